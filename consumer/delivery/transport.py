@@ -1,0 +1,73 @@
+"""What the dispatcher asks of an HTTP client. The adapters live in `curl.py` and `aiohttp.py`;
+one contract suite (`tests/contract/`) holds both to this page."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Protocol
+
+
+class ErrorKind(StrEnum):
+    """Why an attempt has no HTTP status. The values are label values of the metrics."""
+
+    TIMEOUT = "timeout"
+    CONNECT = "connect"
+    DNS = "dns"
+    TLS = "tls"
+    BLOCKED = "blocked"
+
+
+class Request:
+    """One GET, complete: an adapter adds `host` and `accept: */*` and nothing else."""
+
+    __slots__ = ("connect_timeout", "headers", "timeout", "url")
+
+    def __init__(
+        self, url: str, headers: list[bytes], timeout: float, connect_timeout: float
+    ) -> None:
+        self.url = url
+        """Absolute, ASCII, percent-encoded; the target goes out byte for byte."""
+        self.headers = headers
+        """Wire form without line ends: `b"x-city: \\xc4\\xb0zmir"`; an empty value is `b"x-a: "`."""
+        self.timeout = timeout
+        """Seconds for the whole attempt, from the first byte dialled to the last received."""
+        self.connect_timeout = connect_timeout
+        """Seconds until the connection (with TLS) stands."""
+
+
+class Answer:
+    """What came back: a status, or the kind of error that stood in its way."""
+
+    __slots__ = ("detail", "duration", "error", "retry_after", "status")
+
+    def __init__(
+        self,
+        *,
+        status: int = 0,
+        error: ErrorKind | None = None,
+        detail: str = "",
+        retry_after: float | None = None,
+        duration: float = 0.0,
+    ) -> None:
+        self.status = status
+        """HTTP status; 0 where no complete response arrived."""
+        self.error = error
+        """None exactly where `status` is not 0."""
+        self.detail = detail
+        """For people: the client's own words on the error; never a URL, header or secret."""
+        self.retry_after = retry_after
+        """Seconds that the receiver asked for (RFC 9110 section 10.2.3), None where it did not."""
+        self.duration = duration
+        """Seconds that the attempt took."""
+
+
+class Transport(Protocol):
+    """Sends requests at once and without a bound of its own: the dispatcher keeps the bounds."""
+
+    def send(self, request: Request, done: Callable[[Answer], None]) -> None:
+        """Start one attempt. `done` is called exactly once, later, on the event loop's thread;
+        never from inside `send`. Errors of the network are answers, not exceptions."""
+        ...
+
+    async def close(self) -> None:
+        """End every connection. Attempts under way are answered with a connect error first."""
+        ...

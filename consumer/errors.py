@@ -1,0 +1,37 @@
+"""Errors that a person reads: each names the place and the mend."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class HookstreamError(Exception):
+    """Anything that ends a command with one clear sentence instead of a traceback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a settings file or a hook definition."""
+
+    message: str
+    """What is wrong, without the value of anything secret."""
+    mend: str
+    """One sentence that says what to do."""
+    file: str = ""
+    line: int = 0
+    """1-based; 0 where no line is known (an environment variable)."""
+    hook: str = ""
+    field: str = ""
+    """Dotted path of the field, as written by its author."""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        parts = [place, f"hook {self.hook}" if self.hook else "", self.field, self.message]
+        return ": ".join(part for part in parts if part) + f" ({self.mend})"
+
+
+class ConfigError(HookstreamError):
+    """Settings or hooks that cannot be used; carries every problem, not only the first."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))

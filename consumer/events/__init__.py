@@ -1,0 +1,1 @@
+"""What a user's device did, as read from one Kafka record."""

@@ -1,0 +1,38 @@
+"""The event in memory."""
+
+from typing import Any, Literal, get_args
+
+Trigger = Literal["push_click", "message_log", "geofence", "event"]
+TRIGGERS: tuple[Trigger, ...] = get_args(Trigger)
+
+
+class Event:
+    """One decoded record; only `id` is certain to be there.
+
+    Slots and no validation framework: this is built once per record on the hot path.
+    """
+
+    __slots__ = ("app", "document", "id", "notification", "occurred_at", "subject", "trigger")
+
+    def __init__(
+        self,
+        *,
+        id: str,
+        trigger: Trigger,
+        occurred_at: float,
+        app: str | None,
+        subject: str | None,
+        notification: dict[str, Any] | None,
+        document: dict[str, Any],
+    ) -> None:
+        self.id = id
+        self.trigger = trigger
+        self.occurred_at = occurred_at
+        """Seconds since the Unix epoch."""
+        self.app = app
+        self.subject = subject
+        """What a hook's `select` names: a notification, a geofence or an event key."""
+        self.notification = notification
+        self.document = document
+        """The whole event in the contract's shape (`user`, `device`, `data`, ...), with every
+        unknown field kept; a foreign shape has been mapped before."""

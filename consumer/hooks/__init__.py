@@ -1,0 +1,1 @@
+"""Webhook definitions: their form, their loading, and the immutable table they compile to."""

@@ -1,0 +1,111 @@
+"""The compiled form of hook definitions: immutable, built once per load, shared by reference."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from consumer.events.model import Trigger
+
+Source = Literal["profile", "device", "event", "fixed"]
+Missing = Literal["omit", "empty", "reject"]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """Where a header's or parameter's value comes from.
+
+    `fixed`: `text` is the value itself (secrets already read). Otherwise `path` is walked:
+    from `user.attributes` (profile), `device.attributes` (device) or the event's root (event).
+    """
+
+    source: Source
+    path: tuple[str, ...] = ()
+    text: str = field(default="", repr=False)
+    missing: Missing = "omit"
+    secret: bool = False
+    """True where the text came from `${env:}` or `${file:}`; never shown to anyone."""
+    reference: str = ""
+    """The definition's own spelling of the value, for people: `${env:KEY}`, `city`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """One configured header; `name` in the author's spelling."""
+
+    name: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One query parameter; `name` is already percent-encoded."""
+
+    name: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Brace:
+    """One `{name}` in the URI: composed value, else `entry`, else `default`, else `missing`."""
+
+    name: str
+    label: str
+    entry: Value | None
+    default: str | None
+    missing: Missing
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """`requests` per `per` seconds on average, at most `burst` at once."""
+
+    requests: int
+    per: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """One definition, ready for use. Braces occur in path or query only, so `origin` is fixed."""
+
+    id: str
+    name: str
+    enabled: bool
+    app: str | None
+    trigger: Trigger
+    select: frozenset[str] | None
+    """None: every event of the trigger."""
+    origin: str
+    """`scheme://host[:port]`, ASCII, host lower-case and IDNA-encoded; literal IPv6 in brackets."""
+    host: str
+    """Key of the per-host bounds: `host:port`."""
+    pieces: tuple[str | Brace, ...]
+    """The request target as a template: literal text (already encoded) and braces, in order.
+    The literal text starts with `/`. `?` is part of it where the URI has a query."""
+    has_query: bool
+    """Whether the template itself has a `?`; decides if parameters start with `?` or `&`."""
+    headers: tuple[Header, ...]
+    parameters: tuple[Parameter, ...]
+    rate_limit: RateLimit | None
+    timeout: float | None
+    """Seconds for the whole attempt; None: the settings' default."""
+    signing_keys: tuple[bytes, ...] = field(default=(), repr=False)
+    """Standard Webhooks keys, decoded; the first signs."""
+    needs_composed: bool = False
+    """True where a brace has neither entry nor default: fires only for notifications that were
+    composed with this hook."""
+    file: str = ""
+    line: int = 0
+
+    @property
+    def braces(self) -> tuple[Brace, ...]:
+        """The URI's braces in order of appearance."""
+        return tuple(piece for piece in self.pieces if isinstance(piece, Brace))
+
+
+@dataclass(frozen=True, slots=True)
+class HookTable:
+    """Every loaded hook, enabled or not, by id."""
+
+    hooks: Mapping[str, Hook] = field(default_factory=lambda: MappingProxyType({}))
