@@ -1,8 +1,5 @@
 """One (event, hook) pair on its way."""
 
-from consumer.events.model import Event
-from consumer.hooks.table import Hook
-
 
 class Delivery[Origin]:
     """Mutable and slotted: built once per matched pair on the hot path.

@@ -1,5 +1,6 @@
 """What the dispatcher asks of an HTTP client. The adapters live in `curl.py` and `aiohttp.py`;
-one contract suite (`tests/contract/`) holds both to this page."""
+one contract suite (`tests/contract/`) holds both to this page.
+"""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -65,7 +66,8 @@ class Transport(Protocol):
 
     def send(self, request: Request, done: Callable[[Answer], None]) -> None:
         """Start one attempt. `done` is called exactly once, later, on the event loop's thread;
-        never from inside `send`. Errors of the network are answers, not exceptions."""
+        never from inside `send`. Errors of the network are answers, not exceptions.
+        """
         ...
 
     async def close(self) -> None:
