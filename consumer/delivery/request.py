@@ -1,0 +1,177 @@
+"""Builds the request of a delivery: pure, the same for the daemon, `sample` and `send`."""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from consumer import __version__
+from consumer.delivery.transport import Request
+from consumer.delivery.values import Reader, RejectedError, encode, reader, to_text
+from consumer.events.model import Event
+from consumer.hooks.table import Brace, Header, Hook, Parameter
+from consumer.matching.index import composed_values
+
+MAX_URL_BYTES = 8 * 1024
+MAX_HEADER_VALUE_BYTES = 4 * 1024
+_MAX_ID_CHARACTERS = 200
+_USER_AGENT = f"user-agent: hookstream/{__version__}".encode()
+# RFC 9110 section 5.5: a field value holds no control characters but the tab.
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def delivery_id(event_id: str, hook_id: str) -> str:
+    """The `webhook-id`: event id and hook id, the same on every attempt and replay.
+
+    Percent-encoded, so it is a safe header value; without a dot, since Standard Webhooks signs
+    `id.timestamp.payload`. Hook ids have no colon, so no two pairs share an id. An id too long
+    for a header stands as its SHA-256.
+    """
+    name = encode(event_id).replace(".", "%2E")
+    if len(name) > _MAX_ID_CHARACTERS:
+        name = hashlib.sha256(event_id.encode()).hexdigest()
+    return f"{name}:{hook_id}"
+
+
+class RequestBuilder:
+    """Compiled from one hook; turns events into requests."""
+
+    def __init__(self, hook: Hook, *, timeout: float, connect_timeout: float) -> None:
+        """`timeout` and `connect_timeout` in seconds, for a hook that names none."""
+        self.hook = hook
+        self._timeout = hook.timeout or timeout
+        self._connect_timeout = min(connect_timeout, self._timeout)
+        self._pieces = tuple(
+            piece if isinstance(piece, str) else _brace(hook.id, piece) for piece in hook.pieces
+        )
+        self._parameters = tuple(map(_parameter, hook.parameters))
+        self._headers = tuple(map(_header, hook.headers))
+
+    def build(self, event: Event, id: str, now: float) -> Request:
+        """The request of delivery `id` at `now` (epoch seconds).
+
+        Raises `RejectedError` where a value is missing that must not be, or does not fit.
+        """
+        target = self.target(event)
+        headers = [_USER_AGENT, b"webhook-id: " + id.encode()]
+        timestamp = str(int(now))
+        headers.append(b"webhook-timestamp: " + timestamp.encode())
+        if self.hook.signing_keys:
+            signed = signature(self.hook.signing_keys[0], id, timestamp, target)
+            headers.append(b"webhook-signature: " + signed.encode())
+        for line in self._headers:
+            rendered = line(event)
+            if rendered is not None:
+                headers.append(rendered)
+        url = self.hook.origin + target
+        if len(url) > MAX_URL_BYTES:
+            raise RejectedError(f"the URI is longer than {MAX_URL_BYTES} bytes")
+        return Request(url, headers, self._timeout, self._connect_timeout)
+
+    def target(self, event: Event) -> str:
+        """Path and query, percent-encoded (RFC 9112 section 3.2.1)."""
+        parts = [piece if isinstance(piece, str) else piece(event) for piece in self._pieces]
+        target = "".join(parts)
+        if "/." in target and len(parts) > 1:
+            _refuse_dot_segments(target)
+        pairs = [pair for render in self._parameters if (pair := render(event)) is not None]
+        if not pairs:
+            return target
+        return target + _separator(target, has_query=self.hook.has_query) + "&".join(pairs)
+
+
+def _separator(target: str, *, has_query: bool) -> str:
+    if not has_query:
+        return "?"
+    return "" if target.endswith(("?", "&")) else "&"
+
+
+def signature(key: bytes, id: str, timestamp: str, target: str) -> str:
+    """A Standard Webhooks signature; the payload is the target as a JSON string.
+
+    The target holds neither quotes nor backslashes nor anything but ASCII, so quoting it is
+    all that JSON asks for.
+    """
+    signed = f'{id}.{timestamp}."{target}"'.encode()
+    return "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
+
+
+def _brace(hook_id: str, brace: Brace) -> Callable[[Event], str]:
+    entry = reader(brace.entry) if brace.entry is not None else None
+
+    def expand(event: Event) -> str:
+        values = composed_values(event).get(hook_id)
+        text = _text(brace.name, values.get(brace.name)) if type(values) is dict else None
+        if text is None and entry is not None:
+            text = entry(event)
+        if text is None:
+            text = brace.default
+        if text is None:
+            if brace.missing == "reject":
+                _missing(f"URI parameter {brace.name}")
+            text = ""
+        return encode(text)
+
+    return expand
+
+
+def _text(name: str, value: Any) -> str | None:
+    try:
+        return to_text(value)
+    except (RecursionError, ValueError, TypeError):
+        raise RejectedError(f"URI parameter {name} is nested too deeply") from None
+
+
+def _parameter(parameter: Parameter) -> Callable[[Event], str | None]:
+    prefix, missing = f"{parameter.name}=", parameter.value.missing
+    if parameter.value.source == "fixed":
+        whole = prefix + encode(parameter.value.text)
+        return lambda _event: whole
+    read = reader(parameter.value)
+
+    def render(event: Event) -> str | None:
+        text = read(event)
+        if text is None:
+            if missing == "reject":
+                _missing(f"parameter {parameter.name}")
+            return None if missing == "omit" else prefix
+        return prefix + encode(text)
+
+    return render
+
+
+def _header(header: Header) -> Callable[[Event], bytes | None]:
+    name, missing = header.name, header.value.missing
+    prefix = f"{name}: "
+    if header.value.source == "fixed":
+        whole = (prefix + header.value.text).encode()
+        return lambda _event: whole
+    read: Reader = reader(header.value)
+
+    def render(event: Event) -> bytes | None:
+        text = read(event)
+        if text is None:
+            if missing == "reject":
+                _missing(f"header {name}")
+            return None if missing == "omit" else prefix.encode()
+        if _CONTROL.search(text):
+            raise RejectedError(f"header {name} would hold a control character")
+        line = (prefix + text.strip(" \t")).encode()
+        if len(line) - len(prefix) > MAX_HEADER_VALUE_BYTES:
+            raise RejectedError(f"header {name} is longer than {MAX_HEADER_VALUE_BYTES} bytes")
+        return line
+
+    return render
+
+
+def _missing(what: str) -> NoReturn:
+    raise RejectedError(f"{what} has no value")
+
+
+def _refuse_dot_segments(target: str) -> None:
+    """No value may climb in the path: receivers resolve `.` and `..` (RFC 3986 section 5.2.4)."""
+    path = target.partition("?")[0]
+    if any(segment in {".", ".."} for segment in path.split("/")):
+        raise RejectedError("a value would be a dot segment of the path")

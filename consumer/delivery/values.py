@@ -1,0 +1,81 @@
+"""From JSON values to the text that goes into a request (contract section 3)."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from consumer.events.model import Event
+from consumer.events.path import walk
+from consumer.hooks.table import Value
+
+Reader = Callable[[Event], str | None]
+"""Takes one value's text out of an event; None where it is missing."""
+
+
+class RejectedError(Exception):
+    """This event cannot become this hook's request; the text names the field, never the value."""
+
+
+def to_text(value: Any) -> str | None:
+    """`value` as text: arrays join with a comma, objects are compact JSON, null is missing.
+
+    Raises RecursionError or orjson.JSONEncodeError where it is nested too deeply to be meant.
+    """
+    if type(value) is str:
+        return value
+    if value is None:
+        return None
+    if type(value) is bool:
+        return "true" if value else "false"
+    if type(value) is list:
+        return ",".join([text for text in map(to_text, value) if text is not None])
+    if type(value) is dict:
+        return orjson.dumps(value).decode()
+    return str(value)
+
+
+def encode(text: str) -> str:
+    """Percent-encode all but RFC 3986's unreserved characters (RFC 6570 level 1)."""
+    if text.isalnum() and text.isascii():
+        return text
+    return quote(text, safe="")
+
+
+def reader(value: Value) -> Reader:
+    """Compile where `value` comes from into a function of the event."""
+    if value.source == "fixed":
+        fixed = value.text
+        return lambda _event: fixed
+    take = _taker(value)
+    place = value.reference
+
+    def read(event: Event) -> str | None:
+        found = take(event.document)
+        if type(found) is str:
+            return found
+        try:
+            return to_text(found)
+        except (RecursionError, orjson.JSONEncodeError):
+            raise RejectedError(f"{place} is nested too deeply") from None
+
+    return read
+
+
+def _taker(value: Value) -> Callable[[dict[str, Any]], Any]:
+    path, name = value.path, value.reference
+    if value.source == "event":
+        return lambda document: walk(document, path)
+    owner = "user" if value.source == "profile" else "device"
+    if path == ("id",):
+        return lambda document: walk(document, (owner, "id"))
+
+    def attribute(document: dict[str, Any]) -> Any:
+        attributes = walk(document, (owner, "attributes"))
+        if type(attributes) is not dict:
+            return None
+        # A name with dots is first of all a name.
+        return attributes[name] if name in attributes else walk(attributes, path)
+
+    return attribute

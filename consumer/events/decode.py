@@ -1,0 +1,148 @@
+"""From the bytes of a Kafka record to an `Event`.
+
+No validation framework here: this runs for every record, wanted or not. Only what delivery
+relies on is checked; a part of another type than the contract's counts as absent.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import orjson
+
+from consumer.errors import HookstreamError
+from consumer.events.model import Event, Trigger
+from consumer.events.path import Path, parse_path, walk
+
+
+class UndecodableError(HookstreamError):
+    """The record is no event; the text says why and holds nothing of its content."""
+
+
+class Record(Protocol):
+    """A consumed Kafka record, as aiokafka hands it over without deserializers."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    """Milliseconds since the Unix epoch."""
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+SUBJECTS: Mapping[Trigger, Path] = {
+    "push_click": ("notification", "id"),
+    "message_log": ("notification", "id"),
+    "geofence": ("data", "geofence_id"),
+    "event": ("data", "event_key"),
+}
+
+# Where each name of `sources[].fields` belongs in the contract's shape.
+FIELD_PLACES: Mapping[str, Path] = {
+    "id": ("id",),
+    "occurred_at": ("occurred_at",),
+    "app": ("app",),
+    "notification": ("notification",),
+    "data": ("data",),
+    "user_id": ("user", "id"),
+    "user_attributes": ("user", "attributes"),
+    "device_id": ("device", "id"),
+    "device_attributes": ("device", "attributes"),
+}
+
+
+class Decoder:
+    """Decodes the records of one topic: one trigger, one shape."""
+
+    def __init__(self, trigger: Trigger, fields: Mapping[str, str] | None = None) -> None:
+        """`fields` maps names of the contract (section 2) to dotted paths of a foreign shape."""
+        paths = {name: parse_path(path) for name, path in (fields or {}).items()}
+        self.trigger = trigger
+        self._subject = paths.pop("subject", None)
+        self._moves = tuple((FIELD_PLACES[name], path) for name, path in paths.items())
+
+    def __call__(self, record: Record) -> Event:
+        """Decode `record`; raises `UndecodableError` and nothing else, whatever the bytes."""
+        source = _parse(record.value)
+        document = _moved(source, self._moves) if self._moves else source
+        if document.get("occurred_at") is None:
+            document["occurred_at"] = record.timestamp
+        notification = document.get("notification")
+        subject = (
+            walk(source, self._subject) if self._subject else walk(document, SUBJECTS[self.trigger])
+        )
+        return Event(
+            id=_identify(document, record),
+            trigger=self.trigger,
+            occurred_at=_seconds(document["occurred_at"], record.timestamp),
+            app=_name(document.get("app")),
+            subject=_name(subject),
+            notification=notification if type(notification) is dict else None,
+            document=document,
+        )
+
+
+def _parse(value: bytes | None) -> dict[str, Any]:
+    if value is None:
+        raise UndecodableError("the record has no value")
+    try:
+        document = orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        # Its text quotes no input, only what was expected and where.
+        raise UndecodableError(f"not JSON: {error}") from None
+    if type(document) is not dict:
+        raise UndecodableError("the JSON value is not an object")
+    return document
+
+
+def _identify(document: dict[str, Any], record: Record) -> str:
+    """The event's id; one made of the record's place where it has none."""
+    own = document.get("id")
+    if type(own) is str and own:
+        return own
+    if own is None or own == "":
+        own = document["id"] = f"{record.topic}-{record.partition}-{record.offset}"
+    elif type(own) is not int:
+        raise UndecodableError("the event's id is neither a string nor an integer")
+    return str(own)
+
+
+def _name(value: Any) -> str | None:
+    """Names arrive as text; senders also count them."""
+    if type(value) is str:
+        return value
+    return str(value) if type(value) is int else None
+
+
+def _seconds(occurred_at: Any, timestamp: int) -> float:
+    """RFC 3339 text or epoch milliseconds, in seconds; the record's own time where unreadable.
+
+    A wrong clock in the sender is no reason to hold an event back: the time only measures delay.
+    """
+    if type(occurred_at) is int or type(occurred_at) is float:
+        return occurred_at / 1000
+    try:
+        moment = datetime.fromisoformat(occurred_at)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return moment.timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return timestamp / 1000
+
+
+def _moved(source: dict[str, Any], moves: tuple[tuple[Path, Path], ...]) -> dict[str, Any]:
+    """A copy of `source` with the mapped parts at the contract's places; the rest stays."""
+    document = dict(source)
+    parts: dict[str, dict[str, Any]] = {}
+    for place, path in moves:
+        value = walk(source, path)
+        if len(place) == 1:
+            document[place[0]] = value
+        else:
+            parts.setdefault(place[0], {})[place[1]] = value
+    for name, part in parts.items():
+        whole = source.get(name)
+        document[name] = {**whole, **part} if type(whole) is dict else part
+    return document

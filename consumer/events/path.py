@@ -1,0 +1,25 @@
+"""Dotted paths into decoded JSON."""
+
+from typing import Any
+
+Path = tuple[str, ...]
+
+
+def parse_path(text: str) -> Path:
+    """Split `data.items.0.name` into its steps; the text is not empty."""
+    return tuple(text.split("."))
+
+
+def walk(document: Any, path: Path) -> Any:
+    """The value at `path`, or None where any step is missing.
+
+    A step is a key of an object or, in an array, an index counted from 0.
+    """
+    for step in path:
+        if type(document) is dict:
+            document = document.get(step)
+        elif type(document) is list and step.isdecimal() and int(step) < len(document):
+            document = document[int(step)]
+        else:
+            return None
+    return document

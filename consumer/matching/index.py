@@ -1,0 +1,74 @@
+"""The compiled index from (trigger, subject) to hooks."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from consumer.events.model import Event, Trigger
+from consumer.hooks.table import Hook, HookTable
+
+_NONE: tuple[Hook, ...] = ()
+
+
+class Index:
+    """A hook table with its look-ups; built once per load, then only read."""
+
+    def __init__(self, table: HookTable) -> None:
+        self.hooks = table.hooks
+        everything: dict[Trigger, list[Hook]] = defaultdict(list)
+        selected: dict[tuple[Trigger, str], list[Hook]] = defaultdict(list)
+        for hook in table.hooks.values():
+            if not hook.enabled:
+                continue
+            if hook.select is None:
+                everything[hook.trigger].append(hook)
+            else:
+                for subject in hook.select:
+                    selected[hook.trigger, subject].append(hook)
+        self._everything = {trigger: tuple(found) for trigger, found in everything.items()}
+        self._selected = {key: tuple(found) for key, found in selected.items()}
+
+    def match(self, event: Event) -> tuple[Hook, ...]:
+        """The hooks that fire for `event`, each once; their order carries no meaning."""
+        candidates = self._everything.get(event.trigger, _NONE)
+        if event.subject is not None:
+            candidates += self._selected.get((event.trigger, event.subject), _NONE)
+        if not candidates or _silenced(event):
+            return _NONE
+        return tuple([hook for hook in candidates if fires(hook, event)])
+
+
+def fires(hook: Hook, event: Event) -> bool:
+    """What a look-up by subject cannot tell: the hook's app, and whether it was composed."""
+    if hook.app is not None and hook.app != event.app:
+        return False
+    return not hook.needs_composed or type(composed_values(event).get(hook.id)) is dict
+
+
+def composed_values(event: Event) -> Mapping[str, Any]:
+    """Hook id to the values that the operator entered when composing the notification.
+
+    A click on a button takes the button's values in the place of the notification's own,
+    where the button has any (contract section 2).
+    """
+    notification = event.notification
+    if notification is None:
+        return {}
+    hooks = _clicked_button(event, notification).get("hooks")
+    if type(hooks) is not dict:
+        hooks = notification.get("hooks")
+    return hooks if type(hooks) is dict else {}
+
+
+def _clicked_button(event: Event, notification: dict[str, Any]) -> dict[str, Any]:
+    buttons, data = notification.get("buttons"), event.document.get("data")
+    if type(buttons) is not dict or type(data) is not dict:
+        return {}
+    action = data.get("action_id")
+    button = buttons.get(action) if type(action) is str else None
+    return button if type(button) is dict else {}
+
+
+def _silenced(event: Event) -> bool:
+    notification = event.notification
+    return notification is not None and notification.get("hooks_disabled") is True
