@@ -1,0 +1,324 @@
+"""The numbers that operators alert on."""
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from consumer.delivery.transport import ErrorKind
+from consumer.metrics import REASONS, STATUSES, Metrics, status_label
+
+# Name, type and labels as section 7 of the contract has them, in full (`le` is the histogram's).
+CONTRACT = {
+    "hookstream_events_total": ("counter", {"trigger", "result"}),
+    "hookstream_deliveries_total": ("counter", {"hook", "outcome"}),
+    "hookstream_attempts_total": ("counter", {"hook", "status"}),
+    "hookstream_attempt_duration_seconds_bucket": ("histogram", {"hook", "le"}),
+    "hookstream_attempt_duration_seconds_sum": ("histogram", {"hook"}),
+    "hookstream_attempt_duration_seconds_count": ("histogram", {"hook"}),
+    "hookstream_delivery_latency_seconds_bucket": ("histogram", {"hook", "le"}),
+    "hookstream_delivery_latency_seconds_sum": ("histogram", {"hook"}),
+    "hookstream_delivery_latency_seconds_count": ("histogram", {"hook"}),
+    "hookstream_in_flight": ("gauge", set()),
+    "hookstream_consumer_lag": ("gauge", {"topic", "partition"}),
+    "hookstream_oldest_unsettled_seconds": ("gauge", set()),
+    "hookstream_circuit_open": ("gauge", {"hook"}),
+    "hookstream_dead_letters_total": ("counter", {"hook", "reason"}),
+    "hookstream_hooks": ("gauge", set()),
+    "hookstream_reloads_total": ("counter", {"result"}),
+    "hookstream_last_reload_successful": ("gauge", set()),
+    "hookstream_handover_failures_total": ("counter", {"topic"}),
+    "hookstream_build_info": ("gauge", {"version"}),
+}
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    """A daemon's metrics in a registry of their own."""
+    return Metrics("1.2.3", CollectorRegistry())
+
+
+def read(metrics: Metrics, name: str, **labels: str) -> float | None:
+    """The value of one series, None where it does not exist."""
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def exposition(metrics: Metrics) -> str:
+    """The Prometheus text format of everything."""
+    return generate_latest(metrics.registry).decode()  # type: ignore[no-untyped-call]
+
+
+def used(metrics: Metrics) -> Metrics:
+    """The same metrics with at least one series of every family."""
+    hook = metrics.hook("h1")
+    hook.attempt("2xx", 0.02)
+    hook.latency(0.3)
+    metrics.events("event")
+    metrics.hands_over_to(["hookstream.retry.10s"])
+    metrics.in_flight_from(lambda: 1)
+    metrics.oldest_unsettled_from(lambda: 2.0)
+    metrics.lag_from(lambda: {("event", 0): 3})
+    return metrics
+
+
+def test_every_metric_of_the_contract_has_its_name_type_and_labels(metrics: Metrics) -> None:
+    """Names, types and labels are fixed outwards, and nothing else bears the product's name
+    (no `_created` series among them).
+    """
+    text = exposition(used(metrics))
+    found = {
+        sample.name: (family.type, set(sample.labels))
+        for family in parse_text(text)  # type: ignore[no-untyped-call]
+        for sample in family.samples
+        if sample.name.startswith("hookstream_")
+    }
+    assert found == CONTRACT
+
+
+def test_the_openmetrics_text_has_the_same_series(metrics: Metrics) -> None:
+    """OpenMetrics, which Prometheus asks for first, is valid and has the contract's names."""
+    text = generate_openmetrics(used(metrics).registry).decode()
+    names = {
+        sample.name
+        for family in parse_openmetrics(text)
+        for sample in family.samples
+        if sample.name.startswith("hookstream_")
+    }
+    assert names == set(CONTRACT)
+
+
+def test_the_process_reports_itself(metrics: Metrics) -> None:
+    """Memory, descriptors, interpreter, garbage collector and version are there to see."""
+    names = {sample.name for family in metrics.registry.collect() for sample in family.samples}
+    assert {
+        "process_resident_memory_bytes",
+        "process_open_fds",
+        "python_info",
+        "python_gc_collections_total",
+    } <= names
+    assert read(metrics, "hookstream_build_info", version="1.2.3") == 1
+
+
+@pytest.mark.parametrize("result", ["matched", "unmatched", "undecodable"])
+def test_an_event_counts_under_its_trigger_and_result(metrics: Metrics, result: str) -> None:
+    """Each result is one series; the others stay where they were."""
+    getattr(metrics.events("geofence"), result)()
+    getattr(metrics.events("geofence"), result)()
+    counts = {
+        name: read(metrics, "hookstream_events_total", trigger="geofence", result=name)
+        for name in ("matched", "unmatched", "undecodable")
+    }
+    assert counts == {"matched": 0, "unmatched": 0, "undecodable": 0} | {result: 2}
+
+
+def test_outcomes_count_under_their_hook(metrics: Metrics) -> None:
+    """Delivered, retried and dead-lettered are apart, and so are hooks."""
+    first, second = metrics.hook("first"), metrics.hook("second")
+    for _ in range(3):
+        first.delivered()
+    for _ in range(2):
+        first.retried()
+    first.dead_lettered("expired")
+    second.delivered()
+
+    def outcomes(hook: str) -> list[float | None]:
+        return [
+            read(metrics, "hookstream_deliveries_total", hook=hook, outcome=outcome)
+            for outcome in ("delivered", "retried", "dead_lettered")
+        ]
+
+    assert outcomes("first") == [3, 2, 1]
+    assert outcomes("second") == [1, 0, 0]
+    assert read(metrics, "hookstream_dead_letters_total", hook="first", reason="expired") == 1
+    assert read(metrics, "hookstream_dead_letters_total", hook="second", reason="expired") == 0
+
+
+def test_series_stand_at_zero_before_the_first_count(metrics: Metrics) -> None:
+    """A counter that first appears as 1 is no rise: the first dead letter must raise an alert."""
+    metrics.hook("quiet")
+    metrics.hands_over_to(["hookstream.dead-letter"])
+    for reason in REASONS:
+        assert read(metrics, "hookstream_dead_letters_total", hook="quiet", reason=reason) == 0
+    for status in STATUSES:
+        assert read(metrics, "hookstream_attempts_total", hook="quiet", status=status) == 0
+    failures = "hookstream_handover_failures_total"
+    assert read(metrics, failures, topic="hookstream.dead-letter") == 0
+    metrics.handover_failed("hookstream.dead-letter")
+    assert read(metrics, failures, topic="hookstream.dead-letter") == 1
+
+
+def test_label_values_are_bounded(metrics: Metrics) -> None:
+    """A status, reason or topic that nobody listed is refused and counts nowhere."""
+    hook = metrics.hook("h1")
+    with pytest.raises(KeyError):
+        hook.attempt("6xx", 0.1)
+    with pytest.raises(KeyError):
+        hook.dead_lettered("because")
+    with pytest.raises(KeyError):
+        metrics.handover_failed("elsewhere")
+    assert sum(hook.attempts.values()) == 0
+    assert sum(hook.outcomes.values()) == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "label"),
+    [
+        (200, "2xx"),
+        (299, "2xx"),
+        (302, "3xx"),
+        (404, "4xx"),
+        (499, "4xx"),
+        (500, "5xx"),
+        (599, "5xx"),
+        (600, "5xx"),
+        (999, "5xx"),
+        (101, "5xx"),
+        (0, "5xx"),
+    ],
+)
+def test_a_status_counts_as_its_class(status: int, label: str) -> None:
+    """Statuses outside 200 to 599 count as server errors (RFC 9110, section 15)."""
+    assert status_label(status) == label
+    assert label in STATUSES
+
+
+@pytest.mark.parametrize("kind", list(ErrorKind))
+def test_every_kind_of_error_is_a_label(metrics: Metrics, kind: ErrorKind) -> None:
+    """Whatever a transport can report has a series."""
+    hook = metrics.hook("h1")
+    hook.attempt(status_label(0, kind), 0.1)
+    assert read(metrics, "hookstream_attempts_total", hook="h1", status=kind.value) == 1
+
+
+def test_durations_fall_into_cumulative_buckets(metrics: Metrics) -> None:
+    """`le` means less or equal; every bucket holds what the smaller ones hold."""
+    hook = metrics.hook("h1")
+    for seconds in (0.001, 0.005, 0.006, 0.2, 61.0):
+        hook.attempt("2xx", seconds)
+    name = "hookstream_attempt_duration_seconds"
+
+    def bucket(le: str) -> float | None:
+        return read(metrics, f"{name}_bucket", hook="h1", le=le)
+
+    assert [bucket(le) for le in ("0.005", "0.01", "0.1", "0.25", "60.0", "+Inf")] == [
+        2,
+        3,
+        3,
+        4,
+        4,
+        5,
+    ]
+    assert read(metrics, f"{name}_count", hook="h1") == 5
+    assert read(metrics, f"{name}_sum", hook="h1") == pytest.approx(61.212)
+
+
+@pytest.mark.parametrize(
+    ("lanes", "le", "below"),
+    [
+        ((10,), "15.0", "5.0"),
+        ((10, 60), "90.0", "15.0"),
+        ((10, 60, 600), "900.0", "90.0"),
+        ((10, 60, 600, 3600), "5400.0", "900.0"),
+        ((10, 60, 600, 3600, 21600), "36000.0", "5400.0"),
+    ],
+)
+def test_a_latency_bucket_tells_the_retry_lane(
+    metrics: Metrics, lanes: tuple[int, ...], le: str, below: str
+) -> None:
+    """After each default lane a delivery, with a fifth of jitter, is in that lane's bucket."""
+    hook = metrics.hook("h1")
+    hook.latency(sum(lanes))
+    hook.latency(sum(lanes) * 1.2)
+    name = "hookstream_delivery_latency_seconds_bucket"
+    assert read(metrics, name, hook="h1", le=le) == 2
+    assert read(metrics, name, hook="h1", le=below) == 0
+
+
+def test_a_clock_that_runs_ahead_does_not_lower_the_sum(metrics: Metrics) -> None:
+    """A device's clock may be ahead of ours; a falling sum would look like a restart."""
+    hook = metrics.hook("h1")
+    hook.latency(2.0)
+    hook.latency(-5.0)
+    name = "hookstream_delivery_latency_seconds"
+    assert read(metrics, f"{name}_sum", hook="h1") == 2.0
+    assert read(metrics, f"{name}_bucket", hook="h1", le="0.01") == 1
+
+
+def test_a_circuit_shows_as_one_while_open(metrics: Metrics) -> None:
+    """The gauge follows the circuit both ways."""
+    hook = metrics.hook("h1")
+    seen = [read(metrics, "hookstream_circuit_open", hook="h1")]
+    for is_open in (True, False):
+        hook.circuit(open=is_open)
+        seen.append(read(metrics, "hookstream_circuit_open", hook="h1"))
+    assert seen == [0, 1, 0]
+
+
+def test_gauges_are_read_when_asked(metrics: Metrics) -> None:
+    """Lag, in flight and age are as old as the scrape, not as the last change."""
+    lag = {("event", 0): 5}
+    age = [1.5]
+    in_flight = [2]
+    metrics.lag_from(lambda: lag)
+    metrics.oldest_unsettled_from(lambda: age[0])
+    metrics.in_flight_from(lambda: in_flight[0])
+    assert read(metrics, "hookstream_in_flight") == 2
+    age[0], in_flight[0] = 9.5, 64
+    lag[("event", 0)], lag[("event", 1)] = 6, 7
+    assert read(metrics, "hookstream_in_flight") == 64
+    assert read(metrics, "hookstream_oldest_unsettled_seconds") == 9.5
+    assert read(metrics, "hookstream_consumer_lag", topic="event", partition="0") == 6
+    assert read(metrics, "hookstream_consumer_lag", topic="event", partition="1") == 7
+    del lag[("event", 1)]
+    assert read(metrics, "hookstream_consumer_lag", topic="event", partition="1") is None
+
+
+def test_a_removed_hook_loses_its_series(metrics: Metrics) -> None:
+    """Reloads do not let the number of series grow; an attempt in flight does not revive one."""
+    gone = metrics.hook("gone")
+    gone.attempt("2xx", 0.1)
+    metrics.hook("stays").delivered()
+    metrics.forget(["gone", "never-there"])
+    gone.delivered()
+    text = exposition(metrics)
+    assert 'hook="gone"' not in text
+    assert 'hook="stays"' in text
+    assert metrics.hook("gone") is not gone
+
+
+def test_the_same_hook_and_trigger_share_their_counters(metrics: Metrics) -> None:
+    """A reload that keeps a hook keeps its numbers."""
+    assert metrics.hook("h1") is metrics.hook("h1")
+    assert metrics.events("event") is metrics.events("event")
+
+
+def test_reloads_show_their_result(metrics: Metrics) -> None:
+    """A refused reload is visible until a good one follows; the number of hooks stays."""
+
+    def state() -> list[float | None]:
+        return [
+            read(metrics, "hookstream_hooks"),
+            read(metrics, "hookstream_last_reload_successful"),
+            read(metrics, "hookstream_reloads_total", result="ok"),
+            read(metrics, "hookstream_reloads_total", result="failed"),
+        ]
+
+    assert state() == [0, 0, 0, 0]
+    metrics.hooks_loaded(3)
+    assert state() == [3, 1, 0, 0]
+    metrics.reload_failed()
+    assert state() == [3, 0, 0, 1]
+    metrics.reload_succeeded()
+    metrics.hooks_loaded(4)
+    assert state() == [4, 1, 1, 1]
+
+
+def test_two_daemons_in_one_process_do_not_meet() -> None:
+    """Without a registry each gets a new one, so tests and the demo cannot disturb each other."""
+    one, other = Metrics("1"), Metrics("1")
+    one.hook("h1").delivered()
+    other.hook("h1")
+    outcome = {"hook": "h1", "outcome": "delivered"}
+    assert read(one, "hookstream_deliveries_total", **outcome) == 1
+    assert read(other, "hookstream_deliveries_total", **outcome) == 0
