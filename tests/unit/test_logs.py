@@ -63,7 +63,7 @@ def start(clock: FakeClock) -> Start:
 
 def raised(message: str) -> Exception:
     """An exception with a traceback."""
-    with pytest.raises(ValueError, match=".*") as caught:
+    with pytest.raises(ValueError, match=r".*") as caught:
         raise ValueError(message)
     return caught.value
 
