@@ -28,7 +28,7 @@ class Request:
         self.url = url
         """Absolute, ASCII, percent-encoded; the target goes out byte for byte."""
         self.headers = headers
-        """Wire form without line ends: `b"x-city: \\xc4\\xb0zmir"`; an empty value is `b"x-a: "`."""
+        """Wire form without line ends: `b"x-city: Bursa"`, UTF-8; an empty value is `b"x-a: "`."""
         self.timeout = timeout
         """Seconds for the whole attempt, from the first byte dialled to the last received."""
         self.connect_timeout = connect_timeout

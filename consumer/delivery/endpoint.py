@@ -1,0 +1,156 @@
+"""The running side of a hook: the deliveries to it, under way and waiting, and what bounds them."""
+
+from collections import deque
+from enum import Enum
+from typing import Generic, Protocol, TypeVar
+
+from consumer.delivery.circuit import Circuit
+from consumer.delivery.ratelimit import TokenBucket
+from consumer.delivery.request import RequestBuilder
+from consumer.events.model import Event
+from consumer.hooks.table import Hook, RateLimit
+from consumer.metrics import HookMetrics
+
+
+class Origin(Protocol):
+    """The stream's handle on the record that a delivery came from."""
+
+    @property
+    def revoked(self) -> bool:
+        """True once the record belongs to another member of the group: nothing is owed any more."""
+        ...
+
+
+OriginT = TypeVar("OriginT", bound=Origin)
+
+
+_LEARNING = 0.1
+"""Weight of the newest interval in the measured pace."""
+
+
+class Place(Enum):
+    """Where an endpoint with waiting deliveries stands; it stands in one place at a time."""
+
+    IDLE = "idle"
+    """Nowhere: nothing waits, or its own bound is reached and its next answer moves it on."""
+    READY = "ready"
+    HOST = "host"
+    """Its host's bound is reached."""
+    TIMER = "timer"
+    """A rate limit is reached."""
+
+
+class Host(Generic[OriginT]):
+    """What all hooks to one `host:port` share."""
+
+    __slots__ = ("blocked", "bucket", "in_flight")
+
+    def __init__(self, rate_limit: RateLimit | None) -> None:
+        self.bucket = TokenBucket(rate_limit) if rate_limit else None
+        self.in_flight = 0
+        self.blocked: deque[Endpoint[OriginT]] = deque()
+
+
+class Delivery(Generic[OriginT]):
+    """One (event, hook) pair on its way. Mutable and slotted: built for each on the hot path."""
+
+    __slots__ = (
+        "attempts", "began", "ended", "endpoint", "event", "first_failed_at", "id",
+        "last_status", "origin", "queued_at",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        id: str,
+        event: Event,
+        endpoint: "Endpoint[OriginT]",
+        origin: OriginT,
+        attempts: int = 0,
+        first_failed_at: float | None = None,
+        last_status: str = "",
+    ) -> None:
+        self.id = id
+        self.event = event
+        self.endpoint = endpoint
+        self.origin = origin
+        self.attempts = attempts
+        """Attempts so far, those before a restart included."""
+        self.first_failed_at = first_failed_at
+        """Epoch seconds at which it first could not be delivered; None until then."""
+        self.last_status = last_status
+        """The last attempt's HTTP status or kind of error."""
+        self.queued_at = 0.0
+        """Monotonic seconds at which it began to wait for a free place."""
+        self.began: float | None = None
+        """Monotonic seconds of this pass's first attempt."""
+        self.ended = False
+        """True once its outcome was told; an answer that comes later changes nothing."""
+
+
+class Endpoint(Generic[OriginT]):
+    """Outlives reloads: the counts stay, the definition is exchanged."""
+
+    __slots__ = (
+        "_answered_at", "_pace", "bucket", "builder", "circuit", "gone", "hook", "host",
+        "in_flight", "metrics", "parked", "place", "waiting",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        hook: Hook,
+        builder: RequestBuilder,
+        host: Host[OriginT],
+        circuit: Circuit,
+        metrics: HookMetrics,
+    ) -> None:
+        self.hook = hook
+        self.builder = builder
+        self.host = host
+        self.circuit = circuit
+        self.metrics = metrics
+        self.bucket = TokenBucket(hook.rate_limit) if hook.rate_limit else None
+        self.in_flight = 0
+        self.waiting: deque[Delivery[OriginT]] = deque()
+        self.place = Place.IDLE
+        self.parked = 0
+        """Deliveries that this process parked and has not seen again."""
+        self.gone = False
+        """True after a 410, until the next reload."""
+        self._pace = 0.0
+        self._answered_at = 0.0
+
+    def adopt(
+        self, hook: Hook, builder: RequestBuilder, host: Host[OriginT], metrics: HookMetrics
+    ) -> None:
+        """Take over a reloaded definition; a limit that did not change keeps its count."""
+        if hook.rate_limit != self.hook.rate_limit:
+            self.bucket = TokenBucket(hook.rate_limit) if hook.rate_limit else None
+        self.hook, self.builder, self.host, self.metrics = hook, builder, host, metrics
+        self.gone = False
+
+    def rate_wait(self, now: float) -> float:
+        """Seconds until the hook's and the host's rate allow a request."""
+        own = self.bucket.wait(now) if self.bucket else 0.0
+        shared = self.host.bucket.wait(now) if self.host.bucket else 0.0
+        return max(own, shared)
+
+    def note_answer(self, now: float) -> None:
+        """Learn the pace from the time between two answers while others wait."""
+        if self.waiting:
+            self._pace += _LEARNING * (now - self._answered_at - self._pace)
+        self._answered_at = now
+
+    def pace(self) -> float:
+        """Seconds that the endpoint needs per delivery: by its rate limit, else as measured."""
+        return max(self.bucket.interval, self._pace) if self.bucket else self._pace
+
+    def expected_wait(self, now: float) -> float:
+        """Seconds that a delivery which joins the queue now must expect to wait, at the least.
+
+        Known from the rate limit where there is one, else judged by the oldest one's wait.
+        """
+        if not self.waiting:
+            return 0.0
+        by_age = now - self.waiting[0].queued_at
+        return max(by_age, len(self.waiting) * self.bucket.interval) if self.bucket else by_age

@@ -1,0 +1,143 @@
+"""What an answer means, and what follows from it: pure decisions, one place."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+from consumer.delivery.transport import Answer, ErrorKind
+
+
+class Reason(StrEnum):
+    """Why a delivery is in the dead-letter topic (contract section 5)."""
+
+    UNDECODABLE = "undecodable"
+    REJECTED = "rejected"
+    PERMANENT = "permanent"
+    EXHAUSTED = "exhausted"
+    EXPIRED = "expired"
+    BLOCKED = "blocked"
+    DISABLED = "disabled"
+    HOOK_REMOVED = "hook_removed"
+
+
+class Meaning(Enum):
+    """An answer, as far as delivery cares."""
+
+    SUCCESS = "success"
+    RETRY = "retry"
+    PERMANENT = "permanent"
+    GONE = "gone"
+    BLOCKED = "blocked"
+
+
+_OK = range(200, 300)
+_GONE = 410
+_SERVER_ERRORS = 500
+_RETRIED_STATUSES = frozenset({408, 425, 429})
+
+
+def meaning(answer: Answer) -> Meaning:
+    """Contract section 4: 2xx is success; what may pass by itself is retried; the rest is not."""
+    if answer.error is not None:
+        return Meaning.BLOCKED if answer.error is ErrorKind.BLOCKED else Meaning.RETRY
+    status = answer.status
+    if status in _OK:
+        return Meaning.SUCCESS
+    if status >= _SERVER_ERRORS or status in _RETRIED_STATUSES:
+        return Meaning.RETRY
+    return Meaning.GONE if status == _GONE else Meaning.PERMANENT
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The receiver took it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Try again in this process after `delay` seconds."""
+
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Hand over to retry lane number `lane`, due after `delay` seconds."""
+
+    lane: int
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bury:
+    """Hand over to the dead-letter topic."""
+
+    reason: Reason
+
+
+Decision = Delivered | Repeat | Park | Bury
+DELIVERED = Delivered()
+
+QUICK_BASE = 0.25
+"""Seconds: the mean wait before the first quick repeat is half of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Attempt, quick repeats, then durable lanes (design: "Retry"). Times in seconds."""
+
+    lanes: tuple[float, ...]
+    """Delays of the retry lanes, ascending."""
+    max_attempts: int
+    quick_attempts: int
+    """Attempts before the first lane."""
+    expire_after: float
+    quick_window: float = 5.0
+    """No quick repeat begins later than this after the pass's first attempt."""
+    jitter: float = 0.2
+    """A lane's delay is stretched by up to this share, so that failures do not return as one."""
+
+    def decide(
+        self,
+        answer: Answer,
+        *,
+        attempts: int,
+        elapsed: float,
+        age: float,
+        random: Callable[[], float],
+    ) -> Decision:
+        """What to do after attempt number `attempts`.
+
+        `elapsed`: since this pass's first attempt. `age`: since the delivery first failed.
+        `random`: uniform in [0, 1).
+        """
+        what = meaning(answer)
+        if what is Meaning.SUCCESS:
+            return DELIVERED
+        if (reason := self._hopeless(what, attempts, age)) is not None:
+            return Bury(reason)
+        asked = max(0.0, answer.retry_after or 0.0)
+        if attempts < self.quick_attempts:
+            delay = max(asked, random() * QUICK_BASE * 4 ** (attempts - 1))
+            if elapsed + delay <= self.quick_window:
+                return Repeat(delay)
+        stage = min(max(attempts - self.quick_attempts, 0), len(self.lanes) - 1)
+        longer = bisect_left(self.lanes, asked)
+        return self._lane(max(stage, min(longer, len(self.lanes) - 1)), random)
+
+    def _hopeless(self, what: Meaning, attempts: int, age: float) -> Reason | None:
+        if what is Meaning.BLOCKED:
+            return Reason.BLOCKED
+        if what is not Meaning.RETRY:
+            return Reason.PERMANENT
+        if attempts >= self.max_attempts:
+            return Reason.EXHAUSTED
+        return Reason.EXPIRED if age >= self.expire_after else None
+
+    def set_aside(self, delay: float, random: Callable[[], float]) -> Park:
+        """The longest lane that is no longer than `delay` seconds, else the shortest there is."""
+        return self._lane(max(0, bisect_right(self.lanes, delay) - 1), random)
+
+    def _lane(self, lane: int, random: Callable[[], float]) -> Park:
+        return Park(lane, self.lanes[lane] * (1 + self.jitter * random()))

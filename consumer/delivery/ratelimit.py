@@ -1,0 +1,29 @@
+"""The rate limit of a hook or host."""
+
+from consumer.hooks.table import RateLimit
+
+
+class TokenBucket:
+    """At most `burst` requests at once and `requests` per `per` seconds on average.
+
+    Kept as one number, the theoretical arrival time of the generic cell rate algorithm (ITU-T
+    I.371): in any window of w seconds no more than burst + w * requests / per are granted.
+    Times are monotonic seconds.
+    """
+
+    __slots__ = ("_arrival", "_tolerance", "interval", "limit")
+
+    def __init__(self, limit: RateLimit) -> None:
+        self.limit = limit
+        self.interval = limit.per / limit.requests
+        """Seconds between two requests at the average rate."""
+        self._tolerance = self.interval * (limit.burst - 1)
+        self._arrival = float("-inf")
+
+    def wait(self, now: float) -> float:
+        """Seconds until a request may go; 0.0 where it may go now."""
+        return max(0.0, self._arrival - self._tolerance - now)
+
+    def take(self, now: float) -> None:
+        """Count a request that goes now; only after `wait` answered 0.0."""
+        self._arrival = max(self._arrival, now) + self.interval
