@@ -1,0 +1,43 @@
+"""The Kafka that tests share, and names in it that no other test has."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from support.find_kafka import running_kafka
+from support.jars import kafka_jars
+
+BROKER_FIXTURES = {"bootstrap_servers", "kafka_lib"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Mark whoever asks for a broker, so that `make unit` can leave it out by `-m "not broker"`."""
+    for item in items:
+        if BROKER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("broker")
+
+
+@pytest.fixture(scope="session")
+def bootstrap_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real broker's `host:port`, started when the first test asks for it. No topic is created
+    by use.
+    """
+    with running_kafka(tmp_path_factory.mktemp("kafka")) as bootstrap:
+        yield bootstrap
+
+
+@pytest.fixture(scope="session")
+def kafka_lib() -> Path:
+    """Apache Kafka's jars, for tests that kill their broker: `KafkaServer(kafka_lib, tmp_path)`."""
+    return kafka_jars()
+
+
+@pytest.fixture
+def topic_prefix(request: pytest.FixtureRequest) -> str:
+    """A start for the names of topics and groups that no other test, and no other run, has."""
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
+    return f"{name[:60]}-{uuid4().hex[:8]}"

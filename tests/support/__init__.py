@@ -1,0 +1,1 @@
+"""What tests, fault tests and benchmarks share."""
