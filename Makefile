@@ -1,0 +1,71 @@
+# Everything starts from a Python and, for the tests' Kafka, Java and Maven. `make help` lists it.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+UV := $(BIN)/uv
+USABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_FLAGS)
+
+.PHONY: help setup test demo lint unit kafka image benchmark lock format clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | column -t -s '|'
+
+# The first Python that is new enough and can make environments; PYTHON=... names another.
+$(UV):
+	@for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11); do \
+		if "$$python" -c '$(USABLE)' 2>/dev/null; then \
+			echo "setting up .venv with $$("$$python" --version)"; \
+			"$$python" -m venv .venv; \
+			exec $(BIN)/python -m pip install --quiet --require-hashes -r requirements/build.txt; \
+		fi; \
+	done; \
+	echo "make: needs Python 3.11 to 3.14 with venv and pip (set PYTHON=/path/to/python3)" >&2; \
+	exit 1
+
+# The lock decides what is in .venv: what it does not name is taken out again.
+.venv/.synced: requirements/dev.txt pyproject.toml | $(UV)
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: .venv/.synced ## the environment in .venv, from the hashed lock
+
+test: lint kafka ## everything that must hold: lint, types, layers, all tests, coverage
+	@$(BIN)/pytest --cov --cov-report=term $(PYTEST_FLAGS)
+
+lint: setup ## style, format, types, layers, schemas
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+
+unit: setup ## the tests that need no Kafka
+	@$(BIN)/pytest -m "not broker" $(PYTEST_FLAGS)
+
+kafka: setup ## say which Kafka the tests use, and fetch it where that is Maven's
+	@PYTHONPATH=tests $(BIN)/python -m support.find_kafka
+
+demo: setup ## the whole system on this machine, on generated events
+	@$(BIN)/hookstream demo $(DEMO_FLAGS)
+
+benchmark: setup kafka ## what the path of an event costs
+	@for script in benchmarks/bench_*.py; do PYTHONPATH=tests $(BIN)/python "$$script"; done
+
+format: setup ## let ruff write the format
+	@$(BIN)/ruff check --fix --quiet
+	@$(BIN)/ruff format --quiet
+
+lock: $(UV) ## write requirements/ anew from pyproject.toml (LOCK_FLAGS=--upgrade for new versions)
+	@$(COMPILE) --group build --output-file requirements/build.txt
+	@$(COMPILE) --extra demo --output-file requirements/runtime.txt pyproject.toml
+	@$(COMPILE) --extra demo --group dev -c requirements/build.txt -c requirements/runtime.txt \
+		--output-file requirements/dev.txt pyproject.toml
+
+clean: ## forget the environment and every cache
+	@rm -rf .venv .cache .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
