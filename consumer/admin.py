@@ -1,0 +1,217 @@
+"""The admin server: is the daemon alive, is it ready, what are its numbers.
+
+Slow and silent clients do not matter: a connection on which no whole request arrives, or whose
+answer nobody reads, ends after `IDLE` seconds.
+"""
+
+import asyncio
+import gzip
+import hmac
+import os
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import NamedTuple, Self
+
+import orjson
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder, gzip_accepted
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from consumer.errors import HookstreamError
+from consumer.logs import get_logger
+
+log = get_logger(__name__)
+
+IDLE = 15.0
+"""Seconds for a request's headers to arrive, for the next request, and for an answer to be read."""
+SHUTDOWN = 1.0
+"""Seconds for answers under way when the server ends."""
+
+
+class Verdict(NamedTuple):
+    """The answer to a probe."""
+
+    ok: bool
+    reason: str
+    """For people: what is missing, or that nothing is."""
+
+
+class Admin:
+    """`/healthz`, `/readyz` and `/metrics` while entered.
+
+    Args:
+        host: a name or an address (IPv4 or IPv6 without brackets) of this machine.
+        port: 0 for any free one.
+        registry: what `/metrics` shows.
+        health: whether the process does its work; called for each probe.
+        ready: whether events are being taken; called for each probe.
+        token: where not empty, `/metrics` wants it as a bearer token (RFC 6750). Probes do not:
+            they tell nothing that is worth a secret in a pod's definition.
+        idle: see `IDLE`.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        registry: CollectorRegistry,
+        health: Callable[[], Verdict],
+        ready: Callable[[], Verdict],
+        token: str = "",
+        idle: float = IDLE,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._registry = registry
+        self._probes = {"/healthz": health, "/readyz": ready}
+        self._token = token.encode()
+        self._idle = idle
+        self._runner: web.ServerRunner
+
+    @property
+    def port(self) -> int:
+        """The port that is bound; the one asked for, or where that is 0 the system's choice."""
+        port: int = self._runner.addresses[0][1]
+        return port
+
+    async def __aenter__(self) -> Self:
+        """Start to listen.
+
+        Raises:
+            HookstreamError: the address cannot be bound.
+        """
+        server = _Server(self._handle, keepalive_timeout=self._idle, access_log=None)
+        self._runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise HookstreamError(_cannot_listen(self._host, self._port, error)) from error
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close every connection; an answer under way has `SHUTDOWN` seconds."""
+        await self._runner.cleanup()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        response = await self._answer(request)
+        try:
+            async with asyncio.timeout(self._idle):
+                await response.prepare(request)
+                await response.write_eof()
+        except TimeoutError:
+            # Nobody reads; closing politely would wait for the same reader.
+            if request.transport is not None:
+                request.transport.abort()
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        probe = self._probes.get(request.path)
+        if probe is None and request.path != "/metrics":
+            return _failure(HTTPStatus.NOT_FOUND)
+        if request.method not in {"GET", "HEAD"}:
+            return _failure(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET, HEAD"})
+        if probe is not None:
+            ok, reason = probe()
+            status = HTTPStatus.OK if ok else HTTPStatus.SERVICE_UNAVAILABLE
+            return _json(status, {"ok": ok, "reason": reason})
+        if not self._may_read(request):
+            return _failure(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Bearer"})
+        return await self._metrics(request)
+
+    def _may_read(self, request: web.BaseRequest) -> bool:
+        if not self._token:
+            return True
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        found = given.strip().encode(errors="surrogateescape")
+        return scheme.lower() == "bearer" and hmac.compare_digest(found, self._token)
+
+    async def _metrics(self, request: web.BaseRequest) -> web.Response:
+        accept = ",".join(request.headers.getall("Accept", ()))
+        compress = gzip_accepted(",".join(request.headers.getall("Accept-Encoding", ())))
+        snapshot = _Snapshot(self._registry.collect())
+        # A thousand hooks are a megabyte and 0.1 s of text, too long for the loop to stand still.
+        body, kind = await asyncio.to_thread(_expose, snapshot, accept, compress=compress)
+        headers = {"Content-Type": kind, "Vary": "Accept, Accept-Encoding"}
+        if compress:
+            headers["Content-Encoding"] = "gzip"
+        return _response(HTTPStatus.OK, body, headers)
+
+
+class _Snapshot(Collector):
+    """Families collected where their numbers live, on the loop's thread; written in another."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = list(families)
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _expose(snapshot: _Snapshot, accept: str, *, compress: bool) -> tuple[bytes, str]:
+    """The text that the client prefers, and its content type."""
+    try:
+        encode, kind = choose_encoder(accept)
+    except TypeError:
+        # prometheus_client compares the parts of a version that may be no numbers.
+        encode, kind = choose_encoder("")
+    body = encode(snapshot)
+    return (gzip.compress(body, compresslevel=3) if compress else body), kind
+
+
+class _Server(web.Server):
+    """aiohttp's server with our own connections."""
+
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+class _Connection(web.RequestHandler):
+    """A connection whose errors are answered in our words, without aiohttp's name and version."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to what is no HTTP (a scanner's noise, not logged) or to a bug."""
+        del request, message
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.error("admin request failed", cause=exc)
+        response = _failure(HTTPStatus(status))
+        response.force_close()
+        return response
+
+
+def _failure(status: HTTPStatus, headers: Mapping[str, str] | None = None) -> web.Response:
+    return _json(status, {"error": status.phrase}, headers)
+
+
+def _json(
+    status: HTTPStatus, document: object, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    own = {"Content-Type": "application/json", **(headers or {})}
+    return _response(status, orjson.dumps(document), own)
+
+
+def _response(status: HTTPStatus, body: bytes, headers: Mapping[str, str]) -> web.Response:
+    return web.Response(status=status, body=body, headers={"Server": "hookstream", **headers})
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> str:
+    # asyncio puts its own sentence into `strerror`; the resolver's numbers are below 0.
+    number = error.errno or 0
+    reason = os.strerror(number) if number > 0 else error.strerror
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return (
+        f"the admin server cannot listen on {place} ({reason}): "
+        "set admin.host and admin.port to a free address of this machine"
+    )

@@ -1,0 +1,312 @@
+"""The admin server over real sockets: what probes, Prometheus and `curl` see."""
+
+import asyncio
+import gzip
+import json
+import socket
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+from prometheus_client.registry import Collector
+
+from consumer.admin import Admin, Verdict
+from consumer.errors import HookstreamError
+from consumer.metrics import Metrics
+
+LIMIT = 10.0
+"""Seconds that any wait here may take before the test fails."""
+
+
+class Answer(NamedTuple):
+    """One HTTP response as it came over the wire."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def admin(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    registry: CollectorRegistry | None = None,
+    health: Callable[[], Verdict] = lambda: Verdict(ok=True, reason="alive"),
+    ready: Callable[[], Verdict] = lambda: Verdict(ok=True, reason="ready"),
+    token: str = "",
+    idle: float = 5.0,
+) -> Admin:
+    """A server with answers that are good unless the test says otherwise."""
+    return Admin(
+        host=host,
+        port=port,
+        registry=registry or CollectorRegistry(),
+        health=health,
+        ready=ready,
+        token=token,
+        idle=idle,
+    )
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what no event tells of."""
+    async with asyncio.timeout(LIMIT):
+        while not condition():  # noqa: ASYNC110 aiohttp keeps its connections to itself
+            await asyncio.sleep(0.005)
+
+
+async def exchange(server: Admin, sent: bytes, host: str = "127.0.0.1") -> bytes:
+    """All that the server says to these bytes until it closes the connection."""
+    async with asyncio.timeout(LIMIT):
+        reader, writer = await asyncio.open_connection(host, server.port)
+        try:
+            writer.write(sent)
+            return await reader.read()
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+
+async def ask(
+    server: Admin, path: str, *headers: str, method: str = "GET", host: str = "127.0.0.1"
+) -> Answer:
+    """One request on a connection of its own."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: admin", "Connection: close", *headers, "", ""]
+    head, _, body = (await exchange(server, "\r\n".join(lines).encode(), host)).partition(
+        b"\r\n\r\n"
+    )
+    first, *rest = head.decode().split("\r\n")
+    named = (line.split(": ", 1) for line in rest)
+    return Answer(int(first.split()[1]), {name.lower(): value for name, value in named}, body)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_a_probe_is_asked_anew_each_time(path: str) -> None:
+    """200 while it is well, 503 while not, and the reason both times."""
+    verdict = Verdict(ok=True, reason="3 hooks loaded")
+    well = Verdict(ok=True, reason="")
+    asked, other = (lambda: verdict), (lambda: well)
+    health, ready = (asked, other) if path == "/healthz" else (other, asked)
+    async with admin(health=health, ready=ready) as server:
+        good = await ask(server, path)
+        verdict = Verdict(ok=False, reason="no partition assigned")
+        bad = await ask(server, path)
+    assert (good.status, json.loads(good.body)) == (200, {"ok": True, "reason": "3 hooks loaded"})
+    assert bad.status == 503
+    assert json.loads(bad.body) == {"ok": False, "reason": "no partition assigned"}
+    assert bad.headers["content-type"] == "application/json"
+
+
+async def test_the_probes_are_apart() -> None:
+    """A daemon that is not ready is alive: Kubernetes must not restart it."""
+    async with admin(ready=lambda: Verdict(ok=False, reason="no hooks")) as server:
+        assert (await ask(server, "/healthz")).status == 200
+        assert (await ask(server, "/readyz")).status == 503
+
+
+async def test_metrics_are_prometheus_text() -> None:
+    """Without a wish the answer is the classic text format, with the daemon's own series."""
+    metrics = Metrics("1.2.3")
+    metrics.hook("h1").delivered()
+    async with admin(registry=metrics.registry) as server:
+        answer = await ask(server, "/metrics")
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    found = {
+        (sample.name, sample.labels.get("outcome")): sample.value
+        for family in parse_text(answer.body.decode())
+        for sample in family.samples
+    }
+    assert found["hookstream_deliveries_total", "delivered"] == 1
+
+
+async def test_metrics_are_openmetrics_where_asked() -> None:
+    """What Prometheus prefers by its Accept header."""
+    wish = "Accept: application/openmetrics-text;version=1.0.0;q=0.6,text/plain;q=0.3"
+    async with admin(registry=Metrics("1").registry) as server:
+        answer = await ask(server, "/metrics", wish)
+    assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert answer.body.endswith(b"# EOF\n")
+    assert list(parse_openmetrics(answer.body.decode()))  # type: ignore[no-untyped-call]
+
+
+async def test_an_accept_header_of_nonsense_gets_the_plain_text() -> None:
+    """A version that is no number is no reason for an error."""
+    async with admin() as server:
+        answer = await ask(server, "/metrics", "Accept: text/plain;version=1.x")
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+
+
+async def test_metrics_are_compressed_only_where_accepted() -> None:
+    """Gzip for those who name it."""
+    registry = CollectorRegistry()
+    Counter("said", "Said.", registry=registry).inc()
+    async with admin(registry=registry) as server:
+        plain = await ask(server, "/metrics")
+        packed = await ask(server, "/metrics", "Accept-Encoding: deflate, gzip")
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(packed.body) == plain.body
+    assert b"said_total 1.0" in plain.body
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/nothing"])
+async def test_head_is_get_without_the_body(path: str) -> None:
+    """Same status and length, no body (RFC 9110, section 9.3.2)."""
+    registry = CollectorRegistry()
+    Counter("said", "Said.", registry=registry).inc()
+    async with admin(registry=registry) as server:
+        got = await ask(server, path)
+        head = await ask(server, path, method="HEAD")
+    assert head.body == b""
+    assert head.status == got.status
+    assert head.headers["content-length"] == got.headers["content-length"]
+
+
+async def test_other_methods_and_paths_are_refused() -> None:
+    """404 and 405 in JSON; nothing can be changed from here."""
+    async with admin() as server:
+        missing = await ask(server, "/")
+        posted = await ask(server, "/healthz", "Content-Length: 0", method="POST")
+    assert (missing.status, json.loads(missing.body)) == (404, {"error": "Not Found"})
+    assert (posted.status, posted.headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize(
+    "sent", [b"GET /healthz HTTP/1.1\r\n\r\n", b"\x16\x03\x01 nonsense\r\n\r\n"]
+)
+async def test_no_answer_tells_the_version(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """The banner is the product's name, also on an error; scanners leave no line in the log."""
+    async with admin(idle=0.2) as server:
+        said = await exchange(server, sent)
+    assert b"\r\nserver: hookstream\r\n" in said.lower()
+    assert b"aiohttp" not in said.lower()
+    assert b"python" not in said.lower()
+    assert caplog.records == []
+
+
+async def test_a_probe_that_fails_is_an_error_and_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    """A bug in a verdict is answered with 500 and logged with its traceback."""
+
+    def broken() -> Verdict:
+        raise RuntimeError("boom")
+
+    async with admin(health=broken) as server:
+        answer = await ask(server, "/healthz")
+    assert (answer.status, json.loads(answer.body)) == (500, {"error": "Internal Server Error"})
+    assert [record.getMessage() for record in caplog.records] == ["admin request failed"]
+    assert caplog.records[0].exc_info is not None
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ("X-None: 1", 401),
+        ("Authorization: Bearer wrong", 401),
+        ("Authorization: Basic s3cret", 401),
+        ("Authorization: Bearer s3cret", 200),
+        ("Authorization: bearer  s3cret", 200),
+        ("Authorization: Bearer ü", 401),
+    ],
+)
+async def test_metrics_want_the_token_where_there_is_one(header: str, status: int) -> None:
+    """Numbers name hooks and topics: with a token they are for its holder; probes stay open."""
+    async with admin(token="s3cret") as server:
+        answer = await ask(server, "/metrics", header)
+        probe = await ask(server, "/healthz")
+    assert answer.status == status
+    assert ("www-authenticate" in answer.headers) == (status == 401)
+    assert probe.status == 200
+
+
+async def test_a_connection_serves_many_requests() -> None:
+    """Prometheus keeps its connection."""
+    request = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+    last = b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    async with admin() as server:
+        said = await exchange(server, request + request + last)
+    assert said.count(b"HTTP/1.1 200 OK") == 3
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HT", b"GET /healthz HTTP/1.1\r\nHost: a\r\n"])
+async def test_a_client_that_never_finishes_is_let_go(sent: bytes) -> None:
+    """A request that does not arrive holds a connection no longer than the idle time."""
+    async with admin(idle=0.1) as server:
+        assert await exchange(server, sent) == b""
+
+
+class Large(Collector):
+    """Metrics whose text is larger than any socket's buffers."""
+
+    def collect(self) -> list[Metric]:
+        """One metric with 20 MB of help."""
+        metric = Metric("large", "x" * 20_000_000, "gauge")
+        metric.add_sample("large", {}, 1)
+        return [metric]
+
+
+async def test_a_client_that_never_reads_is_let_go() -> None:
+    """An answer that nobody takes holds a connection no longer than the idle time.
+
+    1. A client asks for more than the sockets' buffers hold and does not read.
+    2. The server ends the connection, which is seen as a reset on the client's side.
+    """
+    registry = CollectorRegistry()
+    registry.register(Large())
+    async with admin(registry=registry, idle=0.2) as server:
+        assert server._runner.server is not None
+        http = server._runner.server
+        loop = asyncio.get_running_loop()
+        with socket.socket() as client:
+            client.setblocking(False)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            await loop.sock_connect(client, ("127.0.0.1", server.port))
+            await loop.sock_sendall(client, b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+            await until(lambda: len(http.connections) == 1)
+            await until(lambda: len(http.connections) == 0)
+
+
+async def test_a_silent_client_does_not_hold_up_the_end() -> None:
+    """Leaving closes idle connections at once."""
+    async with asyncio.timeout(LIMIT):
+        async with admin(idle=3600) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_port_in_use_is_one_sentence() -> None:
+    """It names host and port, the system's reason and the settings to change."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(HookstreamError) as caught:
+            async with admin(port=port):
+                pass
+    assert str(caught.value) == (
+        f"the admin server cannot listen on 127.0.0.1:{port} (Address already in use): "
+        "set admin.host and admin.port to a free address of this machine"
+    )
+
+
+async def test_a_host_that_is_none_is_one_sentence() -> None:
+    """A name that does not resolve, in the resolver's words."""
+    with pytest.raises(HookstreamError, match=r"on nowhere\.invalid:0 \(.+\): set admin\.host"):
+        async with admin(host="nowhere.invalid"):
+            pass
+
+
+async def test_ipv6_is_served() -> None:
+    """An IPv6 address is written without brackets in the settings."""
+    async with admin(host="::1") as server:
+        assert (await ask(server, "/healthz", host="::1")).status == 200
+        with pytest.raises(HookstreamError, match=r"on \[::1\]:\d+ \(Address already in use\)"):
+            async with admin(host="::1", port=server.port):
+                pass
