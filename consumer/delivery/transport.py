@@ -6,6 +6,12 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
 
+BODY_LIMIT = 64 * 1024
+"""Bytes of a response's body that are read, and thrown away; more costs the connection only."""
+
+RETRY_AFTER_LIMIT = 6 * 60 * 60.0
+"""Seconds; a longer `Retry-After` counts as this (libcurl's own bound)."""
+
 
 class ErrorKind(StrEnum):
     """Why an attempt has no HTTP status. The values are label values of the metrics."""
@@ -56,7 +62,8 @@ class Answer:
         self.detail = detail
         """For people: the client's own words on the error; never a URL, header or secret."""
         self.retry_after = retry_after
-        """Seconds that the receiver asked for (RFC 9110 section 10.2.3), None where it did not."""
+        """Seconds that the receiver asked for (RFC 9110 section 10.2.3), above 0 and at most
+        `RETRY_AFTER_LIMIT`; None where it did not, or in words that nobody can read."""
         self.duration = duration
         """Seconds that the attempt took."""
 

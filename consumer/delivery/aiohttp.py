@@ -1,0 +1,155 @@
+"""aiohttp as a transport: the second one, for where libcurl is not wanted.
+
+At-least-once: aiohttp sends a GET again, once, when a reused connection turns out to be dead before
+the first byte of an answer, and has no public switch against it.
+"""
+
+import asyncio
+import re
+import ssl
+from collections.abc import Callable
+from email.utils import mktime_tz, parsedate_tz
+from http import HTTPStatus
+
+import aiohttp
+import yarl
+
+from consumer.clock import Clock
+from consumer.delivery.transport import BODY_LIMIT, RETRY_AFTER_LIMIT, Answer, ErrorKind, Request
+
+_Done = Callable[[Answer], None]
+
+_ERRORS: tuple[tuple[type[Exception], ErrorKind], ...] = (
+    (TimeoutError, ErrorKind.TIMEOUT),
+    (aiohttp.ClientConnectorDNSError, ErrorKind.DNS),
+    (aiohttp.ClientSSLError, ErrorKind.TLS),
+)
+"""Every other one is a connect error: refused, reset, empty, garbled, cut short."""
+
+_SECONDS = re.compile(r"\s*(\d+)")
+
+
+class AiohttpTransport:
+    """One task per attempt. Made and used on the loop's thread, while the loop runs.
+
+    `ca_file`: PEM file that replaces the system's certificate authorities.
+    Raises OSError or ssl.SSLError where it cannot be used.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, *, clock: Clock, ca_file: str | None = None
+    ) -> None:
+        self._loop = loop
+        self._clock = clock
+        self._under_way: dict[asyncio.Task[Answer], _Done] = {}
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                ssl=ssl.create_default_context(cafile=ca_file),
+                limit=0,
+                resolver=aiohttp.ThreadedResolver(),
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+            skip_auto_headers=("User-Agent", "Accept-Encoding"),
+        )
+
+    def send(self, request: Request, done: Callable[[Answer], None]) -> None:
+        """See `Transport.send`."""
+        if self._session.closed:
+            self._loop.call_soon(done, _closed())
+            return
+        task = self._loop.create_task(self._attempt(request))
+        self._under_way[task] = done
+        task.add_done_callback(self._finish)
+
+    async def close(self) -> None:
+        """See `Transport.close`. A second call does nothing."""
+        closing = self._session.close()
+        tasks = list(self._under_way)
+        for task in tasks:
+            task.cancel()
+        await closing
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _finish(self, task: asyncio.Task[Answer]) -> None:
+        done = self._under_way.pop(task)
+        # Cancelled only by `close`, and maybe before the coroutine's first line ran.
+        done(_closed() if task.cancelled() else task.result())
+
+    async def _attempt(self, request: Request) -> Answer:
+        started = self._clock.monotonic()
+        try:
+            answer = await self._get(request)
+        except Exception as error:  # noqa: BLE001  # whatever a receiver can provoke is an answer
+            answer = Answer(error=_kind(error), detail=_detail(error))
+        answer.duration = self._clock.monotonic() - started
+        return answer
+
+    async def _get(self, request: Request) -> Answer:
+        async with self._session.get(
+            _url(request.url),
+            headers=[_header(line) for line in request.headers],
+            timeout=aiohttp.ClientTimeout(total=request.timeout, connect=request.connect_timeout),
+            allow_redirects=False,
+        ) as response:
+            if response.status < HTTPStatus.OK:
+                return Answer(error=ErrorKind.CONNECT, detail="no final response")
+            await _discard_body(response)
+            wait = _retry_after(response.headers.get("Retry-After", ""), self._clock.now())
+            return Answer(status=response.status, retry_after=wait)
+
+
+async def _discard_body(response: aiohttp.ClientResponse) -> None:
+    """Read it, so that the connection can be used again; close on one that is too long."""
+    left = BODY_LIMIT
+    async for chunk in response.content.iter_any():
+        left -= len(chunk)
+        if left < 0:
+            response.close()
+            return
+
+
+def _url(url: str) -> yarl.URL:
+    """The whole target as a path: parsed in parts, yarl would drop the `?` of an empty query."""
+    scheme, _, rest = url.partition("://")
+    authority, _, target = rest.partition("/")
+    return yarl.URL.build(scheme=scheme, authority=authority, path="/" + target, encoded=True)
+
+
+def _header(line: bytes) -> tuple[str, str]:
+    name, _, value = line.decode().partition(": ")
+    return name, value
+
+
+def _retry_after(text: str, now: float) -> float | None:
+    """Seconds or an HTTP date, read as generously as libcurl does: leading digits count."""
+    match = _SECONDS.match(text)
+    seconds = float(match[1]) if match is not None else _date(text) - now
+    return min(seconds, RETRY_AFTER_LIMIT) if seconds > 0 else None
+
+
+def _date(text: str) -> float:
+    """Seconds since the epoch; 0, long past, where the text is no date."""
+    try:
+        parsed = parsedate_tz(text)
+        return 0.0 if parsed is None else float(mktime_tz(parsed))
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+
+
+def _kind(error: Exception) -> ErrorKind:
+    return next((kind for type_, kind in _ERRORS if isinstance(error, type_)), ErrorKind.CONNECT)
+
+
+def _detail(error: Exception) -> str:
+    """The error's kind and the system's words on it; aiohttp's own words may hold the URL."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        words = getattr(error.certificate_error, "verify_message", "")
+    else:
+        words = error.strerror if isinstance(error, OSError) else ""
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+def _closed() -> Answer:
+    return Answer(error=ErrorKind.CONNECT, detail="the transport was closed")
