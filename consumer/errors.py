@@ -35,3 +35,22 @@ class ConfigError(HookstreamError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
+
+
+class Complaint(ValueError):  # noqa: N818  # not an error yet: a Problem that still lacks its place
+    """What is wrong with one written value and how to mend it, before the place is known.
+
+    A ValueError, so that pydantic collects it with the other problems of the same document.
+    """
+
+    def __init__(
+        self, message: str, mend: str, *, place: tuple[str | int, ...] = (), line: int = 0
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        """What is wrong, without the value of anything secret."""
+        self.mend = mend
+        self.place = place
+        """Keys and indexes from the value that was judged to the one at fault inside it."""
+        self.line = line
+        """1-based, within the text that was read; 0 where the value has no line of its own."""

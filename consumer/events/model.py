@@ -1,9 +1,10 @@
 """The event in memory."""
 
-from typing import Any, Literal, get_args
+from typing import Any
 
-Trigger = Literal["push_click", "message_log", "geofence", "event"]
-TRIGGERS: tuple[Trigger, ...] = get_args(Trigger)
+from consumer.settings import TRIGGERS, Trigger
+
+__all__ = ["TRIGGERS", "Event", "Trigger"]
 
 
 class Event:

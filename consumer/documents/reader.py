@@ -1,0 +1,37 @@
+"""From a file to its documents."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from consumer.documents.json_reader import read_json
+from consumer.documents.tree import Document
+from consumer.documents.yaml_reader import read_yaml
+from consumer.errors import Complaint
+
+
+def read_documents(file: Path) -> Iterator[Document]:
+    """The documents of a `.json` file, or of a YAML file of any other name.
+
+    Raises:
+        Complaint: with the line where one is known, after the documents before the error.
+    """
+    text = _read_text(file)
+    yield from read_json(text) if file.suffix.lower() == ".json" else read_yaml(text)
+
+
+def _read_text(file: Path) -> str:
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise unreadable(error) from None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise Complaint("is not UTF-8", "save the file as UTF-8", line=line) from None
+
+
+def unreadable(error: OSError) -> Complaint:
+    """What the operating system says about a file, as a sentence without the file's name."""
+    reason = (error.strerror or "cannot be read").lower()
+    return Complaint(reason, "check that the file is there and that this user may read it")

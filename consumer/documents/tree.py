@@ -1,0 +1,28 @@
+"""One document that a person wrote, with the line of every value in it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Place = tuple[str | int, ...]
+"""Keys and indexes from a document's root down to one value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The values of one document. Numbers keep their author's spelling (`007` stays `007`):
+    the field that receives a value decides on its type, not the file format.
+    """
+
+    data: Any
+    """dict, list, str, bool (JSON only) or None, nested."""
+    line: int
+    """1-based line of the root."""
+    locate: Callable[[Place], int]
+    """The 1-based line of a value; where it does not exist, of the nearest value around it."""
+
+
+def spelling(place: Place) -> str:
+    """A place as people write it: `headers[0].value`."""
+    parts = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
+    return "".join(parts).removeprefix(".")

@@ -1,0 +1,80 @@
+"""From a checked definition to the table's immutable form."""
+
+from collections.abc import Collection, Iterator, Sequence
+from urllib.parse import quote
+
+from consumer.documents.validation import Finding
+from consumer.hooks.definition import Definition, Entry
+from consumer.hooks.table import Brace, Header, Hook, Parameter, RateLimit
+
+
+def brace_findings(
+    names: Sequence[str], described: Collection[str], parameter_keys: Sequence[str]
+) -> Iterator[Finding]:
+    """What does not fit between the URI's brace names, `uri_parameters` and `parameters`."""
+    for name in dict.fromkeys(names):
+        if name not in described:
+            yield Finding(
+                ("uri",),
+                f"{{{name}}} has no label",
+                f"add `{name}: {{label: ...}}` below uri_parameters",
+            )
+    for name in described:
+        if name not in names:
+            yield Finding(
+                ("uri_parameters", name),
+                "is not a brace of the URI",
+                f"write {{{name}}} in uri, or take the entry out",
+            )
+    for index, key in enumerate(parameter_keys):
+        if key in names and key in parameter_keys[:index]:
+            yield Finding(
+                ("parameters", index, "key"),
+                f"{key} is given twice, and {{{key}}} takes one value",
+                "keep one",
+            )
+
+
+def compile_hook(definition: Definition, file: str, line: int) -> Hook:
+    """The hook of a definition that has no findings; `line` is 1-based in `file`."""
+    template = definition.uri
+    entries = {entry.key: entry for entry in definition.parameters}
+    braces = {name: _brace(name, definition, entries.get(name)) for name in template.names}
+    pieces = (braces[part] if index % 2 else part for index, part in enumerate(template.parts))
+    return Hook(
+        id=definition.id,
+        name=definition.name or definition.id,
+        enabled=definition.enabled,
+        app=definition.app,
+        trigger=definition.trigger,
+        select=frozenset(definition.select) if definition.select is not None else None,
+        origin=template.origin,
+        host=template.host,
+        pieces=tuple(piece for piece in pieces if piece),
+        has_query=template.has_query,
+        headers=tuple(Header(entry.key, entry.value) for entry in definition.headers),
+        parameters=tuple(
+            Parameter(quote(entry.key, safe=""), entry.value)
+            for entry in definition.parameters
+            if entry.key not in braces
+        ),
+        rate_limit=_rate_limit(definition),
+        timeout=definition.timeout,
+        signing_keys=definition.signing_secrets,
+        needs_composed=any(
+            brace.entry is None and brace.default is None for brace in braces.values()
+        ),
+        file=file,
+        line=line,
+    )
+
+
+def _brace(name: str, definition: Definition, entry: Entry | None) -> Brace:
+    described = definition.uri_parameters[name]
+    missing = described.missing or (entry.missing if entry else None) or "reject"
+    return Brace(name, described.label, entry.value if entry else None, described.default, missing)
+
+
+def _rate_limit(definition: Definition) -> RateLimit | None:
+    limit = definition.rate_limit
+    return RateLimit(limit.requests, limit.per, limit.burst) if limit else None

@@ -1,0 +1,193 @@
+"""A hook definition as its author writes it (contract, section 3), checked field by field."""
+
+import base64
+import binascii
+import re
+from typing import Annotated, Any, cast
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationInfo
+
+from consumer.documents.durations import duration
+from consumer.documents.validation import Text, as_text
+from consumer.errors import Complaint
+from consumer.events.model import Trigger
+from consumer.hooks.secrets import ReadSecret, expand, has_reference
+from consumer.hooks.table import Missing, Source, Value
+from consumer.hooks.template import Template, parse_template
+from consumer.settings import RateLimit
+
+_ID = re.compile(r"[a-z0-9-]{1,64}")
+# RFC 9110 section 5.6.2.
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# RFC 9110 section 5.5: no control character but the tab, no blank at either end.
+_BAD_FIELD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|^[ \t]|[ \t]\Z")
+# Of the message's framing, of the connection (RFC 9110 section 7.6.1), or written by hookstream.
+_RESERVED_HEADERS = frozenset(
+    {
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+    }
+)
+_SIGNING_PREFIX = "whsec_"
+
+
+def _text(raw: Any) -> str:
+    text = as_text(raw)
+    if not isinstance(text, str):
+        raise Complaint("is not text", "write one text")
+    return text
+
+
+def _without_secrets(text: str) -> str:
+    if has_reference(text):
+        raise Complaint(
+            "holds ${, but secrets cannot stand here",
+            "put ${...} into a header or parameter with `source: fixed`",
+        )
+    return text
+
+
+def _hook_id(text: str) -> str:
+    if not _ID.fullmatch(text):
+        raise Complaint("is not a hook id", "use 1 to 64 of a to z, 0 to 9 and hyphen")
+    return text
+
+
+def _template(raw: Any) -> Template:
+    return parse_template(_text(raw))
+
+
+def _reader(info: ValidationInfo) -> ReadSecret:
+    return cast("ReadSecret", info.context)
+
+
+def _value(raw: Any, info: ValidationInfo) -> Value:
+    text = _text(raw)
+    source: Source = info.data.get("source", "event")
+    missing: Missing = info.data.get("missing") or "omit"
+    if source == "fixed":
+        return Value(
+            source,
+            text=expand(text, _reader(info)),
+            missing=missing,
+            secret=has_reference(text),
+            reference=text,
+        )
+    _without_secrets(text)
+    path = tuple(text.split("."))
+    if not text or (source == "event" and not all(path)):
+        raise Complaint("is not a dotted path", "write names joined by single dots: data.category")
+    return Value(source, path=path, missing=missing, reference=text)
+
+
+def _header_name(name: str) -> str:
+    lower = name.lower()
+    if not _TOKEN.fullmatch(name):
+        raise Complaint("is not a header name", "use letters, digits and hyphens")
+    if lower in _RESERVED_HEADERS or lower.startswith("webhook-"):
+        raise Complaint(
+            f"{name} is a header that hookstream or the connection sets", "take this entry out"
+        )
+    return name
+
+
+def _header_value(value: Value) -> Value:
+    if value.source == "fixed" and _BAD_FIELD_VALUE.search(value.text):
+        raise Complaint(
+            "holds a line end, a control character, or a blank at an end",
+            "correct the value, or the secret that it refers to",
+        )
+    return value
+
+
+def _signing_key(raw: Any, info: ValidationInfo) -> bytes:
+    """The key's bytes. Any length passes, since receivers' libraries take any; the standard
+    recommends 24 to 64. What they would decode differently (strange letters, an empty key)
+    does not: its signatures would never verify.
+    """
+    text = expand(_text(raw), _reader(info)).removeprefix(_SIGNING_PREFIX)
+    try:
+        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not key:
+        raise Complaint(
+            "is not a Standard Webhooks secret",
+            "write whsec_ and the key's 24 to 64 bytes in base64",
+        )
+    return key
+
+
+PlainText = Annotated[Text, Field(min_length=1), AfterValidator(_without_secrets)]
+
+
+class Form(BaseModel):
+    """A part of a definition: immutable, closed to names it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Entry(Form):
+    """One header or parameter. The order of the fields is the order of their validation."""
+
+    key: PlainText
+    source: Source
+    missing: Missing | None = None
+    value: Annotated[Value, PlainValidator(_value)]
+
+
+class HeaderEntry(Entry):
+    """A header: its name and value must be ones that HTTP can carry."""
+
+    key: Annotated[PlainText, AfterValidator(_header_name)]
+    value: Annotated[Value, PlainValidator(_value), AfterValidator(_header_value)]
+
+
+def _distinct(headers: tuple[HeaderEntry, ...]) -> tuple[HeaderEntry, ...]:
+    seen: set[str] = set()
+    for index, header in enumerate(headers):
+        if header.key.lower() in seen:
+            raise Complaint(
+                f"the header {header.key} is already given", "keep one", place=(index, "key")
+            )
+        seen.add(header.key.lower())
+    return headers
+
+
+class UriParameter(Form):
+    """What the console shows for one brace name, and what stands in for a missing value."""
+
+    label: PlainText
+    default: Annotated[Text, AfterValidator(_without_secrets)] | None = None
+    missing: Missing | None = None
+
+
+class Definition(Form):
+    """One document. Validated with a `ReadSecret` as context, so secrets are read here too."""
+
+    id: Annotated[Text, AfterValidator(_hook_id)]
+    name: PlainText | None = None
+    enabled: bool = True
+    app: PlainText | None = None
+    trigger: Trigger
+    select: Annotated[tuple[PlainText, ...], Field(min_length=1)] | None = None
+    uri: Annotated[Template, PlainValidator(_template)]
+    uri_parameters: dict[str, UriParameter] = Field(default_factory=dict)
+    headers: Annotated[tuple[HeaderEntry, ...], AfterValidator(_distinct)] = ()
+    parameters: tuple[Entry, ...] = ()
+    rate_limit: RateLimit | None = None
+    timeout: Annotated[float, duration("100ms", "5m")] | None = None
+    signing_secrets: tuple[Annotated[bytes, PlainValidator(_signing_key)], ...] = Field(
+        default=(), repr=False
+    )

@@ -1,0 +1,124 @@
+"""`${env:NAME}` and `${file:PATH}`: read at load, where the settings allow it, never shown."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from consumer.documents.reader import unreadable
+from consumer.errors import Complaint
+
+ReadSecret = Callable[[str, str], str]
+"""Kind (`env` or `file`) and name to the secret's text; raises Complaint, never with the text."""
+
+MAX_SECRET_BYTES = 64 * 1024
+_REFERENCE = re.compile(r"\$\$\{|\$\{(?P<body>[^}]*)(?P<close>\}?)")
+_OWN_PREFIX = "HOOKSTREAM_"
+
+
+def has_reference(text: str) -> bool:
+    """Whether `text` names a secret, or tries to."""
+    return any(match["body"] is not None for match in _REFERENCE.finditer(text))
+
+
+def expand(text: str, read: ReadSecret) -> str:
+    """`text` with every reference replaced by its secret, and `$${` by a literal `${`.
+
+    Raises:
+        Complaint: where a reference is malformed, refused or leads nowhere.
+    """
+
+    def replace(match: re.Match[str]) -> str:
+        if match["body"] is None:
+            return "${"
+        kind, _, name = match["body"].partition(":")
+        if not match["close"] or kind not in {"env", "file"} or not name:
+            raise Complaint(
+                "has ${ that begins no reference",
+                "write ${env:NAME} or ${file:/PATH}, or $${ for the characters themselves",
+            )
+        return read(kind, name)
+
+    return _REFERENCE.sub(replace, text)
+
+
+class SecretReader:
+    """Reads secrets from the environment and from files, within an allow-list.
+
+    `allowed` holds environment names (`*` and `?` as in file names) and directories (those
+    start with `/`). None allows everything but hookstream's own settings, which no list opens:
+    a definition must not be able to send the Kafka password away.
+    """
+
+    def __init__(self, environ: Mapping[str, str], allowed: Sequence[str] | None) -> None:
+        self._environ = environ
+        self._names: tuple[str, ...] | None = None
+        self._folders: tuple[Path, ...] | None = None
+        if allowed is not None:
+            self._names = tuple(entry for entry in allowed if not entry.startswith("/"))
+            self._folders = tuple(Path(entry) for entry in allowed if entry.startswith("/"))
+
+    def __call__(self, kind: str, name: str) -> str:
+        """The secret's text, a file's trailing line end taken off.
+
+        Raises:
+            Complaint: where it is not allowed, missing or empty; names it, never its value.
+        """
+        text = self._variable(name) if kind == "env" else self._file(name)
+        if not text:
+            raise Complaint(f"the secret {kind}:{name} is empty", "give it a value")
+        return text
+
+    def _variable(self, name: str) -> str:
+        if name.startswith(_OWN_PREFIX):
+            raise Complaint(
+                f"the environment variable {name} is one of hookstream's own settings",
+                "give the secret a name of its own",
+            )
+        if self._names is not None and not any(fnmatchcase(name, one) for one in self._names):
+            raise Complaint(
+                f"the environment variable {name} is not allowed", "add it to hooks.secrets"
+            )
+        if name not in self._environ:
+            raise Complaint(
+                f"the environment variable {name} is not set",
+                "set it for the daemon, or correct the name",
+            )
+        return self._environ[name]
+
+    def _file(self, name: str) -> str:
+        path = Path(name)
+        if not path.is_absolute():
+            raise Complaint(f"the secret file {name} has a relative path", "start it with /")
+        try:
+            # Judged and opened by its real path: neither `..` nor a link leads out of a folder,
+            # and the links inside a Kubernetes mount stay inside it.
+            real = path.resolve(strict=True)
+            folders = self._folders
+            if folders is not None and not any(real.is_relative_to(f.resolve()) for f in folders):
+                raise Complaint(
+                    f"the secret file {name} is in no allowed directory",
+                    "add its directory to hooks.secrets",
+                )
+            return _read(real, name)
+        except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, Python < 3.13
+            reason = (
+                unreadable(error).message if isinstance(error, OSError) else "links in a circle"
+            )
+            raise Complaint(
+                f"the secret file {name} cannot be read: {reason}",
+                "mount it for the daemon, or correct the path",
+            ) from None
+
+
+def _read(file: Path, name: str) -> str:
+    # A pipe or a device would hold the load up, or never end.
+    if not file.is_file() or file.stat().st_size > MAX_SECRET_BYTES:
+        raise Complaint(
+            f"the secret file {name} is no regular file of at most {MAX_SECRET_BYTES:,} bytes",
+            "name the file that holds the secret and nothing else",
+        )
+    try:
+        return file.read_text("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise Complaint(f"the secret file {name} is not UTF-8", "store it as text") from None

@@ -1,0 +1,112 @@
+"""Types of settings fields. The file and the environment both bring text; the field decides."""
+
+import json
+import re
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from consumer.documents.hosts import MAX_PORT, normalise_host
+from consumer.documents.validation import Text
+from consumer.errors import Complaint
+
+Item = TypeVar("Item")
+
+_SERVER = re.compile(r"(?P<host>\[[^\]]*\]|[^:\s]+)(:(?P<port>[0-9]{1,5}))?")
+_ENVIRONMENT_NAMES = re.compile(r"[A-Za-z_*?][A-Za-z0-9_*?]*")
+_TOPIC = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
+
+
+def _listed(value: Any) -> Any:
+    """A list that was written as one text: JSON where it begins with `[`, else with commas."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return _json(value)
+    return [item.strip() for item in value.split(",") if item.strip()]
+
+
+def _mapped(value: Any) -> Any:
+    """A mapping that was written as one text of JSON."""
+    return _json(value) if isinstance(value, str) else value
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        raise Complaint("is not JSON", "check its quotes, commas and brackets") from None
+
+
+def _server(value: str) -> str:
+    match = _SERVER.fullmatch(value)
+    if match is None or (match["port"] and not 1 <= int(match["port"]) <= MAX_PORT):
+        raise Complaint("is not a broker's address", "write host:port, such as kafka-1:9092")
+    return value
+
+
+def _topic(value: str) -> str:
+    if not _TOPIC.fullmatch(value):
+        raise Complaint(
+            "is not a name that Kafka allows",
+            "use 1 to 249 letters, digits, dots, hyphens and underscores",
+        )
+    return value
+
+
+def _dotted_path(value: str) -> str:
+    if not all(value.split(".")):
+        raise Complaint("is not a dotted path", "write names joined by single dots: user.id")
+    return value
+
+
+def _network(value: str) -> str:
+    """A CIDR in canonical form, or a host name in lower-case ASCII."""
+    if "/" not in value and not value.startswith("["):
+        value = f"[{value}]" if ":" in value else value
+        return normalise_host(value).strip("[]").rstrip(".")
+    try:
+        return str(ip_network(value))
+    except ValueError:
+        raise Complaint(
+            "is not a network, or has bits set behind its prefix",
+            "write the network's first address and its prefix, such as 10.0.0.0/8 or fd00::/8",
+        ) from None
+
+
+def _secret_source(value: str) -> str:
+    if not value.startswith("/") and not _ENVIRONMENT_NAMES.fullmatch(value):
+        raise Complaint(
+            "is neither an environment name nor a directory",
+            "write a name (* and ? stand for any letters), or a path that starts with /",
+        )
+    return value
+
+
+def _existing_file(value: Path) -> Path:
+    if not value.is_file():
+        raise Complaint("names no file", "check the path and that this user may read it")
+    return value
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+Listed = Annotated[tuple[Item, ...], BeforeValidator(_listed)]
+MAPPED = BeforeValidator(_mapped)
+UPPER = BeforeValidator(_upper)
+LOWER = BeforeValidator(_lower)
+NonEmpty = Annotated[Text, Field(min_length=1)]
+Server = Annotated[Text, AfterValidator(_server)]
+Topic = Annotated[Text, AfterValidator(_topic)]
+DottedPath = Annotated[Text, AfterValidator(_dotted_path)]
+Network = Annotated[Text, AfterValidator(_network)]
+SecretSource = Annotated[Text, AfterValidator(_secret_source)]
+ExistingFile = Annotated[Path, AfterValidator(_existing_file)]

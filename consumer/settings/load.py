@@ -1,0 +1,50 @@
+"""Settings from the file and the environment, which has the last word; every problem at once."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from consumer.documents.tree import spelling
+from consumer.documents.validation import Finding, findings
+from consumer.errors import ConfigError, Problem
+from consumer.settings.model import Settings
+from consumer.settings.sources import PREFIX, EnvironmentSource, FileSource
+
+DEFAULT_FILE = Path("config/hookstream.yaml")
+
+
+def environment() -> Mapping[str, str]:
+    """The process's environment: the one place that reads it."""
+    return os.environ
+
+
+def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Settings from `path` and every `HOOKSTREAM_SECTION__KEY` of `environ`.
+
+    Without a path the default file counts, where it exists. Relative paths in the file start
+    from its folder, those in the environment from the working directory.
+
+    Raises:
+        ConfigError: with every problem, each at its file and line or under its variable's name.
+    """
+    if path is None and DEFAULT_FILE.exists():
+        path = DEFAULT_FILE
+    file, variables = FileSource(path), EnvironmentSource(environ)
+    try:
+        return Settings(_build_sources=((variables, file), {}))
+    except ValidationError as error:
+        problems = [_problem(found, file, variables) for found in findings(error, Settings)]
+        raise ConfigError(problems) from None
+
+
+def _problem(found: Finding, file: FileSource, variables: EnvironmentSource) -> Problem:
+    message, mend, field = found.message, found.mend, spelling(found.place)
+    name = variables.name_of(found.place)
+    if name is not None:
+        return Problem(message, mend, file=name, field=field)
+    if file.file is None:
+        mend += f" (as {PREFIX}{'__'.join(map(str, found.place)).upper()})"
+        return Problem(message, mend, field=field)
+    return Problem(message, mend, file=str(file.file), line=file.line_of(found.place), field=field)

@@ -1,0 +1,229 @@
+"""Every setting with its default and its bounds. Durations are seconds, once read."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from consumer.documents.durations import duration
+from consumer.errors import Complaint
+from consumer.settings.fields import (
+    LOWER,
+    MAPPED,
+    UPPER,
+    DottedPath,
+    ExistingFile,
+    Listed,
+    Network,
+    NonEmpty,
+    SecretSource,
+    Server,
+    Topic,
+)
+
+Trigger = Literal["push_click", "message_log", "geofence", "event"]
+TRIGGERS: tuple[Trigger, ...] = get_args(Trigger)
+
+DEAD_LETTER_TOPIC = "hookstream.dead-letter"
+RETRY_TOPIC_PREFIX = "hookstream.retry."
+
+Password = Annotated[SecretStr, Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """One section: immutable, and closed to names it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RateLimit(Section):
+    """`requests` per `per` seconds on average, at most `burst` at once."""
+
+    requests: int = Field(ge=1, le=1_000_000)
+    per: Annotated[float, duration("1ms", "24h")] = 1.0
+    burst: int = Field(default_factory=lambda data: data.get("requests", 1), ge=1, le=1_000_000)
+
+
+class KafkaSettings(Section):
+    """The cluster, and who we are there."""
+
+    bootstrap_servers: Listed[Server] = Field(default=("localhost:9092",), min_length=1)
+    group_id: NonEmpty = "hookstream"
+    security_protocol: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], UPPER
+    ] = "PLAINTEXT"
+    sasl_mechanism: Annotated[Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], UPPER] = "PLAIN"
+    sasl_username: NonEmpty | None = None
+    sasl_password: Password | None = None
+    ssl_cafile: ExistingFile | None = None
+    ssl_certfile: ExistingFile | None = None
+    ssl_keyfile: ExistingFile | None = None
+
+    @model_validator(mode="after")
+    def _credentials_fit_the_protocol(self) -> Self:
+        # A credential that the protocol does not use would leave its author feeling safe.
+        sasl = self.security_protocol.startswith("SASL")
+        for name in ("sasl_username", "sasl_password"):
+            if sasl and getattr(self, name) is None:
+                raise Complaint(
+                    f"is missing, but security_protocol is {self.security_protocol}",
+                    "add it",
+                    place=(name,),
+                )
+            if not sasl and getattr(self, name) is not None:
+                raise Complaint(
+                    f"is not used with security_protocol {self.security_protocol}",
+                    "set security_protocol to SASL_SSL, or take it out",
+                    place=(name,),
+                )
+        for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
+            if getattr(self, name) is not None and not self.security_protocol.endswith("SSL"):
+                raise Complaint(
+                    f"is not used with security_protocol {self.security_protocol}",
+                    "set security_protocol to SSL or SASL_SSL, or take it out",
+                    place=(name,),
+                )
+        if self.ssl_keyfile is not None and self.ssl_certfile is None:
+            raise Complaint("has no certificate", "add ssl_certfile", place=("ssl_keyfile",))
+        return self
+
+
+class FieldPaths(Section):
+    """Where a topic of another shape keeps what the contract's event keeps; None: where the
+    contract has it.
+    """
+
+    id: DottedPath | None = None
+    occurred_at: DottedPath | None = None
+    app: DottedPath | None = None
+    user_id: DottedPath | None = None
+    user_attributes: DottedPath | None = None
+    device_id: DottedPath | None = None
+    device_attributes: DottedPath | None = None
+    notification: DottedPath | None = None
+    data: DottedPath | None = None
+    subject: DottedPath | None = None
+
+
+class SourceSettings(Section):
+    """One topic to consume."""
+
+    topic: Topic
+    trigger: Trigger
+    fields: FieldPaths = FieldPaths()
+
+
+DEFAULT_SOURCES = tuple(
+    SourceSettings(topic=trigger.replace("_", "-"), trigger=trigger) for trigger in TRIGGERS
+)
+
+
+class HooksSettings(Section):
+    """Where the definitions are and which secrets they may name."""
+
+    path: Path = Path("config/hooks")
+    """Where the settings file does not say: `hooks` beside that file."""
+    secrets: Listed[SecretSource] | None = None
+    """Environment names (`*` and `?` as in file names) and directories. None: everything but
+    hookstream's own settings."""
+
+
+class DeliverySettings(Section):
+    """How requests are sent and bounded."""
+
+    transport: Literal["curl", "aiohttp"] = "curl"
+    concurrency: int = Field(default=64, ge=1, le=10_000)
+    per_host_concurrency: int = Field(default=32, ge=1, le=10_000)
+    per_hook_concurrency: int = Field(default=32, ge=1, le=10_000)
+    host_rate_limit: Annotated[RateLimit, MAPPED] | None = None
+    timeout: Annotated[float, duration("100ms", "5m")] = 10.0
+    connect_timeout: Annotated[float, duration("100ms", "1m")] = 3.0
+    quick_attempts: int = Field(default=3, ge=1, le=10)
+    """Attempts in process before a delivery goes to a retry topic: one and its quick repeats."""
+    expire_after: Annotated[float, duration("1s", "720h")] = 86_400.0
+    shutdown_grace: Annotated[float, duration("0s", "1h")] = 25.0
+
+
+class RetrySettings(Section):
+    """The durable retry lanes, one topic each."""
+
+    delays: Annotated[
+        Listed[Annotated[float, duration("1s", "24h")]], Field(min_length=1, max_length=20)
+    ] = (10.0, 60.0, 600.0, 3_600.0, 21_600.0)
+    max_attempts: int = Field(default=12, ge=1, le=1_000)
+    """Attempts in all, the quick ones included."""
+
+    @model_validator(mode="after")
+    def _delays_rise(self) -> Self:
+        if any(
+            later <= earlier for earlier, later in zip(self.delays, self.delays[1:], strict=False)
+        ):
+            raise Complaint("do not rise", "sort them and keep each once", place=("delays",))
+        return self
+
+
+class NetworkSettings(Section):
+    """Exceptions to the rule that only public addresses are dialled."""
+
+    allow: Listed[Network] = ()
+    deny: Listed[Network] = ()
+    ca_file: ExistingFile | None = None
+
+
+class AdminSettings(Section):
+    """The HTTP server for probes and metrics."""
+
+    host: NonEmpty = "127.0.0.1"
+    port: int = Field(default=9464, ge=0, le=65_535)
+    """0: the system picks a free one."""
+    token: Password | None = None
+
+
+class LogSettings(Section):
+    """What is written to standard error."""
+
+    format: Annotated[Literal["json", "text"], LOWER] = "json"
+    level: Annotated[Literal["debug", "info", "warning", "error"], LOWER] = "info"
+
+
+class Settings(BaseSettings):
+    """Every setting of the daemon, built by `load_settings`."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", case_sensitive=True)
+
+    kafka: KafkaSettings = KafkaSettings()
+    sources: Annotated[Listed[SourceSettings], Field(min_length=1)] = DEFAULT_SOURCES
+    hooks: HooksSettings = HooksSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    retry: RetrySettings = RetrySettings()
+    network: NetworkSettings = NetworkSettings()
+    admin: AdminSettings = AdminSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  # the overridden method's arguments
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **_others: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """A plain `Settings(...)` reads no environment: `load_settings` passes its sources."""
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _topics_are_distinct(self) -> Self:
+        seen: set[str] = set()
+        for index, source in enumerate(self.sources):
+            place = ("sources", index, "topic")
+            if source.topic in seen:
+                raise Complaint(f"{source.topic} is already a source", "keep one", place=place)
+            if source.topic == DEAD_LETTER_TOPIC or source.topic.startswith(RETRY_TOPIC_PREFIX):
+                raise Complaint(
+                    f"{source.topic} is a topic that hookstream itself writes",
+                    "name the topic of the events",
+                    place=place,
+                )
+            seen.add(source.topic)
+        return self

@@ -1,0 +1,115 @@
+"""The two places that settings come from, and which of them each value came from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic_settings import InitSettingsSource
+
+from consumer.documents.reader import read_documents
+from consumer.documents.tree import Document, Place
+from consumer.errors import Complaint, ConfigError, Problem
+from consumer.settings.model import Settings
+
+PREFIX = "HOOKSTREAM_"
+_LEVELS = "__"
+
+
+class EnvironmentSource(InitSettingsSource):
+    """`HOOKSTREAM_SECTION__KEY`, and `HOOKSTREAM_SOURCES` for the one setting without a section.
+
+    A name without `__` is not ours to judge: Kubernetes puts `HOOKSTREAM_PORT_9464_TCP` and the
+    like into every container beside a service of that name. An empty value counts as unset.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.names: dict[Place, str] = {}
+        values: dict[str, Any] = {}
+        for name in sorted(environ):
+            if environ[name] and _is_setting(name):
+                place = tuple(name.removeprefix(PREFIX).lower().split(_LEVELS))
+                _put(values, place, environ[name], name)
+                self.names[place] = name
+        super().__init__(Settings, values)
+
+    def name_of(self, place: Place) -> str | None:
+        """The variable that set the value at `place`, or something in it or around it."""
+        return next(
+            (name for known, name in self.names.items() if _related(known, place)),
+            None,
+        )
+
+
+class FileSource(InitSettingsSource):
+    """The settings file. Its relative paths start from the file's own folder."""
+
+    def __init__(self, file: Path | None) -> None:
+        self.file = file
+        self.document = _only_document(file) if file else None
+        data = dict(self.document.data) if self.document else {}
+        # A section whose keys are all commented out is null: it means the defaults.
+        sections = {key: value for key, value in data.items() if value is not None}
+        super().__init__(Settings, _with_whole_paths(sections, file.parent) if file else sections)
+
+    def line_of(self, place: Place) -> int:
+        """The 1-based line of a value; 0 without a file."""
+        return self.document.locate(place) if self.document else 0
+
+
+def _is_setting(name: str) -> bool:
+    return name.startswith(PREFIX) and (_LEVELS in name or name == f"{PREFIX}SOURCES")
+
+
+def _put(values: dict[str, Any], place: tuple[str, ...], value: str, name: str) -> None:
+    inner: Any = values
+    for step in place[:-1]:
+        inner = inner.setdefault(step, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(
+                [Problem("sets a part of a setting that is also set whole", "unset one", file=name)]
+            )
+    inner[place[-1]] = value
+
+
+def _related(known: Place, place: Place) -> bool:
+    shared = min(len(known), len(place))
+    return known[:shared] == place[:shared]
+
+
+def _only_document(file: Path) -> Document | None:
+    try:
+        documents = list(read_documents(file))
+    except Complaint as complaint:
+        raise _refused(file, complaint.line, complaint.message, complaint.mend) from None
+    for document in documents[:1]:
+        if not isinstance(document.data, dict):
+            raise _refused(file, document.line, "is no mapping of sections", "write `kafka:` etc.")
+    for document in documents[1:]:
+        raise _refused(file, document.line, "begins a second document", "keep one document")
+    return documents[0] if documents else None
+
+
+def _refused(file: Path, line: int, message: str, mend: str) -> ConfigError:
+    return ConfigError([Problem(message, mend, file=str(file), line=line)])
+
+
+def _with_whole_paths(sections: dict[str, Any], folder: Path) -> dict[str, Any]:
+    whole = dict(sections)
+    for section, field in Settings.model_fields.items():
+        model, values = field.annotation, sections.get(section, {})
+        if not (
+            isinstance(model, type) and issubclass(model, BaseModel) and isinstance(values, dict)
+        ):
+            continue
+        paths = {
+            name: str(folder / values[name])
+            for name, inner in model.model_fields.items()
+            if Path in (inner.annotation, *get_args(inner.annotation))
+            and isinstance(values.get(name), str)
+        }
+        if section == "hooks":
+            paths.setdefault("path", str(folder / "hooks"))
+        if paths:
+            whole[section] = {**values, **paths}
+    return whole
