@@ -176,6 +176,13 @@ def test_no_value_is_too_odd_to_be_shown(start: Start, value: object, shown: obj
     assert json.loads(stream.getvalue())["value"] == shown
 
 
+def test_an_odd_value_leaves_the_others_as_they_are(start: Start) -> None:
+    """A number beside an exception is still a number to whoever searches the logs."""
+    stream = start()
+    get_logger("consumer.x").info("odd", value=OSError("gone"), n=3)
+    assert json.loads(stream.getvalue())["n"] == 3
+
+
 def test_a_field_cannot_pose_as_the_line_s_own(start: Start) -> None:
     """Level and time are the record's, whatever a field is called."""
     stream = start()
