@@ -1,0 +1,38 @@
+"""Short words for tests that send requests through a Transport."""
+
+import asyncio
+
+from consumer.delivery.transport import Answer, Request, Transport
+
+PATIENCE = 15.0
+"""Seconds that a test waits for an answer that is sure to come."""
+
+
+def get(url: str, *headers: bytes, timeout: float = 10.0, connect: float = 10.0) -> Request:
+    """A request; times in seconds."""
+    return Request(url, list(headers), timeout, connect)
+
+
+class Attempt:
+    """One request on its way; keeps every answer that comes, since there must be exactly one."""
+
+    def __init__(self, transport: Transport, request: Request) -> None:
+        self.answers: list[Answer] = []
+        self._answered = asyncio.Event()
+        transport.send(request, self._done)
+
+    async def answer(self) -> Answer:
+        """Wait for it."""
+        async with asyncio.timeout(PATIENCE):
+            await self._answered.wait()
+        return self.answers[0]
+
+    def _done(self, answer: Answer) -> None:
+        asyncio.get_running_loop()  # raises on any thread but the loop's
+        self.answers.append(answer)
+        self._answered.set()
+
+
+async def answer_of(transport: Transport, request: Request) -> Answer:
+    """Send and wait."""
+    return await Attempt(transport, request).answer()

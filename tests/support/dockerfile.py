@@ -1,0 +1,86 @@
+"""A Dockerfile as a list of instructions, and its first stage's COPY and RUN carried out here."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Instruction(NamedTuple):
+    """One instruction: its keyword in capitals, and the rest with joined lines."""
+
+    keyword: str
+    rest: str
+
+
+Stage = Sequence[Instruction]
+
+
+class InstallError(Exception):
+    """A RUN failed; carries what it printed."""
+
+
+def stages(text: str) -> Sequence[Stage]:
+    """The instructions of each stage, the FROM first. Comment lines are dropped."""
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    found: list[list[Instruction]] = []
+    for logical in "\n".join(lines).replace("\\\n", " ").splitlines():
+        if not logical.strip():
+            continue
+        keyword, rest = logical.split(maxsplit=1)
+        if keyword.upper() == "FROM":
+            found.append([])
+        found[-1].append(Instruction(keyword.upper(), " ".join(rest.split())))
+    return found
+
+
+def carry_out(stage: Stage, context: Path, opt: Path, env: Mapping[str, str] = os.environ) -> None:
+    """Do what a stage does, with `context` for the build context and `opt` in place of `/opt`.
+
+    Knows WORKDIR, COPY of files and folders of the context, and RUN; `python` is this one.
+
+    Raises:
+        InstallError: a RUN failed.
+        ValueError: an instruction that this does not know.
+    """
+    here = opt
+    for keyword, rest in stage:
+        if keyword == "WORKDIR":
+            here = Path(rest.replace("/opt", str(opt)))
+            here.mkdir(parents=True, exist_ok=True)
+        elif keyword == "COPY":
+            *sources, target = rest.split()
+            for source in sources:
+                _copy(context / source, here / target, into=target.endswith("/"))
+        elif keyword == "RUN":
+            _run(rest.replace("/opt/", f"{opt}/"), here, env)
+        elif keyword != "FROM":
+            raise ValueError(f"{keyword} is not known here")
+
+
+def _copy(source: Path, target: Path, *, into: bool) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        return
+    if into:
+        target.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, target)
+
+
+def _run(command: str, here: Path, env: Mapping[str, str]) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
+    done = subprocess.run(
+        ["sh", "-ec", command],
+        cwd=here,
+        env={**env, "PATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise InstallError(f"{command}\n{done.stdout}")

@@ -1,0 +1,170 @@
+"""A webhook receiver that plays scripts over real sockets and keeps the bytes it was sent."""
+
+import asyncio
+import socket
+import ssl
+import struct
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum, auto
+from types import TracebackType
+from typing import Self
+
+_HEAD_LIMIT = 64 * 1024
+_DRIP_SECONDS = 0.02
+_PATIENCE = 10.0
+"""Seconds that a test waits for something that is sure to come."""
+
+
+class Then(Enum):
+    """What the receiver does when a reply's bytes are out."""
+
+    KEEP = auto()
+    """Wait for the next request on the connection."""
+    CLOSE = auto()
+    RESET = auto()
+    """Close with a RST."""
+    HANG = auto()
+    """Say nothing more until the client leaves."""
+    DRIP = auto()
+    """Send one byte after the other until the client leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One request's answer: bytes as they are, and what comes after them."""
+
+    data: bytes = b""
+    then: Then = Then.KEEP
+
+
+def response(status: int = 200, *headers: str, body: bytes = b"", then: Then = Then.KEEP) -> Reply:
+    """A well-formed HTTP/1.1 response with a `Content-Length`."""
+    lines = [f"HTTP/1.1 {status} Whatever", *headers]
+    if status != 204:  # RFC 9110 section 8.6: no length in a 204
+        lines.append(f"Content-Length: {len(body)}")
+    return Reply("\r\n".join([*lines, "", ""]).encode("latin-1") + body, then)
+
+
+class Receiver:
+    """A server on a free port. Replies are played in order; when none is left, `otherwise` decides
+    by the request's head.
+    """
+
+    def __init__(
+        self,
+        *replies: Reply,
+        otherwise: Callable[[bytes], Reply] = lambda _head: response(),
+        host: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.requests: list[bytes] = []
+        """Heads as they came, with the empty line."""
+        self.connections = 0
+        self.left = 0
+        """Connections that have ended."""
+        self._replies = deque(replies)
+        self._otherwise = otherwise
+        self._host = host
+        self._tls = tls
+        self._changed = asyncio.Condition()
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def authority(self) -> str:
+        """`host:port` as in a URL."""
+        assert self._server is not None
+        port = self._server.sockets[0].getsockname()[1]
+        return f"[{self._host}]:{port}" if ":" in self._host else f"{self._host}:{port}"
+
+    @property
+    def origin(self) -> str:
+        """`scheme://host:port`."""
+        return f"{'https' if self._tls else 'http'}://{self.authority}"
+
+    def then_play(self, replies: Iterable[Reply]) -> None:
+        """More replies, after those that are left."""
+        self._replies.extend(replies)
+
+    async def until(self, *, requests: int = 0, left: int = 0) -> None:
+        """Wait until so many requests have come, and so many connections have ended."""
+        async with asyncio.timeout(_PATIENCE), self._changed:
+            await self._changed.wait_for(
+                lambda: len(self.requests) >= requests and self.left >= left
+            )
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(
+            self._serve, self._host, 0, ssl=self._tls, limit=_HEAD_LIMIT, backlog=512
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections += 1
+        try:
+            while await self._play(reader, writer):
+                pass
+        except (OSError, asyncio.IncompleteReadError):
+            pass  # the client left
+        finally:
+            writer.close()
+            with suppress(OSError, asyncio.CancelledError):
+                await writer.wait_closed()
+            self._tasks.discard(task)
+            self.left += 1
+            await self._tell()
+
+    async def _play(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """One request and its reply; whether the connection goes on."""
+        head = await reader.readuntil(b"\r\n\r\n")
+        self.requests.append(head)
+        await self._tell()
+        reply = self._replies.popleft() if self._replies else self._otherwise(head)
+        writer.write(reply.data)
+        await writer.drain()
+        match reply.then:
+            case Then.RESET:
+                _reset(writer)
+            case Then.HANG:
+                await reader.read()
+            case Then.DRIP:
+                await _drip(reader, writer)
+        return reply.then is Then.KEEP
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """RFC 9293 section 3.9.1: closing with a linger time of zero sends a RST."""
+    raw: socket.socket = writer.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def _drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    left = asyncio.ensure_future(reader.read())
+    while not left.done():
+        writer.write(b"x")
+        await asyncio.wait({left}, timeout=_DRIP_SECONDS)
+    await left

@@ -1,0 +1,71 @@
+"""The lock: it covers what pyproject.toml asks for, every file has a hash, no host is named."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from support.project import ROOT
+
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+GROUPS: dict[str, list[Any]] = PROJECT["dependency-groups"]
+RUNTIME = [
+    *PROJECT["project"]["dependencies"],
+    *PROJECT["project"]["optional-dependencies"]["demo"],
+]
+LOCKS = {
+    "build.txt": GROUPS["build"],
+    "runtime.txt": RUNTIME,
+    "dev.txt": [*RUNTIME, *GROUPS["build"], *(x for x in GROUPS["dev"] if isinstance(x, str))],
+}
+
+_PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ ;\\]+)", re.MULTILINE)
+
+
+def _pins(file: str) -> dict[str, str]:
+    text = (ROOT / "requirements" / file).read_text()
+    return {canonicalize_name(pin["name"]): pin["version"] for pin in _PIN.finditer(text)}
+
+
+def _entries(file: Path) -> Iterator[str]:
+    """Each requirement with its hashes on one line."""
+    for line in file.read_text().replace("\\\n", " ").splitlines():
+        if line.strip() and not line.lstrip().startswith("#"):
+            yield line
+
+
+@pytest.mark.parametrize("file", LOCKS)
+def test_every_requirement_is_locked(file: str) -> None:
+    """pyproject.toml and the lock agree; `make lock` mends it where they do not."""
+    pins = _pins(file)
+    for text in LOCKS[file]:
+        wanted = Requirement(text)
+        assert pins[canonicalize_name(wanted.name)] in wanted.specifier
+
+
+@pytest.mark.parametrize("file", LOCKS)
+def test_every_entry_is_one_pin_with_hashes(file: str) -> None:
+    """Nothing is installed that was not seen when the lock was written."""
+    for entry in _entries(ROOT / "requirements" / file):
+        assert re.fullmatch(r"\S+==\S+( ; [^#]+?)?( +--hash=sha256:[0-9a-f]{64})+", entry.strip())
+
+
+@pytest.mark.parametrize("file", LOCKS)
+def test_no_host_is_named(file: str) -> None:
+    """Whoever installs decides where from."""
+    text = (ROOT / "requirements" / file).read_text()
+    assert "://" not in text
+    assert "--index-url" not in text
+    assert "--find-links" not in text
+
+
+def test_the_locks_agree() -> None:
+    """What is tested is what is shipped: the same version wherever two locks name a project."""
+    dev = _pins("dev.txt")
+    for file in ("build.txt", "runtime.txt"):
+        assert _pins(file).items() <= dev.items()
