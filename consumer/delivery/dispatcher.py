@@ -151,6 +151,12 @@ class Dispatcher(Generic[OriginT]):
             self._make_ready(endpoint)
         self._run()
 
+    def resubmit(self, delivery: Delivery[OriginT]) -> None:
+        """Take on a delivery that comes back out of a retry lane."""
+        endpoint = delivery.endpoint
+        endpoint.parked = max(0, endpoint.parked - 1)
+        self.submit(delivery)
+
     def relieve(self) -> None:
         """In a full waiting room, park what would wait too long.
 

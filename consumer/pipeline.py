@@ -1,0 +1,236 @@
+"""Decode, match, deliver, settle: the only place that joins stream and delivery."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from consumer.clock import Clock
+from consumer.delivery.dispatcher import Dispatcher
+from consumer.delivery.endpoint import Delivery
+from consumer.delivery.outcome import Park, Reason
+from consumer.delivery.request import delivery_id
+from consumer.events.decode import Decoder, Record, UndecodableError
+from consumer.events.model import TRIGGERS, Event
+from consumer.hooks.table import Hook
+from consumer.logs import get_logger
+from consumer.matching.index import Index
+from consumer.metrics import Metrics
+from consumer.stream.handover import Handover, Letter
+from consumer.stream.lanes import Lane
+from consumer.stream.passport import FirstRecord, Passport, read_passport
+from consumer.stream.tracker import Partition, Pending
+
+log = get_logger(__name__)
+
+_GLANCE = 0.05
+"""Seconds between two looks for room while intake is paused."""
+
+
+class Pipeline:
+    """The way of an event; also the `Outcomes` of its dispatcher.
+
+    `index` is the one reference to the hooks: a reload puts another in its place.
+    """
+
+    def __init__(
+        self,
+        *,
+        index: Index,
+        decoders: Mapping[str, Decoder],
+        lanes: Sequence[Lane],
+        dead_letter_topic: str,
+        handover: Handover,
+        dispatcher: Callable[["Pipeline"], Dispatcher[Pending]],
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        """`decoders` by topic; `dispatcher` makes the one that tells this pipeline its outcomes."""
+        self.index = index
+        self._decoders = decoders
+        self._events = {t: metrics.events(d.trigger) for t, d in decoders.items()}
+        self._lanes = lanes
+        self._lane_topics = frozenset(lane.topic for lane in lanes)
+        self._dead_letter_topic = dead_letter_topic
+        self._handover = handover
+        self._clock = clock
+        self._metrics = metrics
+        self.dispatcher = dispatcher(self)
+
+    # What intake feeds (`stream.intake.Handler`).
+
+    @property
+    def full(self) -> bool:
+        """Whether intake must pause."""
+        return self.dispatcher.full or self._handover.full
+
+    async def room(self) -> None:
+        """Wait for room; slow endpoints are relieved of what would hold up the others."""
+        self.dispatcher.relieve()
+        if self.full:
+            await asyncio.sleep(_GLANCE)
+
+    def take(self, record: Record, partition: Partition) -> None:
+        """Take one record in, of a source topic or of a retry lane."""
+        if record.topic in self._lane_topics:
+            self._take_again(record, partition)
+        else:
+            self._take_event(record, partition)
+
+    def park(self, which: Callable[[Pending], bool]) -> None:
+        """Hand over to the first retry lane what is without an outcome."""
+        self.dispatcher.park_all(which)
+
+    async def flushed(self) -> None:
+        """Wait until everything handed over is acknowledged."""
+        await self._handover.flushed()
+
+    def _take_event(self, record: Record, partition: Partition) -> None:
+        counts = self._events[record.topic]
+        try:
+            event = self._decoders[record.topic](record)
+        except UndecodableError as error:
+            counts.undecodable()
+            self._bury_bytes(record, partition, self._decoders[record.topic].trigger, str(error))
+            return
+        hooks = self.index.match(event)
+        if not hooks:
+            counts.unmatched()
+            partition.skip(record.offset)
+            return
+        counts.matched()
+        pending = partition.receive(record.offset, record, len(hooks), self._clock.monotonic())
+        dispatcher = self.dispatcher
+        for hook in hooks:
+            dispatcher.submit(
+                Delivery(
+                    id=delivery_id(event.id, hook.id),
+                    event=event,
+                    endpoint=dispatcher.endpoint(hook),
+                    origin=pending,
+                )
+            )
+
+    def _take_again(self, record: Record, partition: Partition) -> None:
+        """Go on with a delivery out of a retry lane, with the hook as it is defined now."""
+        try:
+            passport = read_passport(record.headers)
+            first = FirstRecord(passport, record)
+            event = self._decoder(passport)(first)
+        except UndecodableError as error:
+            self._bury_bytes(record, partition, "", str(error))
+            return
+        pending = partition.receive(record.offset, first, 1, self._clock.monotonic())
+        hook = self.index.hooks.get(passport.hook)
+        if hook is not None and hook.enabled:
+            self.dispatcher.resubmit(self._resume(passport, event, hook, pending))
+            return
+        reason = Reason.HOOK_REMOVED if hook is None else Reason.DISABLED
+        self._bury(
+            pending,
+            replace(passport, reason=reason, not_before=None, detail=""),
+            partial(self._metrics.hook(hook.id if hook else "").dead_lettered, reason),
+        )
+
+    def _decoder(self, passport: Passport) -> Decoder:
+        """The decoder of the topic that the event came from, be it a source still or not."""
+        decoder = self._decoders.get(passport.topic)
+        if decoder is not None:
+            return decoder
+        for trigger in TRIGGERS:
+            if trigger == passport.trigger:
+                return Decoder(trigger)
+        raise UndecodableError("the header hookstream-trigger names no trigger")
+
+    def _resume(
+        self, passport: Passport, event: Event, hook: Hook, pending: Pending
+    ) -> Delivery[Pending]:
+        return Delivery(
+            id=passport.delivery_id,
+            event=event,
+            endpoint=self.dispatcher.endpoint(hook),
+            origin=pending,
+            attempts=passport.attempts,
+            first_failed_at=passport.first_failed_at,
+            last_status=passport.last_status,
+        )
+
+    # What the dispatcher tells (`delivery.dispatcher.Outcomes`).
+
+    def delivered(self, delivery: Delivery[Pending]) -> None:
+        """Settle."""
+        metrics = delivery.endpoint.metrics
+        metrics.delivered()
+        metrics.latency(self._clock.now() - delivery.event.occurred_at)
+        delivery.origin.settle_one()
+
+    def parked(self, delivery: Delivery[Pending], park: Park, cause: str) -> None:
+        """Hand over to a retry lane, then settle."""
+        passport = _passport(delivery, cause, not_before=self._clock.now() + park.delay)
+        topic = self._lanes[park.lane].topic
+        self._hand_over(topic, delivery.origin, passport, delivery.endpoint.metrics.retried)
+
+    def buried(self, delivery: Delivery[Pending], reason: Reason, detail: str) -> None:
+        """Hand over to the dead-letter topic, then settle."""
+        counted = partial(delivery.endpoint.metrics.dead_lettered, reason)
+        self._bury(delivery.origin, _passport(delivery, reason, detail=detail), counted)
+
+    def _bury_bytes(self, record: Record, partition: Partition, trigger: str, detail: str) -> None:
+        """Hand over a record that is no event, as its raw bytes."""
+        now = self._clock.monotonic()
+        pending = partition.receive(record.offset, record, 1, now)
+        passport = Passport(
+            reason=Reason.UNDECODABLE,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            timestamp=record.timestamp,
+            trigger=trigger,
+            detail=detail,
+        )
+        counted = partial(self._metrics.hook("").dead_lettered, Reason.UNDECODABLE)
+        self._bury(pending, passport, counted)
+
+    def _bury(self, pending: Pending, passport: Passport, counted: Callable[[], None]) -> None:
+        log.debug("dead letter", reason=passport.reason, delivery=passport.delivery_id)
+        self._hand_over(self._dead_letter_topic, pending, passport, counted)
+
+    def _hand_over(
+        self, topic: str, pending: Pending, passport: Passport, counted: Callable[[], None]
+    ) -> None:
+        def acknowledged() -> None:
+            counted()
+            pending.settle_one()
+
+        record = pending.record
+        self._handover.send(
+            Letter(
+                topic=topic,
+                key=record.key,
+                value=record.value,
+                headers=passport.headers(),
+                wanted=lambda: not pending.revoked,
+                acknowledged=acknowledged,
+            )
+        )
+
+
+def _passport(
+    delivery: Delivery[Pending], reason: str, *, not_before: float | None = None, detail: str = ""
+) -> Passport:
+    record = delivery.origin.record
+    return Passport(
+        reason=reason,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        timestamp=record.timestamp,
+        trigger=delivery.event.trigger,
+        delivery_id=delivery.id,
+        hook=delivery.endpoint.hook.id,
+        attempts=delivery.attempts,
+        last_status=delivery.last_status,
+        first_failed_at=delivery.first_failed_at,
+        not_before=not_before,
+        detail=detail,
+    )

@@ -1,0 +1,1 @@
+"""Kafka: taking records in, settling them, and handing over what could not be delivered."""

@@ -1,0 +1,116 @@
+"""Kafka clients as this daemon wants them: the only place that knows aiokafka's options."""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from consumer.logs import get_logger
+from consumer.settings import KafkaSettings
+from consumer.stream.handover import Letter
+
+log = get_logger(__name__)
+
+CLIENT_ID = "hookstream"
+REBALANCE_TIMEOUT = 60.0
+"""Seconds that the group waits for its members: more than a revocation drains and parks."""
+_SESSION_TIMEOUT = 10.0
+_NEVER = 7 * 24 * 3600
+"""Seconds. How long no poll may pass is ours to judge (`/healthz`): while the broker takes no
+hand-over nothing is polled, and leaving the group would help nobody."""
+_CLOSE_TIMEOUT = 5.0
+_MAX_REQUEST = 16 * 1024 * 1024
+"""Bytes. Headers make a handed-over record larger than the one that was consumed."""
+
+
+def connection_options(settings: KafkaSettings) -> dict[str, Any]:
+    """What every client needs to reach the cluster."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": list(settings.bootstrap_servers),
+        "client_id": CLIENT_ID,
+        "security_protocol": settings.security_protocol,
+    }
+    if settings.security_protocol.endswith("SSL"):
+        options["ssl_context"] = _ssl_context(settings)
+    if settings.security_protocol.startswith("SASL"):
+        password = settings.sasl_password
+        options["sasl_mechanism"] = settings.sasl_mechanism
+        options["sasl_plain_username"] = settings.sasl_username
+        options["sasl_plain_password"] = password.get_secret_value() if password else None
+    return options
+
+
+def make_consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
+    """A group member that commits nothing by itself and hands out raw bytes.
+
+    A group without offsets starts at the earliest record: it must not lose what came before it.
+    Records of aborted transactions never happened.
+    """
+    return AIOKafkaConsumer(
+        **connection_options(settings),
+        group_id=settings.group_id,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        session_timeout_ms=int(_SESSION_TIMEOUT * 1000),
+        rebalance_timeout_ms=int(REBALANCE_TIMEOUT * 1000),
+        max_poll_interval_ms=_NEVER * 1000,
+    )
+
+
+class KafkaProducer:
+    """The `Producer` of the hand-over: idempotent, acknowledged by all in-sync replicas."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+
+    async def send(self, letter: Letter) -> Awaitable[object]:
+        """See `handover.Producer`."""
+        async with self._starting:
+            if self._producer is None:
+                self._producer = await self._start()
+        # A record without key and value, which nobody can have meant, has an empty value here:
+        # aiokafka sends no others.
+        value = b"" if letter.key is None and letter.value is None else letter.value
+        sent: Awaitable[object] = await self._producer.send(
+            letter.topic, value, key=letter.key, headers=letter.headers
+        )
+        # Not cancelled by a time limit: the batch it is part of goes out all the same.
+        return asyncio.shield(sent)
+
+    async def renew(self) -> None:
+        """See `handover.Producer`."""
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await producer.stop()
+        except (KafkaError, TimeoutError) as error:
+            log.debug("producer not closed cleanly", error=repr(error))
+
+    async def _start(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            **connection_options(self._settings),
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=_MAX_REQUEST,
+        )
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        return producer
+
+
+def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=settings.ssl_cafile)
+    if settings.ssl_certfile is not None:
+        context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile)
+    return context

@@ -1,0 +1,128 @@
+"""Hands records over to the retry and dead-letter topics, and tells when the broker has them."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from consumer.logs import get_logger
+from consumer.metrics import Metrics
+from consumer.stream.passport import Headers
+
+log = get_logger(__name__)
+
+_BATCH = 500
+_SEND_TIMEOUT = 20.0
+"""Seconds; afterwards nobody knows whether the broker has it, so it is sent again."""
+_BACKOFF = 1.0
+"""Seconds between two rounds that failed."""
+
+
+@dataclass(slots=True)
+class Letter:
+    """One record to be handed over."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    wanted: Callable[[], bool]
+    """False once its partition was revoked: then the next owner hands it over."""
+    acknowledged: Callable[[], None]
+
+
+class Producer(Protocol):
+    """What a hand-over needs of a producer that waits for all in-sync replicas."""
+
+    async def send(self, letter: Letter) -> Awaitable[object]:
+        """Put into the next batch; the answer is done when the broker acknowledged it."""
+        ...
+
+    async def renew(self) -> None:
+        """Close; the next `send` starts over. After an error an idempotent producer may have
+        lost its place in the sequence of its batches.
+        """
+        ...
+
+
+class Handover:
+    """A queue in memory in front of the producer; nothing counts until it is acknowledged.
+
+    What fails stays in the queue and is sent again, for ever: its events stay unsettled, so
+    nothing is lost if the process ends. Intake pauses while `full`.
+    """
+
+    def __init__(self, producer: Producer, metrics: Metrics, *, bound: int = 5_000) -> None:
+        self._producer = producer
+        self._metrics = metrics
+        self._bound = bound
+        self._queue: deque[Letter] = deque()
+        self._arrived = asyncio.Event()
+        self._emptied = asyncio.Event()
+        self._emptied.set()
+        self.failing = False
+        """Whether the last round was not acknowledged."""
+
+    @property
+    def full(self) -> bool:
+        """Whether intake must pause: the broker takes less than comes, or nothing at all."""
+        return self.failing or len(self._queue) >= self._bound
+
+    def send(self, letter: Letter) -> None:
+        """Queue one record; `letter.acknowledged` is called when the broker has it."""
+        self._queue.append(letter)
+        self._emptied.clear()
+        self._arrived.set()
+
+    async def flushed(self) -> None:
+        """Wait until all that was queued is acknowledged; the caller bounds the wait."""
+        await self._emptied.wait()
+
+    async def run(self) -> None:
+        """Send what is queued, batch by batch, until cancelled."""
+        try:
+            while True:
+                await self._arrived.wait()
+                await self._round()
+        finally:
+            await self._producer.renew()
+
+    async def _round(self) -> None:
+        batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
+        try:
+            failed = await self._send(batch)
+        except asyncio.CancelledError:
+            self._queue.extendleft(reversed(batch))
+            raise
+        self._queue.extendleft(reversed(failed))
+        if not self._queue:
+            self._arrived.clear()
+            self._emptied.set()
+        if bool(failed) != self.failing:
+            self.failing = bool(failed)
+            (log.error if failed else log.info)(
+                "hand-over fails; intake pauses" if failed else "hand-over works again",
+                topics=sorted({letter.topic for letter in failed or batch}),
+            )
+        if failed:
+            await asyncio.sleep(_BACKOFF)
+            await self._producer.renew()
+
+    async def _send(self, batch: Iterable[Letter]) -> list[Letter]:
+        """Send `batch` and wait for all answers; gives back what was not acknowledged."""
+        wanted = [letter for letter in batch if letter.wanted()]
+        results = await asyncio.gather(*map(self._send_one, wanted), return_exceptions=True)
+        failed = []
+        for letter, result in zip(wanted, results, strict=True):
+            if isinstance(result, BaseException):
+                failed.append(letter)
+                self._metrics.handover_failed(letter.topic)
+                log.debug("not acknowledged", topic=letter.topic, error=repr(result))
+            else:
+                letter.acknowledged()
+        return failed
+
+    async def _send_one(self, letter: Letter) -> None:
+        async with asyncio.timeout(_SEND_TIMEOUT):
+            await (await self._producer.send(letter))

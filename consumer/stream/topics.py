@@ -1,0 +1,89 @@
+"""Looks at the cluster before the first record: are the topics there, and may ours be made?"""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
+
+from consumer.errors import HookstreamError
+from consumer.logs import get_logger
+from consumer.settings import KafkaSettings
+from consumer.stream.client import connection_options
+
+log = get_logger(__name__)
+
+_TIMEOUT = 15.0
+_RETENTION = {
+    "retry": str(14 * 24 * 3600 * 1000),
+    "dead-letter": "-1",
+}
+"""Milliseconds: a retry lane outlives a long holiday; dead letters stay until a person decides."""
+
+
+async def prepare_topics(
+    settings: KafkaSettings, *, sources: Collection[str], lanes: Collection[str], dead_letter: str
+) -> None:
+    """Make the retry and dead-letter topics where they are missing.
+
+    Raises `HookstreamError` where no broker answers, a source topic does not exist, or a topic
+    of ours neither exists nor can be made.
+    """
+    admin = AIOKafkaAdminClient(**connection_options(settings))
+    servers = ", ".join(settings.bootstrap_servers)
+    try:
+        async with asyncio.timeout(_TIMEOUT):
+            await admin.start()
+            known = {topic["topic"]: topic for topic in await admin.describe_topics()}
+            _require(sources, known)
+            retention = dict.fromkeys(lanes, _RETENTION["retry"])
+            retention[dead_letter] = _RETENTION["dead-letter"]
+            missing = {name: kept for name, kept in retention.items() if name not in known}
+            await _create(admin, missing, [known[name] for name in sources])
+    except KafkaConnectionError as error:
+        raise HookstreamError(
+            f"no Kafka broker answers at {servers}: start it, or set kafka.bootstrap_servers"
+        ) from error
+    except TimeoutError as error:
+        raise HookstreamError(
+            f"the Kafka broker at {servers} did not answer within {_TIMEOUT:.0f} s: "
+            "check that it is healthy, and kafka.security_protocol"
+        ) from error
+    except KafkaError as error:
+        raise HookstreamError(f"the Kafka broker at {servers} refused: {error}") from error
+    finally:
+        await admin.close()
+
+
+def _require(sources: Collection[str], known: Mapping[str, Any]) -> None:
+    missing = sorted(set(sources) - known.keys())
+    if missing:
+        raise HookstreamError(
+            f"no such topic: {', '.join(missing)}: create it in Kafka, "
+            "or name the topic of your events under sources"
+        )
+
+
+async def _create(
+    admin: AIOKafkaAdminClient, retention: Mapping[str, str], like: Collection[Any]
+) -> None:
+    """Make topics with as many partitions and replicas as the largest source has."""
+    if not retention:
+        return
+    partitions = max(len(topic["partitions"]) for topic in like)
+    replicas = max(len(part["replicas"]) for topic in like for part in topic["partitions"])
+    response = await admin.create_topics(
+        [
+            NewTopic(name, partitions, replicas, topic_configs={"retention.ms": kept})
+            for name, kept in retention.items()
+        ]
+    )
+    for name, code, *_ in response.topic_errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            raise HookstreamError(
+                f"the topic {name} does not exist and could not be created ({error.__name__}): "
+                f"create it with {partitions} partitions, or let this user create topics"
+            )
+    log.info("topics created", topics=sorted(retention))

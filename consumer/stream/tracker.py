@@ -1,0 +1,92 @@
+"""Which offset may be committed: the heart of at-least-once."""
+
+from consumer.events.decode import Record
+
+
+class Partition:
+    """One assignment of one partition, from its first record to its revocation.
+
+    A new assignment of the same partition is a new object, so a settlement that comes late
+    reaches only the old one and changes nothing (invariant 1 in ARCHITECTURE.md).
+    """
+
+    __slots__ = ("_unsettled", "next_offset", "number", "revoked", "topic")
+
+    def __init__(self, topic: str, number: int) -> None:
+        self.topic = topic
+        self.number = number
+        self.revoked = False
+        self.next_offset: int | None = None
+        """The offset behind the last record taken; None before the first one."""
+        # Ordered by offset, as records arrive; only what is unsettled is kept, so that one slow
+        # delivery does not hold the memory of all that settled behind it.
+        self._unsettled: dict[int, Pending] = {}
+
+    def receive(self, offset: int, record: Record, deliveries: int, now: float) -> "Pending":
+        """Take in the record at `offset`, settled once `deliveries` of it are.
+
+        `record` is what was first consumed: on a retry topic it has another offset. `now`:
+        monotonic seconds.
+        """
+        self.next_offset = offset + 1
+        pending = self._unsettled[offset] = Pending(self, offset, record, deliveries, now)
+        return pending
+
+    def skip(self, offset: int) -> None:
+        """Take in a record that nobody wants: settled at once."""
+        self.next_offset = offset + 1
+
+    def settle(self, offset: int) -> None:
+        """All of the record at `offset` is delivered or durably handed over."""
+        del self._unsettled[offset]
+
+    @property
+    def committable(self) -> int | None:
+        """The offset that a commit may name: the lowest one unsettled, else the next one.
+
+        None where nothing was received. Offsets that were never received (transaction markers,
+        compaction) count as settled.
+        """
+        return next(iter(self._unsettled), self.next_offset)
+
+    @property
+    def unsettled(self) -> int:
+        """Records received and not settled."""
+        return len(self._unsettled)
+
+    @property
+    def oldest(self) -> float | None:
+        """Monotonic seconds at which the oldest unsettled record was received."""
+        first = next(iter(self._unsettled.values()), None)
+        return first.received_at if first is not None else None
+
+
+class Pending:
+    """A received record that is not settled yet."""
+
+    __slots__ = ("_offset", "_remaining", "partition", "received_at", "record")
+
+    def __init__(
+        self,
+        partition: Partition,
+        offset: int,
+        record: Record,
+        deliveries: int,
+        received_at: float,
+    ) -> None:
+        self.partition = partition
+        self._offset = offset
+        self.record = record
+        self.received_at = received_at
+        self._remaining = deliveries
+
+    @property
+    def revoked(self) -> bool:
+        """Whether the partition was given to another member since."""
+        return self.partition.revoked
+
+    def settle_one(self) -> None:
+        """One of its deliveries is delivered or durably handed over."""
+        self._remaining -= 1
+        if self._remaining == 0:
+            self.partition.settle(self._offset)
