@@ -81,10 +81,6 @@ class Pipeline:
         """Hand over to the first retry lane what is without an outcome."""
         self.dispatcher.park_all(which)
 
-    async def flushed(self) -> None:
-        """Wait until everything handed over is acknowledged."""
-        await self._handover.flushed()
-
     def _take_event(self, record: Record, partition: Partition) -> None:
         counts = self._events[record.topic]
         try:

@@ -133,8 +133,15 @@ class Dispatcher(Generic[OriginT]):
             endpoint.adopt(hook, self._builder(hook), self._host(hook), self._metrics.hook(hook.id))
         return endpoint
 
-    def retain(self, hooks: Container[str]) -> None:
-        """After a reload: forget the idle endpoints of hooks that are no more."""
+    def reconfigure(self, limits: Limits, policy: RetryPolicy, hooks: Container[str]) -> None:
+        """After a reload: take over bounds and policy, forget idle endpoints of removed hooks.
+
+        Definitions are taken over one by one, with the next delivery of each.
+        """
+        if limits.host_rate_limit != self._limits.host_rate_limit:
+            for host in self._hosts.values():
+                host.limit(limits.host_rate_limit)
+        self._limits, self._policy = limits, policy
         for hook_id in [known for known in self._endpoints if known not in hooks]:
             endpoint = self._endpoints[hook_id]
             if not endpoint.in_flight and not endpoint.waiting:

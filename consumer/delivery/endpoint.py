@@ -45,10 +45,16 @@ class Host(Generic[OriginT]):
 
     __slots__ = ("blocked", "bucket", "in_flight")
 
+    bucket: TokenBucket | None
+
     def __init__(self, rate_limit: RateLimit | None) -> None:
-        self.bucket = TokenBucket(rate_limit) if rate_limit else None
+        self.limit(rate_limit)
         self.in_flight = 0
         self.blocked: deque[Endpoint[OriginT]] = deque()
+
+    def limit(self, rate_limit: RateLimit | None) -> None:
+        """Set or lift the host's rate limit."""
+        self.bucket = TokenBucket(rate_limit) if rate_limit else None
 
 
 class Delivery(Generic[OriginT]):

@@ -59,8 +59,6 @@ class Handover:
         self._bound = bound
         self._queue: deque[Letter] = deque()
         self._arrived = asyncio.Event()
-        self._emptied = asyncio.Event()
-        self._emptied.set()
         self.failing = False
         """Whether the last round was not acknowledged."""
 
@@ -72,12 +70,7 @@ class Handover:
     def send(self, letter: Letter) -> None:
         """Queue one record; `letter.acknowledged` is called when the broker has it."""
         self._queue.append(letter)
-        self._emptied.clear()
         self._arrived.set()
-
-    async def flushed(self) -> None:
-        """Wait until all that was queued is acknowledged; the caller bounds the wait."""
-        await self._emptied.wait()
 
     async def run(self) -> None:
         """Send what is queued, batch by batch, until cancelled."""
@@ -98,7 +91,6 @@ class Handover:
         self._queue.extendleft(reversed(failed))
         if not self._queue:
             self._arrived.clear()
-            self._emptied.set()
         if bool(failed) != self.failing:
             self.failing = bool(failed)
             (log.error if failed else log.info)(

@@ -5,9 +5,16 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import CommitFailedError, KafkaError
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    CommitFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+)
 
 from consumer.clock import Clock
+from consumer.errors import HookstreamError
 from consumer.events.decode import Record, UndecodableError
 from consumer.logs import get_logger
 from consumer.stream.lanes import TICK, Lane
@@ -18,11 +25,18 @@ log = get_logger(__name__)
 
 COMMIT_INTERVAL = 1.0
 _COMMIT_TIMEOUT = 5.0
+_REFUSALS = (
+    AuthenticationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+)
 _POLL = 0.2
 """Seconds that a poll waits for records; also how often a waiting lane's clock is looked at."""
 _MAX_RECORDS = 500
 DRAIN_BUDGET = 5.0
 """Seconds that a revocation waits for what is under way, before it parks the rest."""
+_GLANCE = 0.01
+"""Seconds between two looks whether all is settled."""
 PARK_BUDGET = 5.0
 """Seconds for the broker to acknowledge what a revocation parked."""
 
@@ -45,10 +59,6 @@ class Handler(Protocol):
 
     def park(self, which: Callable[[Pending], bool]) -> None:
         """Hand over what is still under way for the records that are `which`."""
-        ...
-
-    async def flushed(self) -> None:
-        """Wait until everything parked is acknowledged."""
         ...
 
 
@@ -81,8 +91,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._stopping = asyncio.Event()
         self.joined = False
         """Whether the group has given this member its share, be it empty."""
-        self.last_progress = clock.monotonic()
-        """Monotonic seconds at which a commit last moved or nothing was left to settle."""
+        self._moved_at = clock.monotonic()
 
     async def start(self) -> None:
         """Join the group."""
@@ -92,6 +101,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     async def run(self) -> None:
         """Take records until `stop_taking`; raises what the broker will never forgive."""
         while not self._stopping.is_set():
+            self._moved_at = self._clock.monotonic()
             if self._handler.full:
                 await self._handler.room()
                 continue
@@ -138,7 +148,6 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 level("offsets not committed; tried again", error=type(error).__name__)
                 return
             self._committed.update(moved)
-            self.last_progress = self._clock.monotonic()
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Nothing to prepare: trackers come with the first record."""
@@ -149,10 +158,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Let what is under way finish, park the rest, commit, and forget the partitions."""
         leaving = {place: p for place in revoked if (p := self._partitions.get(place))}
         try:
-            if leaving and not await self._settled(leaving.values(), DRAIN_BUDGET):
+            if not await self.settled(DRAIN_BUDGET, leaving.values()):
                 gone = set(leaving.values())
                 self._handler.park(lambda pending: pending.partition in gone)
-                await self._settled(gone, PARK_BUDGET)
+                await self.settled(PARK_BUDGET, gone)
             await self.commit()
         finally:
             # aiokafka swallows what a listener raises: the partitions must go all the same.
@@ -184,14 +193,31 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Records received and not settled."""
         return sum(partition.unsettled for partition in self._partitions.values())
 
+    @property
+    def idle(self) -> float:
+        """Seconds since intake last went round: it never waits for long."""
+        return self._clock.monotonic() - self._moved_at
+
+    async def settled(self, budget: float, partitions: Collection[Partition] | None = None) -> bool:
+        """Wait up to `budget` seconds until nothing of `partitions` (all) is unsettled."""
+        places = self._partitions.values() if partitions is None else partitions
+        deadline = self._clock.monotonic() + budget
+        while any(partition.unsettled for partition in places):
+            if self._clock.monotonic() >= deadline:
+                return False
+            await asyncio.sleep(_GLANCE)
+        return True
+
     async def _poll(self) -> Mapping[TopicPartition, Sequence[Any]]:
         try:
             batches: Mapping[TopicPartition, Sequence[Any]] = await self._consumer.getmany(
                 timeout_ms=int(_POLL * 1000), max_records=_MAX_RECORDS
             )
+        except _REFUSALS as error:
+            raise HookstreamError(
+                f"Kafka refuses: {error!r}: ask for the right, or set kafka.*"
+            ) from error
         except KafkaError as error:
-            if not error.retriable:
-                raise
             log.warning("poll failed; positions are set back", error=repr(error))
             await self._rewind()
             return {}
@@ -266,15 +292,6 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         ]
         if due:
             self._consumer.resume(*due)
-
-    async def _settled(self, partitions: Collection[Partition], budget: float) -> bool:
-        """Wait up to `budget` seconds until nothing of `partitions` is unsettled."""
-        deadline = self._clock.monotonic() + budget
-        while any(partition.unsettled for partition in partitions):
-            if self._clock.monotonic() >= deadline:
-                return False
-            await asyncio.sleep(0.01)
-        return True
 
 
 def _names(places: Collection[TopicPartition]) -> list[str]:

@@ -1,0 +1,278 @@
+"""The composition root: builds everything, runs it in one TaskGroup, and stops it in order."""
+
+import asyncio
+import random
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+
+from consumer import __version__, logs
+from consumer.admin import Admin, Verdict
+from consumer.clock import Clock, SystemClock
+from consumer.delivery.aiohttp import AiohttpTransport
+from consumer.delivery.circuit import CircuitPolicy
+from consumer.delivery.curl import CurlTransport
+from consumer.delivery.dispatcher import Dispatcher, Limits, Outcomes
+from consumer.delivery.outcome import RetryPolicy
+from consumer.delivery.transport import Transport
+from consumer.documents.durations import format_duration
+from consumer.errors import HookstreamError
+from consumer.events.decode import Decoder
+from consumer.hooks.table import RateLimit
+from consumer.logs import get_logger
+from consumer.matching.index import Index
+from consumer.metrics import Metrics
+from consumer.pipeline import Pipeline
+from consumer.reload import Reloader
+from consumer.settings import DEAD_LETTER_TOPIC, RETRY_TOPIC_PREFIX, Settings, SourceSettings
+from consumer.stream.client import KafkaProducer, make_consumer
+from consumer.stream.handover import Handover
+from consumer.stream.intake import Intake
+from consumer.stream.lanes import JITTER, Lane
+from consumer.stream.topics import prepare_topics
+from consumer.stream.tracker import Pending
+
+log = get_logger(__name__)
+
+_STALLED = 300.0
+"""Seconds after which an event that is not settled means that something is stuck: no attempt
+takes that long, and what waits longer is parked."""
+_PARK_SHARE = 0.25
+"""Share of the grace that is kept for parking, once what is in flight had its time."""
+_FIXED_SECTIONS = ("kafka", "sources", "admin", "network")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings and hooks that were read together."""
+
+    settings: Settings
+    index: Index
+
+
+class App:
+    """One daemon. `run` returns after `stop`, or raises what nothing can be done about."""
+
+    def __init__(self, load: Callable[[], Loaded], clock: Clock | None = None) -> None:
+        """`load` reads settings and hooks; raises `ConfigError`. It runs here and at reloads."""
+        self._loaded = load()
+        self._clock = clock or SystemClock()
+        self._stop = asyncio.Event()
+        self.metrics = Metrics(__version__)
+        self.reloader = Reloader(load, self._apply, self.metrics)
+        self.admin_port: int | None = None
+        """The admin server's port once it is open."""
+        self._intake: Intake
+        self._handover: Handover
+        self._pipeline: Pipeline
+
+    def stop(self) -> None:
+        """Ask for the orderly stop: intake ends, what is in flight gets its grace."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Serve until `stop`. Raises `HookstreamError` with a sentence for a person."""
+        async with AsyncExitStack() as stack:
+            try:
+                await self._build(stack)
+                async with asyncio.TaskGroup() as group:
+                    await self._serve(group)
+            except* HookstreamError as errors:
+                raise _first(errors) from None
+
+    async def _build(self, stack: AsyncExitStack) -> None:
+        """Open everything, the admin server first: a port in use is known before Kafka is."""
+        settings = self._loaded.settings
+        lanes = [Lane(retry_topic(delay), delay) for delay in settings.retry.delays]
+        topics = [source.topic for source in settings.sources]
+        lane_topics = [lane.topic for lane in lanes]
+        self._handover = Handover(KafkaProducer(settings.kafka), self.metrics)
+        transport = make_transport(settings, self._clock)
+        stack.push_async_callback(transport.close)
+        self._pipeline = Pipeline(
+            index=self._loaded.index,
+            decoders={source.topic: make_decoder(source) for source in settings.sources},
+            lanes=lanes,
+            dead_letter_topic=DEAD_LETTER_TOPIC,
+            handover=self._handover,
+            dispatcher=partial(self._make_dispatcher, transport),
+            clock=self._clock,
+            metrics=self.metrics,
+        )
+        self._intake = Intake(
+            make_consumer(settings.kafka),
+            self._pipeline,
+            topics=[*topics, *lane_topics],
+            lanes={lane.topic: lane for lane in lanes},
+            clock=self._clock,
+        )
+        self._register_metrics([*lane_topics, DEAD_LETTER_TOPIC])
+        await self._open_admin(stack)
+        await prepare_topics(
+            settings.kafka, sources=topics, lanes=lane_topics, dead_letter=DEAD_LETTER_TOPIC
+        )
+        stack.push_async_callback(self._intake.close)
+        await self._intake.start()
+
+    def _make_dispatcher(
+        self, transport: Transport, outcomes: Outcomes[Pending]
+    ) -> Dispatcher[Pending]:
+        settings = self._loaded.settings
+        return Dispatcher(
+            transport=transport,
+            outcomes=outcomes,
+            limits=make_limits(settings),
+            policy=make_policy(settings),
+            circuit_policy=CircuitPolicy(),
+            clock=self._clock,
+            timer=asyncio.get_running_loop().call_later,
+            random=random.random,
+            metrics=self.metrics,
+        )
+
+    def _register_metrics(self, topics: Sequence[str]) -> None:
+        metrics = self.metrics
+        metrics.hooks_loaded(len(self._loaded.index.hooks))
+        metrics.hands_over_to(topics)
+        metrics.in_flight_from(lambda: self._pipeline.dispatcher.in_flight)
+        metrics.lag_from(self._intake.lag)
+        metrics.oldest_unsettled_from(self._intake.oldest_unsettled)
+
+    async def _open_admin(self, stack: AsyncExitStack) -> None:
+        admin = Admin(
+            host=self._loaded.settings.admin.host,
+            port=self._loaded.settings.admin.port,
+            registry=self.metrics.registry,
+            health=self._health,
+            ready=self._readiness,
+        )
+        await stack.enter_async_context(admin)
+        self.admin_port = admin.port
+
+    async def _serve(self, group: asyncio.TaskGroup) -> None:
+        """Run until the stop is asked for, then stop in order; a task's error ends it at once."""
+        intake = group.create_task(self._intake.run())
+        helpers = [
+            group.create_task(self._intake.commit_regularly()),
+            group.create_task(self._handover.run()),
+            group.create_task(self.reloader.run()),
+        ]
+        settings = self._loaded.settings
+        log.info(
+            "hookstream runs",
+            version=__version__,
+            hooks=len(self._loaded.index.hooks),
+            topics=[source.topic for source in settings.sources],
+            transport=settings.delivery.transport,
+            admin=f"{settings.admin.host}:{self.admin_port}",
+        )
+        await self._stop.wait()
+        await self._drain(intake, self._loaded.settings.delivery.shutdown_grace)
+        for helper in helpers:
+            helper.cancel()
+
+    async def _drain(self, intake: asyncio.Task[None], grace: float) -> None:
+        """Take nothing more, let what is in flight finish, park the rest; all within `grace`."""
+        log.info("stopping", unsettled=self._intake.unsettled, grace_seconds=grace)
+        self._intake.stop_taking()
+        await intake
+        if not await self._intake.settled(grace * (1 - _PARK_SHARE)):
+            self._pipeline.park(lambda _pending: True)
+            await self._intake.settled(grace * _PARK_SHARE)
+        await self._intake.commit()
+        left = self._intake.unsettled
+        (log.warning if left else log.info)("stopped", left_to_the_next_run=left)
+
+    def _apply(self, loaded: Loaded) -> None:
+        """Put reloaded settings and hooks in use; refuses before anything is changed."""
+        before, after = self._loaded.settings, loaded.settings
+        fixed = [name for name in _FIXED_SECTIONS if getattr(before, name) != getattr(after, name)]
+        if before.retry.delays != after.retry.delays:
+            fixed.append("retry.delays")
+        if before.delivery.transport != after.delivery.transport:
+            fixed.append("delivery.transport")
+        if fixed:
+            raise HookstreamError(
+                f"changed: {', '.join(fixed)}: restart the daemon for these, or change them back"
+            )
+        self._loaded = loaded
+        removed = self._pipeline.index.hooks.keys() - loaded.index.hooks.keys()
+        self._pipeline.index = loaded.index
+        self._pipeline.dispatcher.reconfigure(
+            make_limits(after), make_policy(after), loaded.index.hooks
+        )
+        self.metrics.forget(removed)
+        self.metrics.hooks_loaded(len(loaded.index.hooks))
+        logs.configure(after.log.format, after.log.level, sys.stderr, self._clock)
+        log.info("hooks and settings reloaded", hooks=len(loaded.index.hooks))
+
+    def _health(self) -> Verdict:
+        """Alive unless stuck. A broker that is away is not cured by a restart, so no reason."""
+        idle, oldest = self._intake.idle, self._intake.oldest_unsettled()
+        if idle > _STALLED:
+            return Verdict(ok=False, reason=f"intake has not moved for {idle:.0f} s")
+        if oldest > _STALLED and not self._handover.failing:
+            return Verdict(ok=False, reason=f"an event is unsettled since {oldest:.0f} s")
+        return Verdict(ok=True, reason="alive")
+
+    def _readiness(self) -> Verdict:
+        if self._stop.is_set():
+            return Verdict(ok=False, reason="stopping")
+        if not self._intake.joined:
+            return Verdict(ok=False, reason="not yet a member of the consumer group")
+        if self._handover.failing:
+            return Verdict(ok=False, reason="the broker takes no retries and dead letters")
+        return Verdict(ok=True, reason="hooks loaded, group joined")
+
+
+def retry_topic(delay: float) -> str:
+    """The topic of the retry lane with `delay` seconds: `hookstream.retry.1m`."""
+    return RETRY_TOPIC_PREFIX + format_duration(delay)
+
+
+def make_decoder(source: SourceSettings) -> Decoder:
+    """The decoder of one source topic."""
+    return Decoder(source.trigger, source.fields.model_dump(exclude_none=True))
+
+
+def make_transport(settings: Settings, clock: Clock) -> Transport:
+    """The client that the settings name; made on the running loop."""
+    loop, ca_file = asyncio.get_running_loop(), settings.network.ca_file
+    file = str(ca_file) if ca_file is not None else None
+    if settings.delivery.transport == "curl":
+        return CurlTransport(loop, ca_file=file)
+    return AiohttpTransport(loop, clock=clock, ca_file=file)
+
+
+def make_limits(settings: Settings) -> Limits:
+    """The dispatcher's bounds."""
+    delivery, rate = settings.delivery, settings.delivery.host_rate_limit
+    return Limits(
+        concurrency=delivery.concurrency,
+        per_host=delivery.per_host_concurrency,
+        per_hook=delivery.per_hook_concurrency,
+        host_rate_limit=RateLimit(rate.requests, rate.per, rate.burst) if rate else None,
+        timeout=delivery.timeout,
+        connect_timeout=delivery.connect_timeout,
+    )
+
+
+def make_policy(settings: Settings) -> RetryPolicy:
+    """When deliveries are tried again, and when no more."""
+    return RetryPolicy(
+        lanes=settings.retry.delays,
+        max_attempts=settings.retry.max_attempts,
+        quick_attempts=settings.delivery.quick_attempts,
+        expire_after=settings.delivery.expire_after,
+        jitter=JITTER,
+    )
+
+
+def _first(errors: BaseExceptionGroup[HookstreamError]) -> HookstreamError:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, HookstreamError)  # noqa: S101  # what `except*` let through
+    return error
