@@ -16,7 +16,7 @@ Fetch = Callable[[Path], None]
 
 
 class MavenError(Exception):
-    """Maven could not fetch the jars; carries its own words."""
+    """The jars could not be fetched; says what to install, or carries Maven's own words."""
 
 
 def missing_tools() -> Sequence[str]:
@@ -28,8 +28,14 @@ def fetch_with_maven(folder: Path) -> None:
     """Copy the jars that `kafka/pom.xml` names, and what they need, into `folder`.
 
     Raises:
-        MavenError: Maven failed.
+        MavenError: Java or Maven is missing, or Maven failed.
     """
+    missing = missing_tools()
+    if missing:
+        raise MavenError(
+            "A test that kills its broker needs Java 17 or later and Maven, whichever Kafka the "
+            f"other tests use. Install them (not found: {', '.join(missing)})."
+        )
     goal = ["dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
     done = subprocess.run(
         ["mvn", "-q", "-B", "-f", str(POM), *goal],

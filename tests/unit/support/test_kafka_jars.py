@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from support.jars import MavenError, kafka_jars
+from support.jars import MavenError, fetch_with_maven, kafka_jars
 
 
 class Fetch:
@@ -60,3 +60,21 @@ def test_runs_side_by_side_fetch_once(tmp_path: Path) -> None:
     first.join(10)
     second.join(10)
     assert (slow.times, late.times) == (1, 0)
+
+
+def test_a_missing_tool_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Maven the error says what to install, and nothing is skipped."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MavenError, match="java, mvn"):
+        fetch_with_maven(tmp_path)
+
+
+def test_mavens_words_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When Maven fails, its own output is what helps."""
+    for tool in ("java", "mvn"):
+        program = tmp_path / tool
+        program.write_text("#!/bin/sh\necho the repository is closed\nexit 1\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MavenError, match="the repository is closed"):
+        fetch_with_maven(tmp_path)
