@@ -44,14 +44,15 @@ def read_json(text: str) -> Iterator[Document]:
 
 def _items(text: str, start: int) -> Iterator[tuple[Any, int, int]]:
     position = _skip(text, start + 1)
-    while text[position : position + 1] != "]":
+    separator = "" if text.startswith("]", position) else ","
+    while separator == ",":
         value, end = _decode(text, position)
         yield value, position, end
         position = _skip(text, end)
-        if text[position : position + 1] == ",":
-            position = _skip(text, position + 1)
-        elif text[position : position + 1] != "]":
+        separator = text[position : position + 1]
+        if separator not in {",", "]"}:
             raise _broken("expecting ',' or ']'", text, position)
+        position = _skip(text, position + 1) if separator == "," else position
     _expect_end(text, position + 1)
 
 
@@ -59,7 +60,7 @@ def _decode(text: str, start: int) -> tuple[Any, int]:
     try:
         return _DECODER.raw_decode(text, start)
     except JSONDecodeError as error:
-        raise _broken(error.msg, text, error.pos) from None
+        raise _broken(error.msg[:1].lower() + error.msg[1:], text, error.pos) from None
     except _RepeatedKeyError:
         raise _repeated(text, start) from None
     except RecursionError:
@@ -97,7 +98,7 @@ def _expect_end(text: str, position: int) -> None:
 
 def _broken(what: str, text: str, position: int) -> Complaint:
     return Complaint(
-        f"is not JSON: {what[:1].lower()}{what[1:]}",
+        f"is not JSON: {what}",
         "look for a missing comma, quote or bracket here and above",
         line=1 + text.count("\n", 0, position),
     )

@@ -22,6 +22,13 @@ class Document:
     """The 1-based line of a value; where it does not exist, of the nearest value around it."""
 
 
+def without_nulls(data: Any) -> Any:
+    """A mapping without its null members: a field that is all commented out is absent."""
+    if not isinstance(data, dict):
+        return data
+    return {key: value for key, value in data.items() if value is not None}
+
+
 def spelling(place: Place) -> str:
     """A place as people write it: `headers[0].value`."""
     parts = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)

@@ -56,8 +56,10 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
 def findings(error: ValidationError, model: type[BaseModel]) -> Iterator[Finding]:
     """Every problem that pydantic found while it validated one document against `model`."""
     for detail in error.errors(include_url=False):
-        place = tuple(step for step in detail["loc"] if step != "[key]")
-        yield _finding(detail, place, model)
+        # A default that could not be worked out follows from a problem that is told anyway.
+        if detail["type"] != "default_factory_not_called":
+            place = tuple(step for step in detail["loc"] if step != "[key]")
+            yield _finding(detail, place, model)
 
 
 def _finding(detail: ErrorDetails, place: Place, model: type[BaseModel]) -> Finding:

@@ -51,17 +51,55 @@ class _Sequence(list[Any]):
         self.lines: dict[str | int, int] = {}
 
 
-class _Open:
-    """A collection whose end has not been read yet."""
+class _OpenMapping:
+    """A mapping whose end has not been read yet."""
 
     __slots__ = ("anchor", "collection", "key", "line", "size")
 
-    def __init__(self, collection: _Mapping | _Sequence, anchor: str | None, line: int) -> None:
-        self.collection = collection
+    def __init__(self, anchor: str | None, line: int) -> None:
+        self.collection = _Mapping()
         self.anchor = anchor
         self.line = line
-        self.key: str | None = None
         self.size = 1
+        """Values in it, itself included; those behind aliases count each time."""
+        self.key: str | None = None
+        """The key whose value comes next; None where a key comes next."""
+
+    def add(self, value: Any, line: int) -> None:
+        if self.key is None:
+            self.key = self._new_key(value, line)
+        else:
+            self.collection[self.key] = value
+            self.key = None
+
+    def _new_key(self, key: Any, line: int) -> str:
+        lines = self.collection.lines
+        if not isinstance(key, str):
+            raise _not_a_key(line)
+        if key in lines:
+            message = f"`{key}` is already given in line {lines[key]}"
+            raise Complaint(message, "keep one of the two", line=line)
+        lines[key] = line
+        return key
+
+
+class _OpenSequence:
+    """A sequence whose end has not been read yet."""
+
+    __slots__ = ("anchor", "collection", "line", "size")
+
+    key = ""
+    """Never None: no key is ever waited for."""
+
+    def __init__(self, anchor: str | None, line: int) -> None:
+        self.collection = _Sequence()
+        self.anchor = anchor
+        self.line = line
+        self.size = 1
+
+    def add(self, value: Any, line: int) -> None:
+        self.collection.lines[len(self.collection)] = line
+        self.collection.append(value)
 
 
 class _Composer:
@@ -70,14 +108,14 @@ class _Composer:
     def __init__(self) -> None:
         self.root: Any = None
         self.line = 1
-        self._open: list[_Open] = []
+        self._open: list[_OpenMapping | _OpenSequence] = []
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._aliased = 0
         self._steps: dict[type[Event], Callable[[Any, int], None]] = {
             ScalarEvent: self._scalar,
             AliasEvent: self._alias,
-            MappingStartEvent: partial(self._start, _Mapping),
-            SequenceStartEvent: partial(self._start, _Sequence),
+            MappingStartEvent: partial(self._start, _OpenMapping),
+            SequenceStartEvent: partial(self._start, _OpenSequence),
             MappingEndEvent: self._end,
             SequenceEndEvent: self._end,
         }
@@ -89,13 +127,15 @@ class _Composer:
             Complaint: with its line, where the document is not one that hookstream reads.
         """
         step = self._steps.get(type(event))
-        if step is not None:  # the stream's own start and end carry no value
+        if step is not None:  # the stream's own start carries no value
             step(event, event.start_mark.line + 1)
 
     def _scalar(self, event: ScalarEvent, line: int) -> None:
-        _refuse_tag(event.tag, line)
-        plain = event.implicit[0]
-        value = None if plain and event.value in _NULLS and not self._at_key() else event.value
+        if event.tag is not None:
+            raise _tagged(line)
+        value: str | None = event.value
+        if value in _NULLS and event.implicit[0] and not self._at_key():
+            value = None
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, 1)
         self._add(value, 1, line)
@@ -117,8 +157,9 @@ class _Composer:
             )
         self._add(value, size, line)
 
-    def _start(self, kind: type[_Mapping | _Sequence], event: Any, line: int) -> None:
-        _refuse_tag(event.tag, line)
+    def _start(self, kind: type[_OpenMapping | _OpenSequence], event: Any, line: int) -> None:
+        if event.tag is not None:
+            raise _tagged(line)
         if len(self._open) == MAX_DEPTH:
             raise Complaint(
                 f"more than {MAX_DEPTH} collections are nested",
@@ -127,7 +168,7 @@ class _Composer:
             )
         if self._at_key():
             raise _not_a_key(line)
-        self._open.append(_Open(kind(), event.anchor, line))
+        self._open.append(kind(event.anchor, line))
 
     def _end(self, _event: Event, _line: int) -> None:
         done = self._open.pop()
@@ -136,39 +177,15 @@ class _Composer:
         self._add(done.collection, done.size, done.line)
 
     def _at_key(self) -> bool:
-        if not self._open:
-            return False
-        top = self._open[-1]
-        return top.key is None and type(top.collection) is _Mapping
+        return bool(self._open) and self._open[-1].key is None
 
     def _add(self, value: Any, size: int, line: int) -> None:
-        if not self._open:
-            self.root, self.line = value, line
-            return
-        top = self._open[-1]
-        top.size += size
-        collection = top.collection
-        if isinstance(collection, _Sequence):
-            collection.lines[len(collection)] = line
-            collection.append(value)
-        elif top.key is None:
-            top.key = _new_key(collection, value, line)
+        if self._open:
+            top = self._open[-1]
+            top.size += size
+            top.add(value, line)
         else:
-            collection[top.key] = value
-            top.key = None
-
-
-def _new_key(mapping: _Mapping, key: Any, line: int) -> str:
-    if not isinstance(key, str):
-        raise _not_a_key(line)
-    if key in mapping.lines:
-        raise Complaint(
-            f"`{key}` is already given in line {mapping.lines[key]}",
-            "keep one of the two",
-            line=line,
-        )
-    mapping.lines[key] = line
-    return key
+            self.root, self.line = value, line
 
 
 def _not_a_key(line: int) -> Complaint:
@@ -179,9 +196,8 @@ def _not_a_key(line: int) -> Complaint:
     )
 
 
-def _refuse_tag(tag: str | None, line: int) -> None:
-    if tag is not None:
-        raise Complaint("tags (!...) are not used here", "take the tag out", line=line)
+def _tagged(line: int) -> Complaint:
+    return Complaint("tags (!...) are not used here", "take the tag out", line=line)
 
 
 def read_yaml(text: str) -> Iterator[Document]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationInfo
 
 from consumer.documents.durations import duration
-from consumer.documents.validation import Text, as_text
+from consumer.documents.validation import as_text
 from consumer.errors import Complaint
 from consumer.events.model import Trigger
 from consumer.hooks.secrets import ReadSecret, expand, has_reference
@@ -49,7 +49,8 @@ def _text(raw: Any) -> str:
     return text
 
 
-def _without_secrets(text: str) -> str:
+def _without_secrets(raw: Any) -> str:
+    text = _text(raw)
     if has_reference(text):
         raise Complaint(
             "holds ${, but secrets cannot stand here",
@@ -58,7 +59,15 @@ def _without_secrets(text: str) -> str:
     return text
 
 
-def _hook_id(text: str) -> str:
+def _plain(raw: Any) -> str:
+    text = _without_secrets(raw)
+    if not text:
+        raise Complaint("is empty", "write at least one character, or take it out")
+    return text
+
+
+def _hook_id(raw: Any) -> str:
+    text = _text(raw)
     if not _ID.fullmatch(text):
         raise Complaint("is not a hook id", "use 1 to 64 of a to z, 0 to 9 and hyphen")
     return text
@@ -84,14 +93,15 @@ def _value(raw: Any, info: ValidationInfo) -> Value:
             secret=has_reference(text),
             reference=text,
         )
-    _without_secrets(text)
+    _plain(text)
     path = tuple(text.split("."))
-    if not text or (source == "event" and not all(path)):
+    if source == "event" and not all(path):
         raise Complaint("is not a dotted path", "write names joined by single dots: data.category")
     return Value(source, path=path, missing=missing, reference=text)
 
 
-def _header_name(name: str) -> str:
+def _header_name(raw: Any) -> str:
+    name = _text(raw)
     lower = name.lower()
     if not _TOKEN.fullmatch(name):
         raise Complaint("is not a header name", "use letters, digits and hyphens")
@@ -129,7 +139,7 @@ def _signing_key(raw: Any, info: ValidationInfo) -> bytes:
     return key
 
 
-PlainText = Annotated[Text, Field(min_length=1), AfterValidator(_without_secrets)]
+PlainText = Annotated[str, PlainValidator(_plain)]
 
 
 class Form(BaseModel):
@@ -150,7 +160,7 @@ class Entry(Form):
 class HeaderEntry(Entry):
     """A header: its name and value must be ones that HTTP can carry."""
 
-    key: Annotated[PlainText, AfterValidator(_header_name)]
+    key: Annotated[str, PlainValidator(_header_name)]
     value: Annotated[Value, PlainValidator(_value), AfterValidator(_header_value)]
 
 
@@ -169,14 +179,14 @@ class UriParameter(Form):
     """What the console shows for one brace name, and what stands in for a missing value."""
 
     label: PlainText
-    default: Annotated[Text, AfterValidator(_without_secrets)] | None = None
+    default: Annotated[str, PlainValidator(_without_secrets)] | None = None
     missing: Missing | None = None
 
 
 class Definition(Form):
     """One document. Validated with a `ReadSecret` as context, so secrets are read here too."""
 
-    id: Annotated[Text, AfterValidator(_hook_id)]
+    id: Annotated[str, PlainValidator(_hook_id)]
     name: PlainText | None = None
     enabled: bool = True
     app: PlainText | None = None

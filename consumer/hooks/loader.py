@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from consumer.documents.reader import read_documents, unreadable
-from consumer.documents.tree import Document, spelling
+from consumer.documents.tree import Document, spelling, without_nulls
 from consumer.documents.validation import Finding, findings
 from consumer.errors import Complaint, ConfigError, Problem
 from consumer.hooks.compile import brace_findings, compile_hook
@@ -84,7 +84,7 @@ class _Loading:
             self.problems.append(problem)
 
     def _add(self, document: Document, file: str) -> None:
-        data = _without_nulls(document.data)
+        data = without_nulls(document.data)
         hook_id = data.get("id") if isinstance(data, dict) else None
         found = list(self._repeated_id(hook_id, f"{file}:{document.line}"))
         try:
@@ -118,13 +118,6 @@ class _Loading:
             for finding in found
         ]
         self.problems += sorted(problems, key=lambda problem: problem.line)
-
-
-def _without_nulls(data: Any) -> Any:
-    """A field whose content is all commented out is null: it is absent."""
-    if not isinstance(data, dict):
-        return data
-    return {key: value for key, value in data.items() if value is not None}
 
 
 def _brace_findings_of(data: Any, found: list[Finding]) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ _OWN_PREFIX = "HOOKSTREAM_"
 
 def has_reference(text: str) -> bool:
     """Whether `text` names a secret, or tries to."""
-    return any(match["body"] is not None for match in _REFERENCE.finditer(text))
+    return "${" in text and any(match["body"] is not None for match in _REFERENCE.finditer(text))
 
 
 def expand(text: str, read: ReadSecret) -> str:

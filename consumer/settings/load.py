@@ -32,11 +32,14 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     if path is None and DEFAULT_FILE.exists():
         path = DEFAULT_FILE
     file, variables = FileSource(path), EnvironmentSource(environ)
+    problems = variables.problems
     try:
-        return Settings(_build_sources=((variables, file), {}))
+        settings = Settings(_build_sources=((variables, file), {}))
     except ValidationError as error:
-        problems = [_problem(found, file, variables) for found in findings(error, Settings)]
-        raise ConfigError(problems) from None
+        problems += [_problem(found, file, variables) for found in findings(error, Settings)]
+    if problems:
+        raise ConfigError(problems)
+    return settings
 
 
 def _problem(found: Finding, file: FileSource, variables: EnvironmentSource) -> Problem:

@@ -1,14 +1,15 @@
 """The two places that settings come from, and which of them each value came from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_settings import InitSettingsSource
 
 from consumer.documents.reader import read_documents
-from consumer.documents.tree import Document, Place
+from consumer.documents.tree import Document, Place, without_nulls
 from consumer.errors import Complaint, ConfigError, Problem
 from consumer.settings.model import Settings
 
@@ -19,18 +20,21 @@ _LEVELS = "__"
 class EnvironmentSource(InitSettingsSource):
     """`HOOKSTREAM_SECTION__KEY`, and `HOOKSTREAM_SOURCES` for the one setting without a section.
 
-    A name without `__` is not ours to judge: Kubernetes puts `HOOKSTREAM_PORT_9464_TCP` and the
-    like into every container beside a service of that name. An empty value counts as unset.
+    Other names are not ours to judge: Kubernetes puts `HOOKSTREAM_PORT_9464_TCP` and the like
+    into every container beside a service of that name. An empty value counts as unset.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
+        self.problems = list(_slips(environ))
         self.names: dict[Place, str] = {}
         values: dict[str, Any] = {}
         for name in sorted(environ):
             if environ[name] and _is_setting(name):
                 place = tuple(name.removeprefix(PREFIX).lower().split(_LEVELS))
-                _put(values, place, environ[name], name)
                 self.names[place] = name
+                if not _put(values, place, environ[name]):
+                    message = "sets a part of a setting that is also set whole"
+                    self.problems.append(Problem(message, "unset one of the two", file=name))
         super().__init__(Settings, values)
 
     def name_of(self, place: Place) -> str | None:
@@ -47,9 +51,11 @@ class FileSource(InitSettingsSource):
     def __init__(self, file: Path | None) -> None:
         self.file = file
         self.document = _only_document(file) if file else None
-        data = dict(self.document.data) if self.document else {}
-        # A section whose keys are all commented out is null: it means the defaults.
-        sections = {key: value for key, value in data.items() if value is not None}
+        data = self.document.data if self.document else {}
+        # What is all commented out is null: it means the default.
+        sections = {
+            section: without_nulls(values) for section, values in without_nulls(data).items()
+        }
         super().__init__(Settings, _with_whole_paths(sections, file.parent) if file else sections)
 
     def line_of(self, place: Place) -> int:
@@ -61,15 +67,34 @@ def _is_setting(name: str) -> bool:
     return name.startswith(PREFIX) and (_LEVELS in name or name == f"{PREFIX}SOURCES")
 
 
-def _put(values: dict[str, Any], place: tuple[str, ...], value: str, name: str) -> None:
+def _slips(environ: Mapping[str, str]) -> Iterator[Problem]:
+    """Names of settings whose levels are joined by one underscore. Left alone, they would be
+    settings that silently do nothing. A value with `://` is Kubernetes' `..._ADMIN_PORT`.
+    """
+    for section, field in Settings.model_fields.items():
+        for key in _fields_of(field.annotation):
+            name = f"{PREFIX}{section}_{key}".upper()
+            if "://" not in environ.get(name, "://"):
+                mend = f"write {PREFIX}{section.upper()}{_LEVELS}{key.upper()}"
+                yield Problem("joins section and key by one underscore", mend, file=name)
+
+
+def _put(values: dict[str, Any], place: tuple[str, ...], value: str) -> bool:
+    """Whether there was room: a text already there cannot have parts."""
     inner: Any = values
     for step in place[:-1]:
         inner = inner.setdefault(step, {})
         if not isinstance(inner, dict):
-            raise ConfigError(
-                [Problem("sets a part of a setting that is also set whole", "unset one", file=name)]
-            )
+            return False
     inner[place[-1]] = value
+    return True
+
+
+def _fields_of(annotation: Any) -> Mapping[str, FieldInfo]:
+    """The fields of a section's model; none where the annotation is no section."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation.model_fields
+    return {}
 
 
 def _related(known: Place, place: Place) -> bool:
@@ -97,19 +122,15 @@ def _refused(file: Path, line: int, message: str, mend: str) -> ConfigError:
 def _with_whole_paths(sections: dict[str, Any], folder: Path) -> dict[str, Any]:
     whole = dict(sections)
     for section, field in Settings.model_fields.items():
-        model, values = field.annotation, sections.get(section, {})
-        if not (
-            isinstance(model, type) and issubclass(model, BaseModel) and isinstance(values, dict)
-        ):
-            continue
-        paths = {
-            name: str(folder / values[name])
-            for name, inner in model.model_fields.items()
-            if Path in (inner.annotation, *get_args(inner.annotation))
-            and isinstance(values.get(name), str)
-        }
-        if section == "hooks":
-            paths.setdefault("path", str(folder / "hooks"))
-        if paths:
+        values = sections.get(section, {})
+        if isinstance(values, dict):
+            paths = {
+                name: str(folder / values[name])
+                for name, inner in _fields_of(field.annotation).items()
+                if Path in (inner.annotation, *get_args(inner.annotation))
+                and isinstance(values.get(name), str)
+            }
             whole[section] = {**values, **paths}
+    if isinstance(whole["hooks"], dict):
+        whole["hooks"].setdefault("path", str(folder / "hooks"))
     return whole
