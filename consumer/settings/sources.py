@@ -123,7 +123,7 @@ def _with_whole_paths(sections: dict[str, Any], folder: Path) -> dict[str, Any]:
     whole = dict(sections)
     for section, field in Settings.model_fields.items():
         values = sections.get(section, {})
-        if isinstance(values, dict):
+        if isinstance(values, dict) and _fields_of(field.annotation):
             paths = {
                 name: str(folder / values[name])
                 for name, inner in _fields_of(field.annotation).items()

@@ -1,11 +1,14 @@
 """The image's health check, run as Docker runs it."""
 
+import importlib.util
+import inspect
 import os
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -38,6 +41,17 @@ def admin(request: pytest.FixtureRequest) -> Iterator[tuple[int, int]]:
         thread.join()
 
 
+def _alive() -> Callable[..., bool]:
+    """The check's function, loaded from the file that is copied into the image."""
+    spec = importlib.util.spec_from_file_location("healthcheck", ROOT / "deploy/healthcheck.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    alive: Callable[..., bool] = module.alive
+    return alive
+
+
 def _exit_code(port: int) -> int:
     # A proxy in the environment must not be asked.
     env = {**os.environ, "HOOKSTREAM_ADMIN__PORT": str(port), "http_proxy": "http://127.0.0.1:9"}
@@ -59,6 +73,18 @@ def test_nobody_there_is_unhealthy() -> None:
 
 
 def test_silence_is_unhealthy() -> None:
-    """A daemon that takes the connection and says nothing is given two seconds."""
+    """A daemon that takes the connection and says nothing is not waited for beyond the limit."""
+    alive = _alive()
     with socket.create_server(("127.0.0.1", 0)) as hung:
-        assert _exit_code(hung.getsockname()[1]) == 1
+        began = time.monotonic()
+        assert not alive(hung.getsockname()[1], timeout=0.1)
+        assert time.monotonic() - began < 2
+
+
+def test_it_ends_before_docker_ends_it() -> None:
+    """The check's own limit is shorter than HEALTHCHECK's, which would count as a failure too but
+    leave its process behind.
+    """
+    dockerfile = (ROOT / "deploy/Dockerfile").read_text()
+    limit = float(dockerfile.split("--timeout=")[1].split("s")[0])
+    assert inspect.signature(_alive()).parameters["timeout"].default < limit
