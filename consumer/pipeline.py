@@ -192,21 +192,48 @@ class Pipeline:
         self._hand_over(self._dead_letter_topic, pending, passport, counted)
 
     def _hand_over(
-        self, topic: str, pending: Pending, passport: Passport, counted: Callable[[], None]
+        self,
+        topic: str,
+        pending: Pending,
+        passport: Passport,
+        counted: Callable[[], None],
+        *,
+        whole: bool = True,
     ) -> None:
+        """Queue for `topic`; the record is settled when the broker has it.
+
+        One too large to be handed over is buried without its value (`whole` false): its headers
+        name the place where it can be read.
+        """
+        record = pending.record
+
         def acknowledged() -> None:
             counted()
             pending.settle_one()
 
-        record = pending.record
+        def too_large() -> None:
+            detail = f"too large to hand over: {len(record.value or b'')} bytes, see its source"
+            cut = replace(passport, detail=detail, not_before=None)
+            if topic != self._dead_letter_topic:
+                cut = replace(cut, reason=Reason.EXHAUSTED)
+            metrics = self._metrics.hook(passport.hook)
+            self._hand_over(
+                self._dead_letter_topic,
+                pending,
+                cut,
+                partial(metrics.dead_lettered, cut.reason),
+                whole=False,
+            )
+
         self._handover.send(
             Letter(
                 topic=topic,
                 key=record.key,
-                value=record.value,
+                value=record.value if whole else b"",
                 headers=passport.headers(),
                 wanted=lambda: not pending.revoked,
                 acknowledged=acknowledged,
+                too_large=too_large,
             )
         )
 

@@ -6,11 +6,11 @@ from collections.abc import Awaitable
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
-from consumer.stream.handover import Letter
+from consumer.stream.handover import Letter, TooLargeError
 
 log = get_logger(__name__)
 
@@ -18,6 +18,8 @@ CLIENT_ID = "hookstream"
 REBALANCE_TIMEOUT = 60.0
 """Seconds that the group waits for its members: more than a revocation drains and parks."""
 _SESSION_TIMEOUT = 10.0
+_METADATA_AGE = 30.0
+"""Seconds after which partitions that were added to a topic are noticed."""
 _NEVER = 7 * 24 * 3600
 """Seconds. How long no poll may pass is ours to judge (`/healthz`): while the broker takes no
 hand-over nothing is polled, and leaving the group would help nobody."""
@@ -55,6 +57,7 @@ def make_consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
+        metadata_max_age_ms=int(_METADATA_AGE * 1000),
         session_timeout_ms=int(_SESSION_TIMEOUT * 1000),
         rebalance_timeout_ms=int(REBALANCE_TIMEOUT * 1000),
         max_poll_interval_ms=_NEVER * 1000,
@@ -77,11 +80,13 @@ class KafkaProducer:
         # A record without key and value, which nobody can have meant, has an empty value here:
         # aiokafka sends no others.
         value = b"" if letter.key is None and letter.value is None else letter.value
-        sent: Awaitable[object] = await self._producer.send(
-            letter.topic, value, key=letter.key, headers=letter.headers
-        )
-        # Not cancelled by a time limit: the batch it is part of goes out all the same.
-        return asyncio.shield(sent)
+        try:
+            sent = await self._producer.send(
+                letter.topic, value, key=letter.key, headers=letter.headers
+            )
+        except MessageSizeTooLargeError:
+            raise TooLargeError from None
+        return _answer(sent)
 
     async def renew(self) -> None:
         """See `handover.Producer`."""
@@ -107,6 +112,14 @@ class KafkaProducer:
             await producer.stop()
             raise
         return producer
+
+
+async def _answer(sent: Awaitable[object]) -> None:
+    try:
+        # Not cancelled by a time limit: the batch it is part of goes out all the same.
+        await asyncio.shield(sent)
+    except (MessageSizeTooLargeError, RecordListTooLargeError):
+        raise TooLargeError from None
 
 
 def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:

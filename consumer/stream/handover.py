@@ -30,13 +30,22 @@ class Letter:
     wanted: Callable[[], bool]
     """False once its partition was revoked: then the next owner hands it over."""
     acknowledged: Callable[[], None]
+    too_large: Callable[[], None]
+    """Called instead where the broker will never take a record of this size."""
+
+
+class TooLargeError(Exception):
+    """The record is larger than the topic allows."""
 
 
 class Producer(Protocol):
     """What a hand-over needs of a producer that waits for all in-sync replicas."""
 
     async def send(self, letter: Letter) -> Awaitable[object]:
-        """Put into the next batch; the answer is done when the broker acknowledged it."""
+        """Put into the next batch; the answer is done when the broker acknowledged it.
+
+        Either raises `TooLargeError` where no repetition can help.
+        """
         ...
 
     async def renew(self) -> None:
@@ -107,7 +116,9 @@ class Handover:
         results = await asyncio.gather(*map(self._send_one, wanted), return_exceptions=True)
         failed = []
         for letter, result in zip(wanted, results, strict=True):
-            if isinstance(result, BaseException):
+            if isinstance(result, TooLargeError):
+                letter.too_large()
+            elif isinstance(result, BaseException):
                 failed.append(letter)
                 self._metrics.handover_failed(letter.topic)
                 log.debug("not acknowledged", topic=letter.topic, error=repr(result))

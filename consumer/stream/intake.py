@@ -2,37 +2,23 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import (
-    AuthenticationFailedError,
-    CommitFailedError,
-    GroupAuthorizationFailedError,
-    KafkaError,
-    TopicAuthorizationFailedError,
-)
+from aiokafka.errors import CommitFailedError, KafkaError
 
 from consumer.clock import Clock
-from consumer.errors import HookstreamError
 from consumer.events.decode import Record, UndecodableError
 from consumer.logs import get_logger
 from consumer.stream.lanes import TICK, Lane
 from consumer.stream.passport import read_passport
+from consumer.stream.poller import Poller
 from consumer.stream.tracker import Partition, Pending
 
 log = get_logger(__name__)
 
 COMMIT_INTERVAL = 1.0
 _COMMIT_TIMEOUT = 5.0
-_REFUSALS = (
-    AuthenticationFailedError,
-    GroupAuthorizationFailedError,
-    TopicAuthorizationFailedError,
-)
-_POLL = 0.2
-"""Seconds that a poll waits for records; also how often a waiting lane's clock is looked at."""
-_MAX_RECORDS = 500
 DRAIN_BUDGET = 5.0
 """Seconds that a revocation waits for what is under way, before it parks the rest."""
 _GLANCE = 0.01
@@ -85,12 +71,13 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._lanes = lanes
         self._clock = clock
         self._partitions: dict[TopicPartition, Partition] = {}
-        self._waiting: dict[TopicPartition, tuple[int, float]] = {}
+        self._poller = Poller(consumer, self._next_offset, clock)
         self._committed: dict[TopicPartition, int] = {}
         self._committing = asyncio.Lock()
         self._stopping = asyncio.Event()
         self.joined = False
         """Whether the group has given this member its share, be it empty."""
+        self._epoch = 0
         self._moved_at = clock.monotonic()
 
     async def start(self) -> None:
@@ -105,10 +92,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             if self._handler.full:
                 await self._handler.room()
                 continue
-            self._resume_due()
-            batches = await self._poll()
-            for place, records in batches.items():
-                await self._take(place, records)
+            epoch = self._epoch
+            for place, records in (await self._poller.poll()).items():
+                await self._take(place, records, epoch)
 
     async def commit_regularly(self) -> None:
         """Commit what is settled once each interval, until cancelled."""
@@ -165,11 +151,12 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             await self.commit()
         finally:
             # aiokafka swallows what a listener raises: the partitions must go all the same.
+            self._epoch += 1
             for place, partition in leaving.items():
                 partition.revoked = True
                 del self._partitions[place]
             for place in revoked:
-                self._waiting.pop(place, None)
+                self._poller.forget(place)
                 self._committed.pop(place, None)
         if revoked:
             log.info("partitions revoked", partitions=_names(revoked))
@@ -208,38 +195,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             await asyncio.sleep(_GLANCE)
         return True
 
-    async def _poll(self) -> Mapping[TopicPartition, Sequence[Any]]:
-        try:
-            batches: Mapping[TopicPartition, Sequence[Any]] = await self._consumer.getmany(
-                timeout_ms=int(_POLL * 1000), max_records=_MAX_RECORDS
-            )
-        except _REFUSALS as error:
-            raise HookstreamError(
-                f"Kafka refuses: {error!r}: ask for the right, or set kafka.*"
-            ) from error
-        except KafkaError as error:
-            log.warning("poll failed; positions are set back", error=repr(error))
-            await self._rewind()
-            return {}
-        return batches
-
-    async def _rewind(self) -> None:
-        """After an error in a poll: go back to what was handed over last.
-
-        Records of other partitions that the same poll had drained are lost otherwise, their
-        positions already moved.
-        """
-        for place in self._consumer.assignment():
-            partition = self._partitions.get(place)
-            offset = partition.next_offset if partition is not None else None
-            if offset is None:
-                offset = await self._consumer.committed(place)
-            if offset is not None:
-                self._consumer.seek(place, offset)
-            else:
-                await self._consumer.seek_to_beginning(place)
-
-    async def _take(self, place: TopicPartition, records: Sequence[Record]) -> None:
+    async def _take(self, place: TopicPartition, records: Sequence[Record], epoch: int) -> None:
+        """Take in `records`, polled in the assignment `epoch`; of an earlier one they are void."""
+        if epoch != self._epoch:
+            return
         partition = self._partitions.get(place)
         if partition is None:
             partition = self._partitions[place] = Partition(place.topic, place.partition)
@@ -259,20 +218,20 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 partition.receive(record.offset, record, 1, self._clock.monotonic())
                 log.error("a record could not be processed", cause=bug, **_place(record))
 
+    def _next_offset(self, place: TopicPartition) -> int | None:
+        partition = self._partitions.get(place)
+        return partition.next_offset if partition is not None else None
+
     def _is_early(self, place: TopicPartition, record: Record, lane: Lane) -> bool:
         """Whether `record` is not due: then its lane, and only its lane, waits for it."""
         now = self._clock.monotonic()
-        offset, due_at = self._waiting.get(place, (-1, 0.0))
-        if offset != record.offset:
-            due_at = now + self._due_in(record, lane)
-        if due_at <= now:
-            self._waiting.pop(place, None)
-            return False
-        self._consumer.pause(place)
-        self._consumer.seek(place, record.offset)
         # One monotonic due time per record: a clock that is set does not move it.
-        self._waiting[place] = (record.offset, max(due_at, now + TICK))
-        return True
+        due_at = self._poller.held(place, record.offset)
+        if due_at is None:
+            due_at = now + self._due_in(record, lane)
+            if due_at > now:
+                self._poller.hold(place, record.offset, max(due_at, now + TICK))
+        return due_at > now
 
     def _due_in(self, record: Record, lane: Lane) -> float:
         try:
@@ -282,16 +241,6 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         return lane.wait(
             parked_at=record.timestamp / 1000, not_before=not_before, now=self._clock.now()
         )
-
-    def _resume_due(self) -> None:
-        now = self._clock.monotonic()
-        due = [
-            place
-            for place, (_, due_at) in self._waiting.items()
-            if due_at <= now and place in self._consumer.paused()
-        ]
-        if due:
-            self._consumer.resume(*due)
 
 
 def _names(places: Collection[TopicPartition]) -> list[str]:

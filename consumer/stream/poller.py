@@ -1,0 +1,135 @@
+"""Polls the consumer, so that no partition holds back another and no record is passed over."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+)
+
+from consumer.clock import Clock
+from consumer.errors import HookstreamError
+from consumer.logs import get_logger
+
+log = get_logger(__name__)
+
+POLL = 0.2
+"""Seconds that a poll waits for records; also how often a held partition's clock is looked at."""
+_BACKOFF = 1.0
+"""Seconds before the next poll after one that failed."""
+_CAREFUL = 30.0
+"""Seconds for which partitions are polled one by one after a poll failed."""
+_MAX_RECORDS = 500
+_REFUSALS = (
+    AuthenticationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+)
+
+Batches = Mapping[TopicPartition, Sequence[Any]]
+
+
+class Poller:
+    """What a consumer's positions and pauses are needed for.
+
+    `next_offset` tells the offset behind the last record that was handed over, None where none
+    was in this assignment.
+    """
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        next_offset: Callable[[TopicPartition], int | None],
+        clock: Clock,
+    ) -> None:
+        self._consumer = consumer
+        self._next_offset = next_offset
+        self._clock = clock
+        self._held: dict[TopicPartition, tuple[int, float]] = {}
+        self._lost_place = False
+        self._careful_until = 0.0
+
+    async def poll(self) -> Batches:
+        """The next records of each partition; nothing after an error, which is survived.
+
+        Raises `HookstreamError` where the broker refuses what no waiting will change.
+        """
+        self._release()
+        try:
+            if self._lost_place:
+                await self._rewind()
+            if self._clock.monotonic() < self._careful_until:
+                return await self._poll_each()
+            return await self._fetch(POLL)
+        except KafkaError as error:
+            # Records of other partitions that the same poll had drained are gone, and their
+            # positions already moved: nothing may be polled before all are set back.
+            self._lost_place = True
+            self._careful_until = self._clock.monotonic() + _CAREFUL
+            log.warning("a poll failed; partitions are polled one by one", error=repr(error))
+            await asyncio.sleep(_BACKOFF)
+            return {}
+
+    def hold(self, place: TopicPartition, offset: int, due_at: float) -> None:
+        """Hold `place` at `offset` until `due_at` (monotonic seconds), and nothing else."""
+        self._consumer.pause(place)
+        self._consumer.seek(place, offset)
+        self._held[place] = (offset, due_at)
+
+    def held(self, place: TopicPartition, offset: int) -> float | None:
+        """Until when `place` was last held at `offset`; None where it was not."""
+        known, due_at = self._held.get(place, (None, 0.0))
+        return due_at if known == offset else None
+
+    def forget(self, place: TopicPartition) -> None:
+        """The assignment ended, and its pauses with it."""
+        self._held.pop(place, None)
+
+    def _release(self) -> None:
+        if not self._held:
+            return
+        now, paused = self._clock.monotonic(), self._consumer.paused()
+        for place, (_, due_at) in self._held.items():
+            if due_at <= now and place in paused:
+                self._consumer.resume(place)
+
+    async def _fetch(self, wait: float, *places: TopicPartition) -> Batches:
+        try:
+            batches: Batches = await self._consumer.getmany(
+                *places, timeout_ms=int(wait * 1000), max_records=_MAX_RECORDS
+            )
+        except _REFUSALS as error:
+            raise HookstreamError(f"Kafka refuses: {error!r}: ask for the right to it") from error
+        return batches
+
+    async def _poll_each(self) -> Batches:
+        """Ask each partition by itself, so that a corrupt one holds back no other."""
+        batches: dict[TopicPartition, Sequence[Any]] = {}
+        for place in self._consumer.assignment() - self._consumer.paused():
+            try:
+                batches.update(await self._fetch(0.0, place))
+            except KafkaError as error:
+                log.error("a partition cannot be read", partition=str(place), error=repr(error))
+                self.hold(place, await self._place_of(place), self._careful_until)
+        if not batches:
+            await asyncio.sleep(POLL / 4)
+        return batches
+
+    async def _rewind(self) -> None:
+        for place in self._consumer.assignment():
+            self._consumer.seek(place, await self._place_of(place))
+        self._lost_place = False
+
+    async def _place_of(self, place: TopicPartition) -> int:
+        """The offset of the next record that was not handed over."""
+        offset = self._next_offset(place)
+        if offset is None:
+            offset = await self._consumer.committed(place)
+        if offset is None:
+            offset = (await self._consumer.beginning_offsets([place]))[place]
+        return offset
