@@ -1,7 +1,7 @@
 """Decode, match, deliver, settle: the only place that joins stream and delivery."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -9,9 +9,10 @@ from consumer.clock import Clock
 from consumer.delivery.dispatcher import Dispatcher
 from consumer.delivery.endpoint import Delivery
 from consumer.delivery.outcome import Park, Reason
+from consumer.delivery.registry import Shares
 from consumer.delivery.request import delivery_id
 from consumer.events.decode import Decoder, Record, UndecodableError
-from consumer.events.model import TRIGGERS, Event
+from consumer.events.model import TRIGGERS, Event, Trigger
 from consumer.hooks.table import Hook
 from consumer.logs import get_logger
 from consumer.matching.index import Index
@@ -76,6 +77,22 @@ class Pipeline:
             self._take_again(record, partition)
         else:
             self._take_event(record, partition)
+
+    def assigned(self, counts: Mapping[str, tuple[int, int]]) -> None:
+        """Divide the rate limits among the replicas by the partitions that each has.
+
+        A hook's events come from its trigger's topics and from the retry lanes.
+        """
+
+        def share(topics: Iterable[str]) -> float:
+            mine, every = map(sum, zip(*(counts[topic] for topic in topics), strict=True))
+            return mine / every if mine else 1.0  # without a partition nothing is sent
+
+        by_trigger: dict[Trigger, list[str]] = {trigger: [] for trigger in TRIGGERS}
+        for topic, decoder in self._decoders.items():
+            by_trigger[decoder.trigger].append(topic)
+        shares = {t: share([*topics, *self._lane_topics]) for t, topics in by_trigger.items()}
+        self.dispatcher.divide(Shares(shares, share(counts)))
 
     def park(self, which: Callable[[Pending], bool]) -> None:
         """Hand over to the first retry lane what is without an outcome."""

@@ -6,12 +6,11 @@ Everything here runs on the event loop's thread.
 
 from collections import deque
 from collections.abc import Callable, Container
-from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Protocol
 
 from consumer.clock import Clock
-from consumer.delivery.circuit import Circuit, CircuitPolicy, CircuitState
+from consumer.delivery.circuit import CircuitPolicy
 from consumer.delivery.endpoint import Delivery, Endpoint, Host, OriginT, Place
 from consumer.delivery.outcome import (
     Bury,
@@ -23,10 +22,10 @@ from consumer.delivery.outcome import (
     RetryPolicy,
     meaning,
 )
-from consumer.delivery.request import RequestBuilder
+from consumer.delivery.registry import Limits, Registry, Shares
 from consumer.delivery.transport import Answer, Transport
 from consumer.delivery.values import RejectedError
-from consumer.hooks.table import Hook, RateLimit
+from consumer.hooks.table import Hook
 from consumer.logs import get_logger
 from consumer.metrics import Metrics, status_label
 
@@ -58,23 +57,6 @@ class Outcomes(Protocol[OriginT]):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of the dispatcher. Times in seconds."""
-
-    concurrency: int
-    per_host: int
-    per_hook: int
-    host_rate_limit: RateLimit | None
-    timeout: float
-    connect_timeout: float
-    waiting: int = 1024
-    """Deliveries that may wait for a place before intake pauses, and for a quick repeat."""
-    patience: float = 1.0
-    """A delivery that must wait longer than this in a full waiting room is parked. With the
-    room's size: an endpoint that takes `waiting / patience` a second is never parked."""
-
-
 class Dispatcher(Generic[OriginT]):
     """Starts deliveries within bounds; what does not fit in its bound is parked.
 
@@ -98,15 +80,11 @@ class Dispatcher(Generic[OriginT]):
     ) -> None:
         self._transport = transport
         self._outcomes = outcomes
-        self._limits = limits
         self._policy = policy
-        self._circuit_policy = circuit_policy
         self._clock = clock
         self._timer = timer
         self._random = random
-        self._metrics = metrics
-        self._endpoints: dict[str, Endpoint[OriginT]] = {}
-        self._hosts: dict[str, Host[OriginT]] = {}
+        self._registry: Registry[OriginT] = Registry(limits, circuit_policy, metrics)
         self._ready: deque[Endpoint[OriginT]] = deque()
         self._open: set[Delivery[OriginT]] = set()
         self.in_flight = 0
@@ -117,7 +95,7 @@ class Dispatcher(Generic[OriginT]):
     @property
     def full(self) -> bool:
         """Whether intake must pause: as many wait as there is room for."""
-        return self._waiting >= self._limits.waiting
+        return self._waiting >= self._registry.limits.waiting
 
     @property
     def busy(self) -> bool:
@@ -125,27 +103,17 @@ class Dispatcher(Generic[OriginT]):
         return bool(self._open)
 
     def endpoint(self, hook: Hook) -> Endpoint[OriginT]:
-        """The running side of `hook`; a definition that a reload changed is taken over here."""
-        endpoint = self._endpoints.get(hook.id)
-        if endpoint is None:
-            endpoint = self._endpoints[hook.id] = self._new_endpoint(hook)
-        elif endpoint.hook is not hook:
-            endpoint.adopt(hook, self._builder(hook), self._host(hook), self._metrics.hook(hook.id))
-        return endpoint
+        """The running side of `hook`, for a delivery to it."""
+        return self._registry.endpoint(hook)
 
     def reconfigure(self, limits: Limits, policy: RetryPolicy, hooks: Container[str]) -> None:
-        """After a reload: take over bounds and policy, forget idle endpoints of removed hooks.
+        """After a reload to `hooks`: take over bounds and policy."""
+        self._policy = policy
+        self._registry.reconfigure(limits, hooks)
 
-        Definitions are taken over one by one, with the next delivery of each.
-        """
-        if limits.host_rate_limit != self._limits.host_rate_limit:
-            for host in self._hosts.values():
-                host.limit(limits.host_rate_limit)
-        self._limits, self._policy = limits, policy
-        for hook_id in [known for known in self._endpoints if known not in hooks]:
-            endpoint = self._endpoints[hook_id]
-            if not endpoint.in_flight and not endpoint.waiting:
-                del self._endpoints[hook_id]
+    def divide(self, shares: Shares) -> None:
+        """After an assignment: use only this replica's part of the rate limits."""
+        self._registry.divide(shares)
 
     def submit(self, delivery: Delivery[OriginT]) -> None:
         """Take on one delivery; its outcome may be told before this returns."""
@@ -173,10 +141,10 @@ class Dispatcher(Generic[OriginT]):
         if not self.full:
             return
         now = self._clock.monotonic()
-        crowded = [endpoint for endpoint in self._endpoints.values() if endpoint.waiting]
-        share = self._limits.waiting // 2 // max(1, len(crowded))
+        crowded = self._registry.crowded()
+        share = self._registry.limits.waiting // 2 // max(1, len(crowded))
         for endpoint in crowded:
-            if endpoint.expected_wait(now) > self._limits.patience:
+            if endpoint.expected_wait(now) > self._registry.limits.patience:
                 self._shed(endpoint, share, "crowded")
 
     def park_all(self, which: Callable[[OriginT], bool]) -> None:
@@ -188,26 +156,6 @@ class Dispatcher(Generic[OriginT]):
         for delivery in [delivery for delivery in self._open if which(delivery.origin)]:
             self._park(delivery, 0.0, "stopped")
 
-    def _new_endpoint(self, hook: Hook) -> Endpoint[OriginT]:
-        metrics = self._metrics.hook(hook.id)
-        circuit = Circuit(self._circuit_policy, partial(self._circuit_changed, hook.id))
-        return Endpoint(hook, self._builder(hook), self._host(hook), circuit, metrics)
-
-    def _circuit_changed(self, hook_id: str, state: CircuitState) -> None:
-        self._metrics.hook(hook_id).circuit(open=state is not CircuitState.CLOSED)
-        log.warning("circuit changed", hook=hook_id, state=state.value)
-
-    def _builder(self, hook: Hook) -> RequestBuilder:
-        return RequestBuilder(
-            hook, timeout=self._limits.timeout, connect_timeout=self._limits.connect_timeout
-        )
-
-    def _host(self, hook: Hook) -> Host[OriginT]:
-        host = self._hosts.get(hook.host)
-        if host is None:
-            host = self._hosts[hook.host] = Host(self._limits.host_rate_limit)
-        return host
-
     def _make_ready(self, endpoint: Endpoint[OriginT]) -> None:
         endpoint.place = Place.READY
         self._ready.append(endpoint)
@@ -215,7 +163,7 @@ class Dispatcher(Generic[OriginT]):
     def _run(self) -> None:
         """Start what may start, one delivery of each ready endpoint in turn."""
         ready, misses = self._ready, 0
-        while ready and misses < _MISSES and self.in_flight < self._limits.concurrency:
+        while ready and misses < _MISSES and self.in_flight < self._registry.limits.concurrency:
             endpoint = ready.popleft()
             endpoint.place = Place.IDLE
             if self._may_start(endpoint):
@@ -229,7 +177,7 @@ class Dispatcher(Generic[OriginT]):
         """Whether `endpoint` may start one now; if not, it is put where it will be woken."""
         if not endpoint.waiting:
             return False
-        limits, host, mine = self._limits, endpoint.host, endpoint.in_flight
+        limits, host, mine = self._registry.limits, endpoint.host, endpoint.in_flight
         if mine >= limits.per_hook:
             return False  # its own next answer wakes it
         if mine >= limits.concurrency - self.in_flight:
@@ -322,7 +270,7 @@ class Dispatcher(Generic[OriginT]):
             case Delivered():
                 self._end(delivery)
                 self._outcomes.delivered(delivery)
-            case Repeat(delay) if self._repeating < self._limits.waiting:
+            case Repeat(delay) if self._repeating < self._registry.limits.waiting:
                 self._repeating += 1
                 self._timer(delay, partial(self._repeat, delivery))
             case Repeat():

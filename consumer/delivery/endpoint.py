@@ -47,14 +47,19 @@ class Host(Generic[OriginT]):
 
     bucket: TokenBucket | None
 
-    def __init__(self, rate_limit: RateLimit | None) -> None:
-        self.limit(rate_limit)
+    def __init__(self, rate_limit: RateLimit | None, share: float) -> None:
+        self.limit(rate_limit, share)
         self.in_flight = 0
         self.blocked: deque[Endpoint[OriginT]] = deque()
 
-    def limit(self, rate_limit: RateLimit | None) -> None:
-        """Set or lift the host's rate limit."""
-        self.bucket = TokenBucket(rate_limit) if rate_limit else None
+    def limit(self, rate_limit: RateLimit | None, share: float) -> None:
+        """Set or lift the host's rate limit, of which this replica has `share`."""
+        self.bucket = TokenBucket(rate_limit, share) if rate_limit else None
+
+    def scale(self, share: float) -> None:
+        """The part of the rate limit that this replica may use has changed."""
+        if self.bucket:
+            self.bucket.scale(share)
 
 
 class Delivery(Generic[OriginT]):
@@ -98,24 +103,28 @@ class Endpoint(Generic[OriginT]):
     """Outlives reloads: the counts stay, the definition is exchanged."""
 
     __slots__ = (
-        "_answered_at", "_pace", "bucket", "builder", "circuit", "gone", "hook", "host",
+        "_answered_at", "_pace", "_share", "bucket", "builder", "circuit", "gone", "hook", "host",
         "in_flight", "metrics", "parked", "place", "waiting",
     )  # fmt: skip
 
     def __init__(
         self,
+        *,
         hook: Hook,
         builder: RequestBuilder,
         host: Host[OriginT],
         circuit: Circuit,
         metrics: HookMetrics,
+        share: float,
     ) -> None:
+        """`share`: the part of the rate limit that this replica may use."""
         self.hook = hook
         self.builder = builder
         self.host = host
         self.circuit = circuit
         self.metrics = metrics
-        self.bucket = TokenBucket(hook.rate_limit) if hook.rate_limit else None
+        self._share = share
+        self.bucket = TokenBucket(hook.rate_limit, share) if hook.rate_limit else None
         self.in_flight = 0
         self.waiting: deque[Delivery[OriginT]] = deque()
         self.place = Place.IDLE
@@ -131,9 +140,15 @@ class Endpoint(Generic[OriginT]):
     ) -> None:
         """Take over a reloaded definition; a limit that did not change keeps its count."""
         if hook.rate_limit != self.hook.rate_limit:
-            self.bucket = TokenBucket(hook.rate_limit) if hook.rate_limit else None
+            self.bucket = TokenBucket(hook.rate_limit, self._share) if hook.rate_limit else None
         self.hook, self.builder, self.host, self.metrics = hook, builder, host, metrics
         self.gone = False
+
+    def scale(self, share: float) -> None:
+        """The part of the rate limit that this replica may use has changed."""
+        self._share = share
+        if self.bucket:
+            self.bucket.scale(share)
 
     def rate_wait(self, now: float) -> float:
         """Seconds until the hook's and the host's rate allow a request."""

@@ -11,14 +11,24 @@ class TokenBucket:
     Times are monotonic seconds.
     """
 
-    __slots__ = ("_arrival", "_tolerance", "interval", "limit")
+    __slots__ = ("_arrival", "_limit", "_tolerance", "interval")
 
-    def __init__(self, limit: RateLimit) -> None:
-        self.limit = limit
-        self.interval = limit.per / limit.requests
-        """Seconds between two requests at the average rate."""
-        self._tolerance = self.interval * (limit.burst - 1)
+    interval: float
+    """Seconds between two requests at the average rate."""
+
+    def __init__(self, limit: RateLimit, share: float = 1.0) -> None:
+        """`share`: see `scale`."""
+        self._limit = limit
         self._arrival = float("-inf")
+        self.scale(share)
+
+    def scale(self, share: float) -> None:
+        """Grant from now on only this part of the limit, in (0, 1]: replicas divide it by the
+        partitions that each of them has. A burst is at least one request.
+        """
+        limit = self._limit
+        self.interval = limit.per / limit.requests / share
+        self._tolerance = self.interval * (max(1, int(limit.burst * share)) - 1)
 
     def wait(self, now: float) -> float:
         """Seconds until a request may go; 0.0 where it may go now."""

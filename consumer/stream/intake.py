@@ -1,6 +1,7 @@
 """Takes records from Kafka, keeps the partitions' trackers, and commits what is settled."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
@@ -41,6 +42,10 @@ class Handler(Protocol):
 
     def take(self, record: Record, partition: Partition) -> None:
         """Take one record in: `partition` must have received or skipped it on return."""
+        ...
+
+    def assigned(self, counts: Mapping[str, tuple[int, int]]) -> None:
+        """This member's share: by topic, the partitions that it has and that there are."""
         ...
 
     def park(self, which: Callable[[Pending], bool]) -> None:
@@ -136,8 +141,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             self._committed.update(moved)
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Nothing to prepare: trackers come with the first record."""
+        """Tell the handler its share; trackers come with the first record."""
         self.joined = True
+        mine = Counter(place.topic for place in assigned)
+        every = self._consumer.partitions_for_topic
+        self._handler.assigned({t: (mine[t], len(every(t) or ())) for t in self._topics})
         log.info("partitions assigned", partitions=_names(assigned))
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
