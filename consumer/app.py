@@ -38,8 +38,8 @@ from consumer.stream.tracker import Pending
 log = get_logger(__name__)
 
 _STALLED = 300.0
-"""Seconds after which an event that is not settled means that something is stuck: no attempt
-takes that long, and what waits longer is parked."""
+"""Seconds without progress after which something is stuck: no attempt takes that long, and what
+must wait longer is parked."""
 _PARK_SHARE = 0.25
 """Share of the grace that is kept for parking, once what is in flight had its time."""
 _FIXED_SECTIONS = ("kafka", "sources", "admin", "network")
@@ -68,6 +68,11 @@ class App:
         self._intake: Intake
         self._handover: Handover
         self._pipeline: Pipeline
+
+    @property
+    def settings(self) -> Settings:
+        """Those in use."""
+        return self._loaded.settings
 
     def stop(self) -> None:
         """Ask for the orderly stop: intake ends, what is in flight gets its grace."""
@@ -138,7 +143,7 @@ class App:
         metrics.hooks_loaded(len(self._loaded.index.hooks))
         metrics.hands_over_to(topics)
         metrics.in_flight_from(lambda: self._pipeline.dispatcher.in_flight)
-        metrics.lag_from(self._intake.lag)
+        metrics.lag_from(self._intake.watch.lag)
         metrics.oldest_unsettled_from(self._intake.oldest_unsettled)
 
     async def _open_admin(self, stack: AsyncExitStack) -> None:
@@ -157,6 +162,7 @@ class App:
         intake = group.create_task(self._intake.run())
         helpers = [
             group.create_task(self._intake.commit_regularly()),
+            group.create_task(self._intake.watch.run()),
             group.create_task(self._handover.run()),
             group.create_task(self.reloader.run()),
         ]
@@ -211,11 +217,13 @@ class App:
 
     def _health(self) -> Verdict:
         """Alive unless stuck. A broker that is away is not cured by a restart, so no reason."""
-        idle, oldest = self._intake.idle, self._intake.oldest_unsettled()
-        if idle > _STALLED:
-            return Verdict(ok=False, reason=f"intake has not moved for {idle:.0f} s")
-        if oldest > _STALLED and not self._handover.failing:
-            return Verdict(ok=False, reason=f"an event is unsettled since {oldest:.0f} s")
+        if self._intake.idle > _STALLED:
+            return Verdict(ok=False, reason=f"intake stands since {self._intake.idle:.0f} s")
+        stalled = self._intake.watch.stalled_for
+        if stalled > _STALLED and not self._handover.failing:
+            return Verdict(
+                ok=False, reason=f"events wait, and none was settled for {stalled:.0f} s"
+            )
         return Verdict(ok=True, reason="alive")
 
     def _readiness(self) -> Verdict:
@@ -223,6 +231,8 @@ class App:
             return Verdict(ok=False, reason="stopping")
         if not self._intake.joined:
             return Verdict(ok=False, reason="not yet a member of the consumer group")
+        if not self._intake.watch.reachable:
+            return Verdict(ok=False, reason="the broker does not answer")
         if self._handover.failing:
             return Verdict(ok=False, reason="the broker takes no retries and dead letters")
         return Verdict(ok=True, reason="hooks loaded, group joined")

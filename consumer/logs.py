@@ -149,13 +149,13 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end; no value can start a line of its own."""
-        event = _printable(record.getMessage())
+        event = printable(record.getMessage())
         pairs = [f"{key}={_text(value)}" for key, value in _fields(record).items()]
         head = f"{_time(record)} {record.levelname:<7} {record.name}: "
         lines = [head + " ".join([event, *pairs])]
         if record.exc_info:
             traceback = self.formatException(record.exc_info).splitlines()
-            lines += [f"    {_printable(line)}" for line in traceback]
+            lines += [f"    {printable(line)}" for line in traceback]
         return "\n".join(lines)
 
 
@@ -191,10 +191,10 @@ def _text(value: object) -> str:
     text = str(value)
     if text.isprintable() and _BARE.fullmatch(text):
         return text
-    return '"' + _printable(text.replace("\\", r"\\").replace('"', r"\"")) + '"'
+    return '"' + printable(text.replace("\\", r"\\").replace('"', r"\"")) + '"'
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """The text with everything that is no plain character or space as an escape."""
     if text.isprintable():
         return text

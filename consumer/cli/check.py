@@ -1,0 +1,78 @@
+"""`hookstream check`: what the daemon would read, as a table."""
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from consumer.cli.config import Config
+from consumer.cli.console import output, print_note
+from consumer.documents.durations import format_duration
+from consumer.hooks.table import Brace, Hook, RateLimit
+
+_SHOWN_SUBJECTS = 3
+
+
+def show(config: Config) -> None:
+    """Print the hooks in use; what is right but surprising goes to standard error."""
+    hooks = config.table.hooks.values()
+    console = output()
+    console.print(_table(config))
+    settings, count = config.settings, len(hooks)
+    topics = ", ".join(source.topic for source in settings.sources)
+    console.print(
+        Text.assemble(
+            ("ok ", "bold green"),
+            f"{count} hook{'s' if count != 1 else ''} from {settings.hooks.path}, fed by {topics}",
+        )
+    )
+    for note in _surprises(config):
+        print_note(note)
+
+
+def _table(config: Config) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("hook", "trigger", "select", "URI"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("rate", "timeout"):
+        table.add_column(heading, no_wrap=True)
+    for hook in config.table.hooks.values():
+        table.add_row(
+            Text(hook.id, style="bold" if hook.enabled else "dim"),
+            hook.trigger,
+            Text(_selection(hook)),
+            Text(uri(hook)),
+            _rate(hook.rate_limit),
+            format_duration(hook.timeout or config.settings.delivery.timeout),
+        )
+    return table
+
+
+def uri(hook: Hook) -> str:
+    """The URI as a template: `https://host/collect/{campaign}`."""
+    pieces = (f"{{{p.name}}}" if isinstance(p, Brace) else p for p in hook.pieces)
+    return hook.origin + "".join(pieces)
+
+
+def _selection(hook: Hook) -> str:
+    if not hook.enabled:
+        return "nothing (not enabled)"
+    subjects = sorted(hook.select or ())
+    lines = subjects[:_SHOWN_SUBJECTS] or ["everything"]
+    if len(subjects) > len(lines):
+        lines.append(f"and {len(subjects) - len(lines)} more")
+    if hook.app is not None:
+        lines.append(f"in app {hook.app}")
+    return "\n".join(lines)
+
+
+def _rate(limit: RateLimit | None) -> str:
+    return f"{limit.requests} / {format_duration(limit.per)}" if limit is not None else ""
+
+
+def _surprises(config: Config) -> Iterator[str]:
+    fed = {source.trigger for source in config.settings.sources}
+    for hook in config.table.hooks.values():
+        if hook.enabled and hook.trigger not in fed:
+            yield f"hook {hook.id} never fires: no source has the trigger {hook.trigger}"

@@ -1,0 +1,146 @@
+"""The commands and their help."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from consumer import __version__
+from consumer.cli.console import print_error, print_note
+from consumer.clock import SystemClock
+
+commands = typer.Typer(
+    name="hookstream",
+    help="Turns a mobile push platform's event stream into webhook calls.",
+    epilog="Settings: [bold]config/hookstream.yaml[/], or --config; each of them is also an "
+    "environment variable, HOOKSTREAM_SECTION__KEY. Exit codes: 0 done, 1 failed while running, "
+    "2 wrong usage, settings or hooks.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,  # a bug's traceback is for developers, in full
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="Settings file.",
+        show_default="config/hookstream.yaml",
+    ),
+]
+HookId = Annotated[str, typer.Argument(metavar="HOOK", help="A hook's id.", show_default=False)]
+_EVENT_HELP = "An event in JSON, as it would come from Kafka; - reads standard input."
+Reveal = Annotated[bool, typer.Option("--reveal", help="Show secrets and signatures.")]
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001  # a typer callback
+    if wanted:
+        typer.echo(f"hookstream {__version__}")
+        raise typer.Exit
+
+
+@commands.callback()
+def hookstream(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Options that belong to no command."""
+
+
+@commands.command(
+    epilog="SIGHUP reloads settings and hooks, all or nothing. SIGTERM and SIGINT finish or park "
+    "what is in flight; a second one exits at once."
+)
+def run(config: ConfigFile = None) -> None:
+    """Run the daemon."""
+    from consumer.cli.run import run as serve
+
+    serve(config)
+
+
+@commands.command(
+    epilog="Needs no broker. Every problem is printed, one a line, with its file, its line and how "
+    "to mend it: exit code 2."
+)
+def check(config: ConfigFile = None) -> None:
+    """Validate settings and hooks, and show what they say."""
+    from consumer.cli.check import show
+    from consumer.cli.config import read_config
+
+    show(read_config(config))
+
+
+@commands.command(
+    epilog="With an event it is the very request that the daemon would send for it. Without one, "
+    "${hook.url} stands for the URI, and <profile city> for what an event brings.\n\n"
+    "Where the hook would not fire for the event, the command is printed all the same, and the "
+    "reason beside it: exit code 1. The same code where a value is rejected: there is no request."
+    "\n\n[bold]hookstream sample click-analytics[/]\n\n"
+    "[bold]hookstream sample click-analytics --event click.json --reveal | sh[/]"
+)
+def sample(
+    hook: HookId,
+    event: Annotated[
+        typer.FileBinaryRead | None,
+        typer.Option(metavar="FILE", help=_EVENT_HELP, show_default=False),
+    ] = None,
+    *,
+    reveal: Reveal = False,
+    config: ConfigFile = None,
+) -> None:
+    """Show a hook's request as a curl command."""
+    from consumer.cli.config import find_hook, read_config
+    from consumer.cli.event import read_event, why_not
+    from consumer.cli.sample import event_sample, template_sample
+
+    loaded = read_config(config)
+    settings, found = loaded.settings, find_hook(loaded.table, hook)
+    if event is None:
+        shown = template_sample(found, settings, reveal=reveal)
+        obstacle = ""
+    else:
+        clock = SystemClock()
+        happened = read_event(event, found, settings, clock)
+        shown = event_sample(found, happened, settings, clock.now(), reveal=reveal)
+        obstacle = why_not(found, happened)
+    # Bytes: header values are UTF-8 on the wire, whatever the terminal's locale.
+    typer.echo(shown.curl(settings).encode())
+    if obstacle:
+        print_error(f"the daemon would not send this: {obstacle}")
+        raise typer.Exit(1)
+
+
+@commands.command(
+    epilog="Needs no broker. One attempt, with the settings' transport and time limits: exit code "
+    "0 where the receiver answers 2xx, else 1.\n\n"
+    "[bold]hookstream send click-analytics --event click.json[/]"
+)
+def send(
+    hook: HookId,
+    event: Annotated[
+        typer.FileBinaryRead, typer.Option(metavar="FILE", help=_EVENT_HELP, show_default=False)
+    ],
+    config: ConfigFile = None,
+) -> None:
+    """Send one delivery now, and say what came of it."""
+    from consumer.cli.config import find_hook, read_config
+    from consumer.cli.event import read_event, why_not
+    from consumer.cli.sample import event_sample
+    from consumer.cli.send import send as send_now
+
+    loaded, clock = read_config(config), SystemClock()
+    settings, found = loaded.settings, find_hook(loaded.table, hook)
+    happened = read_event(event, found, settings, clock)
+    obstacle = why_not(found, happened)
+    if obstacle:
+        print_note(f"the daemon would not send this: {obstacle}")
+    shown = event_sample(found, happened, settings, clock.now(), reveal=False)
+    if not send_now(found, happened, shown, settings, clock):
+        raise typer.Exit(1)

@@ -1,0 +1,61 @@
+"""An event that a person wrote down, and what a hook would make of it."""
+
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import BinaryIO
+
+import typer
+
+from consumer.clock import Clock
+from consumer.events.decode import Decoder, UndecodableError
+from consumer.events.model import Event
+from consumer.hooks.table import Hook, HookTable
+from consumer.matching.index import Index
+from consumer.settings import Settings
+
+
+class _Record:
+    """The Kafka record that the event would have come in."""
+
+    partition = 0
+    offset = 0
+    key: bytes | None = None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+    def __init__(self, topic: str, value: bytes, clock: Clock) -> None:
+        self.topic = topic
+        self.value: bytes | None = value
+        self.timestamp = int(clock.now() * 1000)
+
+
+def read_event(file: BinaryIO, hook: Hook, settings: Settings, clock: Clock) -> Event:
+    """The event in `file`, read as the first source with the hook's trigger is read.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    sources = (source for source in settings.sources if source.trigger == hook.trigger)
+    source = next(sources, None)
+    fields = source.fields.model_dump(exclude_none=True) if source is not None else None
+    topic = source.topic if source is not None else hook.trigger
+    try:
+        return Decoder(hook.trigger, fields)(_Record(topic, file.read(), clock))
+    except UndecodableError as error:
+        raise typer.BadParameter(f"{file.name}: {error}", param_hint="--event") from None
+
+
+def why_not(hook: Hook, event: Event) -> str:
+    """Why `hook` does not fire for `event`; empty where it does."""
+    if hook in Index(HookTable(MappingProxyType({hook.id: hook}))).match(event):
+        return ""
+    if not hook.enabled:
+        return "the hook is not enabled"
+    if hook.select is not None and event.subject not in hook.select:
+        subject = "no subject" if event.subject is None else f"the subject {event.subject}"
+        return f"the event has {subject}, and the hook selects {', '.join(sorted(hook.select))}"
+    if hook.app is not None and hook.app != event.app:
+        app = "no app" if event.app is None else f"the app {event.app}"
+        return f"the event has {app}, and the hook is for {hook.app}"
+    if event.notification is not None and event.notification.get("hooks_disabled") is True:
+        return "the notification silences every hook (hooks_disabled)"
+    return "the notification was not composed with this hook (notification.hooks)"

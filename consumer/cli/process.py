@@ -1,0 +1,38 @@
+"""The process around a coroutine: event loop, garbage collector."""
+
+import asyncio
+import gc
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import uvloop
+
+from consumer.logs import log_uncaught
+
+ResultT = TypeVar("ResultT")
+
+_GC_THRESHOLDS = (50_000, 20, 20)
+
+
+def run_on_loop(main: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
+    """Run `main()` on uvloop; what escapes a callback or task is logged once."""
+
+    async def on_loop() -> ResultT:
+        asyncio.get_running_loop().set_exception_handler(log_uncaught)
+        return await main()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(on_loop())
+
+
+def settle_memory() -> None:
+    """After start-up: tell the garbage collector what it need not look at.
+
+    Modules, settings and hooks live as long as the process, so they leave its generations. Events
+    and deliveries are freed by their reference counts; the default threshold of 700 would have
+    cycles looked for every few events, in vain, at 4 % of the CPU. A rare cycle waits longer now,
+    never for ever.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
