@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from stat import S_ISREG
 
 from consumer.documents.json_reader import read_json
 from consumer.documents.tree import Document
@@ -31,7 +32,17 @@ def _read_text(file: Path) -> str:
         raise Complaint("is not UTF-8", "save the file as UTF-8", line=line) from None
 
 
-def unreadable(error: OSError) -> Complaint:
-    """What the operating system says about a file, as a sentence without the file's name."""
-    reason = (error.strerror or "cannot be read").lower()
+def is_regular_file(file: Path) -> bool:
+    """Whether `file`, links followed, is there and neither a folder nor a pipe nor a device."""
+    try:
+        return S_ISREG(file.stat().st_mode)
+    except (OSError, ValueError):  # ValueError: a name with a null character
+        return False
+
+
+def unreadable(error: OSError | RuntimeError | ValueError) -> Complaint:
+    """Why a file cannot be opened, as a sentence without its name. RuntimeError: links in a
+    circle, before Python 3.13; ValueError: a name with a null character.
+    """
+    reason = (getattr(error, "strerror", None) or "the name leads to no file").lower()
     return Complaint(reason, "check that the file is there and that this user may read it")

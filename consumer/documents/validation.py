@@ -55,11 +55,21 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
 
 def findings(error: ValidationError, model: type[BaseModel]) -> Iterator[Finding]:
     """Every problem that pydantic found while it validated one document against `model`."""
-    for detail in error.errors(include_url=False):
-        # A default that could not be worked out follows from a problem that is told anyway.
-        if detail["type"] != "default_factory_not_called":
+    details = error.errors(include_url=False)
+    for detail in details:
+        if not _follows(detail, details):
             place = tuple(step for step in detail["loc"] if step != "[key]")
             yield _finding(detail, place, model)
+
+
+def _follows(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
+    """Whether an error only follows from another: a default worked out from a refused value, a
+    list that is too short without its refused items.
+    """
+    loc = detail["loc"]
+    if detail["type"] == "too_short":
+        return any(other["loc"][: len(loc)] == loc != other["loc"] for other in details)
+    return detail["type"] == "default_factory_not_called"
 
 
 def _finding(detail: ErrorDetails, place: Place, model: type[BaseModel]) -> Finding:

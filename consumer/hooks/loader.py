@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from functools import cache
+from os.path import realpath
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
-from consumer.documents.reader import read_documents, unreadable
+from consumer.documents.reader import is_regular_file, read_documents, unreadable
 from consumer.documents.tree import Document, spelling, without_nulls
 from consumer.documents.validation import Finding, findings
 from consumer.errors import Complaint, ConfigError, Problem
@@ -33,7 +34,7 @@ def load_hooks(path: Path, read_secret: ReadSecret) -> HookTable:
     """
     loading = _Loading(cache(read_secret))
     try:
-        files = list(_files(path, set()))
+        files = list(_files(path, {realpath(path)}))
     except OSError as error:
         complaint = unreadable(error)
         raise ConfigError([Problem(complaint.message, complaint.mend, file=str(path))]) from None
@@ -47,14 +48,14 @@ def load_hooks(path: Path, read_secret: ReadSecret) -> HookTable:
     return HookTable(MappingProxyType(loading.hooks))
 
 
-def _files(folder: Path, seen: set[Path]) -> Iterator[Path]:
+def _files(folder: Path, seen: set[str]) -> Iterator[Path]:
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith("."):
             continue
         is_folder = entry.is_dir()
         if not is_folder and entry.suffix.lower() not in SUFFIXES:
             continue
-        real = entry.resolve()
+        real = realpath(entry)
         if real in seen:
             continue
         seen.add(real)
@@ -75,6 +76,7 @@ class _Loading:
 
     def read(self, file: Path) -> None:
         try:
+            _refuse_special_file(file)
             for document in read_documents(file):
                 self._add(document, str(file))
         except Complaint as complaint:
@@ -118,6 +120,12 @@ class _Loading:
             for finding in found
         ]
         self.problems += sorted(problems, key=lambda problem: problem.line)
+
+
+def _refuse_special_file(file: Path) -> None:
+    # Reading a pipe would wait for a writer. A link that leads nowhere fails when it is read.
+    if file.exists() and not is_regular_file(file):
+        raise Complaint("is a pipe or a device", "put a regular file in its place")
 
 
 def _brace_findings_of(data: Any, found: list[Finding]) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from consumer.documents.reader import unreadable
+from consumer.documents.reader import is_regular_file, unreadable
 from consumer.errors import Complaint
 
 ReadSecret = Callable[[str, str], str]
@@ -87,33 +87,26 @@ class SecretReader:
         return self._environ[name]
 
     def _file(self, name: str) -> str:
-        path = Path(name)
-        if not path.is_absolute():
+        if not name.startswith("/"):
             raise Complaint(f"the secret file {name} has a relative path", "start it with /")
+        # Judged and opened by its real path: neither `..` nor a link leads out of a folder,
+        # and the links inside a Kubernetes mount stay inside it.
         try:
-            # Judged and opened by its real path: neither `..` nor a link leads out of a folder,
-            # and the links inside a Kubernetes mount stay inside it.
-            real = path.resolve(strict=True)
-            folders = self._folders
-            if folders is not None and not any(real.is_relative_to(f.resolve()) for f in folders):
-                raise Complaint(
-                    f"the secret file {name} is in no allowed directory",
-                    "add its directory to hooks.secrets",
-                )
-            return _read(real, name)
-        except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, Python < 3.13
-            reason = (
-                unreadable(error).message if isinstance(error, OSError) else "links in a circle"
-            )
+            real = Path(name).resolve(strict=True)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise _unreadable(name, error) from None
+        folders = self._folders
+        if folders is not None and not any(real.is_relative_to(f.resolve()) for f in folders):
             raise Complaint(
-                f"the secret file {name} cannot be read: {reason}",
-                "mount it for the daemon, or correct the path",
-            ) from None
+                f"the secret file {name} is in no allowed directory",
+                "add its directory to hooks.secrets",
+            )
+        return _read(real, name)
 
 
 def _read(file: Path, name: str) -> str:
     # A pipe or a device would hold the load up, or never end.
-    if not file.is_file() or file.stat().st_size > MAX_SECRET_BYTES:
+    if not is_regular_file(file) or file.stat().st_size > MAX_SECRET_BYTES:
         raise Complaint(
             f"the secret file {name} is no regular file of at most {MAX_SECRET_BYTES:,} bytes",
             "name the file that holds the secret and nothing else",
@@ -122,3 +115,12 @@ def _read(file: Path, name: str) -> str:
         return file.read_text("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
         raise Complaint(f"the secret file {name} is not UTF-8", "store it as text") from None
+    except OSError as error:
+        raise _unreadable(name, error) from None
+
+
+def _unreadable(name: str, error: OSError | RuntimeError | ValueError) -> Complaint:
+    return Complaint(
+        f"the secret file {name} cannot be read: {unreadable(error).message}",
+        "mount it for the daemon, or correct the path",
+    )

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from consumer.documents.hosts import MAX_PORT, normalise_host
+from consumer.documents.reader import is_regular_file
 from consumer.documents.validation import Text
 from consumer.errors import Complaint
 
@@ -77,7 +78,7 @@ def _network(value: str) -> str:
 
 
 def _secret_source(value: str) -> str:
-    if not value.startswith("/") and not _ENVIRONMENT_NAMES.fullmatch(value):
+    if "\0" in value or (not value.startswith("/") and not _ENVIRONMENT_NAMES.fullmatch(value)):
         raise Complaint(
             "is neither an environment name nor a directory",
             "write a name (* and ? stand for any letters), or a path that starts with /",
@@ -85,8 +86,14 @@ def _secret_source(value: str) -> str:
     return value
 
 
+def _path(value: Path) -> Path:
+    if "\0" in str(value):
+        raise Complaint("holds a null character", "take it out")
+    return value
+
+
 def _existing_file(value: Path) -> Path:
-    if not value.is_file():
+    if not is_regular_file(value):
         raise Complaint("names no file", "check the path and that this user may read it")
     return value
 
@@ -109,4 +116,5 @@ Topic = Annotated[Text, AfterValidator(_topic)]
 DottedPath = Annotated[Text, AfterValidator(_dotted_path)]
 Network = Annotated[Text, AfterValidator(_network)]
 SecretSource = Annotated[Text, AfterValidator(_secret_source)]
+Folder = Annotated[Path, AfterValidator(_path)]
 ExistingFile = Annotated[Path, AfterValidator(_existing_file)]

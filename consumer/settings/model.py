@@ -14,6 +14,7 @@ from consumer.settings.fields import (
     UPPER,
     DottedPath,
     ExistingFile,
+    Folder,
     Listed,
     Network,
     NonEmpty,
@@ -122,7 +123,7 @@ DEFAULT_SOURCES = tuple(
 class HooksSettings(Section):
     """Where the definitions are and which secrets they may name."""
 
-    path: Path = Path("config/hooks")
+    path: Folder = Path("config/hooks")
     """Where the settings file does not say: `hooks` beside that file."""
     secrets: Listed[SecretSource] | None = None
     """Environment names (`*` and `?` as in file names) and directories. None: everything but

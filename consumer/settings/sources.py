@@ -38,9 +38,17 @@ class EnvironmentSource(InitSettingsSource):
         super().__init__(Settings, values)
 
     def name_of(self, place: Place) -> str | None:
-        """The variable that set the value at `place`, or something in it or around it."""
+        """The variable that set the value at `place`, or something in it or around it; or, where
+        a part is missing, another part of the same setting.
+        """
+        setting = place[:2]
         return next(
-            (name for known, name in self.names.items() if _related(known, place)),
+            (
+                name
+                for wanted in (place, setting)
+                for known, name in self.names.items()
+                if _related(known, wanted)
+            ),
             None,
         )
 
@@ -119,6 +127,10 @@ def _refused(file: Path, line: int, message: str, mend: str) -> ConfigError:
     return ConfigError([Problem(message, mend, file=str(file), line=line)])
 
 
+def _is_path(annotation: Any) -> bool:
+    return annotation is Path or any(map(_is_path, get_args(annotation)))
+
+
 def _with_whole_paths(sections: dict[str, Any], folder: Path) -> dict[str, Any]:
     whole = dict(sections)
     for section, field in Settings.model_fields.items():
@@ -127,8 +139,7 @@ def _with_whole_paths(sections: dict[str, Any], folder: Path) -> dict[str, Any]:
             paths = {
                 name: str(folder / values[name])
                 for name, inner in _fields_of(field.annotation).items()
-                if Path in (inner.annotation, *get_args(inner.annotation))
-                and isinstance(values.get(name), str)
+                if _is_path(inner.annotation) and isinstance(values.get(name), str)
             }
             whole[section] = {**values, **paths}
     if isinstance(whole["hooks"], dict):

@@ -1,0 +1,88 @@
+"""JSON with lines."""
+
+from typing import Any
+
+import pytest
+
+from consumer.documents.json_reader import read_json
+from consumer.documents.tree import Place
+from consumer.errors import Complaint
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        (" \n", []),
+        ("[]", []),
+        ('\n{"a": 1}\n', [({"a": "1"}, 2)]),
+        ('[\n{"a": 7.5e1}\n]', [({"a": "7.5e1"}, 2)]),
+        ('[{"a": true},\n\n{"b": null}, "c"]', [({"a": True}, 1), ({"b": None}, 3), ("c", 3)]),
+        ('{"a": "\\ud83d\\ude00", "b": [[], {}]}', [({"a": "😀", "b": [[], {}]}, 1)]),
+        ('{\t"a":\t1}', [({"a": "1"}, 1)]),
+    ],
+)
+def test_an_object_or_the_items_of_an_array(text: str, expected: list[tuple[Any, int]]) -> None:
+    """Numbers keep their spelling, as in YAML; null documents do not occur."""
+    assert [(document.data, document.line) for document in read_json(text)] == expected
+
+
+SAMPLE = """[{"id": "first"},
+ {
+  "id": "x{[,]}",
+  "list": [1,
+    {"k\\u0065y": [
+       2,
+       3]}],
+  "last": {}
+ },
+ {"id": "third"}]"""
+
+
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        ((), 2),
+        (("id",), 3),
+        (("list",), 4),
+        (("list", 0), 4),
+        (("list", 1), 5),
+        (("list", 1, "key"), 5),
+        (("list", 1, "key", 0), 6),
+        (("list", 1, "key", 1), 7),
+        (("list", 1, "missing"), 5),
+        (("list", 9), 4),
+        (("last",), 8),
+        (("missing",), 2),
+    ],
+)
+def test_every_value_has_its_line(place: Place, line: int) -> None:
+    """What does not exist is placed at the nearest value around it."""
+    document = list(read_json(SAMPLE))[1]
+    assert document.locate(place) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ('{"a": 1,\n "a": 2}', 2, "`a` is already given in line 1"),
+        ('[{"a": {"b": 1}},\n{"a": {"b": 1,\n"b": 2}}]', 3, "`b` is already given in line 2"),
+        ('{"a": 1,\n}', 2, "is not JSON"),
+        ("[1,]", 1, "is not JSON"),
+        ("[1\n2]", 2, "expecting ',' or ']'"),
+        ("[", 1, "is not JSON"),
+        ('{"a": 1}\n{"b": 1}', 2, "more text follows"),
+        ("[1]\n]", 2, "more text follows"),
+        ("{'a': 1}", 1, "is not JSON"),
+        ("NaN", 1, "NaN is not JSON"),
+        ("[" * 100_000, 1, "is not JSON"),
+        ('{"a":' * 100_000, 1, "is not JSON"),
+        ('{"a": [1,\n"\\ud800"]}', 2, "half a surrogate pair"),
+        ('{"a":\n{"\\udfff": 1}}', 1, "half a surrogate pair"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_its_line(text: str, line: int, message: str) -> None:
+    """Repeated keys, bombs, broken syntax and text that UTF-8 cannot carry."""
+    with pytest.raises(Complaint, match=message) as caught:
+        list(read_json(text))
+    assert caught.value.line == line

@@ -1,0 +1,130 @@
+"""`${env:}` and `${file:}`: what may be read, what comes out, what is never said."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from consumer.errors import Complaint
+from consumer.hooks.secrets import MAX_SECRET_BYTES, SecretReader, expand
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain $ {x} $x", "plain $ {x} $x"),
+        ("Bearer ${env:T}", "Bearer <env:T>"),
+        ("${env:A}${file:/b}-", "<env:A><file:/b>-"),
+        ("$${env:T}", "${env:T}"),
+        ("$$${env:T}", "$${env:T}"),
+        ("$${", "${"),
+        ("${file:/a:b}", "<file:/a:b>"),
+    ],
+)
+def test_references_are_replaced_wherever_they_stand(text: str, expected: str) -> None:
+    """Several, mixed with text; a doubled dollar writes the characters themselves."""
+    assert expand(text, lambda kind, name: f"<{kind}:{name}>") == expected
+
+
+@pytest.mark.parametrize("text", ["${T}", "${env:}", "${ENV:T}", "${env:T", "${", "${vault:x}"])
+def test_a_reference_that_is_none_is_refused(text: str) -> None:
+    """A slip must not be sent to an endpoint as text."""
+    with pytest.raises(Complaint, match="begins no reference"):
+        expand(text, lambda _kind, _name: "x")
+
+
+def test_a_secret_that_looks_like_a_reference_is_left_alone() -> None:
+    """What was read is not read again."""
+    assert expand("${env:A}", lambda _kind, _name: "${env:B}") == "${env:B}"
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"), [(b"k\n", "k"), (b"k\r\n", "k"), (b" k ", " k "), ("ş".encode(), "ş")]
+)
+def test_a_files_line_end_is_no_part_of_the_secret(tmp_path: Path, raw: bytes, text: str) -> None:
+    """Editors and `echo` add one; blanks are kept."""
+    (tmp_path / "k").write_bytes(raw)
+    assert SecretReader({}, None)("file", f"{tmp_path}/k") == text
+
+
+def test_names_and_patterns_open_the_environment() -> None:
+    """`hooks.secrets` is an allow-list of names."""
+    read = SecretReader({"CRM_KEY": "a", "OTHER": "b", "XCRM_KEY": "c"}, ["CRM_*", "/run"])
+    assert read("env", "CRM_KEY") == "a"
+    for name in ("OTHER", "XCRM_KEY"):
+        with pytest.raises(Complaint, match="is not allowed"):
+            read("env", name)
+
+
+@pytest.mark.parametrize("allowed", [None, ["*"], ["HOOKSTREAM_*"]])
+def test_own_settings_are_never_secrets_of_hooks(allowed: list[str] | None) -> None:
+    """A definition must not be able to send the Kafka password away."""
+    read = SecretReader({"HOOKSTREAM_KAFKA__SASL_PASSWORD": "canary"}, allowed)
+    with pytest.raises(Complaint, match="own settings"):
+        read("env", "HOOKSTREAM_KAFKA__SASL_PASSWORD")
+
+
+def test_an_empty_list_allows_nothing(tmp_path: Path) -> None:
+    """Only an absent list means everything."""
+    (tmp_path / "k").write_text("canary")
+    read = SecretReader({"A": "canary"}, [])
+    for kind, name in (("env", "A"), ("file", f"{tmp_path}/k")):
+        with pytest.raises(Complaint):
+            read(kind, name)
+
+
+def test_directories_open_the_files_in_them(tmp_path: Path) -> None:
+    """Judged by the real path: neither `..` nor a link leads out; a link may lead in."""
+    inside, outside = tmp_path / "in", tmp_path / "in-side"
+    inside.mkdir()
+    outside.mkdir()
+    (inside / "k").write_text("good")
+    (outside / "k").write_text("canary")
+    (inside / "link").symlink_to(outside / "k")
+    (outside / "link").symlink_to(inside / "k")
+    read = SecretReader({}, [str(inside)])
+    assert read("file", f"{inside}/k") == "good"
+    assert read("file", f"{outside}/link") == "good"
+    for path in (f"{inside}/../in-side/k", f"{inside}/link", f"{outside}/k"):
+        with pytest.raises(Complaint, match="in no allowed directory"):
+            read("file", path)
+
+
+def test_a_kubernetes_secret_mount_is_one_directory(tmp_path: Path) -> None:
+    """Its files are links through `..data` to a folder that changes; all inside the mount."""
+    (tmp_path / "..2026_01").mkdir()
+    (tmp_path / "..2026_01" / "click").write_text("good")
+    (tmp_path / "..data").symlink_to("..2026_01")
+    (tmp_path / "click").symlink_to("..data/click")
+    assert SecretReader({}, [str(tmp_path)])("file", f"{tmp_path}/click") == "good"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        ("env", "NOPE", "NOPE is not set"),
+        ("env", "EMPTY", "env:EMPTY is empty"),
+        ("file", "nope", "relative path"),
+        ("file", "/no\0pe", "cannot be read"),
+        ("file", "/" + "x" * 5000, "cannot be read"),
+        ("file", "{folder}/nope", "no such file"),
+        ("file", "{folder}", "no regular file"),
+        ("file", "{folder}/pipe", "no regular file"),
+        ("file", "{folder}/big", "no regular file"),
+        ("file", "{folder}/latin", "not UTF-8"),
+        ("file", "{folder}/circle", "circle|too many levels"),
+        ("file", "{folder}/blank", "is empty"),
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path: Path, kind: str, name: str, message: str) -> None:
+    """By its name, never by its value; nothing hangs on a pipe."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "big").write_bytes(b"canary" * MAX_SECRET_BYTES)
+    (tmp_path / "latin").write_bytes(b"canary\xff")
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "blank").write_text("\n")
+    name = name.format(folder=tmp_path)
+    with pytest.raises(Complaint, match=message) as caught:
+        SecretReader({"EMPTY": "", "OTHER": "canary"}, None)(kind, name)
+    assert name in caught.value.message
+    assert "canary" not in caught.value.message + caught.value.mend

@@ -1,0 +1,221 @@
+"""Bad settings end in one sentence each, with the place."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from consumer.errors import ConfigError, Problem
+from consumer.settings import load_settings
+
+
+def problems(path: Path | None, environ: Mapping[str, str]) -> tuple[Problem, ...]:
+    """What `load_settings` has to say."""
+    with pytest.raises(ConfigError) as caught:
+        load_settings(path, environ)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "field", "message", "mend"),
+    [
+        ("kafka:\n  group: x", 2, "kafka.group", "not a known field", "`group_id`"),
+        ("nework: {}", 1, "nework", "not a known field", "`network`"),
+        ("Kafka: {}", 1, "Kafka", "not a known field", "`kafka`"),
+        ("kafka: x", 1, "kafka", "not a mapping", "key: value"),
+        ("kafka: {bootstrap_servers: 'a:b'}", 1, "kafka.bootstrap_servers[0]", "broker", "9092"),
+        ("kafka:\n  bootstrap_servers: []", 2, "kafka.bootstrap_servers", "too few", "1"),
+        ("kafka: {security_protocol: SASL_SLS}", 1, "kafka.security_protocol", "words", "SASL"),
+        (
+            "kafka: {security_protocol: SASL_SSL, sasl_username: u}",
+            1,
+            "kafka.sasl_password",
+            "",
+            "",
+        ),
+        ("kafka:\n  sasl_username: u", 2, "kafka.sasl_username", "is not used", "SASL_SSL"),
+        ("kafka: {ssl_cafile: FILE}", 1, "kafka.ssl_cafile", "not used", "SSL"),
+        (
+            "kafka:\n  security_protocol: SSL\n  ssl_keyfile: FILE",
+            3,
+            "kafka.ssl_keyfile",
+            "no certificate",
+            "ssl_certfile",
+        ),
+        (
+            "kafka:\n  security_protocol: SSL\n  ssl_cafile: no.pem",
+            3,
+            "kafka.ssl_cafile",
+            "file",
+            "",
+        ),
+        ("sources: {topic: a}", 1, "sources", "not a list", "- for each"),
+        ("sources: []", 1, "sources", "too few", "1"),
+        ("sources:\n  - topic: a", 2, "sources[0].trigger", "missing", "add"),
+        (
+            "sources:\n  - topic: a\n    trigger: push_clik",
+            3,
+            "sources[0].trigger",
+            "allowed words",
+            "`push_click`",
+        ),
+        ("sources: [{topic: 'a b', trigger: event}]", 1, "sources[0].topic", "Kafka allows", ""),
+        (
+            "sources:\n- {topic: a, trigger: event}\n- {topic: a, trigger: geofence}",
+            3,
+            "sources[1].topic",
+            "already a source",
+            "keep one",
+        ),
+        (
+            "sources: [{topic: hookstream.retry.10s, trigger: event}]",
+            1,
+            "sources[0].topic",
+            "itself writes",
+            "",
+        ),
+        (
+            "sources:\n- topic: a\n  trigger: event\n  fields:\n    user: x",
+            5,
+            "sources[0].fields.user",
+            "not a known field",
+            "`user_id`",
+        ),
+        (
+            "sources: [{topic: a, trigger: event, fields: {id: a..b}}]",
+            1,
+            "sources[0].fields.id",
+            "dotted path",
+            "",
+        ),
+        ("hooks: {secrets: ['a b']}", 1, "hooks.secrets[0]", "neither", "starts with /"),
+        ('hooks: {path: "a\\0b"}', 1, "hooks.path", "null character", ""),
+        ("delivery: {timeout: 10}", 1, "delivery.timeout", "not a duration", "10s"),
+        ("delivery: {timeout: [1s]}", 1, "delivery.timeout", "not a duration", "100ms"),
+        ("delivery: {timeout: 10m}", 1, "delivery.timeout", "out of range", "5m"),
+        ("delivery: {concurrency: 0}", 1, "delivery.concurrency", "too small", "1 or more"),
+        ("delivery: {concurrency: many}", 1, "delivery.concurrency", "whole number", "digits"),
+        ("delivery: {concurrency: 1.5}", 1, "delivery.concurrency", "whole number", "digits"),
+        ("delivery: {transport: crul}", 1, "delivery.transport", "words", "`curl`"),
+        (
+            "delivery:\n  host_rate_limit: {per: 1s}",
+            2,
+            "delivery.host_rate_limit.requests",
+            "missing",
+            "",
+        ),
+        ("retry: {delays: [10s, 1m, 60s]}", 1, "retry.delays", "do not rise", "sort"),
+        ("retry:\n  delays:\n  - 10s\n  - 1x", 4, "retry.delays[1]", "not a duration", ""),
+        ("network: {allow: [10.0.0.1/8]}", 1, "network.allow[0]", "behind its prefix", ""),
+        ("network: {deny: ['http://x']}", 1, "network.deny[0]", "not a network", ""),
+        ("network: {allow: [127.1]}", 1, "network.allow[0]", "unusual spelling", ""),
+        ("admin: {port: 65536}", 1, "admin.port", "too large", "65535"),
+        ("admin: {token: {}}", 1, "admin.token", "not text", ""),
+        ("log: {level: infoo}", 1, "log.level", "words", "`info`"),
+        ("- a", 1, "", "no mapping", ""),
+        ("just text", 1, "", "no mapping", ""),
+        ("log: {}\n---\nlog: {}", 3, "", "second document", ""),
+        ("log: {}\nlog: {}", 2, "", "already given in line 1", ""),
+        ("log: [", 2, "", "is not YAML", ""),
+    ],
+)
+def test_each_problem_names_its_line_field_and_mend(  # noqa: PLR0917  # columns of the table
+    tmp_path: Path, text: str, line: int, field: str, message: str, mend: str
+) -> None:
+    """In the file, every problem has the line where its author looks."""
+    (tmp_path / "FILE").touch()
+    file = tmp_path / "settings.yaml"
+    file.write_text(text)
+    [problem] = problems(file, {})
+    assert (problem.file, problem.line, problem.field) == (str(file), line, field)
+    assert message in problem.message
+    assert mend in problem.mend
+    assert problem.mend
+
+
+@pytest.mark.parametrize(
+    ("environ", "message", "mend"),
+    [
+        ({"HOOKSTREAM_KAFKA__GROUP": "x"}, "not a known field", "`group_id`"),
+        ({"HOOKSTREAM_KAFK__GROUP_ID": "x"}, "not a known field", "`kafka`"),
+        ({"HOOKSTREAM_ADMIN__PORT": "x"}, "not a whole number", "digits"),
+        ({"HOOKSTREAM_RETRY__DELAYS": "1m,10s"}, "do not rise", "sort"),
+        ({"HOOKSTREAM_RETRY__DELAYS": "[1m"}, "not JSON", "quotes"),
+        ({"HOOKSTREAM_SOURCES": '[{"topic": "a"}]'}, "missing", "add"),
+        ({"HOOKSTREAM_DELIVERY__HOST_RATE_LIMIT__PER": "1s"}, "missing", "add"),
+        ({"HOOKSTREAM_DELIVERY__HOST_RATE_LIMIT": '{"requests": 0}'}, "too small", "1"),
+        ({"HOOKSTREAM_KAFKA_GROUP_ID": "x"}, "one underscore", "HOOKSTREAM_KAFKA__GROUP_ID"),
+        ({"HOOKSTREAM_LOG__LEVEL__X": "1"}, "not one of the allowed words", "info"),
+    ],
+)
+def test_a_problem_of_the_environment_names_its_variable(
+    environ: dict[str, str], message: str, mend: str
+) -> None:
+    """The variable stands where the file would; it has no line."""
+    [problem] = problems(None, environ)
+    assert (problem.file, problem.line) == (next(iter(environ)), 0)
+    assert message in problem.message
+    assert mend in problem.mend
+
+
+def test_a_setting_given_whole_and_in_part_is_refused() -> None:
+    """One of the two would be lost without a word."""
+    environ = {
+        "HOOKSTREAM_DELIVERY__HOST_RATE_LIMIT": '{"requests": 1}',
+        "HOOKSTREAM_DELIVERY__HOST_RATE_LIMIT__PER": "1s",
+    }
+    [problem] = problems(None, environ)
+    assert problem.file == "HOOKSTREAM_DELIVERY__HOST_RATE_LIMIT__PER"
+    assert "also set whole" in problem.message
+
+
+def test_all_problems_of_both_places_come_together(tmp_path: Path) -> None:
+    """One run tells everything that is wrong."""
+    file = tmp_path / "settings.yaml"
+    file.write_text("kafka: {group: x}\nadmin: {port: x}\n")
+    environ = {"HOOKSTREAM_LOG__FORMAT": "xml", "HOOKSTREAM_LOG_LEVEL": "info"}
+    assert {(problem.file, problem.line) for problem in problems(file, environ)} == {
+        (str(file), 1),
+        (str(file), 2),
+        ("HOOKSTREAM_LOG__FORMAT", 0),
+        ("HOOKSTREAM_LOG_LEVEL", 0),
+    }
+
+
+def test_an_explicit_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """Starting on defaults in its place would consume the wrong topics."""
+    [problem] = problems(tmp_path / "no.yaml", {})
+    assert (problem.file, problem.message) == (
+        str(tmp_path / "no.yaml"),
+        "no such file or directory",
+    )
+
+
+def test_a_file_in_another_encoding_is_refused_with_its_line(tmp_path: Path) -> None:
+    """Guessing an encoding would change names and passwords."""
+    file = tmp_path / "settings.yaml"
+    file.write_bytes("log: {}\n# ş\nkafka: {}".encode("iso-8859-9"))
+    [problem] = problems(file, {})
+    assert (problem.line, problem.message) == (2, "is not UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "environ"),
+    [
+        ("kafka: {sasl_password: [canary]}", {}),
+        ("kafka: {sasl_password: {canary-key: canary}}", {}),
+        ("kafka: {sasl_password: canary}", {}),
+        ("admin: {token: canary, port: canary}", {}),
+        ("log: {level: canary}", {}),
+        ("log: {}", {"HOOKSTREAM_KAFKA__SASL_PASSWORD": "canary"}),
+        ("log: {}", {"HOOKSTREAM_SOURCES": "[canary"}),
+    ],
+)
+def test_no_problem_repeats_a_value(tmp_path: Path, text: str, environ: dict[str, str]) -> None:
+    """A password may stand in any wrong place."""
+    file = tmp_path / "settings.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, environ)
+    assert "canary" not in str(caught.value)
+    assert caught.value.__cause__ is None

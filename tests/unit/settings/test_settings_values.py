@@ -1,0 +1,200 @@
+"""Where settings come from, and what they become."""
+
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+
+from consumer.documents.durations import format_duration
+from consumer.settings import (
+    TRIGGERS,
+    FieldPaths,
+    RateLimit,
+    Settings,
+    SourceSettings,
+    load_settings,
+)
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_default_file_holds_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commented example says what happens without it."""
+    monkeypatch.chdir(ROOT)
+    assert load_settings(None, {}) == Settings()
+
+
+def test_every_example_in_the_default_file_is_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taking every # away gives settings that load, and every setting is shown."""
+    monkeypatch.chdir(ROOT)
+    lines = (ROOT / "config" / "hookstream.yaml").read_text().splitlines()
+    bare = [
+        line.replace("# ", "", 1) if line.startswith("  # ") and ":" in line else line
+        for line in lines
+        if not line.startswith(("  # What definitions", "  # names)"))
+    ]
+    text = "\n".join(bare).replace("PLAINTEXT  ", "SASL_SSL  ").replace("# - topic", "- topic")
+    (tmp_path / "certs").mkdir()
+    for name in ("kafka-ca.pem", "client.pem", "client.key", "ca.pem"):
+        (tmp_path / "certs" / name).touch()
+    file = tmp_path / "settings.yaml"
+    file.write_text(text)
+    settings = load_settings(file, {})
+    for section in settings.model_fields_set - {"sources"}:
+        part = getattr(settings, section)
+        assert part.model_fields_set == set(type(part).model_fields), section
+    assert settings.sources[4].fields.model_fields_set == set(FieldPaths.model_fields)
+
+
+def test_nothing_at_all_means_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file and no variable: the contract's four topics on a local broker."""
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings(None, {"PATH": "/bin", "HOOKSTREAM_PORT": "tcp://10.0.0.1:9464"})
+    assert settings == Settings()
+    assert settings.kafka.bootstrap_servers == ("localhost:9092",)
+    assert settings.kafka.group_id == "hookstream"
+    assert [(source.topic, source.trigger) for source in settings.sources] == [
+        ("push-click", "push_click"),
+        ("message-log", "message_log"),
+        ("geofence", "geofence"),
+        ("event", "event"),
+    ]
+    assert settings.hooks.path == Path("config/hooks")
+    assert settings.hooks.secrets is None
+    assert [format_duration(delay) for delay in settings.retry.delays] == [
+        "10s", "1m", "10m", "1h", "6h",
+    ]  # fmt: skip
+    assert (settings.admin.host, settings.admin.port) == ("127.0.0.1", 9464)
+    assert settings.delivery.shutdown_grace == 25.0
+
+
+def test_the_environment_has_the_last_word(tmp_path: Path) -> None:
+    """Value by value: the rest of a section stays as the file has it."""
+    file = tmp_path / "settings.yaml"
+    file.write_text("kafka: {group_id: file, bootstrap_servers: 'a:1'}\nretry: {delays: [5s]}")
+    environ = {
+        "HOOKSTREAM_KAFKA__GROUP_ID": "variable",
+        "HOOKSTREAM_RETRY__DELAYS": "1s, 2s",
+        "HOOKSTREAM_ADMIN__TOKEN": "",
+    }
+    settings = load_settings(file, environ)
+    assert settings.kafka.group_id == "variable"
+    assert settings.kafka.bootstrap_servers == ("a:1",)
+    assert settings.retry.delays == (1.0, 2.0)
+    assert settings.admin.token is None
+
+
+@pytest.mark.parametrize("text", ["a:1,b", "a:1 , b", '["a:1", "b"]'])
+def test_a_list_in_the_environment(text: str) -> None:
+    """Commas, as Kafka's own tools write it, or JSON."""
+    settings = load_settings(None, {"HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS": text})
+    assert settings.kafka.bootstrap_servers == ("a:1", "b")
+
+
+def test_lists_and_mappings_as_json_in_the_environment() -> None:
+    """What has no flat form is JSON; a mapping's parts can have variables of their own."""
+    environ = {
+        "HOOKSTREAM_SOURCES": '[{"topic": "x", "trigger": "event", "fields": {"id": "meta.id"}}]',
+        "HOOKSTREAM_DELIVERY__HOST_RATE_LIMIT": '{"requests": 5, "per": "1m"}',
+        "HOOKSTREAM_NETWORK__ALLOW": "[]",
+    }
+    settings = load_settings(None, environ)
+    assert settings.sources == (
+        SourceSettings(topic="x", trigger="event", fields=FieldPaths(id="meta.id")),
+    )
+    assert settings.delivery.host_rate_limit == RateLimit(requests=5, per="1m", burst=5)
+    parts = {
+        "HOOKSTREAM_DELIVERY__HOST_RATE_LIMIT__REQUESTS": "5",
+        "HOOKSTREAM_DELIVERY__HOST_RATE_LIMIT__PER": "1m",
+    }
+    assert load_settings(None, parts).delivery.host_rate_limit == settings.delivery.host_rate_limit
+
+
+def test_relative_paths_start_where_they_are_written(tmp_path: Path) -> None:
+    """Those of the file at its folder, those of the environment at the working directory."""
+    (tmp_path / "ca.pem").touch()
+    file = tmp_path / "settings.yaml"
+    file.write_text("hooks: {path: my-hooks}\nnetwork: {ca_file: ca.pem}")
+    settings = load_settings(file, {})
+    assert settings.hooks.path == tmp_path / "my-hooks"
+    assert settings.network.ca_file == tmp_path / "ca.pem"
+    moved = load_settings(file, {"HOOKSTREAM_HOOKS__PATH": "elsewhere"})
+    assert moved.hooks.path == Path("elsewhere")
+
+
+@pytest.mark.parametrize("text", ["", "hooks:\n", "log: {}", "hooks: {path: ~}"])
+def test_hooks_are_beside_the_settings_file(tmp_path: Path, text: str) -> None:
+    """Also where the section is empty, or all commented out."""
+    file = tmp_path / "settings.yaml"
+    file.write_text(text)
+    assert load_settings(file, {}).hooks.path == tmp_path / "hooks"
+
+
+def test_a_topic_for_each_of_many_sources_of_one_trigger(tmp_path: Path) -> None:
+    """Several topics may bring the same trigger."""
+    file = tmp_path / "settings.json"
+    file.write_text(
+        '{"sources": [{"topic": "a", "trigger": "event"}, {"topic": "b", "trigger": "event"}]}'
+    )
+    assert [source.topic for source in load_settings(file, {}).sources] == ["a", "b"]
+
+
+def test_words_are_taken_in_either_case(tmp_path: Path) -> None:
+    """`INFO` is what most loggers print, `sasl_ssl` what some tools take."""
+    file = tmp_path / "settings.yaml"
+    file.write_text("log: {level: INFO}\nkafka: {security_protocol: ssl}")
+    settings = load_settings(file, {})
+    assert (settings.log.level, settings.kafka.security_protocol) == ("info", "SSL")
+
+
+def test_networks_have_one_spelling(tmp_path: Path) -> None:
+    """The guard compares them as text and as CIDRs."""
+    file = tmp_path / "settings.yaml"
+    file.write_text("network: {allow: [10.0.0.0/8, '::1', 'FD00::/8', LocalHost, 127.0.0.1]}")
+    assert load_settings(file, {}).network.allow == (
+        "10.0.0.0/8", "::1", "fd00::/8", "localhost", "127.0.0.1",
+    )  # fmt: skip
+
+
+def test_secrets_are_not_shown() -> None:
+    """Neither by repr nor by str; only who asks for the value gets it."""
+    environ = {
+        "HOOKSTREAM_KAFKA__SECURITY_PROTOCOL": "SASL_SSL",
+        "HOOKSTREAM_KAFKA__SASL_USERNAME": "u",
+        "HOOKSTREAM_KAFKA__SASL_PASSWORD": "canary",
+        "HOOKSTREAM_ADMIN__TOKEN": "canary",
+    }
+    settings = load_settings(None, environ)
+    assert "canary" not in f"{settings!r} {settings}"
+    assert settings.kafka.sasl_password is not None
+    assert settings.kafka.sasl_password.get_secret_value() == "canary"
+
+
+def test_settings_do_not_change() -> None:
+    """A reload builds new ones."""
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings(None, {}).kafka.__setattr__("group_id", "other")
+
+
+def test_the_contracts_settings_all_exist() -> None:
+    """Section 6 of the contract, name by name."""
+    contract = {
+        "kafka": "bootstrap_servers group_id security_protocol sasl_mechanism sasl_username "
+        "sasl_password ssl_cafile ssl_certfile ssl_keyfile",
+        "hooks": "path secrets",
+        "delivery": "transport concurrency per_host_concurrency per_hook_concurrency "
+        "host_rate_limit timeout connect_timeout quick_attempts expire_after shutdown_grace",
+        "retry": "delays max_attempts",
+        "network": "allow deny ca_file",
+        "admin": "host port token",
+        "log": "format level",
+    }
+    models = get_type_hints(Settings)
+    assert {name: set(models[name].model_fields) for name in contract} == {
+        name: set(keys.split()) for name, keys in contract.items()
+    }
+    assert set(Settings.model_fields) == {*contract, "sources"}
+    assert set(SourceSettings.model_fields) == {"topic", "trigger", "fields"}
+    assert TRIGGERS == ("push_click", "message_log", "geofence", "event")
