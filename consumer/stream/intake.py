@@ -11,6 +11,7 @@ from aiokafka.errors import CommitFailedError, KafkaError
 from consumer.clock import Clock
 from consumer.events.decode import Record, UndecodableError
 from consumer.logs import get_logger
+from consumer.stream.lag import LagWatch
 from consumer.stream.lanes import TICK, Lane
 from consumer.stream.passport import read_passport
 from consumer.stream.poller import Poller
@@ -77,6 +78,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._clock = clock
         self._partitions: dict[TopicPartition, Partition] = {}
         self._poller = Poller(consumer, self._next_offset, clock)
+        self.watch = LagWatch(consumer, self._committable, self._poller.holds, clock)
         self._committed: dict[TopicPartition, int] = {}
         self._committing = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -169,15 +171,6 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         if revoked:
             log.info("partitions revoked", partitions=_names(revoked))
 
-    def lag(self) -> dict[tuple[str, int], int]:
-        """Records between each partition's settled prefix and its end."""
-        lags = {}
-        for place, partition in self._partitions.items():
-            end, settled = self._consumer.highwater(place), partition.committable
-            if end is not None and settled is not None:
-                lags[place.topic, place.partition] = max(0, end - settled)
-        return lags
-
     def oldest_unsettled(self) -> float:
         """Seconds since the oldest unsettled record was received; 0.0 where all is settled."""
         received = [p.oldest for p in self._partitions.values() if p.oldest is not None]
@@ -225,6 +218,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 # Never settled, so never committed past: a bug must lose nothing.
                 partition.receive(record.offset, record, 1, self._clock.monotonic())
                 log.error("a record could not be processed", cause=bug, **_place(record))
+
+    def _committable(self, place: TopicPartition) -> int | None:
+        partition = self._partitions.get(place)
+        return partition.committable if partition is not None else None
 
     def _next_offset(self, place: TopicPartition) -> int | None:
         partition = self._partitions.get(place)

@@ -86,6 +86,11 @@ class Poller:
         known, due_at = self._held.get(place, (None, 0.0))
         return due_at if known == offset else None
 
+    def holds(self, place: TopicPartition) -> bool:
+        """Whether `place` is held and its time has not come."""
+        _, due_at = self._held.get(place, (None, 0.0))
+        return due_at > self._clock.monotonic()
+
     def forget(self, place: TopicPartition) -> None:
         """The assignment ended, and its pauses with it."""
         self._held.pop(place, None)
