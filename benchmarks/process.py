@@ -1,0 +1,59 @@
+"""A program under measurement, read from /proc: Linux only, as the daemon's transport is."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.errors import BenchmarkError
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_STOP_TIMEOUT = 30.0
+_USER, _SYSTEM = 11, 12
+"""Fields of /proc/PID/stat, counted from the one behind the name (proc(5): 14 and 15)."""
+
+
+class Process:
+    """Runs from construction to `stop`; its output goes to a file in `folder`."""
+
+    def __init__(self, command: Sequence[str], folder: Path) -> None:
+        self._output = folder / "output.log"
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(  # noqa: S603  # a program of this benchmark
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of user and system time so far, all threads, dead ones included."""
+        fields = self._read("stat").rpartition(")")[2].split()
+        return (int(fields[_USER]) + int(fields[_SYSTEM])) / _TICKS
+
+    @property
+    def peak(self) -> float:
+        """The most resident memory so far, in MB of a million bytes."""
+        lines = dict(line.split(":", 1) for line in self._read("status").splitlines())
+        return int(lines["VmHWM"].split()[0]) * 1024 / 1e6
+
+    def check(self) -> None:
+        """Raise `BenchmarkError` where it has ended."""
+        if self._process.poll() is not None:
+            raise self.error(f"ended with exit code {self._process.returncode}")
+
+    def stop(self) -> None:
+        """Ask it to end; by force where that takes too long."""
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def error(self, what: str) -> BenchmarkError:
+        """`what` happened, with the end of its output."""
+        lines = self._output.read_text(errors="replace").splitlines()
+        return BenchmarkError("\n".join([f"{self._process.args!r} {what}", *lines[-20:]]))
+
+    def _read(self, name: str) -> str:
+        self.check()
+        return Path(f"/proc/{self._process.pid}/{name}").read_text()

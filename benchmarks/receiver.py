@@ -1,0 +1,211 @@
+"""The receivers: nginx, whose own counts are the figures, and an endpoint that never answers."""
+
+import asyncio
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import trustme
+from support.broker import HOST, free_port
+
+from benchmarks.errors import BenchmarkError
+
+_CONFIG = """
+daemon off;
+master_process off;
+pid nginx.pid;
+error_log error.log;
+events {{ worker_connections 4096; }}
+http {{
+    {temporary}
+    log_format hits '$msec $status $uri $arg_n $arg_t';
+    keepalive_requests 1000000000;
+    keepalive_timeout 1h;
+    {http2}
+    server {{
+        listen {host}:{port} {listen};
+        {certificate}
+        access_log hits.log hits buffer=64k flush=100ms;
+        if ($arg_fail) {{ return 503; }}
+        return 204;
+    }}
+    server {{
+        listen {host}:{status_port};
+        access_log off;
+        location / {{ stub_status; }}
+    }}
+}}
+"""
+_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+_START_TIMEOUT = 10.0
+_FLUSHED = 0.3
+"""Seconds after which every answered request is in the log."""
+
+
+@dataclass(frozen=True)
+class Tls:
+    """How the receiver speaks TLS."""
+
+    authority: trustme.CA
+    ca_file: Path
+    http2: bool
+
+    @classmethod
+    def make(cls, folder: Path, *, http2: bool) -> Self:
+        """A new authority, its certificate in `folder`."""
+        authority = trustme.CA()
+        ca_file = folder / "ca.pem"
+        authority.cert_pem.write_to_path(str(ca_file))
+        return cls(authority, ca_file, http2)
+
+
+class Hit(NamedTuple):
+    """One answered request."""
+
+    at: float
+    """Seconds since the epoch, at the end of the answer; milliseconds are exact."""
+    status: int
+    path: str
+    number: int
+    """Of the event."""
+    sent_at: float
+    """Seconds since the epoch at which the event happened."""
+
+
+class Receiver:
+    """One nginx with one worker; a port, a log and counts of its own."""
+
+    def __init__(self, folder: Path, tls: Tls | None = None) -> None:
+        self._folder = folder
+        self._tls = tls
+        self._port, self._status_port = free_port(), free_port()
+        self._polls = 0
+        self._status: HTTPConnection
+        self._process: subprocess.Popen[bytes]
+
+    @property
+    def origin(self) -> str:
+        """`scheme://host:port`."""
+        return f"{'https' if self._tls else 'http'}://{HOST}:{self._port}"
+
+    def answered(self) -> int:
+        """Requests so far, by nginx's own count less the questions for it."""
+        self._polls += 1
+        self._status.request("GET", "/")
+        words = self._status.getresponse().read().split()
+        return int(words[words.index(b"requests") + 3]) - self._polls
+
+    def hits(self) -> list[Hit]:
+        """Every request so far, in the order of their answers."""
+        time.sleep(_FLUSHED)
+        with (self._folder / "hits.log").open() as log:
+            return [_hit(line) for line in log]
+
+    def __enter__(self) -> Self:
+        self._folder.mkdir()
+        (self._folder / "nginx.conf").write_text(self._config())
+        self._process = subprocess.Popen(  # noqa: S603  # a program of this benchmark
+            [find_nginx(), "-p", str(self._folder), "-c", "nginx.conf", "-e", "error.log"],
+            stdin=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + _START_TIMEOUT
+        while True:
+            self._status = HTTPConnection(HOST, self._status_port)
+            try:
+                self._status.connect()
+            except OSError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise BenchmarkError((self._folder / "error.log").read_text()) from None
+                time.sleep(0.01)
+            else:
+                return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._status.close()
+        self._process.terminate()
+        self._process.wait()
+
+    def _config(self) -> str:
+        certificate = ""
+        if self._tls is not None:
+            issued = self._tls.authority.issue_cert(HOST)
+            issued.private_key_and_cert_chain_pem.write_to_path(str(self._folder / "server.pem"))
+            certificate = "ssl_certificate server.pem; ssl_certificate_key server.pem;"
+        http2 = self._tls is not None and self._tls.http2
+        return _CONFIG.format(
+            temporary=" ".join(f"{name}_temp_path temporary;" for name in _TEMPORARY),
+            http2="http2_max_concurrent_streams 128;" if http2 else "",
+            host=HOST,
+            port=self._port,
+            listen=f"{'ssl' if self._tls else ''} {'http2' if http2 else ''}",
+            certificate=certificate,
+            status_port=self._status_port,
+        )
+
+
+def find_nginx() -> str:
+    """Where nginx is; raises `BenchmarkError` with what to do where it is not."""
+    path = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin") or shutil.which("nginx")
+    if path is None:
+        raise BenchmarkError(
+            "the benchmarks deliver to nginx, and there is none on the PATH: install it "
+            "(Debian and Ubuntu: apt-get install nginx-light)"
+        )
+    return path
+
+
+@contextmanager
+def black_hole() -> Iterator[str]:
+    """The origin of an endpoint that takes every connection and answers no request."""
+    loop = asyncio.new_event_loop()
+    port = free_port()
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65_536):
+            pass
+        writer.close()
+
+    async def serve() -> None:
+        server = await asyncio.start_server(swallow, HOST, port, backlog=1024)
+        ready.set()
+        await server.serve_forever()
+
+    ready = threading.Event()
+    serving = loop.create_task(serve())
+    thread = threading.Thread(target=_run_until_cancelled, args=(loop, serving))
+    thread.start()
+    ready.wait()
+    try:
+        yield f"http://{HOST}:{port}"
+    finally:
+        loop.call_soon_threadsafe(serving.cancel)
+        thread.join()
+
+
+def _run_until_cancelled(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+    try:
+        loop.run_until_complete(task)
+    except asyncio.CancelledError:
+        for other in asyncio.all_tasks(loop):
+            other.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+
+
+def _hit(line: str) -> Hit:
+    at, status, rest = line.split(" ", 2)
+    path, number, sent_at = rest.rsplit(" ", 2)  # the path may hold spaces
+    return Hit(float(at), int(status), path, int(number), int(sent_at) / 1000)

@@ -1,0 +1,101 @@
+"""What a delivery costs when everything is well, beside the forty lines."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.bench import Bench, Limit, Pair, Row, Run, Window, alternate, compare
+from benchmarks.broker import PARTITIONS
+from benchmarks.contestants import Contestant, Daemon, Endpoint, FortyLines, Task
+from benchmarks.errors import BenchmarkError
+from benchmarks.events import NOBODY, event
+from benchmarks.receiver import Hit, Receiver, Tls
+
+_EVENTS = 60_000
+_UNWANTED = 200_000
+_FAN = 10
+_HALF: Limit = ("<=", 0.5)
+_WARM_UP = 10
+"""A tenth of the requests is over before the measurement begins."""
+
+
+def plain(bench: Bench) -> list[Row]:
+    """One hook, one receiver."""
+    return _deliveries(bench, bench.scaled(_EVENTS), limit=_HALF)
+
+
+def tls(bench: Bench) -> list[Row]:
+    """HTTP/1.1 over TLS."""
+    return _deliveries(bench, bench.scaled(_EVENTS), tls=Tls.make(bench.folder, http2=False))
+
+
+def http2(bench: Bench) -> list[Row]:
+    """The daemon takes HTTP/2 where it is offered; aiohttp stays with HTTP/1.1."""
+    return _deliveries(bench, bench.scaled(_EVENTS), tls=Tls.make(bench.folder, http2=True))
+
+
+def fan_out(bench: Bench) -> list[Row]:
+    """Decoding and matching are shared by ten deliveries."""
+    return _deliveries(bench, bench.scaled(_EVENTS // _FAN), fan=_FAN)
+
+
+def no_match(bench: Bench) -> list[Row]:
+    """Between a wanted event at the start and one at the end of each partition, none is."""
+    events = bench.scaled(_UNWANTED)
+    topic = bench.broker.fill(_mostly_unwanted(events))
+    window = Window(1, 2 * PARTITIONS, events)
+
+    def run(contestant: Contestant) -> Run:
+        with Receiver(bench.new_folder()) as receiver:
+            task = Task(bench.broker.bootstrap, topic, [Endpoint("only", receiver.origin)])
+            return bench.measure(contestant, task, receiver, window)
+
+    pairs = alternate(bench.pairs, lambda: run(Daemon()), lambda: run(FortyLines()))
+    bench.broker.forget(topic)
+    return _rows(pairs, "event", "events")
+
+
+def _deliveries(
+    bench: Bench, events: int, *, fan: int = 1, tls: Tls | None = None, limit: Limit | None = None
+) -> list[Row]:
+    topic = bench.broker.fill(event(number) for number in range(events))
+    deliveries = events * fan
+    start = deliveries // _WARM_UP
+    window = Window(start, deliveries, deliveries - start)
+    ca_file: Path | None = tls.ca_file if tls else None
+
+    def run(contestant: Contestant) -> Run:
+        with Receiver(bench.new_folder(), tls) as receiver:
+            endpoints = [Endpoint(f"hook-{n}", f"{receiver.origin}/{n}") for n in range(fan)]
+            task = Task(bench.broker.bootstrap, topic, endpoints, ca_file)
+            found = bench.measure(contestant, task, receiver, window)
+        require(found.hits, deliveries)
+        return found
+
+    pairs = alternate(bench.pairs, lambda: run(Daemon()), lambda: run(FortyLines()))
+    bench.broker.forget(topic)
+    return _rows(pairs, "delivery", "deliveries", limit)
+
+
+def require(hits: list[Hit], deliveries: int) -> None:
+    """Raise `BenchmarkError` unless so many different deliveries were answered with 2xx."""
+    arrived = len({(hit.path, hit.number) for hit in hits if hit.status // 100 == 2})  # noqa: PLR2004
+    if arrived != deliveries:
+        raise BenchmarkError(f"{arrived} of {deliveries} deliveries arrived")
+
+
+def _rows(pairs: list[Pair], unit: str, units: str, limit: Limit | None = None) -> list[Row]:
+    return [
+        compare(f"CPU per {unit}", "us", pairs, lambda run: run.cpu, limit),
+        compare(f"{units} a second", "1/s", pairs, lambda run: run.per_second, None),
+        compare("peak memory", "MB", pairs, lambda run: run.peak, None),
+        compare("start to first request", "s", pairs, lambda run: run.first, None),
+    ]
+
+
+def _mostly_unwanted(events: int) -> Iterator[bytes]:
+    for number in range(PARTITIONS):
+        yield event(number)
+    for number in range(events):
+        yield event(number, NOBODY)
+    for number in range(PARTITIONS):
+        yield event(number)
