@@ -43,9 +43,13 @@ class Reloader(Generic[LoadedT]):
                 self._refused([str(problem) for problem in error.problems])
             except HookstreamError as error:
                 self._refused([str(error)])
+            except Exception as bug:  # noqa: BLE001  # whatever it is, the old ones stay
+                self._refused(["not foreseen; please report it"], cause=bug)
             else:
                 self._metrics.reload_succeeded()
 
-    def _refused(self, problems: list[str]) -> None:
+    def _refused(self, problems: list[str], cause: Exception | None = None) -> None:
         self._metrics.reload_failed()
-        log.error("reload refused; the old settings and hooks stay", problems=problems)
+        log.error(
+            "reload refused; the old settings and hooks stay", cause=cause, problems=problems
+        )

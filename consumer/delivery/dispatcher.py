@@ -34,8 +34,8 @@ log = get_logger(__name__)
 Timer = Callable[[float, Callable[[], object]], object]
 """`loop.call_later`: seconds, what to call."""
 
-_MISSES = 8
-"""Endpoints without room that one answer looks at before it leaves the rest to the next one."""
+_LOOK = 1.0
+"""Seconds: an endpoint whose rate is spent is looked at this often, so a reload reaches it soon."""
 
 
 class Outcomes(Protocol[OriginT]):
@@ -161,9 +161,13 @@ class Dispatcher(Generic[OriginT]):
         self._ready.append(endpoint)
 
     def _run(self) -> None:
-        """Start what may start, one delivery of each ready endpoint in turn."""
-        ready, misses = self._ready, 0
-        while ready and misses < _MISSES and self.in_flight < self._registry.limits.concurrency:
+        """Start what may start, one delivery of each ready endpoint in turn.
+
+        Who is passed over holds at least as many places as are free, so few are.
+        """
+        ready = self._ready
+        passed_over: list[Endpoint[OriginT]] = []
+        while ready and self.in_flight < self._registry.limits.concurrency:
             endpoint = ready.popleft()
             endpoint.place = Place.IDLE
             if self._may_start(endpoint):
@@ -171,23 +175,39 @@ class Dispatcher(Generic[OriginT]):
                 if endpoint.waiting and endpoint.place is Place.IDLE:
                     self._make_ready(endpoint)
             elif endpoint.place is Place.READY:
-                misses += 1
+                passed_over.append(endpoint)
+            self._wake_blocked(endpoint.host)  # the place that it did not take is another's
+        ready.extend(passed_over)
+
+    def _wake_blocked(self, host: Host[OriginT]) -> None:
+        """Move on the first endpoint that may take a free place at `host`."""
+        free = self._registry.limits.per_host - host.in_flight
+        for _ in range(len(host.blocked) if free > 0 else 0):
+            endpoint = host.blocked.popleft()
+            if not endpoint.waiting:
+                endpoint.place = Place.IDLE
+            elif endpoint.in_flight < free:
+                self._make_ready(endpoint)
+                return
+            else:
+                host.blocked.append(endpoint)
 
     def _may_start(self, endpoint: Endpoint[OriginT]) -> bool:
-        """Whether `endpoint` may start one now; if not, it is put where it will be woken."""
+        """Whether `endpoint` may start one now; if not, its place says who wakes it."""
+        now = self._clock.monotonic()
+        self._shed_stale(endpoint, now)
         if not endpoint.waiting:
             return False
         limits, host, mine = self._registry.limits, endpoint.host, endpoint.in_flight
         if mine >= limits.per_hook:
             return False  # its own next answer wakes it
         if mine >= limits.concurrency - self.in_flight:
-            self._make_ready(endpoint)
+            endpoint.place = Place.READY
             return False
         if mine >= limits.per_host - host.in_flight:
             endpoint.place = Place.HOST
             host.blocked.append(endpoint)
             return False
-        now = self._clock.monotonic()
         closed_for = endpoint.circuit.wait(now)
         if closed_for or endpoint.gone:
             self._shed(endpoint, 0, "circuit_open", closed_for)
@@ -195,7 +215,7 @@ class Dispatcher(Generic[OriginT]):
         wait = endpoint.rate_wait(now)
         if wait:
             endpoint.place = Place.TIMER
-            self._timer(wait, partial(self._wake, endpoint))
+            self._timer(min(wait, _LOOK), partial(self._wake, endpoint))
         return not wait
 
     def _wake(self, endpoint: Endpoint[OriginT]) -> None:
@@ -244,8 +264,9 @@ class Dispatcher(Generic[OriginT]):
             self._open.discard(delivery)
         elif not delivery.ended:
             self._conclude(delivery, answer, now)
-        if host.blocked:
-            self._make_ready(host.blocked.popleft())
+        self._wake_blocked(host)
+        if endpoint.host is not host:  # a reload moved it, and it may wait at its new host
+            self._wake_blocked(endpoint.host)
         if endpoint.waiting and endpoint.place is Place.IDLE:
             self._make_ready(endpoint)
         self._run()
@@ -297,18 +318,32 @@ class Dispatcher(Generic[OriginT]):
     def _shed(
         self, endpoint: Endpoint[OriginT], keep: int, cause: str, delay: float | None = None
     ) -> None:
-        """Park all but the `keep` oldest waiting deliveries of `endpoint`.
+        """Park all but the `keep` oldest waiting deliveries of `endpoint`."""
+        while len(endpoint.waiting) > keep:
+            self._set_aside(endpoint.waiting.pop(), cause, delay)
+
+    def _shed_stale(self, endpoint: Endpoint[OriginT], now: float) -> None:
+        """Park what has waited too long."""
+        waiting, since = endpoint.waiting, now - self._registry.limits.longest_wait
+        while waiting and waiting[0].queued_at < since:
+            self._set_aside(waiting.popleft(), "crowded")
+
+    def _set_aside(
+        self, delivery: Delivery[OriginT], cause: str, delay: float | None = None
+    ) -> None:
+        """Park a delivery that was taken out of its endpoint's queue.
 
         Where no `delay` is known, each draws one over the time that the whole backlog needs:
         so they come back about as fast as the endpoint can take them.
         """
-        while len(endpoint.waiting) > keep:
-            delivery = endpoint.waiting.pop()
-            self._waiting -= 1
-            if delivery.ended:
-                continue
-            backlog = (endpoint.parked + len(endpoint.waiting)) * endpoint.pace()
-            self._park(delivery, self._random() * backlog if delay is None else delay, cause)
+        self._waiting -= 1
+        if delivery.ended:
+            return
+        if delay is None:
+            endpoint = delivery.endpoint
+            backlog = endpoint.parked + len(endpoint.waiting)
+            delay = self._random() * backlog * endpoint.pace()
+        self._park(delivery, delay, cause)
 
     def _park(self, delivery: Delivery[OriginT], delay: float, cause: str) -> None:
         """Set `delivery` aside without an attempt."""

@@ -141,6 +141,9 @@ class Endpoint(Generic[OriginT]):
         """Take over a reloaded definition; a limit that did not change keeps its count."""
         if hook.rate_limit != self.hook.rate_limit:
             self.bucket = TokenBucket(hook.rate_limit, self._share) if hook.rate_limit else None
+        if self.place is Place.HOST and host is not self.host:
+            self.host.blocked.remove(self)
+            self.place = Place.IDLE
         self.hook, self.builder, self.host, self.metrics = hook, builder, host, metrics
         self.gone = False
 

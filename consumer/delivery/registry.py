@@ -31,6 +31,9 @@ class Limits:
     patience: float = 1.0
     """A delivery that must wait longer than this in a full waiting room is parked. With the
     room's size: an endpoint that takes `waiting / patience` a second is never parked."""
+    longest_wait: float = 60.0
+    """A delivery that waits longer than this is parked whatever room there is: until it is
+    settled it holds back its partition's commits."""
 
 
 @dataclass(frozen=True, slots=True)

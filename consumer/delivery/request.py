@@ -19,6 +19,7 @@ MAX_HEADER_VALUE_BYTES = 4 * 1024
 _MAX_ID_CHARACTERS = 200
 _USER_AGENT = f"user-agent: hookstream/{__version__}".encode()
 # RFC 9110 section 5.5: a field value holds no control characters but the tab.
+_PERHAPS_DOTS = re.compile(r"/(?:\.|%2e)", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -26,12 +27,13 @@ def delivery_id(event_id: str, hook_id: str) -> str:
     """The `webhook-id`: event id and hook id, the same on every attempt and replay.
 
     Percent-encoded, so it is a safe header value; without a dot, since Standard Webhooks signs
-    `id.timestamp.payload`. Hook ids have no colon, so no two pairs share an id. An id too long
-    for a header stands as its SHA-256.
+    `id.timestamp.payload`. Hook ids have no colon, so no two pairs share an id. An event id too
+    long for a header stands as its SHA-256.
     """
     name = encode(event_id).replace(".", "%2E")
     if len(name) > _MAX_ID_CHARACTERS:
-        name = hashlib.sha256(event_id.encode()).hexdigest()
+        # The colon keeps it apart from an event whose own id looks like this.
+        name = "sha256:" + hashlib.sha256(event_id.encode()).hexdigest()
     return f"{name}:{hook_id}"
 
 
@@ -74,7 +76,7 @@ class RequestBuilder:
         """Path and query, percent-encoded (RFC 9112 section 3.2.1)."""
         parts = [piece if isinstance(piece, str) else piece(event) for piece in self._pieces]
         target = "".join(parts)
-        if "/." in target and len(parts) > 1:
+        if len(parts) > 1 and _PERHAPS_DOTS.search(target):
             _refuse_dot_segments(target)
         pairs = [pair for render in self._parameters if (pair := render(event)) is not None]
         if not pairs:
@@ -171,7 +173,10 @@ def _missing(what: str) -> NoReturn:
 
 
 def _refuse_dot_segments(target: str) -> None:
-    """No value may climb in the path: receivers resolve `.` and `..` (RFC 3986 section 5.2.4)."""
-    path = target.partition("?")[0]
+    """No value may climb in the path: receivers resolve `.` and `..` (RFC 3986 section 5.2.4).
+
+    Values have their dots as they are; a dot of the template's may be encoded.
+    """
+    path = target.partition("?")[0].lower().replace("%2e", ".")
     if any(segment in {".", ".."} for segment in path.split("/")):
         raise RejectedError("a value would be a dot segment of the path")

@@ -123,12 +123,14 @@ def _seconds(occurred_at: Any, timestamp: int) -> float:
     """
     if type(occurred_at) is int or type(occurred_at) is float:
         return occurred_at / 1000
+    if type(occurred_at) is not str:
+        return timestamp / 1000
     try:
-        moment = datetime.fromisoformat(occurred_at)
+        moment = datetime.fromisoformat(occurred_at.upper())  # RFC 3339 allows a small z
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         return moment.timestamp()
-    except (TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return timestamp / 1000
 
 

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isfinite
 
 from consumer.events.decode import Record, UndecodableError
 
 Headers = list[tuple[str, bytes]]
+"""As they are written; what is read may lack values."""
 
 _PREFIX = "hookstream-"
+_MAX_INTEGER = 2**63 - 1
+"""Kafka's offsets and timestamps have 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +64,29 @@ class Passport:
         return [(_PREFIX + name, text.encode()) for name, text in facts.items() if text]
 
 
-def read_passport(headers: Iterable[tuple[str, bytes]]) -> Passport:
+def read_passport(headers: Iterable[tuple[str, bytes | None]]) -> Passport:
     """The passport of a record on a retry or dead-letter topic.
 
     Raises `UndecodableError` where a header that this daemon writes is missing or malformed:
     then somebody else wrote the record.
     """
-    facts = {name.removeprefix(_PREFIX): value for name, value in headers}
+    ours = {
+        name.removeprefix(_PREFIX): value for name, value in headers if name.startswith(_PREFIX)
+    }
     try:
-        texts = {name: value.decode() for name, value in facts.items()}
+        # Kafka also has headers without a value.
+        texts = {name: value.decode() for name, value in ours.items() if value is not None}
         topic, partition, offset = texts["source"].rsplit("/", 2)
         return Passport(
             reason=texts["reason"],
             topic=topic,
-            partition=int(partition),
-            offset=int(offset),
-            timestamp=int(texts["source-timestamp"]),
-            trigger=texts["trigger"],
-            delivery_id=texts.get("delivery-id", ""),
+            partition=_integer(partition),
+            offset=_integer(offset),
+            timestamp=_integer(texts["source-timestamp"]),
+            trigger=texts.get("trigger", ""),
+            delivery_id=_header_safe(texts.get("delivery-id", "")),
             hook=texts.get("hook", ""),
-            attempts=int(texts["attempts"]),
+            attempts=_integer(texts["attempts"]),
             last_status=texts.get("last-status", ""),
             first_failed_at=_number(texts.get("first-failed-at")),
             not_before=_number(texts.get("not-before")),
@@ -111,4 +118,23 @@ def _seconds(moment: float | None) -> str:
 
 
 def _number(text: str | None) -> float | None:
-    return float(text) if text is not None else None
+    if text is None:
+        return None
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError
+    return number
+
+
+def _integer(text: str) -> int:
+    number = int(text)
+    if not -_MAX_INTEGER <= number <= _MAX_INTEGER:
+        raise ValueError
+    return number
+
+
+def _header_safe(id: str) -> str:
+    """The delivery id, which goes into a request's header."""
+    if not (id.isascii() and id.isprintable()):
+        raise ValueError
+    return id
