@@ -19,7 +19,7 @@ from consumer.matching.index import Index
 from consumer.metrics import Metrics
 from consumer.stream.handover import Handover, Letter
 from consumer.stream.lanes import Lane
-from consumer.stream.passport import FirstRecord, Passport, read_passport
+from consumer.stream.passport import FirstRecord, Passport, read_passport, read_replay
 from consumer.stream.tracker import Partition, Pending
 
 log = get_logger(__name__)
@@ -128,21 +128,32 @@ class Pipeline:
         """Go on with a delivery out of a retry lane, with the hook as it is defined now."""
         try:
             passport = read_passport(record.headers)
-            first = FirstRecord(passport, record)
-            event = self._decoder(passport)(first)
         except UndecodableError as error:
             self._bury_bytes(record, partition, "", str(error))
             return
+        first = FirstRecord(passport, record)
         pending = partition.receive(record.offset, first, 1, self._clock.monotonic())
         hook = self.index.hooks.get(passport.hook)
-        if hook is not None and hook.enabled:
-            self.dispatcher.resubmit(self._resume(passport, event, hook, pending))
+        if hook is None or not hook.enabled:
+            self._give_up(pending, passport, Reason.DISABLED if hook else Reason.HOOK_REMOVED)
             return
-        reason = Reason.HOOK_REMOVED if hook is None else Reason.DISABLED
+        try:
+            event = self._decoder(passport)(first)
+        except UndecodableError as error:
+            # The topic's mapping changed. It keeps its delivery, so that a replay goes on with it.
+            self._give_up(pending, passport, Reason.UNDECODABLE, str(error))
+            return
+        self.dispatcher.resubmit(self._resume(passport, event, hook, pending))
+
+    def _give_up(
+        self, pending: Pending, passport: Passport, reason: Reason, detail: str = ""
+    ) -> None:
+        """Bury a delivery out of a retry lane without another attempt."""
+        known = passport.hook if passport.hook in self.index.hooks else ""
         self._bury(
             pending,
-            replace(passport, reason=reason, not_before=None, detail=""),
-            partial(self._metrics.hook(hook.id if hook else "").dead_lettered, reason),
+            replace(passport, reason=reason, not_before=None, detail=detail),
+            partial(self._metrics.hook(known).dead_lettered, reason),
         )
 
     def _decoder(self, passport: Passport) -> Decoder:
@@ -200,6 +211,7 @@ class Pipeline:
             timestamp=record.timestamp,
             trigger=trigger,
             detail=detail,
+            replay=read_replay(record.headers),
         )
         counted = partial(self._metrics.hook("").dead_lettered, Reason.UNDECODABLE)
         self._bury(pending, passport, counted)
@@ -273,4 +285,5 @@ def _passport(
         first_failed_at=delivery.first_failed_at,
         not_before=not_before,
         detail=detail,
+        replay=read_replay(record.headers),
     )

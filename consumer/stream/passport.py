@@ -1,6 +1,6 @@
 """The headers of a record on a retry or dead-letter topic (contract section 5)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -10,8 +10,27 @@ Headers = list[tuple[str, bytes]]
 """As they are written; what is read may lack values."""
 
 _PREFIX = "hookstream-"
+_REPLAYED_FROM = _PREFIX + "replayed-from"
+_REPLAYED_AT = _PREFIX + "replayed-at"
 _MAX_INTEGER = 2**63 - 1
 """Kafka's offsets and timestamps have 64 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A person sent the record back out of the dead-letter topic."""
+
+    origin: str
+    """`topic/partition/offset` of the dead letter."""
+    at: float
+    """Epoch seconds."""
+
+    def headers(self) -> Headers:
+        """The headers that say so."""
+        return [
+            (_REPLAYED_FROM, self.origin.encode()),
+            (_REPLAYED_AT, _seconds(self.at).encode()),
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +59,8 @@ class Passport:
     """Epoch seconds; None on the dead-letter topic."""
     detail: str = ""
     """For people: what was wrong in a few words."""
+    replay: Replay | None = None
+    """Kept on all further ways, so that a delivery that fails again tells its story."""
 
     @property
     def source(self) -> str:
@@ -61,10 +82,11 @@ class Passport:
             "trigger": self.trigger,
             "detail": self.detail,
         }
-        return [(_PREFIX + name, text.encode()) for name, text in facts.items() if text]
+        headers = [(_PREFIX + name, text.encode()) for name, text in facts.items() if text]
+        return headers + (self.replay.headers() if self.replay is not None else [])
 
 
-def read_passport(headers: Iterable[tuple[str, bytes | None]]) -> Passport:
+def read_passport(headers: Sequence[tuple[str, bytes | None]]) -> Passport:
     """The passport of a record on a retry or dead-letter topic.
 
     Raises `UndecodableError` where a header that this daemon writes is missing or malformed:
@@ -88,14 +110,31 @@ def read_passport(headers: Iterable[tuple[str, bytes | None]]) -> Passport:
             hook=texts.get("hook", ""),
             attempts=_integer(texts["attempts"]),
             last_status=texts.get("last-status", ""),
-            first_failed_at=_number(texts.get("first-failed-at")),
-            not_before=_number(texts.get("not-before")),
+            first_failed_at=_moment(texts.get("first-failed-at")),
+            not_before=_moment(texts.get("not-before")),
             detail=texts.get("detail", ""),
+            replay=read_replay(headers),
         )
     except KeyError as error:
         raise UndecodableError(f"the header {_PREFIX}{error.args[0]} is missing") from None
     except ValueError:
         raise UndecodableError("a hookstream header is malformed") from None
+
+
+def read_replay(headers: Iterable[tuple[str, bytes | None]]) -> Replay | None:
+    """The last replay that a record went through; None where the headers tell of none.
+
+    Undecodable records are replayed onto source topics, which are other people's: what is
+    malformed there counts as absent.
+    """
+    facts = dict(headers)
+    origin, at = facts.get(_REPLAYED_FROM), facts.get(_REPLAYED_AT)
+    if origin is None or at is None:
+        return None
+    try:
+        return Replay(origin.decode(), _number(at.decode()))
+    except ValueError:
+        return None
 
 
 class FirstRecord:
@@ -117,9 +156,11 @@ def _seconds(moment: float | None) -> str:
     return f"{moment:.3f}" if moment is not None else ""
 
 
-def _number(text: str | None) -> float | None:
-    if text is None:
-        return None
+def _moment(text: str | None) -> float | None:
+    return _number(text) if text is not None else None
+
+
+def _number(text: str) -> float:
     number = float(text)
     if not isfinite(number):
         raise ValueError
