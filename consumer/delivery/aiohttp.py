@@ -1,7 +1,6 @@
 """aiohttp as a transport: the second one, for where libcurl is not wanted.
 
-At-least-once: aiohttp sends a GET again, once, when a reused connection turns out to be dead before
-the first byte of an answer, and has no public switch against it.
+One attempt is one request: a kept connection that dies as the request goes out is a connect error.
 """
 
 import asyncio
@@ -10,6 +9,7 @@ import ssl
 from collections.abc import Callable
 from email.utils import mktime_tz, parsedate_tz
 from http import HTTPStatus
+from typing import cast
 
 import aiohttp
 import yarl
@@ -52,6 +52,7 @@ class AiohttpTransport:
             trust_env=False,
             auto_decompress=False,
             skip_auto_headers=("User-Agent", "Accept-Encoding"),
+            middlewares=(_once,),
         )
 
     def send(self, request: Request, done: Callable[[Answer], None]) -> None:
@@ -100,6 +101,24 @@ class AiohttpTransport:
             return Answer(status=response.status, retry_after=wait)
 
 
+class _NoResponseError(aiohttp.ClientError):
+    """The connection ended before a response began."""
+
+
+async def _once(
+    request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Middleware. aiohttp would send again on these errors, on a new connection too: a receiver in
+    trouble would see every attempt twice.
+    """
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _NoResponseError from error
+
+
 async def _discard_body(response: aiohttp.ClientResponse) -> None:
     """Read it, so that the connection can be used again; close on one that is too long."""
     left = BODY_LIMIT
@@ -144,6 +163,8 @@ def _kind(error: Exception) -> ErrorKind:
 
 def _detail(error: Exception) -> str:
     """The error's kind and the system's words on it; aiohttp's own words may hold the URL."""
+    if isinstance(error, _NoResponseError):
+        error = cast("Exception", error.__cause__)
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         words = getattr(error.certificate_error, "verify_message", "")
     else:

@@ -20,6 +20,8 @@ would close a connection."""
 _LIFETIME = 300
 """Seconds after which a connection is not used again, so that a changed DNS answer is followed."""
 
+_SCHEME_LENGTH = len("https://")
+
 _INTERESTS = {
     pycurl.POLL_IN: select.EPOLLIN,
     pycurl.POLL_OUT: select.EPOLLOUT,
@@ -83,7 +85,10 @@ class Engine:
         """Begin an attempt; it goes out with the next `collect`."""
         handle = self._free.pop() if self._free else _handle(self._sockets, self._ca_file)
         try:
-            handle.setopt(pycurl.URL, request.url)
+            cut = request.url.index("/", _SCHEME_LENGTH)
+            handle.setopt(pycurl.URL, request.url[:cut])
+            # On its own: as a part of the URL, libcurl would tidy it (%2f becomes %2F).
+            handle.setopt(pycurl.REQUEST_TARGET, request.url[cut:])
             handle.setopt(pycurl.HTTPHEADER, [_line(line) for line in request.headers])
             handle.setopt(pycurl.TIMEOUT_MS, _milliseconds(request.timeout))
             handle.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(request.connect_timeout))

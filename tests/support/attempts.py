@@ -1,8 +1,12 @@
 """Short words for tests that send requests through a Transport."""
 
 import asyncio
+from collections.abc import Callable
 
 from consumer.delivery.transport import Answer, Request, Transport
+
+Opener = Callable[[str | None], Transport]
+"""Makes a transport that trusts the authorities in this file, or the system's where it is None."""
 
 PATIENCE = 15.0
 """Seconds that a test waits for an answer that is sure to come."""

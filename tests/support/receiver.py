@@ -6,7 +6,6 @@ import ssl
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import TracebackType
@@ -14,6 +13,8 @@ from typing import Self
 
 _HEAD_LIMIT = 64 * 1024
 _DRIP_SECONDS = 0.02
+_GOODBYE_SECONDS = 0.1
+"""How long a client with an idle connection may take to answer TLS's close_notify."""
 _PATIENCE = 10.0
 """Seconds that a test waits for something that is sure to come."""
 
@@ -71,7 +72,7 @@ class Receiver:
         self._tls = tls
         self._changed = asyncio.Condition()
         self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
 
     @property
     def authority(self) -> str:
@@ -97,8 +98,9 @@ class Receiver:
             )
 
     async def __aenter__(self) -> Self:
+        patience = {"ssl_shutdown_timeout": _GOODBYE_SECONDS} if self._tls else {}
         self._server = await asyncio.start_server(
-            self._serve, self._host, 0, ssl=self._tls, limit=_HEAD_LIMIT, backlog=512
+            self._serve, self._host, 0, ssl=self._tls, limit=_HEAD_LIMIT, backlog=512, **patience
         )
         return self
 
@@ -110,26 +112,25 @@ class Receiver:
     ) -> None:
         assert self._server is not None
         self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.transport.abort()
+        async with asyncio.timeout(_PATIENCE), self._changed:
+            await self._changed.wait_for(lambda: not self._writers)
         await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
+        self._writers.add(writer)
         self.connections += 1
         try:
             while await self._play(reader, writer):
                 pass
+            writer.close()
+            await writer.wait_closed()
         except (OSError, asyncio.IncompleteReadError):
             pass  # the client left
         finally:
-            writer.close()
-            with suppress(OSError, asyncio.CancelledError):
-                await writer.wait_closed()
-            self._tasks.discard(task)
+            writer.transport.abort()
+            self._writers.discard(writer)
             self.left += 1
             await self._tell()
 

@@ -1,0 +1,62 @@
+"""The transports under contract, and the certificates of their receivers."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from consumer.clock import SystemClock
+from consumer.delivery.aiohttp import AiohttpTransport
+from consumer.delivery.curl import CurlTransport
+from consumer.delivery.transport import Transport
+from support.attempts import Opener
+from support.tls import server_context
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """A certificate authority that no system trusts."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Its certificate, as `network.ca_file` names one."""
+    path: Path = tmp_path_factory.mktemp("tls") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def server_tls(authority: trustme.CA) -> ssl.SSLContext:
+    """What a receiver on 127.0.0.1 shows."""
+    return server_context(authority, "127.0.0.1")
+
+
+@pytest.fixture(params=["curl", "aiohttp"])
+async def open_transport(request: pytest.FixtureRequest) -> AsyncIterator[Opener]:
+    """Each adapter in turn; what a test opens is closed after it."""
+    loop = asyncio.get_running_loop()
+    opened: list[Transport] = []
+
+    def opener(ca_file: str | None = None) -> Transport:
+        transport: Transport = (
+            CurlTransport(loop, ca_file=ca_file)
+            if request.param == "curl"
+            else AiohttpTransport(loop, clock=SystemClock(), ca_file=ca_file)
+        )
+        opened.append(transport)
+        return transport
+
+    yield opener
+    for transport in opened:
+        await transport.close()
+
+
+@pytest.fixture
+async def transport(open_transport: Opener, ca_file: str) -> Transport:
+    """An adapter that trusts the tests' authority."""
+    return open_transport(ca_file)

@@ -1,0 +1,127 @@
+"""The promises of `Transport`, held by both adapters and by the tests' double."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+
+import pytest
+
+from consumer.clock import SystemClock
+from consumer.delivery.aiohttp import AiohttpTransport
+from consumer.delivery.curl import CurlTransport
+from consumer.delivery.transport import Answer, ErrorKind, Request, Transport
+from doubles import ScriptedTransport
+from support.attempts import Attempt, answer_of, get
+from support.receiver import Receiver, Reply, Then, response
+
+
+class Place:
+    """A transport and a receiver that knows two targets: `/hang`, and `/<status>`."""
+
+    def __init__(self, transport: Transport, origin: str, receiver: Receiver | None = None) -> None:
+        self.transport = transport
+        self.receiver = receiver
+        self._origin = origin
+
+    def get(self, target: str) -> Request:
+        """A request to this place."""
+        return get(self._origin + target)
+
+
+def by_target(head: bytes) -> Reply:
+    """What the receiver says to a request."""
+    word = head.split(b" ")[1].strip(b"/").decode()
+    return Reply(then=Then.HANG) if word == "hang" else response(int(word))
+
+
+def script(request: Request) -> Answer | None:
+    """The same, for the double."""
+    word = request.url.rpartition("/")[2]
+    return None if word == "hang" else Answer(status=int(word))
+
+
+@pytest.fixture(params=["curl", "aiohttp", "double"])
+async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+    """Each transport in turn."""
+    loop = asyncio.get_running_loop()
+    if request.param == "double":
+        yield Place(ScriptedTransport(loop, script), "http://receiver.example")
+        return
+    transport: Transport = (
+        CurlTransport(loop)
+        if request.param == "curl"
+        else AiohttpTransport(loop, clock=SystemClock())
+    )
+    async with Receiver(otherwise=by_target) as receiver:
+        yield Place(transport, receiver.origin, receiver)
+        await transport.close()
+
+
+async def test_status_comes_back(place: Place) -> None:
+    """An answer has the receiver's status and no error."""
+    for status in (200, 204, 404, 503):
+        answer = await answer_of(place.transport, place.get(f"/{status}"))
+        assert (answer.status, answer.error) == (status, None)
+
+
+async def test_done_is_not_called_inside_send(place: Place) -> None:
+    """`done` comes later, on the loop: a caller may finish its own books after `send`."""
+    attempt = Attempt(place.transport, place.get("/200"))
+    assert attempt.answers == []
+    await attempt.answer()
+
+
+async def test_each_of_many_is_answered_once(place: Place) -> None:
+    """Two hundred at once are two hundred answers, each to its own request."""
+    statuses = list(itertools.islice(itertools.cycle((200, 204, 302, 404, 429, 500)), 200))
+    attempts = [Attempt(place.transport, place.get(f"/{status}")) for status in statuses]
+    assert [(await attempt.answer()).status for attempt in attempts] == statuses
+    await place.transport.close()
+    assert all(len(attempt.answers) == 1 for attempt in attempts)
+
+
+async def test_done_may_send(place: Place) -> None:
+    """A callback may start the next attempt: that is how the dispatcher works."""
+    attempts: list[Attempt] = []
+    finished = asyncio.Event()
+
+    def again(answer: Answer) -> None:
+        assert answer.status == 200
+        if len(attempts) == 20:
+            finished.set()
+            return
+        attempts.append(Attempt(place.transport, place.get("/204")))
+        place.transport.send(place.get("/200"), again)
+
+    place.transport.send(place.get("/200"), again)
+    async with asyncio.timeout(10):
+        await finished.wait()
+    assert [(await attempt.answer()).status for attempt in attempts] == [204] * 20
+
+
+async def test_close_answers_what_is_under_way(place: Place) -> None:
+    """Nobody waits for ever: attempts under way get a connect error, once, before `close` ends."""
+    attempts = [Attempt(place.transport, place.get("/hang")) for _ in range(20)]
+    if place.receiver is not None:
+        await place.receiver.until(requests=20)
+    await place.transport.close()
+    assert [len(attempt.answers) for attempt in attempts] == [1] * 20
+    answers = [await attempt.answer() for attempt in attempts]
+    assert {(answer.status, answer.error) for answer in answers} == {(0, ErrorKind.CONNECT)}
+
+
+async def test_close_answers_what_has_not_begun(place: Place) -> None:
+    """The same for what was sent in the very moment of closing."""
+    attempts = [Attempt(place.transport, place.get("/hang")) for _ in range(20)]
+    await place.transport.close()
+    assert [len(attempt.answers) for attempt in attempts] == [1] * 20
+    assert {(await attempt.answer()).error for attempt in attempts} == {ErrorKind.CONNECT}
+
+
+async def test_send_after_close(place: Place) -> None:
+    """A late attempt is answered too; closing twice is no error."""
+    await place.transport.close()
+    await place.transport.close()
+    attempt = Attempt(place.transport, place.get("/200"))
+    assert attempt.answers == []
+    assert (await attempt.answer()).error is ErrorKind.CONNECT

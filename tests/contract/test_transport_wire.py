@@ -1,0 +1,249 @@
+"""What goes over the wire, byte for byte, and what of an answer counts. Both HTTP adapters."""
+
+import ssl
+import time
+from collections.abc import AsyncIterator
+from email.utils import formatdate
+from http import HTTPStatus
+
+import pytest
+
+from consumer.delivery.transport import RETRY_AFTER_LIMIT, ErrorKind, Transport
+from support.attempts import Attempt, answer_of, get
+from support.receiver import Receiver, Reply, Then, response
+
+
+@pytest.fixture(params=["http", "https"])
+async def receiver(
+    request: pytest.FixtureRequest, server_tls: ssl.SSLContext
+) -> AsyncIterator[Receiver]:
+    """A receiver without and with TLS; says 200 where a test gives it nothing else to say."""
+    async with Receiver(tls=server_tls if request.param == "https" else None) as receiver:
+        yield receiver
+
+
+@pytest.fixture
+async def plain() -> AsyncIterator[Receiver]:
+    """A receiver without TLS."""
+    async with Receiver() as receiver:
+        yield receiver
+
+
+def fields(head: bytes) -> list[tuple[bytes, bytes]]:
+    """The header fields of a request, without the white space around values."""
+    lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")[1:]
+    return [(name, value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
+
+
+async def test_request_is_what_was_asked(transport: Transport, receiver: Receiver) -> None:
+    """`host` and `accept` are added, and nothing else: no agent, encodings, cookies or connection
+    header. Bytes outside ASCII and empty values arrive as they are.
+    """
+    headers = [
+        b"user-agent: hookstream/0.1.0",
+        b"X-City: \xc4\xb0stanbul",
+        b"x-empty: ",
+        b"x-odd: a: b: ",
+        b"webhook-id: e1:h1",
+    ]
+    await answer_of(transport, get(receiver.origin + "/collect?uid=u42", *headers))
+    (head,) = receiver.requests
+    assert head.startswith(b"GET /collect?uid=u42 HTTP/1.1\r\n")
+    assert sorted((name.lower(), value) for name, value in fields(head)) == [
+        (b"accept", b"*/*"),
+        (b"host", receiver.authority.encode()),
+        (b"user-agent", b"hookstream/0.1.0"),
+        (b"webhook-id", b"e1:h1"),
+        (b"x-city", b"\xc4\xb0stanbul"),
+        (b"x-empty", b""),
+        (b"x-odd", b"a: b:"),
+    ]
+    assert b"X-City" in head, "the author's spelling of a name"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/",
+        "/?",
+        "/a?",
+        "//double//slash/",
+        "/a%2Fb%2fc/%25/%E2%82%AC",
+        "/semi;colon='quote'(x)!$&*+,=:@~",
+        "/p?a=1&a=2&b&=c&&d=%26%3D%2B+%20",
+        "/p?url=http://other.example/?x=/../y",
+        "/p?brackets[]=1|2^{}`",
+        "/dots./.../a..b/..c",
+    ],
+)
+async def test_target_is_byte_for_byte(transport: Transport, plain: Receiver, target: str) -> None:
+    """The target that was signed is the target that is sent: nothing decodes or tidies it."""
+    await answer_of(transport, get(plain.origin + target))
+    assert plain.requests[0].split(b" ")[1] == target.encode()
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 301, 302, 307, 404, 410, 429, 500, 503, 599])
+async def test_status(transport: Transport, receiver: Receiver, status: int) -> None:
+    """The status is the receiver's own; redirects are not followed."""
+    location = f"Location: {receiver.origin}/elsewhere"
+    receiver.then_play([response(status, location, body=b"" if status == 204 else b"body")])
+    answer = await answer_of(transport, get(receiver.origin + "/"))
+    assert (answer.status, answer.error, answer.detail) == (status, None, "")
+    assert 0 < answer.duration < 15
+    assert len(receiver.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("120", 120),
+        (" 7 ", 7),
+        ("0", None),
+        ("-5", None),
+        ("soon", None),
+        ("", None),
+        ("1000000000", RETRY_AFTER_LIMIT),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", None),
+        ("Fri, 31 Dec 2100 23:59:59 GMT", RETRY_AFTER_LIMIT),
+    ],
+)
+async def test_retry_after(
+    transport: Transport, plain: Receiver, value: str, seconds: float | None
+) -> None:
+    """RFC 9110 section 10.2.3: seconds or a date. What is past, negative or unreadable is None."""
+    plain.then_play([response(503, f"Retry-After: {value}")])
+    answer = await answer_of(transport, get(plain.origin + "/"))
+    assert (answer.status, answer.retry_after) == (503, seconds)
+
+
+async def test_retry_after_a_date(transport: Transport, plain: Receiver) -> None:
+    """A date ahead counts from now."""
+    plain.then_play([response(429, f"Retry-After: {formatdate(time.time() + 600, usegmt=True)}")])
+    answer = await answer_of(transport, get(plain.origin + "/"))
+    assert answer.retry_after == pytest.approx(600, abs=20)
+
+
+async def test_no_retry_after(transport: Transport, plain: Receiver) -> None:
+    """Absent is None, also where the connection's last answer had one."""
+    plain.then_play([response(503, "Retry-After: 9"), response(503)])
+    waits = [(await answer_of(transport, get(plain.origin + "/"))).retry_after for _ in range(2)]
+    assert waits == [9, None]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 103 Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 503 X\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        b"HTTP/1.1 503 X\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/1.1 503\r\nContent-Length: 0\r\n\r\n",
+    ],
+    ids=["100 first", "103 first", "chunked", "never decompressed", "no reason phrase"],
+)
+async def test_forms_of_a_response(transport: Transport, receiver: Receiver, data: bytes) -> None:
+    """Whatever form HTTP/1.1 allows, and the connection can be used again after it."""
+    receiver.then_play([Reply(data)])
+    for expected in (503, 200):
+        assert (await answer_of(transport, get(receiver.origin + "/"))).status == expected
+    assert receiver.connections == 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"HTTP/1.1 503 X\r\n", b"HTTP/1.0 503 X\r\n"],
+)
+async def test_body_until_close(transport: Transport, plain: Receiver, head: bytes) -> None:
+    """A body without a length ends with the connection (RFC 9112 section 6.3)."""
+    plain.then_play([Reply(head + b"\r\nsome text", Then.CLOSE)])
+    assert (await answer_of(transport, get(plain.origin + "/"))).status == 503
+
+
+@pytest.mark.parametrize("form", ["length", "chunked", "until close"])
+async def test_long_body_is_cut(transport: Transport, plain: Receiver, form: str) -> None:
+    """A receiver cannot make us read without end: the status counts, and its connection goes."""
+    mebibyte = b"x" * (1 << 20)
+    head = b"HTTP/1.1 503 X\r\nRetry-After: 7\r\n"
+    match form:
+        case "length":
+            data = head + b"Content-Length: %d\r\n\r\n" % len(mebibyte) + mebibyte
+        case "chunked":
+            data = head + b"Transfer-Encoding: chunked\r\n\r\n100000\r\n" + mebibyte + b"\r\n"
+        case _:
+            data = head + b"\r\n" + mebibyte
+    plain.then_play([Reply(data, Then.HANG)])
+    answer = await answer_of(transport, get(plain.origin + "/"))
+    assert (answer.status, answer.retry_after) == (503, 7)
+    await plain.until(left=1)
+    assert (await answer_of(transport, get(plain.origin + "/"))).status == 200
+    assert plain.connections == 2
+
+
+async def test_connection_is_reused(transport: Transport, receiver: Receiver) -> None:
+    """Two requests to a host share a connection, also where a status is an error."""
+    receiver.then_play([response(500, body=b"oops")])
+    for expected in (500, 200, 200):
+        assert (await answer_of(transport, get(receiver.origin + "/"))).status == expected
+    assert receiver.connections == 1
+
+
+async def test_connection_close_is_honoured(transport: Transport, receiver: Receiver) -> None:
+    """A receiver that ends the connection gets a new one, and every request comes once."""
+    receiver.then_play([response(200, "Connection: close", then=Then.CLOSE)] * 3)
+    for _ in range(3):
+        assert (await answer_of(transport, get(receiver.origin + "/"))).status == 200
+    assert (receiver.connections, len(receiver.requests)) == (3, 3)
+
+
+async def test_connection_that_died_idle(transport: Transport, receiver: Receiver) -> None:
+    """A receiver that closes a kept connection without a word costs one attempt at most."""
+    receiver.then_play([response(then=Then.CLOSE)] * 3)
+    for _ in range(3):
+        answer = await answer_of(transport, get(receiver.origin + "/"))
+        if answer.error is ErrorKind.CONNECT:
+            answer = await answer_of(transport, get(receiver.origin + "/"))
+        assert answer.status == 200
+
+
+async def test_no_cookies(transport: Transport, receiver: Receiver) -> None:
+    """What a receiver wants remembered is forgotten."""
+    receiver.then_play([response(200, "Set-Cookie: session=1; Path=/")])
+    for _ in range(2):
+        await answer_of(transport, get(receiver.origin + "/"))
+    assert b"cookie" not in receiver.requests[1].lower()
+
+
+async def test_environment_proxies_are_ignored(
+    transport: Transport, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy would resolve and dial for us, past the guard."""
+    for name in (
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+    ):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert (await answer_of(transport, get(receiver.origin + "/"))).status == 200
+
+
+async def test_ipv6(transport: Transport) -> None:
+    """A literal IPv6 address, in brackets."""
+    try:
+        async with Receiver(host="::1") as receiver:
+            assert (await answer_of(transport, get(receiver.origin + "/"))).status == 200
+            assert (b"Host", receiver.authority.encode()) in fields(receiver.requests[0])
+    except OSError as error:
+        pytest.skip(f"no IPv6 on this machine: {error}")
+
+
+async def test_many_at_once(transport: Transport, receiver: Receiver) -> None:
+    """Two hundred at once, without a bound of the transport's own."""
+    attempts = [Attempt(transport, get(f"{receiver.origin}/{number}")) for number in range(200)]
+    answers = [await attempt.answer() for attempt in attempts]
+    assert {answer.status for answer in answers} == {HTTPStatus.OK}
+    assert sorted(int(head.split(b" ")[1][1:]) for head in receiver.requests) == list(range(200))
