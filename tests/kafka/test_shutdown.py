@@ -1,0 +1,114 @@
+"""SIGTERM to the process, under load: nothing is lost, and a second one does not wait."""
+
+import asyncio
+import signal
+
+import pytest
+
+from support.cluster import Placed
+from support.daemon import Daemon
+from support.received import ids
+from support.receiver import Receiver, Reply, Then, response
+from support.waiting import wait_until
+from support.workspace import Workspace, event, hook, ids_of
+
+BATCHES, BATCH = 30, 100
+
+
+async def _produce(workspace: Workspace) -> list[Placed]:
+    """Batch by batch, each acknowledged before the next; one record in fifty is `slow`."""
+    records = []
+    for batch in range(BATCHES):
+        names = [f"{'slow' if n % 50 == 0 else 'e'}{batch}-{n}" for n in range(BATCH)]
+        records += await workspace.cluster.produce(workspace.topic("event"), map(event, names))
+    return records
+
+
+def _event_id(record: Placed) -> str:
+    assert record.value is not None
+    return record.value.decode().split('"')[3]
+
+
+def _hangs(head: bytes) -> bool:
+    return b"webhook-id: slow" in head
+
+
+async def test_sigterm_under_load_loses_nothing(workspace: Workspace) -> None:
+    """1. Events are written all the time; some requests hang. 2. SIGTERM. 3. Intake stops, what
+    hangs is parked within the grace, offsets are committed, the group is left, exit code 0.
+    4. Whatever lies below a committed offset was delivered or is parked. 5. The next run delivers
+    the rest, and nothing but what hung twice.
+    """
+    stuck = True
+
+    def answer(head: bytes) -> Reply:
+        return Reply(then=Then.HANG) if stuck and _hangs(head) else response()
+
+    await workspace.create_topics()
+    async with Receiver(otherwise=answer) as receiver:
+        workspace.write_settings(delivery={"shutdown_grace": "2s", "quick_attempts": 1})
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with Daemon(workspace.config) as daemon:
+            producing = asyncio.create_task(_produce(workspace))
+            await wait_until(lambda: len(receiver.requests) >= 300, "requests under way")
+            assert await daemon.stop() == 0
+        assert daemon.complaints == []
+        assert await _members(workspace) == 0
+        records = await producing
+        await _check_first_run(workspace, daemon, records, receiver)
+        stuck = False
+        async with Daemon(workspace.config):
+            await wait_until(workspace.caught_up, "the rest to be settled")
+        attempts = ids(receiver.requests)
+        assert set(attempts) == ids_of("a", map(_event_id, records))
+        assert all(name.startswith("slow") for name, times in attempts.items() if times > 1)
+    assert await workspace.dead_letters() == []
+
+
+async def _members(workspace: Workspace) -> int:
+    async with workspace.cluster.admin() as admin:
+        [response] = await admin.describe_consumer_groups([workspace.group])
+        [(_error, _group, _state, _type, _protocol, members, *_)] = response.groups
+    return len(members)
+
+
+async def _check_first_run(
+    workspace: Workspace, daemon: Daemon, records: list[Placed], receiver: Receiver
+) -> None:
+    """The log tells the order, and the committed offsets pass nothing unsettled."""
+    stopping, stopped = daemon.events.index("stopping"), daemon.events.index("stopped")
+    assert stopping < stopped
+    assert daemon.said("stopped")[0]["left_to_the_next_run"] == 0
+    committed = await workspace.cluster.committed(workspace.group)
+    settled = [r for r in records if r.offset < committed.get((r.topic, r.partition), 0)]
+    assert 300 <= len(settled) < len(records)
+    parked = {
+        letter.facts["hookstream-delivery-id"]
+        for lane in workspace.lanes
+        for letter in await workspace.cluster.read(lane)
+    }
+    answered = {one for one in ids(receiver.requests) if not one.startswith("slow")}
+    assert ids_of("a", map(_event_id, settled)) == answered | parked
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+async def test_a_second_signal_exits_at_once(
+    workspace: Workspace, number: signal.Signals, code: int
+) -> None:
+    """1. A request hangs, and the grace is long. 2. The first signal begins the stop. 3. The
+    second ends the process before that is through, with the shell's code for it. 4. Nothing was
+    committed, so the next run delivers.
+    """
+    await workspace.create_topics()
+    async with Receiver(Reply(then=Then.HANG)) as receiver:
+        workspace.write_settings(delivery={"shutdown_grace": "10m", "timeout": "5m"})
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with Daemon(workspace.config) as daemon:
+            await workspace.cluster.produce(workspace.topic("event"), [event("e1")])
+            await receiver.until(requests=1)
+            daemon.signal(number)
+            await wait_until(lambda: daemon.said("stopping"), "the stop to begin")
+            daemon.signal(number)
+            assert await daemon.wait() == code
+        assert not daemon.said("stopped")
+    assert await workspace.behind()

@@ -1,0 +1,229 @@
+"""The daemon under test: as a process of its own, or inside the test's."""
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import orjson
+from prometheus_client.parser import text_string_to_metric_families
+
+from consumer.app import App, Loaded
+from consumer.hooks.loader import load_hooks
+from consumer.hooks.secrets import SecretReader
+from consumer.matching.index import Index
+from consumer.settings import load_settings
+from support.project import ROOT
+from support.waiting import PATIENCE, wait_until
+
+Samples = dict[str, float]
+"""`name{label="value",...}`, labels sorted, to the number."""
+
+
+class Probed:
+    """What can be asked of a daemon at its admin port."""
+
+    admin_port: int | None
+
+    async def get(self, path: str) -> tuple[int, str]:
+        """Status and text of an answer of the admin server."""
+        url = f"http://127.0.0.1:{self.admin_port}{path}"
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            return answer.status, await answer.text()
+
+    async def ready(self) -> bool:
+        """Whether `/readyz` says so."""
+        try:
+            status, _ = await self.get("/readyz")
+        except aiohttp.ClientError:
+            return False
+        return status == HTTPStatus.OK
+
+    async def samples(self) -> Samples:
+        """Every number of `/metrics`."""
+        _, text = await self.get("/metrics")
+        return {
+            _series(sample.name, sample.labels): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    async def sample(self, series: str) -> float:
+        """One number of `/metrics`; 0.0 where it is not there."""
+        return (await self.samples()).get(series, 0.0)
+
+
+def _series(name: str, labels: Mapping[str, str]) -> str:
+    inside = ",".join(f'{label}="{value}"' for label, value in sorted(labels.items()))
+    return f"{name}{{{inside}}}" if inside else name
+
+
+class InProcess(Probed):
+    """An `App` on the test's own loop; on exit it is stopped in order."""
+
+    def __init__(self, config: Path) -> None:
+        """`config`: the settings file."""
+        self._config = config
+        self.app = App(self._load)
+        self._task: asyncio.Task[None]
+
+    def _load(self) -> Loaded:
+        settings = load_settings(self._config, {})
+        reader = SecretReader(os.environ, settings.hooks.secrets)
+        return Loaded(settings, Index(load_hooks(settings.hooks.path, reader)))
+
+    @property
+    def admin_port(self) -> int | None:  # type: ignore[override]
+        """The admin server's port once it is open."""
+        return self.app.admin_port
+
+    async def __aenter__(self) -> Self:
+        """Run until it is ready."""
+        self._task = asyncio.create_task(self.app.run())
+        await wait_until(self._ready_or_ended, "the daemon to be ready")
+        return self
+
+    async def _ready_or_ended(self) -> bool:
+        if self._task.done():
+            await self._task
+        return self.admin_port is not None and await self.ready()
+
+    async def stop(self) -> None:
+        """The orderly stop."""
+        self.app.stop()
+        await asyncio.wait_for(self._task, PATIENCE)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            await self.stop()
+            return
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+
+class Daemon(Probed):
+    """`hookstream run` in a process of its own; on exit exactly that process is killed, where it
+    still lives.
+    """
+
+    def __init__(self, config: Path, environ: Mapping[str, str] | None = None) -> None:
+        """`config`: the settings file; `environ` is added to the test's environment."""
+        self._config = config
+        self._environ = {**os.environ, **(environ or {})}
+        self._process: Process
+        self._reading: asyncio.Task[None]
+        self.lines: list[str] = []
+        """Standard error so far."""
+
+    @property
+    def logs(self) -> list[dict[str, Any]]:
+        """The lines that are JSON, which every line of a daemon that runs must be."""
+        return [orjson.loads(line) for line in self.lines if line.startswith("{")]
+
+    @property
+    def events(self) -> list[str]:
+        """What the log says, in order."""
+        return [line["event"] for line in self.logs]
+
+    def said(self, event: str) -> list[dict[str, Any]]:
+        """The lines with this event."""
+        return [line for line in self.logs if line["event"] == event]
+
+    @property
+    def complaints(self) -> list[str]:
+        """Our errors, and lines that are no log at all: none in a good run.
+
+        aiokafka's own are left out: it calls a topic that is a moment old an error.
+        """
+        return [
+            line
+            for line in self.lines
+            if line[0] != "{" or ('"level":"error"' in line and '"logger":"aiokafka' not in line)
+        ]
+
+    @property
+    def admin_port(self) -> int | None:  # type: ignore[override]
+        """The admin server's port once it is open."""
+        for line in self.said("hookstream runs"):
+            return int(line["admin"].rpartition(":")[2])
+        return None
+
+    @property
+    def returncode(self) -> int | None:
+        """Of the process; None while it runs."""
+        return self._process.returncode
+
+    async def launch(self) -> None:
+        """Start the process without waiting for it."""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "consumer", "run", "--config", str(self._config)),
+            stdin=DEVNULL,
+            stderr=PIPE,
+            env=self._environ,
+            cwd=ROOT,
+        )
+        self._reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self._process.stderr is not None
+        async for line in self._process.stderr:
+            self.lines.append(line.decode())
+
+    async def __aenter__(self) -> Self:
+        """Run until it is ready."""
+        await self.launch()
+        try:
+            await wait_until(self._ready_or_ended, "the daemon to be ready")
+        except BaseException:
+            await self.kill()
+            raise
+        return self
+
+    async def _ready_or_ended(self) -> bool:
+        assert self.returncode is None, self.lines
+        return self.admin_port is not None and await self.ready()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process."""
+        self._process.send_signal(number)
+
+    async def wait(self) -> int:
+        """Wait for the end of the process and of its log."""
+        code = await asyncio.wait_for(self._process.wait(), PATIENCE)
+        await self._reading
+        return code
+
+    async def stop(self) -> int:
+        """SIGTERM, and wait for the exit code."""
+        self.signal(signal.SIGTERM)
+        return await self.wait()
+
+    async def kill(self) -> None:
+        """End it as a crash would (SIGKILL), where it still runs."""
+        if self.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+        await self.wait()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.kill()

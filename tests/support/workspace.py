@@ -1,0 +1,122 @@
+"""One test's settings file, hook definitions and topics."""
+
+import json
+import secrets
+from collections.abc import Iterable, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from support.cluster import Cluster, Placed
+
+TRIGGERS = ("push_click", "message_log", "geofence", "event")
+DEAD_LETTERS = "hookstream.dead-letter"
+
+_serial = count(secrets.randbelow(400))
+
+
+class Workspace:
+    """Files of one daemon, or of a group of them. Names are the test's own, so that tests can
+    share a broker; only the dead-letter topic is everybody's, and is read by source.
+    """
+
+    def __init__(self, folder: Path, cluster: Cluster, prefix: str) -> None:
+        self.folder = folder
+        self.cluster = cluster
+        self.prefix = prefix
+        self.group = f"{prefix}-group"
+        serial = next(_serial)
+        self.delays = (f"{1_001 + 2 * serial}ms", f"{2_001 + 2 * serial}ms")
+        """Of the retry lanes. Odd, so that no two tests meet in a lane's topic."""
+        self.sources: dict[str, dict[str, Any]] = {
+            self.topic(trigger): {"topic": self.topic(trigger), "trigger": trigger}
+            for trigger in TRIGGERS
+        }
+        self.hooks: list[dict[str, Any]] = []
+        self.hooks_folder.mkdir()
+
+    @property
+    def hooks_folder(self) -> Path:
+        """Where the definitions are."""
+        return self.folder / "hooks"
+
+    @property
+    def config(self) -> Path:
+        """The settings file."""
+        return self.folder / "hookstream.yaml"
+
+    @property
+    def lanes(self) -> list[str]:
+        """The retry lanes' topics."""
+        return [f"hookstream.retry.{delay}" for delay in self.delays]
+
+    def topic(self, name: str) -> str:
+        """A topic's name that is this test's own."""
+        return f"{self.prefix}.{name.replace('_', '-')}"
+
+    def write_settings(self, **sections: Mapping[str, Any]) -> None:
+        """Write the settings file; `sections` win, key by key."""
+        settings: dict[str, Any] = {
+            "kafka": {"bootstrap_servers": self.cluster.bootstrap, "group_id": self.group},
+            "sources": list(self.sources.values()),
+            "hooks": {"path": str(self.hooks_folder)},
+            "delivery": {"quick_attempts": 1},
+            "retry": {"delays": list(self.delays)},
+            "network": {"allow": ["127.0.0.0/8"]},
+            "admin": {"port": 0},
+        }
+        for name, section in sections.items():
+            settings[name] = {**settings.get(name, {}), **section}
+        self.config.write_text(yaml.safe_dump(settings, allow_unicode=True))
+
+    def write_hooks(self, *hooks: Mapping[str, Any]) -> None:
+        """Put these definitions in the place of the earlier ones, one file."""
+        self.hooks = [dict(hook) for hook in hooks]
+        text = yaml.safe_dump_all(self.hooks, allow_unicode=True, sort_keys=False)
+        (self.hooks_folder / "hooks.yaml").write_text(text)
+
+    async def create_topics(self, partitions: int = 3) -> None:
+        """Make the source topics."""
+        await self.cluster.create(list(self.sources), partitions=partitions)
+
+    async def remove_topics(self) -> None:
+        """Remove everything in the cluster that is this test's own."""
+        await self.cluster.delete([*self.sources, *self.lanes])
+
+    async def dead_letters(self) -> list[Placed]:
+        """The dead letters of records in this test's topics."""
+        return [
+            letter
+            for letter in await self.cluster.read(DEAD_LETTERS)
+            if letter.facts.get("hookstream-source", "").startswith(self.prefix)
+        ]
+
+    async def behind(self) -> dict[tuple[str, int], int]:
+        """Records that are not settled, by partition of the sources and of the retry lanes: the
+        distance from the group's committed offset to the end, where there is one.
+        """
+        ends = await self.cluster.ends([*self.sources, *self.lanes])
+        committed = await self.cluster.committed(self.group)
+        missing = {place: end - committed.get(place, 0) for place, end in ends.items()}
+        return {place: number for place, number in missing.items() if number}
+
+    async def caught_up(self) -> bool:
+        """Whether the group has committed every end: nothing is under way, nothing is parked."""
+        return not await self.behind()
+
+
+def hook(hook_id: str, origin: str, tail: str = "", **more: Any) -> dict[str, Any]:
+    """A definition for every record of the `event` trigger, unless `more` says otherwise."""
+    return {"id": hook_id, "trigger": "event", "uri": f"{origin}/h/{hook_id}{tail}", **more}
+
+
+def event(event_id: str, key: str = "k", **data: Any) -> bytes:
+    """A record of the `event` trigger."""
+    return json.dumps({"id": event_id, "data": {"event_key": key, **data}}).encode()
+
+
+def ids_of(hook_id: str, event_ids: Iterable[str]) -> set[str]:
+    """The deliveries' ids, for event ids that need no encoding (`delivery_id`)."""
+    return {f"{event_id}:{hook_id}" for event_id in event_ids}
