@@ -50,6 +50,4 @@ class Reloader(Generic[LoadedT]):
 
     def _refused(self, problems: list[str], cause: Exception | None = None) -> None:
         self._metrics.reload_failed()
-        log.error(
-            "reload refused; the old settings and hooks stay", cause=cause, problems=problems
-        )
+        log.error("reload refused; the old settings and hooks stay", cause=cause, problems=problems)

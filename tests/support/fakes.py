@@ -1,0 +1,223 @@
+"""Time that stands still, a network and a broker that answer on command, and short makers."""
+
+import heapq
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from consumer.delivery.endpoint import Delivery
+from consumer.delivery.outcome import Park, Reason
+from consumer.delivery.transport import Answer, Request
+from consumer.events.decode import Decoder
+from consumer.events.model import Event, Trigger
+from consumer.hooks.table import (
+    Brace,
+    Header,
+    Hook,
+    HookTable,
+    Missing,
+    Parameter,
+    RateLimit,
+    Source,
+    Value,
+)
+from consumer.hooks.template import parse_template
+
+
+class FakeClock:
+    """A clock and its timer: both move by `advance` only."""
+
+    def __init__(self) -> None:
+        self._now = 1_800_000_000.0
+        self._monotonic = 1_000.0
+        self._timers: list[tuple[float, int, Callable[[], object]]] = []
+        self._count = 0
+
+    def now(self) -> float:
+        """See `Clock.now`."""
+        return self._now
+
+    def monotonic(self) -> float:
+        """See `Clock.monotonic`."""
+        return self._monotonic
+
+    def set_back(self, seconds: float) -> None:
+        """What a person or NTP does to the wall clock; the monotonic one does not notice."""
+        self._now -= seconds
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> None:
+        """See `loop.call_later`."""
+        self._count += 1
+        heapq.heappush(self._timers, (self._monotonic + delay, self._count, callback))
+
+    def advance(self, seconds: float) -> None:
+        """Let `seconds` pass, and call what is due at its own time."""
+        end = self._monotonic + seconds
+        while self._timers and self._timers[0][0] <= end:
+            due, _, callback = heapq.heappop(self._timers)
+            self._move_to(due)
+            callback()
+        self._move_to(end)
+
+    def _move_to(self, moment: float) -> None:
+        passed = max(0.0, moment - self._monotonic)
+        self._monotonic += passed
+        self._now += passed
+
+
+class FakeTransport:
+    """A Transport that keeps every attempt until the test answers it."""
+
+    def __init__(self) -> None:
+        self.sent: list[Request] = []
+        """Everything, in order."""
+        self.open: list[tuple[Request, Callable[[Answer], None]]] = []
+        """What has no answer yet, in order."""
+
+    def send(self, request: Request, done: Callable[[Answer], None]) -> None:
+        """See `Transport.send`."""
+        self.sent.append(request)
+        self.open.append((request, done))
+
+    def answer(self, answer: Answer | int = 200, index: int = 0) -> Request:
+        """Answer the open attempt number `index`, the oldest if not told otherwise."""
+        request, done = self.open.pop(index)
+        done(Answer(status=answer) if isinstance(answer, int) else answer)
+        return request
+
+    def answer_all(self, answer: Answer | int = 200) -> int:
+        """Answer what is open now; returns how many attempts that were."""
+        count = len(self.open)
+        for _ in range(count):
+            self.answer(answer)
+        return count
+
+    async def close(self) -> None:
+        """See `Transport.close`."""
+
+
+@dataclass(eq=False)
+class FakeOrigin:
+    """The record that a delivery came from."""
+
+    revoked: bool = False
+
+
+class OutcomeLog:
+    """An `Outcomes` that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+        """Delivery id and outcome: `delivered`, `parked <cause>`, `buried <reason>`."""
+        self.parks: dict[str, Park] = {}
+
+    def delivered(self, delivery: Delivery[Any]) -> None:
+        """See `Outcomes.delivered`."""
+        self.told.append((delivery.id, "delivered"))
+
+    def parked(self, delivery: Delivery[Any], park: Park, cause: str) -> None:
+        """See `Outcomes.parked`."""
+        self.told.append((delivery.id, f"parked {cause}"))
+        self.parks[delivery.id] = park
+
+    def buried(self, delivery: Delivery[Any], reason: Reason, detail: str) -> None:
+        """See `Outcomes.buried`."""
+        assert detail
+        self.told.append((delivery.id, f"buried {reason}"))
+
+    def of(self, id: str) -> list[str]:
+        """The outcomes of one delivery; there must be exactly one."""
+        return [outcome for told, outcome in self.told if told == id]
+
+
+@dataclass
+class FakeRecord:
+    """A consumed record, as aiokafka hands it over."""
+
+    value: bytes | None = b"{}"
+    topic: str = "event"
+    partition: int = 0
+    offset: int = 0
+    timestamp: int = 1_800_000_000_000
+    key: bytes | None = None
+    headers: Sequence[tuple[str, bytes]] = field(default_factory=list)
+
+
+def make_record(document: object, **place: Any) -> FakeRecord:
+    """A record whose value is `document` as JSON."""
+    return FakeRecord(orjson.dumps(document), **place)
+
+
+def make_event(document: Mapping[str, object] | None = None, trigger: Trigger = "event") -> Event:
+    """The event of `document`; `{"id": "e1"}` if none is given."""
+    return Decoder(trigger)(make_record(document if document is not None else {"id": "e1"}))
+
+
+def make_value(source: Source, text: str, missing: Missing = "omit") -> Value:
+    """What a definition's `source` and `value` compile to."""
+    if source == "fixed":
+        return Value(source, text=text, missing=missing, reference=text)
+    return Value(source, path=tuple(text.split(".")), missing=missing, reference=text)
+
+
+def make_brace(
+    name: str,
+    *,
+    entry: Value | None = None,
+    default: str | None = None,
+    missing: Missing = "reject",
+) -> Brace:
+    """What an entry of `uri_parameters` compiles to."""
+    return Brace(name, name, entry, default, missing)
+
+
+def make_hook(
+    id: str = "h1",
+    *,
+    uri: str = "https://receiver.example/hook",
+    braces: Sequence[Brace] = (),
+    headers: Mapping[str, Value] | None = None,
+    parameters: Sequence[tuple[str, Value]] = (),
+    trigger: Trigger = "event",
+    select: frozenset[str] | None = None,
+    app: str | None = None,
+    enabled: bool = True,
+    rate_limit: RateLimit | None = None,
+    signing_keys: tuple[bytes, ...] = (),
+    needs_composed: bool = False,
+) -> Hook:
+    """A compiled hook; a brace that is not described has neither entry nor default.
+
+    Names of `parameters` are percent-encoded already, as in the table.
+    """
+    template = parse_template(uri)
+    known = {brace.name: brace for brace in braces}
+    pieces = [
+        (known.get(part) or make_brace(part)) if index % 2 else part
+        for index, part in enumerate(template.parts)
+    ]
+    return Hook(
+        id=id,
+        name=id,
+        enabled=enabled,
+        app=app,
+        trigger=trigger,
+        select=select,
+        origin=template.origin,
+        host=template.host,
+        pieces=tuple(piece for piece in pieces if piece),
+        has_query=template.has_query,
+        headers=tuple(Header(name, value) for name, value in (headers or {}).items()),
+        parameters=tuple(Parameter(name, value) for name, value in parameters),
+        rate_limit=rate_limit,
+        timeout=None,
+        signing_keys=signing_keys,
+        needs_composed=needs_composed,
+    )
+
+
+def make_table(*hooks: Hook) -> HookTable:
+    """The table of `hooks`."""
+    return HookTable({hook.id: hook for hook in hooks})

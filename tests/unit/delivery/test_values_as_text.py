@@ -1,0 +1,110 @@
+"""From JSON values to text (contract section 3)."""
+
+from typing import Any
+
+import pytest
+
+from consumer.delivery.values import RejectedError, encode, reader, to_text
+from consumer.hooks.table import Source
+from support.fakes import make_event, make_value
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("Bursa", "Bursa"),
+        ("", ""),
+        (None, None),
+        (True, "true"),
+        (False, "false"),
+        (0, "0"),
+        (2**64 - 1, "18446744073709551615"),
+        (19.9, "19.9"),
+        (1e22, "1e+22"),
+        (-0.0, "-0.0"),
+        (["gold", "vip"], "gold,vip"),
+        (["gold", None, 7, True], "gold,7,true"),
+        ([["a", "b"], "c"], "a,b,c"),
+        ([{"a": 1}, "b"], '{"a":1},b'),
+        ([], ""),
+        ([None], ""),
+        ({"b": [1, None], "a": "ş"}, '{"b":[1,null],"a":"ş"}'),
+        ({}, "{}"),
+    ],
+)
+def test_json_becomes_text(value: Any, text: str | None) -> None:
+    """Arrays join with a comma, objects are compact JSON, null is missing."""
+    assert to_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "encoded"),
+    [
+        ("abcXYZ019", "abcXYZ019"),
+        ("-._~", "-._~"),
+        ("spring 26", "spring%2026"),
+        ("a/b?c&d=e#f+g%h", "a%2Fb%3Fc%26d%3De%23f%2Bg%25h"),
+        ("İ", "%C4%B0"),
+        ("²", "%C2%B2"),
+        ("\r\n\0", "%0D%0A%00"),
+    ],
+)
+def test_all_but_the_unreserved_is_encoded(text: str, encoded: str) -> None:
+    """RFC 6570 section 3.2.2: what is not unreserved in RFC 3986 is percent-encoded UTF-8."""
+    assert encode(text) == encoded
+
+
+DOCUMENT = {
+    "id": "e1",
+    "user": {
+        "id": "u42",
+        "attributes": {"city": "İstanbul", "id": "shadow", "a.b": "dotted", "a": {"b": "walked"}},
+    },
+    "device": {"id": 7, "attributes": {"mdl": "iPhone17,2", "os": {"name": "IOS"}}},
+    "data": {"items": [{"sku": "s1"}, {"sku": "s2"}], "price": 19.9},
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "path", "text"),
+    [
+        ("profile", "city", "İstanbul"),
+        ("profile", "id", "u42"),
+        ("profile", "a.b", "dotted"),
+        ("profile", "nothing", None),
+        ("device", "id", "7"),
+        ("device", "mdl", "iPhone17,2"),
+        ("device", "os.name", "IOS"),
+        ("event", "data.price", "19.9"),
+        ("event", "data.items.1.sku", "s2"),
+        ("event", "data.items.2.sku", None),
+        ("event", "data.items.-1.sku", None),
+        ("event", "data.items.sku", None),
+        ("event", "user.attributes.city", "İstanbul"),
+        ("event", "data.price.more", None),
+        ("fixed", "city", "city"),
+    ],
+)
+def test_each_source_reads_its_part(source: Source, path: str, text: str | None) -> None:
+    """profile: the user's attributes; device: the device's; event: a path from the root."""
+    assert reader(make_value(source, path))(make_event(DOCUMENT)) == text
+
+
+@pytest.mark.parametrize("part", [None, "text", 5, [], {"attributes": "none"}, {}])
+def test_an_odd_user_has_no_attributes(part: object) -> None:
+    """A part of another type counts as absent."""
+    event = make_event({"id": "e1", "user": part, "device": part})
+    assert reader(make_value("profile", "city"))(event) is None
+    assert reader(make_value("device", "id"))(event) is None
+
+
+@pytest.mark.parametrize("bracket", ["[]", "{}"])
+def test_nesting_without_end_is_rejected(bracket: str) -> None:
+    """As deep as JSON may nest and no text can be: the delivery is buried, nothing crashes."""
+    deep: Any = "x"
+    for _ in range(990):
+        deep = [deep] if bracket == "[]" else {"a": deep}
+    event = make_event()
+    event.document["data"] = deep
+    with pytest.raises(RejectedError, match="data is nested too deeply"):
+        reader(make_value("event", "data"))(event)

@@ -1,0 +1,192 @@
+"""From a record's bytes to an event: section 2 of the contract, rule by rule."""
+
+from typing import Any
+
+import pytest
+
+from consumer.events.decode import Decoder, UndecodableError
+from consumer.events.model import Trigger
+from support.fakes import FakeRecord, make_event, make_record
+
+RECORD_TIME = 1_800_000_000.0
+"""Seconds: the timestamp of a record that the test does not date."""
+
+
+@pytest.mark.parametrize(
+    ("trigger", "document", "subject"),
+    [
+        ("push_click", {"notification": {"id": "spring-sale"}}, "spring-sale"),
+        ("message_log", {"notification": {"id": "spring-sale"}}, "spring-sale"),
+        ("geofence", {"data": {"geofence_id": "shop-7"}}, "shop-7"),
+        ("event", {"data": {"event_key": "purchase"}}, "purchase"),
+        ("event", {"data": {"event_key": 17}}, "17"),
+        ("event", {"data": {"event_key": ["purchase"]}}, None),
+        ("event", {"data": {"event_key": True}}, None),
+        ("event", {"data": "purchase"}, None),
+        ("event", {"notification": {"id": "spring-sale"}}, None),
+        ("push_click", {"notification": "spring-sale"}, None),
+    ],
+)
+def test_the_subject_is_what_the_trigger_says(
+    trigger: Trigger, document: dict[str, Any], subject: str | None
+) -> None:
+    """Each trigger has its own subject; of another type it counts as absent."""
+    assert make_event({"id": "e1", **document}, trigger).subject == subject
+
+
+@pytest.mark.parametrize(
+    ("document", "id"),
+    [
+        ({"id": "01JD"}, "01JD"),
+        ({"id": 17}, "17"),
+        ({"id": 0}, "0"),
+        ({}, "event-3-9"),
+        ({"id": None}, "event-3-9"),
+        ({"id": ""}, "event-3-9"),
+    ],
+)
+def test_an_event_without_an_id_takes_its_place_in_kafka(document: object, id: str) -> None:
+    """`topic-partition-offset` stands in for an absent id, and hooks can send it."""
+    event = Decoder("event")(make_record(document, partition=3, offset=9))
+    assert event.id == id
+    assert str(event.document["id"]) == id
+
+
+@pytest.mark.parametrize("id", [True, 1.5, ["a"], {"a": 1}, 10**40])
+def test_an_id_that_is_no_name_is_undecodable(id: object) -> None:
+    """Such an id would not be the same on every replay."""
+    with pytest.raises(UndecodableError, match="id"):
+        Decoder("event")(FakeRecord(f'{{"id": {str(id).lower()}}}'.replace("'", '"').encode()))
+
+
+@pytest.mark.parametrize(
+    ("occurred_at", "seconds"),
+    [
+        ("2026-11-24T10:00:00.123Z", 1_795_514_400.123),
+        ("2026-11-24t10:00:00.123z", 1_795_514_400.123),
+        ("2026-11-24T13:00:00+03:00", 1_795_514_400.0),
+        ("2026-11-24 10:00:00Z", 1_795_514_400.0),
+        ("2026-11-24T10:00:00.123456789Z", 1_795_514_400.123456),
+        ("2026-11-24T10:00:00", 1_795_514_400.0),
+        (1_795_514_400_123, 1_795_514_400.123),
+        (1_795_514_400_123.0, 1_795_514_400.123),
+        (0, 0.0),
+        (None, RECORD_TIME),
+        ("yesterday", RECORD_TIME),
+        ("", RECORD_TIME),
+        (True, RECORD_TIME),
+        ([2026], RECORD_TIME),
+    ],
+)
+def test_the_time_is_rfc3339_or_milliseconds(occurred_at: object, seconds: float) -> None:
+    """What cannot be read is the record's own time: a wrong clock holds no event back."""
+    event = make_event({"id": "e1", "occurred_at": occurred_at})
+    assert event.occurred_at == pytest.approx(seconds, abs=1e-6)
+
+
+def test_an_absent_time_is_the_records_and_can_be_sent() -> None:
+    """Hooks may send `occurred_at` of any event, in milliseconds where it was absent."""
+    assert make_event({"id": "e1"}).document["occurred_at"] == RECORD_TIME * 1000
+
+
+def test_unknown_fields_are_kept() -> None:
+    """A hook may name whatever a sender puts into its events."""
+    extra = {"id": "e1", "colour": {"deep": [1, None]}, "user": {"id": "u1", "tier": "gold"}}
+    document = make_event(extra).document
+    assert {name: document[name] for name in extra} == extra
+
+
+@pytest.mark.parametrize(
+    ("document", "app", "notification"),
+    [
+        ({"app": "shop", "notification": {"id": "n"}}, "shop", {"id": "n"}),
+        ({"app": 7, "notification": None}, "7", None),
+        ({"app": {}, "notification": []}, None, None),
+        ({}, None, None),
+    ],
+)
+def test_a_part_of_another_type_is_absent(
+    document: dict[str, Any], app: str | None, notification: object
+) -> None:
+    """Only what delivery relies on is checked, and a wrong type stops nothing."""
+    event = make_event({"id": "e1", **document})
+    assert (event.app, event.notification) == (app, notification)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        b"",
+        b"\xff\xfe{}",
+        b"[]",
+        b'"text"',
+        b"null",
+        b"{",
+        b'{"id": NaN}',
+        b'{"id": "\\ud800"}',
+        b'{"id": "a"} {"id": "b"}',
+        b"[" * 100_000,
+        b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
+    ],
+)
+def test_what_is_no_json_object_is_undecodable(value: bytes | None) -> None:
+    """The record goes to the dead-letter topic, and the reason quotes nothing of it."""
+    with pytest.raises(UndecodableError):
+        Decoder("event")(FakeRecord(value))
+
+
+def test_the_reason_quotes_nothing() -> None:
+    """Events hold personal data, and reasons are logged."""
+    with pytest.raises(UndecodableError) as caught:
+        Decoder("event")(FakeRecord(b'{"mail": canary@example.com}'))
+    assert "canary" not in str(caught.value)
+
+
+FOREIGN = {
+    "uuid": "f1",
+    "when": 1_795_514_400_000,
+    "tenant": {"name": "shop"},
+    "person": {"no": "u1", "traits": {"city": "Bursa"}},
+    "phone": {"no": "d1", "traits": {"os": "IOS"}},
+    "campaign": {"id": "spring"},
+    "payload": {"what": [{"key": "purchase"}]},
+    "user": {"tier": "gold"},
+}
+FIELDS = {
+    "id": "uuid",
+    "occurred_at": "when",
+    "app": "tenant.name",
+    "user_id": "person.no",
+    "user_attributes": "person.traits",
+    "device_id": "phone.no",
+    "device_attributes": "phone.traits",
+    "notification": "campaign",
+    "data": "payload",
+    "subject": "payload.what.0.key",
+}
+
+
+def test_a_foreign_shape_is_mapped() -> None:
+    """Every name of `sources[].fields` brings its part to the contract's place."""
+    event = Decoder("event", FIELDS)(make_record(FOREIGN))
+    assert (event.id, event.occurred_at) == ("f1", 1_795_514_400.0)
+    assert (event.app, event.subject, event.notification) == ("shop", "purchase", {"id": "spring"})
+    assert event.document["user"] == {"tier": "gold", "id": "u1", "attributes": {"city": "Bursa"}}
+    assert event.document["device"] == {"id": "d1", "attributes": {"os": "IOS"}}
+    assert event.document["data"] == FOREIGN["payload"]
+    assert event.document["tenant"] == FOREIGN["tenant"]
+
+
+def test_a_mapped_path_that_leads_nowhere_is_absent() -> None:
+    """The contract's own place does not stand in for a mapped one."""
+    event = Decoder("event", FIELDS)(make_record({"id": "own", "app": "own"}, offset=4))
+    assert (event.id, event.app, event.subject) == ("event-0-4", None, None)
+
+
+def test_one_mapped_field_leaves_the_others_at_their_places() -> None:
+    """Topics differ from the contract by a name or two more often than in all."""
+    event = Decoder("geofence", {"subject": "fence"})(
+        make_record({"id": "e1", "fence": "shop-7", "data": {"geofence_id": "other"}})
+    )
+    assert (event.id, event.subject) == ("e1", "shop-7")

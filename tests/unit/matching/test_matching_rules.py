@@ -1,0 +1,93 @@
+"""Which hooks an event fires: sections 2 and 3 of the contract, rule by rule."""
+
+from typing import Any
+
+import pytest
+
+from consumer.events.model import Event
+from consumer.hooks.table import Hook
+from consumer.matching.index import Index, composed_values
+from support.fakes import make_event, make_hook, make_table
+
+COMPOSED = {"h1": {"campaign": "spring"}}
+
+
+def click(notification: object = None, **parts: object) -> Event:
+    """A push click on `notification`."""
+    document: dict[str, Any] = {"id": "e1", "notification": notification, **parts}
+    return make_event(document, "push_click")
+
+
+def hook(**differences: Any) -> Hook:
+    """A hook on every push click."""
+    return make_hook(**{"trigger": "push_click", **differences})
+
+
+@pytest.mark.parametrize(
+    ("definition", "event", "fires"),
+    [
+        (hook(), click(), True),
+        (hook(enabled=False), click(), False),
+        (hook(trigger="event"), click(), False),
+        (hook(select=frozenset({"a", "b"})), click({"id": "a"}), True),
+        (hook(select=frozenset({"a", "b"})), click({"id": "c"}), False),
+        (hook(select=frozenset({"a"})), click(), False),
+        (hook(app="shop"), click(app="shop"), True),
+        (hook(app="shop"), click(app="bank"), False),
+        (hook(app="shop"), click(), False),
+        (hook(), click({"id": "a", "hooks_disabled": True}), False),
+        (hook(), click({"id": "a", "hooks_disabled": False}), True),
+        (hook(select=frozenset({"a"})), click({"id": "a", "hooks_disabled": True}), False),
+        (hook(needs_composed=True), click({"id": "a", "hooks": COMPOSED}), True),
+        (hook(needs_composed=True), click({"id": "a", "hooks": {"h1": {}}}), True),
+        (hook(needs_composed=True), click({"id": "a", "hooks": {"h2": {}}}), False),
+        (hook(needs_composed=True), click({"id": "a", "hooks": {"h1": None}}), False),
+        (hook(needs_composed=True), click({"id": "a"}), False),
+        (hook(needs_composed=True), click(), False),
+    ],
+)
+def test_what_fires(definition: Hook, event: Event, fires: bool) -> None:
+    """Trigger, selection, app, silence and composition each decide."""
+    assert Index(make_table(definition)).match(event) == ((definition,) if fires else ())
+
+
+BUTTONS = {
+    "buy": {"hooks": {"h1": {"campaign": "button"}}},
+    "later": {"title": "Later"},
+    "odd": {"hooks": "none"},
+    "empty": {"hooks": {}},
+}
+
+
+@pytest.mark.parametrize(
+    ("data", "values"),
+    [
+        ({"action_id": "buy"}, {"h1": {"campaign": "button"}}),
+        ({"action_id": "empty"}, {}),
+        ({"action_id": "later"}, COMPOSED),
+        ({"action_id": "odd"}, COMPOSED),
+        ({"action_id": "unknown"}, COMPOSED),
+        ({"action_id": ["buy"]}, COMPOSED),
+        ({"action_id": None}, COMPOSED),
+        ({}, COMPOSED),
+        (None, COMPOSED),
+    ],
+)
+def test_a_buttons_values_stand_in_place_of_the_notifications(data: object, values: object) -> None:
+    """Where the button that was clicked has a mapping, it counts, even where it is empty."""
+    event = click({"id": "a", "hooks": COMPOSED, "buttons": BUTTONS}, data=data)
+    assert composed_values(event) == values
+
+
+@pytest.mark.parametrize(
+    "notification", [None, {}, {"hooks": None}, {"hooks": ["h1"]}, {"buttons": {"buy": "x"}}]
+)
+def test_odd_notifications_have_no_values(notification: object) -> None:
+    """No shape of a notification raises."""
+    assert composed_values(click(notification, data={"action_id": "buy"})) == {}
+
+
+def test_every_hook_of_the_table_is_known_by_id() -> None:
+    """A delivery that comes back finds its hook, disabled ones included."""
+    off = make_hook("off", enabled=False)
+    assert Index(make_table(off)).hooks["off"] is off
