@@ -152,7 +152,7 @@ class App:
             port=self._loaded.settings.admin.port,
             registry=self.metrics.registry,
             health=self._health,
-            ready=self._readiness,
+            ready=self.readiness,
         )
         await stack.enter_async_context(admin)
         self.admin_port = admin.port
@@ -226,7 +226,8 @@ class App:
             )
         return Verdict(ok=True, reason="alive")
 
-    def _readiness(self) -> Verdict:
+    def readiness(self) -> Verdict:
+        """Whether events are being taken; to be asked once `admin_port` is known."""
         if self._stop.is_set():
             return Verdict(ok=False, reason="stopping")
         if not self._intake.joined:

@@ -144,3 +144,22 @@ def send(
     shown = event_sample(found, happened, settings, clock.now(), reveal=False)
     if not send_now(found, happened, shown, settings, clock):
         raise typer.Exit(1)
+
+
+@commands.command(
+    epilog="Needs the package's extra: [bold]pip install 'hookstream\\[demo]'[/]. Ctrl-C ends it "
+    "early, in order."
+)
+def demo(
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="How long events come.")] = 30,
+    rate: Annotated[int, typer.Option(min=1, max=5000, help="Events per second.")] = 200,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same events.")] = 1,
+) -> None:
+    """Watch the whole system on this machine, on generated events."""
+    from consumer.cli.console import output
+    from consumer.cli.process import run_on_loop
+    from consumer.demo.run import run_demo
+    from consumer.demo.world import Options
+
+    console = output()
+    run_on_loop(lambda: run_demo(Options(seconds, rate, seed), console))

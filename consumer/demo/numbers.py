@@ -1,0 +1,131 @@
+"""What the daemon's own metrics say, as a person watches it: the same numbers as `/metrics`."""
+
+import math
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from consumer.metrics import Metrics
+from consumer.settings import RETRY_TOPIC_PREFIX
+
+_WINDOW = 2.0
+"""Seconds over which a rate is taken."""
+_HISTORY = 30
+"""Rates remembered, one a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookNumbers:
+    """One hook."""
+
+    delivered: int
+    retried: int
+    dead_lettered: int
+    circuit_open: bool
+    p50: float
+    """Seconds from the event to the 2xx; NaN before the first one."""
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """All of them at one moment."""
+
+    events: Mapping[str, int]
+    """By trigger."""
+    hooks: Mapping[str, HookNumbers]
+    """By id, in the order asked for."""
+    in_flight: int
+    parked: int
+    """Deliveries that wait on a retry topic."""
+    reasons: Mapping[str, int]
+    """Dead letters by reason, only those that there are."""
+
+    @property
+    def delivered(self) -> int:
+        """Of all hooks."""
+        return sum(hook.delivered for hook in self.hooks.values())
+
+    @property
+    def retried(self) -> int:
+        """Of all hooks."""
+        return sum(hook.retried for hook in self.hooks.values())
+
+    @property
+    def dead_lettered(self) -> int:
+        """Of all hooks."""
+        return sum(hook.dead_lettered for hook in self.hooks.values())
+
+
+def read_numbers(metrics: Metrics, hook_ids: Sequence[str]) -> Numbers:
+    """Take the numbers out of the metrics."""
+    events: Counter[str] = Counter()
+    gauges: Counter[str] = Counter()
+    for family in metrics.collect():
+        for sample in family.samples:
+            if family.name == "hookstream_events":
+                events[sample.labels["trigger"]] += int(sample.value)
+            elif family.name == "hookstream_in_flight":
+                gauges["in_flight"] = int(sample.value)
+            elif family.name == "hookstream_consumer_lag" and _is_lane(sample.labels["topic"]):
+                gauges["parked"] += int(sample.value)
+    hooks = {hook_id: _hook_numbers(metrics, hook_id) for hook_id in hook_ids}
+    reasons: Counter[str] = Counter()
+    for hook_id in hook_ids:
+        reasons.update(metrics.hook(hook_id).dead_letters)
+    return Numbers(events, hooks, gauges["in_flight"], gauges["parked"], +reasons)
+
+
+def _is_lane(topic: str) -> bool:
+    return topic.startswith(RETRY_TOPIC_PREFIX)
+
+
+def _hook_numbers(metrics: Metrics, hook_id: str) -> HookNumbers:
+    hook = metrics.hook(hook_id)
+    edges, counts = hook.latencies.edges, hook.latencies.counts
+    return HookNumbers(
+        **hook.outcomes,
+        circuit_open=hook.circuit_open,
+        p50=quantile(edges, counts, 0.50),
+        p99=quantile(edges, counts, 0.99),
+    )
+
+
+def quantile(edges: Sequence[float], counts: Sequence[int], q: float) -> float:
+    """The `q`-quantile of a histogram, as Prometheus' `histogram_quantile` estimates it: linear
+    within a bucket, the last edge for what lies beyond it. NaN without observations.
+
+    `counts[i]` lies in (edge i-1, edge i]; the first bucket starts at 0.
+    """
+    wanted, below = q * sum(counts), 0
+    if not wanted:
+        return math.nan
+    for (low, high), count in zip(pairwise((0.0, *edges)), counts, strict=False):
+        if count and below + count >= wanted:
+            return low + (high - low) * (wanted - below) / count
+        below += count
+    return edges[-1]
+
+
+class Rate:
+    """A counter's growth per second, and how it went."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+        self.history: deque[float] = deque(maxlen=_HISTORY)
+        """One value a second, oldest first."""
+        self._noted_at = -math.inf
+
+    def update(self, now: float, count: int) -> float:
+        """The rate over the last seconds; `now` is monotonic."""
+        self._seen.append((now, count))
+        while len(self._seen) > 2 and now - self._seen[1][0] >= _WINDOW:  # noqa: PLR2004  # both ends
+            self._seen.popleft()
+        (since, start), seconds = self._seen[0], now - self._seen[0][0]
+        del since
+        rate = (count - start) / seconds if seconds > 0 else 0.0
+        if now - self._noted_at >= 1.0:
+            self._noted_at = now
+            self.history.append(rate)
+        return rate

@@ -1,0 +1,174 @@
+"""The demo: the daemon of `hookstream run`, between a broker and receivers of its own."""
+
+import asyncio
+import json
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+
+from rich.console import Console
+
+from consumer import logs
+from consumer.app import App, Loaded, retry_topic
+from consumer.clock import SystemClock
+from consumer.demo.numbers import read_numbers
+from consumer.demo.summary import Costs, print_summary
+from consumer.demo.view import Moment, Scene, View, hook_table, is_wide, make_view
+from consumer.demo.world import Options, World
+from consumer.errors import HookstreamError
+from consumer.hooks.loader import load_hooks
+from consumer.hooks.secrets import SecretReader
+from consumer.hooks.table import Hook
+from consumer.matching.index import Index
+from consumer.settings import DEAD_LETTER_TOPIC, Settings, load_settings
+from consumer.signals import Signals
+
+_SETTINGS = {
+    "retry": {"delays": ["2s", "5s", "10s"], "max_attempts": 5},
+    "delivery": {"shutdown_grace": "4s"},
+    "network": {"allow": ["127.0.0.1/32"]},
+    "admin": {"port": 0},
+}
+_RECEIVER = re.compile(r"receiver:8080/(\w+)")
+"""How the packaged hooks spell a receiver, and its behaviour."""
+_FRAME = 0.25
+"""Seconds between two pictures."""
+_CATCH_UP = 5.0
+"""Seconds for the daemon to take the last events, when no more come."""
+
+
+async def run_demo(options: Options, console: Console) -> None:
+    """Run it to its end, or until a signal comes.
+
+    Raises `HookstreamError` where the embedded broker is not installed or does not start.
+    """
+    if find_spec("confluent_kafka") is None:
+        raise HookstreamError(
+            "the demo's embedded broker is not installed: pip install 'hookstream[demo]'"
+        )
+    console.print("starting an embedded Kafka broker, receivers, and the daemon ...")
+    with tempfile.TemporaryDirectory(prefix="hookstream-demo-") as folder:
+        logs.configure("text", "error", sys.stderr, SystemClock())  # the picture tells the rest
+        async with World(options, _topics()) as world:
+            file = write_files(Path(folder), world.bootstrap, world.ports)
+            await _Demo(console, world, options, partial(load, file)).run()
+
+
+def write_files(folder: Path, bootstrap: str, ports: Mapping[str, int]) -> Path:
+    """Settings for this broker, and the packaged hooks with these receivers; the settings' path."""
+    hooks = folder / "hooks"
+    hooks.mkdir()
+    for source in files("consumer.demo").joinpath("hooks").iterdir():
+        text = _RECEIVER.sub(
+            lambda match: f"127.0.0.1:{ports[match[1]]}/{match[1]}", source.read_text("utf-8")
+        )
+        (hooks / source.name).write_text(text, "utf-8")
+    file = folder / "hookstream.json"
+    file.write_text(json.dumps({**_SETTINGS, "kafka": {"bootstrap_servers": bootstrap}}))
+    return file
+
+
+def load(file: Path) -> Loaded:
+    """As `hookstream run` loads, but deaf to the environment: the demo is the same everywhere."""
+    settings = load_settings(file, {})
+    return Loaded(settings, Index(load_hooks(settings.hooks.path, SecretReader({}, None))))
+
+
+def _topics() -> list[str]:
+    settings = Settings.model_validate(_SETTINGS)
+    lanes = [retry_topic(delay) for delay in settings.retry.delays]
+    return [*(source.topic for source in settings.sources), *lanes, DEAD_LETTER_TOPIC]
+
+
+class _Demo:
+    """One showing."""
+
+    def __init__(
+        self, console: Console, world: World, options: Options, load: Callable[[], Loaded]
+    ) -> None:
+        self._console = console
+        self._world = world
+        self._seconds = options.seconds
+        self._clock = SystemClock()
+        self._app = App(load, self._clock)
+        self._stopping = False
+        hooks = load().index.hooks
+        self._endpoints = {hook.id: _behaviour(hook) for hook in hooks.values()}
+        self._cost_of_view = 0.0
+        """CPU seconds that went into pictures: they are not the daemon's."""
+
+    async def run(self) -> None:
+        """From the daemon's start to the summary."""
+        async with Signals(on_stop=self._stop, on_reload=self._app.reloader.request):
+            daemon = asyncio.create_task(self._app.run())
+            await self._until_ready(daemon)
+            began, cpu = self._clock.monotonic(), time.process_time()
+            await self._show(daemon, began)
+            await daemon
+        self._sum_up(self._clock.monotonic() - began, time.process_time() - cpu)
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self._app.stop()
+
+    async def _until_ready(self, daemon: asyncio.Task[None]) -> None:
+        while not daemon.done() and not self._stopping:
+            if self._app.admin_port is not None and self._app.readiness().ok:
+                return
+            await asyncio.wait({daemon}, timeout=_FRAME)
+
+    async def _show(self, daemon: asyncio.Task[None], began: float) -> None:
+        """Show what goes on until the daemon has ended, and end it when the events have."""
+        produced = asyncio.create_task(self._world.produce())
+        catch_up_until = began + self._seconds + _CATCH_UP
+        scene = Scene(
+            seconds=self._seconds,
+            endpoints=self._endpoints,
+            metrics_url=f"http://127.0.0.1:{self._app.admin_port}/metrics",
+        )
+        with make_view(self._console, scene) as view:
+            while not daemon.done():
+                self._draw(view, began, "the last ones" if produced.done() else "events come")
+                await asyncio.wait({daemon}, timeout=_FRAME)
+                if produced.done() and not self._stopping:
+                    late = self._clock.monotonic() > catch_up_until
+                    if late or self._taken() >= produced.result():
+                        self._stop()
+        produced.cancel()
+        await asyncio.wait({produced})
+
+    def _taken(self) -> int:
+        return sum(read_numbers(self._app.metrics, ()).events.values())
+
+    def _draw(self, view: View, began: float, phase: str) -> None:
+        cpu, now = time.thread_time(), self._clock.monotonic()
+        numbers = read_numbers(self._app.metrics, tuple(self._endpoints))
+        view.show(Moment("stopping" if self._stopping else phase, now - began, numbers), now)
+        self._cost_of_view += time.thread_time() - cpu
+
+    def _sum_up(self, seconds: float, cpu: float) -> None:
+        numbers = read_numbers(self._app.metrics, tuple(self._endpoints))
+        hooks = map(self._app.metrics.hook, self._endpoints)
+        print_summary(
+            self._console,
+            numbers,
+            hook_table(numbers.hooks, self._endpoints, wide=is_wide(self._console)),
+            Costs(
+                seconds=seconds,
+                cpu=cpu - self._cost_of_view,
+                requests=sum(sum(hook.attempts.values()) for hook in hooks),
+            ),
+        )
+
+
+def _behaviour(hook: Hook) -> str:
+    """The first step of the hook's path: how its receiver behaves."""
+    first = hook.pieces[0]
+    assert isinstance(first, str)  # noqa: S101  # a path starts with a slash
+    return first.split("/")[1]

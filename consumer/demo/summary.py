@@ -1,0 +1,65 @@
+"""What the demo says at its end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from consumer.demo.numbers import Numbers
+from consumer.demo.view import LATENCY
+
+_NEXT = (
+    ("hookstream check", "are your own settings and hooks right?"),
+    ("hookstream sample HOOK", "what will a hook send?"),
+    ("docker compose up", "the same with a real Kafka, and Prometheus"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What the demo took."""
+
+    seconds: float
+    cpu: float
+    """Seconds that the daemon used."""
+    requests: int
+    """HTTP requests, the repeated ones included."""
+
+
+def print_summary(console: Console, numbers: Numbers, hooks: Table, costs: Costs) -> None:
+    """The hooks' table, the totals, and what to look at next."""
+    console.print(Text("summary", "bold cyan"), hooks, Text(LATENCY, "dim"), Text())
+    console.print(_rows(_facts(numbers, costs)))
+    console.print(Text("\nwhat to look at next", "bold cyan"))
+    console.print(_rows(_NEXT))
+
+
+def _facts(numbers: Numbers, costs: Costs) -> tuple[tuple[str, str], ...]:
+    deliveries = numbers.delivered + numbers.retried + numbers.dead_lettered
+    per_delivery = costs.cpu / max(deliveries, 1)
+    return (
+        ("events", f"{sum(numbers.events.values()):,} ({_listed(numbers.events)})"),
+        ("delivered", f"{numbers.delivered:,} ({numbers.delivered / costs.seconds:,.0f}/s)"),
+        ("retried", f"{numbers.retried:,} times by way of a retry topic"),
+        ("dead letters", f"{numbers.dead_lettered:,} ({_listed(numbers.reasons) or 'none'})"),
+        (
+            "CPU",
+            f"{costs.cpu / costs.seconds:.0%} of a core: {per_delivery * 1e6:,.0f} µs for each "
+            f"delivery, {costs.requests:,} requests and Kafka included",
+        ),
+    )
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _rows(rows: tuple[tuple[str, str], ...]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in rows:
+        table.add_row(name, Text(text))
+    return table

@@ -1,0 +1,227 @@
+"""The demo on the terminal: a live picture where there is one, else a line every few seconds."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from consumer.demo.numbers import HookNumbers, Numbers, Rate
+from consumer.demo.receiver import BEHAVIOURS
+
+_LINE_EVERY = 2.0
+"""Seconds between two lines."""
+LATENCY = "p50, p99: from an event to its 2xx; up to 0.5 s of it is the embedded broker's"
+_BARS = " ▁▂▃▄▅▆▇█"
+_WIDE = 96
+"""Columns from which there is room for the endpoints' behaviour in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What there is to show."""
+
+    phase: str
+    """What goes on, in a few words."""
+    elapsed: float
+    """Seconds since the first event."""
+    numbers: Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What stays the same."""
+
+    seconds: float
+    """For which events come."""
+    endpoints: Mapping[str, str]
+    """Hook id to how its receiver behaves, a key of `BEHAVIOURS`."""
+    metrics_url: str
+
+
+class View(Protocol):
+    """Shows moments as they pass; a context while it does."""
+
+    def show(self, moment: Moment, now: float) -> None:
+        """Draw; `now` is monotonic."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def make_view(console: Console, scene: Scene) -> View:
+    """The live one on a terminal, else the plain one."""
+    return LiveView(console, scene) if console.is_terminal else LineView(console, scene)
+
+
+class LiveView:
+    """One picture, drawn over and over."""
+
+    def __init__(self, console: Console, scene: Scene) -> None:
+        self._scene = scene
+        self._console = console
+        self._events, self._delivered = Rate(), Rate()
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+
+    def show(self, moment: Moment, now: float) -> None:
+        """See `View`."""
+        numbers, wide = moment.numbers, is_wide(self._console)
+        events = self._events.update(now, sum(numbers.events.values()))
+        delivered = self._delivered.update(now, numbers.delivered)
+        picture = Group(
+            _heading(moment, self._scene),
+            Text(),
+            _totals(numbers, events, delivered, self._delivered.history),
+            hook_table(numbers.hooks, self._scene.endpoints, wide=wide),
+            _legend(numbers, self._scene, wide=wide),
+        )
+        self._live.update(picture, refresh=True)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+
+class LineView:
+    """For files, pipes and build logs."""
+
+    def __init__(self, console: Console, scene: Scene) -> None:
+        self._console = console
+        self._scene = scene
+        self._delivered = Rate()
+        self._said_at = -math.inf
+        self._phase = ""
+
+    def show(self, moment: Moment, now: float) -> None:
+        """See `View`."""
+        numbers = moment.numbers
+        rate = self._delivered.update(now, numbers.delivered)
+        if moment.phase == self._phase and now - self._said_at < _LINE_EVERY:
+            return
+        self._said_at, self._phase = now, moment.phase
+        self._console.print(
+            f"{moment.elapsed:4.0f} s  {moment.phase}: events {sum(numbers.events.values()):,}  "
+            f"delivered {numbers.delivered:,} ({rate:,.0f}/s)  retried {numbers.retried:,}  "
+            f"dead letters {numbers.dead_lettered:,}  in flight {numbers.in_flight}",
+            soft_wrap=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to take down."""
+
+
+def is_wide(console: Console) -> bool:
+    """Whether there is room for the endpoints' behaviour in words."""
+    return console.width >= _WIDE
+
+
+def hook_table(
+    hooks: Mapping[str, HookNumbers], endpoints: Mapping[str, str], *, wide: bool
+) -> Table:
+    """One row for each hook."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, expand=False)
+    table.add_column("hook", no_wrap=True)
+    table.add_column("receiver", no_wrap=True)
+    for heading in ("delivered", "retried", "dead", "circuit", "p50", "p99"):
+        table.add_column(heading, justify="right", no_wrap=True, min_width=6)
+    for hook_id, numbers in hooks.items():
+        behaviour = endpoints[hook_id]
+        words = BEHAVIOURS[behaviour] if wide else behaviour
+        table.add_row(
+            Text(hook_id, "bold"),
+            Text(words, "green" if behaviour == "healthy" else "yellow"),
+            _count(numbers.delivered, "green"),
+            _count(numbers.retried, "yellow"),
+            _count(numbers.dead_lettered, "red"),
+            Text("open", "bold red") if numbers.circuit_open else Text("closed", "dim"),
+            _seconds(numbers.p50),
+            _seconds(numbers.p99),
+        )
+    return table
+
+
+def _heading(moment: Moment, scene: Scene) -> RenderableType:
+    done = min(moment.elapsed, scene.seconds)
+    line = Table.grid(expand=True, padding=(0, 1))
+    line.add_column(no_wrap=True)
+    line.add_column(ratio=1)
+    line.add_column(no_wrap=True, justify="right")
+    line.add_row(
+        Text.assemble(("hookstream", "bold cyan"), " demo  ", (moment.phase, "italic")),
+        ProgressBar(total=scene.seconds, completed=done, complete_style="cyan"),
+        Text(f"{done:.0f} of {scene.seconds:.0f} s"),
+    )
+    return line
+
+
+def _totals(
+    numbers: Numbers, events: float, delivered: float, history: Iterable[float]
+) -> RenderableType:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", min_width=10)
+    for _ in range(2):
+        grid.add_column(justify="right", min_width=8)
+    grid.add_column(style="dim")
+    grid.add_column(justify="right", min_width=6)
+    triggers = "  ".join(f"{name} {count:,}" for name, count in numbers.events.items())
+    grid.add_row(
+        "events", f"{sum(numbers.events.values()):,}", f"{events:,.0f}/s", "in flight",
+        f"{numbers.in_flight:,}",
+    )  # fmt: skip
+    grid.add_row(
+        "delivered", Text(f"{numbers.delivered:,}", "green"), f"{delivered:,.0f}/s",
+        "to be tried again", Text(f"{numbers.parked:,}", "yellow" if numbers.parked else ""),
+    )  # fmt: skip
+    grid.add_row(
+        "retried", Text(f"{numbers.retried:,}", "yellow" if numbers.retried else ""), "",
+        "dead letters", Text(f"{numbers.dead_lettered:,}", "red" if numbers.dead_lettered else ""),
+    )  # fmt: skip
+    return Group(
+        grid,
+        Text.assemble(("per second  ", "dim"), (sparkline(list(history)), "green")),
+        Text(f"triggers    {triggers}", "dim"),
+    )
+
+
+def _legend(numbers: Numbers, scene: Scene, *, wide: bool) -> RenderableType:
+    lines = Text(style="dim", overflow="fold")
+    if not wide:
+        used = dict.fromkeys(scene.endpoints[hook] for hook in numbers.hooks)
+        lines.append(", ".join(f"{name} {BEHAVIOURS[name]}" for name in used) + "\n")
+    return lines.append(f"{LATENCY}\n{scene.metrics_url}")
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """One bar for each value, the highest one full."""
+    top = max(values, default=0.0) or 1.0
+    return "".join(_BARS[round(value / top * (len(_BARS) - 1))] for value in values)
+
+
+def _count(count: int, style: str) -> Text:
+    return Text(f"{count:,}", style) if count else Text("-", "dim")
+
+
+def _seconds(seconds: float) -> Text:
+    if math.isnan(seconds):
+        return Text("-", "dim")
+    return Text(f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s")
