@@ -2,18 +2,34 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaConnectionError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+)
 
+from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
-from consumer.stream.handover import Letter, TooLargeError
+from consumer.stream.handover import Message, TooLargeError
 
 log = get_logger(__name__)
 
+REFUSALS = (
+    AuthenticationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+)
+"""What no waiting will change."""
 CLIENT_ID = "hookstream"
 REBALANCE_TIMEOUT = 60.0
 """Seconds that the group waits for its members: more than a revocation drains and parks."""
@@ -64,6 +80,39 @@ def make_consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
     )
 
 
+def make_reader(settings: KafkaSettings, group: str | None) -> AIOKafkaConsumer:
+    """A consumer that is given its partitions and joins nobody; `group` only keeps offsets."""
+    return AIOKafkaConsumer(
+        **connection_options(settings),
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+    )
+
+
+@asynccontextmanager
+async def answered_within(settings: KafkaSettings, seconds: float) -> AsyncIterator[None]:
+    """Bound what is asked of the cluster; raises `HookstreamError`, for people, where it fails."""
+    servers = ", ".join(settings.bootstrap_servers)
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except KafkaConnectionError as error:
+        raise HookstreamError(
+            f"no Kafka broker answers at {servers}: start it, or set kafka.bootstrap_servers"
+        ) from error
+    except TimeoutError as error:
+        raise HookstreamError(
+            f"the Kafka broker at {servers} did not answer within {seconds:.0f} s: "
+            "check that it is healthy, and kafka.security_protocol"
+        ) from error
+    except REFUSALS as error:
+        raise HookstreamError(f"Kafka refuses: {error!r}: ask for the right to it") from error
+    except KafkaError as error:
+        raise HookstreamError(f"the Kafka broker at {servers} failed: {error!r}") from error
+
+
 class KafkaProducer:
     """The `Producer` of the hand-over: idempotent, acknowledged by all in-sync replicas."""
 
@@ -72,7 +121,7 @@ class KafkaProducer:
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
 
-    async def send(self, letter: Letter) -> Awaitable[object]:
+    async def send(self, letter: Message) -> Awaitable[object]:
         """See `handover.Producer`."""
         async with self._starting:
             if self._producer is None:

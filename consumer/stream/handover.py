@@ -20,13 +20,19 @@ _BACKOFF = 1.0
 
 
 @dataclass(slots=True)
-class Letter:
-    """One record to be handed over."""
+class Message:
+    """One record to be written."""
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+
+@dataclass(slots=True)
+class Letter(Message):
+    """One record to be handed over."""
+
     wanted: Callable[[], bool]
     """False once its partition was revoked: then the next owner hands it over."""
     acknowledged: Callable[[], None]

@@ -5,16 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import (
-    AuthenticationFailedError,
-    GroupAuthorizationFailedError,
-    KafkaError,
-    TopicAuthorizationFailedError,
-)
+from aiokafka.errors import KafkaError
 
 from consumer.clock import Clock
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
+from consumer.stream.client import REFUSALS
 
 log = get_logger(__name__)
 
@@ -25,11 +21,6 @@ _BACKOFF = 1.0
 _CAREFUL = 30.0
 """Seconds for which partitions are polled one by one after a poll failed."""
 _MAX_RECORDS = 500
-_REFUSALS = (
-    AuthenticationFailedError,
-    GroupAuthorizationFailedError,
-    TopicAuthorizationFailedError,
-)
 
 Batches = Mapping[TopicPartition, Sequence[Any]]
 
@@ -108,7 +99,7 @@ class Poller:
             batches: Batches = await self._consumer.getmany(
                 *places, timeout_ms=int(wait * 1000), max_records=_MAX_RECORDS
             )
-        except _REFUSALS as error:
+        except REFUSALS as error:
             raise HookstreamError(f"Kafka refuses: {error!r}: ask for the right to it") from error
         return batches
 

@@ -1,16 +1,22 @@
 """Looks at the cluster before the first record: are the topics there, and may ours be made?"""
 
-import asyncio
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import (
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
+from aiokafka.protocol.metadata import MetadataRequest
 
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
-from consumer.stream.client import connection_options
+from consumer.stream.client import answered_within, connection_options
 
 log = get_logger(__name__)
 
@@ -31,9 +37,8 @@ async def prepare_topics(
     of ours neither exists nor can be made.
     """
     admin = AIOKafkaAdminClient(**connection_options(settings))
-    servers = ", ".join(settings.bootstrap_servers)
     try:
-        async with asyncio.timeout(_TIMEOUT):
+        async with answered_within(settings, _TIMEOUT):
             await admin.start()
             known = {topic["topic"]: topic for topic in await admin.describe_topics()}
             _require(sources, known)
@@ -41,19 +46,35 @@ async def prepare_topics(
             retention[dead_letter] = _RETENTION["dead-letter"]
             missing = {name: kept for name, kept in retention.items() if name not in known}
             await _create(admin, missing, [known[name] for name in sources])
-    except KafkaConnectionError as error:
-        raise HookstreamError(
-            f"no Kafka broker answers at {servers}: start it, or set kafka.bootstrap_servers"
-        ) from error
-    except TimeoutError as error:
-        raise HookstreamError(
-            f"the Kafka broker at {servers} did not answer within {_TIMEOUT:.0f} s: "
-            "check that it is healthy, and kafka.security_protocol"
-        ) from error
-    except KafkaError as error:
-        raise HookstreamError(f"the Kafka broker at {servers} refused: {error}") from error
     finally:
         await admin.close()
+
+
+async def existing_topics(
+    settings: KafkaSettings, names: Collection[str]
+) -> Mapping[str, Collection[int]]:
+    """Those of `names` that exist, with their partitions; none comes into being by asking.
+
+    Raises `HookstreamError` where no broker answers, or this user may not know.
+    """
+    client = AIOKafkaClient(**connection_options(settings))
+    # By default the question makes a topic on brokers with auto.create.topics.enable.
+    request = MetadataRequest(list(names), allow_auto_topic_creation=False)
+    try:
+        async with answered_within(settings, _TIMEOUT):
+            await client.bootstrap()
+            response = await client.send(client.get_random_node(), request)
+    finally:
+        await client.close()
+    topics = {topic["topic"]: topic for topic in response.to_object()["topics"]}
+    for name, topic in topics.items():
+        if topic["error_code"] == TopicAuthorizationFailedError.errno:
+            raise HookstreamError(f"Kafka refuses the topic {name}: ask for the right to it")
+    return {
+        name: [part["partition"] for part in topic["partitions"]]
+        for name, topic in topics.items()
+        if topic["error_code"] != UnknownTopicOrPartitionError.errno
+    }
 
 
 def _require(sources: Collection[str], known: Mapping[str, Any]) -> None:

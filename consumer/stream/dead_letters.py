@@ -1,0 +1,210 @@
+"""Reads the dead-letter topic for people: from a start to the end that it has now."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, Self
+
+from aiokafka import TopicPartition
+
+from consumer.events.decode import UndecodableError
+from consumer.logs import get_logger
+from consumer.settings import DEAD_LETTER_TOPIC, KafkaSettings
+from consumer.stream.client import answered_within, make_reader
+from consumer.stream.passport import Passport, read_passport
+from consumer.stream.progress import Progress
+from consumer.stream.topics import existing_topics
+
+log = get_logger(__name__)
+
+ANSWER_TIMEOUT = 30.0
+"""Seconds that the broker has for each answer."""
+_CLOSE_TIMEOUT = 5.0
+_POLL = 0.5
+_FETCH = 200
+"""Records of each partition in memory at once, beside what aiokafka fetched."""
+
+Offsets = Mapping[int, int]
+"""By partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One record of the dead-letter topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    """Milliseconds since the epoch: when it was given up."""
+    key: bytes | None
+    value: bytes | None
+    passport: Passport | None
+    """None where the record lacks this daemon's headers: somebody else wrote it."""
+
+    @property
+    def place(self) -> str:
+        """`topic/partition/offset`."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+    @property
+    def age_order(self) -> tuple[int, int, int]:
+        """Sorts the letters of all partitions, the oldest first."""
+        return self.timestamp, self.partition, self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which dead letters somebody chose; None chooses all."""
+
+    hook: str | None = None
+    reason: str | None = None
+    since: int | None = None
+    """Milliseconds since the epoch: from the first record that is as young as that, on."""
+
+    @property
+    def name(self) -> str:
+        """Stable text of hook and reason: `hook=click-analytics,reason=exhausted`, or `all`."""
+        named = {"hook": self.hook, "reason": self.reason}
+        return ",".join(f"{key}={value}" for key, value in named.items() if value) or "all"
+
+    def takes(self, letter: DeadLetter) -> bool:
+        """Whether hook and reason fit; `since` is where reading starts."""
+        passport = letter.passport
+        if passport is None:
+            return self.hook is None and self.reason is None
+        return self.hook in {None, passport.hook} and self.reason in {None, passport.reason}
+
+
+class DeadLetterReader:
+    """The dead-letter topic as it is when this is entered: what comes later is not read.
+
+    No member of any group, so it disturbs nobody; `group` is where progress is kept. Whatever is
+    asked raises `HookstreamError`, with a sentence, where the broker does not do its part.
+    """
+
+    def __init__(
+        self, settings: KafkaSettings, *, topic: str = DEAD_LETTER_TOPIC, group: str | None = None
+    ) -> None:
+        self.topic = topic
+        self.exists = False
+        self.ends: Offsets = {}
+        """The offset behind the last record of each partition."""
+        self._settings = settings
+        self._group = group
+        self._consumer: Any
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        found = await existing_topics(self._settings, [self.topic])
+        self.exists = self.topic in found
+        self._consumer = make_reader(self._settings, self._group)
+        self._stack.push_async_callback(self._close)
+        try:
+            async with answered_within(self._settings, ANSWER_TIMEOUT):
+                await self._consumer.start()
+                places = [TopicPartition(self.topic, n) for n in found.get(self.topic, ())]
+                ends = await self._consumer.end_offsets(places) if places else {}
+                self.ends = {place.partition: end for place, end in ends.items()}
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _close(self) -> None:
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await self._consumer.stop()
+        except TimeoutError:
+            log.debug("the reader was not closed in time")
+
+    async def starts(self, since: int | None) -> Offsets:
+        """Where reading starts in each partition: at the first record that is not older than
+        `since` (milliseconds since the epoch), else at the beginning.
+        """
+        places = [TopicPartition(self.topic, number) for number in self.ends]
+        if since is None or not places:
+            # What retention took since is skipped by the broker's own answer.
+            return dict.fromkeys(self.ends, 0)
+        async with answered_within(self._settings, ANSWER_TIMEOUT):
+            found = await self._consumer.offsets_for_times(dict.fromkeys(places, since))
+        return {
+            place.partition: first.offset if first is not None else self.ends[place.partition]
+            for place, first in found.items()
+        }
+
+    async def read(self, starts: Offsets, ends: Offsets) -> AsyncGenerator[DeadLetter, None]:
+        """The letters from `starts` to `ends`, the oldest first; once for each reader."""
+        # Positions are set before the fetcher first runs, so none is looked up.
+        self._consumer.assign([TopicPartition(self.topic, number) for number in starts])
+        for number, offset in starts.items():
+            self._consumer.seek(TopicPartition(self.topic, number), offset)
+        buffers: dict[TopicPartition, deque[DeadLetter]] = {
+            TopicPartition(self.topic, number): deque() for number in starts
+        }
+        while buffers:
+            async with answered_within(self._settings, ANSWER_TIMEOUT):
+                await self._fill(buffers, ends)
+            while buffers and all(buffers.values()):
+                oldest = min(buffers.values(), key=lambda buffer: buffer[0].age_order)
+                yield oldest.popleft()
+
+    async def _fill(self, buffers: dict[TopicPartition, deque[DeadLetter]], ends: Offsets) -> None:
+        """Have at least one letter of each partition that is not at its end; drop the others."""
+        consumer = self._consumer
+        while True:
+            for place in [place for place, buffer in buffers.items() if not buffer]:
+                if await consumer.position(place) >= ends[place.partition]:
+                    consumer.pause(place)
+                    del buffers[place]
+            empty = [place for place, buffer in buffers.items() if not buffer]
+            if not empty:
+                return
+            batches = await consumer.getmany(
+                *empty, timeout_ms=int(_POLL * 1000), max_records=_FETCH
+            )
+            for place, records in batches.items():
+                end = ends[place.partition]
+                buffers[place] += [_letter(record) for record in records if record.offset < end]
+
+    async def progress(self) -> dict[int, Progress]:
+        """How far earlier replays under this group went, where they did; of this very topic."""
+        places = [TopicPartition(self.topic, number) for number in self.ends]
+        async with answered_within(self._settings, ANSWER_TIMEOUT):
+            # The public `committed()` drops the metadata, and asks for each partition by itself.
+            kept = await self._consumer._coordinator.fetch_committed_offsets(places)  # noqa: SLF001
+        found = {
+            place.partition: Progress.parse(held.offset, held.metadata)
+            for place, held in kept.items()
+        }
+        # A progress behind the end is that of an earlier topic of the same name.
+        return {number: p for number, p in found.items() if p.offset <= self.ends[number]}
+
+    async def keep(self, progress: Mapping[int, Progress]) -> None:
+        """Commit `progress` under the group. Only while `read` is under way."""
+        offsets = {
+            TopicPartition(self.topic, number): (p.offset, str(p)) for number, p in progress.items()
+        }
+        async with answered_within(self._settings, ANSWER_TIMEOUT):
+            await self._consumer.commit(offsets)
+
+
+def _letter(record: Any) -> DeadLetter:
+    try:
+        passport = read_passport(record.headers)
+    except UndecodableError:
+        passport = None
+    return DeadLetter(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        timestamp=record.timestamp,
+        key=record.key,
+        value=record.value,
+        passport=passport,
+    )

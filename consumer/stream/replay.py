@@ -1,0 +1,230 @@
+"""Sends dead letters back: what a person chose, batch by batch, so that it can be gone on with."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from consumer.clock import Clock
+from consumer.errors import HookstreamError
+from consumer.settings import KafkaSettings
+from consumer.stream.client import answered_within
+from consumer.stream.dead_letters import (
+    ANSWER_TIMEOUT,
+    DeadLetter,
+    DeadLetterReader,
+    Offsets,
+    Selection,
+)
+from consumer.stream.handover import Message, TooLargeError
+from consumer.stream.passport import Replay
+from consumer.stream.progress import Progress
+
+BATCH = 100
+"""Letters between two commits: a crash sends no more than these a second time."""
+REPLAYED = "replay"
+"""What `hookstream-reason` says on the retry topic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a dead letter goes: deliveries to `lane`, undecodable records to their source."""
+
+    lane: str
+    """The retry topic with the shortest delay."""
+    sources: Collection[str]
+    """Topics that the daemon consumes."""
+
+    def obstacle(self, letter: DeadLetter) -> str:
+        """Why it cannot be sent back; empty where it can."""
+        passport = letter.passport
+        if passport is None:
+            return "not written by hookstream"
+        if not letter.value:
+            return "kept without its value, which was empty or too large"
+        if not passport.hook and passport.topic not in self.sources:
+            return f"undecodable, and {passport.topic} is no source any more"
+        return ""
+
+    def target(self, letter: DeadLetter) -> str:
+        """The topic for one without obstacle."""
+        passport = letter.passport
+        return self.lane if passport is None or passport.hook else passport.topic
+
+    def message(self, letter: DeadLetter, now: float) -> Message:
+        """The record to write for one without obstacle, due at once; `now`: epoch seconds.
+
+        The delivery keeps its id and its event, and begins its attempts anew.
+        """
+        passport, told = letter.passport, Replay(letter.place, now)
+        if passport is None or not passport.hook:
+            headers = told.headers()
+        else:
+            headers = replace(
+                passport,
+                reason=REPLAYED,
+                attempts=0,
+                last_status="",
+                first_failed_at=None,
+                not_before=now,
+                detail="",
+                replay=told,
+            ).headers()
+        return Message(self.target(letter), letter.key, letter.value, headers)
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a replay is going to do, from one look at the topic."""
+
+    selection: Selection
+    limit: int | None
+    starts: Offsets
+    ends: Offsets
+    progress: Mapping[int, Progress]
+    """Of earlier replays under the same group."""
+    counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """Letters to send, by hook, reason and target topic."""
+    obstacles: Counter[str] = field(default_factory=Counter)
+    """Letters that cannot be sent, by the reason why not."""
+
+    @property
+    def total(self) -> int:
+        """Letters to send."""
+        return self.counts.total()
+
+    @property
+    def sent_before(self) -> int:
+        """Letters that earlier replays sent, and this one passes over."""
+        return sum(progress.sent for progress in self.progress.values())
+
+    async def letters(self, reader: DeadLetterReader) -> AsyncGenerator[DeadLetter, None]:
+        """What was not gone through yet, the oldest first, whether chosen or not."""
+        nothing = Progress()
+        done = {number: self.progress.get(number, nothing) for number in self.ends}
+        starts = {number: done[number].first_open(first) for number, first in self.starts.items()}
+        async with aclosing(reader.read(starts, self.ends)) as letters:
+            async for letter in letters:
+                if not done[letter.partition].covers(letter.offset):
+                    yield letter
+
+
+async def make_plan(
+    reader: DeadLetterReader,
+    selection: Selection,
+    route: Route,
+    *,
+    limit: int | None,
+    again: bool,
+) -> Plan:
+    """Count what `Replayer` would send; `again` passes over nothing that was sent before."""
+    starts = await reader.starts(selection.since)
+    progress = {} if again else await reader.progress()
+    plan = Plan(selection, limit, starts, reader.ends, progress)
+    async with aclosing(plan.letters(reader)) as letters:
+        async for letter in letters:
+            if limit is not None and plan.total >= limit:
+                break
+            if not selection.takes(letter):
+                continue
+            if why := route.obstacle(letter):
+                plan.obstacles[why] += 1
+            elif letter.passport is not None:
+                kind = letter.passport.hook, letter.passport.reason, route.target(letter)
+                plan.counts[kind] += 1
+    return plan
+
+
+class Sender(Protocol):
+    """What a replay needs of a producer; `client.KafkaProducer` is one."""
+
+    async def send(self, letter: Message) -> Awaitable[object]:
+        """Put into the next batch; the answer is done when the broker acknowledged it."""
+        ...
+
+
+class Replayer:
+    """Carries out a plan. Progress is committed behind acknowledged letters only."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        route: Route,
+        reader: DeadLetterReader,
+        sender: Sender,
+        *,
+        settings: KafkaSettings,
+        clock: Clock,
+    ) -> None:
+        self.sent = 0
+        """Letters acknowledged in this run."""
+        self._plan = plan
+        self._route = route
+        self._reader = reader
+        self._sender = sender
+        self._settings = settings
+        self._clock = clock
+        self._kept: dict[int, Progress] = dict(plan.progress)
+
+    async def run(self, *, stopped: Callable[[], bool], advanced: Callable[[int], object]) -> None:
+        """Send; `advanced` is told of each batch, and `stopped` asked between any two letters.
+
+        Raises `HookstreamError` where the broker does not take a letter: progress stays before
+        the batch it is in, of which some may have been taken.
+        """
+        plan, passed, batch = self._plan, dict(self._plan.starts), list[DeadLetter]()
+        async with aclosing(plan.letters(self._reader)) as letters:
+            async for letter in letters:
+                if stopped():
+                    return
+                if self.sent + len(batch) == plan.limit:
+                    break
+                if plan.selection.takes(letter) and not self._route.obstacle(letter):
+                    batch.append(letter)
+                passed[letter.partition] = letter.offset + 1
+                if len(batch) == BATCH:
+                    await self._flush(batch, passed)
+                    advanced(len(batch))
+                    batch.clear()
+            else:
+                passed = dict(plan.ends)
+            await self._flush(batch, passed)
+            advanced(len(batch))
+
+    async def _flush(self, batch: Collection[DeadLetter], passed: Offsets) -> None:
+        if not self.sent and batch:
+            # Who may not keep progress learns it before anything is sent.
+            await self._reader.keep({n: self._kept.get(n, Progress()) for n in self._plan.ends})
+        await self._send(batch)
+        self.sent += len(batch)
+        sent = Counter(letter.partition for letter in batch)
+        moved = {
+            number: self._kept.get(number, Progress()).extended(
+                self._plan.starts[number], next_offset, sent[number]
+            )
+            for number, next_offset in passed.items()
+            if next_offset > self._plan.starts[number]
+        }
+        if moved:
+            await self._reader.keep(moved)
+            self._kept.update(moved)
+
+    async def _send(self, batch: Iterable[DeadLetter]) -> None:
+        now = self._clock.now()
+        async with answered_within(self._settings, ANSWER_TIMEOUT):
+            answers = (self._send_one(letter, now) for letter in batch)
+            for answer in await asyncio.gather(*answers, return_exceptions=True):
+                if answer is not None:
+                    raise answer
+
+    async def _send_one(self, letter: DeadLetter, now: float) -> None:
+        message = self._route.message(letter, now)
+        try:
+            await (await self._sender.send(message))
+        except TooLargeError:
+            raise HookstreamError(
+                f"{letter.place} is too large for {message.topic}: raise max.message.bytes there, "
+                "and give the same command again"
+            ) from None
