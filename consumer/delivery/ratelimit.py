@@ -2,6 +2,9 @@
 
 from consumer.hooks.table import RateLimit
 
+_EXACT = 1e-6
+"""Seconds: less is floating point, and would keep the last request of a burst waiting."""
+
 
 class TokenBucket:
     """At most `burst` requests at once and `requests` per `per` seconds on average.
@@ -32,7 +35,8 @@ class TokenBucket:
 
     def wait(self, now: float) -> float:
         """Seconds until a request may go; 0.0 where it may go now."""
-        return max(0.0, self._arrival - self._tolerance - now)
+        wait = self._arrival - self._tolerance - now
+        return wait if wait > _EXACT else 0.0
 
     def take(self, now: float) -> None:
         """Count a request that goes now; only after `wait` answered 0.0."""

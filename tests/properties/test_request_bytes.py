@@ -152,7 +152,7 @@ def test_the_target_equals_a_reference_library(
     query = "&".join(f"{key}={percent_encoded(text)}" for key, text in pairs)
     if pairs:
         joint = "&" if "?" in template else "?"
-        expected += query if template.endswith(("?", "&")) else joint + query
+        expected += query if expected.endswith(("?", "&")) else joint + query
     builder = RequestBuilder(hook, timeout=10.0, connect_timeout=3.0)
     assert builder.target(make_event(event)) == expected
 

@@ -1,0 +1,85 @@
+"""The rate limit: never more than promised, never less than promised."""
+
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.delivery.ratelimit import TokenBucket
+from consumer.hooks.table import RateLimit
+
+LIMITS = st.builds(
+    RateLimit,
+    requests=st.integers(1, 200),
+    per=st.sampled_from([0.1, 1.0, 7.0, 60.0, 3600.0]),
+    burst=st.integers(1, 100),
+)
+STEPS = st.lists(st.floats(0.0, 3.0), max_size=80)
+"""Seconds between two arrivals, in intervals of the limit."""
+SHARES = st.sampled_from([1.0, 0.75, 0.5, 1 / 3, 0.01])
+ROUNDING = 1e-6
+"""Seconds, or a share of a request, that floating point may be off by."""
+
+
+@given(limit=LIMITS, share=SHARES, start=st.floats(0.0, 1e7), steps=STEPS)
+def test_no_window_holds_more_than_its_budget(
+    limit: RateLimit, share: float, start: float, steps: list[float]
+) -> None:
+    """Whatever the arrivals: at most burst + w * rate in any window of w seconds."""
+    bucket, now, granted = TokenBucket(limit, share), start, list[float]()
+    for step in steps:
+        now += step * bucket.interval
+        if bucket.wait(now) == 0.0:
+            bucket.take(now)
+            granted.append(now)
+    rate = limit.requests / limit.per * share
+    burst = max(1, int(limit.burst * share))
+    for first, begin in enumerate(granted):
+        for last in range(first, len(granted)):
+            window = granted[last] - begin + ROUNDING
+            assert last - first + 1 <= burst + window * rate + ROUNDING
+
+
+@given(limit=LIMITS, share=SHARES, seconds=st.integers(0, 100))
+def test_a_greedy_sender_gets_all_of_it(limit: RateLimit, share: float, seconds: int) -> None:
+    """Who sends whenever `wait` allows has burst + t * rate through after t, less one at most."""
+    bucket, begin, sent = TokenBucket(limit, share), 50.0, 0
+    now = begin
+    end = begin + bucket.interval * seconds
+    while now <= end:
+        wait = bucket.wait(now)
+        if wait:
+            now += wait
+            continue
+        bucket.take(now)
+        sent += 1
+    due = max(1, int(limit.burst * share)) + seconds
+    assert due - 1 <= sent <= due
+
+
+@given(limit=LIMITS, idle=st.floats(0.0, 1e6))
+def test_rest_saves_up_one_burst_and_no_more(limit: RateLimit, idle: float) -> None:
+    """After any rest, at most a burst goes at once."""
+    bucket, now, sent = TokenBucket(limit), 10.0 + idle, 0
+    while bucket.wait(now) == 0.0:
+        bucket.take(now)
+        sent += 1
+    assert sent == limit.burst
+
+
+@given(limit=LIMITS, parts=st.lists(st.integers(1, 12), min_size=1, max_size=6))
+def test_the_shares_of_replicas_add_up_to_the_limit(limit: RateLimit, parts: list[int]) -> None:
+    """Replicas that divide the partitions among them keep the average rate together."""
+    shares = [Fraction(part, sum(parts)) for part in parts]
+    rates = [1 / TokenBucket(limit, float(share)).interval for share in shares]
+    assert sum(rates) <= limit.requests / limit.per * (1 + ROUNDING)
+
+
+@given(limit=LIMITS, share=SHARES)
+def test_a_new_share_counts_from_now_on(limit: RateLimit, share: float) -> None:
+    """What was granted before a rebalance still counts: no second burst."""
+    bucket = TokenBucket(limit)
+    while bucket.wait(5.0) == 0.0:
+        bucket.take(5.0)
+    bucket.scale(share)
+    assert bucket.wait(5.0) > 0.0

@@ -1,0 +1,181 @@
+"""What follows from an answer: one table for every status and error."""
+
+import pytest
+
+from consumer.delivery.outcome import (
+    QUICK_BASE,
+    Bury,
+    Decision,
+    Delivered,
+    Meaning,
+    Park,
+    Reason,
+    Repeat,
+    RetryPolicy,
+    meaning,
+)
+from consumer.delivery.transport import Answer, ErrorKind
+
+POLICY = RetryPolicy(
+    lanes=(10.0, 60.0, 600.0), max_attempts=8, quick_attempts=3, expire_after=86_400.0
+)
+RETRY, PERMANENT = Meaning.RETRY, Meaning.PERMANENT
+NEVER = 1.0 - 2**-53
+"""The highest chance there is."""
+
+
+def decide(
+    answer: Answer | int = 503,
+    *,
+    attempts: int = 1,
+    elapsed: float = 0.0,
+    age: float = 0.0,
+    chance: float = 0.0,
+    policy: RetryPolicy = POLICY,
+) -> Decision:
+    """The decision on one answer."""
+    answer = Answer(status=answer) if isinstance(answer, int) else answer
+    return policy.decide(answer, attempts=attempts, elapsed=elapsed, age=age, random=lambda: chance)
+
+
+def asks(seconds: float, status: int = 503) -> Answer:
+    """An answer with `Retry-After`."""
+    return Answer(status=status, retry_after=seconds)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        (range(200, 300), Meaning.SUCCESS),
+        ([408, 425, 429], RETRY),
+        (range(500, 600), RETRY),
+        ([600, 999], RETRY),
+        ([410], Meaning.GONE),
+        (range(300, 400), PERMANENT),
+        ([s for s in range(400, 500) if s not in {408, 410, 425, 429}], PERMANENT),
+        ([100, 101, 199], PERMANENT),
+    ],
+)
+def test_every_status_has_its_meaning(statuses: list[int], expected: Meaning) -> None:
+    """Contract section 4."""
+    assert {meaning(Answer(status=status)) for status in statuses} == {expected}
+
+
+@pytest.mark.parametrize("kind", list(ErrorKind))
+def test_every_error_is_retried_but_a_blocked_one(kind: ErrorKind) -> None:
+    """The guard's no is final; the network's is not."""
+    expected = Meaning.BLOCKED if kind is ErrorKind.BLOCKED else RETRY
+    assert meaning(Answer(error=kind)) is expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "attempts", "age", "expected"),
+    [
+        (204, 1, 0.0, Delivered()),
+        (204, 99, 1e9, Delivered()),
+        (404, 1, 0.0, Bury(Reason.PERMANENT)),
+        (302, 1, 0.0, Bury(Reason.PERMANENT)),
+        (410, 1, 0.0, Bury(Reason.PERMANENT)),
+        (Answer(error=ErrorKind.BLOCKED), 1, 0.0, Bury(Reason.BLOCKED)),
+        (Answer(error=ErrorKind.BLOCKED), 99, 1e9, Bury(Reason.BLOCKED)),
+        (503, 8, 0.0, Bury(Reason.EXHAUSTED)),
+        (503, 9, 0.0, Bury(Reason.EXHAUSTED)),
+        (503, 8, 1e9, Bury(Reason.EXHAUSTED)),
+        (503, 7, 86_400.0, Bury(Reason.EXPIRED)),
+        (503, 1, 86_400.0, Bury(Reason.EXPIRED)),
+        (503, 7, 86_399.0, Park(2, 600.0)),
+        (503, 1, 0.0, Repeat(0.0)),
+        (Answer(error=ErrorKind.TIMEOUT), 2, 0.0, Repeat(0.0)),
+        (503, 3, 0.0, Park(0, 10.0)),
+        (503, 4, 0.0, Park(1, 60.0)),
+        (503, 5, 0.0, Park(2, 600.0)),
+        (503, 6, 0.0, Park(2, 600.0)),
+    ],
+)
+def test_what_follows(answer: Answer | int, attempts: int, age: float, expected: Decision) -> None:
+    """Quick repeats, then lane after lane, then the last one until attempts or time end."""
+    assert decide(answer, attempts=attempts, age=age) == expected
+
+
+@pytest.mark.parametrize(("attempts", "longest"), [(1, QUICK_BASE), (2, QUICK_BASE * 4)])
+def test_quick_repeats_are_fully_jittered(attempts: int, longest: float) -> None:
+    """Between nothing and four times the last bound, so that failures do not return as one."""
+    assert decide(attempts=attempts, chance=0.5) == Repeat(longest / 2)
+    decision = decide(attempts=attempts, chance=NEVER)
+    assert isinstance(decision, Repeat)
+    assert 0.0 <= decision.delay <= longest
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "expected"), [(4.9, Repeat(0.0)), (5.0, Repeat(0.0)), (5.1, Park(0, 10.0))]
+)
+def test_no_quick_repeat_begins_after_the_window(elapsed: float, expected: Decision) -> None:
+    """A slow failure goes to the lanes at once."""
+    assert decide(elapsed=elapsed) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "attempts", "expected"),
+    [
+        (2.0, 1, Repeat(2.0)),
+        (5.0, 1, Repeat(5.0)),
+        (5.5, 1, Park(0, 10.0)),
+        (10.0, 1, Park(0, 10.0)),
+        (10.1, 1, Park(1, 60.0)),
+        (60.0, 3, Park(1, 60.0)),
+        (1.0, 5, Park(2, 600.0)),
+        (600.0, 1, Park(2, 600.0)),
+        (21_600.0, 1, Park(2, 600.0)),
+        (0.0, 1, Repeat(0.0)),
+        (-5.0, 1, Repeat(0.0)),
+    ],
+)
+def test_retry_after_is_honoured_and_clamped(
+    seconds: float, attempts: int, expected: Decision
+) -> None:
+    """Never earlier than asked where a lane is long enough; the longest lane at most."""
+    assert decide(asks(seconds), attempts=attempts) == expected
+
+
+@pytest.mark.parametrize("status", [429, 503, 500])
+def test_any_retried_status_may_ask(status: int) -> None:
+    """RFC 9110 section 10.2.3 does not tie the header to a status."""
+    assert decide(asks(30.0, status)) == Park(1, 60.0)
+
+
+def test_retry_after_does_not_revive_what_is_hopeless() -> None:
+    """A permanent answer stays one."""
+    assert decide(asks(5.0, 404)) == Bury(Reason.PERMANENT)
+
+
+@pytest.mark.parametrize("lane", [0, 1, 2])
+def test_a_lanes_delay_is_stretched_by_a_fifth_at_most(lane: int) -> None:
+    """And never shortened: a lane's records are due in about their order."""
+    for chance in (0.0, 0.5, NEVER):
+        decision = decide(attempts=3 + lane, chance=chance)
+        assert isinstance(decision, Park)
+        assert decision.lane == lane
+        assert POLICY.lanes[lane] <= decision.delay <= POLICY.lanes[lane] * 1.2
+
+
+def test_one_attempt_in_all_goes_straight_to_the_dead_letters() -> None:
+    """`max_attempts: 1` means no retry of any kind."""
+    policy = RetryPolicy(lanes=(10.0,), max_attempts=1, quick_attempts=3, expire_after=60.0)
+    assert decide(policy=policy) == Bury(Reason.EXHAUSTED)
+
+
+def test_one_quick_attempt_goes_straight_to_the_first_lane() -> None:
+    """`quick_attempts: 1` means no repeat in process."""
+    policy = RetryPolicy(lanes=(10.0, 60.0), max_attempts=9, quick_attempts=1, expire_after=60.0)
+    assert decide(policy=policy) == Park(0, 10.0)
+    assert decide(policy=policy, attempts=2) == Park(1, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("delay", "lane"), [(0.0, 0), (9.0, 0), (10.0, 0), (59.9, 0), (60.0, 1), (1e9, 2)]
+)
+def test_what_is_set_aside_takes_the_longest_lane_that_is_not_too_long(
+    delay: float, lane: int
+) -> None:
+    """It has spent no attempt and is not late yet; the shortest lane is as short as it gets."""
+    assert POLICY.set_aside(delay, lambda: 0.0) == Park(lane, POLICY.lanes[lane])
