@@ -1,15 +1,23 @@
 """Reads what `--config` names: one function for every command, and for reloads."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 import typer
 
+from consumer.errors import ConfigError, Problem
 from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
 from consumer.hooks.table import Hook, HookTable
-from consumer.settings import Settings, environment, load_settings
+from consumer.settings import (
+    HooksSettings,
+    Settings,
+    environment,
+    load_hooks_settings,
+    load_settings,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +32,30 @@ def read_config(file: Path | None) -> Config:
     """Read settings and hooks.
 
     Raises:
-        ConfigError: with every problem of the settings, else with every problem of the hooks.
+        ConfigError: with every problem of both.
     """
     environ = environment()
-    settings = load_settings(file, environ)
-    reader = SecretReader(environ, settings.hooks.secrets)
-    return Config(settings, load_hooks(settings.hooks.path, reader))
+    try:
+        settings = load_settings(file, environ)
+    except ConfigError as error:
+        hooks = load_hooks_settings(file, environ)
+        raise ConfigError([*error.problems, *_hook_problems(hooks, environ)]) from None
+    return Config(settings, _load(settings.hooks, environ))
+
+
+def _load(hooks: HooksSettings, environ: Mapping[str, str]) -> HookTable:
+    return load_hooks(hooks.path, SecretReader(environ, hooks.secrets))
+
+
+def _hook_problems(hooks: HooksSettings | None, environ: Mapping[str, str]) -> Sequence[Problem]:
+    """What is wrong with the hooks, as far as the settings say where they are."""
+    if hooks is None:
+        return ()
+    try:
+        _load(hooks, environ)
+    except ConfigError as error:
+        return error.problems
+    return ()
 
 
 def find_hook(table: HookTable, id: str) -> Hook:

@@ -107,10 +107,13 @@ class _Demo:
         """From the daemon's start to the summary."""
         async with Signals(on_stop=self._stop, on_reload=self._app.reloader.request):
             daemon = asyncio.create_task(self._app.run())
-            await self._until_ready(daemon)
-            began, cpu = self._clock.monotonic(), time.process_time()
-            await self._show(daemon, began)
-            await daemon
+            try:
+                await self._until_ready(daemon)
+                began, cpu = self._clock.monotonic(), time.process_time()
+                await self._show(daemon, began)
+            finally:
+                self._stop()
+                await daemon
         self._sum_up(self._clock.monotonic() - began, time.process_time() - cpu)
 
     def _stop(self) -> None:

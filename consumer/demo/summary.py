@@ -30,7 +30,7 @@ class Costs:
 
 def print_summary(console: Console, numbers: Numbers, hooks: Table, costs: Costs) -> None:
     """The hooks' table, the totals, and what to look at next."""
-    console.print(Text("summary", "bold cyan"), hooks, Text(LATENCY, "dim"), Text())
+    console.print(Text("summary", "bold cyan"), hooks, Text(f"{LATENCY}\n", "dim"))
     console.print(_rows(_facts(numbers, costs)))
     console.print(Text("\nwhat to look at next", "bold cyan"))
     console.print(_rows(_NEXT))
@@ -38,17 +38,13 @@ def print_summary(console: Console, numbers: Numbers, hooks: Table, costs: Costs
 
 def _facts(numbers: Numbers, costs: Costs) -> tuple[tuple[str, str], ...]:
     deliveries = numbers.delivered + numbers.retried + numbers.dead_lettered
-    per_delivery = costs.cpu / max(deliveries, 1)
+    share, each = costs.cpu / costs.seconds, costs.cpu / max(deliveries, 1) * 1e6
     return (
         ("events", f"{sum(numbers.events.values()):,} ({_listed(numbers.events)})"),
         ("delivered", f"{numbers.delivered:,} ({numbers.delivered / costs.seconds:,.0f}/s)"),
         ("retried", f"{numbers.retried:,} times by way of a retry topic"),
         ("dead letters", f"{numbers.dead_lettered:,} ({_listed(numbers.reasons) or 'none'})"),
-        (
-            "CPU",
-            f"{costs.cpu / costs.seconds:.0%} of a core: {per_delivery * 1e6:,.0f} µs for each "
-            f"delivery, {costs.requests:,} requests and Kafka included",
-        ),
+        ("CPU", f"{share:.0%} of a core; {each:,.0f} µs a delivery, {costs.requests:,} requests"),
     )
 
 

@@ -1,6 +1,6 @@
 """Settings: the only room that reads the environment and the settings file."""
 
-from consumer.settings.load import DEFAULT_FILE, environment, load_settings
+from consumer.settings.load import DEFAULT_FILE, environment, load_hooks_settings, load_settings
 from consumer.settings.model import (
     DEAD_LETTER_TOPIC,
     RETRY_TOPIC_PREFIX,
@@ -37,5 +37,6 @@ __all__ = [
     "SourceSettings",
     "Trigger",
     "environment",
+    "load_hooks_settings",
     "load_settings",
 ]

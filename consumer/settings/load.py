@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from consumer.documents.tree import spelling
 from consumer.documents.validation import Finding, findings
 from consumer.errors import ConfigError, Problem
-from consumer.settings.model import Settings
+from consumer.settings.model import HooksSettings, Settings
 from consumer.settings.sources import PREFIX, EnvironmentSource, FileSource
 
 DEFAULT_FILE = Path("config/hookstream.yaml")
@@ -40,6 +40,19 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     if problems:
         raise ConfigError(problems)
     return settings
+
+
+def load_hooks_settings(path: Path | None, environ: Mapping[str, str]) -> HooksSettings | None:
+    """The section `hooks` of settings that `load_settings` refused, so that the hooks' problems
+    can be told in one go with the settings' own; None where this section is at fault itself.
+    """
+    if path is None and DEFAULT_FILE.exists():
+        path = DEFAULT_FILE
+    try:
+        file, variables = FileSource(path)(), EnvironmentSource(environ)()
+        return HooksSettings.model_validate({**file.get("hooks", {}), **variables.get("hooks", {})})
+    except (ConfigError, ValidationError, TypeError):  # TypeError: a section that is no mapping
+        return None
 
 
 def _problem(found: Finding, file: FileSource, variables: EnvironmentSource) -> Problem:
