@@ -8,8 +8,8 @@ import idna
 from consumer.errors import Complaint
 
 MAX_PORT = 65_535
-_NAME = re.compile(r"(?!.{254})([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_-]{1,63}\.?")
-_LABEL_ENDS = re.compile(r"(^|\.)-|-(\.|$)")
+_LABEL = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"(?!.{{254}}){_LABEL}(\.{_LABEL})*\.?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
@@ -29,7 +29,7 @@ def normalise_host(host: str) -> str:
     name = _to_ascii(host)
     if _NUMBER.fullmatch(name.rstrip(".").rpartition(".")[2]):
         return _ipv4(name)
-    if not _NAME.fullmatch(name) or _LABEL_ENDS.search(name):
+    if not _NAME.fullmatch(name):
         raise _not_a_host()
     return name
 

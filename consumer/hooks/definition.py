@@ -113,7 +113,7 @@ def _header_name(raw: Any) -> str:
 
 
 def _header_value(value: Value) -> Value:
-    if value.source == "fixed" and _BAD_FIELD_VALUE.search(value.text):
+    if _BAD_FIELD_VALUE.search(value.text):  # empty unless fixed
         raise Complaint(
             "holds a line end, a control character, or a blank at an end",
             "correct the value, or the secret that it refers to",

@@ -2,6 +2,7 @@
 
 import json
 import re
+import ssl
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -98,6 +99,17 @@ def _existing_file(value: Path) -> Path:
     return value
 
 
+def _authorities(value: Path) -> Path:
+    # Judged here, so that `check` tells it and no connection is the first to find out.
+    try:
+        ssl.create_default_context(cafile=value)
+    except (OSError, ssl.SSLError):
+        raise Complaint(
+            "holds no certificate that can be read", "write the authorities into it, in PEM"
+        ) from None
+    return value
+
+
 def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
@@ -118,3 +130,4 @@ Network = Annotated[Text, AfterValidator(_network)]
 SecretSource = Annotated[Text, AfterValidator(_secret_source)]
 Folder = Annotated[Path, AfterValidator(_path)]
 ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
+AuthoritiesFile = Annotated[ExistingFile, AfterValidator(_authorities)]

@@ -12,6 +12,7 @@ from consumer.settings.fields import (
     LOWER,
     MAPPED,
     UPPER,
+    AuthoritiesFile,
     DottedPath,
     ExistingFile,
     Folder,
@@ -57,7 +58,7 @@ class KafkaSettings(Section):
     sasl_mechanism: Annotated[Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], UPPER] = "PLAIN"
     sasl_username: NonEmpty | None = None
     sasl_password: Password | None = None
-    ssl_cafile: ExistingFile | None = None
+    ssl_cafile: AuthoritiesFile | None = None
     ssl_certfile: ExistingFile | None = None
     ssl_keyfile: ExistingFile | None = None
 
@@ -169,7 +170,7 @@ class NetworkSettings(Section):
 
     allow: Listed[Network] = ()
     deny: Listed[Network] = ()
-    ca_file: ExistingFile | None = None
+    ca_file: AuthoritiesFile | None = None
 
 
 class AdminSettings(Section):

@@ -179,14 +179,14 @@ def test_parameter_names_are_percent_encoded(tmp_path: Path) -> None:
     trigger: event
     uri: https://x.example
     parameters:
-      - {key: 'a b&=', source: event, value: a}
+      - {key: 'a b&=/', source: event, value: a}
       - {key: şehir, source: event, value: a}
       - {key: şehir, source: event, value: b}
       - {key: 'x[0]', source: device, value: a.b}
     """
     hook = hook_of(tmp_path, text)
     names = [parameter.name for parameter in hook.parameters]
-    assert names == ["a%20b%26%3D", "%C5%9Fehir", "%C5%9Fehir", "x%5B0%5D"]
+    assert names == ["a%20b%26%3D%2F", "%C5%9Fehir", "%C5%9Fehir", "x%5B0%5D"]
     assert hook.parameters[3].value.path == ("a", "b")
     assert hook.parameters[3].value.reference == "a.b"
 
@@ -277,8 +277,9 @@ def test_links_in_a_circle_end(tmp_path: Path) -> None:
     """Each folder and each file counts once under whatever names."""
     (tmp_path / "z.yaml").write_text(minimal("z"))
     (tmp_path / "again.yaml").symlink_to("z.yaml")
-    (tmp_path / "self").symlink_to(".")
-    assert list(load(tmp_path).hooks) == ["z"]
+    (tmp_path / "a-link").symlink_to(".")
+    hooks = load(tmp_path).hooks
+    assert [hook.file for hook in hooks.values()] == [str(tmp_path / "again.yaml")]
 
 
 def test_files_that_cannot_be_read_are_problems(tmp_path: Path) -> None:

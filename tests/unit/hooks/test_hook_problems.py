@@ -77,8 +77,8 @@ def problems(folder: Path) -> tuple[Problem, ...]:
         ),
         (
             (
-                f"{GOOD}headers:\n- {{key: X-A, source: fixed, value: a}}\n"
-                "- {key: x-a, source: fixed, value: b}"
+                f"{GOOD}headers:\n- {{key: x-a, source: fixed, value: a}}\n"
+                "- {key: X-A, source: fixed, value: b}"
             ),
             6,
             "headers[1].key",
@@ -215,7 +215,7 @@ def problems(folder: Path) -> tuple[Problem, ...]:
         # Signing secrets.
         (f"{GOOD}signing_secrets: whsec_a", 4, "signing_secrets", "is not a list", ""),
         (f"{GOOD}signing_secrets: [whsec_]", 4, "signing_secrets[0]", "Standard Webhooks", "24"),
-        (f"{GOOD}signing_secrets: ['c-_a']", 4, "signing_secrets[0]", "Standard Webhooks", "24"),
+        (f"{GOOD}signing_secrets: ['ca-_fe']", 4, "signing_secrets[0]", "Standard Webhooks", "24"),
         (f"{GOOD}signing_secrets: [canar]", 4, "signing_secrets[0]", "Standard Webhooks", "24"),
         (
             f"{GOOD}signing_secrets: ['${{file:/nope/x}}']",

@@ -158,6 +158,20 @@ def test_networks_have_one_spelling(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["settings.yaml", "settings.json"])
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path, name: str) -> None:
+    """Windows editors write one."""
+    (tmp_path / name).write_bytes(b'\xef\xbb\xbf{"log": {"level": "debug"}}')
+    assert load_settings(tmp_path / name, {}).log.level == "debug"
+
+
+def test_plain_settings_read_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what is passed to `load_settings` counts."""
+    monkeypatch.setenv("log", '{"level": "debug"}')
+    assert Settings().log.level == "info"
+    assert load_settings(None, {}).log.level == "info"
+
+
 def test_secrets_are_not_shown() -> None:
     """Neither by repr nor by str; only who asks for the value gets it."""
     environ = {
