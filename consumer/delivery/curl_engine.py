@@ -82,23 +82,16 @@ class Engine:
                 act(fd, _READY.get(mask, _BROKEN))
 
     def start(self, request: Request, done: Done) -> None:
-        """Begin an attempt; it goes out with the next `collect`."""
-        handle = self._free.pop() if self._free else _handle(self._sockets, self._ca_file)
+        """Begin an attempt; it goes out with the next `collect`. Never raises."""
         try:
-            cut = request.url.index("/", _SCHEME_LENGTH)
-            handle.setopt(pycurl.URL, request.url[:cut])
-            # On its own: as a part of the URL, libcurl would tidy it (%2f becomes %2F).
-            handle.setopt(pycurl.REQUEST_TARGET, request.url[cut:])
-            handle.setopt(pycurl.HTTPHEADER, [_line(line) for line in request.headers])
-            handle.setopt(pycurl.TIMEOUT_MS, _milliseconds(request.timeout))
-            handle.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(request.connect_timeout))
+            handle = self._free.pop() if self._free else _handle(self._sockets, self._ca_file)
+            _prepare(handle, request)
             self._multi.add_handle(handle)
-        except (pycurl.error, ValueError) as error:
+        except Exception as error:  # noqa: BLE001  # a request that cannot be sent is answered too
             refusal = Answer(
                 error=ErrorKind.CONNECT, detail=f"not sendable: {type(error).__name__}"
             )
             self._refused.append((done, refusal))
-            self._free.append(handle)
         else:
             self.under_way[handle] = done
 
@@ -190,6 +183,7 @@ def _handle(sockets: _Sockets, ca_file: str | None) -> Any:
         (pycurl.FOLLOWLOCATION, 0),
         (pycurl.PATH_AS_IS, 1),
         (pycurl.HTTPGET, 1),
+        (pycurl.USERAGENT, ""),  # pycurl would name itself
         (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS),
         (pycurl.TCP_NODELAY, 1),
         (pycurl.TCP_KEEPALIVE, 1),
@@ -203,6 +197,17 @@ def _handle(sockets: _Sockets, ca_file: str | None) -> Any:
         handle.setopt(option, value)
     _trust(handle, ca_file)
     return handle
+
+
+def _prepare(handle: Any, request: Request) -> None:
+    """What differs from request to request."""
+    cut = request.url.index("/", _SCHEME_LENGTH)
+    handle.setopt(pycurl.URL, request.url[:cut])
+    # On its own: as a part of the URL, libcurl would tidy it (%2f becomes %2F).
+    handle.setopt(pycurl.REQUEST_TARGET, request.url[cut:])
+    handle.setopt(pycurl.HTTPHEADER, [_line(line) for line in request.headers])
+    handle.setopt(pycurl.TIMEOUT_MS, _milliseconds(request.timeout))
+    handle.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(request.connect_timeout))
 
 
 def _trust(handle: Any, ca_file: str | None) -> None:

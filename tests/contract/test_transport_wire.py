@@ -61,6 +61,20 @@ async def test_request_is_what_was_asked(transport: Transport, receiver: Receive
     assert b"X-City" in head, "the author's spelling of a name"
 
 
+async def test_bare_request(transport: Transport, plain: Receiver) -> None:
+    """Without headers to send, no client names itself or says what it could unpack."""
+    await answer_of(transport, get(plain.origin + "/"))
+    names = {name.lower() for name, _ in fields(plain.requests[0])}
+    assert names == {b"host", b"accept"}
+
+
+async def test_accept_can_be_set(transport: Transport, plain: Receiver) -> None:
+    """A hook's own `accept` stands in place of ours."""
+    await answer_of(transport, get(plain.origin + "/", b"Accept: application/json"))
+    accepted = [value for name, value in fields(plain.requests[0]) if name.lower() == b"accept"]
+    assert accepted == [b"application/json"]
+
+
 @pytest.mark.parametrize(
     "target",
     [

@@ -1,0 +1,160 @@
+"""What only the curl transport has: a thread, an engine that can break, and HTTP/2."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import trustme
+
+from consumer.delivery import curl
+from consumer.delivery.curl import CurlTransport
+from consumer.delivery.curl_engine import Engine
+from consumer.delivery.transport import ErrorKind, Request
+from support.attempts import Attempt, answer_of, get
+from support.http2 import Http2Receiver
+from support.receiver import Receiver, Reply, Then, response
+from support.tls import server_context
+
+
+@pytest.fixture
+async def transport(ca_file: str) -> AsyncIterator[CurlTransport]:
+    """The curl transport; it trusts the tests' authority."""
+    transport = CurlTransport(asyncio.get_running_loop(), ca_file=ca_file)
+    yield transport
+    await transport.close()
+
+
+@pytest.fixture
+async def heard() -> list[BaseException]:
+    """What the loop's exception handler was told."""
+    heard: list[BaseException] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _loop, context: heard.append(context["exception"])
+    )
+    return heard
+
+
+class Break:
+    """Makes one method of the engine raise when told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+        self.now = False
+        whole = getattr(Engine, method)
+
+        def wrapped(engine: Engine, *args: Any, **kwargs: Any) -> Any:
+            if self.now:
+                self.now = False
+                raise RuntimeError(method)
+            return whole(engine, *args, **kwargs)
+
+        monkeypatch.setattr(Engine, method, wrapped)
+
+
+@pytest.mark.parametrize("method", ["react", "collect"])
+async def test_engine_that_breaks(
+    monkeypatch: pytest.MonkeyPatch,
+    transport: CurlTransport,
+    heard: list[BaseException],
+    method: str,
+) -> None:
+    """What is under way is answered, the loop hears of it, and the next attempt goes out."""
+    breaker = Break(monkeypatch, method)
+    async with Receiver(Reply(then=Then.HANG)) as receiver:
+        hanging = Attempt(transport, get(receiver.origin + "/"))
+        await receiver.until(requests=1)
+        breaker.now = True
+        unlucky = Attempt(transport, get(receiver.origin + "/"))
+        assert (await hanging.answer()).error is ErrorKind.CONNECT
+        assert [str(error) for error in heard] == [method]
+        await unlucky.answer()
+        assert (await answer_of(transport, get(receiver.origin + "/"))).status == 200
+        assert (len(hanging.answers), len(unlucky.answers)) == (1, 1)
+
+
+async def test_engine_that_cannot_be_built(
+    monkeypatch: pytest.MonkeyPatch, heard: list[BaseException]
+) -> None:
+    """The transport ends instead of turning in circles, says so, and answers everything."""
+
+    def fail(*_args: object, **_kwargs: object) -> None:
+        raise OSError("no descriptors left")
+
+    monkeypatch.setattr(Engine, "__init__", fail)
+    transport = CurlTransport(asyncio.get_running_loop())
+    for _ in range(2):
+        answer = await answer_of(transport, get("http://127.0.0.1:9/"))
+        assert answer.error is ErrorKind.CONNECT
+    assert [str(error) for error in heard] == ["no descriptors left"]
+    await transport.close()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [get("http://127.0.0.1"), get("http://127.0.0.1/ı"), get("http://127.0.0.1/\0"), get("/")],
+)
+async def test_request_that_cannot_be_sent(transport: CurlTransport, request_: Request) -> None:
+    """A request that no builder should make is an answer too, and harms no other."""
+    answer = await answer_of(transport, request_)
+    assert (answer.error, answer.detail[:12]) == (ErrorKind.CONNECT, "not sendable")
+    async with Receiver() as receiver:
+        assert (await answer_of(transport, get(receiver.origin + "/"))).status == 200
+
+
+async def test_close_does_not_wait_for_a_stuck_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lookup that hangs in the C library holds the thread, but not the shutdown."""
+    released = threading.Event()
+    whole = Engine.close
+
+    def stuck(engine: Engine) -> None:
+        released.wait(10)
+        whole(engine)
+
+    monkeypatch.setattr(Engine, "close", stuck)
+    monkeypatch.setattr(curl, "_PATIENCE", 0.05)
+    transport = CurlTransport(asyncio.get_running_loop())
+    async with Receiver(Reply(then=Then.HANG)) as receiver:
+        attempt = Attempt(transport, get(receiver.origin + "/"))
+        await receiver.until(requests=1)
+        await transport.close()
+        assert len(attempt.answers) == 1
+    released.set()
+    await asyncio.to_thread(transport._thread.join, 10)
+    assert not transport._thread.is_alive()
+    assert len(attempt.answers) == 1
+
+
+async def test_loop_that_closes_first() -> None:
+    """A transport that nobody closed lets its loop go without a word."""
+
+    async def leave() -> CurlTransport:
+        return CurlTransport(asyncio.get_running_loop())
+
+    transport = await asyncio.to_thread(asyncio.run, leave())
+    transport._call(transport._end)
+
+
+async def test_dead_idle_connection_costs_nothing(transport: CurlTransport) -> None:
+    """Libcurl sees that a kept connection has died, or sends again: no attempt is lost."""
+    async with Receiver(*[response(then=Then.CLOSE)] * 10) as receiver:
+        for _ in range(10):
+            assert (await answer_of(transport, get(receiver.origin + "/"))).status == 200
+
+
+async def test_http2(transport: CurlTransport, authority: trustme.CA) -> None:
+    """Over TLS HTTP/2 is used where the receiver has it: one connection for many requests, and the
+    target byte for byte here too.
+    """
+    target = "/a%2fb//c;d?x='%25'&y=?"
+    async with Http2Receiver(server_context(authority, "127.0.0.1")) as receiver:
+        await answer_of(transport, get(receiver.origin + target, b"X-City: \xc4\xb0zmir", b"x-e: "))
+        attempts = [Attempt(transport, get(receiver.origin + "/")) for _ in range(50)]
+        assert {(await attempt.answer()).status for attempt in attempts} == {204}
+        assert receiver.connections == 1
+        fields = dict(receiver.requests[0])
+        assert fields[b":path"] == target.encode()
+        assert fields.keys() == {
+            b":method", b":path", b":scheme", b":authority", b"accept", b"x-city", b"x-e",
+        }  # fmt: skip
+        assert (fields[b"x-city"], fields[b"x-e"]) == (b"\xc4\xb0zmir", b"")
