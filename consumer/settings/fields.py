@@ -103,7 +103,7 @@ def _authorities(value: Path) -> Path:
     # Judged here, so that `check` tells it and no connection is the first to find out.
     try:
         ssl.create_default_context(cafile=value)
-    except (OSError, ssl.SSLError):
+    except OSError:  # ssl.SSLError is one
         raise Complaint(
             "holds no certificate that can be read", "write the authorities into it, in PEM"
         ) from None

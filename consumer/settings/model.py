@@ -1,5 +1,6 @@
 """Every setting with its default and its bounds. Durations are seconds, once read."""
 
+import ssl
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 
@@ -88,6 +89,20 @@ class KafkaSettings(Section):
                 )
         if self.ssl_keyfile is not None and self.ssl_certfile is None:
             raise Complaint("has no certificate", "add ssl_certfile", place=("ssl_keyfile",))
+        return self
+
+    @model_validator(mode="after")
+    def _key_opens_the_certificate(self) -> Self:
+        if self.ssl_certfile is not None:
+            try:
+                own = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                own.load_cert_chain(self.ssl_certfile, self.ssl_keyfile, password=str)
+            except OSError:  # ssl.SSLError is one
+                raise Complaint(
+                    "holds no certificate with its key",
+                    "write both in PEM, the key unencrypted and here or in ssl_keyfile",
+                    place=("ssl_certfile",),
+                ) from None
         return self
 
 

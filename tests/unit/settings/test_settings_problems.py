@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import trustme
 
 from consumer.errors import ConfigError, Problem
 from consumer.settings import load_settings
@@ -34,7 +35,9 @@ def problems(path: Path | None, environ: Mapping[str, str]) -> tuple[Problem, ..
             "",
         ),
         ("kafka:\n  sasl_username: u", 2, "kafka.sasl_username", "is not used", "SASL_SSL"),
-        ("kafka: {ssl_cafile: FILE}", 1, "kafka.ssl_cafile", "not used", "SSL"),
+        ("kafka: {ssl_certfile: FILE}", 1, "kafka.ssl_certfile", "not used", "SSL"),
+        ("network: {ca_file: FILE}", 1, "network.ca_file", "no certificate", "PEM"),
+        ("network: {ca_file: .}", 1, "network.ca_file", "names no file", "path"),
         (
             "kafka:\n  security_protocol: SSL\n  ssl_keyfile: FILE",
             3,
@@ -49,6 +52,21 @@ def problems(path: Path | None, environ: Mapping[str, str]) -> tuple[Problem, ..
             "file",
             "",
         ),
+        (
+            "kafka:\n  security_protocol: SSL\n  ssl_cafile: EMPTY",
+            3,
+            "kafka.ssl_cafile",
+            "no certificate",
+            "PEM",
+        ),
+        (
+            "kafka:\n  security_protocol: SSL\n  ssl_certfile: FILE",
+            3,
+            "kafka.ssl_certfile",
+            "its key",
+            "ssl_keyfile",
+        ),
+        ("network:\n  ca_file: EMPTY", 2, "network.ca_file", "no certificate", "PEM"),
         ("sources: {topic: a}", 1, "sources", "not a list", "- for each"),
         ("sources: []", 1, "sources", "too few", "1"),
         ("sources:\n  - topic: a", 2, "sources[0].trigger", "missing", "add"),
@@ -123,7 +141,8 @@ def test_each_problem_names_its_line_field_and_mend(  # noqa: PLR0917  # columns
     tmp_path: Path, text: str, line: int, field: str, message: str, mend: str
 ) -> None:
     """In the file, every problem has the line where its author looks."""
-    (tmp_path / "FILE").touch()
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "FILE"))
+    (tmp_path / "EMPTY").touch()
     file = tmp_path / "settings.yaml"
     file.write_text(text)
     [problem] = problems(file, {})

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import get_type_hints
 
 import pytest
+import trustme
 
 from consumer.documents.durations import format_duration
 from consumer.settings import (
@@ -36,9 +37,14 @@ def test_every_example_in_the_default_file_is_accepted(
         if not line.startswith(("  # What definitions", "  # names)"))
     ]
     text = "\n".join(bare).replace("PLAINTEXT  ", "SASL_SSL  ").replace("# - topic", "- topic")
-    (tmp_path / "certs").mkdir()
-    for name in ("kafka-ca.pem", "client.pem", "client.key", "ca.pem"):
-        (tmp_path / "certs" / name).touch()
+    certs = tmp_path / "certs"
+    certs.mkdir()
+    authority = trustme.CA()
+    for name in ("kafka-ca.pem", "ca.pem"):
+        authority.cert_pem.write_to_path(str(certs / name))
+    client = authority.issue_cert("hookstream.example")
+    client.cert_chain_pems[0].write_to_path(str(certs / "client.pem"))
+    client.private_key_pem.write_to_path(str(certs / "client.key"))
     file = tmp_path / "settings.yaml"
     file.write_text(text)
     settings = load_settings(file, {})
@@ -114,7 +120,7 @@ def test_lists_and_mappings_as_json_in_the_environment() -> None:
 
 def test_relative_paths_start_where_they_are_written(tmp_path: Path) -> None:
     """Those of the file at its folder, those of the environment at the working directory."""
-    (tmp_path / "ca.pem").touch()
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     file = tmp_path / "settings.yaml"
     file.write_text("hooks: {path: my-hooks}\nnetwork: {ca_file: ca.pem}")
     settings = load_settings(file, {})
