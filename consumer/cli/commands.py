@@ -1,12 +1,13 @@
 """The commands and their help."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from consumer import __version__
 from consumer.cli.console import print_error, print_note
+from consumer.cli.dead_letters import dead_letters
+from consumer.cli.options import ConfigFile
 from consumer.clock import SystemClock
 
 commands = typer.Typer(
@@ -22,16 +23,8 @@ commands = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        "-c",
-        metavar="FILE",
-        help="Settings file.",
-        show_default="config/hookstream.yaml",
-    ),
-]
+commands.add_typer(dead_letters)
+
 HookId = Annotated[str, typer.Argument(metavar="HOOK", help="A hook's id.", show_default=False)]
 _EVENT_HELP = "An event in JSON, as it would come from Kafka; - reads standard input."
 Reveal = Annotated[bool, typer.Option("--reveal", help="Show secrets and signatures.")]

@@ -41,6 +41,8 @@ class DeadLetter:
     """Milliseconds since the epoch: when it was given up."""
     key: bytes | None
     value: bytes | None
+    value_bytes: int
+    """Also known where the value was cut off to save memory."""
     passport: Passport | None
     """None where the record lacks this daemon's headers: somebody else wrote it."""
 
@@ -206,5 +208,6 @@ def _letter(record: Any) -> DeadLetter:
         timestamp=record.timestamp,
         key=record.key,
         value=record.value,
+        value_bytes=len(record.value or b""),
         passport=passport,
     )

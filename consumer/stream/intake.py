@@ -102,6 +102,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             epoch = self._epoch
             for place, records in (await self._poller.poll()).items():
                 await self._take(place, records, epoch)
+            if not self._stopping.is_set():
+                await self._poller.pass_gaps(self._partitions)
 
     async def commit_regularly(self) -> None:
         """Commit what is settled once each interval, until cancelled."""

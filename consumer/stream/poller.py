@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 
 from consumer.clock import Clock
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.stream.client import REFUSALS
+from consumer.stream.tracker import Partition
 
 log = get_logger(__name__)
 
@@ -65,6 +66,21 @@ class Poller:
             log.warning("a poll failed; partitions are polled one by one", error=repr(error))
             await asyncio.sleep(_BACKOFF)
             return {}
+
+    async def pass_gaps(self, partitions: Mapping[TopicPartition, Partition]) -> None:
+        """Let `partitions` reach the consumer's positions, once all that was polled is taken.
+
+        Behind its last record a transaction leaves a marker, which nobody is handed: the
+        committed offset would stay before it, and the lag never be 0.
+        """
+        if self._lost_place:
+            return
+        try:
+            async with asyncio.timeout(POLL):
+                for place, partition in list(partitions.items()):
+                    partition.reach(await self._consumer.position(place))
+        except (IllegalStateError, KafkaError, TimeoutError):
+            return  # reassigned, or no position now: a later round tells
 
     def hold(self, place: TopicPartition, offset: int, due_at: float) -> None:
         """Hold `place` at `offset` until `due_at` (monotonic seconds), and nothing else."""

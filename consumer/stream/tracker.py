@@ -36,6 +36,11 @@ class Partition:
         """Take in a record that nobody wants: settled at once."""
         self.next_offset = offset + 1
 
+    def reach(self, offset: int) -> None:
+        """There is no record before `offset` that was not received."""
+        if self.next_offset is None or offset > self.next_offset:
+            self.next_offset = offset
+
     def settle(self, offset: int) -> None:
         """All of the record at `offset` is delivered or durably handed over."""
         del self._unsettled[offset]

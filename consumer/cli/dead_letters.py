@@ -1,0 +1,118 @@
+"""`hookstream dead-letters`: the two commands, their options and their help."""
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from consumer.cli.options import ConfigFile
+from consumer.clock import SystemClock
+from consumer.delivery.outcome import Reason
+
+SHOWN = 50
+"""Letters in a list on a terminal, where `--limit` does not say otherwise."""
+
+dead_letters = typer.Typer(
+    name="dead-letters",
+    help="Look into the dead-letter topic, and send back what you chose.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+HookFilter = Annotated[
+    str | None,
+    typer.Option("--hook", metavar="HOOK", help="Only of this hook.", show_default=False),
+]
+ReasonFilter = Annotated[
+    str | None,
+    typer.Option(
+        "--reason",
+        metavar="REASON",
+        help=f"Only with this reason: {', '.join(Reason)}.",
+        show_default=False,
+    ),
+]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Only from this time on: 2026-11-24T10:00:00Z, or 2h for the last two hours.",
+        show_default=False,
+    ),
+]
+
+
+@dead_letters.callback()
+def quiet() -> None:
+    """What goes wrong is told in one sentence; the client's own account would stand beside it."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+@dead_letters.command(
+    name="list",
+    epilog="On a terminal a table, the newest last, and a count by hook and reason. Into a file "
+    "or a pipe one JSON object a line, the oldest first; event values are users' data and stay "
+    "out.\n\n[bold]hookstream dead-letters list --hook click-analytics --since 6h[/]\n\n"
+    "[bold]hookstream dead-letters list | jq -r 'select(.reason == \"permanent\").detail'[/]",
+)
+def list_(
+    hook: HookFilter = None,
+    reason: ReasonFilter = None,
+    since: Since = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Only the newest N.", show_default=f"{SHOWN} on a terminal"
+        ),
+    ] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Show dead letters."""
+    from consumer.cli.dead_letters_choice import choose
+    from consumer.cli.dead_letters_list import show
+    from consumer.settings import environment, load_settings
+
+    settings = load_settings(config, environment())
+    show(choose(hook, reason, since, SystemClock()), limit, settings.kafka)
+
+
+@dead_letters.command(
+    epilog="Each goes to the first retry topic with its delivery id, so that a receiver knows it; "
+    "undecodable records go back to their source. Progress is kept in Kafka for each pair of "
+    "--hook and --reason: after Ctrl-C (exit code 130) or a crash, the same command goes on with "
+    "the rest, and later it finds only newer dead letters.\n\n"
+    "[bold]hookstream dead-letters replay --hook click-analytics --reason exhausted[/]"
+)
+def replay(
+    hook: HookFilter = None,
+    reason: ReasonFilter = None,
+    since: Since = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="At most N, the oldest first.", show_default=False),
+    ] = None,
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before sending.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Start over: also what was sent before.")
+    ] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Send dead letters back to be delivered."""
+    from consumer.cli.dead_letters_choice import choose
+    from consumer.cli.dead_letters_replay import Command
+    from consumer.settings import environment, load_settings
+
+    selection = choose(hook, reason, since, SystemClock())
+    if not (yes or dry_run or sys.stdin.isatty()):
+        raise typer.BadParameter(
+            "there is no terminal to ask on: add it, or --dry-run", param_hint="--yes"
+        )
+    settings = load_settings(config, environment())
+    command = Command(settings, selection, limit=limit, again=again)
+    if command.prepare() and not dry_run:
+        command.carry_out(ask=not yes)
