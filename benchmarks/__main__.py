@@ -19,6 +19,7 @@ from benchmarks.receiver import find_nginx
 from benchmarks.scenarios import SCENARIOS
 
 _RESULTS = Path(__file__).parent / "results"
+_WIDTH = 120
 Results = dict[str, list[Row]]
 
 
@@ -27,11 +28,13 @@ def main() -> None:
     options = _arguments()
     try:
         find_nginx()
-        results = _run(options.scenario or list(SCENARIOS), options.pairs, options.scale)
     except BenchmarkError as error:
         sys.exit(str(error))
-    Console().print(_table(results))
+    results, failed = _run(options.scenario or list(SCENARIOS), options.pairs, options.scale)
+    Console(width=_WIDTH).print(_table(results))
     print(f"written to {_write(results, options)}")
+    if failed:
+        sys.exit(f"without a result: {', '.join(failed)}")
 
 
 def _arguments() -> argparse.Namespace:
@@ -49,8 +52,9 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(names: list[str], pairs: int, scale: float) -> Results:
-    results = {}
+def _run(names: list[str], pairs: int, scale: float) -> tuple[Results, list[str]]:
+    """The rows of each scenario, and the names of those that gave none."""
+    results, failed = {}, []
     with tempfile.TemporaryDirectory(prefix="hookstream-benchmark-") as name:
         folder = Path(name)
         with running_broker(folder / "kafka") as broker:
@@ -58,12 +62,16 @@ def _run(names: list[str], pairs: int, scale: float) -> Results:
                 print(f"{scenario}: {SCENARIOS[scenario].about} ...", flush=True)
                 place = folder / scenario
                 place.mkdir()
-                results[scenario] = SCENARIOS[scenario].run(Bench(broker, place, pairs, scale))
-    return results
+                try:
+                    results[scenario] = SCENARIOS[scenario].run(Bench(broker, place, pairs, scale))
+                except BenchmarkError as error:
+                    print(error)
+                    failed.append(scenario)
+    return results, failed
 
 
 def _table(results: Results) -> Table:
-    table = Table("scenario", "figure", "unit")
+    table = Table("scenario", "figure")
     for heading in ("hookstream", "beside", "ratio"):
         table.add_column(heading, justify="right")
     table.add_column("target")
@@ -71,8 +79,7 @@ def _table(results: Results) -> Table:
         for number, row in enumerate(rows):
             table.add_row(
                 "" if number else scenario,
-                row.figure,
-                row.unit,
+                f"{row.figure}, {row.unit}",
                 _number(row.ours),
                 _number(row.other),
                 _number(row.ratio),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from benchmarks.broker import Broker
 from benchmarks.contestants import Contestant, Task
@@ -15,7 +15,7 @@ from benchmarks.process import Process
 from benchmarks.receiver import Hit, Receiver
 
 _GLANCE = 0.02
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 """Seconds without a single answered request after which a run has failed."""
 
 
@@ -79,59 +79,59 @@ class Bench:
             process.stop()
 
     def measure(
-        self, contestant: Contestant, task: Task, receiver: Receiver, window: Window
+        self,
+        contestant: Contestant,
+        task: Task,
+        receiver: Receiver,
+        window: Window,
+        answered: Callable[[], int] | None = None,
     ) -> Run:
-        """Let it work off its topic; `receiver` is new, so every request is this run's."""
+        """Let it work off its topic; `receiver` is new, so every request is this run's.
+
+        `answered` counts what the window is made of: by default the receiver's requests.
+        """
+        answered = answered or receiver.answered
         began = time.monotonic()
         with self.running(contestant, task) as process:
-            wait_for(receiver, 1, process)
+            wait_for(answered, 1, process)
             first = time.monotonic() - began
-            started_at = wait_for(receiver, window.start, process)
+            start = wait_for(answered, window.start, process)
             cpu = process.cpu
-            answered = wait_for(receiver, window.end, process)
+            end = wait_for(answered, window.end, process)
             cpu, peak = process.cpu - cpu, process.peak
-        share = (answered - started_at) / (window.end - window.start)
         hits = receiver.hits()
-        seconds = hits[window.end - 1].at - hits[window.start - 1].at
-        return Run(
-            per_second=window.units / seconds,
-            cpu=cpu / window.units / share * 1e6,
-            peak=peak,
-            first=first,
-            hits=hits,
-        )
+        wanted = [hit.at for hit in hits if hit.delivered]
+        seconds = wanted[window.end - 1] - wanted[window.start - 1]
+        units = window.units * (end - start) / (window.end - window.start)
+        return Run(window.units / seconds, cpu / units * 1e6, peak, first, hits)
 
 
-def wait_for(receiver: Receiver, requests: int, process: Process) -> int:
-    """Wait until the receiver answered so many; how many it has by then."""
+def wait_for(answered: Callable[[], int], requests: int, process: Process) -> int:
+    """Wait until so many requests were answered; how many were by then."""
     last, moved_at = -1, time.monotonic()
-    while (answered := receiver.answered()) < requests:
+    while (now_answered := answered()) < requests:
         process.check()
         now = time.monotonic()
-        if answered != last:
-            last, moved_at = answered, now
+        if now_answered != last:
+            last, moved_at = now_answered, now
         elif now - moved_at > _PATIENCE:
-            raise process.error(f"stopped at {answered} of {requests} requests")
+            raise process.error(f"stopped at {now_answered} of {requests} requests")
         time.sleep(_GLANCE)
-    return answered
+    return now_answered
 
 
-class Pair(NamedTuple):
-    """Two runs right after each other; the order changes from pair to pair."""
-
-    ours: Run
-    other: Run
+T = TypeVar("T")
 
 
-def alternate(pairs: int, ours: Callable[[], Run], other: Callable[[], Run]) -> list[Pair]:
+def alternate(pairs: int, ours: Callable[[], T], other: Callable[[], T]) -> list[tuple[T, T]]:
     """Run both `pairs` times, in turn first: a machine that slows down slows both."""
     found = []
     for number in range(pairs):
         if number % 2:
             second = other()
-            found.append(Pair(ours(), second))
+            found.append((ours(), second))
         else:
-            found.append(Pair(ours(), other()))
+            found.append((ours(), other()))
     return found
 
 
@@ -154,21 +154,24 @@ Limit = tuple[str, float]
 
 
 def compare(
-    figure: str, unit: str, pairs: Sequence[Pair], of: Callable[[Run], float], limit: Limit | None
+    figure: str,
+    unit: str,
+    pairs: Sequence[tuple[T, T]],
+    of: Callable[[T], float],
+    limit: Limit | None,
 ) -> Row:
     """The medians of one figure over `pairs`, and the median of the ratios."""
-    ratio = median(of(pair.ours) / of(pair.other) for pair in pairs)
+    ratio = median(of(ours) / of(other) for ours, other in pairs)
     return Row(
         figure,
         unit,
-        median(of(pair.ours) for pair in pairs),
-        median(of(pair.other) for pair in pairs),
+        median(of(ours) for ours, _ in pairs),
+        median(of(other) for _, other in pairs),
         ratio,
         f"{limit[0]} {limit[1]:g}" if limit else "",
-        holds(ratio, limit) if limit else None,
+        _holds(ratio, limit) if limit else None,
     )
 
 
-def holds(value: float, limit: Limit) -> bool:
-    """Whether `value` is within `limit`."""
+def _holds(value: float, limit: Limit) -> bool:
     return value <= limit[1] if limit[0] == "<=" else value >= limit[1]

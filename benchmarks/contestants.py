@@ -23,6 +23,7 @@ class Endpoint:
     id: str
     url: str
     subject: str = SPRING
+    enabled: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def _definition(endpoint: Endpoint) -> dict[str, Any]:
     return {
         "id": endpoint.id,
         "name": endpoint.id,
+        "enabled": endpoint.enabled,
         "trigger": "push_click",
         "select": [endpoint.subject],
         "uri": f"{endpoint.url}/{{campaign}}",

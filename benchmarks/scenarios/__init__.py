@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from benchmarks.bench import Bench, Row
-from benchmarks.scenarios import memory, throughput
+from benchmarks.scenarios import hooks, isolation, memory, throughput
 
 
 class Scenario(NamedTuple):
@@ -20,5 +20,13 @@ SCENARIOS: Mapping[str, Scenario] = {
     "http2": Scenario("the same where the receiver offers HTTP/2", throughput.http2),
     "fan-out": Scenario("every event goes to ten hooks", throughput.fan_out),
     "no-match": Scenario("events that no hook wants", throughput.no_match),
+    "hooks": Scenario("1,000 and 100,000 hooks beside ten", hooks.many),
+    "failing": Scenario("10 % of the deliveries fail into retry lanes", isolation.failing),
+    "hung-steady": Scenario(
+        "500 events a second, 5 % to an endpoint that never answers", isolation.hung_steady
+    ),
+    "hung-throughput": Scenario(
+        "the healthy 95 % beside the same run without the hung 5 %", isolation.hung_throughput
+    ),
     "backlog": Scenario("memory with a million events waiting", memory.backlog),
 }

@@ -1,9 +1,9 @@
 """What a delivery costs when everything is well, beside the forty lines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from benchmarks.bench import Bench, Limit, Pair, Row, Run, Window, alternate, compare
+from benchmarks.bench import Bench, Limit, Row, Run, Window, alternate, compare
 from benchmarks.broker import PARTITIONS
 from benchmarks.contestants import Contestant, Daemon, Endpoint, FortyLines, Task
 from benchmarks.errors import BenchmarkError
@@ -51,7 +51,7 @@ def no_match(bench: Bench) -> list[Row]:
 
     pairs = alternate(bench.pairs, lambda: run(Daemon()), lambda: run(FortyLines()))
     bench.broker.forget(topic)
-    return _rows(pairs, "event", "events")
+    return rows(pairs, "event", "events")
 
 
 def _deliveries(
@@ -73,17 +73,20 @@ def _deliveries(
 
     pairs = alternate(bench.pairs, lambda: run(Daemon()), lambda: run(FortyLines()))
     bench.broker.forget(topic)
-    return _rows(pairs, "delivery", "deliveries", limit)
+    return rows(pairs, "delivery", "deliveries", limit)
 
 
-def require(hits: list[Hit], deliveries: int) -> None:
+def require(hits: Iterable[Hit], deliveries: int) -> None:
     """Raise `BenchmarkError` unless so many different deliveries were answered with 2xx."""
-    arrived = len({(hit.path, hit.number) for hit in hits if hit.status // 100 == 2})  # noqa: PLR2004
+    arrived = len({(hit.path, hit.number) for hit in hits if hit.delivered})
     if arrived != deliveries:
         raise BenchmarkError(f"{arrived} of {deliveries} deliveries arrived")
 
 
-def _rows(pairs: list[Pair], unit: str, units: str, limit: Limit | None = None) -> list[Row]:
+def rows(
+    pairs: list[tuple[Run, Run]], unit: str, units: str, limit: Limit | None = None
+) -> list[Row]:
+    """The figures that every comparison of whole runs has."""
     return [
         compare(f"CPU per {unit}", "us", pairs, lambda run: run.cpu, limit),
         compare(f"{units} a second", "1/s", pairs, lambda run: run.per_second, None),
