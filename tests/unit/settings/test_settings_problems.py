@@ -36,7 +36,6 @@ def problems(path: Path | None, environ: Mapping[str, str]) -> tuple[Problem, ..
         ),
         ("kafka:\n  sasl_username: u", 2, "kafka.sasl_username", "is not used", "SASL_SSL"),
         ("kafka: {ssl_certfile: FILE}", 1, "kafka.ssl_certfile", "not used", "SSL"),
-        ("network: {ca_file: FILE}", 1, "network.ca_file", "no certificate", "PEM"),
         ("network: {ca_file: .}", 1, "network.ca_file", "names no file", "path"),
         (
             "kafka:\n  security_protocol: SSL\n  ssl_keyfile: FILE",
