@@ -70,15 +70,19 @@ class FakeClock:
 class FakeTransport:
     """A Transport that keeps every attempt until the test answers it."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
         self.sent: list[Request] = []
         """Everything, in order."""
+        self.sent_at: list[float] = []
+        """Monotonic seconds at which each was sent."""
         self.open: list[tuple[Request, Callable[[Answer], None]]] = []
         """What has no answer yet, in order."""
 
     def send(self, request: Request, done: Callable[[Answer], None]) -> None:
         """See `Transport.send`."""
         self.sent.append(request)
+        self.sent_at.append(self._clock.monotonic())
         self.open.append((request, done))
 
     def answer(self, answer: Answer | int = 200, index: int = 0) -> Request:

@@ -1,0 +1,159 @@
+"""The dispatcher under any order of submissions, answers, time, revocations and reloads."""
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from consumer.delivery.endpoint import Delivery, Place
+from consumer.delivery.transport import Answer, ErrorKind
+from consumer.hooks.table import Hook, RateLimit
+from support.bench import LIMITS, POLICY, Bench
+from support.fakes import FakeOrigin, make_hook
+
+BOUNDS = replace(LIMITS, concurrency=5, per_host=3, per_hook=2, waiting=8)
+RATE = RateLimit(2, 1.0, 2)
+HOSTS = ("x.example", "y.example")
+HOOKS = ("a", "b", "c", "limited")
+ANSWERS = st.sampled_from(
+    [
+        Answer(status=200),
+        Answer(status=200),
+        Answer(status=503),
+        Answer(status=404),
+        Answer(status=410),
+        Answer(status=429, retry_after=2.0),
+        Answer(error=ErrorKind.TIMEOUT),
+    ]
+)
+
+
+def make(id: str, host: str) -> Hook:
+    """A definition of hook `id`; only one of them is rate-limited."""
+    limit = RATE if id == "limited" else None
+    return make_hook(id, uri=f"https://{host}/{id}", rate_limit=limit)
+
+
+class DispatcherMachine(RuleBasedStateMachine):
+    """Holds invariant 3, and that each delivery ends once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bench = Bench(BOUNDS, policy=replace(POLICY, quick_attempts=2))
+        self.hooks = {name: make(name, HOSTS[0]) for name in HOOKS}
+        self.submitted: list[Delivery[FakeOrigin]] = []
+        self.limited_at: list[float] = []
+        self.seen = 0
+
+    @rule(id=st.sampled_from(HOOKS), times=st.integers(1, 4), again=st.booleans())
+    def submit(self, id: str, times: int, again: bool) -> None:
+        """Deliveries arrive, new ones or out of a lane."""
+        for _ in range(times):
+            delivery = self.bench.delivery(self.hooks[id], attempts=int(again))
+            self.submitted.append(delivery)
+            (self.bench.dispatcher.resubmit if again else self.bench.dispatcher.submit)(delivery)
+
+    @precondition(lambda self: self.bench.transport.open)
+    @rule(data=st.data(), answer=ANSWERS)
+    def answer(self, data: st.DataObject, answer: Answer) -> None:
+        """Any attempt under way ends."""
+        last = len(self.bench.transport.open) - 1
+        self.bench.transport.answer(answer, data.draw(st.integers(0, last)))
+
+    @rule(seconds=st.sampled_from([0.1, 0.5, 1.0, 10.0, 70.0]))
+    def pass_time(self, seconds: float) -> None:
+        """Timers fire."""
+        self.bench.clock.advance(seconds)
+
+    @rule()
+    def relieve(self) -> None:
+        """Intake pauses."""
+        self.bench.dispatcher.relieve()
+
+    @precondition(lambda self: self.submitted)
+    @rule(data=st.data(), park=st.booleans())
+    def revoke(self, data: st.DataObject, park: bool) -> None:
+        """One record's partition leaves, its deliveries parked before or not."""
+        origin = data.draw(st.sampled_from(self.submitted)).origin
+        if park:
+            self.bench.dispatcher.park_all(lambda other: other is origin)
+        origin.revoked = True
+
+    @rule(id=st.sampled_from(HOOKS), host=st.sampled_from(HOSTS))
+    def reload(self, id: str, host: str) -> None:
+        """A new definition, perhaps with another receiver; its next delivery brings it."""
+        self.hooks[id] = make(id, host)
+
+    @rule()
+    def reconfigure(self) -> None:
+        """A reload that changes no bound."""
+        self.bench.dispatcher.reconfigure(replace(BOUNDS), self.bench.dispatcher._policy, HOOKS)
+
+    @invariant()
+    def bounds_are_kept(self) -> None:
+        """In all, per host and per hook; the dispatcher's own count is right."""
+        urls = [request.url.split("/") for request, _ in self.bench.transport.open]
+        assert len(urls) == self.bench.dispatcher.in_flight <= BOUNDS.concurrency
+        assert max(Counter(url[2] for url in urls).values(), default=0) <= BOUNDS.per_host
+        assert max(Counter(url[3] for url in urls).values(), default=0) <= BOUNDS.per_hook
+
+    @invariant()
+    def the_rate_is_kept(self) -> None:
+        """In every window, reloads and moves to another receiver included."""
+        transport = self.bench.transport
+        pairs = zip(transport.sent[self.seen :], transport.sent_at[self.seen :], strict=True)
+        self.seen = len(transport.sent)
+        for request, at in pairs:
+            if request.url.endswith("/limited"):
+                self.limited_at.append(at)
+                for count, first in enumerate(reversed(self.limited_at), start=1):
+                    assert count <= RATE.burst + (at - first) * RATE.requests / RATE.per + 1e-4
+
+    @invariant()
+    def nobody_waits_beside_a_free_place(self) -> None:
+        """Whoever may start has started: no wake-up is ever lost."""
+        dispatcher = self.bench.dispatcher
+        now = self.bench.clock.monotonic()
+        for endpoint in dispatcher._registry._endpoints.values():
+            waiting = [d for d in endpoint.waiting if not d.ended and not d.origin.revoked]
+            mine = endpoint.in_flight
+            if (
+                waiting
+                and mine < BOUNDS.per_hook
+                and mine < BOUNDS.concurrency - dispatcher.in_flight
+                and mine < BOUNDS.per_host - endpoint.host.in_flight
+            ):
+                assert endpoint.place is Place.TIMER
+                assert endpoint.rate_wait(now) > 0.0
+
+    @invariant()
+    def each_ends_at_most_once(self) -> None:
+        """And nothing is told that was not submitted."""
+        told = Counter(told for told, _ in self.bench.outcomes.told)
+        assert all(count == 1 for count in told.values())
+        assert told.keys() <= {delivery.id for delivery in self.submitted}
+
+    @invariant()
+    def the_room_is_counted_right(self) -> None:
+        """`full` rests on it."""
+        endpoints: Any = self.bench.dispatcher._registry._endpoints.values()
+        assert self.bench.dispatcher._waiting == sum(len(e.waiting) for e in endpoints)
+
+    def teardown(self) -> None:
+        """Once everybody answers, every delivery has its outcome, but the revoked ones."""
+        for _ in range(500):
+            if not self.bench.dispatcher.busy:
+                break
+            self.bench.transport.answer_all()
+            self.bench.clock.advance(1.0)
+        owed = {delivery.id for delivery in self.submitted if not delivery.origin.revoked}
+        assert owed <= {told for told, _ in self.bench.outcomes.told}
+        assert not self.bench.dispatcher.busy
+        assert self.bench.dispatcher.in_flight == 0
+
+
+TestDispatcherMachine = DispatcherMachine.TestCase
+TestDispatcherMachine.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)

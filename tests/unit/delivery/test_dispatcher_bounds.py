@@ -1,0 +1,280 @@
+"""What may start when: bounds, fairness, rate limits (invariant 3)."""
+
+from dataclasses import replace
+
+import pytest
+
+from consumer.delivery.transport import Answer, ErrorKind
+from consumer.hooks.table import Hook, RateLimit
+from support.bench import LIMITS, Bench
+from support.fakes import make_hook
+
+TIMEOUT = Answer(error=ErrorKind.TIMEOUT)
+
+
+def hook(id: str, host: str | None = None, rate_limit: RateLimit | None = None) -> Hook:
+    """A hook with a host of its own, if not told otherwise."""
+    return make_hook(id, uri=f"https://{host or id}.example/", rate_limit=rate_limit)
+
+
+@pytest.mark.parametrize(
+    ("limits", "under_way"),
+    [
+        ({}, 4),  # half of what is free, so that others find room
+        ({"per_hook": 3}, 3),
+        ({"per_host": 4}, 2),
+        ({"concurrency": 1}, 1),
+        ({"per_host": 1}, 1),
+        ({"per_hook": 1}, 1),
+        ({"concurrency": 100, "per_host": 100, "per_hook": 32}, 32),
+    ],
+)
+def test_one_hook_stays_within_its_bounds(limits: dict[str, int], under_way: int) -> None:
+    """In all, at its host, of its own, and never more than are left free."""
+    bench = Bench(replace(LIMITS, **limits))  # type: ignore[arg-type]  # only the counts
+    bench.submit(hook("h"), times=50)
+    assert len(bench.under_way) == bench.dispatcher.in_flight == under_way
+
+
+def test_an_answer_starts_the_next_one() -> None:
+    """In the order of their submission."""
+    bench = Bench(replace(LIMITS, per_hook=1))
+    bench.submit(hook("h"), times=3)
+    while bench.under_way:
+        bench.transport.answer()
+    assert bench.outcomes.told == [(f"h-{n}", "delivered") for n in (1, 2, 3)]
+    assert not bench.dispatcher.busy
+
+
+@pytest.mark.parametrize("hung", [1, 3, 7])
+def test_hung_endpoints_leave_room_for_a_healthy_one(hung: int) -> None:
+    """However many deliveries wait for them, a new endpoint starts at once."""
+    bench = Bench(replace(LIMITS, concurrency=8))
+    for number in range(hung):
+        bench.submit(hook(f"hung{number}"), times=20)
+    if len(bench.under_way) < 8:
+        bench.submit(hook("healthy"))
+        assert bench.under_way[-1].startswith("healthy")
+
+
+def test_many_hung_endpoints_do_not_hide_a_healthy_one() -> None:
+    """A free place is offered to every endpoint that waits, not only to the first few."""
+    bench = Bench(replace(LIMITS, concurrency=1_024, per_host=1_024, per_hook=1_024))
+    for number in range(10):  # they take a half, a quarter, an eighth, ... and wait for more
+        bench.submit(hook(f"hung{number}"), times=520)
+    assert bench.dispatcher.in_flight == 1_023
+    bench.submit(hook("healthy"))
+    assert bench.under_way[-1].startswith("healthy")
+
+
+def test_a_hung_hook_leaves_room_at_its_host() -> None:
+    """Also for another hook of the same receiver, and as often as it answers."""
+    bench = Bench(replace(LIMITS, per_host=2))
+    slow, good = hook("slow", "shared"), hook("good", "shared")
+    bench.submit(slow, times=3)
+    bench.submit(good, times=3)
+    for _ in range(3):  # three times the good one answers, and its next one follows
+        assert bench.under_way[1].startswith("good")
+        bench.transport.answer(index=1)
+    assert bench.under_way == ["slow-1"]
+
+
+def test_a_place_at_a_host_is_offered_until_somebody_takes_it() -> None:
+    """The first in line may have nothing to send any more."""
+    bench = Bench(replace(LIMITS, per_host=1))
+    first, second, third = hook("a", "shared"), hook("b", "shared"), hook("c", "shared")
+    bench.submit(first)
+    waiting = bench.submit(second)
+    bench.submit(third)
+    bench.dispatcher.park_all(lambda origin: origin is waiting[0].origin)
+    bench.transport.answer()
+    assert bench.under_way == ["c-3"]
+
+
+def test_a_place_at_a_host_is_not_kept_for_who_must_wait() -> None:
+    """The first in line may have spent its own rate."""
+    bench = Bench(replace(LIMITS, per_host=2))
+    limited = hook("b", "shared", RateLimit(1, 60.0, 1))
+    first, third = hook("a", "shared"), hook("c", "shared")
+    bench.submit(limited)
+    bench.submit(first)
+    bench.submit(limited)
+    bench.submit(third)
+    assert bench.under_way == ["b-1", "a-2"]
+    bench.transport.answer()
+    bench.transport.answer()
+    assert bench.under_way == ["c-4"]
+
+
+def test_ready_endpoints_take_turns() -> None:
+    """One that has a long queue delays the others by one request, not by its queue."""
+    bench = Bench(replace(LIMITS, concurrency=1))
+    for name in ("a", "b", "c"):
+        bench.submit(hook(name), times=3)
+    while bench.under_way:
+        bench.transport.answer()
+    assert [delivery[0] for delivery in bench.sent] == list("aabcabcbc")
+
+
+def sent_times(bench: Bench, seconds: float, step: float = 0.25) -> list[float]:
+    """Seconds from now at which attempts begin, each answered at once."""
+    times: list[float] = []
+    begin = bench.clock.monotonic()
+    while True:
+        while bench.under_way:
+            bench.transport.answer()
+            times.append(bench.clock.monotonic() - begin)
+        if bench.clock.monotonic() - begin >= seconds:
+            return times
+        bench.clock.advance(step)
+
+
+def test_a_hooks_rate_limit_is_kept_and_used() -> None:
+    """A burst, then one each interval; what waits for it is parked by nobody."""
+    bench = Bench()
+    bench.submit(hook("h", rate_limit=RateLimit(2, 1.0, 3)), times=7)
+    assert sent_times(bench, 2.0) == [0.0, 0.0, 0.0, 0.5, 1.0, 1.5, 2.0]
+    assert len(bench.outcomes.told) == 7
+
+
+def test_a_hosts_rate_limit_holds_for_all_its_hooks_together() -> None:
+    """Receivers count requests, not our definitions."""
+    bench = Bench(replace(LIMITS, host_rate_limit=RateLimit(1, 1.0, 1)))
+    for name in ("a", "b", "c"):
+        bench.submit(hook(name, "shared"))
+    bench.submit(hook("d"))
+    assert bench.under_way == ["a-1", "d-4"]
+    assert sent_times(bench, 3.0) == [0.0, 0.0, 1.0, 2.0]
+
+
+def test_a_rate_limited_hook_holds_back_nobody() -> None:
+    """It waits beside the others, not in front of them."""
+    bench = Bench(replace(LIMITS, concurrency=2))
+    bench.submit(hook("slow", rate_limit=RateLimit(1, 60.0, 1)), times=10)
+    bench.transport.answer()
+    bench.submit(hook("quick"))
+    assert bench.under_way == ["quick-11"]
+
+
+def test_what_waits_too_long_is_parked_without_an_attempt() -> None:
+    """Though there is room: until it is settled it holds back its partition's commits."""
+    bench = Bench()
+    bench.submit(hook("h", rate_limit=RateLimit(1, 600.0, 1)), times=3)
+    bench.transport.answer()
+    bench.clock.advance(59.0)
+    assert bench.dispatcher.busy
+    bench.clock.advance(3.0)
+    assert not bench.dispatcher.busy
+    assert bench.outcomes.of("h-2") == bench.outcomes.of("h-3") == ["parked crowded"]
+    assert len(bench.sent) == 1
+
+
+def test_a_reload_reaches_who_waits_for_an_old_rate() -> None:
+    """A rate that a reload raised is used a second later, whatever the old one was."""
+    bench = Bench()
+    bench.submit(hook("h", rate_limit=RateLimit(1, 3_600.0, 1)), times=2)
+    bench.transport.answer()
+    faster = hook("h", rate_limit=RateLimit(100, 1.0, 100))
+    bench.submit(faster)
+    bench.clock.advance(1.0)
+    assert bench.under_way == ["h-2", "h-3"]
+
+
+def full_bench() -> Bench:
+    """A waiting room of ten, filled by one endpoint that hangs."""
+    bench = Bench(replace(LIMITS, concurrency=2, waiting=10))
+    bench.submit(hook("hung"), times=11)
+    assert bench.dispatcher.full
+    return bench
+
+
+def test_a_full_room_is_relieved_of_who_waits_too_long() -> None:
+    """The newest go first; half of the room stays with the slow ones."""
+    bench = full_bench()
+    bench.clock.advance(1.5)
+    bench.dispatcher.relieve()
+    parked = [told for told, outcome in bench.outcomes.told if outcome == "parked crowded"]
+    assert parked == ["hung-11", "hung-10", "hung-9", "hung-8", "hung-7"]
+    assert not bench.dispatcher.full
+
+
+def test_a_full_room_waits_for_who_is_about_to_be_served() -> None:
+    """Within the patience nobody is parked: a short wait costs less than a lane."""
+    bench = full_bench()
+    bench.clock.advance(0.9)
+    bench.dispatcher.relieve()
+    assert bench.outcomes.told == []
+    assert bench.dispatcher.full
+
+
+def test_a_rate_limit_tells_at_once_who_waits_too_long() -> None:
+    """Ten of one a second need ten seconds: nobody has to be seen waiting first."""
+    bench = Bench(replace(LIMITS, waiting=10))
+    bench.submit(hook("h", rate_limit=RateLimit(1, 1.0, 1)), times=11)
+    bench.dispatcher.relieve()
+    assert len(bench.outcomes.told) == 5
+
+
+def test_a_room_with_room_is_left_alone() -> None:
+    """Relief is for a full one."""
+    bench = Bench(replace(LIMITS, concurrency=2, waiting=10))
+    bench.submit(hook("hung"), times=10)
+    bench.clock.advance(30.0)
+    bench.dispatcher.relieve()
+    assert bench.outcomes.told == []
+
+
+def test_crowded_deliveries_come_back_as_fast_as_they_can_be_taken() -> None:
+    """The lane is drawn from the time that the whole backlog needs."""
+    bench = Bench(replace(LIMITS, waiting=200))
+    bench.submit(hook("h", rate_limit=RateLimit(1, 1.0, 1)), times=201)
+    bench.dispatcher.relieve()
+    lanes = [park.lane for park in bench.outcomes.parks.values()]
+    assert lanes
+    assert set(lanes) == {1}  # half of 200 seconds: the one-minute lane
+    assert bench.endpoint(hook("h")).parked == len(lanes)
+
+
+def test_a_delivery_that_comes_back_leaves_the_backlog() -> None:
+    """Else delays would grow for ever."""
+    bench = Bench()
+    target = hook("h")
+    bench.submit(target)
+    bench.transport.answer(503)
+    assert bench.endpoint(target).parked == 1
+    bench.dispatcher.resubmit(bench.delivery(target, attempts=1))
+    assert bench.endpoint(target).parked == 0
+    bench.dispatcher.resubmit(bench.delivery(target, attempts=1))  # parked by another process
+    assert bench.endpoint(target).parked == 0
+
+
+def test_an_endpoint_that_a_reload_moved_is_woken() -> None:
+    """It may wait at its new host while its attempts are under way at the old one."""
+    bench = Bench(replace(LIMITS, per_host=4))
+    bench.submit(hook("h", "old"), times=4)
+    assert len(bench.under_way) == 2
+    bench.reconfigure(per_host=1)
+    bench.submit(hook("h", "new"))
+    while bench.under_way:
+        bench.transport.answer()
+    assert len(bench.outcomes.told) == 5
+    assert bench.transport.sent[-1].url.startswith("https://new.example")
+
+
+def test_an_endpoint_that_waits_at_its_old_host_follows_the_reload() -> None:
+    """The receiver moved; nobody waits for the one that hung."""
+    bench = Bench(replace(LIMITS, per_host=1))
+    bench.submit(hook("hung", "old"))
+    bench.submit(hook("h", "old"))
+    bench.submit(hook("h", "new"))
+    assert bench.under_way == ["hung-1", "h-2"]
+    assert bench.transport.sent[-1].url.startswith("https://new.example")
+
+
+def test_timeouts_do_not_leak_places() -> None:
+    """Whatever ends an attempt gives its places back."""
+    bench = Bench(replace(LIMITS, per_hook=1))
+    bench.submit(hook("h"), times=3)
+    for _ in range(3):
+        bench.transport.answer(TIMEOUT)
+    assert bench.dispatcher.in_flight == bench.endpoint(hook("h")).host.in_flight == 0

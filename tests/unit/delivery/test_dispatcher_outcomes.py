@@ -1,0 +1,274 @@
+"""How deliveries end: exactly one outcome each, whatever happens on the way (invariant 7)."""
+
+from dataclasses import replace
+
+import pytest
+
+from consumer.delivery.outcome import RetryPolicy
+from consumer.delivery.transport import Answer, ErrorKind
+from consumer.hooks.table import Hook, RateLimit
+from support.bench import LIMITS, POLICY, Bench
+from support.fakes import FakeOrigin, make_hook, make_value
+
+HOOK = make_hook("h")
+QUICK = replace(POLICY, quick_attempts=3)
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (200, "delivered"),
+        (503, "parked 503"),
+        (Answer(error=ErrorKind.DNS), "parked dns"),
+        (404, "buried permanent"),
+        (410, "buried permanent"),
+        (Answer(error=ErrorKind.BLOCKED, detail="a private address"), "buried blocked"),
+    ],
+)
+def test_an_answer_ends_its_delivery(answer: Answer | int, outcome: str) -> None:
+    """Delivered, to a retry lane, or to the dead letters."""
+    bench = Bench()
+    (delivery,) = bench.submit(HOOK)
+    bench.transport.answer(answer)
+    assert bench.outcomes.of("h-1") == [outcome]
+    assert delivery.attempts == 1
+    assert not bench.dispatcher.busy
+
+
+def test_a_request_that_cannot_be_made_is_rejected_without_an_attempt() -> None:
+    """And the next one has its place."""
+    bench = Bench()
+    hook = make_hook("h", headers={"X": make_value("event", "data.none", "reject")})
+    bench.submit(hook, times=2)
+    assert bench.outcomes.told == [("h-1", "buried rejected"), ("h-2", "buried rejected")]
+    assert bench.sent == []
+
+
+def test_quick_repeats_stay_in_the_process_and_then_the_lane_follows() -> None:
+    """Three attempts with the same id within seconds, then the first lane."""
+    bench = Bench(policy=QUICK)
+    bench.submit(HOOK)
+    for _ in range(3):
+        assert bench.under_way == ["h-1"]
+        bench.transport.answer(503)
+        bench.clock.advance(1.0)
+    assert bench.sent == ["h-1"] * 3
+    assert bench.outcomes.of("h-1") == ["parked 503"]
+    assert bench.outcomes.parks["h-1"].lane == 0
+
+
+def test_quick_repeats_are_bounded_in_number() -> None:
+    """Memory is bounded: what finds no room among them takes the first lane."""
+    bench = Bench(replace(LIMITS, waiting=2, per_hook=4, concurrency=100), policy=QUICK)
+    bench.submit(HOOK, times=3)
+    bench.transport.answer_all(503)
+    assert bench.outcomes.told == [("h-3", "parked 503")]
+    bench.clock.advance(1.0)
+    assert len(bench.under_way) == 2
+
+
+def test_attempts_of_earlier_passes_count() -> None:
+    """`max_attempts` is in all, restarts included."""
+    bench = Bench()
+    bench.submit(HOOK, attempts=4)
+    bench.transport.answer(503)
+    assert bench.outcomes.of("h-1") == ["buried exhausted"]
+
+
+def test_a_delivery_expires_by_its_first_failure() -> None:
+    """Whether it is attempted or only set aside."""
+    bench = Bench()
+    long_ago = bench.clock.now() - POLICY.expire_after
+    bench.submit(HOOK, times=2, first_failed_at=long_ago)
+    bench.transport.answer(503)
+    bench.dispatcher.park_all(lambda _origin: True)
+    assert [outcome for _, outcome in bench.outcomes.told] == ["buried expired"] * 2
+
+
+def test_the_first_failure_is_noted_once() -> None:
+    """Its time travels with the delivery."""
+    bench = Bench()
+    (delivery,) = bench.submit(HOOK, first_failed_at=bench.clock.now() - 60.0)
+    bench.transport.answer(503)
+    assert delivery.first_failed_at == bench.clock.now() - 60.0
+    (fresh,) = bench.submit(HOOK)
+    bench.clock.advance(2.0)
+    bench.transport.answer(503)
+    assert fresh.first_failed_at == bench.clock.now()
+    assert fresh.last_status == "503"
+
+
+def open_circuit(bench: Bench, hook: Hook = HOOK) -> None:
+    """Let four attempts fail."""
+    for _ in range(4):
+        bench.submit(hook)
+        bench.transport.answer(503)
+    bench.outcomes.told.clear()
+
+
+def test_an_open_circuit_parks_without_an_attempt() -> None:
+    """An endpoint that is down costs no attempts, and its deliveries keep theirs."""
+    bench = Bench()
+    open_circuit(bench)
+    (delivery,) = bench.submit(HOOK)
+    assert bench.outcomes.of(delivery.id) == ["parked circuit_open"]
+    assert delivery.attempts == 0
+    assert bench.under_way == []
+
+
+def test_what_waits_when_the_circuit_opens_is_parked() -> None:
+    """At once, not one after the other."""
+    bench = Bench(replace(LIMITS, per_hook=4, concurrency=100))
+    bench.submit(HOOK, times=50)
+    bench.transport.answer_all(503)
+    assert len(bench.sent) == 7  # each answer but the last one started another
+    assert [outcome for _, outcome in bench.outcomes.told].count("parked circuit_open") == 43
+    bench.transport.answer_all(503)
+    assert not bench.dispatcher.busy
+
+
+def test_one_probe_closes_the_circuit() -> None:
+    """While it is under way the others are still parked."""
+    bench = Bench()
+    open_circuit(bench)
+    assert bench.metrics.hook("h").circuit_open
+    bench.clock.advance(10.0)
+    probe, other = bench.submit(HOOK, times=2)
+    assert bench.under_way == [probe.id]
+    assert bench.outcomes.of(other.id) == ["parked circuit_open"]
+    bench.transport.answer()
+    assert not bench.metrics.hook("h").circuit_open
+    bench.submit(HOOK, times=2)
+    assert len(bench.under_way) == 2
+
+
+def test_a_permanent_answer_is_no_failure_of_the_endpoint() -> None:
+    """It is there and says no."""
+    bench = Bench()
+    for _ in range(10):
+        bench.submit(HOOK)
+        bench.transport.answer(404)
+    bench.submit(HOOK)
+    assert len(bench.under_way) == 1
+
+
+def test_the_circuit_of_one_hook_is_not_anothers() -> None:
+    """Also at the same host."""
+    bench = Bench()
+    open_circuit(bench)
+    bench.submit(make_hook("other"))
+    assert len(bench.under_way) == 1
+
+
+def test_410_disables_the_hook_until_a_reload() -> None:
+    """Later and waiting deliveries are dead letters; a new definition starts over."""
+    bench = Bench(replace(LIMITS, per_hook=1))
+    bench.submit(HOOK, times=3)
+    bench.transport.answer(410)
+    bench.submit(HOOK)
+    assert [outcome for _, outcome in bench.outcomes.told] == [
+        "buried permanent", *["buried disabled"] * 3
+    ]  # fmt: skip
+    bench.submit(make_hook("h"))
+    assert bench.under_way == ["h-5"]
+
+
+def test_a_revoked_origin_is_silent() -> None:
+    """Its next owner tells; here nothing is owed any more."""
+    bench = Bench(replace(LIMITS, per_hook=1))
+    origin = FakeOrigin()
+    bench.submit(HOOK, times=3, origin=origin)
+    origin.revoked = True
+    bench.transport.answer()
+    bench.dispatcher.park_all(lambda _origin: True)
+    assert bench.outcomes.told == []
+    assert bench.sent == ["h-1"]
+    assert not bench.dispatcher.busy
+    assert bench.dispatcher.in_flight == 0
+
+
+def test_park_all_parks_what_is_under_way_waiting_and_between_repeats() -> None:
+    """And an answer that comes later changes nothing."""
+    bench = Bench(replace(LIMITS, per_hook=1), policy=QUICK)
+    repeated = bench.submit(make_hook("r"))[0]
+    bench.transport.answer(503)
+    bench.submit(HOOK, times=2)
+    kept = bench.submit(make_hook("kept"))[0]
+    bench.dispatcher.park_all(lambda origin: origin is not kept.origin)
+    assert sorted(bench.outcomes.told) == sorted(
+        (told, "parked stopped") for told in (repeated.id, "h-2", "h-3")
+    )
+    bench.clock.advance(5.0)
+    bench.transport.answer_all()
+    assert len(bench.outcomes.told) == 4
+    assert bench.outcomes.of(kept.id) == ["delivered"]
+    assert bench.sent == ["r-1", "h-2", kept.id]
+    assert not bench.dispatcher.busy
+
+
+def test_a_reload_keeps_the_count_of_a_limit_that_did_not_change() -> None:
+    """Else each reload would let a burst through."""
+    bench = Bench()
+    limit = RateLimit(1, 60.0, 2)
+    bench.submit(make_hook("h", rate_limit=limit), times=2)
+    bench.submit(make_hook("h", rate_limit=limit, uri="https://receiver.example/new"))
+    assert len(bench.under_way) == 2
+    bench.submit(make_hook("h", rate_limit=RateLimit(2, 60.0, 2)))
+    bench.clock.advance(1.0)
+    assert len(bench.under_way) == 4
+
+
+def test_an_attempt_under_way_ends_on_the_table_it_began_with() -> None:
+    """The next one is built by the new definition (invariant 5)."""
+    bench = Bench()
+    bench.submit(make_hook("h", uri="https://old.example/"))
+    bench.submit(make_hook("h", uri="https://new.example/"))
+    assert [r.url for r in bench.transport.sent] == ["https://old.example/", "https://new.example/"]
+    bench.transport.answer_all()
+    assert len(bench.outcomes.told) == 2
+
+
+def test_a_reload_takes_over_bounds_and_policy() -> None:
+    """For what is waiting, too."""
+    bench = Bench(replace(LIMITS, per_hook=1))
+    bench.submit(HOOK, times=3)
+    bench.reconfigure(RetryPolicy((1.0,), 1, 1, 60.0), "h", per_hook=8)
+    bench.transport.answer(503)
+    assert bench.outcomes.of("h-1") == ["buried exhausted"]
+    assert len(bench.under_way) == 2
+
+
+def test_a_reload_changes_the_hosts_limit_and_only_if_it_changed() -> None:
+    """An unchanged one keeps its count."""
+    limit = RateLimit(1, 60.0, 1)
+    bench = Bench(replace(LIMITS, host_rate_limit=limit))
+    bench.submit(HOOK, times=2)
+    bench.reconfigure(POLICY, "h", host_rate_limit=limit)
+    bench.clock.advance(1.0)
+    assert len(bench.under_way) == 1
+    bench.reconfigure(POLICY, "h", host_rate_limit=None)
+    bench.clock.advance(1.0)
+    assert len(bench.under_way) == 2
+
+
+def test_removed_hooks_are_forgotten_once_they_are_idle() -> None:
+    """Memory is bounded over reloads, and nothing under way loses its counts."""
+    bench = Bench()
+    bench.submit(make_hook("busy"))
+    bench.submit(make_hook("idle"))
+    bench.transport.answer(index=1)
+    bench.reconfigure(POLICY)
+    assert set(bench.dispatcher._registry._endpoints) == {"busy"}
+    bench.transport.answer()
+    assert bench.outcomes.of("busy-1") == ["delivered"]
+
+
+def test_attempts_are_counted_with_their_time() -> None:
+    """By status class, or by the kind of error."""
+    bench = Bench()
+    bench.submit(HOOK, times=2)
+    bench.transport.answer(Answer(status=204, duration=0.2))
+    bench.transport.answer(Answer(error=ErrorKind.TLS, duration=0.3))
+    counts = bench.metrics.hook("h")
+    assert (counts.attempts["2xx"], counts.attempts["tls"]) == (1, 1)
+    assert counts.duration.sum == pytest.approx(0.5)
