@@ -1,5 +1,6 @@
 """From JSON values to the text that goes into a request (contract section 3)."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -36,11 +37,18 @@ def to_text(value: Any) -> str | None:
     return str(value)
 
 
+_ENCODED = tuple(quote(bytes([byte]), safe="") for byte in range(256))
+_UNRESERVED = re.compile(r"[A-Za-z0-9\-._~]*")
+
+
 def encode(text: str) -> str:
-    """Percent-encode all but RFC 3986's unreserved characters (RFC 6570 level 1)."""
-    if text.isalnum() and text.isascii():
+    """Percent-encode all but RFC 3986's unreserved characters (RFC 6570 level 1).
+
+    As `quote(text, safe="")`, at half its cost: most values need nothing, the others a table.
+    """
+    if _UNRESERVED.fullmatch(text):
         return text
-    return quote(text, safe="")
+    return "".join(map(_ENCODED.__getitem__, text.encode()))
 
 
 def reader(value: Value) -> Reader:
