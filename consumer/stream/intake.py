@@ -100,7 +100,12 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 await self._handler.room()
                 continue
             epoch = self._epoch
-            for place, records in (await self._poller.poll()).items():
+            batches = await self._poller.poll()
+            if epoch != self._epoch:
+                # The poll outlived an assignment: it may have drained the next one already.
+                self._poller.lose_place()
+                continue
+            for place, records in batches.items():
                 await self._take(place, records, epoch)
             if not self._stopping.is_set():
                 await self._poller.pass_gaps(self._partitions)

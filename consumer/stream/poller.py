@@ -67,6 +67,10 @@ class Poller:
             await asyncio.sleep(_BACKOFF)
             return {}
 
+    def lose_place(self) -> None:
+        """What was polled is void: the next poll starts behind what was handed over last."""
+        self._lost_place = True
+
     async def pass_gaps(self, partitions: Mapping[TopicPartition, Partition]) -> None:
         """Let `partitions` reach the consumer's positions, once all that was polled is taken.
 

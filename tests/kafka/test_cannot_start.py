@@ -1,0 +1,59 @@
+"""What keeps the daemon from starting is said in one sentence, with exit code 1."""
+
+import socket
+
+import pytest
+
+from support.broker import HOST, free_port
+from support.daemon import Daemon
+from support.workspace import Workspace, hook
+
+
+@pytest.fixture
+async def ready_workspace(workspace: Workspace) -> Workspace:
+    """Topics and a hook, but no settings yet."""
+    await workspace.create_topics()
+    workspace.write_hooks(hook("a", "http://127.0.0.1:9"))
+    return workspace
+
+
+async def _refusal(workspace: Workspace) -> str:
+    """What a daemon that ends with exit code 1 said last, and that was one line."""
+    daemon = Daemon(workspace.config)
+    await daemon.launch()
+    try:
+        assert await daemon.wait() == 1, daemon.lines
+    finally:
+        await daemon.kill()
+    spoken = [line for line in daemon.lines if not line.startswith("{")]
+    assert len(spoken) == 1, daemon.lines
+    return spoken[0]
+
+
+async def test_a_missing_source_topic(ready_workspace: Workspace) -> None:
+    """The sentence names the topic, and what to do."""
+    missing = ready_workspace.topic("missing")
+    ready_workspace.sources[missing] = {"topic": missing, "trigger": "event"}
+    ready_workspace.write_settings()
+    said = await _refusal(ready_workspace)
+    assert missing in said
+    assert "create it" in said
+
+
+async def test_no_broker(ready_workspace: Workspace) -> None:
+    """The sentence names the address, and the setting."""
+    nobody = f"{HOST}:{free_port()}"
+    ready_workspace.write_settings(kafka={"bootstrap_servers": nobody})
+    said = await _refusal(ready_workspace)
+    assert nobody in said
+    assert "kafka.bootstrap_servers" in said
+
+
+async def test_a_port_in_use(ready_workspace: Workspace) -> None:
+    """The sentence names the port, and the setting."""
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        ready_workspace.write_settings(admin={"port": port})
+        said = await _refusal(ready_workspace)
+    assert f"{HOST}:{port}" in said
+    assert "admin.port" in said

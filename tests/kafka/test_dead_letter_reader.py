@@ -1,0 +1,130 @@
+"""Reading the dead-letter topic on a real broker: all of it, in order, and to its end."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
+
+from consumer.errors import HookstreamError
+from consumer.settings import DEAD_LETTER_TOPIC, KafkaSettings
+from consumer.stream.dead_letters import DeadLetter, DeadLetterReader
+from support.broker import KafkaServer
+from support.cluster import Cluster
+from support.letters import Written, bury, exhausted, passport
+
+START = 1_795_514_400_000
+
+
+async def _read(cluster: Cluster, topic: str, since: int | None = None) -> list[DeadLetter]:
+    settings = KafkaSettings(bootstrap_servers=(cluster.bootstrap,))
+    async with DeadLetterReader(settings, topic=topic) as reader:
+        letters = reader.read(await reader.starts(since), reader.ends)
+        async with aclosing(letters):
+            return [letter async for letter in letters]
+
+
+async def test_letters_come_whole_and_by_age(cluster: Cluster, topic_prefix: str) -> None:
+    """Three partitions of unequal length, more letters than one fetch brings, one of somebody
+    else: all are read, the oldest first, with all that the daemon wrote.
+    """
+    await cluster.create([topic_prefix])
+    letters = [
+        Written(passport(n), partition=n % 7 % 3, timestamp_ms=START + n, key=str(n).encode())
+        for n in range(1_000)
+    ]
+    await bury(cluster, topic_prefix, [*letters, Written(None, timestamp_ms=START + 1_000)])
+    *read, foreign = await _read(cluster, topic_prefix)
+    assert [(one.passport, one.key, one.timestamp, one.value) for one in read] == [
+        (one.passport, one.key, one.timestamp_ms, one.value) for one in letters
+    ]
+    assert foreign.passport is None
+
+
+async def test_since_skips_what_is_older(cluster: Cluster, topic_prefix: str) -> None:
+    """In each partition reading starts at the first record of that time, also behind the last."""
+    await cluster.create([topic_prefix])
+    letters = [
+        Written(passport(n), partition=n % 2, timestamp_ms=START + n * 1_000) for n in range(10)
+    ]
+    await bury(cluster, topic_prefix, letters)
+    found = await _read(cluster, topic_prefix, START + 7_000)
+    assert [one.passport.offset for one in found if one.passport] == [7, 8, 9]
+    assert await _read(cluster, topic_prefix, START + 60_000) == []
+
+
+async def test_records_that_never_happened_are_passed(cluster: Cluster, topic_prefix: str) -> None:
+    """An aborted transaction at a partition's end: its records are not letters, and reading ends
+    behind its marker.
+    """
+    await cluster.create([topic_prefix], partitions=1)
+    await bury(cluster, topic_prefix, exhausted([1]))
+    async with cluster.producer(transactional_id=topic_prefix) as producer:
+        await producer.begin_transaction()
+        await producer.send_and_wait(topic_prefix, b"never", headers=passport(2).headers())
+        await producer.abort_transaction()
+    [letter] = await _read(cluster, topic_prefix)
+    assert letter.passport == passport(1)
+
+
+@pytest.fixture
+async def guarded(kafka_lib: Path, tmp_path: Path) -> AsyncIterator[Cluster]:
+    """A broker of its own that knows permissions, and makes topics by use as many do."""
+    extra = {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "true",
+        "auto.create.topics.enable": "true",
+    }
+    with KafkaServer(kafka_lib, tmp_path, extra=extra) as server:
+        yield Cluster(server.bootstrap)
+
+
+def _deny(cluster: Cluster, operation: AclOperation) -> None:
+    rule = AclBinding(
+        ResourceType.TOPIC,
+        DEAD_LETTER_TOPIC,
+        ResourcePatternType.LITERAL,
+        "User:ANONYMOUS",
+        "*",
+        operation,
+        AclPermissionType.DENY,
+    )
+    for answer in (
+        AdminClient({"bootstrap.servers": cluster.bootstrap}).create_acls([rule]).values()
+    ):
+        answer.result(10)
+
+
+async def test_looking_makes_no_topic_and_needs_the_right(guarded: Cluster) -> None:
+    """1. No topic: that is told, and looking for it makes none. 2. It exists, but may not be
+    read: a sentence. 3. It may not even be known of: the same, not "there are none".
+    """
+    settings = KafkaSettings(bootstrap_servers=(guarded.bootstrap,))
+    async with DeadLetterReader(settings) as reader:
+        assert not reader.exists
+    async with guarded.admin() as admin:
+        assert DEAD_LETTER_TOPIC not in await admin.list_topics()
+    await guarded.create([DEAD_LETTER_TOPIC], partitions=1)
+    await bury(guarded, DEAD_LETTER_TOPIC, exhausted([1]))
+    _deny(guarded, AclOperation.READ)
+    with pytest.raises(HookstreamError, match="ask for the right"):
+        await _read(guarded, DEAD_LETTER_TOPIC)
+    _deny(guarded, AclOperation.DESCRIBE)
+    with pytest.raises(HookstreamError, match="ask for the right"):
+        await _read(guarded, DEAD_LETTER_TOPIC)
+
+
+async def test_no_broker_is_a_sentence() -> None:
+    """Nobody listens there: the sentence says where, and what to do."""
+    settings = KafkaSettings(bootstrap_servers=("127.0.0.1:1",))
+    with pytest.raises(HookstreamError, match=r"no Kafka broker answers at 127\.0\.0\.1:1"):
+        async with DeadLetterReader(settings):
+            pass

@@ -1,0 +1,315 @@
+"""Replay on a real broker: what is sent, what is remembered, and what a crash may repeat."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from consumer.clock import SystemClock
+from consumer.errors import HookstreamError
+from consumer.settings import KafkaSettings
+from consumer.stream.client import KafkaProducer
+from consumer.stream.dead_letters import DeadLetterReader, Selection
+from consumer.stream.handover import Message, TooLargeError
+from consumer.stream.replay import BATCH, Plan, Replayer, Route, Sender, make_plan
+from support.cluster import Cluster
+from support.letters import Written, bury, exhausted, passport
+
+CLOCK = SystemClock()
+EVERYTHING = Selection()
+
+
+class Desk:
+    """A person with a dead-letter topic, a retry topic and a source that are this test's own."""
+
+    def __init__(self, cluster: Cluster, prefix: str) -> None:
+        self.cluster = cluster
+        self.topic = f"{prefix}.dead-letter"
+        self.lane = f"{prefix}.retry"
+        self.source = f"{prefix}.source"
+        self.settings = KafkaSettings(bootstrap_servers=(cluster.bootstrap,), group_id=prefix)
+        self.route = Route(self.lane, {self.source})
+
+    def group(self, selection: Selection) -> str:
+        """Where progress is kept."""
+        return f"{self.settings.group_id}.replay.{selection.name}"
+
+    def reader(self, selection: Selection) -> DeadLetterReader:
+        """A look at the topic."""
+        return DeadLetterReader(self.settings, topic=self.topic, group=self.group(selection))
+
+    async def plan(
+        self, selection: Selection = EVERYTHING, limit: int | None = None, *, again: bool = False
+    ) -> Plan:
+        """What a replay would do now."""
+        async with self.reader(selection) as reader:
+            return await make_plan(reader, selection, self.route, limit=limit, again=again)
+
+    async def carry_out(
+        self,
+        plan: Plan,
+        *,
+        sender: Sender | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+        batches: list[int] | None = None,
+    ) -> int:
+        """How many were sent."""
+        producer = KafkaProducer(self.settings)
+        try:
+            async with self.reader(plan.selection) as reader:
+                replayer = Replayer(
+                    plan,
+                    self.route,
+                    reader,
+                    sender or producer,
+                    settings=self.settings,
+                    clock=CLOCK,
+                )
+                told = [] if batches is None else batches
+                await replayer.run(stopped=stopped, advanced=told.append)
+                return replayer.sent
+        finally:
+            await producer.renew()
+
+    async def replay(
+        self, selection: Selection = EVERYTHING, limit: int | None = None, *, again: bool = False
+    ) -> int:
+        """Plan and carry out; how many were sent, which is what was planned."""
+        plan = await self.plan(selection, limit, again=again)
+        sent = await self.carry_out(plan)
+        assert sent == plan.total
+        return sent
+
+    async def sent(self) -> list[str]:
+        """Delivery ids on the retry topic, in order."""
+        return [one.facts["hookstream-delivery-id"] for one in await self.cluster.read(self.lane)]
+
+
+@pytest.fixture
+async def desk(cluster: Cluster, topic_prefix: str) -> Desk:
+    """With empty topics: two partitions of dead letters."""
+    desk = Desk(cluster, topic_prefix)
+    await cluster.create([desk.topic], partitions=2)
+    await cluster.create([desk.lane, desk.source], partitions=1)
+    return desk
+
+
+@dataclass
+class Breaking:
+    """A producer whose broker goes away after so many acknowledgements."""
+
+    inner: Sender
+    acknowledgements: int
+    acknowledged: list[str] = field(default_factory=list)
+
+    async def send(self, letter: Message) -> Awaitable[object]:
+        """As long as there is a broker."""
+        if len(self.acknowledged) >= self.acknowledgements:
+            raise TimeoutError
+        self.acknowledged.append(dict(letter.headers)["hookstream-delivery-id"].decode())
+        return await self.inner.send(letter)
+
+
+async def test_a_replayed_letter_is_its_delivery_begun_anew(desk: Desk) -> None:
+    """Key, value, delivery id, source and source time stay; attempts begin at nothing, and the
+    headers tell of the replay.
+    """
+    letter = Written(passport(7), value=b'{"id": "e7"}')
+    await bury(desk.cluster, desk.topic, [letter])
+    before = CLOCK.now()
+    assert await desk.replay() == 1
+    [sent] = await desk.cluster.read(desk.lane)
+    facts = sent.facts
+    assert (sent.key, sent.value) == (letter.key, letter.value)
+    moments = [float(facts.pop(f"hookstream-{name}")) for name in ("not-before", "replayed-at")]
+    assert all(before - 0.001 <= moment <= CLOCK.now() + 0.001 for moment in moments)
+    assert facts == {
+        "hookstream-delivery-id": "e7:a",
+        "hookstream-hook": "a",
+        "hookstream-reason": "replay",
+        "hookstream-attempts": "0",
+        "hookstream-source": "source/2/7",
+        "hookstream-source-timestamp": "1795514400123",
+        "hookstream-trigger": "event",
+        "hookstream-replayed-from": f"{desk.topic}/0/0",
+    }
+
+
+async def test_an_undecodable_record_goes_back_to_its_source(desk: Desk) -> None:
+    """Its raw bytes and its key, and of the headers only what tells of the replay."""
+    raw = b"\xff not JSON"
+    lost = passport(1, hook="", reason="undecodable", topic=desk.source)
+    await bury(desk.cluster, desk.topic, [Written(lost, raw, b"key")])
+    assert await desk.replay() == 1
+    [sent] = await desk.cluster.read(desk.source)
+    assert (sent.key, sent.value) == (b"key", raw)
+    assert sent.facts.keys() == {"hookstream-replayed-from", "hookstream-replayed-at"}
+    assert await desk.sent() == []
+
+
+async def test_what_cannot_be_sent_is_told_and_left(desk: Desk) -> None:
+    """Records of others, letters without a value, and undecodable ones whose source is no more."""
+    gone = passport(1, hook="", reason="undecodable", topic="gone")
+    letters = [
+        Written(None),
+        Written(passport(2), b""),
+        Written(gone),
+        Written(passport(3)),
+    ]
+    await bury(desk.cluster, desk.topic, letters)
+    plan = await desk.plan()
+    assert plan.counts == {("a", "exhausted", desk.lane): 1}
+    assert sorted(plan.obstacles.values()) == [1, 1, 1]
+    assert await desk.carry_out(plan) == 1
+    assert await desk.sent() == ["e3:a"]
+
+
+async def test_filters_choose(desk: Desk) -> None:
+    """Hook and reason both have to fit; what does not fit stays for another replay."""
+    letters = [
+        Written(passport(1, hook="a", reason="exhausted")),
+        Written(passport(2, hook="a", reason="permanent"), partition=1),
+        Written(passport(3, hook="b", reason="exhausted")),
+        Written(None),
+    ]
+    await bury(desk.cluster, desk.topic, letters)
+    assert await desk.replay(Selection(hook="a", reason="permanent")) == 1
+    assert await desk.sent() == ["e2:a"]
+    assert await desk.replay(Selection(hook="b")) == 1
+    assert await desk.replay(Selection(reason="expired")) == 0
+    assert await desk.sent() == ["e2:a", "e3:b"]
+    assert await desk.replay(Selection(reason="exhausted")) == 2
+
+
+async def test_the_oldest_of_all_partitions_go_first(desk: Desk) -> None:
+    """1. Letters of both partitions, by turns in time. 2. Each run takes the oldest that are
+    left, whatever their partition, and a run after the last finds nothing.
+    """
+    letters = [
+        Written(passport(n), partition=n % 2, timestamp_ms=1_795_514_400_000 + n) for n in range(9)
+    ]
+    await bury(desk.cluster, desk.topic, sorted(letters, key=lambda one: one.partition))
+    assert [await desk.replay(limit=4) for _ in range(4)] == [4, 4, 1, 0]
+    assert await desk.sent() == [f"e{n}:a" for n in range(9)]
+    assert (await desk.plan()).sent_before == 9
+
+
+async def test_a_second_replay_finds_only_newer_letters(desk: Desk) -> None:
+    """1. Three go. 2. Nothing is left. 3. Two more come, and only they go. 4. Starting over takes
+    all five.
+    """
+    await bury(desk.cluster, desk.topic, exhausted(range(3)))
+    assert await desk.replay() == 3
+    assert await desk.replay() == 0
+    await bury(desk.cluster, desk.topic, exhausted([3, 4], partition=1))
+    assert await desk.replay() == 2
+    assert await desk.sent() == [f"e{n}:a" for n in range(5)]
+    assert await desk.replay(again=True) == 5
+
+
+async def test_a_stopped_replay_goes_on_with_the_rest(desk: Desk) -> None:
+    """1. A signal comes after the second batch. 2. What was acknowledged until then is committed.
+    3. The same command sends the rest, and nothing twice.
+    """
+    total = 3 * BATCH + 20
+    await bury(desk.cluster, desk.topic, exhausted(range(total)))
+    plan, batches = await desk.plan(), list[int]()
+    assert plan.total == total
+    sent = await desk.carry_out(plan, stopped=lambda: len(batches) == 2, batches=batches)
+    assert sent == 2 * BATCH
+    assert len(await desk.sent()) == sent
+    rest = await desk.plan()
+    assert (rest.total, rest.sent_before) == (total - sent, sent)
+    assert await desk.carry_out(rest) == total - sent
+    assert await desk.sent() == [f"e{n}:a" for n in range(total)]
+
+
+async def test_a_broken_replay_repeats_no_more_than_a_batch(desk: Desk) -> None:
+    """1. The broker stops acknowledging within the second batch. 2. The replay ends with a
+    sentence, and has committed the first batch only. 3. The same command sends everything behind
+    it: what the broken batch had brought twice, and nothing not at all.
+    """
+    total, brought = 2 * BATCH + 10, BATCH + BATCH // 2
+    await bury(desk.cluster, desk.topic, exhausted(range(total)))
+    producer = KafkaProducer(desk.settings)
+    try:
+        with pytest.raises(HookstreamError, match="did not answer"):
+            await desk.carry_out(await desk.plan(), sender=Breaking(producer, brought))
+    finally:
+        await producer.renew()
+    committed = await desk.cluster.committed(desk.group(EVERYTHING))
+    assert committed[desk.topic, 0] == BATCH
+    assert await desk.replay() == total - BATCH
+    sent = await desk.sent()
+    assert set(sent) == {f"e{n}:a" for n in range(total)}
+    assert len(sent) == total + brought - BATCH
+
+
+async def test_a_letter_too_large_for_the_retry_topic_is_not_passed(desk: Desk) -> None:
+    """The sentence names it, and nothing behind an unacknowledged letter is committed."""
+
+    class Small:
+        async def send(self, letter: Message) -> Awaitable[object]:
+            del letter
+            raise TooLargeError
+
+    await bury(desk.cluster, desk.topic, exhausted([1]))
+    with pytest.raises(HookstreamError, match=rf"{desk.topic}/0/0 is too large for {desk.lane}"):
+        await desk.carry_out(await desk.plan(), sender=Small())
+    assert (await desk.plan()).total == 1
+
+
+async def test_a_replay_since_a_time_leaves_what_is_older(desk: Desk) -> None:
+    """1. Only what is young enough goes. 2. A replay without a time then takes the older ones,
+    and not the younger ones again. 3. Newer ones go as ever.
+    """
+    start = 1_795_514_400_000
+    letters = [
+        Written(passport(n), partition=n % 2, timestamp_ms=start + n * 1000) for n in range(10)
+    ]
+    await bury(desk.cluster, desk.topic, letters)
+    assert await desk.replay(Selection(since=start + 6_000)) == 4
+    assert await desk.replay(limit=2) == 2
+    await bury(desk.cluster, desk.topic, exhausted([10]))
+    assert await desk.replay() == 5
+    assert sorted(await desk.sent()) == sorted(f"e{n}:a" for n in range(11))
+
+
+async def test_a_letter_that_comes_later_waits_for_the_next_replay(desk: Desk) -> None:
+    """Between plan and sending another letter comes: what was agreed to goes, nothing more."""
+    await bury(desk.cluster, desk.topic, exhausted([1, 2]))
+    plan = await desk.plan()
+    await bury(desk.cluster, desk.topic, exhausted([3]))
+    assert await desk.carry_out(plan) == 2
+    assert await desk.replay() == 1
+
+
+async def test_a_topic_made_anew_begins_anew(desk: Desk) -> None:
+    """Progress in a topic of the same name that was deleted counts for nothing."""
+    await bury(desk.cluster, desk.topic, exhausted(range(5)))
+    assert await desk.replay() == 5
+    await desk.cluster.delete([desk.topic])
+    await desk.cluster.create([desk.topic], partitions=2)
+    await bury(desk.cluster, desk.topic, exhausted([1]))
+    assert await desk.replay() == 1
+
+
+async def test_an_offset_set_with_kafkas_tools_counts(desk: Desk) -> None:
+    """Whoever moves the group's offset decides where the next replay begins."""
+    await bury(desk.cluster, desk.topic, exhausted(range(5)))
+    assert await desk.replay(limit=1) == 1
+    place = TopicPartition(desk.topic, 0)
+    tool = AIOKafkaConsumer(
+        bootstrap_servers=desk.cluster.bootstrap,
+        group_id=desk.group(EVERYTHING),
+        enable_auto_commit=False,
+    )
+    await tool.start()
+    try:
+        tool.assign([place])
+        await tool.commit({place: 3})
+    finally:
+        await tool.stop()
+    assert await desk.replay() == 2
+    assert await desk.sent() == ["e0:a", "e3:a", "e4:a"]

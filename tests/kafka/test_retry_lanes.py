@@ -1,0 +1,222 @@
+"""Retry lanes on a real broker: what is parked travels with its facts, and comes out in the end."""
+
+from collections.abc import Callable
+
+import pytest
+
+from support.cluster import Placed
+from support.daemon import InProcess
+from support.received import ids, parse
+from support.receiver import Receiver, Reply, response
+from support.waiting import wait_until
+from support.workspace import Workspace, event, hook
+
+Answer = Callable[[bytes], Reply]
+
+
+def _answer(status: int) -> Answer:
+    return lambda _head: response(status)
+
+
+async def _write(workspace: Workspace, event_id: str = "e1") -> Placed:
+    values = [event(event_id, text="İ/&=")]
+    [record] = await workspace.cluster.produce(workspace.topic("event"), values, key=b"k\xff")
+    return record
+
+
+async def _parked(workspace: Workspace, lane: int, number: int = 1) -> list[Placed]:
+    """The records of a lane, once there are so many."""
+
+    async def there() -> list[Placed]:
+        found = await workspace.cluster.read(workspace.lanes[lane])
+        return found if len(found) >= number else []
+
+    return await wait_until(there, f"{number} on lane {lane}")
+
+
+async def _only_letter(workspace: Workspace) -> Placed:
+    [letter] = await wait_until(workspace.dead_letters, "a dead letter")
+    return letter
+
+
+async def test_parked_records_come_out_of_each_lane(workspace: Workspace) -> None:
+    """1. The receiver answers 503 twice. 2. The record travels through the first and the second
+    lane, key and value unchanged, with the contract's headers. 3. The third attempt succeeds. The
+    webhook-id was the same each time, and nothing is left behind.
+    """
+    await workspace.create_topics()
+    workspace.write_settings()
+    async with Receiver(response(503), response(500)) as receiver:
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with InProcess(workspace.config) as daemon:
+            record = await _write(workspace)
+            await receiver.until(requests=3)
+            await wait_until(workspace.caught_up, "the record to be settled")
+            numbers = await daemon.samples()
+        assert ids(receiver.requests) == {"e1:a": 3}
+    [first], [second] = await _parked(workspace, 0), await _parked(workspace, 1)
+    _check_parked(first, record, attempts="1", status="503")
+    _check_parked(second, record, attempts="2", status="500")
+    failed_at = [one.facts["hookstream-first-failed-at"] for one in (first, second)]
+    assert failed_at[0] == failed_at[1]
+    assert await workspace.dead_letters() == []
+    assert numbers['hookstream_deliveries_total{hook="a",outcome="retried"}'] == 2
+    assert numbers['hookstream_deliveries_total{hook="a",outcome="delivered"}'] == 1
+
+
+def _check_parked(parked: Placed, record: Placed, *, attempts: str, status: str) -> None:
+    assert (parked.key, parked.value) == (record.key, record.value)
+    facts = parked.facts
+    assert facts["hookstream-delivery-id"] == "e1:a"
+    assert facts["hookstream-hook"] == "a"
+    assert facts["hookstream-attempts"] == attempts
+    assert facts["hookstream-last-status"] == status
+    assert facts["hookstream-source"] == record.source
+    assert facts["hookstream-trigger"] == "event"
+    assert facts["hookstream-reason"]
+    since = float(facts["hookstream-first-failed-at"])
+    assert since <= float(facts["hookstream-not-before"])
+
+
+async def test_attempts_end_and_the_letter_is_exhausted(workspace: Workspace) -> None:
+    """`retry.max_attempts` counts attempts in all; after the last one the record is a dead letter
+    with every fact.
+    """
+    await workspace.create_topics()
+    workspace.write_settings(retry={"max_attempts": 2})
+    async with Receiver(otherwise=_answer(503)) as receiver:
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with InProcess(workspace.config):
+            record = await _write(workspace)
+            letter = await _only_letter(workspace)
+            await wait_until(workspace.caught_up, "the record to be settled")
+        assert ids(receiver.requests) == {"e1:a": 2}
+    assert (letter.key, letter.value) == (record.key, record.value)
+    facts = letter.facts
+    assert facts["hookstream-reason"] == "exhausted"
+    assert facts["hookstream-delivery-id"] == "e1:a"
+    assert facts["hookstream-hook"] == "a"
+    assert facts["hookstream-attempts"] == "2"
+    assert facts["hookstream-last-status"] == "503"
+    assert facts["hookstream-source"] == record.source
+    assert facts["hookstream-trigger"] == "event"
+    assert float(facts["hookstream-first-failed-at"]) > 0
+    assert "hookstream-not-before" not in facts
+
+
+@pytest.mark.parametrize("status", [301, 400, 404])
+async def test_other_answers_are_permanent_at_once(workspace: Workspace, status: int) -> None:
+    """Neither a redirect nor a client error is tried again, nor followed."""
+    await workspace.create_topics()
+    workspace.write_settings()
+    async with Receiver(
+        otherwise=lambda _head: response(status, "Location: /elsewhere")
+    ) as receiver:
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with InProcess(workspace.config):
+            await _write(workspace)
+            letter = await _only_letter(workspace)
+            await wait_until(workspace.caught_up, "the record to be settled")
+        assert ids(receiver.requests) == {"e1:a": 1}
+    assert letter.facts["hookstream-reason"] == "permanent"
+    assert letter.facts["hookstream-last-status"] == str(status)
+
+
+async def test_410_disables_the_hook_until_a_reload(workspace: Workspace) -> None:
+    """1. The receiver answers 410: a permanent dead letter. 2. The next event is not sent, and is a
+    dead letter as `disabled`. 3. After a reload the hook works again.
+    """
+    await workspace.create_topics()
+    workspace.write_settings()
+    async with Receiver(response(410)) as receiver:
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with InProcess(workspace.config) as daemon:
+            await _write(workspace, "e1")
+            await _only_letter(workspace)
+            await _write(workspace, "e2")
+            await wait_until(workspace.caught_up, "both to be settled")
+            daemon.app.reloader.request()
+
+            async def reloaded() -> bool:
+                return await daemon.sample('hookstream_reloads_total{result="ok"}') == 1
+
+            await wait_until(reloaded, "the reload")
+            await _write(workspace, "e3")
+            await wait_until(workspace.caught_up, "the third to be settled")
+        assert ids(receiver.requests) == {"e1:a": 1, "e3:a": 1}
+    letters = await workspace.dead_letters()
+    assert {
+        one.facts["hookstream-delivery-id"]: one.facts["hookstream-reason"] for one in letters
+    } == {
+        "e1:a": "permanent",
+        "e2:a": "disabled",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"), [("remove", "hook_removed"), ("disable", "disabled")]
+)
+async def test_a_hook_goes_while_its_record_is_parked(
+    workspace: Workspace, change: str, reason: str
+) -> None:
+    """1. A record is parked, and the daemon stops. 2. Its hook is removed, or disabled. 3. The next
+    run makes the record a dead letter with that reason, and no request.
+    """
+    await workspace.create_topics()
+    workspace.write_settings()
+    async with Receiver(otherwise=_answer(503)) as receiver:
+        other, gone = hook("other", receiver.origin, select=["x"]), hook("a", receiver.origin)
+        workspace.write_hooks(other, gone)
+        async with InProcess(workspace.config):
+            record = await _write(workspace)
+            await _parked(workspace, 0)
+        before = len(receiver.requests)
+        left = [other] if change == "remove" else [other, {**gone, "enabled": False}]
+        workspace.write_hooks(*left)
+        async with InProcess(workspace.config):
+            letter = await _only_letter(workspace)
+            await wait_until(workspace.caught_up, "the record to be settled")
+        assert len(receiver.requests) == before
+    assert letter.facts["hookstream-reason"] == reason
+    assert letter.facts["hookstream-hook"] == "a"
+    assert letter.facts["hookstream-source"] == record.source
+    assert (letter.key, letter.value) == (record.key, record.value)
+
+
+async def test_a_parked_record_survives_a_restart(workspace: Workspace) -> None:
+    """1. Records are parked, and the daemon stops. 2. The hook's URI changes. 3. The next run sends
+    each when it is due, with the same webhook-id, to the hook as it is defined now.
+    """
+    names = [f"e{number}" for number in range(20)]
+    await workspace.create_topics()
+    workspace.write_settings()
+    down = True
+    async with Receiver(otherwise=lambda _head: response(503 if down else 200)) as receiver:
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with InProcess(workspace.config):
+            await workspace.cluster.produce(workspace.topic("event"), map(event, names))
+            await _parked(workspace, 0, len(names))
+        before, down = len(receiver.requests), False
+        workspace.write_hooks(hook("a", receiver.origin, "?v=2"))
+        async with InProcess(workspace.config):
+            await wait_until(workspace.caught_up, "the parked ones to be settled")
+        late = receiver.requests[before:]
+        assert ids(late) == {f"{name}:a": 1 for name in names}
+        assert {parse(head).target for head in late} == {"/h/a?v=2"}
+    assert await workspace.dead_letters() == []
+
+
+async def test_a_record_nobody_can_have_parked_is_a_dead_letter(workspace: Workspace) -> None:
+    """Somebody else's record on a retry lane, without our headers, is kept and holds nothing up."""
+    await workspace.create_topics()
+    workspace.write_settings()
+    async with Receiver() as receiver:
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with InProcess(workspace.config):
+            [record] = await workspace.cluster.produce(workspace.lanes[0], [event("alien")])
+            await wait_until(workspace.caught_up, "the lane to be settled")
+        assert receiver.requests == []
+    letters = await workspace.cluster.read("hookstream.dead-letter")
+    [letter] = [one for one in letters if one.facts.get("hookstream-source") == record.source]
+    assert letter.facts["hookstream-reason"] == "undecodable"
+    assert letter.value == record.value
