@@ -23,7 +23,12 @@ from consumer.hooks.table import HookTable
 from consumer.hooks.template import parse_template
 from consumer.settings import Settings, load_settings
 
-one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+# A deadline measures how busy the machine is; that no input takes for ever, pytest-timeout holds.
+# The folder is one for all examples, each of which cleans up behind itself.
+quietly = settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 scalars = (
     st.none()
@@ -104,6 +109,7 @@ def check_lines(document: Document, last: int) -> None:
         assert document.locate((*place, "no such key")) == line
 
 
+@quietly
 @given(value=values, indent=st.none() | st.integers(0, 3))
 def test_json_is_read_like_the_standard_library(value: Any, indent: int | None) -> None:
     """The same values from any layout, each with a line inside the text."""
@@ -114,6 +120,7 @@ def test_json_is_read_like_the_standard_library(value: Any, indent: int | None) 
         check_lines(document, text.count("\n") + 1)
 
 
+@quietly
 @given(value=st.dictionaries(texts, values, max_size=4), flow=st.booleans())
 def test_yaml_is_read_as_it_was_written(value: dict[str, Any], flow: bool) -> None:
     """A document that PyYAML writes has the same structure; texts stay texts."""
@@ -133,6 +140,7 @@ def names_and_shape(value: Any) -> Any:
     return None if value in {"", "null", "~"} else value
 
 
+@quietly
 @given(text=st.text(st.sampled_from("ab:-[]{},&*!?|>'\"#%@ \n\t~\0\x85"), max_size=60))
 def test_any_text_is_read_or_refused_with_a_line(text: str) -> None:
     """Nothing but a Complaint leaves the readers, and its line lies inside the text."""
@@ -153,7 +161,7 @@ def load(folder: Path, name: str, content: bytes) -> HookTable:
         (folder / name).unlink()
 
 
-@one_folder
+@quietly
 @given(found=st.lists(definitions, max_size=3), name=st.sampled_from(["a.json", "a.yaml"]))
 def test_any_definition_is_loaded_or_refused_with_a_line(
     tmp_path: Path, found: list[Any], name: str
@@ -174,7 +182,7 @@ def test_any_definition_is_loaded_or_refused_with_a_line(
         assert "canary" not in repr(table)
 
 
-@one_folder
+@quietly
 @given(content=st.binary(max_size=200), name=st.sampled_from(["a.json", "a.yaml"]))
 def test_any_bytes_are_loaded_or_refused(tmp_path: Path, content: bytes, name: str) -> None:
     """A file of noise ends in a problem, never in a traceback."""
@@ -189,7 +197,7 @@ keys = st.sampled_from(
 )
 
 
-@one_folder
+@quietly
 @given(
     file=st.dictionaries(sections, st.dictionaries(keys, values, max_size=3) | values, max_size=4),
     variables=st.dictionaries(st.tuples(sections, keys | texts), texts, max_size=3),
@@ -211,6 +219,7 @@ def test_any_settings_are_loaded_or_refused(
         assert isinstance(loaded, Settings)
 
 
+@quietly
 @given(milliseconds=st.integers(0, 10**10))
 def test_durations_survive_the_round_trip(milliseconds: int) -> None:
     """What is written by us is read back as the same."""
@@ -225,6 +234,7 @@ literals = st.text(st.sampled_from("abcXYZ019-_~!$&'()*+,;=:@/%"), max_size=8).m
 )
 
 
+@quietly
 @given(parts=st.lists(st.tuples(literals, names), max_size=5), end=literals)
 def test_templates_equal_the_reference_library(parts: list[tuple[str, str]], end: str) -> None:
     """The same names, and the same expansion of RFC 6570 level 1."""
@@ -239,6 +249,7 @@ def test_templates_equal_the_reference_library(parts: list[tuple[str, str]], end
     assert expanded == reference.expand(values)
 
 
+@quietly
 @given(uri=st.text(st.sampled_from("https:/{}[]@#?%\\.ab0x1 \n"), max_size=30) | texts)
 def test_a_uri_is_refused_or_safe(uri: str) -> None:
     """An accepted one is ASCII, has no way to a second host, and reads the same again."""
@@ -257,6 +268,7 @@ def test_a_uri_is_refused_or_safe(uri: str) -> None:
         assert parse_template(whole).parts[::2] == template.parts[::2]
 
 
+@quietly
 @given(host=st.from_regex(r"[a-zA-Z0-9\-._ßüİ。]{1,20}", fullmatch=True) | texts)
 def test_a_normal_host_stays_as_it_is(host: str) -> None:
     """Normalising twice is normalising once."""
@@ -269,6 +281,7 @@ def test_a_normal_host_stays_as_it_is(host: str) -> None:
     assert normal == normal.lower()
 
 
+@quietly
 @given(text=texts)
 def test_text_without_a_dollar_brace_is_left_alone(text: str) -> None:
     """Only `${` means anything; doubling the dollar writes it."""
