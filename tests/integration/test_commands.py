@@ -1,0 +1,218 @@
+"""Commands as their users run them: exit codes, and what a person reads."""
+
+import json
+import re
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consumer import __version__
+from support.broker import free_port
+from support.command import CLICK, EVENT, SECRETS, Done, call_command, run_command, write_config
+
+
+def _errors(done: Done) -> list[str]:
+    """The sentences, and nothing that only a developer wants to see."""
+    assert "Traceback" not in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr, "no colours where there is no terminal"
+    return [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+
+
+def _in_one_line(text: str) -> str:
+    """A usage error without its box and its line ends."""
+    return " ".join(re.sub(r"[│╭╮╰╯─]", " ", text).split())
+
+
+def test_version(tmp_path: Path) -> None:
+    """`--version` names program and version."""
+    done = run_command("--version", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"hookstream {__version__}\n")
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    """Also without any argument: a person who is lost finds the commands."""
+    done = call_command("--help", folder=tmp_path)
+    assert done.returncode == 0
+    for command in ("run", "check", "sample", "send", "demo"):
+        assert re.search(rf"^│ {command} ", done.stdout, re.MULTILINE)
+    assert re.search(r"│ check ", call_command(folder=tmp_path).stdout)
+
+
+def test_an_unknown_command_is_wrong_usage(tmp_path: Path) -> None:
+    """Exit code 2, as everywhere."""
+    assert call_command("chekc", folder=tmp_path).returncode == 2
+
+
+def test_check_shows_the_hooks(tmp_path: Path) -> None:
+    """A line for each hook, its braces visible, its secrets not."""
+    limited = {**CLICK, "id": "limited", "app": "shop", "rate_limit": {"requests": 20, "per": "1s"}}
+    write_config(tmp_path, CLICK, limited)
+    done = call_command("check", folder=tmp_path, environ=SECRETS)
+    assert (done.returncode, _errors(done)) == (0, [])
+    assert "https://analytics.example.com/collect/{campaign}" in done.stdout
+    assert "spring-sale" in done.stdout
+    assert "20 / 1s" in done.stdout
+    assert "in app shop" in done.stdout
+    assert "ok 2 hooks" in done.stdout
+    assert "canary" not in done.stdout + done.stderr
+
+
+def test_check_notes_a_hook_that_never_fires(tmp_path: Path) -> None:
+    """Valid, and still not what anybody wants: no source has its trigger."""
+    source = {"topic": "fences", "trigger": "geofence"}
+    write_config(tmp_path, CLICK, sources=[source])
+    done = call_command("check", folder=tmp_path, environ=SECRETS)
+    assert done.returncode == 0
+    assert "note: hook click-analytics never fires" in done.stderr
+
+
+def test_check_tells_every_problem_at_once(tmp_path: Path) -> None:
+    """Settings and hooks, one line each, with place and mend; exit code 2."""
+    bad = {**CLICK, "trigger": "push_clik", "uri": "ftp://x"}
+    write_config(tmp_path, bad, delivery={"timeout": 10}, kafka={"bootstrap_servers": "a:b"})
+    done = call_command("check", folder=tmp_path, environ=SECRETS)
+    errors = _errors(done)
+    assert done.returncode == 2
+    assert {error.split(": ")[2] for error in errors[:2]} == {
+        "delivery.timeout",
+        "kafka.bootstrap_servers[0]",
+    }
+    assert ["hook click-analytics" in error for error in errors] == [False, False, True, True]
+    assert "4 problems" in done.stderr
+
+
+def test_a_settings_file_that_is_not_there(tmp_path: Path) -> None:
+    """Named with --config, it must exist."""
+    done = call_command("check", "--config", "no.yaml", folder=tmp_path)
+    assert done.returncode == 2
+    (error,) = _errors(done)
+    assert error.startswith("error: no.yaml: no such file or directory (check that ")
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_missing_secret(tmp_path: Path, command: str) -> None:
+    """One sentence for each place that names it, the secrets that are there not told."""
+    write_config(tmp_path, CLICK)
+    rest = {"CLICK_SECRET": SECRETS["CLICK_SECRET"]}
+    done = call_command(command, folder=tmp_path, environ=rest)
+    assert done.returncode == 2
+    errors = _errors(done)
+    assert len(errors) == 2
+    assert all("ANALYTICS_KEY is not set" in error for error in errors)
+    assert SECRETS["CLICK_SECRET"] not in done.stderr
+
+
+def test_control_characters_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    """A definition's author cannot move the cursor of whoever checks it."""
+    write_config(tmp_path, {**CLICK, "\x1b[2Jid": "x"})
+    done = call_command("check", folder=tmp_path, environ=SECRETS)
+    assert done.returncode == 2
+    assert _errors(done)
+
+
+def test_run_without_a_broker(tmp_path: Path) -> None:
+    """One sentence with the address, and exit code 1."""
+    write_config(tmp_path, CLICK, kafka={"bootstrap_servers": f"127.0.0.1:{free_port()}"})
+    done = run_command("run", folder=tmp_path, environ=SECRETS)
+    assert done.returncode == 1
+    (error,) = _errors(done)
+    assert "no Kafka broker answers at 127.0.0.1" in error
+
+
+def test_run_with_a_port_in_use(tmp_path: Path) -> None:
+    """Known before Kafka is asked."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        write_config(tmp_path, CLICK, admin={"port": port})
+        done = run_command("run", folder=tmp_path, environ=SECRETS)
+    assert done.returncode == 1
+    (error,) = _errors(done)
+    assert f"127.0.0.1:{port}" in error
+    assert "admin.port" in error
+
+
+def test_an_unknown_hook(tmp_path: Path) -> None:
+    """Wrong usage, and a guess at what was meant."""
+    write_config(tmp_path, CLICK)
+    done = call_command("sample", "click-analytcs", folder=tmp_path, environ=SECRETS)
+    assert done.returncode == 2
+    assert "did you mean click-analytics?" in _in_one_line(done.stderr)
+    done = call_command("sample", "nothing-like-it", folder=tmp_path, environ=SECRETS)
+    assert "there are: click-analytics" in _in_one_line(done.stderr)
+
+
+@pytest.mark.parametrize("command", ["sample", "send"])
+@pytest.mark.parametrize(
+    ("text", "words"), [("{", "not JSON"), ("[]", "not an object"), ('{"id": []}', "event's id")]
+)
+def test_an_event_that_is_none(tmp_path: Path, command: str, text: str, words: str) -> None:
+    """Wrong usage; the file and the reason are named."""
+    write_config(tmp_path, CLICK)
+    (tmp_path / "e.json").write_text(text)
+    arguments = (command, "click-analytics", "--event", "e.json")
+    done = call_command(*arguments, folder=tmp_path, environ=SECRETS)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert words in _in_one_line(done.stderr)
+    assert "e.json" in done.stderr
+
+
+def _sample(folder: Path, event: dict[str, Any], *options: str) -> Done:
+    return call_command(
+        "sample", "click-analytics", "--event", "-", *options,
+        folder=folder, environ=SECRETS, stdin=json.dumps(event).encode(),
+    )  # fmt: skip
+
+
+def test_sample_where_the_hook_would_not_fire(tmp_path: Path) -> None:
+    """The command is there to look at, the reason beside it, and the exit code tells scripts."""
+    write_config(tmp_path, CLICK)
+    done = _sample(tmp_path, {**EVENT, "notification": {"id": "other"}})
+    assert done.returncode == 1
+    assert done.stdout.startswith("curl ")
+    (error,) = _errors(done)
+    assert "would not send" in error
+    assert "the subject other" in error
+
+
+def test_sample_of_a_rejected_event(tmp_path: Path) -> None:
+    """No request can be shown: the reason is."""
+    strict = {**CLICK, "parameters": [
+        {"key": "uid", "source": "profile", "value": "id", "missing": "reject"}
+    ]}  # fmt: skip
+    write_config(tmp_path, strict)
+    done = _sample(tmp_path, {**EVENT, "user": {}})
+    assert (done.returncode, done.stdout) == (1, "")
+    (error,) = _errors(done)
+    assert "parameter uid has no value" in error
+
+
+def test_sample_hides_secrets_unless_asked(tmp_path: Path) -> None:
+    """Placeholders as the definition writes them; with --reveal the values themselves."""
+    write_config(tmp_path, CLICK)
+    hidden = _sample(tmp_path, EVENT)
+    assert hidden.returncode == 0
+    assert "canary" not in hidden.stdout + hidden.stderr
+    assert "X-Api-Key: Bearer ${env:ANALYTICS_KEY}" in hidden.stdout
+    assert "key=${env:ANALYTICS_KEY}" in hidden.stdout
+    assert "webhook-signature: <webhook-signature>" in hidden.stdout
+    shown = _sample(tmp_path, EVENT, "--reveal").stdout
+    assert "X-Api-Key: Bearer canary-of-a-key" in shown
+    assert "webhook-signature: v1," in shown
+
+
+def test_a_missing_demo_extra_says_how_to_get_it(tmp_path: Path) -> None:
+    """Without confluent-kafka: one sentence with the command to install it."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        "import importlib.util as u\n"
+        "real = u.find_spec\n"
+        "u.find_spec = lambda name, *a: None if name == 'confluent_kafka' else real(name, *a)\n"
+    )
+    done = run_command("demo", folder=tmp_path, environ={"PYTHONPATH": str(site)})
+    assert done.returncode == 1
+    (error,) = _errors(done)
+    assert "pip install 'hookstream[demo]'" in error
