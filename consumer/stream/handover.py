@@ -68,10 +68,20 @@ class Handover:
     nothing is lost if the process ends. Intake pauses while `full`.
     """
 
-    def __init__(self, producer: Producer, metrics: Metrics, *, bound: int = 5_000) -> None:
+    def __init__(
+        self,
+        producer: Producer,
+        metrics: Metrics,
+        *,
+        bound: int = 5_000,
+        send_timeout: float = _SEND_TIMEOUT,
+        backoff: float = _BACKOFF,
+    ) -> None:
         self._producer = producer
         self._metrics = metrics
         self._bound = bound
+        self._send_timeout = send_timeout
+        self._backoff = backoff
         self._queue: deque[Letter] = deque()
         self._arrived = asyncio.Event()
         self.failing = False
@@ -113,7 +123,7 @@ class Handover:
                 topics=sorted({letter.topic for letter in failed or batch}),
             )
         if failed:
-            await asyncio.sleep(_BACKOFF)
+            await asyncio.sleep(self._backoff)
             await self._producer.renew()
 
     async def _send(self, batch: Iterable[Letter]) -> list[Letter]:
@@ -133,5 +143,5 @@ class Handover:
         return failed
 
     async def _send_one(self, letter: Letter) -> None:
-        async with asyncio.timeout(_SEND_TIMEOUT):
+        async with asyncio.timeout(self._send_timeout):
             await (await self._producer.send(letter))

@@ -1,0 +1,232 @@
+"""Handing over counts when the broker has acknowledged it, and not before (invariant 2)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from functools import partial
+
+import pytest
+from aiokafka.errors import KafkaConnectionError
+from prometheus_client import CollectorRegistry
+
+from consumer.metrics import Metrics
+from consumer.stream.handover import Handover, Letter, Message, TooLargeError
+from support.waiting import wait_until
+
+TOPIC = "hookstream.retry.10s"
+
+
+class FakeProducer:
+    """A Producer whose broker answers on command."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Message, asyncio.Future[None]]] = []
+        """Every record in order, with its acknowledgement to come."""
+        self.refusal: Exception | None = None
+        """What `send` raises, if anything."""
+        self.renewed = 0
+
+    async def send(self, letter: Message) -> Awaitable[object]:
+        """See `Producer.send`."""
+        if self.refusal is not None:
+            raise self.refusal
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.sent.append((letter, future))
+        return future
+
+    async def renew(self) -> None:
+        """See `Producer.renew`."""
+        self.renewed += 1
+
+    @property
+    def keys(self) -> list[bytes | None]:
+        """The key of each record that was sent, repeated ones included."""
+        return [letter.key for letter, _ in self.sent]
+
+    def acknowledge(self, *keys: bytes) -> None:
+        """The broker has these."""
+        for letter, future in self.sent:
+            if letter.key in keys and not future.done():
+                future.set_result(None)
+
+    def fail(self, key: bytes, error: Exception) -> None:
+        """The broker does not take this one."""
+        for letter, future in self.sent:
+            if letter.key == key and not future.done():
+                future.set_exception(error)
+
+
+class Office:
+    """A hand-over on a fake producer, and what it told."""
+
+    def __init__(self, bound: int = 100, send_timeout: float = 60.0) -> None:
+        self.producer = FakeProducer()
+        self.metrics = Metrics("0", CollectorRegistry())
+        self.metrics.hands_over_to([TOPIC])
+        self.handover = Handover(
+            self.producer, self.metrics, bound=bound, send_timeout=send_timeout, backoff=0.0
+        )
+        self.acknowledged: list[bytes] = []
+        self.too_large: list[bytes] = []
+        self.unwanted: set[bytes] = set()
+
+    def send(self, *keys: bytes) -> None:
+        """Hand over one record for each key."""
+        for key in keys:
+            self.handover.send(
+                Letter(
+                    topic=TOPIC,
+                    key=key,
+                    value=b"v",
+                    headers=[],
+                    wanted=partial(self._wants, key),
+                    acknowledged=partial(self.acknowledged.append, key),
+                    too_large=partial(self.too_large.append, key),
+                )
+            )
+
+    def _wants(self, key: bytes) -> bool:
+        return key not in self.unwanted
+
+    async def sees(self, *keys: bytes) -> None:
+        """Wait until exactly these were sent so far."""
+        await wait_until(lambda: self.producer.keys == list(keys), f"{keys} to be sent")
+
+    @property
+    def failures(self) -> float | None:
+        """The metric that operators alert on."""
+        name = "hookstream_handover_failures_total"
+        return self.metrics.registry.get_sample_value(name, {"topic": TOPIC})
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Run the hand-over meanwhile."""
+        task = asyncio.create_task(self.handover.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+
+async def test_nothing_counts_before_the_broker_answered() -> None:
+    """Each letter is told when its whole batch has its answers."""
+    office = Office()
+    async with office.open():
+        office.send(b"a", b"b")
+        await office.sees(b"a", b"b")
+        office.producer.acknowledge(b"a")
+        await asyncio.sleep(0)
+        assert b"b" not in office.acknowledged
+        office.producer.acknowledge(b"b")
+        await wait_until(lambda: office.acknowledged == [b"a", b"b"], "both")
+    assert not office.handover.failing
+
+
+async def test_what_failed_is_sent_again_first_and_with_a_new_producer() -> None:
+    """Nothing is lost, and what came meanwhile waits its turn."""
+    office = Office()
+    async with office.open():
+        office.send(b"a", b"b")
+        await office.sees(b"a", b"b")
+        office.send(b"c")
+        office.producer.fail(b"a", KafkaConnectionError())
+        office.producer.acknowledge(b"b")
+        await office.sees(b"a", b"b", b"a", b"c")
+        assert (office.acknowledged, office.producer.renewed) == ([b"b"], 1)
+        assert office.handover.failing
+        assert office.handover.full
+        assert office.failures == 1.0
+        office.producer.acknowledge(b"a", b"c")
+        await wait_until(lambda: office.acknowledged == [b"b", b"a", b"c"], "the rest")
+        await wait_until(lambda: not office.handover.failing, "the alert to end")
+        assert not office.handover.full
+
+
+async def test_no_answer_in_time_is_a_failure() -> None:
+    """Nobody knows whether the broker has it, so it is sent again."""
+    office = Office(send_timeout=0.01)
+    async with office.open():
+        office.send(b"a")
+        await wait_until(lambda: office.producer.keys[:2] == [b"a", b"a"], "a second try")
+        assert office.handover.failing
+        assert office.acknowledged == []
+
+
+async def test_a_producer_that_cannot_start_is_a_failure() -> None:
+    """The broker is away; it is tried until it is back."""
+    office = Office()
+    office.producer.refusal = KafkaConnectionError()
+    async with office.open():
+        office.send(b"a")
+        await wait_until(lambda: office.producer.renewed >= 2, "two rounds")
+        assert office.handover.full
+        office.producer.refusal = None
+        await wait_until(lambda: office.producer.sent, "a record")
+        office.producer.acknowledge(b"a")
+        await wait_until(lambda: office.acknowledged == [b"a"], "it")
+
+
+async def test_revoked_letters_are_not_sent() -> None:
+    """Their next owner hands them over, also if they had failed here before."""
+    office = Office()
+    async with office.open():
+        office.send(b"a")
+        await office.sees(b"a")
+        office.send(b"b", b"c")
+        office.unwanted |= {b"a", b"b"}
+        office.producer.fail(b"a", KafkaConnectionError())
+        await office.sees(b"a", b"c")
+        office.producer.acknowledge(b"c")
+        await wait_until(lambda: office.acknowledged == [b"c"], "the wanted one")
+        assert not office.handover.failing
+
+
+async def test_one_too_large_is_told_and_holds_up_nobody() -> None:
+    """No repetition can help, and it is not acknowledged either."""
+    office = Office()
+    async with office.open():
+        office.send(b"a", b"b")
+        await office.sees(b"a", b"b")
+        office.producer.fail(b"a", TooLargeError())
+        office.producer.acknowledge(b"b")
+        await wait_until(lambda: office.acknowledged == [b"b"], "the other")
+        assert office.too_large == [b"a"]
+        assert not office.handover.failing
+
+
+async def test_a_full_queue_pauses_intake() -> None:
+    """Memory is bounded when the broker takes less than comes."""
+    office = Office(bound=2)
+    office.send(b"a")
+    assert not office.handover.full
+    office.send(b"b")
+    assert office.handover.full
+
+
+async def test_what_was_being_sent_is_kept_when_the_task_ends() -> None:
+    """Its events stay unsettled, and the producer is closed."""
+    office = Office()
+    async with office.open():
+        office.send(b"a", b"b")
+        await office.sees(b"a", b"b")
+    assert office.acknowledged == []
+    assert [letter.key for letter in office.handover._queue] == [b"a", b"b"]
+    assert office.producer.renewed == 1
+
+
+async def test_many_are_sent_batch_by_batch() -> None:
+    """In order, and none is left behind."""
+    office = Office(bound=10_000)
+    keys = [str(number).encode() for number in range(1_200)]
+    office.send(*keys)
+
+    def progress() -> bool:
+        office.producer.acknowledge(*keys)
+        return len(office.acknowledged) == len(keys)
+
+    async with office.open():
+        await wait_until(progress, "all")
+    assert office.acknowledged == keys
+    assert not office.handover.full

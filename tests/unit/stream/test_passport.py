@@ -1,0 +1,90 @@
+"""The headers of section 5 of the contract, by name."""
+
+import pytest
+
+from consumer.events.decode import UndecodableError
+from consumer.stream.passport import Passport, Replay, read_passport
+
+PASSPORT = Passport(
+    reason="503",
+    topic="push-click",
+    partition=3,
+    offset=17,
+    timestamp=1_800_000_000_123,
+    trigger="push_click",
+    delivery_id="e1:h1",
+    hook="h1",
+    attempts=4,
+    last_status="503",
+    first_failed_at=1_800_000_001.5,
+    not_before=1_800_000_060.0,
+    detail="as text: ş",
+)
+TEXTS = {
+    "hookstream-delivery-id": "e1:h1",
+    "hookstream-hook": "h1",
+    "hookstream-reason": "503",
+    "hookstream-attempts": "4",
+    "hookstream-last-status": "503",
+    "hookstream-first-failed-at": "1800000001.500",
+    "hookstream-not-before": "1800000060.000",
+    "hookstream-source": "push-click/3/17",
+    "hookstream-source-timestamp": "1800000000123",
+    "hookstream-trigger": "push_click",
+    "hookstream-detail": "as text: ş",
+}
+
+
+def test_the_headers_have_the_contracts_names() -> None:
+    """Other programs read them."""
+    assert {name: value.decode() for name, value in PASSPORT.headers()} == TEXTS
+
+
+def test_a_fact_that_is_not_known_has_no_header() -> None:
+    """As for a record that could not be decoded."""
+    undecodable = Passport("undecodable", "event", 0, 0, 0, "")
+    names = [name for name, _ in undecodable.headers()]
+    assert names == [
+        "hookstream-reason",
+        "hookstream-attempts",
+        "hookstream-source",
+        "hookstream-source-timestamp",
+    ]
+    assert read_passport(undecodable.headers()) == undecodable
+
+
+@pytest.mark.parametrize("name", ["reason", "attempts", "source", "source-timestamp"])
+def test_a_header_that_is_always_written_must_be_there(name: str) -> None:
+    """Else somebody else wrote the record."""
+    headers = [(known, value) for known, value in PASSPORT.headers() if known[11:] != name]
+    with pytest.raises(UndecodableError, match=f"the header hookstream-{name} is missing"):
+        read_passport(headers)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("source", b"push-click"),
+        ("source", b"push-click/x/17"),
+        ("source", b"push-click/3/99999999999999999999"),
+        ("source-timestamp", b"9" * 400),
+        ("attempts", b"many"),
+        ("not-before", b"nan"),
+        ("first-failed-at", b"inf"),
+        ("reason", b"\xff"),
+        ("delivery-id", b"e1:h1\r\nx-evil: 1"),
+        ("delivery-id", "ş:h1".encode()),
+    ],
+)
+def test_what_could_do_harm_is_refused(name: str, value: bytes) -> None:
+    """A delivery id goes into a header, numbers into arithmetic; the reason quotes neither."""
+    with pytest.raises(UndecodableError, match=r"^a hookstream header is malformed$"):
+        read_passport([*PASSPORT.headers(), (f"hookstream-{name}", value)])
+
+
+def test_a_replay_that_cannot_be_read_counts_as_none() -> None:
+    """It only tells a story."""
+    replay = Replay("hookstream.dead-letter/0/5", 1_800_000_000.0)
+    headers = [*PASSPORT.headers(), *replay.headers()]
+    assert read_passport(headers).replay == replay
+    assert read_passport([*headers, ("hookstream-replayed-at", b"nan")]).replay is None
