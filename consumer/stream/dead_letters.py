@@ -93,26 +93,28 @@ class DeadLetterReader:
         self.topic = topic
         self.exists = False
         self.ends: Offsets = {}
-        """The offset behind the last record of each partition."""
+        """The offset behind the last record of each partition; none where there is no topic."""
         self._settings = settings
         self._group = group
         self._consumer: Any
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        found = await existing_topics(self._settings, [self.topic])
-        self.exists = self.topic in found
+        partitions = (await existing_topics(self._settings, [self.topic])).get(self.topic)
+        self.exists = partitions is not None
+        if partitions is None:
+            return self
         self._consumer = make_reader(self._settings, self._group)
         self._stack.push_async_callback(self._close)
         try:
             async with answered_within(self._settings, ANSWER_TIMEOUT):
                 await self._consumer.start()
-                places = [TopicPartition(self.topic, n) for n in found.get(self.topic, ())]
-                ends = await self._consumer.end_offsets(places) if places else {}
-                self.ends = {place.partition: end for place, end in ends.items()}
+                places = [TopicPartition(self.topic, number) for number in partitions]
+                ends = await self._consumer.end_offsets(places)
         except BaseException:
             await self._stack.aclose()
             raise
+        self.ends = {place.partition: end for place, end in ends.items()}
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -142,6 +144,8 @@ class DeadLetterReader:
 
     async def read(self, starts: Offsets, ends: Offsets) -> AsyncGenerator[DeadLetter, None]:
         """The letters from `starts` to `ends`, the oldest first; once for each reader."""
+        if not starts:
+            return
         # Positions are set before the fetcher first runs, so none is looked up.
         self._consumer.assign([TopicPartition(self.topic, number) for number in starts])
         for number, offset in starts.items():
@@ -177,6 +181,8 @@ class DeadLetterReader:
     async def progress(self) -> dict[int, Progress]:
         """How far earlier replays under this group went, where they did; of this very topic."""
         places = [TopicPartition(self.topic, number) for number in self.ends]
+        if not places:
+            return {}
         async with answered_within(self._settings, ANSWER_TIMEOUT):
             # The public `committed()` drops the metadata, and asks for each partition by itself.
             kept = await self._consumer._coordinator.fetch_committed_offsets(places)  # noqa: SLF001
