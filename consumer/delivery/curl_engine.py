@@ -185,6 +185,7 @@ def _handle(sockets: _Sockets, ca_file: str | None) -> Any:
         (pycurl.HTTPGET, 1),
         (pycurl.USERAGENT, ""),  # pycurl would name itself
         (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS),
+        (pycurl.PIPEWAIT, 0),  # or the first request to a host, hanging, would hold back the others
         (pycurl.TCP_NODELAY, 1),
         (pycurl.TCP_KEEPALIVE, 1),
         (pycurl.MAXLIFETIME_CONN, _LIFETIME),

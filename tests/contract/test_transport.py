@@ -99,6 +99,25 @@ async def test_done_may_send(place: Place) -> None:
     assert [(await attempt.answer()).status for attempt in attempts] == [204] * 20
 
 
+async def test_done_that_raises(place: Place) -> None:
+    """A callback that fails is the loop's to report, and costs no other its answer."""
+    heard: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _loop, context: heard.append(str(context["exception"]))
+    )
+
+    def fail(answer: Answer) -> None:
+        raise RuntimeError(answer.status)
+
+    attempts = []
+    for _ in range(10):
+        place.transport.send(place.get("/200"), fail)
+        attempts.append(Attempt(place.transport, place.get("/204")))
+    assert [(await attempt.answer()).status for attempt in attempts] == [204] * 10
+    await place.transport.close()
+    assert heard == ["200"] * 10
+
+
 async def test_close_answers_what_is_under_way(place: Place) -> None:
     """Nobody waits for ever: attempts under way get a connect error, once, before `close` ends."""
     attempts = [Attempt(place.transport, place.get("/hang")) for _ in range(20)]

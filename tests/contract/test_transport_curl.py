@@ -143,12 +143,13 @@ async def test_dead_idle_connection_costs_nothing(transport: CurlTransport) -> N
 
 
 async def test_http2(transport: CurlTransport, authority: trustme.CA) -> None:
-    """Over TLS HTTP/2 is used where the receiver has it: one connection for many requests, and the
-    target byte for byte here too.
+    """Over TLS HTTP/2 is used where the receiver has it: many requests share one connection, and
+    the target is sent byte for byte here too.
     """
     target = "/a%2fb//c;d?x='%25'&y=?"
     async with Http2Receiver(server_context(authority, "127.0.0.1")) as receiver:
-        await answer_of(transport, get(receiver.origin + target, b"X-City: \xc4\xb0zmir", b"x-e: "))
+        headers = (b"X-City: \xc4\xb0zmir", b"x-e: ")
+        await answer_of(transport, get(receiver.origin + target, *headers))
         attempts = [Attempt(transport, get(receiver.origin + "/")) for _ in range(50)]
         assert {(await attempt.answer()).status for attempt in attempts} == {204}
         assert receiver.connections == 1

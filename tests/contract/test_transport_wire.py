@@ -1,5 +1,6 @@
 """What goes over the wire, byte for byte, and what of an answer counts. Both HTTP adapters."""
 
+import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -8,8 +9,8 @@ from http import HTTPStatus
 
 import pytest
 
-from consumer.delivery.transport import RETRY_AFTER_LIMIT, ErrorKind, Transport
-from support.attempts import Attempt, answer_of, get
+from consumer.delivery.transport import RETRY_AFTER_LIMIT, Answer, ErrorKind, Transport
+from support.attempts import PATIENCE, Attempt, answer_of, get
 from support.receiver import Receiver, Reply, Then, response
 
 
@@ -253,6 +254,24 @@ async def test_ipv6(transport: Transport) -> None:
             assert (b"Host", receiver.authority.encode()) in fields(receiver.requests[0])
     except OSError as error:
         pytest.skip(f"no IPv6 on this machine: {error}")
+
+
+async def test_hung_request_holds_back_no_other(transport: Transport, receiver: Receiver) -> None:
+    """Not even the first one to a host, whose connection the others might wait to share."""
+    receiver.then_play([Reply(then=Then.HANG)])
+    others = asyncio.Semaphore(0)
+    statuses: list[int] = []
+
+    def done(answer: Answer) -> None:
+        statuses.append(answer.status)
+        others.release()
+
+    for _ in range(20):
+        transport.send(get(receiver.origin + "/"), done)
+    async with asyncio.timeout(PATIENCE):
+        for _ in range(19):
+            await others.acquire()
+    assert statuses == [200] * 19
 
 
 async def test_many_at_once(transport: Transport, receiver: Receiver) -> None:
