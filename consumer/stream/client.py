@@ -142,11 +142,15 @@ class KafkaProducer:
         producer, self._producer = self._producer, None
         if producer is None:
             return
+        # `stop` would wait for records that the broker does not take; cut short, it would leave
+        # a sender that writes them later, and its connections. Nobody waits for them any more.
+        producer._message_accumulator.fail_all(KafkaError("given up"))  # noqa: SLF001  # no public way
         try:
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await producer.stop()
         except (KafkaError, TimeoutError) as error:
             log.debug("producer not closed cleanly", error=repr(error))
+            await producer.client.close()
 
     async def _start(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(

@@ -69,8 +69,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         topics: Sequence[str],
         lanes: Mapping[str, Lane],
         clock: Clock,
+        commit_timeout: float = _COMMIT_TIMEOUT,
     ) -> None:
         """`lanes`: the retry topics among `topics`."""
+        self._commit_timeout = commit_timeout
         self._consumer = consumer
         self._handler = handler
         self._topics = topics
@@ -141,7 +143,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             if not moved:
                 return
             try:
-                async with asyncio.timeout(_COMMIT_TIMEOUT):
+                async with asyncio.timeout(self._commit_timeout):
                     await self._consumer.commit(moved)
             except (KafkaError, TimeoutError) as error:
                 level = log.info if isinstance(error, CommitFailedError) else log.warning

@@ -38,7 +38,10 @@ class Poller:
         consumer: AIOKafkaConsumer,
         next_offset: Callable[[TopicPartition], int | None],
         clock: Clock,
+        *,
+        backoff: float = _BACKOFF,
     ) -> None:
+        self._backoff = backoff
         self._consumer = consumer
         self._next_offset = next_offset
         self._clock = clock
@@ -64,7 +67,7 @@ class Poller:
             self._lost_place = True
             self._careful_until = self._clock.monotonic() + _CAREFUL
             log.warning("a poll failed; partitions are polled one by one", error=repr(error))
-            await asyncio.sleep(_BACKOFF)
+            await asyncio.sleep(self._backoff)
             return {}
 
     def lose_place(self) -> None:

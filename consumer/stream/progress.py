@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-_TEXT = re.compile(r"sent=([0-9]{1,18}) done=((?:[0-9]{1,18}-[0-9]{1,18}(?:,(?!$)|$))*)")
+_TEXT = re.compile(r"sent=([0-9]{1,19}) done=((?:[0-9]{1,19}-[0-9]{1,19}(?:,(?!$)|$))*)")
 _KEPT = 50
 """Ranges; Kafka keeps 4,096 bytes of metadata with an offset. More than a few come only from
 many runs that each go back further than the one before and stop at a limit."""

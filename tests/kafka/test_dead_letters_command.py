@@ -1,0 +1,251 @@
+"""`hookstream dead-letters` as a person uses it, beside a daemon."""
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Awaitable
+from uuid import uuid4
+
+import orjson
+import pytest
+from typer.testing import CliRunner
+
+from consumer.cli.commands import commands
+from consumer.delivery.outcome import Reason
+from consumer.stream.client import KafkaProducer
+from consumer.stream.handover import Message
+from consumer.stream.replay import BATCH
+from support.cluster import Placed
+from support.daemon import InProcess
+from support.letters import Written, bury, exhausted, passport
+from support.project import ROOT
+from support.received import ids
+from support.receiver import Receiver, response
+from support.terminal import Terminal
+from support.waiting import wait_until
+from support.workspace import DEAD_LETTERS, Workspace, event, hook
+
+
+@pytest.fixture
+def name() -> str:
+    """A hook's id that no other test has: the dead-letter topic is everybody's."""
+    return f"h-{uuid4().hex[:12]}"
+
+
+def _command(workspace: Workspace, *words: str) -> list[str]:
+    config = ("--config", str(workspace.config))
+    return [sys.executable, "-m", "consumer", "dead-letters", *words, *config]
+
+
+async def _run(workspace: Workspace, *words: str) -> tuple[int | None, str, str]:
+    """Exit code, standard output and standard error of one command without a terminal."""
+    process = await asyncio.create_subprocess_exec(
+        *_command(workspace, *words), stdin=DEVNULL, stdout=PIPE, stderr=PIPE, cwd=ROOT
+    )
+    out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+async def _prepare(workspace: Workspace) -> None:
+    """Files, and the topics that a daemon makes at its start."""
+    await workspace.create_topics()
+    workspace.write_settings()
+    known = await workspace.cluster.ends([DEAD_LETTERS])
+    await workspace.cluster.create([*workspace.lanes, *([] if known else [DEAD_LETTERS])])
+
+
+async def _on_lane(workspace: Workspace) -> list[Placed]:
+    return await workspace.cluster.read(workspace.lanes[0])
+
+
+async def test_every_reason_is_delivered_after_a_replay(workspace: Workspace, name: str) -> None:
+    """1. Eight dead letters of one hook, one for each reason, and one undecodable record without
+    a hook. 2. Both replays are carried out. 3. All arrive, the eight under their own ids.
+    """
+    await workspace.create_topics()
+    workspace.write_settings()
+    source = workspace.topic("event")
+    async with Receiver() as receiver:
+        workspace.write_hooks(hook(name, receiver.origin))
+        async with InProcess(workspace.config):
+            letters = [
+                Written(passport(n, hook=name, reason=reason, topic=source), event(f"e{n}"))
+                for n, reason in enumerate(Reason)
+            ]
+            lost = passport(9, hook="", reason="undecodable", topic=source)
+            await bury(workspace.cluster, DEAD_LETTERS, [*letters, Written(lost, event("e9"))])
+            code, out, err = await _run(workspace, "replay", "--hook", name, "--yes")
+            assert (code, out.splitlines()[-1]) == (0, "8 sent"), err
+            code, out, err = await _run(workspace, "replay", "--reason", "undecodable", "--yes")
+            # The hook's own undecodable one goes again: another filter knows nothing of the first.
+            assert (code, out.splitlines()[-1]) == (0, "2 sent"), err
+            await receiver.until(requests=10)
+            await wait_until(workspace.caught_up, "everything to be settled")
+    expected = {f"e{n}:{name}": 1 for n in (*range(len(Reason)), 9)}
+    again = f"e{list(Reason).index(Reason.UNDECODABLE)}:{name}"
+    assert ids(receiver.requests) == {**expected, again: 2}
+
+
+async def test_a_replay_that_fails_again_tells_its_story(workspace: Workspace, name: str) -> None:
+    """1. 400: a dead letter. 2. Replayed, it is answered 503, waits on a retry topic, and fails
+    for good: the headers of both records tell of the replay. 3. Replayed again, it arrives, with
+    the same id each time.
+    """
+    await workspace.create_topics()
+    workspace.write_settings()
+    first_id = f"e1:{name}"
+    async with Receiver(response(400), response(503), response(400)) as receiver:
+        workspace.write_hooks(hook(name, receiver.origin))
+        async with InProcess(workspace.config):
+
+            async def letters() -> list[Placed]:
+                found = await workspace.dead_letters()
+                return [one for one in found if one.facts["hookstream-delivery-id"] == first_id]
+
+            await workspace.cluster.produce(workspace.topic("event"), [event("e1")])
+            [first] = await wait_until(letters, "a dead letter")
+            assert "hookstream-replayed-from" not in first.facts
+            assert (await _run(workspace, "replay", "--hook", name, "--yes"))[0] == 0
+            await receiver.until(requests=3)
+
+            async def two() -> list[Placed]:
+                found = await letters()
+                return found if len(found) == 2 else []
+
+            [second] = [one for one in await wait_until(two, "another") if one != first]
+            assert second.facts["hookstream-replayed-from"] == first.source
+            assert second.facts["hookstream-source"] == first.facts["hookstream-source"]
+            assert second.facts["hookstream-attempts"] == "2"
+            parked = await _on_lane(workspace)
+            assert [one.facts["hookstream-replayed-from"] for one in parked] == [first.source] * 2
+            assert "replay" in {one.facts["hookstream-reason"] for one in parked}
+            code, out, _ = await _run(workspace, "replay", "--hook", name, "--yes")
+            assert (code, out.splitlines()[-1]) == (0, "1 sent")
+            await receiver.until(requests=4)
+            await wait_until(workspace.caught_up, "everything to be settled")
+    assert ids(receiver.requests) == {first_id: 4}
+
+
+async def test_nothing_is_sent_that_nobody_agreed_to(workspace: Workspace, name: str) -> None:
+    """A dry run, a refusal, no terminal to ask on: each says so, and nothing goes; a `y` sends."""
+    await _prepare(workspace)
+    await bury(workspace.cluster, DEAD_LETTERS, exhausted(range(3), name))
+    words = ("replay", "--hook", name)
+    code, out, _ = await _run(workspace, *words, "--dry-run")
+    assert code == 0
+    assert "3 dead letters to send" in out
+    assert (await _run(workspace, *words))[0] == 2
+    for answer, code in (("n", 1), ("y", 0)):
+        assert await _on_lane(workspace) == []
+        terminal = Terminal(*_command(workspace, *words))
+        await terminal.start()
+        await terminal.until("Send them?")
+        terminal.type(f"{answer}\n")
+        assert await terminal.end() == code, terminal.text
+    assert "3/3" in terminal.text
+    assert "3 sent" in terminal.text
+    assert len(await _on_lane(workspace)) == 3
+
+
+async def test_list_is_json_for_programs(workspace: Workspace, name: str) -> None:
+    """One object a line, all facts, the oldest first, no event value; `--limit` has the newest."""
+    await _prepare(workspace)
+    secret = b'{"id": "e", "user": {"id": "somebody"}}'
+    letters = [
+        Written(passport(n, hook=name), secret, timestamp_ms=1_795_514_400_000 + n)
+        for n in range(60)
+    ]
+    await bury(workspace.cluster, DEAD_LETTERS, letters)
+    code, out, err = await _run(workspace, "list", "--hook", name)
+    assert (code, err) == (0, "")
+    assert "somebody" not in out
+    lines = [orjson.loads(line) for line in out.splitlines()]
+    assert [line["delivery_id"] for line in lines] == [f"e{n}:{name}" for n in range(60)]
+    assert lines[7] == {
+        "time": "2026-11-24T10:00:00.007Z",
+        "partition": 0,
+        "offset": lines[7]["offset"],
+        "key": "k\\xff",
+        "value_bytes": len(secret),
+        "foreign": False,
+        "hook": name,
+        "reason": "exhausted",
+        "delivery_id": f"e7:{name}",
+        "attempts": 12,
+        "last_status": "503",
+        "first_failed_at": "2026-11-24T10:00:01.500Z",
+        "source": "source/2/7",
+        "source_time": "2026-11-24T10:00:00.123Z",
+        "trigger": "event",
+        "detail": "why not",
+        "replayed_from": None,
+        "replayed_at": None,
+    }
+    _, out, _ = await _run(workspace, "list", "--hook", name, "--limit", "2")
+    assert [orjson.loads(line) for line in out.splitlines()] == lines[-2:]
+    code, out, err = await _run(workspace, "list", "--hook", f"{name}-x")
+    assert (code, out, err) == (0, "", "note: no such dead letters\n")
+
+
+async def test_list_is_a_table_for_people(workspace: Workspace, name: str) -> None:
+    """The newest fifty, how many more there are, and what they are; nothing moves the cursor."""
+    await _prepare(workspace)
+    letters = exhausted(range(59), name)
+    await bury(workspace.cluster, DEAD_LETTERS, letters)
+    evil = Written(passport(59, hook=name, reason="\x1b[2Jpermanent"))
+    await bury(workspace.cluster, DEAD_LETTERS, [evil])
+    terminal = Terminal(*_command(workspace, "list", "--hook", name))
+    await terminal.start()
+    assert await terminal.end() == 0
+    assert "the newest 50 of 60; 10 more with --limit" in terminal.text
+    assert f"e10:{name}" in terminal.text
+    assert f"e9:{name}" not in terminal.text
+    assert "\\x1b[2Jpermanent" in terminal.text
+    [count] = [line for line in terminal.text.splitlines() if line.strip().startswith("59 ")]
+    assert count.split() == ["59", name, "exhausted"]
+
+
+def test_ctrl_c_ends_behind_a_batch(
+    workspace: Workspace, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1. SIGINT comes while the second batch is under way. 2. The batch is finished, the exit code
+    is 130, and a sentence says how much went. 3. The same command sends the rest.
+    """
+    total = 3 * BATCH
+    asyncio.run(_prepare(workspace))
+    asyncio.run(bury(workspace.cluster, DEAD_LETTERS, exhausted(range(total), name)))
+
+    class Interrupted(KafkaProducer):
+        number = 0
+
+        async def send(self, letter: Message) -> Awaitable[object]:
+            """Send; a person loses patience at one of them."""
+            Interrupted.number += 1
+            if Interrupted.number == BATCH + BATCH // 2:
+                os.kill(os.getpid(), signal.SIGINT)
+            return await super().send(letter)
+
+    monkeypatch.setattr("consumer.cli.dead_letters_replay.KafkaProducer", Interrupted)
+    words = ["dead-letters", "replay", "--hook", name, "--yes", "--config", str(workspace.config)]
+    ended = CliRunner().invoke(commands, words)
+    assert ended.exit_code == 130
+    assert f"stopped: {2 * BATCH} of {total} sent; the same command goes on" in ended.stderr
+    ended = CliRunner().invoke(commands, words)
+    assert ended.exit_code == 0
+    assert f"goes on after {2 * BATCH} already sent" in ended.stderr
+    sent = [one.facts["hookstream-delivery-id"] for one in asyncio.run(_on_lane(workspace))]
+    assert sorted(sent) == sorted(f"e{n}:{name}" for n in range(total))
+
+
+async def test_a_missing_retry_topic_is_told_before_anything_is_sent(
+    workspace: Workspace, name: str
+) -> None:
+    """The daemon never ran with these delays: the sentence names the topic, exit code 1."""
+    await _prepare(workspace)
+    await bury(workspace.cluster, DEAD_LETTERS, exhausted([1], name))
+    workspace.write_settings(retry={"delays": ["7m"]})
+    code, _, err = await _run(workspace, "replay", "--hook", name, "--yes")
+    assert code == 1
+    assert "no such topic: hookstream.retry.7m: start the daemon once" in err

@@ -1,0 +1,96 @@
+"""What the headers say of a replay, and what of it is believed."""
+
+from dataclasses import replace
+
+import pytest
+
+from consumer.stream.dead_letters import DeadLetter, Selection
+from consumer.stream.passport import Passport, Replay, read_passport, read_replay
+from consumer.stream.replay import Route
+from support.letters import passport
+
+TOLD = Replay("hookstream.dead-letter/3/14", 1_795_514_400.25)
+ROUTE = Route("lane", {"source"})
+
+
+def _letter(passport: Passport | None, value: bytes | None = b"{}") -> DeadLetter:
+    return DeadLetter("dead", 3, 14, 0, None, value, len(value or b""), passport)
+
+
+def test_a_passport_keeps_its_replay() -> None:
+    """Written and read again it is the same, with and without a replay."""
+    for whole in (passport(1), replace(passport(1), replay=TOLD)):
+        assert read_passport(whole.headers()) == whole
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [("hookstream-replayed-from", b"a/1/2")],
+        [("hookstream-replayed-at", b"1")],
+        [("hookstream-replayed-from", b"\xff"), ("hookstream-replayed-at", b"1")],
+        [("hookstream-replayed-from", b"a/1/2"), ("hookstream-replayed-at", b"soon")],
+        [("hookstream-replayed-from", b"a/1/2"), ("hookstream-replayed-at", b"inf")],
+        [("hookstream-replayed-from", None), ("hookstream-replayed-at", None)],
+    ],
+)
+def test_half_a_replay_is_none(headers: list[tuple[str, bytes | None]]) -> None:
+    """On a source topic anybody may write such headers: nothing of it is an error."""
+    assert read_replay(headers) is None
+
+
+def test_a_second_replay_takes_the_place_of_the_first() -> None:
+    """The headers name the dead letter that was replayed last."""
+    message = ROUTE.message(_letter(replace(passport(1), replay=TOLD)), 5.0)
+    assert read_passport(message.headers).replay == Replay("dead/3/14", 5.0)
+
+
+@pytest.mark.parametrize(
+    ("letter", "target"),
+    [
+        (_letter(passport(1, hook="a", reason="undecodable", topic="gone")), "lane"),
+        (_letter(passport(1, hook="a", reason="permanent")), "lane"),
+        (_letter(passport(1, hook="", reason="undecodable", topic="source")), "source"),
+    ],
+)
+def test_where_a_letter_goes(letter: DeadLetter, target: str) -> None:
+    """A delivery to the lane, whatever it died of; what never became one to its source."""
+    assert ROUTE.obstacle(letter) == ""
+    assert ROUTE.message(letter, 0.0).topic == ROUTE.target(letter) == target
+
+
+@pytest.mark.parametrize(
+    ("letter", "why"),
+    [
+        (_letter(None), "not written by hookstream"),
+        (_letter(passport(1), None), "without its value"),
+        (_letter(passport(1), b""), "without its value"),
+        (_letter(passport(1, hook="", topic="gone")), "gone is no source any more"),
+    ],
+)
+def test_why_a_letter_cannot_go(letter: DeadLetter, why: str) -> None:
+    """Each obstacle is a sentence for the plan."""
+    assert why in ROUTE.obstacle(letter)
+
+
+@pytest.mark.parametrize(
+    ("selection", "name"),
+    [
+        (Selection(), "all"),
+        (Selection(since=5), "all"),
+        (Selection(hook="click-analytics"), "hook=click-analytics"),
+        (Selection("click-analytics", "exhausted", 5), "hook=click-analytics,reason=exhausted"),
+    ],
+)
+def test_a_selection_has_a_stable_name(selection: Selection, name: str) -> None:
+    """It is part of the group that keeps progress: another name would start over."""
+    assert selection.name == name
+
+
+def test_letters_of_others_are_chosen_by_no_filter() -> None:
+    """They have neither hook nor reason, so only a look at everything shows them."""
+    foreign = _letter(None)
+    assert Selection().takes(foreign)
+    assert not Selection(hook="a").takes(foreign)
+    assert not Selection(reason="exhausted").takes(foreign)
