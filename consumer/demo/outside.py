@@ -68,11 +68,12 @@ async def produce(
     ended: Callable[[], bool],
 ) -> Counter[str]:
     """`rate` events a second, for so many seconds or until `ended`; their number by trigger."""
-    events = generate_events(seed, clock)
+    events, total = generate_events(seed, clock), round(seconds * rate)
     produced: Counter[str] = Counter()
     began = clock.monotonic()
-    while not ended() and (elapsed := clock.monotonic() - began) < seconds:
-        for _ in range(int(elapsed * rate) - produced.total()):
+    while not ended() and produced.total() < total:
+        due = min(total, int((clock.monotonic() - began) * rate))
+        for _ in range(due - produced.total()):
             event = next(events)
             producer.produce(event.trigger.replace("_", "-"), event.value, event.key)
             produced[event.trigger] += 1
@@ -97,7 +98,8 @@ async def main(arguments: argparse.Namespace) -> None:
             clock=SystemClock(),
             ended=end.done,
         )
-        _tell({"produced": produced})
+        if not end.done():
+            _tell({"produced": produced})
         await end
     await runner.cleanup()
 

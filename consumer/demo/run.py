@@ -107,24 +107,28 @@ class _Demo:
         """From the daemon's start to the summary."""
         async with Signals(on_stop=self._stop, on_reload=self._app.reloader.request):
             daemon = asyncio.create_task(self._app.run())
+            ready = await self._until_ready(daemon)
+            began, cpu = self._clock.monotonic(), time.process_time()
             try:
-                await self._until_ready(daemon)
-                began, cpu = self._clock.monotonic(), time.process_time()
-                await self._show(daemon, began)
+                if ready:
+                    await self._show(daemon, began)
             finally:
                 self._stop()
                 await daemon
-        self._sum_up(self._clock.monotonic() - began, time.process_time() - cpu)
+        if ready:
+            self._sum_up(self._clock.monotonic() - began, time.process_time() - cpu)
 
     def _stop(self) -> None:
         self._stopping = True
         self._app.stop()
 
-    async def _until_ready(self, daemon: asyncio.Task[None]) -> None:
+    async def _until_ready(self, daemon: asyncio.Task[None]) -> bool:
+        """Whether it came to that, and was not stopped before."""
         while not daemon.done() and not self._stopping:
             if self._app.admin_port is not None and self._app.readiness().ok:
-                return
+                return True
             await asyncio.wait({daemon}, timeout=_FRAME)
+        return False
 
     async def _show(self, daemon: asyncio.Task[None], began: float) -> None:
         """Show what goes on until the daemon has ended, and end it when the events have."""

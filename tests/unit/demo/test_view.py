@@ -1,0 +1,98 @@
+"""The demo's picture fits its terminal, and says the same in lines where there is none."""
+
+import io
+import math
+
+import pytest
+from rich.console import Console
+
+from consumer.demo.numbers import HookNumbers, Numbers
+from consumer.demo.receiver import BEHAVIOURS
+from consumer.demo.summary import Costs, print_summary
+from consumer.demo.view import (
+    LineView,
+    LiveView,
+    Moment,
+    Scene,
+    hook_table,
+    make_view,
+    sparkline,
+)
+
+HOOKS = {
+    "click-analytics": HookNumbers(123_456, 9_999, 0, circuit_open=False, p50=0.012, p99=0.9),
+    "legacy-loyalty": HookNumbers(0, 9_999, 999, circuit_open=True, p50=math.nan, p99=math.nan),
+}
+HOOKS |= {f"another-hook-{n}": HOOKS["click-analytics"] for n in range(5)}
+ENDPOINTS = {name: list(BEHAVIOURS)[n % len(BEHAVIOURS)] for n, name in enumerate(HOOKS)}
+NUMBERS = Numbers(
+    events={"push_click": 40_000, "message_log": 40_000, "geofence": 20_000, "event": 30_000},
+    hooks=HOOKS,
+    in_flight=64,
+    parked=12_345,
+    reasons={"rejected": 90, "exhausted": 9},
+)
+SCENE = Scene(seconds=30, endpoints=ENDPOINTS, metrics_url="http://127.0.0.1:54321/metrics")
+
+
+def _console(width: int, height: int, *, terminal: bool) -> Console:
+    return Console(
+        file=io.StringIO(), width=width, height=height, force_terminal=terminal, color_system=None
+    )
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (100, 30)])
+def test_the_picture_fits(width: int, height: int) -> None:
+    """Seven hooks and large numbers: no line is cut short, and the whole of it is on the screen."""
+    console = _console(width, height, terminal=True)
+    view = LiveView(console, SCENE)
+    for second in range(60):
+        view.show(Moment("events come", second, NUMBERS), second)
+    rows = console.render_lines(view._live.get_renderable())
+    lines = ["".join(segment.text for segment in row) for row in rows]
+    assert len(lines) < height
+    text = "\n".join(lines)
+    assert "…" not in text
+    for words in ("events come", "123,456", "130,000", "12,345", "another-hook-4", "54321/metrics"):
+        assert words in text
+
+
+def test_lines_where_there_is_no_terminal() -> None:
+    """One every two seconds, and one for each new phase; plain text."""
+    console = _console(120, 25, terminal=False)
+    view = make_view(console, SCENE)
+    assert isinstance(view, LineView)
+    with view:
+        for tenth in range(50):
+            view.show(Moment("events come", tenth / 10, NUMBERS), tenth / 10)
+        view.show(Moment("stopping", 5.0, NUMBERS), 5.0)
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert [line.split()[0] for line in lines] == ["0", "2", "4", "5"]
+    assert "stopping" in lines[-1]
+    assert "dead letters 999" in lines[0]
+
+
+def test_a_terminal_gets_the_live_view() -> None:
+    """Where there is one."""
+    assert isinstance(make_view(_console(80, 24, terminal=True), SCENE), LiveView)
+
+
+def test_the_summary_adds_up() -> None:
+    """Totals, reasons and costs, in words that a person can take further."""
+    console = _console(100, 30, terminal=False)
+    table = hook_table(HOOKS, ENDPOINTS, wide=True)
+    print_summary(console, NUMBERS, table, Costs(seconds=10.0, cpu=1.0, requests=700_000))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "130,000 (push_click 40,000, message_log 40,000" in text
+    assert "999 (rejected 90, exhausted 9)" in text
+    assert "10% of a core" in text
+    assert "hookstream check" in text
+
+
+def test_sparkline() -> None:
+    """The highest bar is full, none is empty; nothing is nothing."""
+    assert sparkline([0, 5, 10]) == " ▄█"
+    assert sparkline([0, 0]) == "  "
+    assert sparkline([]) == ""
