@@ -1,0 +1,152 @@
+"""A Kafka consumer in memory, with the habits of aiokafka's that cost others their data."""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+
+from support.fakes import FakeRecord
+
+
+class FakeConsumer:
+    """One group member. Every partition's log begins at offset 0; nothing is ever waited for."""
+
+    def __init__(self) -> None:
+        self.logs: dict[TopicPartition, list[FakeRecord]] = {}
+        self.corrupt: dict[TopicPartition, Exception] = {}
+        """What a poll raises as soon as it comes to a partition."""
+        self.offsets: dict[TopicPartition, int] = {}
+        """The group's committed offsets."""
+        self.commits: list[dict[TopicPartition, int]] = []
+        """Every commit that was tried, in order."""
+        self.commit_error: Exception | None = None
+        self.commits_may_end = asyncio.Event()
+        self.commits_may_end.set()
+        self.committing = 0
+        self.most_committing = 0
+        """How many commits were under way at once, at most."""
+        self.positions: dict[TopicPartition, int] = {}
+        self.polls = 0
+        self.stopped = False
+        self._paused: set[TopicPartition] = set()
+        self._listener: ConsumerRebalanceListener
+        self._steady = asyncio.Event()
+        self._steady.set()
+
+    def append(self, place: TopicPartition, *records: FakeRecord) -> None:
+        """Write records; they get the next offsets, and gaps stay gaps."""
+        log = self.logs.setdefault(place, [])
+        for record in records:
+            record.topic, record.partition = place.topic, place.partition
+            record.offset = max(record.offset, log[-1].offset + 1 if log else 0)
+            log.append(record)
+
+    async def rebalance(self, *assigned: TopicPartition) -> None:
+        """Take everything back, and give out `assigned` (the eager protocol)."""
+        self._steady.clear()
+        await self._listener.on_partitions_revoked(set(self.positions))
+        self._paused.clear()
+        self.positions = {place: self.offsets.get(place, 0) for place in assigned}
+        await self._listener.on_partitions_assigned(set(assigned))
+        self._steady.set()
+
+    # What aiokafka has.
+
+    def subscribe(self, _topics: Sequence[str], *, listener: ConsumerRebalanceListener) -> None:
+        """Remember the listener."""
+        self._listener = listener
+
+    async def start(self) -> None:
+        """Nothing to open."""
+
+    async def stop(self) -> None:
+        """Leave; no listener is called."""
+        self.stopped = True
+
+    def assignment(self) -> set[TopicPartition]:
+        """A copy."""
+        return set(self.positions)
+
+    def partitions_for_topic(self, topic: str) -> set[int]:
+        """Those that have a log."""
+        return {place.partition for place in self.logs if place.topic == topic}
+
+    async def getmany(
+        self, *places: TopicPartition, timeout_ms: int, max_records: int
+    ) -> Mapping[TopicPartition, list[FakeRecord]]:
+        """Move the positions of what is handed out; an error makes all of it vanish."""
+        assert timeout_ms >= 0
+        self.polls += 1
+        await asyncio.sleep(0)
+        await self._steady.wait()
+        batches = {}
+        for place in self.positions:
+            if place in self._paused or (places and place not in places):
+                continue
+            if place in self.corrupt:
+                raise self.corrupt[place]
+            records = [r for r in self.logs.get(place, []) if r.offset >= self.positions[place]]
+            records = records[:max_records]
+            if records:
+                max_records -= len(records)
+                self.positions[place] = records[-1].offset + 1
+                batches[place] = records
+        return batches
+
+    def pause(self, *places: TopicPartition) -> None:
+        """Fetch no more of these."""
+        self._require(places)
+        self._paused.update(places)
+
+    def resume(self, *places: TopicPartition) -> None:
+        """Fetch again."""
+        self._require(places)
+        self._paused.difference_update(places)
+
+    def paused(self) -> set[TopicPartition]:
+        """A copy."""
+        return set(self._paused)
+
+    def seek(self, place: TopicPartition, offset: int) -> None:
+        """The next poll begins there."""
+        self._require([place])
+        self.positions[place] = offset
+
+    async def position(self, place: TopicPartition) -> int:
+        """Where the next poll begins."""
+        self._require([place])
+        return self.positions[place]
+
+    async def committed(self, place: TopicPartition) -> int | None:
+        """The group's offset."""
+        return self.offsets.get(place)
+
+    async def beginning_offsets(
+        self, places: Collection[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        """Every log begins at 0."""
+        return dict.fromkeys(places, 0)
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Refused for what is not assigned, as a whole."""
+        self.commits.append(dict(offsets))
+        self.committing += 1
+        self.most_committing = max(self.most_committing, self.committing)
+        try:
+            await self.commits_may_end.wait()
+            self._require(offsets)
+            if self.commit_error is not None:
+                raise self.commit_error
+            self.offsets.update(offsets)
+        finally:
+            self.committing -= 1
+
+    def _require(self, places: Collection[TopicPartition]) -> None:
+        if not self.positions.keys() >= set(places):
+            raise IllegalStateError(f"not assigned: {places}")
+
+
+def kafka_error() -> KafkaError:
+    """Any error of the broker's that may pass."""
+    return KafkaError("the batch is corrupt")

@@ -1,0 +1,165 @@
+"""Polling: no record is passed over, and no partition holds back another."""
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import TopicAuthorizationFailedError
+
+from consumer.errors import HookstreamError
+from consumer.stream.poller import Poller
+from consumer.stream.tracker import Partition
+from support.fake_consumer import FakeConsumer, kafka_error
+from support.fakes import FakeClock, FakeRecord
+
+A, B, C = (TopicPartition("event", number) for number in range(3))
+
+
+class Reader:
+    """Who polls, and what arrived."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.consumer = FakeConsumer()
+        self.taken: dict[TopicPartition, list[int]] = {A: [], B: [], C: []}
+        self.poller = Poller(self.consumer, self._next_offset, self.clock, backoff=0.0)
+        self.consumer.positions = {A: 0, B: 0}
+
+    async def poll(self) -> None:
+        """Poll once, and take what comes."""
+        for place, records in (await self.poller.poll()).items():
+            self.taken[place] += [record.offset for record in records]
+
+    def _next_offset(self, place: TopicPartition) -> int | None:
+        return self.taken[place][-1] + 1 if self.taken[place] else None
+
+
+@pytest.fixture
+async def reader() -> Reader:
+    """One with two partitions of three records."""
+    reader = Reader()
+    for place in (A, B):
+        reader.consumer.append(place, FakeRecord(), FakeRecord(), FakeRecord())
+    return reader
+
+
+async def test_records_arrive_once_and_in_order(reader: Reader) -> None:
+    """The plain case."""
+    await reader.poll()
+    await reader.poll()
+    assert reader.taken == {A: [0, 1, 2], B: [0, 1, 2], C: []}
+
+
+async def test_a_failed_poll_loses_no_record_of_the_others(reader: Reader) -> None:
+    """Aiokafka has moved their positions: they are set back, and polled one by one."""
+    reader.consumer.corrupt[B] = kafka_error()
+    await reader.poll()
+    assert reader.taken[A] == []
+    await reader.poll()
+    assert reader.taken[A] == [0, 1, 2]
+    del reader.consumer.corrupt[B]
+    reader.clock.advance(60.0)
+    await reader.poll()
+    assert reader.taken == {A: [0, 1, 2], B: [0, 1, 2], C: []}
+
+
+async def test_a_corrupt_partition_holds_back_no_other(reader: Reader) -> None:
+    """It is held and tried from time to time, while the others go on."""
+    reader.consumer.corrupt[B] = kafka_error()
+    await reader.poll()
+    await reader.poll()
+    assert B in reader.consumer.paused()
+    for _ in range(3):
+        reader.consumer.append(A, FakeRecord())
+        await reader.poll()
+    assert reader.taken[A] == [0, 1, 2, 3, 4, 5]
+
+
+async def test_records_taken_before_are_not_taken_again(reader: Reader) -> None:
+    """The place to go back to is behind the last one that was handed over."""
+    await reader.poll()
+    reader.consumer.append(A, FakeRecord())
+    reader.consumer.append(B, FakeRecord())
+    reader.consumer.corrupt[B] = kafka_error()
+    await reader.poll()
+    reader.consumer.corrupt.clear()
+    await reader.poll()
+    assert reader.taken == {A: [0, 1, 2, 3], B: [0, 1, 2, 3], C: []}
+
+
+async def test_without_a_record_the_committed_offset_is_the_place(reader: Reader) -> None:
+    """Another member may have been here before."""
+    reader.consumer.offsets[A] = 2
+    reader.consumer.positions[A] = 2
+    reader.consumer.corrupt[B] = kafka_error()
+    await reader.poll()
+    await reader.poll()
+    assert reader.taken[A] == [2]
+
+
+@pytest.mark.parametrize("failing", ["committed", "beginning_offsets"])
+async def test_nothing_is_polled_before_the_places_are_set_back(
+    reader: Reader, failing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker that fails a poll also fails the questions; the poll after them waits."""
+
+    async def fail(_argument: object) -> None:
+        raise kafka_error()
+
+    reader.consumer.corrupt[B] = kafka_error()
+    await reader.poll()
+    reader.consumer.corrupt.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(reader.consumer, failing, fail)
+        await reader.poll()
+        await reader.poll()
+        assert reader.taken[A] == []
+    await reader.poll()
+    assert reader.taken == {A: [0, 1, 2], B: [0, 1, 2], C: []}
+
+
+async def test_a_refusal_is_told_to_a_person(reader: Reader) -> None:
+    """No waiting will change it."""
+    reader.consumer.corrupt[A] = TopicAuthorizationFailedError("event")
+    with pytest.raises(HookstreamError, match="Kafka refuses"):
+        await reader.poll()
+
+
+async def test_a_held_partition_waits_and_no_other_does(reader: Reader) -> None:
+    """It goes on at its offset when its time has come."""
+    reader.poller.hold(A, 1, reader.clock.monotonic() + 10.0)
+    await reader.poll()
+    assert (reader.taken[A], reader.taken[B]) == ([], [0, 1, 2])
+    assert reader.poller.holds(A)
+    assert not reader.poller.holds(B)
+    reader.clock.advance(10.0)
+    assert not reader.poller.holds(A)
+    await reader.poll()
+    assert reader.taken[A] == [1, 2]
+
+
+async def test_the_end_of_an_assignment_ends_its_holds(reader: Reader) -> None:
+    """A partition that comes back is read at once."""
+    reader.poller.hold(A, 1, reader.clock.monotonic() + 10.0)
+    assert reader.poller.held(A, 1) == reader.clock.monotonic() + 10.0
+    reader.poller.forget(A)
+    assert reader.poller.held(A, 1) is None
+    assert not reader.poller.holds(A)
+
+
+async def test_markers_behind_the_last_record_are_passed(reader: Reader) -> None:
+    """Else the offset of a transaction's end would never be committed, and the lag never 0."""
+    partitions = {A: Partition("event", 0), C: Partition("event", 2)}
+    partitions[A].skip(2)
+    reader.consumer.positions[A] = 4
+    await reader.poller.pass_gaps(partitions)
+    assert partitions[A].committable == 4
+    assert partitions[C].committable is None  # not assigned any more
+
+
+async def test_positions_count_for_nothing_after_a_failed_poll(reader: Reader) -> None:
+    """They have passed records that nobody was handed."""
+    reader.consumer.corrupt[B] = kafka_error()
+    await reader.poll()
+    partitions = {A: Partition("event", 0)}
+    assert reader.consumer.positions[A] == 3
+    await reader.poller.pass_gaps(partitions)
+    assert partitions[A].committable is None

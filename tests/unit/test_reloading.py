@@ -1,0 +1,120 @@
+"""Reloads: all or nothing, one at a time, and no error ends the daemon."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from consumer.errors import ConfigError, HookstreamError, Problem
+from consumer.metrics import Metrics
+from consumer.reload import Reloader
+from support.waiting import wait_until
+
+
+class Desk:
+    """A reloader whose loads the test lets end."""
+
+    def __init__(self) -> None:
+        self.metrics = Metrics("0", CollectorRegistry())
+        self.loads = 0
+        self.may_end = threading.Event()
+        self.may_end.set()
+        self.error: Exception | None = None
+        self.refusal: Exception | None = None
+        self.in_use = 0
+        self.reloader = Reloader(self._load, self._apply, self.metrics)
+
+    def _load(self) -> int:
+        self.loads += 1
+        assert self.may_end.wait(30)
+        if self.error is not None:
+            raise self.error
+        return self.loads
+
+    def _apply(self, loaded: int) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        if self.refusal is not None:
+            raise self.refusal
+        self.in_use = loaded
+
+    def count(self, result: str) -> float | None:
+        """How many reloads ended so."""
+        name = "hookstream_reloads_total"
+        return self.metrics.registry.get_sample_value(name, {"result": result})
+
+    async def until(self, *, ok: int, failed: int) -> None:
+        """Wait until so many reloads ended."""
+        await wait_until(
+            lambda: (self.count("ok"), self.count("failed")) == (ok, failed), f"{ok}, {failed}"
+        )
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Desk]:
+    """One whose reloader runs."""
+    desk = Desk()
+    task = asyncio.create_task(desk.reloader.run())
+    yield desk
+    desk.may_end.set()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_request_puts_new_settings_in_use(desk: Desk) -> None:
+    """Each request once the one before it is done."""
+    desk.reloader.request()
+    await desk.until(ok=1, failed=0)
+    desk.reloader.request()
+    await desk.until(ok=2, failed=0)
+    assert desk.in_use == 2
+
+
+async def test_requests_during_a_reload_make_one_more(desk: Desk) -> None:
+    """Files may have changed after they were read; reading them once more is enough."""
+    desk.may_end.clear()
+    desk.reloader.request()
+    await wait_until(lambda: desk.loads == 1, "the first load")
+    for _ in range(5):
+        desk.reloader.request()
+    desk.may_end.set()
+    await desk.until(ok=2, failed=0)
+    assert desk.loads == 2
+
+
+PROBLEM = Problem("is no URI", "begin it with https://", file="hooks/a.yaml", line=3)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ConfigError([PROBLEM]), HookstreamError("changed: kafka"), OSError("no disk"), KeyError("x")],
+)
+@pytest.mark.parametrize("place", ["error", "refusal"])
+async def test_on_any_error_the_old_ones_stay(
+    desk: Desk, error: Exception, place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A bug too: it is counted and told, the daemon lives, and the next reload works."""
+    desk.reloader.request()
+    await desk.until(ok=1, failed=0)
+    setattr(desk, place, error)
+    desk.reloader.request()
+    await desk.until(ok=1, failed=1)
+    assert desk.in_use == 1
+    assert caplog.records[-1].levelname == "ERROR"
+    foreseen = isinstance(error, HookstreamError)
+    assert bool(caplog.records[-1].exc_info) is not foreseen
+    setattr(desk, place, None)
+    desk.reloader.request()
+    await desk.until(ok=2, failed=1)
+    assert desk.in_use > 1
+
+
+async def test_every_problem_is_told(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """With its place, as at the start."""
+    desk.error = ConfigError([PROBLEM, Problem("is empty", "fill it")])
+    desk.reloader.request()
+    await desk.until(ok=0, failed=1)
+    fields = caplog.records[-1].__dict__["fields"]
+    assert fields["problems"] == [str(PROBLEM), "is empty (fill it)"]
