@@ -167,12 +167,19 @@ class KafkaProducer:
         return producer
 
 
-async def _answer(sent: Awaitable[object]) -> None:
+async def _answer(sent: asyncio.Future[object]) -> None:
+    sent.add_done_callback(_heard)
     try:
         # Not cancelled by a time limit: the batch it is part of goes out all the same.
         await asyncio.shield(sent)
     except (MessageSizeTooLargeError, RecordListTooLargeError):
         raise TooLargeError from None
+
+
+def _heard(sent: asyncio.Future[object]) -> None:
+    """Nobody may be left to hear what became of it, which is no error."""
+    if not sent.cancelled():
+        sent.exception()
 
 
 def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:

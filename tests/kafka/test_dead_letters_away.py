@@ -1,0 +1,91 @@
+"""The broker takes no dead letters: intake pauses, nothing is committed past, nothing is lost."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from consumer import app
+from consumer.stream.handover import Handover
+from support.broker import KafkaServer
+from support.cluster import Cluster
+from support.daemon import InProcess
+from support.received import ids
+from support.receiver import Receiver, Reply, response
+from support.waiting import wait_until
+from support.workspace import DEAD_LETTERS, Workspace, event, hook
+
+FAILURES = f'hookstream_handover_failures_total{{topic="{DEAD_LETTERS}"}}'
+
+
+@pytest.fixture(scope="module")
+def server(kafka_lib: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    """A broker of this file's own: others need the dead-letter topic."""
+    with KafkaServer(kafka_lib, tmp_path_factory.mktemp("own")) as server:
+        yield server
+
+
+@pytest.fixture
+async def own_workspace(
+    server: KafkaServer, tmp_path: Path, topic_prefix: str
+) -> AsyncIterator[Workspace]:
+    """A workspace there."""
+    workspace = Workspace(tmp_path, Cluster(server.bootstrap), topic_prefix)
+    await workspace.create_topics(partitions=1)
+    workspace.write_settings()
+    yield workspace
+    await workspace.remove_topics()
+
+
+def _answer(head: bytes) -> Reply:
+    return response(404 if b"webhook-id: bad" in head else 200)
+
+
+async def test_nothing_passes_a_dead_letter_that_is_not_acknowledged(
+    own_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1. A first dead letter is written. 2. The dead-letter topic is deleted. 3. A
+    second dead letter is due: its failure is counted, the daemon is not ready, and the committed
+    offset stays before it, whatever was delivered behind it. 4. Intake pauses: an event written
+    now is not sent. 5. The topic is back: the letter is written, the event sent, all committed.
+    """
+    monkeypatch.setattr(app, "Handover", partial(Handover, send_timeout=1.0))
+    workspace, cluster = own_workspace, own_workspace.cluster
+    topic = workspace.topic("event")
+    async with Receiver(otherwise=_answer) as receiver:
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with InProcess(workspace.config) as daemon:
+            [first] = await cluster.produce(topic, [event("bad1")])
+            await wait_until(workspace.caught_up, "the first dead letter")
+            letters = await workspace.dead_letters()
+            assert [one.facts["hookstream-source"] for one in letters] == [first.source]
+            await cluster.delete([DEAD_LETTERS])
+
+            [second, _] = await cluster.produce(topic, [event("bad2"), event("good1")])
+            await wait_until(lambda: _unready(daemon), "the daemon to say that it is not ready")
+            assert await daemon.sample(FAILURES) >= 1
+            await cluster.produce(topic, [event("good2")])
+            await wait_until(lambda: _fails_again(daemon), "another failure")
+            assert ids(receiver.requests) == {"bad1:a": 1, "bad2:a": 1, "good1:a": 1}
+            committed = await cluster.committed(workspace.group)
+            assert committed[topic, 0] == second.offset
+            assert (await daemon.get("/healthz"))[0] == 200
+
+            await cluster.create([DEAD_LETTERS], partitions=1)
+            await wait_until(workspace.caught_up, "everything to be settled")
+            await wait_until(daemon.ready, "the daemon to be ready again")
+        assert ids(receiver.requests)["good2:a"] == 1
+        sources = {one.facts["hookstream-source"] for one in await workspace.dead_letters()}
+        assert second.source in sources
+
+
+async def _unready(daemon: InProcess) -> bool:
+    return not await daemon.ready()
+
+
+async def _fails_again(daemon: InProcess) -> bool:
+    before = await daemon.sample(FAILURES)
+    await asyncio.sleep(0)
+    return await daemon.sample(FAILURES) > before
