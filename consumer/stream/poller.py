@@ -21,6 +21,9 @@ _BACKOFF = 1.0
 """Seconds before the next poll after one that failed."""
 _CAREFUL = 30.0
 """Seconds for which partitions are polled one by one after a poll failed."""
+_PATIENCE = 5.0
+"""Seconds for one answer: aiokafka waits for ever while a rebalance goes on or the broker is away,
+and a stop must not."""
 _MAX_RECORDS = 500
 
 Batches = Mapping[TopicPartition, Sequence[Any]]
@@ -40,12 +43,15 @@ class Poller:
         clock: Clock,
         *,
         backoff: float = _BACKOFF,
+        patience: float = _PATIENCE,
     ) -> None:
         self._backoff = backoff
+        self._patience = patience
         self._consumer = consumer
         self._next_offset = next_offset
         self._clock = clock
-        self._held: dict[TopicPartition, tuple[int, float]] = {}
+        self._held: dict[TopicPartition, tuple[int | None, float]] = {}
+        """The offset of a record that is not due, None for an unreadable one; until when."""
         self._lost_place = False
         self._careful_until = 0.0
 
@@ -61,7 +67,7 @@ class Poller:
             if self._clock.monotonic() < self._careful_until:
                 return await self._poll_each()
             return await self._fetch(POLL)
-        except KafkaError as error:
+        except (KafkaError, TimeoutError) as error:
             # Records of other partitions that the same poll had drained are gone, and their
             # positions already moved: nothing may be polled before all are set back.
             self._lost_place = True
@@ -90,9 +96,8 @@ class Poller:
             return  # reassigned, or no position now: a later round tells
 
     def hold(self, place: TopicPartition, offset: int, due_at: float) -> None:
-        """Hold `place` at `offset` until `due_at` (monotonic seconds), and nothing else."""
-        self._consumer.pause(place)
-        self._consumer.seek(place, offset)
+        """Hold `place` until `due_at` (monotonic seconds), when the record at `offset` is due."""
+        self._pause_at(place, offset)
         self._held[place] = (offset, due_at)
 
     def held(self, place: TopicPartition, offset: int) -> float | None:
@@ -109,6 +114,10 @@ class Poller:
         """The assignment ended, and its pauses with it."""
         self._held.pop(place, None)
 
+    def _pause_at(self, place: TopicPartition, offset: int) -> None:
+        self._consumer.pause(place)
+        self._consumer.seek(place, offset)
+
     def _release(self) -> None:
         if not self._held:
             return
@@ -119,9 +128,12 @@ class Poller:
 
     async def _fetch(self, wait: float, *places: TopicPartition) -> Batches:
         try:
-            batches: Batches = await self._consumer.getmany(
-                *places, timeout_ms=int(wait * 1000), max_records=_MAX_RECORDS
-            )
+            async with asyncio.timeout(wait + self._patience):
+                batches: Batches = await self._consumer.getmany(
+                    *places, timeout_ms=int(wait * 1000), max_records=_MAX_RECORDS
+                )
+        except TimeoutError:
+            return {}  # a rebalance goes on: nothing was drained
         except REFUSALS as error:
             raise HookstreamError(f"Kafka refuses: {error!r}: ask for the right to it") from error
         return batches
@@ -134,7 +146,8 @@ class Poller:
                 batches.update(await self._fetch(0.0, place))
             except KafkaError as error:
                 log.error("a partition cannot be read", partition=str(place), error=repr(error))
-                self.hold(place, await self._place_of(place), self._careful_until)
+                self._pause_at(place, await self._place_of(place))
+                self._held[place] = (None, self._careful_until)
         if not batches:
             await asyncio.sleep(POLL / 4)
         return batches
@@ -147,8 +160,11 @@ class Poller:
     async def _place_of(self, place: TopicPartition) -> int:
         """The offset of the next record that was not handed over."""
         offset = self._next_offset(place)
-        if offset is None:
-            offset = await self._consumer.committed(place)
-        if offset is None:
-            offset = (await self._consumer.beginning_offsets([place]))[place]
-        return offset
+        if offset is not None:
+            return offset
+        async with asyncio.timeout(self._patience):
+            committed: int | None = await self._consumer.committed(place)
+            if committed is not None:
+                return committed
+            beginnings: dict[TopicPartition, int] = await self._consumer.beginning_offsets([place])
+            return beginnings[place]

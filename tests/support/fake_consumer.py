@@ -31,8 +31,9 @@ class FakeConsumer:
         self.stopped = False
         self._paused: set[TopicPartition] = set()
         self._listener: ConsumerRebalanceListener
-        self._steady = asyncio.Event()
-        self._steady.set()
+        self.steady = asyncio.Event()
+        """Cleared while a rebalance goes on: a poll waits for its end."""
+        self.steady.set()
 
     def append(self, place: TopicPartition, *records: FakeRecord) -> None:
         """Write records; they get the next offsets, and gaps stay gaps."""
@@ -44,12 +45,12 @@ class FakeConsumer:
 
     async def rebalance(self, *assigned: TopicPartition) -> None:
         """Take everything back, and give out `assigned` (the eager protocol)."""
-        self._steady.clear()
+        self.steady.clear()
         await self._listener.on_partitions_revoked(set(self.positions))
         self._paused.clear()
         self.positions = {place: self.offsets.get(place, 0) for place in assigned}
         await self._listener.on_partitions_assigned(set(assigned))
-        self._steady.set()
+        self.steady.set()
 
     # What aiokafka has.
 
@@ -79,7 +80,7 @@ class FakeConsumer:
         assert timeout_ms >= 0
         self.polls += 1
         await asyncio.sleep(0)
-        await self._steady.wait()
+        await self.steady.wait()
         batches = {}
         for place in self.positions:
             if place in self._paused or (places and place not in places):

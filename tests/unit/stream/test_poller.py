@@ -1,5 +1,7 @@
 """Polling: no record is passed over, and no partition holds back another."""
 
+import asyncio
+
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import TopicAuthorizationFailedError
@@ -20,7 +22,9 @@ class Reader:
         self.clock = FakeClock()
         self.consumer = FakeConsumer()
         self.taken: dict[TopicPartition, list[int]] = {A: [], B: [], C: []}
-        self.poller = Poller(self.consumer, self._next_offset, self.clock, backoff=0.0)
+        self.poller = Poller(
+            self.consumer, self._next_offset, self.clock, backoff=0.0, patience=0.01
+        )
         self.consumer.positions = {A: 0, B: 0}
 
     async def poll(self) -> None:
@@ -114,6 +118,44 @@ async def test_nothing_is_polled_before_the_places_are_set_back(
         assert reader.taken[A] == []
     await reader.poll()
     assert reader.taken == {A: [0, 1, 2], B: [0, 1, 2], C: []}
+
+
+async def test_a_rebalance_without_end_holds_up_no_stop(reader: Reader) -> None:
+    """The broker may be away: a poll ends, though nothing came."""
+    reader.consumer.steady.clear()
+    await reader.poll()
+    assert not any(reader.taken.values())
+    reader.consumer.steady.set()
+    await reader.poll()
+    assert reader.taken[A] == [0, 1, 2]
+
+
+async def test_a_broker_that_does_not_answer_is_asked_again(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the place to go back to; until then nothing is polled."""
+
+    async def never(_place: object) -> None:
+        await asyncio.Event().wait()
+
+    reader.consumer.corrupt[B] = kafka_error()
+    await reader.poll()
+    reader.consumer.corrupt.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(reader.consumer, "committed", never)
+        await reader.poll()
+        assert not any(reader.taken.values())
+    await reader.poll()
+    assert reader.taken == {A: [0, 1, 2], B: [0, 1, 2], C: []}
+
+
+async def test_a_corrupt_partition_is_not_taken_for_one_that_waits(reader: Reader) -> None:
+    """Its hold says nothing about the due time of the record that follows."""
+    reader.consumer.corrupt[B] = kafka_error()
+    await reader.poll()
+    await reader.poll()
+    assert reader.poller.holds(B)
+    assert reader.poller.held(B, 0) is None
 
 
 async def test_a_refusal_is_told_to_a_person(reader: Reader) -> None:
