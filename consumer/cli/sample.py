@@ -2,7 +2,8 @@
 
 The command line's curl is the daemon's libcurl in another coat: given the same header lines it
 writes the same bytes (`host`, `accept: */*`, then the lines in their order). What it would do of
-its own accord is switched off: `~/.curlrc`, globbing, tidying of the path, proxies.
+its own accord is switched off: `~/.curlrc`, globbing, proxies. (Its tidying of dot segments is
+not: no request has any.)
 """
 
 import shlex
@@ -18,7 +19,7 @@ from consumer.events.model import Event
 from consumer.hooks.table import Brace, Hook, Value
 from consumer.settings import Settings
 
-_CURL = ("curl", "-q", "-i", "--globoff", "--path-as-is", "--noproxy", "*")
+_CURL = ("curl", "-q", "-i", "--globoff", "--noproxy", "*")
 _WRITTEN_BY_HOOKSTREAM = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
 

@@ -14,7 +14,7 @@ from support.command import run_command
 
 def _delivered(output: str) -> dict[str, int]:
     """Hook to its deliveries, from the summary's table."""
-    table = output.partition("summary\n")[2]
+    table = output.partition("summary\n")[2].partition("p50, p99")[0]
     rows = re.findall(r"^ ?([a-z-]+) .*?  +(-|[\d,]+) ", table, re.MULTILINE)
     return {hook: int(count.replace(",", "")) for hook, count in rows if count != "-"}
 
