@@ -1,4 +1,4 @@
-"""The Kafka that tests share, and names in it that no other test has."""
+"""What tests share: a Kafka, names in it that no other test has, hypothesis without a stopwatch."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -6,9 +6,16 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from support.find_kafka import running_kafka
 from support.jars import kafka_jars
+
+# Deadlines and slow draws measure how busy the machine is; pytest-timeout holds what takes for ever.
+settings.register_profile(
+    "steady", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("steady")
 
 BROKER_FIXTURES = {"bootstrap_servers", "kafka_lib"}
 

@@ -156,4 +156,4 @@ class DispatcherMachine(RuleBasedStateMachine):
 
 
 TestDispatcherMachine = DispatcherMachine.TestCase
-TestDispatcherMachine.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestDispatcherMachine.settings = settings(max_examples=80, stateful_step_count=60)
