@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from support.find_kafka import running_kafka
 from support.jars import kafka_jars
 
-# Deadlines and slow draws measure how busy the machine is; pytest-timeout holds what takes for ever.
+# Deadlines and slow draws measure how busy the machine is; pytest-timeout ends what hangs.
 settings.register_profile(
     "steady", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
