@@ -83,6 +83,16 @@ def test_check_tells_every_problem_at_once(tmp_path: Path) -> None:
     assert "4 problems" in done.stderr
 
 
+@pytest.mark.parametrize("hooks", ["x", ["x"], {"path": 5, "colour": "red"}, {"secrets": ["a b"]}])
+def test_hooks_that_cannot_be_found_are_not_looked_for(tmp_path: Path, hooks: object) -> None:
+    """Where the settings are at fault in the section `hooks` itself, only that is told."""
+    write_config(tmp_path, {**CLICK, "trigger": "push_clik"}, hooks=hooks)
+    done = call_command("check", folder=tmp_path, environ=SECRETS)
+    assert done.returncode == 2
+    assert all("config/hookstream.yaml:1: hooks" in error for error in _errors(done))
+    assert _errors(done)
+
+
 def test_a_settings_file_that_is_not_there(tmp_path: Path) -> None:
     """Named with --config, it must exist."""
     done = call_command("check", "--config", "no.yaml", folder=tmp_path)
