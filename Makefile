@@ -54,8 +54,8 @@ kafka: setup ## say which Kafka the tests use, and fetch it where that is Maven'
 demo: setup ## the whole system on this machine, on generated events
 	@$(BIN)/hookstream demo $(DEMO_FLAGS)
 
-benchmark: setup kafka ## what the path of an event costs
-	@for script in benchmarks/bench_*.py; do PYTHONPATH=tests $(BIN)/python "$$script"; done
+benchmark: setup kafka ## what the daemon costs (wants nginx)
+	@$(BIN)/python -m benchmarks $(BENCHMARK_FLAGS)
 
 format: setup ## let ruff write the format
 	@$(BIN)/ruff check --fix --quiet

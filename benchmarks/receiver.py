@@ -128,7 +128,7 @@ class Receiver:
         """Every request so far, in the order of their answers."""
         time.sleep(_FLUSHED)
         with (self._folder / "hits.log").open() as log:
-            return [_hit(line) for line in log]
+            return [parse_hit(line) for line in log]
 
     def __enter__(self) -> Self:
         self._folder.mkdir()
@@ -226,7 +226,8 @@ def _run_until_cancelled(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Non
         loop.close()
 
 
-def _hit(line: str) -> Hit:
+def parse_hit(line: str) -> Hit:
+    """One line of nginx's log, in the format above."""
     at, status, rest = line.split(" ", 2)
     path, number, sent_at = rest.rsplit(" ", 2)  # the path may hold spaces
     return Hit(float(at), int(status), path, int(number), int(sent_at) / 1000)

@@ -1,0 +1,76 @@
+"""What the benchmarks' figures are made of; the runs themselves are `make benchmark`."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from benchmarks import events
+from benchmarks.bench import alternate, compare
+from benchmarks.contestants import Daemon, Endpoint, Task
+from benchmarks.receiver import parse_hit
+from consumer.cli.config import read_config
+
+
+def test_both_sides_are_first_in_turn() -> None:
+    """A machine that slows down during the runs slows both sides."""
+    order: list[str] = []
+
+    def ours() -> str:
+        order.append("ours")
+        return "ours"
+
+    def other() -> str:
+        order.append("other")
+        return "other"
+
+    assert alternate(3, ours, other) == [("ours", "other")] * 3
+    assert order == ["ours", "other", "other", "ours", "ours", "other"]
+
+
+def test_the_ratio_is_the_median_of_the_pairs_not_of_the_sides() -> None:
+    """Only runs right after each other can be compared on a machine whose speed changes."""
+    row = compare("CPU", "us", [(10.0, 20.0), (90.0, 100.0), (30.0, 50.0)], float, None)
+    assert (row.ours, row.other) == (30.0, 50.0)
+    assert row.ratio == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "limit", "met"),
+    [
+        (0.5, ("<=", 0.5), True),
+        (0.51, ("<=", 0.5), False),
+        (0.95, (">=", 0.95), True),
+        (0.94, (">=", 0.95), False),
+    ],
+)
+def test_a_target_is_met_up_to_its_limit(ratio: float, limit: tuple[str, float], met: bool) -> None:
+    """The table says MISSED where a target is missed."""
+    assert compare("any", "", [(ratio, 1.0)], float, limit).met is met
+
+
+def test_a_line_of_the_receivers_log_is_read_back() -> None:
+    """The path is decoded by nginx and may hold spaces; failures are no deliveries."""
+    hit = parse_hit("1764000000.250 204 /0/spring 26 17 1764000000000\n")
+    assert (hit.path, hit.number, hit.delivered) == ("/0/spring 26", 17, True)
+    assert hit.delay == pytest.approx(0.25)
+    assert not parse_hit("1764000000.250 503 /0/spring 26 17 1764000000000\n").delivered
+
+
+def test_an_event_is_some_500_bytes_of_json() -> None:
+    """What a delivery costs depends on it; the results name the size."""
+    value = events.event(12_345, at=1_764_000_000_000)
+    assert 450 <= len(value) <= 550
+    assert orjson.loads(value)["data"]["n"] == 12_345
+
+
+def test_the_daemon_accepts_what_is_written_for_it(tmp_path: Path) -> None:
+    """A run measures the deliveries that it means to: settings and hooks load as written."""
+    endpoints = [
+        Endpoint("one", "http://127.0.0.1:1/0"),
+        Endpoint("off", "http://h/", enabled=False),
+    ]
+    command = Daemon().command(Task("127.0.0.1:1", "events-1", endpoints), tmp_path)
+    config = read_config(Path(command[-1]))
+    assert config.settings.delivery.per_hook_concurrency == 64
+    assert [hook.enabled for hook in config.table.hooks.values()] == [True, False]
