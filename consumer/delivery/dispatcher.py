@@ -119,8 +119,7 @@ class Dispatcher(Generic[OriginT]):
         """Take on one delivery; its outcome may be told before this returns."""
         endpoint = delivery.endpoint
         self._open.add(delivery)
-        delivery.queued_at = self._clock.monotonic()
-        endpoint.waiting.append(delivery)
+        endpoint.join(delivery, self._clock.monotonic())
         self._waiting += 1
         if endpoint.place is Place.IDLE:
             self._make_ready(endpoint)

@@ -2,6 +2,7 @@
 
 from collections import deque
 from enum import Enum
+from math import exp
 from typing import Generic, Protocol, TypeVar
 
 from consumer.delivery.circuit import Circuit
@@ -24,8 +25,9 @@ class Origin(Protocol):
 OriginT = TypeVar("OriginT", bound=Origin)
 
 
-_LEARNING = 0.1
-"""Weight of the newest interval in the measured pace."""
+_MEMORY = 10.0
+"""Seconds after which what was measured of the pace counts a third: longer than an attempt, since
+an endpoint that takes many at once also answers them at once."""
 
 
 class Place(Enum):
@@ -103,8 +105,8 @@ class Endpoint(Generic[OriginT]):
     """Outlives reloads: the counts stay, the definition is exchanged."""
 
     __slots__ = (
-        "_answered_at", "_pace", "_share", "bucket", "builder", "circuit", "gone", "hook", "host",
-        "in_flight", "metrics", "parked", "place", "waiting",
+        "_answers", "_busy", "_measured_to", "_share", "bucket", "builder", "circuit", "gone",
+        "hook", "host", "in_flight", "metrics", "parked", "place", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -132,8 +134,9 @@ class Endpoint(Generic[OriginT]):
         """Deliveries that this process parked and has not seen again."""
         self.gone = False
         """True after a 410, until the next reload."""
-        self._pace = 0.0
-        self._answered_at = 0.0
+        self._busy = 0.0
+        self._answers = 0.0
+        self._measured_to = 0.0
 
     def adopt(
         self, hook: Hook, builder: RequestBuilder, host: Host[OriginT], metrics: HookMetrics
@@ -159,15 +162,26 @@ class Endpoint(Generic[OriginT]):
         shared = self.host.bucket.wait(now) if self.host.bucket else 0.0
         return max(own, shared)
 
+    def join(self, delivery: Delivery[OriginT], now: float) -> None:
+        """Let `delivery` wait for its turn."""
+        if not self.waiting and not self.in_flight:
+            self._measured_to = now  # it had nothing to do: that says nothing about its pace
+        delivery.queued_at = now
+        self.waiting.append(delivery)
+
     def note_answer(self, now: float) -> None:
-        """Learn the pace from the time between two answers while others wait."""
+        """Learn the pace from the time that answers take while others wait."""
         if self.waiting:
-            self._pace += _LEARNING * (now - self._answered_at - self._pace)
-        self._answered_at = now
+            passed = now - self._measured_to
+            fade = exp(-passed / _MEMORY)
+            self._busy = self._busy * fade + passed
+            self._answers = self._answers * fade + 1.0
+        self._measured_to = now
 
     def pace(self) -> float:
         """Seconds that the endpoint needs per delivery: by its rate limit, else as measured."""
-        return max(self.bucket.interval, self._pace) if self.bucket else self._pace
+        measured = self._busy / self._answers if self._answers else 0.0
+        return max(self.bucket.interval, measured) if self.bucket else measured
 
     def expected_wait(self, now: float) -> float:
         """Seconds that a delivery which joins the queue now must expect to wait, at the least.
