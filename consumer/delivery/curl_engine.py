@@ -181,7 +181,6 @@ def _handle(sockets: _Sockets, ca_file: str | None) -> Any:
         (pycurl.NOPROXY, "*"),
         (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
         (pycurl.FOLLOWLOCATION, 0),
-        (pycurl.PATH_AS_IS, 1),
         (pycurl.HTTPGET, 1),
         (pycurl.USERAGENT, ""),  # pycurl would name itself
         (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS),
@@ -232,7 +231,7 @@ def _line(line: bytes) -> bytes:
 
 
 def _milliseconds(seconds: float) -> int:
-    return max(1, round(seconds * 1000))  # 0 would mean libcurl's default
+    return int(seconds * 1000) or 1  # 0 would mean libcurl's default
 
 
 def _response(handle: Any) -> Answer:

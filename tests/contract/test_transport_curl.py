@@ -1,6 +1,7 @@
 """What only the curl transport has: a thread, an engine that can break, and HTTP/2."""
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,7 +13,7 @@ from consumer.delivery import curl
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.curl_engine import Engine
 from consumer.delivery.transport import ErrorKind, Request
-from support.attempts import Attempt, answer_of, get
+from support.attempts import PATIENCE, Attempt, answer_of, get
 from support.http2 import Http2Receiver
 from support.receiver import Receiver, Reply, Then, response
 from support.tls import server_context
@@ -76,18 +77,39 @@ async def test_engine_that_breaks(
 async def test_engine_that_cannot_be_built(
     monkeypatch: pytest.MonkeyPatch, heard: list[BaseException]
 ) -> None:
-    """The transport ends instead of turning in circles, says so, and answers everything."""
+    """The transport ends, says so, and answers what was sent before and after."""
+    sent = threading.Event()
 
     def fail(*_args: object, **_kwargs: object) -> None:
+        sent.wait(10)
         raise OSError("no descriptors left")
 
     monkeypatch.setattr(Engine, "__init__", fail)
     transport = CurlTransport(asyncio.get_running_loop())
-    for _ in range(2):
-        answer = await answer_of(transport, get("http://127.0.0.1:9/"))
-        assert answer.error is ErrorKind.CONNECT
+    before = Attempt(transport, get("http://127.0.0.1:9/"))
+    sent.set()
+    assert (await before.answer()).error is ErrorKind.CONNECT
+    after = await answer_of(transport, get("http://127.0.0.1:9/"))
+    assert after.error is ErrorKind.CONNECT
     assert [str(error) for error in heard] == ["no descriptors left"]
     await transport.close()
+
+
+async def test_engine_that_breaks_idle(
+    monkeypatch: pytest.MonkeyPatch, transport: CurlTransport, heard: list[BaseException]
+) -> None:
+    """With nothing under way to blame, the transport ends instead of turning in circles."""
+    breaker = Break(monkeypatch, "wait")
+    async with Receiver() as receiver:
+        assert (await answer_of(transport, get(receiver.origin + "/"))).status == 200
+        breaker.now = True
+        os.eventfd_write(transport._waker, 1)
+        async with asyncio.timeout(PATIENCE):
+            await transport._ended.wait()
+        answer = await answer_of(transport, get(receiver.origin + "/"))
+        assert answer.error is ErrorKind.CONNECT
+        assert len(receiver.requests) == 1
+    assert [str(error) for error in heard] == ["wait"]
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ async def test_connect_timeout(transport: Transport) -> None:
     """Dialling has its own bound, TLS included: a peer that never shakes hands costs no more."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         origin = f"https://127.0.0.1:{silent.getsockname()[1]}"
-        answer = await answer_of(transport, secretive(origin, connect=0.2))
+        answer = await answer_of(transport, secretive(origin, timeout=60, connect=0.2))
     assert_failed(answer, ErrorKind.TIMEOUT)
 
 
