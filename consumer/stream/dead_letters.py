@@ -179,7 +179,7 @@ class DeadLetterReader:
                 buffers[place] += [_letter(record) for record in records if record.offset < end]
 
     async def progress(self) -> dict[int, Progress]:
-        """How far earlier replays under this group went, where they did; of this very topic."""
+        """How far earlier replays under this group went, where they did."""
         places = [TopicPartition(self.topic, number) for number in self.ends]
         if not places:
             return {}
@@ -190,7 +190,7 @@ class DeadLetterReader:
             place.partition: Progress.parse(held.offset, held.metadata)
             for place, held in kept.items()
         }
-        # A progress behind the end is that of an earlier topic of the same name.
+        # Progress behind the end is of a log that lost its end since, or of another topic.
         return {number: p for number, p in found.items() if p.offset <= self.ends[number]}
 
     async def keep(self, progress: Mapping[int, Progress]) -> None:
