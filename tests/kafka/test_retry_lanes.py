@@ -104,22 +104,27 @@ async def test_attempts_end_and_the_letter_is_exhausted(workspace: Workspace) ->
     assert "hookstream-not-before" not in facts
 
 
-@pytest.mark.parametrize("status", [301, 400, 404])
-async def test_other_answers_are_permanent_at_once(workspace: Workspace, status: int) -> None:
+async def test_other_answers_are_permanent_at_once(workspace: Workspace) -> None:
     """Neither a redirect nor a client error is tried again, nor followed."""
+    statuses = ("301", "400", "404")
+
+    def answer(head: bytes) -> Reply:
+        return response(int(parse(head).target.rpartition("/")[2]), "Location: /h/elsewhere/302")
+
     await workspace.create_topics()
     workspace.write_settings()
-    async with Receiver(
-        otherwise=lambda _head: response(status, "Location: /elsewhere")
-    ) as receiver:
-        workspace.write_hooks(hook("a", receiver.origin))
+    async with Receiver(otherwise=answer) as receiver:
+        hooks = [hook(f"h{status}", receiver.origin, f"/{status}") for status in statuses]
+        workspace.write_hooks(*hooks)
         async with InProcess(workspace.config):
             await _write(workspace)
-            letter = await _only_letter(workspace)
             await wait_until(workspace.caught_up, "the record to be settled")
-        assert ids(receiver.requests) == {"e1:a": 1}
-    assert letter.facts["hookstream-reason"] == "permanent"
-    assert letter.facts["hookstream-last-status"] == str(status)
+        assert ids(receiver.requests) == {f"e1:h{status}": 1 for status in statuses}
+    letters = await workspace.dead_letters()
+    assert {one.facts["hookstream-hook"] for one in letters} == {f"h{one}" for one in statuses}
+    for letter in letters:
+        assert letter.facts["hookstream-reason"] == "permanent"
+        assert "h" + letter.facts["hookstream-last-status"] == letter.facts["hookstream-hook"]
 
 
 async def test_410_disables_the_hook_until_a_reload(workspace: Workspace) -> None:
@@ -145,12 +150,11 @@ async def test_410_disables_the_hook_until_a_reload(workspace: Workspace) -> Non
             await wait_until(workspace.caught_up, "the third to be settled")
         assert ids(receiver.requests) == {"e1:a": 1, "e3:a": 1}
     letters = await workspace.dead_letters()
-    assert {
-        one.facts["hookstream-delivery-id"]: one.facts["hookstream-reason"] for one in letters
-    } == {
-        "e1:a": "permanent",
-        "e2:a": "disabled",
+    reasons = {
+        letter.facts["hookstream-delivery-id"]: letter.facts["hookstream-reason"]
+        for letter in letters
     }
+    assert reasons == {"e1:a": "permanent", "e2:a": "disabled"}
 
 
 @pytest.mark.parametrize(
