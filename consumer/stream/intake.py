@@ -109,7 +109,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 continue
             for place, records in batches.items():
                 await self._take(place, records, epoch)
-            if not self._stopping.is_set():
+            if epoch == self._epoch and not self._stopping.is_set():  # all of it was taken
                 await self._poller.pass_gaps(self._partitions)
 
     async def commit_regularly(self) -> None:
@@ -161,6 +161,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Let what is under way finish, park the rest, commit, and forget the partitions."""
+        self._epoch += 1  # nothing is taken any more: its partition might be missing in here
         leaving = {place: p for place in revoked if (p := self._partitions.get(place))}
         try:
             if not await self.settled(DRAIN_BUDGET, leaving.values()):
@@ -170,7 +171,6 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             await self.commit()
         finally:
             # aiokafka swallows what a listener raises: the partitions must go all the same.
-            self._epoch += 1
             for place, partition in leaving.items():
                 partition.revoked = True
                 del self._partitions[place]
@@ -215,9 +215,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         lane = self._lanes.get(place.topic)
         handler = self._handler
         for record in records:
-            while handler.full and not partition.revoked and not self._stopping.is_set():
+            while handler.full and epoch == self._epoch and not self._stopping.is_set():
                 await handler.room()
-            if partition.revoked or self._stopping.is_set():
+            if epoch != self._epoch or self._stopping.is_set():
                 return
             if lane is not None and self._is_early(place, record, lane):
                 return
