@@ -79,6 +79,20 @@ async def test_connect_timeout(transport: Transport) -> None:
     assert_failed(answer, ErrorKind.TIMEOUT)
 
 
+async def test_close_while_dialling(transport: Transport) -> None:
+    """An attempt whose connection does not stand yet is answered by `close`, too."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.setblocking(False)
+        origin = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        attempt = Attempt(transport, secretive(origin, timeout=60, connect=60))
+        async with asyncio.timeout(PATIENCE):
+            ours, _ = await asyncio.get_running_loop().sock_accept(silent)
+            await transport.close()
+        ours.close()
+    assert len(attempt.answers) == 1
+    assert_failed(attempt.answers[0], ErrorKind.CONNECT)
+
+
 async def test_refused(transport: Transport, closed_port: int) -> None:
     """Nobody listens: a connect error, again and again."""
     for _ in range(3):

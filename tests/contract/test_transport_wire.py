@@ -3,12 +3,16 @@
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from email.utils import formatdate
 from http import HTTPStatus
 
 import pytest
+import uvloop
 
+from consumer.clock import SystemClock
+from consumer.delivery.aiohttp import AiohttpTransport
+from consumer.delivery.curl import CurlTransport
 from consumer.delivery.transport import RETRY_AFTER_LIMIT, Answer, ErrorKind, Transport
 from support.attempts import PATIENCE, Attempt, answer_of, get
 from support.receiver import Receiver, Reply, Then, response
@@ -280,3 +284,23 @@ async def test_many_at_once(transport: Transport, receiver: Receiver) -> None:
     answers = [await attempt.answer() for attempt in attempts]
     assert {answer.status for answer in answers} == {HTTPStatus.OK}
     assert sorted(int(head.split(b" ")[1][1:]) for head in receiver.requests) == list(range(200))
+
+
+@pytest.mark.parametrize(
+    "opener",
+    [CurlTransport, lambda loop: AiohttpTransport(loop, clock=SystemClock())],
+    ids=["curl", "aiohttp"],
+)
+def test_on_uvloop(opener: Callable[[asyncio.AbstractEventLoop], Transport]) -> None:
+    """The daemon runs on uvloop: both adapters work there as they do on asyncio's own loop."""
+
+    async def talk() -> list[int]:
+        transport = opener(asyncio.get_running_loop())
+        async with Receiver() as receiver:
+            attempts = [Attempt(transport, get(receiver.origin + "/")) for _ in range(50)]
+            statuses = [(await attempt.answer()).status for attempt in attempts]
+            await transport.close()
+        return statuses
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(talk()) == [HTTPStatus.OK] * 50
