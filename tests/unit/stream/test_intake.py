@@ -1,6 +1,7 @@
 """Taking records in, and committing what is settled, over rebalances and stops."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
@@ -33,6 +34,8 @@ class FakeHandler:
         self.shares: list[Mapping[str, tuple[int, int]]] = []
         self.bugs: set[int] = set()
         """Offsets at which `take` raises."""
+        self.fills_at = 0
+        """How many records make it full; 0: no number does."""
         self.parks_at_once = True
         self.parked: list[Pending] = []
 
@@ -46,6 +49,8 @@ class FakeHandler:
             raise RuntimeError("a bug")
         self.taken.append((record.topic, record.partition, record.offset))
         self.pending.append(partition.receive(record.offset, record, 1, 0.0))
+        if len(self.taken) == self.fills_at:
+            self.full = True
 
     def assigned(self, counts: Mapping[str, tuple[int, int]]) -> None:
         """See `Handler.assigned`."""
@@ -99,6 +104,11 @@ class Member:
         await wait_until(lambda: len(self.handler.taken) >= count, f"{count} records")
         assert len(self.handler.taken) == count
 
+    async def idles(self) -> None:
+        """Give intake every chance to go on, while no poll can end."""
+        for _ in range(20):
+            await asyncio.sleep(0)
+
     async def rounds(self, count: int = 3) -> None:
         """Let intake go round a few times."""
         goal = self.consumer.polls + count
@@ -139,8 +149,7 @@ async def test_a_full_handler_pauses_intake(member: Member) -> None:
     """Memory is bounded: nothing is taken while there is no room (invariant 4)."""
     member.handler.full = True
     async with member.running(A, B):
-        for _ in range(20):
-            await asyncio.sleep(0)
+        await member.idles()
         assert (member.consumer.polls, member.handler.taken) == (0, [])
         member.handler.full = False
         await member.takes(4)
@@ -280,21 +289,67 @@ async def test_records_polled_before_a_rebalance_are_not_taken_after_it(member: 
         member.handler.settle(4)
         member.consumer.append(A, FakeRecord())
         member.consumer.append(B, FakeRecord())
-        # A take of A's record makes the handler full, so that B's waits in intake's hand.
-        take = member.handler.take
-
-        def take_and_fill(record: Record, partition: Partition) -> None:
-            take(record, partition)
-            member.handler.settle(1)
-            member.handler.full = True
-
-        member.handler.take = take_and_fill  # type: ignore[method-assign]  # for this one test
+        member.handler.fills_at = 5  # at A's record, so that B's waits in intake's hand
         await member.takes(5)
+        member.handler.settle(1)
         await member.consumer.rebalance(A)
         member.handler.full = False
         await member.rounds()
     assert member.handler.taken[4:] == [("event", 0, 2)]
     assert member.consumer.offsets == {A: 3, B: 2}
+
+
+async def test_a_poll_that_outlasts_a_rebalance_passes_over_no_record(member: Member) -> None:
+    """What it returns is of the new assignment, whose position has moved past it."""
+    async with member.running(A):
+        await member.takes(2)
+        member.handler.settle(2)
+        member.consumer.steady.clear()
+        polls = member.consumer.polls
+        await wait_until(lambda: member.consumer.polls > polls, "a poll to begin")
+        member.consumer.append(A, FakeRecord())
+        await member.consumer.rebalance(A)
+        await member.takes(3)
+    assert member.handler.taken == [("event", 0, 0), ("event", 0, 1), ("event", 0, 2)]
+
+
+async def test_nothing_is_taken_while_partitions_are_given_up(member: Member) -> None:
+    """A partition whose first record waits in intake's hand would outlive its assignment, and
+    every later commit would be refused for it.
+    """
+    member.handler.fills_at = 1
+    async with member.running(A, B):
+        await member.takes(1)
+        giving_up = asyncio.create_task(member.consumer.rebalance(A))
+        await asyncio.sleep(0)  # it waits for the one to be settled
+        member.handler.full = False
+        await member.idles()
+        member.handler.settle(len(member.handler.pending))
+        await asyncio.wait_for(giving_up, 10)
+        await member.takes(2)
+        member.handler.settle(1)
+        await member.intake.commit()
+    assert member.handler.taken == [("event", 0, 0), ("event", 0, 1)]
+    assert member.consumer.offsets == {A: 2}
+
+
+async def test_records_that_a_revocation_made_void_are_not_committed_past(member: Member) -> None:
+    """The consumer's position has passed them, and their partition is still being drained."""
+    async with member.running(A, B):
+        await member.takes(4)
+        member.handler.settle(3)
+        member.handler.fills_at = 5
+        member.consumer.append(A, FakeRecord(), FakeRecord())
+        member.consumer.append(B, FakeRecord())
+        await member.takes(5)  # of one poll with all three records
+        revocation = asyncio.create_task(member.consumer.rebalance())
+        await asyncio.sleep(0)
+        member.handler.full = False
+        await member.idles()
+        member.handler.settle(len(member.handler.pending))
+        await asyncio.wait_for(revocation, 10)
+    taken = Counter(number for _, number, _ in member.handler.taken)
+    assert member.consumer.offsets == {A: taken[0], B: taken[1]}
 
 
 async def test_a_failed_poll_loses_nothing_and_commits_nothing_lost(member: Member) -> None:
