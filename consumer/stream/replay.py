@@ -167,6 +167,8 @@ class Replayer:
         self._settings = settings
         self._clock = clock
         self._kept: dict[int, Progress] = dict(plan.progress)
+        # First come, first served: in a partition of the retry topic, letters keep their order.
+        self._in_order = asyncio.Lock()
 
     async def run(self, *, stopped: Callable[[], bool], advanced: Callable[[int], object]) -> None:
         """Send; `advanced` is told of each batch, and `stopped` asked between any two letters.
@@ -222,7 +224,9 @@ class Replayer:
     async def _send_one(self, letter: DeadLetter, now: float) -> None:
         message = self._route.message(letter, now)
         try:
-            await (await self._sender.send(message))
+            async with self._in_order:
+                answer = await self._sender.send(message)
+            await answer
         except TooLargeError:
             raise HookstreamError(
                 f"{letter.place} is too large for {message.topic}: raise max.message.bytes there, "
