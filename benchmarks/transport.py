@@ -23,6 +23,7 @@ from benchmarks.receiver import Receiver, Tls
 from consumer.clock import SystemClock
 from consumer.delivery.aiohttp import AiohttpTransport
 from consumer.delivery.curl import CurlTransport
+from consumer.delivery.guard import Policy
 from consumer.delivery.transport import Answer, Request, Transport
 
 _IN_FLIGHT = 64
@@ -33,6 +34,7 @@ _HEADERS = [
     b"webhook-timestamp: 1700000000",
     b"webhook-signature: v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
 ]
+_POLICY = Policy.of(allow=["127.0.0.0/8"])
 Opener = Callable[[asyncio.AbstractEventLoop, str | None], Transport]
 
 
@@ -85,11 +87,11 @@ def _compare(scheme: str, origin: str, tls: Tls | None, count: int, runs: int) -
 
 
 def _open_curl(loop: asyncio.AbstractEventLoop, ca_file: str | None) -> Transport:
-    return CurlTransport(loop, ca_file=ca_file)
+    return CurlTransport(loop, _POLICY, ca_file=ca_file)
 
 
 def _open_aiohttp(loop: asyncio.AbstractEventLoop, ca_file: str | None) -> Transport:
-    return AiohttpTransport(loop, clock=SystemClock(), ca_file=ca_file)
+    return AiohttpTransport(loop, _POLICY, clock=SystemClock(), ca_file=ca_file)
 
 
 def _run(opener: Opener, origin: str, ca_file: str | None, count: int) -> Cost:

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
 
 from consumer import __version__, logs
 from consumer.admin import Admin, Verdict
@@ -15,6 +14,7 @@ from consumer.delivery.aiohttp import AiohttpTransport
 from consumer.delivery.circuit import CircuitPolicy
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.dispatcher import Dispatcher, Outcomes
+from consumer.delivery.guard import OwnEndpoint, Policy
 from consumer.delivery.outcome import RetryPolicy
 from consumer.delivery.registry import Limits
 from consumer.delivery.transport import Transport
@@ -42,7 +42,7 @@ _STALLED = 300.0
 must wait longer is parked."""
 _PARK_SHARE = 0.25
 """Share of the grace that is kept for parking, once what is in flight had its time."""
-_FIXED_SECTIONS = ("kafka", "sources", "admin", "network")
+_FIXED_SECTIONS = ("kafka", "sources", "admin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ class App:
         self.reloader = Reloader(load, self._apply, self.metrics)
         self.admin_port: int | None = None
         """The admin server's port once it is open."""
+        self._transport: Transport
         self._intake: Intake
         self._handover: Handover
         self._pipeline: Pipeline
@@ -95,15 +96,15 @@ class App:
         topics = [source.topic for source in settings.sources]
         lane_topics = [lane.topic for lane in lanes]
         self._handover = Handover(KafkaProducer(settings.kafka), self.metrics)
-        transport = make_transport(settings, self._clock)
-        stack.push_async_callback(transport.close)
+        self._transport = make_transport(settings, self._clock)
+        stack.push_async_callback(self._transport.close)
         self._pipeline = Pipeline(
             index=self._loaded.index,
             decoders={source.topic: make_decoder(source) for source in settings.sources},
             lanes=lanes,
             dead_letter_topic=DEAD_LETTER_TOPIC,
             handover=self._handover,
-            dispatcher=partial(self._make_dispatcher, transport),
+            dispatcher=self._make_dispatcher,
             clock=self._clock,
             metrics=self.metrics,
         )
@@ -122,12 +123,10 @@ class App:
         stack.push_async_callback(self._intake.close)
         await self._intake.start()
 
-    def _make_dispatcher(
-        self, transport: Transport, outcomes: Outcomes[Pending]
-    ) -> Dispatcher[Pending]:
+    def _make_dispatcher(self, outcomes: Outcomes[Pending]) -> Dispatcher[Pending]:
         settings = self._loaded.settings
         return Dispatcher(
-            transport=transport,
+            transport=self._transport,
             outcomes=outcomes,
             limits=make_limits(settings),
             policy=make_policy(settings),
@@ -156,6 +155,7 @@ class App:
         )
         await stack.enter_async_context(admin)
         self.admin_port = admin.port
+        self._transport.restrict(make_guard(self._loaded.settings, admin.port))
 
     async def _serve(self, group: asyncio.TaskGroup) -> None:
         """Run until the stop is asked for, then stop in order; a task's error ends it at once."""
@@ -200,11 +200,14 @@ class App:
             fixed.append("retry.delays")
         if before.delivery.transport != after.delivery.transport:
             fixed.append("delivery.transport")
+        if before.network.ca_file != after.network.ca_file:
+            fixed.append("network.ca_file")
         if fixed:
             raise HookstreamError(
                 f"changed: {', '.join(fixed)}: restart the daemon for these, or change them back"
             )
         self._loaded = loaded
+        self._transport.restrict(make_guard(after, self.admin_port))
         removed = self._pipeline.index.hooks.keys() - loaded.index.hooks.keys()
         self._pipeline.index = loaded.index
         self._pipeline.dispatcher.reconfigure(
@@ -253,9 +256,20 @@ def make_transport(settings: Settings, clock: Clock) -> Transport:
     """The client that the settings name; made on the running loop."""
     loop, ca_file = asyncio.get_running_loop(), settings.network.ca_file
     file = str(ca_file) if ca_file is not None else None
+    guard = make_guard(settings)
     if settings.delivery.transport == "curl":
-        return CurlTransport(loop, ca_file=file)
-    return AiohttpTransport(loop, clock=clock, ca_file=file)
+        return CurlTransport(loop, guard, ca_file=file)
+    return AiohttpTransport(loop, guard, clock=clock, ca_file=file)
+
+
+def make_guard(settings: Settings, admin_port: int | None = None) -> Policy:
+    """What requests may go to. `admin_port`: the one in use, where the system picked it."""
+    network, admin = settings.network, settings.admin
+    host = f"[{admin.host}]" if ":" in admin.host else admin.host
+    own = [OwnEndpoint.of(f"{host}:{admin_port or admin.port}", "hookstream's own admin server")]
+    brokers = settings.kafka.bootstrap_servers
+    own += [OwnEndpoint.of(broker, "a Kafka broker of hookstream's") for broker in brokers]
+    return Policy.of(allow=network.allow, deny=network.deny, own=own)
 
 
 def make_limits(settings: Settings) -> Limits:

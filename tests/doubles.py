@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from consumer.delivery.guard import Policy
 from consumer.delivery.transport import Answer, ErrorKind, Request
 
 Script = Callable[[Request], Answer | None]
@@ -17,6 +18,8 @@ class ScriptedTransport:
         """Everything, in order."""
         self.held: list[tuple[Request, Callable[[Answer], None]]] = []
         """What waits for `answer`."""
+        self.policies: list[Policy] = []
+        """Those of `restrict`, in order."""
         self._loop = loop
         self._script = script
         self._closed = False
@@ -35,6 +38,10 @@ class ScriptedTransport:
         request, done = self.held.pop(0)
         self._loop.call_soon(done, answer)
         return request
+
+    def restrict(self, policy: Policy) -> None:
+        """See `Transport.restrict`."""
+        self.policies.append(policy)
 
     async def close(self) -> None:
         """See `Transport.close`."""

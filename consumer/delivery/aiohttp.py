@@ -5,8 +5,10 @@ One attempt is one request: a kept connection that dies as the request goes out 
 
 import asyncio
 import re
+import socket
 import ssl
 from collections.abc import Callable
+from contextvars import ContextVar
 from email.utils import mktime_tz, parsedate_tz
 from http import HTTPStatus
 from typing import cast
@@ -15,6 +17,7 @@ import aiohttp
 import yarl
 
 from consumer.clock import Clock
+from consumer.delivery.guard import Gate, Policy
 from consumer.delivery.transport import BODY_LIMIT, RETRY_AFTER_LIMIT, Answer, ErrorKind, Request
 
 _Done = Callable[[Answer], None]
@@ -32,63 +35,76 @@ _SECONDS = re.compile(r"\s*(\d+)")
 class AiohttpTransport:
     """One task per attempt. Made and used on the loop's thread, while the loop runs.
 
-    `ca_file`: PEM file that replaces the system's certificate authorities.
-    Raises OSError or ssl.SSLError where it cannot be used.
+    `policy`: what may be dialled. `ca_file`: PEM file that replaces the system's certificate
+    authorities. Raises OSError or ssl.SSLError where it cannot be used.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, *, clock: Clock, ca_file: str | None = None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        policy: Policy,
+        *,
+        clock: Clock,
+        ca_file: str | None = None,
     ) -> None:
         self._loop = loop
         self._clock = clock
+        self._tls = ssl.create_default_context(cafile=ca_file)
+        self._pool = _Pool(policy, self._tls)
+        self._retired: set[asyncio.Task[None]] = set()
         self._under_way: dict[asyncio.Task[Answer], _Done] = {}
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                ssl=ssl.create_default_context(cafile=ca_file),
-                limit=0,
-                resolver=aiohttp.ThreadedResolver(),
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,
-            skip_auto_headers=("User-Agent", "Accept-Encoding"),
-            middlewares=(_once,),
-        )
 
     def send(self, request: Request, done: Callable[[Answer], None]) -> None:
         """See `Transport.send`."""
-        if self._session.closed:
+        if self._pool.session.closed:
             self._loop.call_soon(done, _closed())
             return
-        task = self._loop.create_task(self._attempt(request))
+        task = self._loop.create_task(self._attempt(request, self._pool))
+        self._pool.attempts.add(task)
+        task.add_done_callback(self._pool.attempts.discard)
         self._under_way[task] = done
         task.add_done_callback(self._finish)
 
+    def restrict(self, policy: Policy) -> None:
+        """See `Transport.restrict`."""
+        before = self._pool
+        if policy == before.policy or before.session.closed:
+            return
+        self._pool = _Pool(policy, self._tls)
+        ending = self._loop.create_task(before.end())
+        self._retired.add(ending)
+        ending.add_done_callback(self._retired.discard)
+
     async def close(self) -> None:
         """See `Transport.close`. A second call does nothing."""
-        closing = self._session.close()
+        closing = self._pool.session.close()
         tasks = list(self._under_way)
         for task in tasks:
             task.cancel()
         await closing
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, *self._retired, return_exceptions=True)
 
     def _finish(self, task: asyncio.Task[Answer]) -> None:
         done = self._under_way.pop(task)
         # Cancelled only by `close`, and maybe before the coroutine's first line ran.
         done(_closed() if task.cancelled() else task.result())
 
-    async def _attempt(self, request: Request) -> Answer:
+    async def _attempt(self, request: Request, pool: "_Pool") -> Answer:
         started = self._clock.monotonic()
+        gate = Gate(pool.policy, _origin(request.url))
+        _GATE.set(gate)
         try:
-            answer = await self._get(request)
+            answer = await self._get(request, pool.session)
         except Exception as error:  # noqa: BLE001  # whatever a receiver can provoke is an answer
-            answer = Answer(error=_kind(error), detail=_detail(error))
+            if gate.refusal is not None:
+                answer = Answer(error=ErrorKind.BLOCKED, detail=gate.refusal)
+            else:
+                answer = Answer(error=_kind(error), detail=_detail(error))
         answer.duration = self._clock.monotonic() - started
         return answer
 
-    async def _get(self, request: Request) -> Answer:
-        async with self._session.get(
+    async def _get(self, request: Request, session: aiohttp.ClientSession) -> Answer:
+        async with session.get(
             _url(request.url),
             headers=[_header(line) for line in request.headers],
             timeout=aiohttp.ClientTimeout(total=request.timeout, connect=request.connect_timeout),
@@ -99,6 +115,51 @@ class AiohttpTransport:
             await _discard_body(response)
             wait = _retry_after(response.headers.get("Retry-After", ""), self._clock.now())
             return Answer(status=response.status, retry_after=wait)
+
+
+class _Pool:
+    """The connections that were made by one policy, and what goes on over them.
+
+    A changed policy begins a new pool, so that no request goes over a connection that it forbids.
+    """
+
+    def __init__(self, policy: Policy, tls: ssl.SSLContext) -> None:
+        self.policy = policy
+        self.attempts: set[asyncio.Task[Answer]] = set()
+        self.session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                ssl=tls, limit=0, resolver=aiohttp.ThreadedResolver(), socket_factory=_socket
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+            skip_auto_headers=("User-Agent", "Accept-Encoding"),
+            middlewares=(_once,),
+        )
+
+    async def end(self) -> None:
+        """Close with the last attempt."""
+        if self.attempts:
+            await asyncio.wait(self.attempts)
+        await self.session.close()
+
+
+_GATE: ContextVar[Gate] = ContextVar("_GATE")
+"""Of the attempt that runs; the tasks that aiohttp dials in are made within its context."""
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket for one address. aiohttp connects it to that and no other; after an error it goes
+    on with the next address of the host.
+    """
+    family, kind, protocol, _, name = address
+    if not _GATE.get().admits(str(name[0]), int(name[1])):
+        raise _RefusedError
+    return socket.socket(family, kind, protocol)
+
+
+class _RefusedError(OSError):
+    """The guard's no, to one address."""
 
 
 class _NoResponseError(aiohttp.ClientError):
@@ -134,6 +195,11 @@ def _url(url: str) -> yarl.URL:
     scheme, _, rest = url.partition("://")
     authority, _, target = rest.partition("/")
     return yarl.URL.build(scheme=scheme, authority=authority, path="/" + target, encoded=True)
+
+
+def _origin(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"
 
 
 def _header(line: bytes) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from consumer.delivery.curl_engine import Done, Engine
+from consumer.delivery.guard import Policy
 from consumer.delivery.transport import Answer, ErrorKind, Request
 
 _PATIENCE = 5.0
@@ -28,13 +29,17 @@ _PATIENCE = 5.0
 class CurlTransport:
     """The loop's side, and below it the thread's boundary; the work itself is the engine's.
 
-    `ca_file`: PEM file that replaces the system's certificate authorities, as `curl --cacert` does.
-    Raises OSError or ssl.SSLError where it cannot be used.
+    `policy`: what may be dialled. `ca_file`: PEM file that replaces the system's certificate
+    authorities, as `curl --cacert` does. Raises OSError or ssl.SSLError where it cannot be
+    used.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, ca_file: str | None = None) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, policy: Policy, *, ca_file: str | None = None
+    ) -> None:
         ssl.create_default_context(cafile=ca_file)  # libcurl would say so at each request only
         self._loop = loop
+        self._policy = policy
         self._ca_file = ca_file
         self._inbox: deque[tuple[Request, Done]] = deque()
         self._outbox: deque[tuple[Done, Answer]] = deque()
@@ -56,6 +61,12 @@ class CurlTransport:
         if not self._flush_due:
             self._flush_due = True
             self._loop.call_soon(self._flush)
+
+    def restrict(self, policy: Policy) -> None:
+        """See `Transport.restrict`."""
+        if policy != self._policy:
+            self._policy = policy
+            self._flush()
 
     async def close(self) -> None:
         """See `Transport.close`. A second call does nothing."""
@@ -119,16 +130,16 @@ class CurlTransport:
         """Work until `close`, or until something breaks: that takes what is under way with it,
         answered, and the next engine goes on. With nothing under way it would break for ever.
         """
-        engine = Engine(self._waker, ca_file=self._ca_file)
+        engine = Engine(self._waker, self._policy, ca_file=self._ca_file)
         try:
             while not self._closing:
                 self._turn(engine)
         except Exception as error:
-            if not engine.under_way:
+            if not engine.unanswered():
                 raise
             self._call(self._report, "the curl transport starts afresh", error)
         finally:
-            self._deliver((done, _closed()) for done in engine.under_way.values())
+            self._deliver((done, _closed()) for done in engine.unanswered())
             engine.close()
 
     def _turn(self, engine: Engine) -> None:
@@ -136,7 +147,9 @@ class CurlTransport:
         events = engine.wait(block=not self._inbox)
         self._asleep = False
         engine.react(events)
-        while self._inbox:
+        sent = len(self._inbox)
+        engine.restrict(self._policy)  # after counting: what was sent behind a change goes by it
+        for _ in range(sent):
             engine.start(*self._inbox.popleft())
         self._deliver(engine.collect())
 

@@ -1,14 +1,15 @@
-"""The part that speaks to libcurl: one multi handle, driven by socket events, on one thread."""
+"""The part that speaks to libcurl: driven by socket events, on one thread."""
 
 import select
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
 import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
 
+from consumer.delivery.curl_sockets import Door, Sockets
+from consumer.delivery.guard import Gate, Policy
 from consumer.delivery.transport import BODY_LIMIT, Answer, ErrorKind, Request
 
 Done = Callable[[Answer], None]
@@ -22,11 +23,6 @@ _LIFETIME = 300
 
 _SCHEME_LENGTH = len("https://")
 
-_INTERESTS = {
-    pycurl.POLL_IN: select.EPOLLIN,
-    pycurl.POLL_OUT: select.EPOLLOUT,
-    pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
-}
 _READY = {
     select.EPOLLIN: pycurl.CSELECT_IN,
     select.EPOLLOUT: pycurl.CSELECT_OUT,
@@ -55,126 +51,126 @@ class Engine:
     `waker`: an eventfd that ends `wait`. `ca_file` as for `CurlTransport`.
     """
 
-    def __init__(self, waker: int, *, ca_file: str | None) -> None:
+    def __init__(self, waker: int, policy: Policy, *, ca_file: str | None) -> None:
         self._waker = waker
         self._ca_file = ca_file
-        self._sockets = _Sockets(waker)
-        self._multi = pycurl.CurlMulti()
-        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._sockets.change)
-        self._multi.setopt(pycurl.M_MAXCONNECTS, _IDLE_CONNECTIONS)
+        self._sockets = Sockets(waker)
         self._free: list[Any] = []
-        self.under_way: dict[Any, Done] = {}
-        """By easy handle."""
+        self._pool = _Pool(policy, self._sockets)
+        self._pools = [self._pool]
+        """The one in use comes last; the others end with their last attempt."""
         self._refused: list[tuple[Done, Answer]] = []
+
+    def restrict(self, policy: Policy) -> None:
+        """Begin attempts by this policy, on new connections only."""
+        if policy is not self._pool.policy:
+            self._pool = _Pool(policy, self._sockets)
+            self._pools.append(self._pool)
+            self._drop_retired()
 
     def wait(self, *, block: bool) -> list[tuple[int, int]]:
         """Sleep until a socket is ready, a timer of libcurl is due, or the waker was written to."""
-        milliseconds = self._multi.timeout() if block else 0
-        return self._sockets.wait(None if milliseconds < 0 else milliseconds / 1000)
+        if not block:
+            return self._sockets.wait(0)
+        timers = [pool.multi.timeout() for pool in self._pools]
+        return self._sockets.wait(min((ms / 1000 for ms in timers if ms >= 0), default=None))
 
     def react(self, events: list[tuple[int, int]]) -> None:
         """Let libcurl read and write where it can."""
-        act, idle = self._multi.socket_action, self._sockets.idle
+        idle, owners = self._sockets.idle, self._sockets.owners
         for fd, mask in events:
             if fd in idle:
                 self._sockets.forget(fd)
             elif fd != self._waker:
-                act(fd, _READY.get(mask, _BROKEN))
+                owners[fd].socket_action(fd, _READY.get(mask, _BROKEN))
 
     def start(self, request: Request, done: Done) -> None:
         """Begin an attempt; it goes out with the next `collect`. Never raises."""
+        pool = self._pool
         try:
             handle = self._free.pop() if self._free else _handle(self._sockets, self._ca_file)
-            _prepare(handle, request)
-            self._multi.add_handle(handle)
+            _prepare(handle, request, pool.policy)
+            pool.multi.add_handle(handle)
         except Exception as error:  # noqa: BLE001  # a request that cannot be sent is answered too
             refusal = Answer(
                 error=ErrorKind.CONNECT, detail=f"not sendable: {type(error).__name__}"
             )
             self._refused.append((done, refusal))
         else:
-            self.under_way[handle] = done
+            pool.under_way[handle] = done
 
     def collect(self) -> list[tuple[Done, Answer]]:
         """Run what was started or timed out, and take what is finished."""
-        self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
         answers, self._refused = self._refused, []
-        left = 1
-        while left:
-            left, succeeded, failed = self._multi.info_read()
-            for handle in succeeded:
-                answers.append((self._release(handle), _response(handle)))
-            for handle, code, message in failed:
-                answers.append((self._release(handle), _failure(handle, code, message)))
+        for pool in self._pools:
+            self._collect(pool, answers)
+        if len(self._pools) > 1:
+            self._drop_retired()
         return answers
+
+    def unanswered(self) -> list[Done]:
+        """Those of the attempts under way."""
+        return [done for pool in self._pools for done in pool.under_way.values()]
 
     def close(self) -> None:
         """Close every connection, whatever is under way."""
-        for handle in self.under_way:
-            self._multi.remove_handle(handle)
-        for handle in (*self.under_way, *self._free):
+        for pool in self._pools:
+            pool.close()
+        for handle in self._free:
             handle.close()
-        self._multi.close()
         self._sockets.close()
 
-    def _release(self, handle: Any) -> Done:
-        self._multi.remove_handle(handle)
+    def _collect(self, pool: "_Pool", answers: list[tuple[Done, Answer]]) -> None:
+        pool.multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        left = 1
+        while left:
+            left, succeeded, failed = pool.multi.info_read()
+            answers += [(self._release(pool, handle), _response(handle)) for handle in succeeded]
+            answers += [
+                (self._release(pool, handle), _failure(handle, code, message))
+                for handle, code, message in failed
+            ]
+
+    def _release(self, pool: "_Pool", handle: Any) -> Done:
+        pool.multi.remove_handle(handle)
         self._free.append(handle)
-        return self.under_way.pop(handle)
+        return pool.under_way.pop(handle)
+
+    def _drop_retired(self) -> None:
+        for pool in self._pools[:-1]:
+            if not pool.under_way:
+                self._pools.remove(pool)
+                pool.close()
+                self._sockets.disown(pool.multi)
 
 
-class _Sockets:
-    """What libcurl waits for, as an epoll.
+class _Pool:
+    """The connections that were made by one policy: one multi handle, and what goes on in it.
 
-    libcurl drops its interest in a connection after each answer and renews it with the next
-    request. A dropped socket therefore stays registered: two system calls fewer per request, a
-    fifth of its whole cost. One that speaks up while nobody wants it (the peer closed it) goes.
+    A changed policy begins a new pool, so that no request goes over a connection that it forbids.
     """
 
-    def __init__(self, waker: int) -> None:
-        self._epoll = select.epoll()
-        # Edge-triggered: the counter of an eventfd then never has to be read back.
-        self._epoll.register(waker, select.EPOLLIN | select.EPOLLET)
-        self._registered: dict[int, int] = {}
-        self.idle: set[int] = set()
-        """Registered, but of no interest to libcurl now."""
+    __slots__ = ("multi", "policy", "under_way")
 
-    def wait(self, seconds: float | None) -> list[tuple[int, int]]:
-        return self._epoll.poll(seconds)
-
-    def change(self, what: int, fd: int, _multi: object, _data: object) -> None:
-        """CURLMOPT_SOCKETFUNCTION."""
-        if what == pycurl.POLL_REMOVE:
-            self.idle.add(fd)
-            return
-        self.idle.discard(fd)
-        registered = self._registered.get(fd)
-        if registered == what:
-            return
-        self._registered[fd] = what
-        act = self._epoll.register if registered is None else self._epoll.modify
-        act(fd, _INTERESTS[what])
-
-    def opened(self, fd: int, _purpose: int) -> int:
-        """CURLOPT_SOCKOPTFUNCTION: a new socket, under a number that a closed one may have had."""
-        self._registered.pop(fd, None)
-        self.idle.discard(fd)
-        return int(pycurl.SOCKOPT_OK)
-
-    def forget(self, fd: int) -> None:
-        """End the registration of an idle socket."""
-        self.idle.discard(fd)
-        self._registered.pop(fd, None)
-        with suppress(OSError):  # libcurl has closed it in the meantime
-            self._epoll.unregister(fd)
+    def __init__(self, policy: Policy, sockets: Sockets) -> None:
+        self.policy = policy
+        self.multi = pycurl.CurlMulti()
+        self.multi.setopt(pycurl.M_SOCKETFUNCTION, sockets.change)
+        self.multi.setopt(pycurl.M_MAXCONNECTS, _IDLE_CONNECTIONS)
+        self.under_way: dict[Any, Done] = {}
+        """By easy handle."""
 
     def close(self) -> None:
-        self._epoll.close()
+        for handle in self.under_way:
+            self.multi.remove_handle(handle)
+            handle.close()
+        self.multi.close()
 
 
-def _handle(sockets: _Sockets, ca_file: str | None) -> Any:
+def _handle(sockets: Sockets, ca_file: str | None) -> Any:
     """An easy handle with all that is the same for every request."""
     handle = pycurl.Curl()
+    handle.door = Door()
     for option, value in (
         (pycurl.NOSIGNAL, 1),
         (pycurl.PROXY, ""),  # stands before the environment's proxies
@@ -190,6 +186,7 @@ def _handle(sockets: _Sockets, ca_file: str | None) -> Any:
         (pycurl.MAXLIFETIME_CONN, _LIFETIME),
         (pycurl.MAXFILESIZE, BODY_LIMIT),
         (pycurl.WRITEFUNCTION, len),  # discards the body without a Python frame
+        (pycurl.OPENSOCKETFUNCTION, handle.door.open),
         (pycurl.SOCKOPTFUNCTION, sockets.opened),
         (pycurl.SSL_VERIFYPEER, 1),
         (pycurl.SSL_VERIFYHOST, 2),
@@ -199,10 +196,12 @@ def _handle(sockets: _Sockets, ca_file: str | None) -> Any:
     return handle
 
 
-def _prepare(handle: Any, request: Request) -> None:
+def _prepare(handle: Any, request: Request, policy: Policy) -> None:
     """What differs from request to request."""
     cut = request.url.index("/", _SCHEME_LENGTH)
-    handle.setopt(pycurl.URL, request.url[:cut])
+    origin = request.url[:cut]
+    handle.door.gate = Gate(policy, origin)
+    handle.setopt(pycurl.URL, origin)
     # On its own: as a part of the URL, libcurl would tidy it (%2f becomes %2F).
     handle.setopt(pycurl.REQUEST_TARGET, request.url[cut:])
     handle.setopt(pycurl.HTTPHEADER, [_line(line) for line in request.headers])
@@ -247,6 +246,9 @@ def _response(handle: Any) -> Answer:
 def _failure(handle: Any, code: int, message: str) -> Answer:
     if code == pycurl.E_FILESIZE_EXCEEDED:  # the status is in; the rest of the body does not matter
         return _response(handle)
+    refusal = handle.door.gate.refusal
+    if refusal is not None:
+        return Answer(error=ErrorKind.BLOCKED, detail=refusal)
     return Answer(
         error=_ERRORS.get(code, ErrorKind.CONNECT),
         detail=message or f"libcurl error {code}",

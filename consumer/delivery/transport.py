@@ -6,6 +6,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
 
+from consumer.delivery.guard import Policy
+
 BODY_LIMIT = 64 * 1024
 """Bytes of a response's body that are read, and thrown away; more costs the connection only."""
 
@@ -73,7 +75,14 @@ class Transport(Protocol):
 
     def send(self, request: Request, done: Callable[[Answer], None]) -> None:
         """Start one attempt. `done` is called exactly once, later, on the event loop's thread;
-        never from inside `send`. Errors of the network are answers, not exceptions.
+        never from inside `send`. Errors of the network are answers, not exceptions, and so is the
+        guard's no: `BLOCKED`, where every address of the host was refused and none dialled.
+        """
+        ...
+
+    def restrict(self, policy: Policy) -> None:
+        """Send what comes from now on by `policy`. Where it differs from the one before, no
+        connection made until now carries any of it; those close with the last attempt on them.
         """
         ...
 

@@ -11,8 +11,9 @@ import trustme
 from consumer.clock import SystemClock
 from consumer.delivery.aiohttp import AiohttpTransport
 from consumer.delivery.curl import CurlTransport
+from consumer.delivery.guard import Policy
 from consumer.delivery.transport import Transport
-from support.attempts import Opener
+from support.attempts import LOOPBACK, Opener
 from support.tls import server_context
 
 
@@ -42,11 +43,11 @@ async def open_transport(request: pytest.FixtureRequest) -> AsyncIterator[Opener
     loop = asyncio.get_running_loop()
     opened: list[Transport] = []
 
-    def opener(ca_file: str | None = None) -> Transport:
+    def opener(ca_file: str | None = None, policy: Policy = LOOPBACK) -> Transport:
         transport: Transport = (
-            CurlTransport(loop, ca_file=ca_file)
+            CurlTransport(loop, policy, ca_file=ca_file)
             if request.param == "curl"
-            else AiohttpTransport(loop, clock=SystemClock(), ca_file=ca_file)
+            else AiohttpTransport(loop, policy, clock=SystemClock(), ca_file=ca_file)
         )
         opened.append(transport)
         return transport

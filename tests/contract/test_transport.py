@@ -11,7 +11,7 @@ from consumer.delivery.aiohttp import AiohttpTransport
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.transport import Answer, ErrorKind, Request, Transport
 from doubles import ScriptedTransport
-from support.attempts import Attempt, answer_of, get
+from support.attempts import LOOPBACK, Attempt, answer_of, get
 from support.receiver import Receiver, Reply, Then, response
 
 
@@ -48,9 +48,9 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
         yield Place(ScriptedTransport(loop, script), "http://receiver.example")
         return
     transport: Transport = (
-        CurlTransport(loop)
+        CurlTransport(loop, LOOPBACK)
         if request.param == "curl"
-        else AiohttpTransport(loop, clock=SystemClock())
+        else AiohttpTransport(loop, LOOPBACK, clock=SystemClock())
     )
     async with Receiver(otherwise=by_target) as receiver:
         yield Place(transport, receiver.origin, receiver)

@@ -13,7 +13,7 @@ from consumer.delivery import curl
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.curl_engine import Engine
 from consumer.delivery.transport import ErrorKind, Request
-from support.attempts import PATIENCE, Attempt, answer_of, get
+from support.attempts import LOOPBACK, PATIENCE, Attempt, answer_of, get
 from support.http2 import Http2Receiver
 from support.receiver import Receiver, Reply, Then, response
 from support.tls import server_context
@@ -22,7 +22,7 @@ from support.tls import server_context
 @pytest.fixture
 async def transport(ca_file: str) -> AsyncIterator[CurlTransport]:
     """The curl transport; it trusts the tests' authority."""
-    transport = CurlTransport(asyncio.get_running_loop(), ca_file=ca_file)
+    transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK, ca_file=ca_file)
     yield transport
     await transport.close()
 
@@ -85,7 +85,7 @@ async def test_engine_that_cannot_be_built(
         raise OSError("no descriptors left")
 
     monkeypatch.setattr(Engine, "__init__", fail)
-    transport = CurlTransport(asyncio.get_running_loop())
+    transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK)
     before = Attempt(transport, get("http://127.0.0.1:9/"))
     sent.set()
     assert (await before.answer()).error is ErrorKind.CONNECT
@@ -135,7 +135,7 @@ async def test_close_does_not_wait_for_a_stuck_thread(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(Engine, "close", stuck)
     monkeypatch.setattr(curl, "_PATIENCE", 0.05)
-    transport = CurlTransport(asyncio.get_running_loop())
+    transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK)
     async with Receiver(Reply(then=Then.HANG)) as receiver:
         attempt = Attempt(transport, get(receiver.origin + "/"))
         await receiver.until(requests=1)
@@ -151,7 +151,7 @@ async def test_loop_that_closes_first() -> None:
     """A transport that nobody closed lets its loop go without a word."""
 
     async def leave() -> CurlTransport:
-        return CurlTransport(asyncio.get_running_loop())
+        return CurlTransport(asyncio.get_running_loop(), LOOPBACK)
 
     transport = await asyncio.to_thread(asyncio.run, leave())
     transport._call(transport._end)

@@ -14,7 +14,7 @@ from consumer.clock import SystemClock
 from consumer.delivery.aiohttp import AiohttpTransport
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.transport import RETRY_AFTER_LIMIT, Answer, ErrorKind, Transport
-from support.attempts import PATIENCE, Attempt, answer_of, get
+from support.attempts import LOOPBACK, PATIENCE, Attempt, answer_of, get
 from support.receiver import Receiver, Reply, Then, response
 
 
@@ -288,7 +288,10 @@ async def test_many_at_once(transport: Transport, receiver: Receiver) -> None:
 
 @pytest.mark.parametrize(
     "opener",
-    [CurlTransport, lambda loop: AiohttpTransport(loop, clock=SystemClock())],
+    [
+        lambda loop: CurlTransport(loop, LOOPBACK),
+        lambda loop: AiohttpTransport(loop, LOOPBACK, clock=SystemClock()),
+    ],
     ids=["curl", "aiohttp"],
 )
 def test_on_uvloop(opener: Callable[[asyncio.AbstractEventLoop], Transport]) -> None:

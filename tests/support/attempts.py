@@ -1,12 +1,22 @@
 """Short words for tests that send requests through a Transport."""
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
 
+from consumer.delivery.guard import Policy
 from consumer.delivery.transport import Answer, Request, Transport
 
-Opener = Callable[[str | None], Transport]
-"""Makes a transport that trusts the authorities in this file, or the system's where it is None."""
+LOOPBACK = Policy.of(allow=["127.0.0.0/8", "::1/128"])
+"""Lets the receivers of tests through the guard."""
+
+
+class Opener(Protocol):
+    """Makes a transport, to be closed after the test."""
+
+    def __call__(self, ca_file: str | None = None, policy: Policy = LOOPBACK) -> Transport:
+        """It trusts the authorities in this file, or the system's where it is None."""
+        ...
+
 
 PATIENCE = 15.0
 """Seconds that a test waits for an answer that is sure to come."""

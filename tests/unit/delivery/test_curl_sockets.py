@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
 import pytest
 
-from consumer.delivery.curl_engine import Engine, _Sockets
+from consumer.delivery.curl_engine import Engine
+from consumer.delivery.curl_sockets import Sockets
+from consumer.delivery.guard import Policy
 
 
 @pytest.fixture
@@ -20,9 +22,9 @@ def waker() -> Iterator[int]:
 
 
 @pytest.fixture
-def sockets(waker: int) -> Iterator[_Sockets]:
+def sockets(waker: int) -> Iterator[Sockets]:
     """With nothing registered but the waker."""
-    sockets = _Sockets(waker)
+    sockets = Sockets(waker)
     yield sockets
     sockets.close()
 
@@ -38,12 +40,12 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 Pair = tuple[socket.socket, socket.socket]
 
 
-def change(sockets: _Sockets, what: int, ours: socket.socket) -> None:
+def change(sockets: Sockets, what: int, ours: socket.socket) -> None:
     """As libcurl calls it."""
     sockets.change(what, ours.fileno(), None, None)
 
 
-def test_waker_wakes_each_time(sockets: _Sockets, waker: int) -> None:
+def test_waker_wakes_each_time(sockets: Sockets, waker: int) -> None:
     """Every write ends a wait, once, though nobody reads the counter."""
     for _ in range(3):
         assert sockets.wait(0) == []
@@ -51,7 +53,7 @@ def test_waker_wakes_each_time(sockets: _Sockets, waker: int) -> None:
         assert sockets.wait(0) == [(waker, select.EPOLLIN)]
 
 
-def test_interest_is_followed(sockets: _Sockets, pair: Pair) -> None:
+def test_interest_is_followed(sockets: Sockets, pair: Pair) -> None:
     """Reading, writing, both, reading again."""
     ours, peer = pair
     peer.send(b"x")
@@ -64,7 +66,7 @@ def test_interest_is_followed(sockets: _Sockets, pair: Pair) -> None:
         assert sockets.wait(0) == [(ours.fileno(), events)]
 
 
-def test_dropped_socket_comes_back(sockets: _Sockets, pair: Pair) -> None:
+def test_dropped_socket_comes_back(sockets: Sockets, pair: Pair) -> None:
     """Dropped and wanted again, as with each request: it still speaks."""
     ours, peer = pair
     change(sockets, pycurl.POLL_IN, ours)
@@ -76,7 +78,7 @@ def test_dropped_socket_comes_back(sockets: _Sockets, pair: Pair) -> None:
     assert sockets.wait(0) == [(ours.fileno(), select.EPOLLIN)]
 
 
-def test_new_socket_under_an_old_number(sockets: _Sockets, pair: Pair) -> None:
+def test_new_socket_under_an_old_number(sockets: Sockets, pair: Pair) -> None:
     """A number that comes back for another socket is registered anew, whatever it was before."""
     ours, _ = pair
     change(sockets, pycurl.POLL_IN, ours)
@@ -94,7 +96,7 @@ def test_new_socket_under_an_old_number(sockets: _Sockets, pair: Pair) -> None:
 def test_idle_socket_that_speaks_up_goes(waker: int, pair: Pair) -> None:
     """A peer that closes an idle connection wakes the thread once, not for ever."""
     ours, peer = pair
-    engine = Engine(waker, ca_file=None)
+    engine = Engine(waker, Policy(), ca_file=None)
     change(engine._sockets, pycurl.POLL_IN, ours)
     change(engine._sockets, pycurl.POLL_REMOVE, ours)
     peer.close()
@@ -105,7 +107,7 @@ def test_idle_socket_that_speaks_up_goes(waker: int, pair: Pair) -> None:
     engine.close()
 
 
-def test_forgetting_a_closed_socket(sockets: _Sockets, pair: Pair) -> None:
+def test_forgetting_a_closed_socket(sockets: Sockets, pair: Pair) -> None:
     """Libcurl may have closed it before the event is looked at."""
     ours, _ = pair
     change(sockets, pycurl.POLL_IN, ours)

@@ -1,0 +1,114 @@
+"""The sockets of libcurl: opened where the guard admits it, and waited for in one epoll."""
+
+import os
+import select
+import socket
+from contextlib import suppress
+from typing import Any
+
+import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
+
+from consumer.delivery.guard import Gate
+
+_INTERESTS = {
+    pycurl.POLL_IN: select.EPOLLIN,
+    pycurl.POLL_OUT: select.EPOLLOUT,
+    pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
+}
+
+
+class Door:
+    """Where one easy handle opens its sockets: each new connection, none of the kept ones."""
+
+    __slots__ = ("gate",)
+
+    gate: Gate
+    """Of the attempt that the handle makes."""
+
+    def open(self, _purpose: int, address: Any) -> Any:
+        """CURLOPT_OPENSOCKETFUNCTION: libcurl connects the socket to `address` and no other; where
+        it gets none, it goes on with the next address of the host.
+        """
+        internet = address.family in (socket.AF_INET, socket.AF_INET6)
+        if not internet or not self.gate.admits(*address.addr[:2]):
+            return pycurl.SOCKET_BAD
+        try:
+            return _Given(socket.socket(address.family, address.socktype, address.protocol))
+        except OSError:  # no descriptors left, or no IPv6 on this machine
+            return pycurl.SOCKET_BAD
+
+
+class _Given:
+    """A socket on its way into libcurl, which takes a duplicate: ours is closed behind it."""
+
+    __slots__ = ("_socket",)
+
+    def __init__(self, opened: socket.socket) -> None:
+        self._socket = opened
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def __del__(self) -> None:
+        self._socket.close()
+
+
+class Sockets:
+    """What libcurl waits for, as an epoll.
+
+    libcurl drops its interest in a connection after each answer and renews it with the next
+    request. A dropped socket therefore stays registered: two system calls fewer per request, a
+    fifth of its whole cost. One that speaks up while nobody wants it (the peer closed it) goes.
+    """
+
+    def __init__(self, waker: int) -> None:
+        self._epoll = select.epoll()
+        # Edge-triggered: the counter of an eventfd then never has to be read back.
+        self._epoll.register(waker, select.EPOLLIN | select.EPOLLET)
+        self._registered: dict[int, int] = {}
+        self.owners: dict[int, Any] = {}
+        """The multi handle that waits for a socket, by the socket's number."""
+        self.idle: set[int] = set()
+        """Registered, but of no interest to libcurl now."""
+
+    def wait(self, seconds: float | None) -> list[tuple[int, int]]:
+        """Sleep until one is ready, for so long at most; None: for ever."""
+        return self._epoll.poll(seconds)
+
+    def change(self, what: int, fd: int, multi: Any, _data: object) -> None:
+        """CURLMOPT_SOCKETFUNCTION."""
+        if what == pycurl.POLL_REMOVE:
+            self.idle.add(fd)
+            return
+        self.idle.discard(fd)
+        registered = self._registered.get(fd)
+        if registered == what:
+            return
+        self._registered[fd] = what
+        self.owners[fd] = multi
+        act = self._epoll.register if registered is None else self._epoll.modify
+        act(fd, _INTERESTS[what])
+
+    def opened(self, fd: int, _purpose: int) -> int:
+        """CURLOPT_SOCKOPTFUNCTION: a new socket, under a number that a closed one may have had."""
+        os.set_inheritable(fd, False)  # noqa: FBT003  # the duplicate has lost it
+        self._registered.pop(fd, None)
+        self.idle.discard(fd)
+        return int(pycurl.SOCKOPT_OK)
+
+    def forget(self, fd: int) -> None:
+        """End the registration of an idle socket."""
+        self.idle.discard(fd)
+        self._registered.pop(fd, None)
+        with suppress(OSError):  # libcurl has closed it in the meantime
+            self._epoll.unregister(fd)
+
+    def disown(self, multi: Any) -> None:
+        """Forget what a multi handle waited for that is closed."""
+        for fd in [fd for fd, owner in self.owners.items() if owner is multi]:
+            del self.owners[fd]
+            self.forget(fd)
+
+    def close(self) -> None:
+        """End the waiting; the sockets themselves are libcurl's."""
+        self._epoll.close()
