@@ -95,20 +95,29 @@ async def _check_first_run(
 async def test_a_second_signal_exits_at_once(
     workspace: Workspace, number: signal.Signals, code: int
 ) -> None:
-    """1. A request hangs, and the grace is long. 2. The first signal begins the stop. 3. The
-    second ends the process before that is through, with the shell's code for it. 4. Nothing was
-    committed, so the next run delivers.
+    """1. One of three requests hangs, and the grace is long. 2. The first signal begins the stop.
+    3. The second ends the process before that is through, with the shell's code for it. 4. The
+    committed offset is that of the one that hung, so the next run begins with it.
     """
-    await workspace.create_topics()
-    async with Receiver(Reply(then=Then.HANG)) as receiver:
+    topic, cluster = workspace.topic("event"), workspace.cluster
+    await workspace.create_topics(partitions=1)
+    async with Receiver(
+        otherwise=lambda head: Reply(then=Then.HANG) if _hangs(head) else response()
+    ) as receiver:
         workspace.write_settings(delivery={"shutdown_grace": "10m", "timeout": "5m"})
         workspace.write_hooks(hook("a", receiver.origin))
         async with Daemon(workspace.config) as daemon:
-            await workspace.cluster.produce(workspace.topic("event"), [event("e1")])
-            await receiver.until(requests=1)
+            _, stuck, _ = await cluster.produce(topic, map(event, ["e1", "slow", "e2"]))
+            await receiver.until(requests=3)
+            here = (topic, 0)
+
+            async def committed() -> bool:
+                return here in await cluster.committed(workspace.group)
+
+            await wait_until(committed, "a commit")
             daemon.signal(number)
             await wait_until(lambda: daemon.said("stopping"), "the stop to begin")
             daemon.signal(number)
             assert await daemon.wait() == code
         assert not daemon.said("stopped")
-    assert await workspace.behind()
+        assert (await cluster.committed(workspace.group))[here] == stuck.offset
