@@ -39,6 +39,8 @@ class Reply:
 
     data: bytes = b""
     then: Then = Then.KEEP
+    after: asyncio.Event | None = None
+    """What the answer waits for."""
 
 
 def response(status: int = 200, *headers: str, body: bytes = b"", then: Then = Then.KEEP) -> Reply:
@@ -140,6 +142,8 @@ class Receiver:
         self.requests.append(head)
         await self._tell()
         reply = self._replies.popleft() if self._replies else self._otherwise(head)
+        if reply.after is not None:
+            await reply.after.wait()
         writer.write(reply.data)
         await writer.drain()
         match reply.then:

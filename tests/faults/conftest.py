@@ -1,0 +1,37 @@
+"""A workspace in a cluster: in the one that tests share, or in one that a test may kill."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from support.broker import KafkaServer
+from support.cluster import Cluster
+from support.workspace import Workspace
+
+
+@pytest.fixture
+async def workspace(
+    bootstrap_servers: str, topic_prefix: str, tmp_path: Path
+) -> AsyncIterator[Workspace]:
+    """For faults that leave the broker alone; its topics go with the test."""
+    workspace = Workspace(tmp_path, Cluster(bootstrap_servers), topic_prefix)
+    yield workspace
+    await workspace.remove_topics()
+
+
+@pytest.fixture(scope="module")
+def server(kafka_lib: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    """A broker to be killed, shared by the tests of one file; each leaves it running."""
+    with KafkaServer(kafka_lib, tmp_path_factory.mktemp("broker")) as server:
+        yield server
+
+
+@pytest.fixture
+async def mortal(
+    server: KafkaServer, topic_prefix: str, tmp_path: Path
+) -> AsyncIterator[Workspace]:
+    """A workspace on the broker that may be killed; it must be up again when the test ends."""
+    workspace = Workspace(tmp_path, Cluster(server.bootstrap), topic_prefix)
+    yield workspace
+    await workspace.remove_topics()
