@@ -1,0 +1,138 @@
+"""Receivers that answer in every wrong way: each costs its own deliveries time, and no more."""
+
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+
+import pytest
+
+from support.cluster import Placed
+from support.conduct import Arrival, Conduct
+from support.daemon import Daemon
+from support.receiver import Receiver, Reply, Then, response
+from support.waiting import wait_until
+from support.workspace import Workspace, event, hook, ids_of
+
+EVENTS = ("e1", "e2")
+BAD = 2
+"""How often each delivery is answered wrongly, before the receiver comes to its senses."""
+_OK = b"HTTP/1.1 200 OK\r\n"
+ODD: Mapping[str, tuple[str, Reply]] = {
+    "hangs": ("timeout", Reply(then=Then.HANG)),
+    "hangs-in-body": ("timeout", Reply(_OK + b"Content-Length: 9\r\n\r\nabc", Then.HANG)),
+    "drips-headers": ("timeout", Reply(_OK + b"X-Slow: ", Then.DRIP)),
+    "drips-body": ("timeout", Reply(_OK + b"Content-Length: 60000\r\n\r\n", Then.DRIP)),
+    "resets": ("connect", Reply(then=Then.RESET)),
+    "closes": ("connect", Reply(then=Then.CLOSE)),
+    "closes-in-body": ("connect", Reply(_OK + b"Content-Length: 9\r\n\r\nabc", Then.CLOSE)),
+    "garbage": ("connect", Reply(b"\xff\x00 garbage\r\n\r\n", Then.CLOSE)),
+    "huge-header": ("connect", Reply(_OK + b"X: " + b"y" * 400_000 + b"\r\n\r\n", Then.CLOSE)),
+    "huge-body": ("5xx", response(500, body=bytes(4_000_000))),
+}
+WILD = {
+    "past": "Sun, 06 Nov 1994 08:49:37 GMT",
+    "far": "Fri, 31 Dec 9999 23:59:59 GMT",
+    "negative": "-5",
+    "billion": "1000000000",
+    "scientific": "1e9",
+    "text": "later, please",
+    "empty": "",
+}
+"""Values of `Retry-After`."""
+LATE = {"far", "billion"}
+"""Those that ask for a long wait in words that RFC 9110 section 10.2.3 knows."""
+
+
+def _badly_at_first(reply: Reply, arrival: Arrival) -> Reply:
+    return reply if arrival.attempt <= BAD else response()
+
+
+async def _settle(workspace: Workspace, daemon: Daemon) -> dict[str, float]:
+    """Write the events, wait until all is settled, and give the metrics."""
+    await workspace.cluster.produce(workspace.topic("event"), map(event, EVENTS))
+    await wait_until(workspace.caught_up, "every delivery to be settled", patience=60)
+    return await daemon.samples()
+
+
+def _attempts(samples: Mapping[str, float], hook_id: str) -> dict[str, float]:
+    """Attempts by their status."""
+    start = f'hookstream_attempts_total{{hook="{hook_id}",status="'
+    return {
+        series.removeprefix(start).removesuffix('"}'): value
+        for series, value in samples.items()
+        if series.startswith(start) and value
+    }
+
+
+async def _lane(workspace: Workspace, number: int) -> list[Placed]:
+    return await workspace.cluster.read(workspace.lanes[number])
+
+
+@pytest.mark.parametrize("transport", ["curl", "aiohttp"])
+async def test_each_recovers_by_itself(workspace: Workspace, transport: str) -> None:
+    """1. Ten endpoints answer their first requests in ten wrong ways, an eleventh is well. 2. Each
+    attempt is cut at its time-out and counted as what it was; the records travel through both
+    lanes. 3. When the receivers are well, each delivery is taken, with the same webhook-id; the
+    healthy one never saw a second attempt.
+    """
+    await workspace.create_topics()
+    workspace.write_settings(delivery={"transport": transport})
+    async with AsyncExitStack() as stack:
+        conducts: dict[str, Conduct] = {}
+        hooks = []
+        for name, (_, reply) in ODD.items():
+            conducts[name] = Conduct(partial(_badly_at_first, reply))
+            receiver = await stack.enter_async_context(Receiver(otherwise=conducts[name]))
+            hooks.append(hook(name, receiver.origin, timeout="2s"))
+        well = Conduct()
+        receiver = await stack.enter_async_context(Receiver(otherwise=well))
+        workspace.write_hooks(*hooks, hook("well", receiver.origin))
+        daemon = await stack.enter_async_context(Daemon(workspace.config))
+        samples = await _settle(workspace, daemon)
+        for name, (status, _) in ODD.items():
+            bad = BAD * len(EVENTS)
+            assert _attempts(samples, name) == {status: bad, "2xx": len(EVENTS)}, name
+            assert conducts[name].attempts == dict.fromkeys(ids_of(name, EVENTS), BAD + 1)
+        assert well.attempts == dict.fromkeys(ids_of("well", EVENTS), 1)
+        assert await daemon.stop() == 0
+    assert daemon.complaints == []
+    assert await workspace.dead_letters() == []
+    for lane, attempts in enumerate(("1", "2")):
+        parked = await _lane(workspace, lane)
+        assert Counter(one.facts["hookstream-hook"] for one in parked) == dict.fromkeys(ODD, 2)
+        assert {one.facts["hookstream-attempts"] for one in parked} == {attempts}
+
+
+@pytest.mark.parametrize("transport", ["curl", "aiohttp"])
+async def test_wild_retry_after(workspace: Workspace, transport: str) -> None:
+    """1. Hooks are answered 429 or 503 once, with a `Retry-After` that is in the past, far ahead,
+    negative, no number, empty. 2. A long wait is clamped to the longest lane; what says nothing
+    goes to the first one. 3. Each is delivered with its second attempt.
+    """
+    replies = {
+        f"{name}-{status}": response(status, f"Retry-After: {value}")
+        for name, value in WILD.items()
+        for status in (429, 503)
+    }
+
+    def answer(arrival: Arrival) -> Reply:
+        return replies[arrival.hook] if arrival.attempt == 1 else response()
+
+    await workspace.create_topics()
+    workspace.write_settings(delivery={"transport": transport})
+    conduct = Conduct(answer)
+    async with Receiver(otherwise=conduct) as receiver:
+        workspace.write_hooks(*(hook(name, receiver.origin) for name in replies))
+        async with Daemon(workspace.config) as daemon:
+            samples = await _settle(workspace, daemon)
+            assert await daemon.stop() == 0
+    for name in replies:
+        status = f"{name[-3]}xx"
+        assert _attempts(samples, name) == {status: len(EVENTS), "2xx": len(EVENTS)}
+        assert {conduct.attempts[delivery] for delivery in ids_of(name, EVENTS)} == {2}
+    assert await workspace.dead_letters() == []
+    late = {one.facts["hookstream-hook"] for one in await _lane(workspace, 1)}
+    soon = {one.facts["hookstream-hook"] for one in await _lane(workspace, 0)}
+    assert late == {name for name in replies if name.partition("-")[0] in LATE}
+    assert soon == replies.keys() - late
