@@ -57,6 +57,16 @@ def test_quick_repeats_stay_in_the_process_and_then_the_lane_follows() -> None:
     assert bench.outcomes.parks["h-1"].lane == 0
 
 
+def test_the_quick_window_is_counted_from_the_first_attempt() -> None:
+    """Slow failures must not hold back their partition's commits attempt by attempt."""
+    bench = Bench(policy=QUICK)
+    bench.submit(HOOK)
+    for _ in range(2):
+        bench.clock.advance(3.0)
+        bench.transport.answer(503)
+    assert bench.outcomes.of("h-1") == ["parked 503"]
+
+
 def test_quick_repeats_are_bounded_in_number() -> None:
     """Memory is bounded: what finds no room among them takes the first lane."""
     bench = Bench(replace(LIMITS, waiting=2, per_hook=4, concurrency=100), policy=QUICK)
