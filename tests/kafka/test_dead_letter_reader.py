@@ -181,3 +181,11 @@ async def test_who_may_not_keep_progress_sends_nothing(guarded: Cluster) -> None
     finally:
         await producer.renew()
     assert await guarded.read(lane) == []
+
+
+async def test_no_broker_is_a_sentence() -> None:
+    """Nobody listens there: the sentence says where, and what to do."""
+    settings = KafkaSettings(bootstrap_servers=("127.0.0.1:1",))
+    with pytest.raises(HookstreamError, match=r"no Kafka broker answers at 127\.0\.0\.1:1"):
+        async with DeadLetterReader(settings):
+            pass
