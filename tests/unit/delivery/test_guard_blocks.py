@@ -1,0 +1,197 @@
+"""The guard's default: which addresses are public, block by block."""
+
+import re
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.delivery.guard import Policy
+from consumer.delivery.special_addresses import IPV4_BLOCKS, IPV6_BLOCKS
+
+DEFAULT = Policy.of()
+
+# First address, last address, a word of the reason. Written from the registries, not from the
+# code: https://www.iana.org/assignments/iana-ipv4-special-registry (and -ipv6-).
+IPV4 = [
+    ("0.0.0.0", "0.255.255.255", "this "),
+    ("10.0.0.0", "10.255.255.255", "private"),
+    ("100.64.0.0", "100.127.255.255", "shared"),
+    ("127.0.0.0", "127.255.255.255", "loopback"),
+    ("168.63.129.16", "168.63.129.16", "Azure"),
+    ("169.254.0.0", "169.254.255.255", "link-local"),
+    ("172.16.0.0", "172.31.255.255", "private"),
+    ("192.0.0.0", "192.0.0.255", "IETF"),
+    ("192.0.2.0", "192.0.2.255", "documentation"),
+    ("192.31.196.0", "192.31.196.255", "AS112"),
+    ("192.52.193.0", "192.52.193.255", "multicast"),
+    ("192.88.99.0", "192.88.99.255", "6to4"),
+    ("192.168.0.0", "192.168.255.255", "private"),
+    ("192.175.48.0", "192.175.48.255", "AS112"),
+    ("198.18.0.0", "198.19.255.255", "benchmarks"),
+    ("198.51.100.0", "198.51.100.255", "documentation"),
+    ("203.0.113.0", "203.0.113.255", "documentation"),
+    ("224.0.0.0", "239.255.255.255", "multicast"),
+    ("240.0.0.0", "255.255.255.254", "reserved"),
+    ("255.255.255.255", "255.255.255.255", "broadcast"),
+]
+IPV6 = [
+    ("::", "::", "unspecified"),
+    ("::1", "::1", "loopback"),
+    ("::2", "::ffff:ffff", "IPv4-compatible"),
+    ("::ffff:0:0:0", "::ffff:0:ffff:ffff", "IPv4-translated"),
+    ("64:ff9b::", "64:ff9b::ffff:ffff", "NAT64"),
+    ("64:ff9b:1::", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff", "local NAT64"),
+    ("100::", "100::ffff:ffff:ffff:ffff", "discarding"),
+    ("100:0:0:1::", "100:0:0:1:ffff:ffff:ffff:ffff", "dummy"),
+    ("1fff::", "1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "outside of global unicast"),
+    ("2001::", "2001:0:ffff:ffff:ffff:ffff:ffff:ffff", "Teredo"),
+    ("2001:1::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff", "IETF"),
+    ("2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "documentation"),
+    ("2002::", "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "6to4"),
+    ("2620:4f:8000::", "2620:4f:8000:ffff:ffff:ffff:ffff:ffff", "AS112"),
+    ("3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff", "documentation"),
+    ("4000::", "5eff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "outside of global unicast"),
+    ("5f00::", "5f00:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "segment routing"),
+    ("fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "unique local"),
+    ("fd00:ec2::", "fd00:ec2:ffff:ffff:ffff:ffff:ffff:ffff", "AWS"),
+    ("fd20:ce::254", "fd20:ce::254", "Google"),
+    ("fe80::", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "link-local"),
+    ("fec0::", "feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "site-local"),
+    ("ff00::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "multicast"),
+]
+# Each is right beside a block that is refused.
+PUBLIC = """
+    1.0.0.0  9.255.255.255  11.0.0.0  100.63.255.255  100.128.0.0  126.255.255.255  128.0.0.0
+    168.63.129.15  168.63.129.17  169.253.255.255  169.255.0.0  172.15.255.255  172.32.0.0
+    191.255.255.255  192.0.1.0  192.0.1.255  192.0.3.0  192.31.195.255  192.31.197.0
+    192.52.192.255  192.52.194.0  192.88.98.255  192.88.100.0  192.167.255.255  192.169.0.0
+    192.175.47.255  192.175.49.0  198.17.255.255  198.20.0.0  198.51.99.255  198.51.101.0
+    203.0.112.255  203.0.114.0  223.255.255.255
+    2000::  2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff  2001:200::
+    2001:db7:ffff:ffff:ffff:ffff:ffff:ffff  2001:db9::  2001:ffff:ffff:ffff:ffff:ffff:ffff:ffff
+    2003::  2620:4f:7fff:ffff:ffff:ffff:ffff:ffff  2620:4f:8001::
+    3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff  3fff:1000::  3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff
+""".split()  # noqa: SIM905  # one address a line would be three screens
+METADATA = [
+    "169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192",
+    "fd00:ec2::254", "fd20:ce::254",
+]  # fmt: skip
+
+
+def judge(address: str, policy: Policy = DEFAULT) -> str | None:
+    """The verdict for a name that nobody configured."""
+    return policy.judge(address, 443, "hook.example")
+
+
+@pytest.mark.parametrize(("first", "last", "word"), IPV4 + IPV6)
+def test_every_block_is_refused_from_end_to_end(first: str, last: str, word: str) -> None:
+    """With the block's name and a source beside it."""
+    for address in (first, last):
+        reason = judge(address)
+        assert reason is not None
+        assert reason.startswith(f"{address} is ")
+        assert word in reason
+        assert reason.endswith(")") or "outside" in reason
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_neighbours_of_blocks_are_public(address: str) -> None:
+    """A block ends where the registry says."""
+    assert judge(address) is None
+
+
+def test_no_ipv4_address_is_left_out() -> None:
+    """Refused ranges and their public neighbours change in turn: the table covers all of IPv4."""
+    merged: list[list[int]] = []
+    for first, last, _ in IPV4:
+        low, high = int(IPv4Address(first)), int(IPv4Address(last))
+        if merged and merged[-1][1] == low - 1:
+            merged[-1][1] = high
+        else:
+            merged.append([low, high])
+    edges = {low - 1 for low, _ in merged} | {high + 1 for _, high in merged}
+    edges -= {-1, 2**32}
+    assert edges == {int(ip_address(address)) for address in PUBLIC if ":" not in address}
+
+
+@pytest.mark.parametrize("address", METADATA)
+def test_metadata_services_are_named(address: str) -> None:
+    """The most wanted goals of such requests: whoever reads the reason learns what it was."""
+    assert "metadata" in str(judge(address)) or "platform" in str(judge(address))
+
+
+@pytest.mark.parametrize("first", [block[0] for block in IPV4])
+def test_mapped_addresses_are_judged_as_ipv4(first: str) -> None:
+    """The kernel dials the IPv4 address for them (RFC 4291 section 2.5.5.2)."""
+    number = int(IPv4Address(first))
+    for spelling in (f"::ffff:{first}", f"::ffff:{number >> 16:x}:{number & 0xFFFF:x}"):
+        reason = judge(spelling)
+        assert reason == str(judge(first)).replace(first, spelling, 1)
+
+
+def test_mapped_public_addresses_pass() -> None:
+    """As their IPv4 address does."""
+    assert judge("::ffff:93.184.215.14") is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "::127.0.0.1",
+        "::ffff:0:127.0.0.1",
+        "64:ff9b::127.0.0.1",
+        "64:ff9b::8.8.8.8",
+        "2002:7f00:1::1",
+        "2001:0:7f00:1::1",
+        "fe80::1%eth0",
+        "fe80::1%2",
+        "::1%lo",
+        "::ffff:127.0.0.1%lo",
+        "0:0:0:0:0:0:0:1",
+        "FE80::1",
+    ],
+)
+def test_addresses_that_hide_another(address: str) -> None:
+    """Tunnels, translators, zones and long spellings are refused for what they are."""
+    assert judge(address) is not None
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "127.1", "0x7f.0.0.1", "2130706433", "0177.0.0.1", "localhost", "/run/x.sock", "1.1.1.1 "],
+)
+def test_what_is_no_address_is_refused(address: str) -> None:
+    """No spelling is guessed at."""
+    assert judge(address, Policy.of(allow=["0.0.0.0/0", "::/0"])) == f"{address} is no IP address"
+
+
+def test_every_block_has_a_source() -> None:
+    """A person can look it up."""
+    for block in IPV4_BLOCKS + IPV6_BLOCKS:
+        assert re.search(r"RFC \d+|documentation|user guide", block.source), block
+
+
+@given(st.ip_addresses() | st.integers(0, 2**32 - 1).map(IPv4Address))
+def test_nothing_that_python_calls_special_passes(address: IPv4Address | IPv6Address) -> None:
+    """Another list, by other people: what it calls special is never let through."""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    judged = mapped or address
+    special = (
+        judged.is_private
+        or judged.is_loopback
+        or judged.is_link_local
+        or judged.is_multicast
+        or judged.is_unspecified
+        or judged.is_reserved
+        or (isinstance(judged, IPv6Address) and judged.is_site_local)
+    )
+    assert judge(str(address)) is not None or not special
+
+
+@given(st.integers(0, 2**128 - 1).map(IPv6Address))
+def test_ipv6_outside_of_global_unicast_never_passes(address: IPv6Address) -> None:
+    """What is not assigned today may mean anything tomorrow (IANA IPv6 address space)."""
+    if int(address) >> 125 != 1 and address.ipv4_mapped is None:
+        assert judge(str(address)) is not None

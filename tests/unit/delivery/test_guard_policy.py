@@ -1,0 +1,230 @@
+"""`network.allow`, `network.deny` and the daemon's own endpoints: which of them has the say."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.delivery.guard import Gate, OwnEndpoint, Policy
+
+HOST = "hook.example"
+ADMIN = OwnEndpoint.of("127.0.0.1:9464", "the admin server")
+
+
+def judge(
+    address: str, *, host: str = HOST, allow: Sequence[str] = (), deny: Sequence[str] = ()
+) -> str | None:
+    """The verdict of a policy with these entries."""
+    return Policy.of(allow=allow, deny=deny).judge(address, 443, host)
+
+
+@pytest.mark.parametrize(
+    ("allow", "address"),
+    [
+        ("10.0.0.0/8", "10.255.255.255"),
+        ("10.0.0.5", "10.0.0.5"),
+        ("10.0.0.5/32", "::ffff:10.0.0.5"),
+        ("::ffff:10.0.0.5", "10.0.0.5"),
+        ("::ffff:10.0.0.0/104", "10.0.0.5"),
+        ("fd00::/8", "fd12::1"),
+        ("fe80::/10", "fe80::1%eth0"),
+        ("0.0.0.0/0", "127.0.0.1"),
+        ("::/0", "ff02::1"),
+        (HOST, "10.0.0.5"),
+        (HOST, "fe80::1"),
+    ],
+)
+def test_allow_lets_through(allow: str, address: str) -> None:
+    """CIDRs, addresses and host names; IPv4-mapped spellings mean IPv4."""
+    assert judge(address) is not None
+    assert judge(address, allow=[allow]) is None
+
+
+@pytest.mark.parametrize(
+    ("allow", "address"),
+    [
+        ("10.0.0.0/9", "10.128.0.0"),
+        ("10.0.0.5", "10.0.0.6"),
+        ("other.example", "10.0.0.5"),
+        ("example", "10.0.0.5"),
+        ("::/0", "10.0.0.5"),
+        ("::/0", "::ffff:10.0.0.5"),
+        ("::/96", "10.0.0.5"),
+        ("0.0.0.0/0", "::1"),
+    ],
+)
+def test_allow_lets_nothing_else_through(allow: str, address: str) -> None:
+    """A name is that name and no other, a block ends where it ends."""
+    assert judge(address, allow=[allow]) is not None
+
+
+@pytest.mark.parametrize(
+    ("deny", "address", "reason"),
+    [
+        ("93.184.0.0/16", "93.184.215.14", "{} is in network.deny: 93.184.0.0/16"),
+        ("::ffff:93.184.0.0/112", "93.184.215.14", "{} is in network.deny: 93.184.0.0/16"),
+        ("93.184.0.0/16", "::ffff:93.184.215.14", "{} is in network.deny: 93.184.0.0/16"),
+        ("2606:4700::/32", "2606:4700::1", "{} is in network.deny: 2606:4700::/32"),
+        (HOST, "93.184.215.14", "hook.example is in network.deny"),
+    ],
+)
+def test_deny_refuses(deny: str, address: str, reason: str) -> None:
+    """What would be let through, also by `allow`."""
+    said = reason.format(address)
+    assert judge(address) is None
+    assert judge(address, deny=[deny]) == said
+    assert judge(address, deny=[deny], allow=["0.0.0.0/0", "::/0", HOST]) == said
+
+
+def test_trailing_dot_is_the_same_name() -> None:
+    """The root label changes nothing (RFC 1034 section 3.1), so it is no way around `deny`."""
+    assert judge("93.184.215.14", host=HOST + ".", deny=[HOST]) is not None
+    assert judge("10.0.0.5", host=HOST + ".", allow=[HOST]) is None
+
+
+@given(
+    st.ip_addresses(),
+    st.lists(st.ip_addresses().map(str), max_size=3),
+    st.lists(st.ip_addresses(v=4).map(lambda a: str(IPv4Network((int(a) >> 8 << 8, 24))))),
+)
+def test_denied_is_never_dialled(address: object, allow: list[str], deny: list[str]) -> None:
+    """Whatever else is configured."""
+    policy = Policy.of(allow=[*allow, str(address)], deny=[*deny, str(address)])
+    assert policy.judge(str(address), 443, HOST) is not None
+
+
+def test_order_and_repetition_mean_nothing() -> None:
+    """Policies that allow the same are equal: a reload that changes none keeps connections."""
+    assert Policy.of(allow=["10.0.0.0/8", "a", "a"], own=[ADMIN]) == Policy.of(
+        allow=["a", "10.0.0.0/8"], own=[OwnEndpoint.of("127.0.0.1:9464", "the admin server")]
+    )
+    assert Policy.of(allow=["10.0.0.0/8"]) != Policy.of(deny=["10.0.0.0/8"])
+
+
+@pytest.mark.parametrize(
+    ("server", "address", "port"),
+    [
+        ("127.0.0.1:9464", "127.0.0.1", 9464),
+        ("127.0.0.1:9464", "::ffff:127.0.0.1", 9464),
+        ("127.0.0.1:9464", "0.0.0.0", 9464),
+        ("[::1]:9464", "::1", 9464),
+        ("[::1]:9464", "::", 9464),
+        ("0.0.0.0:9464", "10.0.0.5", 9464),
+        ("[::]:9464", "10.0.0.5", 9464),
+        ("kafka-1:9093", "10.0.0.7", 9093),
+        ("kafka-1", "10.0.0.7", 9092),
+        ("93.184.215.14:9092", "93.184.215.14", 9092),
+        ("kafka-1:9093", "93.184.215.14", 9093),
+    ],
+)
+def test_own_endpoints_are_out_of_reach(server: str, address: str, port: int) -> None:
+    """Even inside a network that is allowed as a whole; only their port, and only exactly named
+    they are let through, by address or by host name.
+    """
+    own = [OwnEndpoint.of(server, "ours")]
+    wide = ["0.0.0.0/1", "128.0.0.0/1", "::/0"]
+    policy = Policy.of(allow=wide, own=own)
+    assert policy.judge(address, port, HOST) == f"{address} port {port} is ours"
+    assert policy.judge(address, port + 1, HOST) is None
+    for exact in (address, HOST):
+        assert Policy.of(allow=[exact], own=own).judge(address, port, HOST) is None
+        assert Policy.of(allow=[exact], deny=[exact], own=own).judge(address, port, HOST)
+
+
+def test_own_endpoint_has_one_address() -> None:
+    """Where it is known, the port is free elsewhere."""
+    policy = Policy.of(own=[OwnEndpoint.of("10.0.0.7:9092", "ours")])
+    assert policy.judge("93.184.215.14", 9092, HOST) is None
+
+
+def test_own_endpoint_that_is_none() -> None:
+    """The settings refuse these; a mistake must not end as a guard with a hole."""
+    with pytest.raises(ValueError, match="no server"):
+        OwnEndpoint.of("::1:9464", "ours")
+
+
+@pytest.mark.parametrize(
+    ("host", "allow", "deny", "reason"),
+    [
+        ("127.0.0.1", "", "", "127.0.0.1 is loopback (RFC 1122 section 3.2.1.3)"),
+        ("::1", "", "", "::1 is loopback (RFC 4291 section 2.5.3)"),
+        ("localhost", "", "", "127.0.0.1 is loopback (RFC 1122 section 3.2.1.3)"),
+        ("a.localhost.", "", "", "127.0.0.1 is loopback (RFC 1122 section 3.2.1.3)"),
+        ("localhost", "::1", "", None),
+        ("localhost", "localhost", "", None),
+        ("localhost", "::1", "localhost", "localhost is in network.deny"),
+        ("93.184.215.14", "", "", None),
+        (HOST, "", "", None),
+        (HOST + ".", "", HOST, "hook.example is in network.deny"),
+        ("localhost.example", "", "", None),
+    ],
+)
+def test_what_can_be_foreseen(host: str, allow: str, deny: str, reason: str | None) -> None:
+    """Without a question to DNS: literal addresses, loopback names and denied names."""
+    assert Policy.of(allow=allow.split(), deny=deny.split()).foresee(host, 443) == reason
+
+
+def test_own_endpoints_are_foreseen() -> None:
+    """Where a URI names their address and port."""
+    policy = Policy.of(allow=["127.0.0.0/8"], own=[ADMIN])
+    assert policy.foresee("127.0.0.1", 9464) == "127.0.0.1 port 9464 is the admin server"
+    assert policy.foresee("localhost", 9464) == "127.0.0.1 port 9464 is the admin server"
+    assert policy.foresee("127.0.0.1", 80) is None
+
+
+def gate(origin: str, *allow: str) -> Gate:
+    """Of an attempt to `origin`."""
+    return Gate(Policy.of(allow=allow), origin)
+
+
+def test_gate_tells_the_first_refusal() -> None:
+    """As long as nothing was dialled: an answer set of forbidden addresses is blocked."""
+    shut = gate("https://hook.example")
+    assert shut.refusal is None
+    assert not shut.admits("127.0.0.1", 443)
+    assert not shut.admits("10.0.0.1", 443)
+    assert shut.refusal == "127.0.0.1 is loopback (RFC 1122 section 3.2.1.3)"
+
+
+def test_gate_that_was_passed_once() -> None:
+    """Of a mixed answer set one address was dialled: its failure is no blocked delivery."""
+    mixed = gate("https://hook.example")
+    assert not mixed.admits("127.0.0.1", 443)
+    assert mixed.admits("93.184.215.14", 443)
+    assert not mixed.admits("::1", 443)
+    assert mixed.refusal is None
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["http://hook.example", "https://hook.example:8443", "https://HOOK.example", "http://hook.example."],
+)  # fmt: skip
+def test_gate_knows_the_host(origin: str) -> None:
+    """The host that is judged is the URL's."""
+    assert gate(origin, HOST).admits("10.0.0.5", 443)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://hook.example@10.0.0.5",
+        "http://hook.example:80@10.0.0.5",
+        "http://hook.example\\@10.0.0.5",
+        "http://hook.example#@10.0.0.5",
+        "http://hook.example?.evil.example",
+        "http://hook.example%2eevil.example",
+        "http://hook.example\n",
+        "http://hook.example:80:80",
+        "http://[hook.example]",
+        "ftp://hook.example",
+        "hook.example",
+        "",
+    ],
+)
+def test_gate_guesses_no_host(origin: str) -> None:
+    """Where two parsers could see two hosts, nothing is dialled at all."""
+    shut = gate(origin, HOST, "0.0.0.0/0")
+    assert not shut.admits("93.184.215.14", 80)
+    assert shut.refusal == "the URL's host is not one that can be judged"
