@@ -52,8 +52,8 @@ def response(status: int = 200, *headers: str, body: bytes = b"", then: Then = T
 
 
 class Receiver:
-    """A server on a free port. Replies are played in order; when none is left, `otherwise` decides
-    by the request's head.
+    """A server on `port`, or on a free one. Replies are played in order; when none is left,
+    `otherwise` decides by the request's head.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Receiver:
         *replies: Reply,
         otherwise: Callable[[bytes], Reply] = lambda _head: response(),
         host: str = "127.0.0.1",
+        port: int = 0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.requests: list[bytes] = []
@@ -71,6 +72,7 @@ class Receiver:
         self._replies = deque(replies)
         self._otherwise = otherwise
         self._host = host
+        self._port = port
         self._tls = tls
         self._changed = asyncio.Condition()
         self._server: asyncio.Server | None = None
@@ -102,7 +104,13 @@ class Receiver:
     async def __aenter__(self) -> Self:
         patience = {"ssl_shutdown_timeout": _GOODBYE_SECONDS} if self._tls else {}
         self._server = await asyncio.start_server(
-            self._serve, self._host, 0, ssl=self._tls, limit=_HEAD_LIMIT, backlog=512, **patience
+            self._serve,
+            self._host,
+            self._port,
+            ssl=self._tls,
+            limit=_HEAD_LIMIT,
+            backlog=512,
+            **patience,
         )
         return self
 
