@@ -249,3 +249,26 @@ async def test_a_missing_retry_topic_is_told_before_anything_is_sent(
     code, _, err = await _run(workspace, "replay", "--hook", name, "--yes")
     assert code == 1
     assert "no such topic: hookstream.retry.7m: start the daemon once" in err
+
+
+async def test_a_retry_that_became_undecodable_keeps_its_delivery(
+    workspace: Workspace, name: str
+) -> None:
+    """A delivery waits on a retry topic and its record can no longer be read, as after a wrong
+    change of the mapping: its dead letter still names delivery, hook and source, so it can be
+    replayed.
+    """
+    await workspace.create_topics()
+    workspace.write_settings()
+    async with Receiver() as receiver:
+        workspace.write_hooks(hook(name, receiver.origin))
+        async with InProcess(workspace.config):
+            parked = passport(1, hook=name, reason="retry", topic=workspace.topic("event"))
+            await bury(workspace.cluster, workspace.lanes[0], [Written(parked, b"[]")])
+            [letter] = await wait_until(workspace.dead_letters, "a dead letter")
+    facts = letter.facts
+    assert facts["hookstream-reason"] == "undecodable"
+    assert facts["hookstream-detail"] == "the JSON value is not an object"
+    for fact in ("delivery-id", "hook", "source", "attempts"):
+        assert facts[f"hookstream-{fact}"] == dict(parked.headers())[f"hookstream-{fact}"].decode()
+    assert receiver.requests == []
