@@ -28,6 +28,8 @@ class FakeConsumer:
         """How many commits were under way at once, at most."""
         self.positions: dict[TopicPartition, int] = {}
         self.polls = 0
+        self.polls_held = 0
+        """How many polls met a rebalance and waited for its end."""
         self.stopped = False
         self._paused: set[TopicPartition] = set()
         self._listener: ConsumerRebalanceListener
@@ -80,7 +82,9 @@ class FakeConsumer:
         assert timeout_ms >= 0
         self.polls += 1
         await asyncio.sleep(0)
-        await self.steady.wait()
+        if not self.steady.is_set():
+            self.polls_held += 1
+            await self.steady.wait()
         batches = {}
         for place in self.positions:
             if place in self._paused or (places and place not in places):

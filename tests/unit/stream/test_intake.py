@@ -305,8 +305,7 @@ async def test_a_poll_that_outlasts_a_rebalance_passes_over_no_record(member: Me
         await member.takes(2)
         member.handler.settle(2)
         member.consumer.steady.clear()
-        polls = member.consumer.polls
-        await wait_until(lambda: member.consumer.polls > polls, "a poll to begin")
+        await wait_until(lambda: member.consumer.polls_held, "a poll to begin")
         member.consumer.append(A, FakeRecord())
         await member.consumer.rebalance(A)
         await member.takes(3)
