@@ -9,6 +9,7 @@ import orjson
 
 from consumer.delivery.endpoint import Delivery
 from consumer.delivery.outcome import Park, Reason
+from consumer.delivery.guard import Policy
 from consumer.delivery.transport import Answer, Request
 from consumer.events.decode import Decoder
 from consumer.events.model import Event, Trigger
@@ -84,6 +85,9 @@ class FakeTransport:
         self.sent.append(request)
         self.sent_at.append(self._clock.monotonic())
         self.open.append((request, done))
+
+    def restrict(self, policy: Policy) -> None:
+        """See `Transport.restrict`; nothing is dialled here."""
 
     def answer(self, answer: Answer | int = 200, index: int = 0) -> Request:
         """Answer the open attempt number `index`, the oldest if not told otherwise."""
