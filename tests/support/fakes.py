@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from consumer.delivery.endpoint import Delivery
-from consumer.delivery.outcome import Park, Reason
 from consumer.delivery.guard import Policy
+from consumer.delivery.outcome import Park, Reason
 from consumer.delivery.transport import Answer, Request
 from consumer.events.decode import Decoder
 from consumer.events.model import Event, Trigger
