@@ -1,12 +1,14 @@
 """The admin server: is the daemon alive, is it ready, what are its numbers.
 
+What it tells is no secret and nothing can be changed from here, so nobody is asked for a token;
+`admin.token` is for endpoints that do more, of which there are none yet.
+
 Slow and silent clients do not matter: a connection on which no whole request arrives, or whose
-answer nobody reads, ends after `IDLE` seconds.
+answer nobody reads, ends after `IDLE` seconds, and the oldest ends where there are too many.
 """
 
 import asyncio
 import gzip
-import hmac
 import os
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
@@ -26,6 +28,8 @@ log = get_logger(__name__)
 
 IDLE = 15.0
 """Seconds for a request's headers to arrive, for the next request, and for an answer to be read."""
+MAX_CONNECTIONS = 64
+"""At once; each is a file descriptor that deliveries could need."""
 SHUTDOWN = 1.0
 """Seconds for answers under way when the server ends."""
 
@@ -47,8 +51,6 @@ class Admin:
         registry: what `/metrics` shows.
         health: whether the process does its work; called for each probe.
         ready: whether events are being taken; called for each probe.
-        token: where not empty, `/metrics` wants it as a bearer token (RFC 6750). Probes do not:
-            they tell nothing that is worth a secret in a pod's definition.
         idle: see `IDLE`.
     """
 
@@ -60,14 +62,12 @@ class Admin:
         registry: CollectorRegistry,
         health: Callable[[], Verdict],
         ready: Callable[[], Verdict],
-        token: str = "",
         idle: float = IDLE,
     ) -> None:
         self._host = host
         self._port = port
         self._registry = registry
         self._probes = {"/healthz": health, "/readyz": ready}
-        self._token = token.encode()
         self._idle = idle
         self._runner: web.ServerRunner
 
@@ -119,16 +119,7 @@ class Admin:
             ok, reason = probe()
             status = HTTPStatus.OK if ok else HTTPStatus.SERVICE_UNAVAILABLE
             return _json(status, {"ok": ok, "reason": reason})
-        if not self._may_read(request):
-            return _failure(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Bearer"})
         return await self._metrics(request)
-
-    def _may_read(self, request: web.BaseRequest) -> bool:
-        if not self._token:
-            return True
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        found = given.strip().encode(errors="surrogateescape")
-        return scheme.lower() == "bearer" and hmac.compare_digest(found, self._token)
 
     async def _metrics(self, request: web.BaseRequest) -> web.Response:
         accept = ",".join(request.headers.getall("Accept", ()))
@@ -164,10 +155,17 @@ def _expose(snapshot: _Snapshot, accept: str, *, compress: bool) -> tuple[bytes,
 
 
 class _Server(web.Server):
-    """aiohttp's server with our own connections."""
+    """aiohttp's server with our own connections, and not more than `MAX_CONNECTIONS`."""
 
     def __call__(self) -> web.RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """Let the oldest go where this one is too many: a probe always finds a place."""
+        super().connection_made(handler, transport)
+        there = [one for one in self._connections.values() if not one.is_closing()]
+        if len(there) > MAX_CONNECTIONS:
+            there[0].abort()
 
 
 class _Connection(web.RequestHandler):

@@ -10,7 +10,7 @@ from consumer.delivery.dispatcher import Dispatcher
 from consumer.delivery.endpoint import Delivery
 from consumer.delivery.outcome import Park, Reason
 from consumer.delivery.registry import Shares
-from consumer.delivery.request import delivery_id
+from consumer.delivery.request import delivery_ids
 from consumer.events.decode import Decoder, Record, UndecodableError
 from consumer.events.model import TRIGGERS, Event, Trigger
 from consumer.hooks.table import Hook
@@ -114,10 +114,11 @@ class Pipeline:
         counts.matched()
         pending = partition.receive(record.offset, record, len(hooks), self._clock.monotonic())
         dispatcher = self.dispatcher
+        delivery_id = delivery_ids(event.id)
         for hook in hooks:
             dispatcher.submit(
                 Delivery(
-                    id=delivery_id(event.id, hook.id),
+                    id=delivery_id(hook.id),
                     event=event,
                     endpoint=dispatcher.endpoint(hook),
                     origin=pending,

@@ -29,6 +29,10 @@ _ERRORS: tuple[tuple[type[Exception], ErrorKind], ...] = (
 )
 """Every other one is a connect error: refused, reset, empty, garbled, cut short."""
 
+_LIFETIME = 300.0
+"""Seconds after which new attempts go over new connections, so that a changed DNS answer is
+followed."""
+
 _SECONDS = re.compile(r"\s*(\d+)")
 
 
@@ -51,6 +55,7 @@ class AiohttpTransport:
         self._clock = clock
         self._tls = ssl.create_default_context(cafile=ca_file)
         self._pool = _Pool(policy, self._tls)
+        self._pool_since = clock.monotonic()
         self._retired: set[asyncio.Task[None]] = set()
         self._under_way: dict[asyncio.Task[Answer], _Done] = {}
 
@@ -59,6 +64,8 @@ class AiohttpTransport:
         if self._pool.session.closed:
             self._loop.call_soon(done, _closed())
             return
+        if self._clock.monotonic() - self._pool_since > _LIFETIME:
+            self._renew(self._pool.policy)
         task = self._loop.create_task(self._attempt(request, self._pool))
         self._pool.attempts.add(task)
         task.add_done_callback(self._pool.attempts.discard)
@@ -67,10 +74,14 @@ class AiohttpTransport:
 
     def restrict(self, policy: Policy) -> None:
         """See `Transport.restrict`."""
+        if policy != self._pool.policy and not self._pool.session.closed:
+            self._renew(policy)
+
+    def _renew(self, policy: Policy) -> None:
+        """Go on with new connections only; the old ones close with the last attempt on them."""
         before = self._pool
-        if policy == before.policy or before.session.closed:
-            return
         self._pool = _Pool(policy, self._tls)
+        self._pool_since = self._clock.monotonic()
         ending = self._loop.create_task(before.end())
         self._retired.add(ending)
         ending.add_done_callback(self._retired.discard)
@@ -118,7 +129,7 @@ class AiohttpTransport:
 
 
 class _Pool:
-    """The connections that were made by one policy, and what goes on over them.
+    """The connections that were made by one policy, within a lifetime, and what goes on over them.
 
     A changed policy begins a new pool, so that no request goes over a connection that it forbids.
     """

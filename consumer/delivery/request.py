@@ -5,17 +5,23 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from consumer import __version__
 from consumer.delivery.transport import Request
-from consumer.delivery.values import Reader, RejectedError, encode, reader, to_text
+from consumer.delivery.values import (
+    MAX_CHARACTERS,
+    Reader,
+    RejectedError,
+    encode,
+    reader,
+    request_text,
+)
 from consumer.events.model import Event
-from consumer.hooks.table import Brace, Header, Hook, Parameter
+from consumer.hooks.table import MAX_HEADER_VALUE_BYTES, Brace, Header, Hook, Parameter
 from consumer.matching.index import composed_values
 
-MAX_URL_BYTES = 8 * 1024
-MAX_HEADER_VALUE_BYTES = 4 * 1024
+MAX_URL_BYTES = MAX_CHARACTERS
 _MAX_ID_CHARACTERS = 200
 _USER_AGENT = f"user-agent: hookstream/{__version__}".encode()
 # RFC 9110 section 5.5: a field value holds no control characters but the tab.
@@ -30,11 +36,18 @@ def delivery_id(event_id: str, hook_id: str) -> str:
     `id.timestamp.payload`. Hook ids have no colon, so no two pairs share an id. An event id too
     long for a header stands as its SHA-256.
     """
-    name = encode(event_id).replace(".", "%2E")
+    return delivery_ids(event_id)(hook_id)
+
+
+def delivery_ids(event_id: str) -> Callable[[str], str]:
+    """Makes the delivery ids of one event out of hook ids; its own, perhaps long, is read once."""
+    name = event_id
+    if len(name) <= _MAX_ID_CHARACTERS:
+        name = encode(name).replace(".", "%2E")
     if len(name) > _MAX_ID_CHARACTERS:
         # The colon keeps it apart from an event whose own id looks like this.
         name = "sha256:" + hashlib.sha256(event_id.encode()).hexdigest()
-    return f"{name}:{hook_id}"
+    return lambda hook_id: f"{name}:{hook_id}"
 
 
 class RequestBuilder:
@@ -102,28 +115,22 @@ def signature(key: bytes, id: str, timestamp: str, target: str) -> str:
 
 def _brace(hook_id: str, brace: Brace) -> Callable[[Event], str]:
     entry = reader(brace.entry) if brace.entry is not None else None
+    place = f"URI parameter {brace.name}"
 
     def expand(event: Event) -> str:
         values = composed_values(event).get(hook_id)
-        text = _text(brace.name, values.get(brace.name)) if type(values) is dict else None
+        text = request_text(place, values.get(brace.name)) if type(values) is dict else None
         if text is None and entry is not None:
             text = entry(event)
         if text is None:
             text = brace.default
         if text is None:
             if brace.missing == "reject":
-                _missing(f"URI parameter {brace.name}")
+                _missing(place)
             text = ""
         return encode(text)
 
     return expand
-
-
-def _text(name: str, value: Any) -> str | None:
-    try:
-        return to_text(value)
-    except (RecursionError, ValueError, TypeError):
-        raise RejectedError(f"URI parameter {name} is nested too deeply") from None
 
 
 def _parameter(parameter: Parameter) -> Callable[[Event], str | None]:

@@ -14,9 +14,40 @@ from consumer.hooks.table import Value
 Reader = Callable[[Event], str | None]
 """Takes one value's text out of an event; None where it is missing."""
 
+MAX_CHARACTERS = 8 * 1024
+"""No request has room for a longer value: a URI ends there, a header before."""
+
 
 class RejectedError(Exception):
     """This event cannot become this hook's request; the text names the field, never the value."""
+
+
+def request_text(place: str, value: Any) -> str | None:
+    """`value` as text that may go into a request; None where it is missing.
+
+    Raises RejectedError, which names `place`, where it cannot be meant for one. That costs no more
+    than a value that fits, however large it is.
+    """
+    if not _may_fit(value):
+        raise RejectedError(f"{place} is longer than {MAX_CHARACTERS} characters")
+    try:
+        return to_text(value)
+    except (RecursionError, orjson.JSONEncodeError):
+        raise RejectedError(f"{place} is nested too deeply") from None
+
+
+def _may_fit(value: Any) -> bool:
+    """False where the text has more than `MAX_CHARACTERS`, of which each part has one at least."""
+    left, parts = MAX_CHARACTERS, [value]
+    while parts and left >= 0:
+        part = parts.pop()
+        if type(part) is str:
+            left -= len(part)
+        elif type(part) is list or type(part) is dict:
+            left -= len(part)
+            if left >= 0:
+                parts += part if type(part) is list else [*part, *part.values()]
+    return left >= 0
 
 
 def to_text(value: Any) -> str | None:
@@ -61,12 +92,9 @@ def reader(value: Value) -> Reader:
 
     def read(event: Event) -> str | None:
         found = take(event.document)
-        if type(found) is str:
+        if type(found) is str and len(found) <= MAX_CHARACTERS:
             return found
-        try:
-            return to_text(found)
-        except (RecursionError, orjson.JSONEncodeError):
-            raise RejectedError(f"{place} is nested too deeply") from None
+        return request_text(place, found)
 
     return read
 

@@ -14,6 +14,12 @@ from consumer.errors import HookstreamError
 from consumer.events.model import Event, Trigger
 from consumer.events.path import Path, parse_path, walk
 
+MAX_EVENT_BYTES = 2 * 1024 * 1024
+"""Twice what a Kafka topic takes by default. A larger record is no event: one of a million
+attributes would stop the event loop for a quarter of a second, all deliveries with it."""
+_MAX_TIME_CHARACTERS = 64
+"""More than RFC 3339 needs."""
+
 
 class UndecodableError(HookstreamError):
     """The record is no event; the text says why and holds nothing of its content."""
@@ -87,6 +93,8 @@ class Decoder:
 def _parse(value: bytes | None) -> dict[str, Any]:
     if value is None:
         raise UndecodableError("the record has no value")
+    if len(value) > MAX_EVENT_BYTES:
+        raise UndecodableError(f"the record is longer than {MAX_EVENT_BYTES} bytes")
     try:
         document = orjson.loads(value)
     except orjson.JSONDecodeError as error:
@@ -123,7 +131,7 @@ def _seconds(occurred_at: Any, timestamp: int) -> float:
     """
     if type(occurred_at) is int or type(occurred_at) is float:
         return occurred_at / 1000
-    if type(occurred_at) is not str:
+    if type(occurred_at) is not str or len(occurred_at) > _MAX_TIME_CHARACTERS:
         return timestamp / 1000
     try:
         moment = datetime.fromisoformat(occurred_at.upper())  # RFC 3339 allows a small z

@@ -4,6 +4,8 @@ from typing import Any
 
 Path = tuple[str, ...]
 
+_MAX_DIGITS = 9
+
 
 def parse_path(text: str) -> Path:
     """Split `data.items.0.name` into its steps; the text is not empty."""
@@ -18,8 +20,13 @@ def walk(document: Any, path: Path) -> Any:
     for step in path:
         if type(document) is dict:
             document = document.get(step)
-        elif type(document) is list and step.isdecimal() and int(step) < len(document):
+        elif type(document) is list and _is_index(step) and int(step) < len(document):
             document = document[int(step)]
         else:
             return None
     return document
+
+
+def _is_index(step: str) -> bool:
+    """Whether `step` counts; `int` raises for numbers of some thousand digits."""
+    return step.isdecimal() and len(step) <= _MAX_DIGITS

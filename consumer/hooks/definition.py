@@ -12,13 +12,13 @@ from consumer.documents.validation import as_text
 from consumer.errors import Complaint
 from consumer.events.model import Trigger
 from consumer.hooks.secrets import ReadSecret, expand, has_reference
-from consumer.hooks.table import Missing, Source, Value
+from consumer.hooks.table import MAX_HEADER_VALUE_BYTES, Missing, Source, Value
 from consumer.hooks.template import Template, parse_template
 from consumer.settings import RateLimit
 
 _ID = re.compile(r"[a-z0-9-]{1,64}")
 # RFC 9110 section 5.6.2.
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}")
 # RFC 9110 section 5.5: no control character but the tab, no blank at either end.
 _BAD_FIELD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|^[ \t]|[ \t]\Z")
 # Of the message's framing, of the connection (RFC 9110 section 7.6.1), or written by hookstream.
@@ -40,6 +40,8 @@ _RESERVED_HEADERS = frozenset(
     }
 )
 _SIGNING_PREFIX = "whsec_"
+MAX_HEADERS = 100
+"""Of one hook; servers commonly take that many in all."""
 
 
 def _text(raw: Any) -> str:
@@ -104,7 +106,7 @@ def _header_name(raw: Any) -> str:
     name = _text(raw)
     lower = name.lower()
     if not _TOKEN.fullmatch(name):
-        raise Complaint("is not a header name", "use letters, digits and hyphens")
+        raise Complaint("is not a header name", "use 1 to 100 letters, digits and hyphens")
     if lower in _RESERVED_HEADERS or lower.startswith("webhook-"):
         raise Complaint(
             f"{name} is a header that hookstream or the connection sets", "take this entry out"
@@ -117,6 +119,11 @@ def _header_value(value: Value) -> Value:
         raise Complaint(
             "holds a line end, a control character, or a blank at an end",
             "correct the value, or the secret that it refers to",
+        )
+    if len(value.text.encode()) > MAX_HEADER_VALUE_BYTES:
+        raise Complaint(
+            f"is longer than {MAX_HEADER_VALUE_BYTES} bytes",
+            "shorten the value, or the secret that it refers to",
         )
     return value
 
@@ -194,7 +201,9 @@ class Definition(Form):
     select: Annotated[tuple[PlainText, ...], Field(min_length=1)] | None = None
     uri: Annotated[Template, PlainValidator(_template)]
     uri_parameters: dict[str, UriParameter] = Field(default_factory=dict)
-    headers: Annotated[tuple[HeaderEntry, ...], AfterValidator(_distinct)] = ()
+    headers: Annotated[
+        tuple[HeaderEntry, ...], Field(max_length=MAX_HEADERS), AfterValidator(_distinct)
+    ] = ()
     parameters: tuple[Entry, ...] = ()
     rate_limit: RateLimit | None = None
     timeout: Annotated[float, duration("100ms", "5m")] | None = None

@@ -10,6 +10,9 @@ from consumer.events.model import Trigger
 Source = Literal["profile", "device", "event", "fixed"]
 Missing = Literal["omit", "empty", "reject"]
 
+MAX_HEADER_VALUE_BYTES = 4 * 1024
+"""Of one header; receivers commonly take 8 KiB for all of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Value:

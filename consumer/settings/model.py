@@ -196,6 +196,7 @@ class AdminSettings(Section):
     port: int = Field(default=9464, ge=0, le=65_535)
     """0: the system picks a free one."""
     token: Password | None = None
+    """For endpoints beyond `/healthz`, `/readyz` and `/metrics`; none exists so far."""
 
 
 class LogSettings(Section):

@@ -11,6 +11,8 @@ import pytest
 import uvloop
 
 from consumer.clock import SystemClock
+from consumer.delivery import aiohttp as aiohttp_adapter
+from consumer.delivery import curl_engine
 from consumer.delivery.aiohttp import AiohttpTransport
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.transport import RETRY_AFTER_LIMIT, Answer, ErrorKind, Transport
@@ -204,6 +206,20 @@ async def test_connection_is_reused(transport: Transport, receiver: Receiver) ->
     for expected in (500, 200, 200):
         assert (await answer_of(transport, get(receiver.origin + "/"))).status == expected
     assert receiver.connections == 1
+
+
+async def test_connection_has_an_age(
+    transport: Transport, plain: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy connection is not used for ever, so that a changed DNS answer is followed; no attempt
+    fails for it.
+    """
+    monkeypatch.setattr(curl_engine, "_LIFETIME", 1)
+    monkeypatch.setattr(aiohttp_adapter, "_LIFETIME", 1)
+    async with asyncio.timeout(PATIENCE):
+        while plain.connections < 3:
+            assert (await answer_of(transport, get(plain.origin + "/"))).status == 200
+    await plain.until(left=2)
 
 
 async def test_connection_close_is_honoured(transport: Transport, receiver: Receiver) -> None:

@@ -9,16 +9,11 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from consumer import __version__
-from consumer.delivery.request import (
-    MAX_HEADER_VALUE_BYTES,
-    MAX_URL_BYTES,
-    RequestBuilder,
-    delivery_id,
-)
+from consumer.delivery.request import MAX_URL_BYTES, RequestBuilder, delivery_id
 from consumer.delivery.transport import Request
 from consumer.delivery.values import RejectedError
 from consumer.events.model import Event
-from consumer.hooks.table import Brace, Hook, Missing, Value
+from consumer.hooks.table import MAX_HEADER_VALUE_BYTES, Brace, Hook, Missing, Value
 from support.fakes import make_brace, make_event, make_hook, make_value
 
 NOW = 1_800_000_000.9

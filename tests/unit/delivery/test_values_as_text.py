@@ -1,10 +1,13 @@
 """From JSON values to text (contract section 3)."""
 
+import sys
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from consumer.delivery.values import RejectedError, encode, reader, to_text
+from consumer.delivery import values
+from consumer.delivery.values import MAX_CHARACTERS, RejectedError, encode, reader, to_text
 from consumer.hooks.table import Source
 from support.fakes import make_event, make_value
 
@@ -108,3 +111,40 @@ def test_nesting_without_end_is_rejected(bracket: str) -> None:
     event.document["data"] = deep
     with pytest.raises(RejectedError, match="data is nested too deeply"):
         reader(make_value("event", "data"))(event)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x" * (MAX_CHARACTERS + 1),
+        [1] * 1_000_000,
+        [[]] * 1_000_000,
+        [["x" * 100] * 100] * 10_000,
+        dict.fromkeys(map(str, range(1_000_000))),
+        {"x" * (MAX_CHARACTERS + 1): 1},
+        {str(number): [{"deep": [number] * 9}] for number in range(8_000)},
+    ],
+    ids=["text", "list", "lists", "nested", "attributes", "key", "objects"],
+)
+def test_what_cannot_fit_is_refused_before_it_is_rendered(
+    value: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A value of ten megabytes costs no more than one that fits: it is neither joined nor encoded,
+    and no more of its parts are looked at than a URI has characters.
+    """
+    event, looked = make_event(), 0
+    event.document["data"] = value
+    read = reader(make_value("event", "data"))
+
+    def count(_frame: object, what: str, _argument: object) -> None:
+        nonlocal looked
+        looked += what == "c_call"
+
+    monkeypatch.setattr(values, "to_text", Mock(side_effect=AssertionError("rendered")))
+    sys.setprofile(count)
+    try:
+        with pytest.raises(RejectedError, match="data is longer than 8192 characters"):
+            read(event)
+    finally:
+        sys.setprofile(None)
+    assert looked < 6 * MAX_CHARACTERS

@@ -53,6 +53,28 @@ def problems(folder: Path) -> tuple[Problem, ...]:
         (f"{GOOD}rate_limit: {{requests: 1, per: 0s}}", 4, "rate_limit.per", "range", "1ms"),
         (f"{GOOD}rate_limit: {{requests: 1, rate: 2}}", 4, "rate_limit.rate", "known", "requests"),
         # Headers.
+        (
+            f"{GOOD}headers: [{{key: X-A, source: fixed, value: {'a' * 4097}}}]",
+            4,
+            "headers[0].value",
+            "longer than 4096 bytes",
+            "shorten",
+        ),
+        (
+            f"{GOOD}headers: [{{key: {'a' * 101}, source: fixed, value: a}}]",
+            4,
+            "headers[0].key",
+            "not a header name",
+            "1 to 100",
+        ),
+        (
+            f"{GOOD}headers:\n"
+            + "".join(f"- {{key: h{n}, source: fixed, value: a}}\n" for n in range(101)),
+            4,
+            "headers",
+            "too many",
+            "100",
+        ),
         (f"{GOOD}headers: {{X-A: b}}", 4, "headers", "is not a list", "- for each"),
         (
             f"{GOOD}headers:\n- {{key: 'X A', source: fixed, value: a}}",
