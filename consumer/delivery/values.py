@@ -46,7 +46,7 @@ def _may_fit(value: Any) -> bool:
         elif type(part) is list or type(part) is dict:
             left -= len(part)
             if left >= 0:
-                parts += part if type(part) is list else [*part, *part.values()]
+                parts += [*part, *part.values()] if type(part) is dict else part
     return left >= 0
 
 

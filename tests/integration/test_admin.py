@@ -263,8 +263,8 @@ async def test_very_many_silent_clients_leave_room_for_a_probe() -> None:
                 with suppress(ConnectionResetError):
                     assert await reader.read() == b""
         assert (await ask(server, "/healthz")).status == 200
-        assert server._runner.server is not None
-        await until(lambda: len(server._runner.server.connections) <= MAX_CONNECTIONS)
+        assert (http := server._runner.server) is not None
+        await until(lambda: len(http.connections) <= MAX_CONNECTIONS)
         for _, writer in clients:
             writer.transport.abort()
 
