@@ -14,7 +14,6 @@ from consumer.delivery.circuit import CircuitPolicy
 from consumer.delivery.endpoint import Delivery, Endpoint, Host, OriginT, Place
 from consumer.delivery.outcome import (
     Bury,
-    Delivered,
     Meaning,
     Park,
     Reason,
@@ -132,18 +131,19 @@ class Dispatcher(Generic[OriginT]):
         self.submit(delivery)
 
     def relieve(self) -> None:
-        """In a full waiting room, park what would wait too long.
+        """In a full waiting room, park what would hold up the others.
 
-        Each slow endpoint keeps an equal share of half of the room. Intake calls this while
-        it pauses, so an endpoint can hold it up for no longer than the patience.
+        Each endpoint that holds them up keeps an equal share of half of the room. Intake calls
+        this while it pauses. Where there are no others, it pauses: nothing is gained by parking.
         """
-        if not self.full:
+        registry = self._registry
+        if not self.full or registry.alone:
             return
-        now = self._clock.monotonic()
-        crowded = self._registry.crowded()
-        share = self._registry.limits.waiting // 2 // max(1, len(crowded))
+        now, limits = self._clock.monotonic(), registry.limits
+        crowded = registry.crowded()
+        share = limits.waiting // 2 // max(1, len(crowded))
         for endpoint in crowded:
-            if endpoint.expected_wait(now) > self._registry.limits.patience:
+            if endpoint.holds_up(now, limits.patience, limits.backlog):
                 self._shed(endpoint, share, "crowded")
 
     def park_all(self, which: Callable[[OriginT], bool]) -> None:
@@ -175,7 +175,8 @@ class Dispatcher(Generic[OriginT]):
                     self._make_ready(endpoint)
             elif endpoint.place is Place.READY:
                 passed_over.append(endpoint)
-            self._wake_blocked(endpoint.host)  # the place that it did not take is another's
+            if endpoint.host.blocked:  # the place that it did not take is another's
+                self._wake_blocked(endpoint.host)
         ready.extend(passed_over)
 
     def _wake_blocked(self, host: Host[OriginT]) -> None:
@@ -262,8 +263,13 @@ class Dispatcher(Generic[OriginT]):
         if delivery.origin.revoked:
             self._open.discard(delivery)
         elif not delivery.ended:
-            self._conclude(delivery, answer, now)
-        self._wake_blocked(host)
+            if what is Meaning.SUCCESS:
+                self._end(delivery)
+                self._outcomes.delivered(delivery)
+            else:
+                self._conclude(delivery, answer, now)
+        if host.blocked:
+            self._wake_blocked(host)
         if endpoint.host is not host:  # a reload moved it, and it may wait at its new host
             self._wake_blocked(endpoint.host)
         if endpoint.waiting and endpoint.place is Place.IDLE:
@@ -278,6 +284,7 @@ class Dispatcher(Generic[OriginT]):
             )
 
     def _conclude(self, delivery: Delivery[OriginT], answer: Answer, now: float) -> None:
+        """Do what the policy decides on a failure."""
         delivery.last_status = str(answer.error or answer.status)
         decision = self._policy.decide(
             answer,
@@ -287,9 +294,6 @@ class Dispatcher(Generic[OriginT]):
             random=self._random,
         )
         match decision:
-            case Delivered():
-                self._end(delivery)
-                self._outcomes.delivered(delivery)
             case Repeat(delay) if self._repeating < self._registry.limits.waiting:
                 self._repeating += 1
                 self._timer(delay, partial(self._repeat, delivery))

@@ -183,12 +183,14 @@ class Endpoint(Generic[OriginT]):
         measured = self._busy / self._answers if self._answers else 0.0
         return max(self.bucket.interval, measured) if self.bucket else measured
 
-    def expected_wait(self, now: float) -> float:
-        """Seconds that a delivery which joins the queue now must expect to wait, at the least.
+    def holds_up(self, now: float, patience: float, backlog: float) -> bool:
+        """Whether what waits here waits for the endpoint, not for us.
 
-        Known from the rate limit where there is one, else judged by the oldest one's wait.
+        It does where nothing was answered for `patience` seconds, and where the queue needs more
+        than `backlog` seconds at the endpoint's pace. A delivery's own wait tells less: it grows
+        as well when this process is short of CPU, and parking would only add to that.
         """
         if not self.waiting:
-            return 0.0
-        by_age = now - self.waiting[0].queued_at
-        return max(by_age, len(self.waiting) * self.bucket.interval) if self.bucket else by_age
+            return False
+        silent_since = max(self._measured_to, self.waiting[0].queued_at)
+        return now - silent_since > patience or len(self.waiting) * self.pace() > backlog

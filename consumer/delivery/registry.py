@@ -29,8 +29,10 @@ class Limits:
     waiting: int = 1024
     """Deliveries that may wait for a place before intake pauses, and for a quick repeat."""
     patience: float = 1.0
-    """A delivery that must wait longer than this in a full waiting room is parked. With the
-    room's size: an endpoint that takes `waiting / patience` a second is never parked."""
+    """In a full waiting room: after this long without an answer an endpoint's queue is parked."""
+    backlog: float = 5.0
+    """In a full waiting room: a queue that needs longer than this at its endpoint's pace is
+    parked."""
     longest_wait: float = 60.0
     """A delivery that waits longer than this is parked whatever room there is: until it is
     settled it holds back its partition's commits."""
@@ -64,6 +66,11 @@ class Registry(Generic[OriginT]):
         elif endpoint.hook is not hook:
             endpoint.adopt(hook, self._builder(hook), self._host(hook), self._metrics.hook(hook.id))
         return endpoint
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is one endpoint only, so that nobody can be held up by it."""
+        return len(self._endpoints) == 1
 
     def crowded(self) -> list[Endpoint[OriginT]]:
         """The endpoints for which deliveries wait."""

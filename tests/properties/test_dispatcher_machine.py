@@ -145,7 +145,7 @@ class DispatcherMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Once everybody answers, every delivery has its outcome, but the revoked ones."""
         for _ in range(500):
-            if not self.bench.dispatcher.busy:
+            if not self.bench.dispatcher.busy and not self.bench.dispatcher.in_flight:
                 break
             self.bench.transport.answer_all()
             self.bench.clock.advance(1.0)

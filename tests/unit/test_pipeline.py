@@ -409,6 +409,7 @@ def test_intake_pauses_while_the_broker_takes_no_hand_over() -> None:
 async def test_room_relieves_the_waiting_room() -> None:
     """An endpoint that hangs cannot hold up intake for longer than the patience."""
     line = Line(make_hook("h1"))
+    line.pipeline.dispatcher.endpoint(make_hook("h2"))
     for offset in range(LIMITS.waiting + 10):
         line.take(make_record({"id": f"e{offset}"}, offset=offset))
     assert line.pipeline.full

@@ -6,7 +6,7 @@ import pytest
 
 from consumer.delivery.transport import Answer, ErrorKind
 from consumer.hooks.table import Hook, RateLimit
-from support.bench import LIMITS, Bench
+from support.bench import LIMITS, POLICY, Bench
 from support.fakes import make_hook
 
 TIMEOUT = Answer(error=ErrorKind.TIMEOUT)
@@ -183,12 +183,13 @@ def test_a_reload_reaches_who_waits_for_an_old_rate() -> None:
 def full_bench() -> Bench:
     """A waiting room of ten, filled by one endpoint that hangs."""
     bench = Bench(replace(LIMITS, concurrency=2, waiting=10))
+    bench.dispatcher.endpoint(hook("other"))
     bench.submit(hook("hung"), times=11)
     assert bench.dispatcher.full
     return bench
 
 
-def test_a_full_room_is_relieved_of_who_waits_too_long() -> None:
+def test_a_full_room_is_relieved_of_who_does_not_answer() -> None:
     """The newest go first; half of the room stays with the slow ones."""
     bench = full_bench()
     bench.clock.advance(1.5)
@@ -207,9 +208,44 @@ def test_a_full_room_waits_for_who_is_about_to_be_served() -> None:
     assert bench.dispatcher.full
 
 
+def test_a_full_room_waits_for_who_keeps_answering() -> None:
+    """However old its queue is: what this process is short of, no lane can give."""
+    bench = full_bench()
+    for _ in range(4):
+        bench.clock.advance(0.4)
+        bench.transport.answer()
+        bench.submit(hook("hung"))
+    bench.dispatcher.relieve()
+    assert bench.dispatcher.full
+    assert "parked crowded" not in dict(bench.outcomes.told).values()
+
+
+def test_who_answers_too_slowly_for_its_queue_is_parked() -> None:
+    """It would hold up the others for as long as its queue takes."""
+    bench = full_bench()
+    for _ in range(4):
+        bench.clock.advance(0.9)
+        bench.transport.answer()
+        bench.submit(hook("hung"))
+    bench.reconfigure(POLICY, "hung", "other", concurrency=2, waiting=10, backlog=1.0)
+    bench.dispatcher.relieve()
+    assert not bench.dispatcher.full
+
+
+def test_nobody_is_parked_for_the_sake_of_nobody() -> None:
+    """With one endpoint only, a pause costs less than a lane."""
+    bench = Bench(replace(LIMITS, concurrency=2, waiting=10))
+    bench.submit(hook("hung"), times=11)
+    bench.clock.advance(30.0)
+    bench.dispatcher.relieve()
+    assert bench.outcomes.told == []
+    assert bench.dispatcher.full
+
+
 def test_a_rate_limit_tells_at_once_who_waits_too_long() -> None:
     """Ten of one a second need ten seconds: nobody has to be seen waiting first."""
     bench = Bench(replace(LIMITS, waiting=10))
+    bench.dispatcher.endpoint(hook("other"))
     bench.submit(hook("h", rate_limit=RateLimit(1, 1.0, 1)), times=11)
     bench.dispatcher.relieve()
     assert len(bench.outcomes.told) == 5
@@ -227,6 +263,7 @@ def test_a_room_with_room_is_left_alone() -> None:
 def test_crowded_deliveries_come_back_as_fast_as_they_can_be_taken() -> None:
     """The lane is drawn from the time that the whole backlog needs."""
     bench = Bench(replace(LIMITS, waiting=200))
+    bench.dispatcher.endpoint(hook("other"))
     bench.submit(hook("h", rate_limit=RateLimit(1, 1.0, 1)), times=201)
     bench.dispatcher.relieve()
     lanes = [park.lane for park in bench.outcomes.parks.values()]
