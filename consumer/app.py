@@ -40,8 +40,10 @@ log = get_logger(__name__)
 _STALLED = 300.0
 """Seconds without progress after which something is stuck: no attempt takes that long, and what
 must wait longer is parked."""
-_PARK_SHARE = 0.25
-"""Share of the grace that is kept for parking, once what is in flight had its time."""
+_FINISH_SHARE = 0.6
+"""Share of the grace in which what is in flight may finish."""
+_PARK_SHARE = 0.2
+"""Share of the grace for parking the rest; the last one is for committing and leaving."""
 _FIXED_SECTIONS = ("kafka", "sources", "admin")
 
 
@@ -181,11 +183,14 @@ class App:
             helper.cancel()
 
     async def _drain(self, intake: asyncio.Task[None], grace: float) -> None:
-        """Take nothing more, let what is in flight finish, park the rest; all within `grace`."""
+        """Take nothing more, let what is in flight finish, park the rest, commit; what is left of
+        `grace` is for leaving the group.
+        """
         log.info("stopping", unsettled=self._intake.unsettled, grace_seconds=grace)
-        self._intake.stop_taking()
-        await intake
-        if not await self._intake.settled(grace * (1 - _PARK_SHARE)):
+        self._intake.stop_taking(self._clock.monotonic() + grace)
+        intake.cancel()  # its poll may wait for a broker that is away; all that was taken stays
+        await asyncio.wait({intake})
+        if not await self._intake.settled(grace * _FINISH_SHARE):
             self._pipeline.park(lambda _pending: True)
             await self._intake.settled(grace * _PARK_SHARE)
         await self._intake.commit()

@@ -143,14 +143,16 @@ class KafkaProducer:
         if producer is None:
             return
         # `stop` would wait for records that the broker does not take; cut short, it would leave
-        # a sender that writes them later, and its connections. Nobody waits for them any more.
-        producer._message_accumulator.fail_all(KafkaError("given up"))  # noqa: SLF001  # no public way
+        # a sender that writes them later. So the connections go first, what is under way fails
+        # with them, and when the sender has ended, so does all that waited for it.
         try:
             async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await producer.client.close()
+                await producer._sender.close()  # noqa: SLF001  # no public way
+                producer._message_accumulator.fail_all(KafkaError("given up"))  # noqa: SLF001
                 await producer.stop()
-        except Exception as error:  # noqa: BLE001  # its sender trips over batches that were failed
+        except (KafkaError, TimeoutError) as error:
             log.debug("producer not closed cleanly", error=repr(error))
-            await producer.client.close()
 
     async def _start(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(

@@ -21,6 +21,8 @@ log = get_logger(__name__)
 
 COMMIT_INTERVAL = 1.0
 _COMMIT_TIMEOUT = 5.0
+_LEAST = 0.2
+"""Seconds that a commit and the leaving of the group have in any case."""
 DRAIN_BUDGET = 5.0
 """Seconds that a revocation waits for what is under way, before it parks the rest."""
 _GLANCE = 0.01
@@ -88,6 +90,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Whether the group has given this member its share, be it empty."""
         self._epoch = 0
         self._moved_at = clock.monotonic()
+        self._leave_by = float("inf")
 
     async def start(self) -> None:
         """Join the group."""
@@ -118,8 +121,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             await asyncio.sleep(COMMIT_INTERVAL)
             await self.commit()
 
-    def stop_taking(self) -> None:
-        """Take no more records; what was taken goes on."""
+    def stop_taking(self, leave_by: float = float("inf")) -> None:
+        """Take no more records; what was taken goes on. `leave_by`: monotonic seconds by which
+        all must be committed and closed, should the broker answer or not.
+        """
+        self._leave_by = leave_by
         self._stopping.set()
 
     async def close(self) -> None:
@@ -128,7 +134,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         # In a task of its own: while the broker is away, aiokafka cancels a fetch of its own in
         # here and lets that cancellation escape.
         leaving = asyncio.ensure_future(self._consumer.stop())
-        _, late = await asyncio.wait({leaving}, timeout=_COMMIT_TIMEOUT)
+        _, late = await asyncio.wait({leaving}, timeout=self._patience())
         if late:
             leaving.cancel()
             log.warning("could not leave the group in time; it will notice by itself")
@@ -145,7 +151,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             if not moved:
                 return
             try:
-                async with asyncio.timeout(self._commit_timeout):
+                async with asyncio.timeout(self._patience()):
                     await self._consumer.commit(moved)
             except (KafkaError, TimeoutError) as error:
                 level = log.info if isinstance(error, CommitFailedError) else log.warning
@@ -229,6 +235,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 # Never settled, so never committed past: a bug must lose nothing.
                 partition.receive(record.offset, record, 1, self._clock.monotonic())
                 log.error("a record could not be processed", cause=bug, **_place(record))
+
+    def _patience(self) -> float:
+        """Seconds for the next step: of the time that is left, half, so that others have some."""
+        left = self._leave_by - self._clock.monotonic()
+        return max(_LEAST, min(self._commit_timeout, left / 2))
 
     def _committable(self, place: TopicPartition) -> int | None:
         partition = self._partitions.get(place)
