@@ -1,5 +1,6 @@
 """A workspace in a cluster: in the one that tests share, or in one that a test may kill."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -31,7 +32,9 @@ def server(kafka_lib: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 async def mortal(
     server: KafkaServer, topic_prefix: str, tmp_path: Path
 ) -> AsyncIterator[Workspace]:
-    """A workspace on the broker that may be killed; it must be up again when the test ends."""
+    """A workspace on the broker that may be killed; it is up again when the test has ended."""
     workspace = Workspace(tmp_path, Cluster(server.bootstrap), topic_prefix)
     yield workspace
+    if not server.running:
+        await asyncio.to_thread(server.start)
     await workspace.remove_topics()

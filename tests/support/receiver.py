@@ -151,7 +151,7 @@ class Receiver:
         await self._tell()
         reply = self._replies.popleft() if self._replies else self._otherwise(head)
         if reply.after is not None:
-            await reply.after.wait()
+            await _wait(reader, reply.after)
         writer.write(reply.data)
         await writer.drain()
         match reply.then:
@@ -173,6 +173,17 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     raw: socket.socket = writer.get_extra_info("socket")
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
+
+
+async def _wait(reader: asyncio.StreamReader, event: asyncio.Event) -> None:
+    """Until `event` is set. Raises `ConnectionError` where the client leaves before."""
+    set_, left = asyncio.ensure_future(event.wait()), asyncio.ensure_future(reader.read(1))
+    done, waiting = await asyncio.wait({set_, left}, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait({set_, left})
+    if set_ not in done:
+        raise ConnectionError
 
 
 async def _drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
