@@ -263,7 +263,8 @@ async def test_very_many_silent_clients_leave_room_for_a_probe() -> None:
                 with suppress(ConnectionResetError):
                     assert await reader.read() == b""
         assert (await ask(server, "/healthz")).status == 200
-        assert (http := server._runner.server) is not None
+        http = server._runner.server
+        assert http is not None
         await until(lambda: len(http.connections) <= MAX_CONNECTIONS)
         for _, writer in clients:
             writer.transport.abort()
