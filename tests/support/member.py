@@ -1,0 +1,111 @@
+"""A member of the consumer group: an intake on a fake consumer, and a handler on command."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from aiokafka import TopicPartition
+
+from consumer.events.decode import Record
+from consumer.stream.intake import Intake
+from consumer.stream.lanes import Lane
+from consumer.stream.tracker import Partition, Pending
+from support.fake_consumer import FakeConsumer
+from support.fakes import FakeClock
+from support.waiting import wait_until
+
+A, B = TopicPartition("event", 0), TopicPartition("event", 1)
+RETRY = TopicPartition("hookstream.retry.10s", 0)
+LANES = {RETRY.topic: Lane(RETRY.topic, 10.0)}
+
+
+class FakeHandler:
+    """A Handler that settles when the test says so."""
+
+    def __init__(self) -> None:
+        self.full = False
+        self.taken: list[tuple[str, int, int]] = []
+        """Topic, partition and offset of each record."""
+        self.pending: list[Pending] = []
+        self.shares: list[Mapping[str, tuple[int, int]]] = []
+        self.bugs: set[int] = set()
+        """Offsets at which `take` raises."""
+        self.fills_at = 0
+        """How many records make it full; 0: no number does."""
+        self.parks_at_once = True
+        self.parked: list[Pending] = []
+
+    async def room(self) -> None:
+        """See `Handler.room`."""
+        await asyncio.sleep(0)
+
+    def take(self, record: Record, partition: Partition) -> None:
+        """See `Handler.take`."""
+        if record.offset in self.bugs:
+            raise RuntimeError("a bug")
+        self.taken.append((record.topic, record.partition, record.offset))
+        self.pending.append(partition.receive(record.offset, record, 1, 0.0))
+        if len(self.taken) == self.fills_at:
+            self.full = True
+
+    def assigned(self, counts: Mapping[str, tuple[int, int]]) -> None:
+        """See `Handler.assigned`."""
+        self.shares.append(counts)
+
+    def park(self, which: Callable[[Pending], bool]) -> None:
+        """See `Handler.park`."""
+        leaving = [pending for pending in self.pending if which(pending)]
+        self.parked += leaving
+        self.pending = [pending for pending in self.pending if pending not in leaving]
+        if self.parks_at_once:
+            for pending in leaving:
+                pending.settle_one()
+
+    def settle(self, count: int = 1) -> None:
+        """The oldest deliveries end."""
+        for _ in range(count):
+            self.pending.pop(0).settle_one()
+
+
+class Member:
+    """An intake on a fake consumer."""
+
+    def __init__(self, commit_timeout: float = 60.0) -> None:
+        self.clock = FakeClock()
+        self.consumer = FakeConsumer()
+        self.handler = FakeHandler()
+        self.intake = Intake(
+            self.consumer,
+            self.handler,
+            topics=[A.topic, RETRY.topic],
+            lanes=LANES,
+            clock=self.clock,
+            commit_timeout=commit_timeout,
+        )
+
+    @asynccontextmanager
+    async def running(self, *places: TopicPartition) -> AsyncIterator[None]:
+        """Join the group with `places`, take records meanwhile, and stop."""
+        await self.intake.start()
+        await self.consumer.rebalance(*places)
+        task = asyncio.create_task(self.intake.run())
+        try:
+            yield
+        finally:
+            self.intake.stop_taking()
+            await task
+
+    async def takes(self, count: int) -> None:
+        """Wait until so many records were taken."""
+        await wait_until(lambda: len(self.handler.taken) >= count, f"{count} records")
+        assert len(self.handler.taken) == count
+
+    async def idles(self) -> None:
+        """Give intake every chance to go on, while no poll can end."""
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    async def rounds(self, count: int = 3) -> None:
+        """Let intake go round a few times."""
+        goal = self.consumer.polls + count
+        await wait_until(lambda: self.consumer.polls >= goal, "a few polls")
