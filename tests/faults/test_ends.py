@@ -1,0 +1,122 @@
+"""How deliveries end that no receiver takes: each in the dead-letter topic, with its reason."""
+
+import signal
+from collections.abc import Mapping
+
+from support.cluster import Placed
+from support.conduct import Arrival, Conduct
+from support.daemon import Daemon
+from support.receiver import Receiver, Reply, response
+from support.waiting import wait_until
+from support.workspace import Workspace, event, hook, ids_of
+
+RELOADS = 'hookstream_reloads_total{result="ok"}'
+
+
+async def _write(workspace: Workspace, *names: str) -> None:
+    await workspace.cluster.produce(workspace.topic("event"), map(event, names))
+
+
+async def _reasons(workspace: Workspace) -> Mapping[str, str]:
+    """Reason by delivery."""
+    letters = await workspace.dead_letters()
+    reasons = {
+        one.facts["hookstream-delivery-id"]: one.facts["hookstream-reason"] for one in letters
+    }
+    assert len(reasons) == len(letters), "one letter for each"
+    return reasons
+
+
+async def _parked(workspace: Workspace, deliveries: set[str]) -> list[Placed]:
+    """The first lane's records, once these deliveries are among them."""
+
+    async def there() -> list[Placed]:
+        found = await workspace.cluster.read(workspace.lanes[0])
+        names = {one.facts["hookstream-delivery-id"] for one in found}
+        return found if names >= deliveries else []
+
+    return await wait_until(there, f"{deliveries} on a lane")
+
+
+async def test_a_delivery_expires(workspace: Workspace) -> None:
+    """1. A receiver never takes anything. 2. Once `delivery.expire_after` has passed since its
+    first failure, a delivery is a dead letter as `expired`, with all its attempts, and not before.
+    """
+    names = [f"e{number}" for number in range(10)]
+    conduct = Conduct(lambda _arrival: response(503))
+    await workspace.create_topics()
+    workspace.write_settings(delivery={"expire_after": "3s"}, retry={"max_attempts": 1_000})
+    async with Receiver(otherwise=conduct) as receiver:
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with Daemon(workspace.config) as daemon:
+            await _write(workspace, *names)
+            await wait_until(workspace.caught_up, "all to expire")
+            assert await daemon.stop() == 0
+    assert await _reasons(workspace) == dict.fromkeys(ids_of("a", names), "expired")
+    for letter in await workspace.dead_letters():
+        facts = letter.facts
+        assert letter.timestamp / 1000 >= float(facts["hookstream-first-failed-at"]) + 3
+        assert (
+            int(facts["hookstream-attempts"]) == conduct.attempts[facts["hookstream-delivery-id"]]
+        )
+        assert facts["hookstream-last-status"] == "503"
+
+
+async def test_attempts_end(workspace: Workspace) -> None:
+    """1. A receiver never takes anything; a pass has three attempts, there are seven in all. 2. The
+    delivery is a dead letter as `exhausted` after exactly as many, two lanes later.
+    """
+    conduct = Conduct(lambda _arrival: response(500))
+    await workspace.create_topics()
+    workspace.write_settings(delivery={"quick_attempts": 3}, retry={"max_attempts": 7})
+    async with Receiver(otherwise=conduct) as receiver:
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with Daemon(workspace.config) as daemon:
+            await _write(workspace, "e1")
+            await wait_until(workspace.caught_up, "the end of its attempts")
+            assert await daemon.stop() == 0
+    assert conduct.attempts == {"e1:a": 7}
+    [letter] = await workspace.dead_letters()
+    assert letter.facts["hookstream-reason"] == "exhausted"
+    assert letter.facts["hookstream-attempts"] == "7"
+
+
+async def test_a_hook_is_disabled_while_deliveries_are_parked(workspace: Workspace) -> None:
+    """1. Deliveries of two hooks are parked after a 503. 2. One receiver answers 410 to the next
+    event; the other hook's definition is reloaded with `enabled: false`. 3. What was parked is
+    `disabled`, without another attempt; the 410 itself is `permanent`. 4. A later event is
+    `disabled` for the first, and does not match the second.
+    """
+
+    def answer(arrival: Arrival) -> Reply:
+        return response(410 if arrival.delivery == "e2:gone" else 503)
+
+    conduct = Conduct(answer)
+    await workspace.create_topics()
+    workspace.delays = ("5s", "6s")
+    workspace.write_settings()
+    async with Receiver(otherwise=conduct) as receiver:
+        gone, off = hook("gone", receiver.origin), hook("off", receiver.origin)
+        workspace.write_hooks(gone, off)
+        async with Daemon(workspace.config) as daemon:
+            await _write(workspace, "e1")
+            await _parked(workspace, {"e1:gone", "e1:off"})
+            workspace.write_hooks(gone, {**off, "enabled": False})
+            daemon.signal(signal.SIGHUP)
+
+            async def reloaded() -> bool:
+                return await daemon.sample(RELOADS) == 1
+
+            await wait_until(reloaded, "the reload")
+            await _write(workspace, "e2")
+            await wait_until(lambda: conduct.attempts["e2:gone"], "the 410")
+            await _write(workspace, "e3")
+            await wait_until(workspace.caught_up, "all to be settled")
+            assert await daemon.stop() == 0
+    assert await _reasons(workspace) == {
+        "e1:gone": "disabled",
+        "e1:off": "disabled",
+        "e2:gone": "permanent",
+        "e3:gone": "disabled",
+    }
+    assert conduct.attempts == {"e1:gone": 1, "e1:off": 1, "e2:gone": 1}
