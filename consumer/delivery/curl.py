@@ -143,8 +143,9 @@ class CurlTransport:
             engine.close()
 
     def _turn(self, engine: Engine) -> None:
-        self._asleep = True  # before looking: what is sent from here on writes to the waker
-        events = engine.wait(block=not self._inbox)
+        self._asleep = True  # before looking: what changes from here on writes to the waker
+        idle = not self._inbox and engine.policy is self._policy
+        events = engine.wait(block=idle)
         self._asleep = False
         engine.react(events)
         sent = len(self._inbox)

@@ -56,16 +56,19 @@ class Engine:
         self._ca_file = ca_file
         self._sockets = Sockets(waker)
         self._free: list[Any] = []
-        self._pool = _Pool(policy, self._sockets)
-        self._pools = [self._pool]
+        self._pools = [_Pool(policy, self._sockets)]
         """The one in use comes last; the others end with their last attempt."""
         self._refused: list[tuple[Done, Answer]] = []
 
+    @property
+    def policy(self) -> Policy:
+        """The one in use."""
+        return self._pools[-1].policy
+
     def restrict(self, policy: Policy) -> None:
         """Begin attempts by this policy, on new connections only."""
-        if policy is not self._pool.policy:
-            self._pool = _Pool(policy, self._sockets)
-            self._pools.append(self._pool)
+        if policy is not self.policy:
+            self._pools.append(_Pool(policy, self._sockets))
             self._drop_retired()
 
     def wait(self, *, block: bool) -> list[tuple[int, int]]:
@@ -86,7 +89,7 @@ class Engine:
 
     def start(self, request: Request, done: Done) -> None:
         """Begin an attempt; it goes out with the next `collect`. Never raises."""
-        pool = self._pool
+        pool = self._pools[-1]
         try:
             handle = self._free.pop() if self._free else _handle(self._sockets, self._ca_file)
             _prepare(handle, request, pool.policy)

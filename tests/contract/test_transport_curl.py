@@ -12,6 +12,7 @@ import trustme
 from consumer.delivery import curl
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.curl_engine import Engine
+from consumer.delivery.guard import Policy
 from consumer.delivery.transport import ErrorKind, Request
 from support.attempts import LOOPBACK, PATIENCE, Attempt, answer_of, get
 from support.http2 import Http2Receiver
@@ -162,6 +163,42 @@ async def test_dead_idle_connection_costs_nothing(transport: CurlTransport) -> N
     async with Receiver(*[response(then=Then.CLOSE)] * 10) as receiver:
         for _ in range(10):
             assert (await answer_of(transport, get(receiver.origin + "/"))).status == 200
+
+
+async def test_change_while_the_thread_is_busy(
+    monkeypatch: pytest.MonkeyPatch, transport: CurlTransport
+) -> None:
+    """A policy that comes between two turns of the thread is obeyed before it falls asleep."""
+    turned, changed = threading.Event(), threading.Event()
+    whole = Engine.collect
+
+    def collect(engine: Engine) -> list[Any]:
+        answers = whole(engine)
+        if answers:
+            turned.set()
+            changed.wait(10)
+        return answers
+
+    async with Receiver() as receiver:
+        monkeypatch.setattr(Engine, "collect", collect)
+        attempt = Attempt(transport, get(receiver.origin + "/"))
+        await asyncio.to_thread(turned.wait, 10)
+        transport.restrict(Policy.of())
+        changed.set()
+        await receiver.until(left=1)
+        assert (await attempt.answer()).status == 200
+
+
+async def test_change_on_http2(transport: CurlTransport, authority: trustme.CA) -> None:
+    """Streams of a connection that the new policy forbids: none more is begun on it."""
+    async with Http2Receiver(server_context(authority, "127.0.0.1")) as receiver:
+        before = [Attempt(transport, get(receiver.origin + "/")) for _ in range(20)]
+        for attempt in before:
+            assert (await attempt.answer()).status == 204
+        transport.restrict(Policy.of())
+        behind = [Attempt(transport, get(receiver.origin + "/")) for _ in range(20)]
+        assert {(await attempt.answer()).error for attempt in behind} == {ErrorKind.BLOCKED}
+        assert len(receiver.requests) == 20
 
 
 async def test_http2(transport: CurlTransport, authority: trustme.CA) -> None:

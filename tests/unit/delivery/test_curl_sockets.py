@@ -93,6 +93,23 @@ def test_new_socket_under_an_old_number(sockets: Sockets, pair: Pair) -> None:
         assert sockets.wait(0) == [(number, select.EPOLLIN)]
 
 
+def test_number_of_a_closed_multi_handle(sockets: Sockets, pair: Pair) -> None:
+    """What libcurl opens for itself is never announced: another socket under its number is
+    registered anew, because the multi handle that had it is forgotten with all that it had.
+    """
+    ours, _ = pair
+    multi = object()
+    sockets.change(pycurl.POLL_IN, ours.fileno(), multi, None)
+    number = ours.fileno()
+    other, peer = socket.socketpair()
+    with other, peer:
+        os.dup2(other.fileno(), number)
+        sockets.disown(multi)
+        change(sockets, pycurl.POLL_IN, ours)
+        peer.send(b"x")
+        assert sockets.wait(0) == [(number, select.EPOLLIN)]
+
+
 def test_idle_socket_that_speaks_up_goes(waker: int, pair: Pair) -> None:
     """A peer that closes an idle connection wakes the thread once, not for ever."""
     ours, peer = pair
