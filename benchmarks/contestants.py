@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from benchmarks.events import SPRING
 
-IN_FLIGHT = {"concurrency": 256, "per_host_concurrency": 64, "per_hook_concurrency": 64}
+IN_FLIGHT = {"concurrency": 256, "per_host_concurrency": 128, "per_hook_concurrency": 64}
 """`delivery` of the daemon so that one hook has 64 requests in flight, as the forty lines have:
 a hook may hold no more places than are left free."""
 

@@ -152,7 +152,7 @@ class DeliverySettings(Section):
     transport: Literal["curl", "aiohttp"] = "curl"
     concurrency: int = Field(default=256, ge=1, le=10_000)
     """In all. A hook may hold no more places than are left free, so some always are."""
-    per_host_concurrency: int = Field(default=64, ge=1, le=10_000)
+    per_host_concurrency: int = Field(default=128, ge=1, le=10_000)
     per_hook_concurrency: int = Field(default=64, ge=1, le=10_000)
     host_rate_limit: Annotated[RateLimit, MAPPED] | None = None
     timeout: Annotated[float, duration("100ms", "5m")] = 10.0
