@@ -232,8 +232,8 @@ class Pipeline:
     ) -> None:
         """Queue for `topic`; the record is settled when the broker has it.
 
-        One too large to be handed over is buried without its value (`whole` false): its headers
-        name the place where it can be read.
+        One too large to be handed over is buried without key and value (`whole` false): its
+        headers name the place where they can be read.
         """
         record = pending.record
 
@@ -246,7 +246,8 @@ class Pipeline:
             cut = replace(passport, detail=detail, not_before=None)
             if topic != self._dead_letter_topic:
                 cut = replace(cut, reason=Reason.EXHAUSTED)
-            metrics = self._metrics.hook(passport.hook)
+            known = passport.hook if passport.hook in self.index.hooks else ""
+            metrics = self._metrics.hook(known)
             self._hand_over(
                 self._dead_letter_topic,
                 pending,
@@ -258,7 +259,7 @@ class Pipeline:
         self._handover.send(
             Letter(
                 topic=topic,
-                key=record.key,
+                key=record.key if whole else None,
                 value=record.value if whole else b"",
                 headers=passport.headers(),
                 wanted=lambda: not pending.revoked,
