@@ -14,7 +14,7 @@ from consumer.delivery.aiohttp import AiohttpTransport
 from consumer.delivery.circuit import CircuitPolicy
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.dispatcher import Dispatcher, Outcomes
-from consumer.delivery.guard import OwnEndpoint, Policy
+from consumer.delivery.network import guard_policy, refused_uris
 from consumer.delivery.outcome import RetryPolicy
 from consumer.delivery.registry import Limits
 from consumer.delivery.transport import Transport
@@ -157,7 +157,7 @@ class App:
         )
         await stack.enter_async_context(admin)
         self.admin_port = admin.port
-        self._transport.restrict(make_guard(self._loaded.settings, admin.port))
+        self._guard_network()
 
     async def _serve(self, group: asyncio.TaskGroup) -> None:
         """Run until the stop is asked for, then stop in order; a task's error ends it at once."""
@@ -212,7 +212,7 @@ class App:
                 f"changed: {', '.join(fixed)}: restart the daemon for these, or change them back"
             )
         self._loaded = loaded
-        self._transport.restrict(make_guard(after, self.admin_port))
+        self._guard_network()
         removed = self._pipeline.index.hooks.keys() - loaded.index.hooks.keys()
         self._pipeline.index = loaded.index
         self._pipeline.dispatcher.reconfigure(
@@ -222,6 +222,13 @@ class App:
         self.metrics.hooks_loaded(len(loaded.index.hooks))
         logs.configure(after.log.format, after.log.level, sys.stderr, self._clock)
         log.info("hooks and settings reloaded", hooks=len(loaded.index.hooks))
+
+    def _guard_network(self) -> None:
+        """Let no request go where the settings do not; say which hooks that is sure to stop."""
+        policy = guard_policy(self._loaded.settings, self.admin_port)
+        self._transport.restrict(policy)
+        for problem in refused_uris(self._loaded.index.hooks.values(), policy):
+            log.warning("every request of a hook will be blocked", problem=str(problem))
 
     def _health(self) -> Verdict:
         """Alive unless stuck. A broker that is away is not cured by a restart, so no reason."""
@@ -261,20 +268,10 @@ def make_transport(settings: Settings, clock: Clock) -> Transport:
     """The client that the settings name; made on the running loop."""
     loop, ca_file = asyncio.get_running_loop(), settings.network.ca_file
     file = str(ca_file) if ca_file is not None else None
-    guard = make_guard(settings)
+    policy = guard_policy(settings)
     if settings.delivery.transport == "curl":
-        return CurlTransport(loop, guard, ca_file=file)
-    return AiohttpTransport(loop, guard, clock=clock, ca_file=file)
-
-
-def make_guard(settings: Settings, admin_port: int | None = None) -> Policy:
-    """What requests may go to. `admin_port`: the one in use, where the system picked it."""
-    network, admin = settings.network, settings.admin
-    host = f"[{admin.host}]" if ":" in admin.host else admin.host
-    own = [OwnEndpoint.of(f"{host}:{admin_port or admin.port}", "hookstream's own admin server")]
-    brokers = settings.kafka.bootstrap_servers
-    own += [OwnEndpoint.of(broker, "a Kafka broker of hookstream's") for broker in brokers]
-    return Policy.of(allow=network.allow, deny=network.deny, own=own)
+        return CurlTransport(loop, policy, ca_file=file)
+    return AiohttpTransport(loop, policy, clock=clock, ca_file=file)
 
 
 def make_limits(settings: Settings) -> Limits:

@@ -8,14 +8,23 @@ from rich.text import Text
 
 from consumer.cli.config import Config
 from consumer.cli.console import output, print_note
+from consumer.delivery.network import guard_policy, refused_uris
 from consumer.documents.durations import format_duration
+from consumer.errors import ConfigError
 from consumer.hooks.table import Brace, Hook, RateLimit
 
 _SHOWN_SUBJECTS = 3
 
 
 def show(config: Config) -> None:
-    """Print the hooks in use; what is right but surprising goes to standard error."""
+    """Print the hooks in use; what is right but surprising goes to standard error.
+
+    Raises:
+        ConfigError: some of their URIs lead where no request may go.
+    """
+    refused = list(refused_uris(config.table.hooks.values(), guard_policy(config.settings)))
+    if refused:
+        raise ConfigError(refused)
     hooks = config.table.hooks.values()
     console = output()
     console.print(_table(config))

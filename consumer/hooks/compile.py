@@ -35,8 +35,8 @@ def brace_findings(
             )
 
 
-def compile_hook(definition: Definition, file: str, line: int) -> Hook:
-    """The hook of a definition that has no findings; `line` is 1-based in `file`."""
+def compile_hook(definition: Definition, file: str, line: int, uri_line: int) -> Hook:
+    """The hook of a definition that has no findings; lines are 1-based in `file`."""
     template = definition.uri
     entries = {entry.key: entry for entry in definition.parameters}
     braces = {name: _brace(name, definition, entries.get(name)) for name in template.names}
@@ -66,6 +66,7 @@ def compile_hook(definition: Definition, file: str, line: int) -> Hook:
         ),
         file=file,
         line=line,
+        uri_line=uri_line,
     )
 
 

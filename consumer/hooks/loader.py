@@ -100,7 +100,8 @@ class _Loading:
         if found:
             self._report(found, document, file, hook_id)
         else:
-            self.hooks[definition.id] = compile_hook(definition, file, document.line)
+            uri_line = document.locate(("uri",))
+            self.hooks[definition.id] = compile_hook(definition, file, document.line, uri_line)
 
     def _repeated_id(self, hook_id: Any, place: str) -> Iterator[Finding]:
         if isinstance(hook_id, str) and self._places.setdefault(hook_id, place) != place:

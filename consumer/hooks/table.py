@@ -100,6 +100,9 @@ class Hook:
     composed with this hook."""
     file: str = ""
     line: int = 0
+    """1-based: where the definition begins in `file`."""
+    uri_line: int = 0
+    """1-based: where its `uri` is."""
 
     @property
     def braces(self) -> tuple[Brace, ...]:

@@ -93,6 +93,35 @@ def test_hooks_that_cannot_be_found_are_not_looked_for(tmp_path: Path, hooks: ob
     assert _errors(done)
 
 
+def test_check_tells_where_no_request_may_go(tmp_path: Path) -> None:
+    """A URI that the guard is sure to refuse: file, line, hook, field, reason and mend."""
+    definitions = tmp_path / "config" / "hooks" / "hooks.yaml"
+    write_config(tmp_path, network={"deny": ["denied.example"]})
+    definitions.write_text(
+        "id: private\ntrigger: event\nuri: http://10.0.0.5:8080/x\n---\n"
+        "id: metadata\nuri: http://169.254.169.254/latest/{a}\ntrigger: event\n"
+        "uri_parameters: {a: {label: A, default: b}}\n---\n"
+        "id: denied\nuri: https://denied.example/x\ntrigger: event\n---\n"
+        "id: fine\nuri: https://fine.example/x\ntrigger: event\n"
+    )
+    done = call_command("check", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    private, metadata, denied = _errors(done)
+    assert private == (
+        "error: config/hooks/hooks.yaml:3: hook private: uri: no request may go there: "
+        "10.0.0.5 is private (RFC 1918) "
+        "(write another host, or add 10.0.0.5/32 to network.allow, if you mean it)"
+    )
+    assert metadata.startswith("error: config/hooks/hooks.yaml:6: hook metadata: uri: ")
+    assert "the metadata service of most clouds" in metadata
+    assert "denied.example is in network.deny" in denied
+    assert "take this one out of network.deny" in denied
+    mended = {"HOOKSTREAM_NETWORK__ALLOW": "10.0.0.5/32,169.254.169.254"}
+    mended |= {"HOOKSTREAM_NETWORK__DENY": "[]"}
+    done = call_command("check", folder=tmp_path, environ=mended)
+    assert (done.returncode, _errors(done)) == (0, [])
+
+
 def test_a_settings_file_that_is_not_there(tmp_path: Path) -> None:
     """Named with --config, it must exist."""
     done = call_command("check", "--config", "no.yaml", folder=tmp_path)

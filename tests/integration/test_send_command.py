@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,9 +46,10 @@ def receiver() -> Iterator[tuple[str, list[tuple[str, dict[str, str]]]]]:
         thread.join()
 
 
-def _send(folder: Path, uri: str, transport: str = "curl") -> Done:
+def _send(folder: Path, uri: str, transport: str = "curl", **sections: Any) -> Done:
     hook = {**CLICK, "uri": uri, "uri_parameters": {}}
-    write_config(folder, hook, delivery={"transport": transport, "connect_timeout": "1s"})
+    delivery = {"transport": transport, "connect_timeout": "1s"}
+    write_config(folder, hook, delivery=delivery, **sections)
     (folder / "event.json").write_text(json.dumps(EVENT))
     return call_command(
         "send", "click-analytics", "--event", "event.json", folder=folder, environ=SECRETS
@@ -103,6 +105,19 @@ def test_nobody_listens(tmp_path: Path) -> None:
     assert "none: connect" in done.stdout
     assert "would be retried" in done.stdout
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("transport", ["curl", "aiohttp"])
+def test_where_no_request_may_go(
+    tmp_path: Path, receiver: tuple[str, list[tuple[str, dict[str, str]]]], transport: str
+) -> None:
+    """By default not to this machine: the reason is told, and what the daemon would do."""
+    origin, seen = receiver
+    done = _send(tmp_path, f"{origin}/200/x", transport, network={})
+    assert done.returncode == 1
+    assert "none: blocked (127.0.0.1 is loopback (RFC 1122 section 3.2.1.3))" in done.stdout
+    assert "would go to the dead-letter topic: blocked" in done.stdout
+    assert seen == []
 
 
 def test_an_event_that_the_hook_does_not_want(

@@ -1,0 +1,49 @@
+"""The guard as the settings have it, and what it is sure to say to the hooks."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from consumer.delivery.guard import OwnEndpoint, Policy
+from consumer.errors import Problem
+from consumer.hooks.table import Hook
+from consumer.settings import Settings
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def guard_policy(settings: Settings, admin_port: int | None = None) -> Policy:
+    """What requests may go to. `admin_port`: the one in use, where the system picked it."""
+    network, admin = settings.network, settings.admin
+    host = f"[{admin.host}]" if ":" in admin.host else admin.host
+    own = [OwnEndpoint.of(f"{host}:{admin_port or admin.port}", "hookstream's own admin server")]
+    own += [
+        OwnEndpoint.of(broker, "one of hookstream's own Kafka brokers")
+        for broker in settings.kafka.bootstrap_servers
+    ]
+    return Policy.of(allow=network.allow, deny=network.deny, own=own)
+
+
+def refused_uris(hooks: Iterable[Hook], policy: Policy) -> Iterator[Problem]:
+    """The hooks whose every request the guard will refuse, as far as URIs tell."""
+    for hook in hooks:
+        url = urlsplit(hook.origin)
+        host, port = url.hostname or "", url.port or _PORTS[url.scheme]
+        reason = policy.foresee(host, port)
+        if reason is not None:
+            yield Problem(
+                f"no request may go there: {reason}",
+                _mend(policy, host, port),
+                file=hook.file,
+                line=hook.uri_line,
+                hook=hook.id,
+                field="uri",
+            )
+
+
+def _mend(policy: Policy, host: str, port: int) -> str:
+    opened = replace(policy, allow_names=policy.allow_names | {host.removesuffix(".")})
+    if opened.foresee(host, port) is not None:
+        return "write another host, or take this one out of network.deny"
+    suffix = "/128" if ":" in host else "/32" if host.replace(".", "").isdecimal() else ""
+    return f"write another host, or add {host}{suffix} to network.allow, if you mean it"
