@@ -174,6 +174,7 @@ def _handle(sockets: Sockets, ca_file: str | None) -> Any:
     """An easy handle with all that is the same for every request."""
     handle = pycurl.Curl()
     handle.door = Door()
+    handle.origin, handle.limits = "", ()
     for option, value in (
         (pycurl.NOSIGNAL, 1),
         (pycurl.PROXY, ""),  # stands before the environment's proxies
@@ -200,16 +201,21 @@ def _handle(sockets: Sockets, ca_file: str | None) -> Any:
 
 
 def _prepare(handle: Any, request: Request, policy: Policy) -> None:
-    """What differs from request to request."""
+    """What differs from request to request; what the handle has already is not set again."""
     cut = request.url.index("/", _SCHEME_LENGTH)
     origin = request.url[:cut]
     handle.door.gate = Gate(policy, origin)
-    handle.setopt(pycurl.URL, origin)
+    if handle.origin != origin:
+        handle.setopt(pycurl.URL, origin)
+        handle.origin = origin
     # On its own: as a part of the URL, libcurl would tidy it (%2f becomes %2F).
     handle.setopt(pycurl.REQUEST_TARGET, request.url[cut:])
     handle.setopt(pycurl.HTTPHEADER, [_line(line) for line in request.headers])
-    handle.setopt(pycurl.TIMEOUT_MS, _milliseconds(request.timeout))
-    handle.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(request.connect_timeout))
+    limits = (request.timeout, request.connect_timeout)
+    if handle.limits != limits:
+        handle.setopt(pycurl.TIMEOUT_MS, _milliseconds(request.timeout))
+        handle.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(request.connect_timeout))
+        handle.limits = limits
 
 
 def _trust(handle: Any, ca_file: str | None) -> None:

@@ -194,11 +194,12 @@ class Dispatcher(Generic[OriginT]):
 
     def _may_start(self, endpoint: Endpoint[OriginT]) -> bool:
         """Whether `endpoint` may start one now; if not, its place says who wakes it."""
-        now = self._clock.monotonic()
-        self._shed_stale(endpoint, now)
+        now, limits = self._clock.monotonic(), self._registry.limits
+        if endpoint.waiting and endpoint.waiting[0].queued_at < now - limits.longest_wait:
+            self._shed_stale(endpoint, now)
         if not endpoint.waiting:
             return False
-        limits, host, mine = self._registry.limits, endpoint.host, endpoint.in_flight
+        host, mine = endpoint.host, endpoint.in_flight
         if mine >= limits.per_hook:
             return False  # its own next answer wakes it
         if mine >= limits.concurrency - self.in_flight:

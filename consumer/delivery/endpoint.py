@@ -158,9 +158,10 @@ class Endpoint(Generic[OriginT]):
 
     def rate_wait(self, now: float) -> float:
         """Seconds until the hook's and the host's rate allow a request."""
-        own = self.bucket.wait(now) if self.bucket else 0.0
-        shared = self.host.bucket.wait(now) if self.host.bucket else 0.0
-        return max(own, shared)
+        own, shared = self.bucket, self.host.bucket
+        if own is None and shared is None:
+            return 0.0
+        return max(own.wait(now) if own else 0.0, shared.wait(now) if shared else 0.0)
 
     def join(self, delivery: Delivery[OriginT], now: float) -> None:
         """Let `delivery` wait for its turn."""
@@ -180,17 +181,18 @@ class Endpoint(Generic[OriginT]):
 
     def pace(self) -> float:
         """Seconds that the endpoint needs per delivery: by its rate limit, else as measured."""
-        measured = self._busy / self._answers if self._answers else 0.0
-        return max(self.bucket.interval, measured) if self.bucket else measured
+        return max(self._interval(), self._busy / self._answers if self._answers else 0.0)
 
-    def holds_up(self, now: float, patience: float, backlog: float) -> bool:
-        """Whether what waits here waits for the endpoint, not for us.
+    def expected_wait(self, now: float) -> float:
+        """Seconds that a delivery which joins the queue now must expect to wait, at the least.
 
-        It does where nothing was answered for `patience` seconds, and where the queue needs more
-        than `backlog` seconds at the endpoint's pace. A delivery's own wait tells less: it grows
-        as well when this process is short of CPU, and parking would only add to that.
+        Known from the rate limit where there is one, else judged by the oldest one's wait.
         """
         if not self.waiting:
-            return False
-        silent_since = max(self._measured_to, self.waiting[0].queued_at)
-        return now - silent_since > patience or len(self.waiting) * self.pace() > backlog
+            return 0.0
+        return max(now - self.waiting[0].queued_at, len(self.waiting) * self._interval())
+
+    def _interval(self) -> float:
+        """Seconds between two requests that the hook's and the host's rate allow."""
+        own = self.bucket.interval if self.bucket else 0.0
+        return max(own, self.host.bucket.interval) if self.host.bucket else own
