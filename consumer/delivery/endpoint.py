@@ -183,14 +183,17 @@ class Endpoint(Generic[OriginT]):
         """Seconds that the endpoint needs per delivery: by its rate limit, else as measured."""
         return max(self._interval(), self._busy / self._answers if self._answers else 0.0)
 
-    def expected_wait(self, now: float) -> float:
-        """Seconds that a delivery which joins the queue now must expect to wait, at the least.
+    def holds_up(self, now: float, patience: float, backlog: float) -> bool:
+        """Whether what waits here waits for the endpoint, not for us.
 
-        Known from the rate limit where there is one, else judged by the oldest one's wait.
+        It does where nothing was answered for `patience` seconds, and where the queue needs more
+        than `backlog` seconds at the endpoint's pace. A delivery's own wait tells less: it grows
+        as well when this process is short of CPU, and parking would only add to that.
         """
         if not self.waiting:
-            return 0.0
-        return max(now - self.waiting[0].queued_at, len(self.waiting) * self._interval())
+            return False
+        silent_since = max(self._measured_to, self.waiting[0].queued_at)
+        return now - silent_since > patience or len(self.waiting) * self.pace() > backlog
 
     def _interval(self) -> float:
         """Seconds between two requests that the hook's and the host's rate allow."""

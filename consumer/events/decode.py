@@ -135,9 +135,7 @@ def _seconds(occurred_at: Any, timestamp: int) -> float:
         return timestamp / 1000
     try:
         moment = datetime.fromisoformat(occurred_at.upper())  # RFC 3339 allows a small z
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return moment.timestamp()
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return timestamp / 1000
 
