@@ -78,6 +78,51 @@ async def test_settings_that_need_a_restart_refuse_the_reload(workspace: Workspa
             assert await _targets(workspace, receiver, "e1") == {"/h/a"}
 
 
+async def test_network_policy_changes_with_sighup(workspace: Workspace) -> None:
+    """1. An event is delivered, and its connection kept. 2. `network.deny` names the receiver:
+    the connection closes, and the next event is a dead letter at once, with the reason; a log
+    line names the hook. 3. Opened again, events arrive.
+    """
+    await workspace.create_topics()
+    workspace.write_settings()
+    async with Receiver() as receiver:
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with Daemon(workspace.config) as daemon:
+            assert await _targets(workspace, receiver, "e1") == {"/h/a"}
+            workspace.write_settings(network={"deny": ["127.0.0.1/32"]})
+            await _reload(daemon, OK)
+            await receiver.until(left=1)
+            assert await _targets(workspace, receiver, "e2") == set()
+            (letter,) = await workspace.dead_letters()
+            assert letter.facts["hookstream-reason"] == "blocked"
+            assert letter.facts["hookstream-attempts"] == "1"
+            assert letter.facts["hookstream-detail"] == "127.0.0.1 is in network.deny: 127.0.0.1/32"
+            assert await daemon.sample('hookstream_attempts_total{hook="a",status="blocked"}') == 1
+            [foreseen] = daemon.said("every request of a hook will be blocked")
+            assert "hook a: uri: " in str(foreseen["problem"])
+
+            workspace.write_settings()
+            await _reload(daemon, OK)
+            assert await _targets(workspace, receiver, "e3") == {"/h/a"}
+            assert await daemon.stop() == 0
+
+
+async def test_own_admin_server_is_out_of_reach(workspace: Workspace) -> None:
+    """Also inside a network that is allowed, and on a port that the system picked."""
+    await workspace.create_topics()
+    workspace.write_settings()
+    async with Receiver() as receiver:
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with Daemon(workspace.config) as daemon:
+            workspace.write_hooks(hook("a", f"http://127.0.0.1:{daemon.admin_port}"))
+            await _reload(daemon, OK)
+            assert await _targets(workspace, receiver, "e1") == set()
+            (letter,) = await workspace.dead_letters()
+            assert letter.facts["hookstream-reason"] == "blocked"
+            assert letter.facts["hookstream-detail"].endswith("is hookstream's own admin server")
+            assert await daemon.stop() == 0
+
+
 async def test_sighup_again_and_again_under_load_loses_nothing(workspace: Workspace) -> None:
     """While events are written, a hook changes twenty times: each event reaches both hooks once,
     in one version or the other.
