@@ -1,7 +1,7 @@
 """Polls the consumer, so that no partition holds back another and no record is passed over."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -20,7 +20,7 @@ POLL = 0.2
 _BACKOFF = 1.0
 """Seconds before the next poll after one that failed."""
 _CAREFUL = 30.0
-"""Seconds for which partitions are polled one by one after a poll failed."""
+"""Seconds for which partitions are polled one by one, once a failed poll has been made good."""
 _PATIENCE = 5.0
 """Seconds for one answer: aiokafka waits for ever while a rebalance goes on or the broker is away,
 and a stop must not."""
@@ -54,6 +54,8 @@ class Poller:
         """The offset of a record that is not due, None for an unreadable one; until when."""
         self._lost_place = False
         self._careful_until = 0.0
+        self._fragile: set[TopicPartition] = set()
+        """Those that failed while polled by themselves."""
 
     async def poll(self) -> Batches:
         """The next records of each partition; nothing after an error, which is survived.
@@ -66,12 +68,13 @@ class Poller:
                 await self._rewind()
             if self._clock.monotonic() < self._careful_until:
                 return await self._poll_each()
-            return await self._fetch(POLL)
+            self._fragile.clear()
+            return await self._fetch(POLL, most=_MAX_RECORDS)
         except (KafkaError, TimeoutError) as error:
             # Records of other partitions that the same poll had drained are gone, and their
             # positions already moved: nothing may be polled before all are set back.
             self._lost_place = True
-            self._careful_until = self._clock.monotonic() + _CAREFUL
+            self._careful_until = float("inf")  # until some time after they are
             log.warning("a poll failed; partitions are polled one by one", error=repr(error))
             await asyncio.sleep(self._backoff)
             return {}
@@ -126,11 +129,11 @@ class Poller:
             if due_at <= now and place in paused:
                 self._consumer.resume(place)
 
-    async def _fetch(self, wait: float, *places: TopicPartition) -> Batches:
+    async def _fetch(self, wait: float, *places: TopicPartition, most: int) -> Batches:
         try:
             async with asyncio.timeout(wait + self._patience):
                 batches: Batches = await self._consumer.getmany(
-                    *places, timeout_ms=int(wait * 1000), max_records=_MAX_RECORDS
+                    *places, timeout_ms=int(wait * 1000), max_records=most
                 )
         except TimeoutError:
             return {}  # a rebalance goes on: nothing was drained
@@ -139,32 +142,50 @@ class Poller:
         return batches
 
     async def _poll_each(self) -> Batches:
-        """Ask each partition by itself, so that a corrupt one holds back no other."""
+        """Ask each partition by itself, so that a corrupt one holds back no other.
+
+        An error takes with it the records that the same poll had read before it. So a partition
+        that failed is read record by record, up to the one that cannot be read.
+        """
         batches: dict[TopicPartition, Sequence[Any]] = {}
         for place in self._consumer.assignment() - self._consumer.paused():
+            singly = place in self._fragile
             try:
-                batches.update(await self._fetch(0.0, place))
+                batches.update(await self._fetch(0.0, place, most=1 if singly else _MAX_RECORDS))
             except KafkaError as error:
-                log.error("a partition cannot be read", partition=str(place), error=repr(error))
-                self._pause_at(place, await self._place_of(place))
+                offset = (await self._places_of([place]))[place]
+                self._consumer.seek(place, offset)
+                if not singly:
+                    self._fragile.add(place)
+                    continue
+                log.error(
+                    "a partition cannot be read",
+                    partition=str(place),
+                    offset=offset,
+                    error=repr(error),
+                )
+                self._consumer.pause(place)
                 self._held[place] = (None, self._careful_until)
         if not batches:
             await asyncio.sleep(POLL / 4)
         return batches
 
     async def _rewind(self) -> None:
-        for place in self._consumer.assignment():
-            self._consumer.seek(place, await self._place_of(place))
+        offsets = await self._places_of(self._consumer.assignment())
+        for place, offset in offsets.items():
+            self._consumer.seek(place, offset)
         self._lost_place = False
+        self._careful_until = min(self._careful_until, self._clock.monotonic() + _CAREFUL)
 
-    async def _place_of(self, place: TopicPartition) -> int:
-        """The offset of the next record that was not handed over."""
-        offset = self._next_offset(place)
-        if offset is not None:
-            return offset
-        async with asyncio.timeout(self._patience):
-            committed: int | None = await self._consumer.committed(place)
-            if committed is not None:
-                return committed
-            beginnings: dict[TopicPartition, int] = await self._consumer.beginning_offsets([place])
-            return beginnings[place]
+    async def _places_of(self, places: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offsets of the next records that were not handed over."""
+        offsets = {place: self._next_offset(place) for place in places}
+        for place in [place for place, offset in offsets.items() if offset is None]:
+            async with asyncio.timeout(self._patience):
+                offsets[place] = await self._consumer.committed(place)
+        new = [place for place, offset in offsets.items() if offset is None]
+        if new:
+            # One question for all: each waits until a fetch is over, which may be half a second.
+            async with asyncio.timeout(self._patience):
+                offsets |= await self._consumer.beginning_offsets(new)
+        return {place: offset for place, offset in offsets.items() if offset is not None}

@@ -68,13 +68,32 @@ async def test_a_failed_poll_loses_no_record_of_the_others(reader: Reader) -> No
 async def test_a_corrupt_partition_holds_back_no_other(reader: Reader) -> None:
     """It is held and tried from time to time, while the others go on."""
     reader.consumer.corrupt[B] = kafka_error()
-    await reader.poll()
-    await reader.poll()
+    for _ in range(3):  # all at once, one by one, and then record by record
+        await reader.poll()
     assert B in reader.consumer.paused()
     for _ in range(3):
         reader.consumer.append(A, FakeRecord())
         await reader.poll()
     assert reader.taken[A] == [0, 1, 2, 3, 4, 5]
+
+
+async def test_setting_back_many_partitions_may_take_its_time(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time for which they are polled one by one begins afterwards: else a corrupt partition
+    would hold back all others for ever.
+    """
+    committed = reader.consumer.committed
+
+    async def slowly(place: TopicPartition) -> int | None:
+        reader.clock.advance(60.0)
+        return await committed(place)
+
+    monkeypatch.setattr(reader.consumer, "committed", slowly)
+    reader.consumer.corrupt[B] = kafka_error()
+    for _ in range(2):
+        await reader.poll()
+    assert reader.taken[A] == [0, 1, 2]
 
 
 async def test_records_taken_before_are_not_taken_again(reader: Reader) -> None:
@@ -152,8 +171,8 @@ async def test_a_broker_that_does_not_answer_is_asked_again(
 async def test_a_corrupt_partition_is_not_taken_for_one_that_waits(reader: Reader) -> None:
     """Its hold says nothing about the due time of the record that follows."""
     reader.consumer.corrupt[B] = kafka_error()
-    await reader.poll()
-    await reader.poll()
+    for _ in range(3):
+        await reader.poll()
     assert reader.poller.holds(B)
     assert reader.poller.held(B, 0) is None
 
