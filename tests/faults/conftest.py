@@ -23,8 +23,15 @@ async def workspace(
 
 @pytest.fixture(scope="module")
 def server(kafka_lib: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
-    """A broker to be killed, shared by the tests of one file; each leaves it running."""
-    with KafkaServer(kafka_lib, tmp_path_factory.mktemp("broker")) as server:
+    """A broker to be killed, shared by the tests of one file; each leaves it running. Everybody
+    may do everything that no rule forbids.
+    """
+    rules = {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "true",
+    }
+    folder = tmp_path_factory.mktemp("broker")
+    with KafkaServer(kafka_lib, folder, extra=rules) as server:
         yield server
 
 

@@ -163,6 +163,11 @@ class Daemon(Probed):
         return None
 
     @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    @property
     def returncode(self) -> int | None:
         """Of the process; None while it runs."""
         return self._process.returncode

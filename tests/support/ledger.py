@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
 
+from support.cluster import Offsets
 from support.receiver import Reply, response
 from support.waiting import wait_until
 from support.workspace import Workspace, event
@@ -119,12 +120,13 @@ class Ledger:
         """All deliveries that are owed."""
         return {delivery for owed in self.owed for delivery in owed.deliveries}
 
-    async def not_committed(self) -> set[str]:
+    async def not_committed(self, committed: Offsets | None = None) -> set[str]:
         """The deliveries whose record, on the source or on a retry lane, is at or above the
-        group's committed offset: those that a crash at this moment may repeat.
+        `committed` offset (the group's): those that a crash at this moment may repeat.
         """
         workspace = self.workspace
-        committed = await workspace.cluster.committed(workspace.group)
+        if committed is None:
+            committed = await workspace.cluster.committed(workspace.group)
         parked = [r for lane in workspace.lanes for r in await workspace.cluster.read(lane)]
         return {
             delivery

@@ -1,0 +1,194 @@
+"""The broker is there, but not all of it works: topics that take nothing, a damaged log."""
+
+import asyncio
+import struct
+from collections.abc import Iterable
+from concurrent.futures import Future
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it lists no exports
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
+
+from consumer.stream import poller
+from consumer.stream.handover import Handover
+from support.broker import KafkaServer
+from support.daemon import InProcess
+from support.ledger import Ledger
+from support.receiver import Receiver
+from support.waiting import wait_until
+from support.watch import Watch
+from support.workspace import DEAD_LETTERS, Workspace, hook
+
+SOME = 40
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hand-over is given up after two seconds, not twenty, and a partition that cannot be read
+    is tried again after three, not thirty.
+    """
+    defaults = Handover.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "send_timeout", 2.0)
+    monkeypatch.setattr(poller, "_CAREFUL", 3.0)
+
+
+async def _refuses(daemon: InProcess, topic: str) -> float:
+    """How often the hand-over to `topic` failed."""
+    return await daemon.sample(f'hookstream_handover_failures_total{{topic="{topic}"}}')
+
+
+async def _check_pause(daemon: InProcess, ledger: Ledger, topic: str) -> None:
+    """While `topic` takes nothing: the metric rises, `/readyz` says why, intake pauses."""
+    await wait_until(lambda: _refuses(daemon, topic), "the metric to rise")
+    status, why = await daemon.get("/readyz")
+    assert status == HTTPStatus.SERVICE_UNAVAILABLE
+    assert "takes no retries and dead letters" in why
+    attempts, failures = len(ledger.attempts), await _refuses(daemon, topic)
+    await ledger.write(SOME)
+
+    async def once_more() -> bool:
+        return await _refuses(daemon, topic) > failures
+
+    await wait_until(once_more, "another try")
+    assert len(ledger.attempts) == attempts, "intake goes on"
+
+
+async def test_a_retry_topic_that_takes_nothing_for_a_while(mortal: Workspace) -> None:
+    """1. The right to write to the retry topics is taken away. 2. A delivery fails: intake pauses,
+    the metric rises, `/readyz` says why. 3. The right is given back: it goes on by itself, and
+    nothing is lost or committed past.
+    """
+    await mortal.create_topics()
+    async with (
+        Ledger(mortal, ["a"], _some_fail_at_first) as ledger,
+        Receiver(otherwise=ledger) as receiver,
+    ):
+        mortal.write_settings()
+        mortal.write_hooks(hook("a", receiver.origin))
+        async with InProcess(mortal.config) as daemon, Watch(ledger):
+            await asyncio.to_thread(_permit, mortal, writing=False)
+            await ledger.write(SOME)
+            await _check_pause(daemon, ledger, mortal.lanes[0])
+            await asyncio.to_thread(_permit, mortal, writing=True)
+            await wait_until(daemon.ready, "the daemon to be ready again")
+            await wait_until(mortal.caught_up, "all to be settled")
+        await ledger.check()
+    assert ledger.answered.keys() == ledger.expected
+
+
+def _some_fail_at_first(delivery: str, attempt: int) -> int:
+    """Too few to open the circuit."""
+    number = int(delivery[1:].partition(":")[0])
+    return HTTPStatus.SERVICE_UNAVAILABLE if number % 4 == 0 and attempt == 1 else HTTPStatus.OK
+
+
+def _permit(workspace: Workspace, *, writing: bool) -> None:
+    """Let everybody write to the retry topics, or nobody; all else stays allowed."""
+    admin = AdminClient({"bootstrap.servers": workspace.cluster.bootstrap})
+    for lane in workspace.lanes:
+        place = (ResourceType.TOPIC, lane, ResourcePatternType.LITERAL, "User:*", "*")
+        everything = AclBinding(*place, AclOperation.ALL, AclPermissionType.ALLOW)
+        writes = AclBinding(*place, AclOperation.WRITE, AclPermissionType.DENY)
+        denials = AclBindingFilter(*place, AclOperation.WRITE, AclPermissionType.DENY)
+        answers: Iterable[Future[Any]] = (
+            admin.delete_acls([denials]).values()
+            if writing
+            else admin.create_acls([everything, writes]).values()
+        )
+        for answer in answers:
+            answer.result(10)
+
+
+async def test_a_dead_letter_topic_that_is_missing_for_a_while(mortal: Workspace) -> None:
+    """1. The dead-letter topic is deleted while the daemon runs. 2. A delivery is refused for
+    good: intake pauses, the metric rises, `/readyz` says why. 3. Somebody makes the topic again:
+    it goes on by itself, and every refused delivery is there.
+    """
+    await mortal.create_topics()
+    async with Ledger(mortal, ["a"], _refused) as ledger, Receiver(otherwise=ledger) as receiver:
+        mortal.write_settings()
+        mortal.write_hooks(hook("a", receiver.origin))
+        async with InProcess(mortal.config) as daemon:
+            await mortal.cluster.delete([DEAD_LETTERS])
+            await ledger.write(SOME)
+            await _check_pause(daemon, ledger, DEAD_LETTERS)
+            await mortal.cluster.create([DEAD_LETTERS])
+            await wait_until(daemon.ready, "the daemon to be ready again")
+            await wait_until(mortal.caught_up, "all to be settled")
+        await ledger.check()
+    assert {letter.facts["hookstream-reason"] for letter in await mortal.dead_letters()} == {
+        "permanent"
+    }
+
+
+def _refused(_delivery: str, _attempt: int) -> int:
+    return HTTPStatus.BAD_REQUEST
+
+
+async def test_a_corrupt_batch_holds_back_its_own_partition_only(
+    server: KafkaServer, mortal: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    """1. In one partition of three, the second batch is damaged on the broker's disk. 2. The
+    others go on, with later records too; the damaged one is in the log, and nothing of it is
+    passed over: what came before it is delivered, and committed no further. 3. The disk is
+    mended: the rest of the partition arrives, without a restart.
+    """
+    await mortal.create_topics()
+    topic = mortal.topic("event")
+    async with Ledger(mortal, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
+        mortal.write_settings()
+        mortal.write_hooks(hook("a", receiver.origin))
+        for _ in range(3):  # three batches in each partition
+            await ledger.write(90)
+        log = server.folder / "data" / f"{topic}-1" / f"{0:020}.log"
+        first, last_byte = _second_batch(log)
+        await asyncio.to_thread(_flip, server, log, last_byte)
+        async with InProcess(mortal.config), Watch(ledger) as watch:
+            await ledger.write(90)
+            readable = {
+                delivery
+                for owed in ledger.owed
+                if owed.place != (topic, 1) or owed.offset < first
+                for delivery in owed.deliveries
+            }
+            await wait_until(lambda: ledger.answered.keys() >= readable, "the other records")
+            await wait_until(lambda: "a partition cannot be read" in caplog.text, "the error")
+            await wait_until(lambda: watch.committed.get((topic, 1)) == first, "the commit")
+            assert ledger.answered.keys() == readable
+            await asyncio.to_thread(_flip, server, log, last_byte)
+            await wait_until(mortal.caught_up, "the rest to be settled", patience=90)
+        await ledger.check()
+    assert ledger.answered.keys() == ledger.expected
+
+
+def _second_batch(log: Path) -> tuple[int, int]:
+    """Its first offset, and the place of its last byte in the segment file.
+
+    A batch begins with its first offset (8 bytes) and the length of what follows (4 bytes); its
+    checksum covers the end (Kafka protocol guide, "Record Batch").
+    """
+    data = log.read_bytes()
+    head = struct.Struct(">qi")
+    _, length = head.unpack_from(data)
+    first, second_length = head.unpack_from(data, head.size + length)
+    return first, 2 * head.size + length + second_length - 1
+
+
+def _flip(server: KafkaServer, log: Path, place: int) -> None:
+    """Turn over one byte on the disk of the broker, which is stopped in order meanwhile."""
+    server.stop()
+    data = bytearray(log.read_bytes())
+    data[place] ^= 0xFF
+    log.write_bytes(data)
+    server.start()
