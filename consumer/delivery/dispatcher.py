@@ -134,13 +134,12 @@ class Dispatcher(Generic[OriginT]):
         """In a full waiting room, park what would hold up the others.
 
         Each endpoint that holds them up keeps an equal share of half of the room. Intake calls
-        this while it pauses. Where there are no others, it pauses: nothing is gained by parking.
+        this while it pauses. Where there are no others, nothing is gained by it.
         """
-        registry = self._registry
-        if not self.full or registry.alone:
+        if not self.full:
             return
-        now, limits = self._clock.monotonic(), registry.limits
-        crowded = registry.crowded()
+        now, limits = self._clock.monotonic(), self._registry.limits
+        crowded = self._registry.crowded()
         share = limits.waiting // 2 // max(1, len(crowded))
         for endpoint in crowded:
             if endpoint.holds_up(now, limits.patience, limits.backlog):

@@ -186,14 +186,17 @@ class Endpoint(Generic[OriginT]):
     def holds_up(self, now: float, patience: float, backlog: float) -> bool:
         """Whether what waits here waits for the endpoint, not for us.
 
-        It does where nothing was answered for `patience` seconds, and where the queue needs more
-        than `backlog` seconds at the endpoint's pace. A delivery's own wait tells less: it grows
-        as well when this process is short of CPU, and parking would only add to that.
+        It does where nothing was answered for `patience` seconds or the rate limit makes the queue
+        longer than that, and where the queue needs more than `backlog` seconds at the endpoint's
+        pace. A delivery's own wait tells less, and the pace is given more time: both suffer when
+        this process is short of CPU, and parking would only add to that.
         """
         if not self.waiting:
             return False
-        silent_since = max(self._measured_to, self.waiting[0].queued_at)
-        return now - silent_since > patience or len(self.waiting) * self.pace() > backlog
+        number, silent_since = len(self.waiting), max(self._measured_to, self.waiting[0].queued_at)
+        if max(now - silent_since, number * self._interval()) > patience:
+            return True
+        return number * self.pace() > backlog
 
     def _interval(self) -> float:
         """Seconds between two requests that the hook's and the host's rate allow."""

@@ -29,7 +29,8 @@ class Limits:
     waiting: int = 1024
     """Deliveries that may wait for a place before intake pauses, and for a quick repeat."""
     patience: float = 1.0
-    """In a full waiting room: after this long without an answer an endpoint's queue is parked."""
+    """In a full waiting room: after this long without an answer an endpoint's queue is parked, and
+    one that needs longer than this by its rate limit."""
     backlog: float = 5.0
     """In a full waiting room: a queue that needs longer than this at its endpoint's pace is
     parked."""
@@ -66,11 +67,6 @@ class Registry(Generic[OriginT]):
         elif endpoint.hook is not hook:
             endpoint.adopt(hook, self._builder(hook), self._host(hook), self._metrics.hook(hook.id))
         return endpoint
-
-    @property
-    def alone(self) -> bool:
-        """Whether there is one endpoint only, so that nobody can be held up by it."""
-        return len(self._endpoints) == 1
 
     def crowded(self) -> list[Endpoint[OriginT]]:
         """The endpoints for which deliveries wait."""

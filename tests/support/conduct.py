@@ -50,23 +50,27 @@ class Conduct:
 
 
 class Latency:
-    """Answers 200 after a while, and counts how many wait for it at once."""
+    """Answers 200 after a while, and counts how many wait for it at once.
+
+    Hooks are named `<host>-<hook>` by the host that they share.
+    """
 
     def __init__(self, seconds: float) -> None:
         self.most: Counter[str] = Counter()
-        """The most requests that were open at once, by hook; under "" in all."""
+        """The most requests that were open at once: by hook, by host, and under "" in all."""
         self._seconds = seconds
         self._open: Counter[str] = Counter()
 
     def __call__(self, arrival: Arrival) -> Reply:
         """A `Conduct`'s answer."""
-        for name in (arrival.hook, ""):
-            self._open[name] += 1
+        names = (arrival.hook, arrival.hook.partition("-")[0], "")
+        self._open.update(names)
+        for name in names:
             self.most[name] = max(self.most[name], self._open[name])
         over = asyncio.Event()
-        asyncio.get_running_loop().call_later(self._seconds, self._end, arrival.hook, over)
+        asyncio.get_running_loop().call_later(self._seconds, self._end, names, over)
         return Reply(response().data, after=over)
 
-    def _end(self, hook: str, over: asyncio.Event) -> None:
-        self._open.subtract([hook, ""])
+    def _end(self, names: tuple[str, ...], over: asyncio.Event) -> None:
+        self._open.subtract(names)
         over.set()

@@ -28,7 +28,7 @@ class Workspace:
         self.prefix = prefix
         self.group = f"{prefix}-group"
         serial = next(_serial)
-        self.delays = (f"{1_001 + 2 * serial}ms", f"{2_001 + 2 * serial}ms")
+        self.delays: tuple[str, ...] = (f"{1_001 + 2 * serial}ms", f"{2_001 + 2 * serial}ms")
         """Of the retry lanes. Odd, so that no two tests meet in a lane's topic."""
         self.sources: dict[str, dict[str, Any]] = {
             self.topic(trigger): {"topic": self.topic(trigger), "trigger": trigger}

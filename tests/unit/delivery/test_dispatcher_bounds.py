@@ -183,7 +183,6 @@ def test_a_reload_reaches_who_waits_for_an_old_rate() -> None:
 def full_bench() -> Bench:
     """A waiting room of ten, filled by one endpoint that hangs."""
     bench = Bench(replace(LIMITS, concurrency=2, waiting=10))
-    bench.dispatcher.endpoint(hook("other"))
     bench.submit(hook("hung"), times=11)
     assert bench.dispatcher.full
     return bench
@@ -232,21 +231,10 @@ def test_who_answers_too_slowly_for_its_queue_is_parked() -> None:
     assert not bench.dispatcher.full
 
 
-def test_nobody_is_parked_for_the_sake_of_nobody() -> None:
-    """With one endpoint only, a pause costs less than a lane."""
-    bench = Bench(replace(LIMITS, concurrency=2, waiting=10))
-    bench.submit(hook("hung"), times=11)
-    bench.clock.advance(30.0)
-    bench.dispatcher.relieve()
-    assert bench.outcomes.told == []
-    assert bench.dispatcher.full
-
-
 def test_a_rate_limit_tells_at_once_who_waits_too_long() -> None:
-    """Ten of one a second need ten seconds: nobody has to be seen waiting first."""
+    """Ten of five a second need two seconds: nobody has to be seen waiting first."""
     bench = Bench(replace(LIMITS, waiting=10))
-    bench.dispatcher.endpoint(hook("other"))
-    bench.submit(hook("h", rate_limit=RateLimit(1, 1.0, 1)), times=11)
+    bench.submit(hook("h", rate_limit=RateLimit(5, 1.0, 1)), times=11)
     bench.dispatcher.relieve()
     assert len(bench.outcomes.told) == 5
 
@@ -263,7 +251,6 @@ def test_a_room_with_room_is_left_alone() -> None:
 def test_crowded_deliveries_come_back_as_fast_as_they_can_be_taken() -> None:
     """The lane is drawn from the time that the whole backlog needs."""
     bench = Bench(replace(LIMITS, waiting=200))
-    bench.dispatcher.endpoint(hook("other"))
     bench.submit(hook("h", rate_limit=RateLimit(1, 1.0, 1)), times=201)
     bench.dispatcher.relieve()
     lanes = [park.lane for park in bench.outcomes.parks.values()]

@@ -1,0 +1,148 @@
+"""Rate limits under a burst, as the receiver sees them: kept, used, and nobody else's trouble."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from support.conduct import Arrival, Conduct, Latency
+from support.daemon import Daemon
+from support.receiver import Receiver
+from support.waiting import wait_until
+from support.workspace import Workspace, event, hook, ids_of
+
+RATE, BURST = 500, 500
+LIMIT = {"requests": RATE, "per": "1s", "burst": BURST}
+EVENTS = 10_000
+LANE_WRITES = 8.0
+"""Records on the lanes per delivery, at most."""
+
+
+def _over_budget(arrivals: Sequence[Arrival]) -> float:
+    """By how many requests the worst window was over `BURST` and its length times `RATE`.
+
+    Between two arrivals i and j there are j - i + 1 requests: the largest of
+    (j - RATE * t_j) - (i - RATE * t_i) is found in one pass.
+    """
+    lowest, worst = float("inf"), float("-inf")
+    for number, arrival in enumerate(arrivals):
+        above = number - RATE * arrival.at
+        lowest = min(lowest, above)
+        worst = max(worst, above - lowest + 1)
+    return worst - BURST
+
+
+async def _lane_records(workspace: Workspace) -> int:
+    return sum((await workspace.cluster.ends(workspace.lanes)).values())
+
+
+async def test_a_burst_for_a_limited_hook(workspace: Workspace) -> None:
+    """1. Ten thousand events for a hook with a rate limit, and behind them in the same topic a
+    thousand for another. 2. The other has its events while most of the burst still waits. 3. The
+    burst arrives at its rate: in no window more than the limit (and a tolerance of one burst, for
+    the way to the receiver), and not much slower either. 4. The lanes are not spun.
+    """
+    burst = [f"b{number}" for number in range(EVENTS)]
+    behind = [f"o{number}" for number in range(1_000)]
+    conduct = Conduct()
+    await workspace.create_topics()
+    workspace.delays = (*workspace.delays, f"{int(workspace.delays[1][:-2]) + 3_000}ms")
+    workspace.write_settings()
+    async with Receiver(otherwise=conduct) as one, Receiver(otherwise=conduct) as two:
+        workspace.write_hooks(
+            hook("limited", one.origin, select=["burst"], rate_limit=LIMIT),
+            hook("other", two.origin, select=["other"]),
+        )
+        values = [event(name, "burst") for name in burst] + [event(n, "other") for n in behind]
+        await workspace.cluster.produce(workspace.topic("event"), values)
+        async with Daemon(workspace.config) as daemon:
+            await wait_until(lambda: conduct.reached(ids_of("other", behind)), "the other's")
+            assert len(conduct.of("limited")) < EVENTS / 2
+            expected = ids_of("limited", burst)
+            await wait_until(lambda: conduct.reached(expected), "the burst", patience=90)
+            await wait_until(workspace.caught_up, "all to be settled")
+            assert await daemon.stop() == 0
+    arrivals = conduct.of("limited")
+    assert len(arrivals) == EVENTS
+    writes = await _lane_records(workspace) / EVENTS
+    took = arrivals[-1].at - arrivals[0].at
+    over = _over_budget(arrivals)
+    print(f"{writes:.2f} lane writes a delivery, {took:.1f} s, {over:.0f} over")  # noqa: T201  # shown by -rP
+    assert over <= BURST
+    assert took <= 2 * EVENTS / RATE
+    assert writes <= LANE_WRITES
+    assert daemon.complaints == []
+
+
+async def test_a_burst_for_a_limited_host(workspace: Workspace) -> None:
+    """1. `delivery.host_rate_limit`; a burst for two hooks at one host, and behind it events for a
+    third at another. 2. The two together keep within the host's limit, and both get their share all
+    along. 3. The other host has its own.
+    """
+    burst = [f"b{number}" for number in range(EVENTS // 4)]
+    behind = [f"o{number}" for number in range(100)]
+    conduct = Conduct()
+    await workspace.create_topics()
+    workspace.write_settings(delivery={"host_rate_limit": LIMIT})
+    async with Receiver(otherwise=conduct) as one, Receiver(otherwise=conduct) as two:
+        workspace.write_hooks(
+            hook("a", one.origin, select=["burst"]),
+            hook("b", one.origin, select=["burst"]),
+            hook("other", two.origin, select=["other"]),
+        )
+        values = [event(name, "burst") for name in burst] + [event(n, "other") for n in behind]
+        await workspace.cluster.produce(workspace.topic("event"), values)
+        async with Daemon(workspace.config) as daemon:
+            await wait_until(lambda: conduct.reached(ids_of("other", behind)), "the other's")
+            assert len(conduct.of("a", "b")) < len(burst)
+            expected = ids_of("a", burst) | ids_of("b", burst)
+            await wait_until(lambda: conduct.reached(expected), "the burst", patience=90)
+            await wait_until(workspace.caught_up, "all to be settled")
+            assert await daemon.stop() == 0
+    arrivals = conduct.of("a", "b")
+    writes = await _lane_records(workspace) / len(arrivals)
+    first = [arrival.hook for arrival in arrivals[: len(burst)]].count("a")
+    took = arrivals[-1].at - arrivals[0].at
+    over = _over_budget(arrivals)
+    print(f"{writes:.2f} writes, {took:.1f} s, {over:.0f} over, a {first}")  # noqa: T201  # shown by -rP
+    assert len(arrivals) == 2 * len(burst)
+    assert over <= BURST
+    assert len(burst) / 4 <= first <= len(burst) * 3 / 4
+    assert writes <= LANE_WRITES
+    assert daemon.complaints == []
+
+
+@pytest.mark.parametrize("transport", ["curl", "aiohttp"])
+async def test_concurrency_is_never_exceeded(workspace: Workspace, transport: str) -> None:
+    """1. Three slow hosts with two hooks each; 3 places a hook, 4 a host, 9 in all. 2. The
+    receivers never see more requests open at once, and what is left free is little.
+    """
+    names = [f"e{number}" for number in range(100)]
+    latency = Latency(0.03)
+    conduct = Conduct(latency)
+    await workspace.create_topics()
+    workspace.write_settings(
+        delivery={
+            "transport": transport,
+            "concurrency": 9,
+            "per_host_concurrency": 4,
+            "per_hook_concurrency": 3,
+        }
+    )
+    async with (
+        Receiver(otherwise=conduct) as one,
+        Receiver(otherwise=conduct) as two,
+        Receiver(otherwise=conduct) as three,
+    ):
+        at = {"x": one, "y": two, "z": three}
+        hooks = [hook(f"{host}-{n}", at[host].origin) for host in at for n in range(2)]
+        workspace.write_hooks(*hooks)
+        async with Daemon(workspace.config) as daemon:
+            await workspace.cluster.produce(workspace.topic("event"), map(event, names))
+            await wait_until(workspace.caught_up, "all to be settled", patience=60)
+            assert await daemon.stop() == 0
+    assert set(conduct.attempts.values()) == {1}
+    assert len(conduct.attempts) == len(names) * len(hooks)
+    most = latency.most
+    assert 6 < most[""] <= 9
+    assert all(2 < most[host] <= 4 for host in at)  # one is always left free for a third hook
+    assert all(most[one["id"]] <= 3 for one in hooks)
