@@ -148,10 +148,11 @@ class CurlTransport:
         events = engine.wait(block=idle)
         self._asleep = False
         engine.react(events)
-        sent = len(self._inbox)
-        engine.restrict(self._policy)  # after counting: what was sent behind a change goes by it
-        for _ in range(sent):
-            engine.start(*self._inbox.popleft())
+        engine.restrict(self._policy)
+        while self._inbox:
+            request, done = self._inbox.popleft()
+            engine.restrict(self._policy)  # now: what was sent behind a change goes by it
+            engine.start(request, done)
         self._deliver(engine.collect())
 
     def _deliver(self, answers: Iterable[tuple[Done, Answer]]) -> None:

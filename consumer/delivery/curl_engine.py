@@ -55,28 +55,26 @@ class Engine:
         self._waker = waker
         self._ca_file = ca_file
         self._sockets = Sockets(waker)
-        self._free: list[Any] = []
-        self._pools = [_Pool(policy, self._sockets)]
+        self._free: list[tuple[Any, Door]] = []
+        self.policy = policy
+        """The one in use."""
+        self._pools = [_Pool(self._sockets)]
         """The one in use comes last; the others end with their last attempt."""
         self._refused: list[tuple[Done, Answer]] = []
-
-    @property
-    def policy(self) -> Policy:
-        """The one in use."""
-        return self._pools[-1].policy
 
     def restrict(self, policy: Policy) -> None:
         """Begin attempts by this policy, on new connections only."""
         if policy is not self.policy:
-            self._pools.append(_Pool(policy, self._sockets))
+            self.policy = policy
+            self._pools.append(_Pool(self._sockets))
             self._drop_retired()
 
     def wait(self, *, block: bool) -> list[tuple[int, int]]:
         """Sleep until a socket is ready, a timer of libcurl is due, or the waker was written to."""
         if not block:
             return self._sockets.wait(0)
-        timers = [pool.multi.timeout() for pool in self._pools]
-        return self._sockets.wait(min((ms / 1000 for ms in timers if ms >= 0), default=None))
+        timers = [ms for pool in self._pools if (ms := pool.multi.timeout()) >= 0]
+        return self._sockets.wait(min(timers) / 1000 if timers else None)
 
     def react(self, events: list[tuple[int, int]]) -> None:
         """Let libcurl read and write where it can."""
@@ -91,8 +89,9 @@ class Engine:
         """Begin an attempt; it goes out with the next `collect`. Never raises."""
         pool = self._pools[-1]
         try:
-            handle = self._free.pop() if self._free else _handle(self._sockets, self._ca_file)
-            _prepare(handle, request, pool.policy)
+            pair = self._free.pop() if self._free else _handle(self._sockets, self._ca_file)
+            handle, door = pair
+            _prepare(handle, door, request, self.policy)
             pool.multi.add_handle(handle)
         except Exception as error:  # noqa: BLE001  # a request that cannot be sent is answered too
             refusal = Answer(
@@ -100,7 +99,7 @@ class Engine:
             )
             self._refused.append((done, refusal))
         else:
-            pool.under_way[handle] = done
+            pool.under_way[handle] = done, door
 
     def collect(self) -> list[tuple[Done, Answer]]:
         """Run what was started or timed out, and take what is finished."""
@@ -113,13 +112,13 @@ class Engine:
 
     def unanswered(self) -> list[Done]:
         """Those of the attempts under way."""
-        return [done for pool in self._pools for done in pool.under_way.values()]
+        return [done for pool in self._pools for done, _ in pool.under_way.values()]
 
     def close(self) -> None:
         """Close every connection, whatever is under way."""
         for pool in self._pools:
             pool.close()
-        for handle in self._free:
+        for handle, _ in self._free:
             handle.close()
         self._sockets.close()
 
@@ -128,16 +127,18 @@ class Engine:
         left = 1
         while left:
             left, succeeded, failed = pool.multi.info_read()
-            answers += [(self._release(pool, handle), _response(handle)) for handle in succeeded]
-            answers += [
-                (self._release(pool, handle), _failure(handle, code, message))
-                for handle, code, message in failed
-            ]
+            for handle in succeeded:
+                done, _ = self._release(pool, handle)
+                answers.append((done, _response(handle)))
+            for handle, code, message in failed:
+                done, door = self._release(pool, handle)
+                answers.append((done, _failure(handle, door, code, message)))
 
-    def _release(self, pool: "_Pool", handle: Any) -> Done:
+    def _release(self, pool: "_Pool", handle: Any) -> tuple[Done, Door]:
         pool.multi.remove_handle(handle)
-        self._free.append(handle)
-        return pool.under_way.pop(handle)
+        done, door = pool.under_way.pop(handle)
+        self._free.append((handle, door))
+        return done, door
 
     def _drop_retired(self) -> None:
         for pool in self._pools[:-1]:
@@ -153,14 +154,13 @@ class _Pool:
     A changed policy begins a new pool, so that no request goes over a connection that it forbids.
     """
 
-    __slots__ = ("multi", "policy", "under_way")
+    __slots__ = ("multi", "under_way")
 
-    def __init__(self, policy: Policy, sockets: Sockets) -> None:
-        self.policy = policy
+    def __init__(self, sockets: Sockets) -> None:
         self.multi = pycurl.CurlMulti()
         self.multi.setopt(pycurl.M_SOCKETFUNCTION, sockets.change)
         self.multi.setopt(pycurl.M_MAXCONNECTS, _IDLE_CONNECTIONS)
-        self.under_way: dict[Any, Done] = {}
+        self.under_way: dict[Any, tuple[Done, Door]] = {}
         """By easy handle."""
 
     def close(self) -> None:
@@ -170,10 +170,9 @@ class _Pool:
         self.multi.close()
 
 
-def _handle(sockets: Sockets, ca_file: str | None) -> Any:
-    """An easy handle with all that is the same for every request."""
-    handle = pycurl.Curl()
-    handle.door = Door()
+def _handle(sockets: Sockets, ca_file: str | None) -> tuple[Any, Door]:
+    """An easy handle with all that is the same for every request, and where it opens sockets."""
+    handle, door = pycurl.Curl(), Door()
     handle.origin, handle.limits = "", ()
     for option, value in (
         (pycurl.NOSIGNAL, 1),
@@ -190,21 +189,21 @@ def _handle(sockets: Sockets, ca_file: str | None) -> Any:
         (pycurl.MAXLIFETIME_CONN, _LIFETIME),
         (pycurl.MAXFILESIZE, BODY_LIMIT),
         (pycurl.WRITEFUNCTION, len),  # discards the body without a Python frame
-        (pycurl.OPENSOCKETFUNCTION, handle.door.open),
+        (pycurl.OPENSOCKETFUNCTION, door.open),
         (pycurl.SOCKOPTFUNCTION, sockets.opened),
         (pycurl.SSL_VERIFYPEER, 1),
         (pycurl.SSL_VERIFYHOST, 2),
     ):
         handle.setopt(option, value)
     _trust(handle, ca_file)
-    return handle
+    return handle, door
 
 
-def _prepare(handle: Any, request: Request, policy: Policy) -> None:
+def _prepare(handle: Any, door: Door, request: Request, policy: Policy) -> None:
     """What differs from request to request; what the handle has already is not set again."""
     cut = request.url.index("/", _SCHEME_LENGTH)
     origin = request.url[:cut]
-    handle.door.gate = Gate(policy, origin)
+    door.gate = Gate(policy, origin)
     if handle.origin != origin:
         handle.setopt(pycurl.URL, origin)
         handle.origin = origin
@@ -252,10 +251,10 @@ def _response(handle: Any) -> Answer:
     return Answer(status=status, duration=duration, retry_after=float(wait) or None)
 
 
-def _failure(handle: Any, code: int, message: str) -> Answer:
+def _failure(handle: Any, door: Door, code: int, message: str) -> Answer:
     if code == pycurl.E_FILESIZE_EXCEEDED:  # the status is in; the rest of the body does not matter
         return _response(handle)
-    refusal = handle.door.gate.refusal
+    refusal = door.gate.refusal
     if refusal is not None:
         return Answer(error=ErrorKind.BLOCKED, detail=refusal)
     return Answer(

@@ -13,6 +13,7 @@ import pytest
 
 from consumer.delivery import curl_engine
 from consumer.delivery.aiohttp import AiohttpTransport
+from consumer.delivery.curl_sockets import Door
 from consumer.delivery.guard import OwnEndpoint, Policy
 from consumer.delivery.transport import Answer, ErrorKind, Request, Transport
 from support.attempts import LOOPBACK, PATIENCE, Attempt, Opener, answer_of, get
@@ -57,8 +58,8 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Names:
     names = Names()
     prepare, lookup = curl_engine._prepare, socket.getaddrinfo
 
-    def prepare_with_names(handle: Any, request: Request, policy: Policy) -> None:
-        prepare(handle, request, policy)
+    def prepare_with_names(handle: Any, door: Door, request: Request, policy: Policy) -> None:
+        prepare(handle, door, request, policy)
         host, _, port = urlsplit(request.url).netloc.rpartition(":")
         if host in names:
             addresses = (f"[{a}]" if ":" in a else a for a in names[host])

@@ -84,6 +84,7 @@ def test_the_contracts_example_compiles_to_this(tmp_path: Path) -> None:
         needs_composed=False,
         file=str(tmp_path / "hook.yaml"),
         line=2,
+        uri_line=8,
     )
 
 
