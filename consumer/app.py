@@ -28,7 +28,7 @@ from consumer.metrics import Metrics
 from consumer.pipeline import Pipeline
 from consumer.reload import Reloader
 from consumer.settings import DEAD_LETTER_TOPIC, RETRY_TOPIC_PREFIX, Settings, SourceSettings
-from consumer.stream.client import KafkaProducer, make_consumer
+from consumer.stream.client import KafkaProducer, in_words, make_consumer
 from consumer.stream.handover import Handover
 from consumer.stream.intake import Intake
 from consumer.stream.lanes import JITTER, Lane
@@ -123,7 +123,8 @@ class App:
             settings.kafka, sources=topics, lanes=lane_topics, dead_letter=DEAD_LETTER_TOPIC
         )
         stack.push_async_callback(self._intake.close)
-        await self._intake.start()
+        async with in_words(settings.kafka):
+            await self._intake.start()
 
     def _make_dispatcher(self, outcomes: Outcomes[Pending]) -> Dispatcher[Pending]:
         settings = self._loaded.settings

@@ -8,28 +8,20 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import (
-    AuthenticationFailedError,
-    GroupAuthorizationFailedError,
     KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
-    TopicAuthorizationFailedError,
 )
 
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
 from consumer.stream.handover import Message, TooLargeError
+from consumer.stream.refusals import REFUSALS, refusal, unreachable
 
 log = get_logger(__name__)
 
-REFUSALS = (
-    AuthenticationFailedError,
-    GroupAuthorizationFailedError,
-    TopicAuthorizationFailedError,
-)
-"""What no waiting will change."""
 CLIENT_ID = "hookstream"
 REBALANCE_TIMEOUT = 60.0
 """Seconds that the group waits for its members: more than a revocation drains and parks."""
@@ -92,25 +84,32 @@ def make_reader(settings: KafkaSettings, group: str | None) -> AIOKafkaConsumer:
 
 
 @asynccontextmanager
-async def answered_within(settings: KafkaSettings, seconds: float) -> AsyncIterator[None]:
-    """Bound what is asked of the cluster; raises `HookstreamError`, for people, where it fails."""
-    servers = ", ".join(settings.bootstrap_servers)
+async def in_words(settings: KafkaSettings) -> AsyncIterator[None]:
+    """What fails in the block is raised as `HookstreamError`, for people."""
     try:
-        async with asyncio.timeout(seconds):
-            yield
+        yield
     except KafkaConnectionError as error:
-        raise HookstreamError(
-            f"no Kafka broker answers at {servers}: start it, or set kafka.bootstrap_servers"
-        ) from error
+        sentence = await unreachable(settings, connection_options(settings))
+        raise HookstreamError(sentence) from error
+    except REFUSALS as error:
+        raise HookstreamError(refusal(error)) from error
+    except KafkaError as error:
+        servers = ", ".join(settings.bootstrap_servers)
+        raise HookstreamError(f"the Kafka broker at {servers} failed: {error!r}") from error
+
+
+@asynccontextmanager
+async def answered_within(settings: KafkaSettings, seconds: float) -> AsyncIterator[None]:
+    """The same, for questions that the cluster answers in time or not at all."""
+    try:
+        async with in_words(settings), asyncio.timeout(seconds):
+            yield
     except TimeoutError as error:
+        servers = ", ".join(settings.bootstrap_servers)
         raise HookstreamError(
             f"the Kafka broker at {servers} did not answer within {seconds:.0f} s: "
             "check that it is healthy, and kafka.security_protocol"
         ) from error
-    except REFUSALS as error:
-        raise HookstreamError(f"Kafka refuses: {error!r}: ask for the right to it") from error
-    except KafkaError as error:
-        raise HookstreamError(f"the Kafka broker at {servers} failed: {error!r}") from error
 
 
 class KafkaProducer:

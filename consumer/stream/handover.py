@@ -113,21 +113,23 @@ class Handover:
         except asyncio.CancelledError:
             self._queue.extendleft(reversed(batch))
             raise
-        self._queue.extendleft(reversed(failed))
+        lost = [letter for letter, _ in failed]
+        self._queue.extendleft(reversed(lost))
         if not self._queue:
             self._arrived.clear()
         if bool(failed) != self.failing:
             self.failing = bool(failed)
             (log.error if failed else log.info)(
                 "hand-over fails; intake pauses" if failed else "hand-over works again",
-                topics=sorted({letter.topic for letter in failed or batch}),
+                topics=sorted({letter.topic for letter in lost or batch}),
+                errors=sorted({error for _, error in failed}),
             )
         if failed:
             await asyncio.sleep(self._backoff)
             await self._producer.renew()
 
-    async def _send(self, batch: Iterable[Letter]) -> list[Letter]:
-        """Send `batch` and wait for all answers; gives back what was not acknowledged."""
+    async def _send(self, batch: Iterable[Letter]) -> list[tuple[Letter, str]]:
+        """Send `batch` and wait for all answers; gives back what was not acknowledged, and why."""
         wanted = [letter for letter in batch if letter.wanted()]
         results = await asyncio.gather(*map(self._send_one, wanted), return_exceptions=True)
         failed = []
@@ -135,7 +137,7 @@ class Handover:
             if isinstance(result, TooLargeError):
                 letter.too_large()
             elif isinstance(result, BaseException):
-                failed.append(letter)
+                failed.append((letter, type(result).__name__))
                 self._metrics.handover_failed(letter.topic)
                 log.debug("not acknowledged", topic=letter.topic, error=repr(result))
             else:

@@ -10,7 +10,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from consumer.clock import Clock
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
-from consumer.stream.client import REFUSALS
+from consumer.stream.refusals import REFUSALS, refusal
 from consumer.stream.tracker import Partition
 
 log = get_logger(__name__)
@@ -138,7 +138,7 @@ class Poller:
         except TimeoutError:
             return {}  # a rebalance goes on: nothing was drained
         except REFUSALS as error:
-            raise HookstreamError(f"Kafka refuses: {error!r}: ask for the right to it") from error
+            raise HookstreamError(refusal(error)) from error
         return batches
 
     async def _poll_each(self) -> Batches:

@@ -1,0 +1,261 @@
+"""TLS, passwords and rights on a real broker: what holds, and what people are told where not."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.cluster import Cluster
+from support.daemon import Daemon
+from support.receiver import Receiver, response
+from support.secure_broker import CERTIFIED, SecureBroker
+from support.waiting import wait_until
+from support.workspace import DEAD_LETTERS, Workspace, event, hook
+
+Rights = dict[str, list[str]]
+READS, WRITES = ["READ", "DESCRIBE"], ["WRITE", "DESCRIBE"]
+
+
+@pytest.fixture(scope="module")
+def broker(kafka_lib: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
+    """One for all tests here."""
+    broker = SecureBroker(kafka_lib, tmp_path_factory.mktemp("secure"))
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.stop()
+
+
+@pytest.fixture
+async def workspace(
+    broker: SecureBroker, topic_prefix: str, tmp_path: Path
+) -> AsyncIterator[Workspace]:
+    """One source topic, and all that the daemon writes to, made by somebody who may."""
+    workspace = Workspace(tmp_path, Cluster(broker.bootstrap), topic_prefix)
+    topic = workspace.topic("event")
+    workspace.sources = {topic: workspace.sources[topic]}
+    await workspace.create_topics(partitions=1)
+    await workspace.cluster.create(workspace.lanes, partitions=1)
+    async with workspace.cluster.admin() as admin:
+        known = set(await admin.list_topics())
+    if DEAD_LETTERS not in known:
+        await workspace.cluster.create([DEAD_LETTERS], partitions=1)
+    workspace.write_hooks(hook("a", "http://127.0.0.1:9"))
+    yield workspace
+    await workspace.remove_topics()
+
+
+def enough(workspace: Workspace) -> Rights:
+    """The rights that docs/security.md asks for, where the topics are there."""
+    rights = dict.fromkeys(workspace.sources, READS)
+    rights |= {lane: [*READS, *WRITES] for lane in workspace.lanes}
+    return rights | {DEAD_LETTERS: WRITES}
+
+
+async def user_with(broker: SecureBroker, workspace: Workspace, rights: Rights) -> dict[str, Any]:
+    """Settings of a new user that has these rights, and may read its group."""
+    user = workspace.prefix
+    await broker.add_user(user, "SCRAM-SHA-256")
+    await broker.allow(user, rights, group=workspace.group)
+    return broker.login("SASL", "SCRAM-SHA-256", user)
+
+
+async def said(workspace: Workspace) -> str:
+    """Why a daemon does not run: one line, and exit code 1."""
+    daemon = Daemon(workspace.config)
+    await daemon.launch()
+    try:
+        assert await daemon.wait() == 1, daemon.lines
+    finally:
+        await daemon.kill()
+    assert "canary" not in "".join(daemon.lines)
+    spoken = [line for line in daemon.lines if not line.startswith("{")]
+    assert len(spoken) == 1, "".join(spoken)
+    [sentence] = spoken
+    return sentence
+
+
+async def delivers(workspace: Workspace) -> None:
+    """One event arrives, and another goes by way of a retry lane to the dead-letter topic."""
+    async with Receiver(
+        otherwise=lambda head: response(404 if b"/h/bad" in head else 200)
+    ) as receiver:
+        workspace.write_hooks(hook("a", receiver.origin), hook("bad", receiver.origin))
+        await workspace.cluster.produce(workspace.topic("event"), [event("e1")])
+        async with Daemon(workspace.config) as daemon:
+            await wait_until(workspace.caught_up, "everything to be settled")
+            assert await daemon.stop() == 0
+            assert daemon.complaints == []
+    assert len(receiver.requests) == 2
+    assert [letter.facts["hookstream-hook"] for letter in await workspace.dead_letters()] == ["bad"]
+
+
+@pytest.mark.parametrize(
+    ("listener", "mechanism"),
+    [
+        ("TLS", ""),
+        ("MUTUAL", ""),
+        ("SASL", "PLAIN"),
+        ("SASL", "SCRAM-SHA-512"),
+        ("SASLTLS", "PLAIN"),
+        ("SASLTLS", "SCRAM-SHA-256"),
+        ("SASLTLS", "SCRAM-SHA-512"),
+    ],
+)
+async def test_every_way_in(
+    broker: SecureBroker, workspace: Workspace, listener: str, mechanism: str
+) -> None:
+    """TLS with a private authority, with our own certificate, and every mechanism: consumed,
+    handed over and committed, with no more rights than the documented ones.
+    """
+    user = {"TLS": "ANONYMOUS", "MUTUAL": CERTIFIED}.get(listener, "hookstream")
+    if mechanism:
+        if mechanism != "PLAIN":
+            await broker.add_user(user, mechanism)
+        kafka = broker.login(listener, mechanism)
+    elif listener == "MUTUAL":
+        own = {"ssl_certfile": broker.certificate, "ssl_keyfile": broker.key}
+        kafka = broker.settings(listener, **own)
+    else:
+        kafka = broker.settings(listener)
+    await broker.allow(user, enough(workspace), group=workspace.group)
+    workspace.write_settings(kafka=kafka)
+    await delivers(workspace)
+
+
+BAD_WAYS = {
+    "wrong password": ("SASL", {"sasl_password": "canary-wrong"}, "kafka.sasl_password"),
+    "wrong password, SCRAM": (
+        "SASL",
+        {"sasl_password": "canary-wrong", "sasl_mechanism": "SCRAM-SHA-256"},
+        "kafka.sasl_password",
+    ),
+    "unknown user": ("SASLTLS", {"sasl_username": "nobody"}, "kafka.sasl_username"),
+    "untrusted authority": ("TLS", {"ssl_cafile": "other"}, "kafka.ssl_cafile"),
+    "public authorities": ("SASLTLS", {"ssl_cafile": None}, "kafka.ssl_cafile"),
+    "no certificate of ours": ("MUTUAL", {}, "kafka.ssl_certfile"),
+    "no TLS": ("TLS", {"security_protocol": "PLAINTEXT", "ssl_cafile": None}, "security_protocol"),
+    "TLS to a plain port": ("SASL", {"security_protocol": "SASL_SSL"}, "kafka.security_protocol"),
+    "no login": (
+        "SASL",
+        {"security_protocol": "PLAINTEXT", "sasl_username": None, "sasl_password": None},
+        "kafka.security_protocol",
+    ),
+}
+
+
+@pytest.mark.parametrize(("listener", "more", "words"), BAD_WAYS.values(), ids=BAD_WAYS.keys())
+async def test_no_way_in_is_one_sentence(
+    broker: SecureBroker,
+    workspace: Workspace,
+    listener: str,
+    more: dict[str, Any],
+    words: str,
+) -> None:
+    """It names the setting to correct, and no password; nothing is committed."""
+    kafka = (broker.login if listener.startswith("SASL") else broker.settings)(listener)
+    kafka |= more
+    if kafka.get("ssl_cafile") == "other":
+        kafka["ssl_cafile"] = broker.other_ca_file
+    kafka = {name: value for name, value in kafka.items() if value is not None}
+    workspace.write_settings(kafka=kafka)
+    assert words in await said(workspace)
+    assert await workspace.cluster.committed(workspace.group) == {}
+
+
+@pytest.mark.parametrize("kept", [[], ["DESCRIBE"]], ids=["unseen", "seen"])
+@pytest.mark.parametrize("which", ["source", "lane"])
+async def test_a_topic_that_may_not_be_read(
+    broker: SecureBroker, workspace: Workspace, which: str, kept: list[str]
+) -> None:
+    """The daemon ends with the topic's name; nothing is committed, not even what may be read."""
+    topic = workspace.topic("event") if which == "source" else workspace.lanes[0]
+    rights = enough(workspace) | {topic: [*kept, *(["WRITE"] if which == "lane" else [])]}
+    workspace.write_settings(kafka=await user_with(broker, workspace, rights))
+    await workspace.cluster.produce(workspace.topic("event"), [event("e1")])
+    sentence = await said(workspace)
+    assert topic in sentence
+    committed = await workspace.cluster.committed(workspace.group)
+    assert committed.get((topic, 0), -1) <= 0
+
+
+async def test_a_group_that_may_not_be_joined(broker: SecureBroker, workspace: Workspace) -> None:
+    """The daemon ends with the group's name."""
+    kafka = await user_with(broker, workspace, enough(workspace))
+    workspace.write_settings(kafka=kafka | {"group_id": "another"})
+    refusal = "error: Kafka refuses the group another: ask for the right to it\n"
+    assert await said(workspace) == refusal
+    assert await workspace.cluster.committed("another") == {}
+
+
+async def test_topics_that_may_not_be_made(broker: SecureBroker, workspace: Workspace) -> None:
+    """The sentence names the topic and what to do."""
+    await workspace.cluster.delete(workspace.lanes)
+    rights = enough(workspace)
+    for lane in workspace.lanes:
+        del rights[lane]
+    workspace.write_settings(kafka=await user_with(broker, workspace, rights))
+    sentence = await said(workspace)
+    assert any(lane in sentence for lane in workspace.lanes)
+    assert "could not be created (TopicAuthorizationFailedError)" in sentence
+
+
+@pytest.mark.parametrize("which", ["lane", "dead letters"])
+async def test_a_topic_that_may_not_be_written(
+    broker: SecureBroker, workspace: Workspace, which: str
+) -> None:
+    """1. A delivery fails, and its hand-over is refused. 2. The daemon is not ready, one line names
+    the topic and the reason, and nothing is committed past the event. 3. The right is granted: the
+    hand-over is made up for, and the daemon is ready.
+    """
+    topic = workspace.lanes[0] if which == "lane" else DEAD_LETTERS
+    rights = enough(workspace) | {topic: READS if which == "lane" else ["DESCRIBE"]}
+    workspace.write_settings(kafka=await user_with(broker, workspace, rights))
+    async with Receiver(
+        otherwise=lambda _head: response(503 if which == "lane" else 404)
+    ) as receiver:
+        workspace.write_hooks(hook("a", receiver.origin))
+        [record] = await workspace.cluster.produce(workspace.topic("event"), [event("e1")])
+        async with Daemon(workspace.config) as daemon:
+            await wait_until(lambda: not_ready(daemon), "the daemon not to be ready")
+            [line] = daemon.said("hand-over fails; intake pauses")
+            assert line["topics"] == [topic]
+            assert line["errors"] == ["TopicAuthorizationFailedError"]
+            committed = await workspace.cluster.committed(workspace.group)
+            assert committed.get((record.topic, 0), 0) <= record.offset
+            await broker.allow(workspace.prefix, {topic: WRITES})
+            await wait_until(daemon.ready, "the daemon to be ready again")
+            await wait_until(
+                lambda: handed_over(workspace, topic, record.source), "the hand-over to arrive"
+            )
+
+
+async def test_a_right_that_is_taken_away(broker: SecureBroker, workspace: Workspace) -> None:
+    """1. All is well. 2. The source may not be read any more: the daemon ends by itself, not with
+    0, with one sentence; what was settled before is committed.
+    """
+    kafka = await user_with(broker, workspace, enough(workspace))
+    workspace.write_settings(kafka=kafka)
+    topic = workspace.topic("event")
+    async with Receiver() as receiver:
+        workspace.write_hooks(hook("a", receiver.origin))
+        await workspace.cluster.produce(topic, [event("e1")])
+        async with Daemon(workspace.config) as daemon:
+            await wait_until(workspace.caught_up, "the first event to be settled")
+            await broker.revoke(workspace.prefix, topic)
+            assert await daemon.wait() == 1
+            assert daemon.lines[-1].startswith(f"error: Kafka refuses the topic {topic}")
+    assert (await workspace.cluster.committed(workspace.group))[topic, 0] == 1
+
+
+async def not_ready(daemon: Daemon) -> bool:
+    """Whether it runs, and says that it takes nothing."""
+    return (await daemon.get("/readyz"))[0] == 503
+
+
+async def handed_over(workspace: Workspace, topic: str, source: str) -> bool:
+    """Whether the record of `source` is on `topic`."""
+    letters = await workspace.cluster.read(topic)
+    return any(letter.facts["hookstream-source"] == source for letter in letters)

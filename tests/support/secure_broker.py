@@ -1,0 +1,176 @@
+"""A real broker with every way in that the settings know, and an authorizer behind it."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import trustme
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-exports in silence
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialAlteration,
+    UserScramCredentialUpsertion,
+)
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from support.broker import HOST, KafkaServer, free_port, new_node
+
+PASSWORD = "canary-of-kafka"
+CERTIFIED = "certified"
+"""Who a client with our certificate is."""
+LISTENERS = {"TLS": "SSL", "MUTUAL": "SSL", "SASL": "SASL_PLAINTEXT", "SASLTLS": "SASL_SSL"}
+"""Beside the plain one, which is the tests' own and may do everything."""
+_MECHANISMS = {
+    "SCRAM-SHA-256": ScramMechanism.SCRAM_SHA_256,
+    "SCRAM-SHA-512": ScramMechanism.SCRAM_SHA_512,
+}
+_SCRAM_LOGIN = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+_PLAIN_LOGIN = (
+    "org.apache.kafka.common.security.plain.PlainLoginModule required "
+    f'user_hookstream="{PASSWORD}";'
+)
+
+
+class SecureBroker:
+    """Started by its block. `bootstrap` is the way in for the tests; `settings` are a daemon's."""
+
+    def __init__(self, lib: Path, folder: Path) -> None:
+        self.folder = folder
+        self._ports = {name: free_port() for name in LISTENERS}
+        authority, stranger = trustme.CA(), trustme.CA()
+        self.ca_file = _written(folder / "ca.pem", authority.cert_pem.bytes())
+        self.other_ca_file = _written(folder / "other.pem", stranger.cert_pem.bytes())
+        own = authority.issue_cert("hookstream.test", common_name=CERTIFIED)
+        self.certificate = _written(folder / "own.pem", own.cert_chain_pems[0].bytes())
+        self.key = _written(folder / "own.key", own.private_key_pem.bytes())
+        keystore = _written(folder / "broker.pem", _keystore(authority.issue_cert(HOST)))
+        node = new_node()
+        self._server = KafkaServer(
+            lib, folder / "kafka", node=node, extra=self._properties(node.port, keystore)
+        )
+
+    @property
+    def bootstrap(self) -> str:
+        """The plain listener's `host:port`."""
+        return self._server.bootstrap
+
+    def start(self) -> None:
+        """Start, and wait until it serves."""
+        self._server.start()
+
+    def stop(self) -> None:
+        """End it."""
+        self._server.stop()
+
+    def settings(self, listener: str, **more: Any) -> dict[str, Any]:
+        """A section `kafka` for one listener."""
+        return {
+            "bootstrap_servers": f"{HOST}:{self._ports[listener]}",
+            "security_protocol": LISTENERS[listener],
+            **({"ssl_cafile": self.ca_file} if LISTENERS[listener].endswith("SSL") else {}),
+            **more,
+        }
+
+    def login(
+        self, listener: str, mechanism: str = "PLAIN", user: str = "hookstream", **more: Any
+    ) -> dict[str, Any]:
+        """The same with a user's name and password."""
+        credentials = {"sasl_mechanism": mechanism, "sasl_username": user}
+        return self.settings(listener, **credentials, sasl_password=PASSWORD, **more)
+
+    async def add_user(self, user: str, *mechanisms: str) -> None:
+        """A user of the SCRAM mechanisms, with no rights."""
+        users: list[UserScramCredentialAlteration] = [
+            UserScramCredentialUpsertion(
+                user, ScramCredentialInfo(_MECHANISMS[mechanism], 4096), PASSWORD.encode()
+            )
+            for mechanism in mechanisms
+        ]
+        await self._ask(lambda admin: admin.alter_user_scram_credentials(users))
+
+    async def allow(
+        self, user: str, rights: Mapping[str, Iterable[str]], *, group: str = ""
+    ) -> None:
+        """Grant operations on topics by name (`*` for all), and reading of `group`."""
+        bindings = [
+            _binding(user, ResourceType.TOPIC, topic, operation)
+            for topic, operations in rights.items()
+            for operation in set(operations)
+        ]
+        if group:
+            bindings.append(_binding(user, ResourceType.GROUP, group, "READ"))
+        await self._ask(lambda admin: admin.create_acls(bindings))
+
+    async def revoke(self, user: str, topic: str) -> None:
+        """Take all rights to a topic away."""
+        every = AclBindingFilter(
+            ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, f"User:{user}", "*",
+            AclOperation.ANY, AclPermissionType.ANY,
+        )  # fmt: skip
+        await self._ask(lambda admin: admin.delete_acls([every]))
+
+    async def _ask(self, question: Callable[[AdminClient], Mapping[Any, Any]]) -> None:
+        admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+        for future in question(admin).values():
+            await asyncio.to_thread(future.result, 30)
+
+    def _properties(self, port: int, keystore: str) -> dict[str, str]:
+        places = {"PLAINTEXT": port, **self._ports}
+        addresses = ",".join(f"{name}://{HOST}:{place}" for name, place in places.items())
+        protocols = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", **LISTENERS}
+        controller = free_port()
+        extra = {
+            "listeners": f"{addresses},CONTROLLER://{HOST}:{controller}",
+            "controller.quorum.voters": f"1@{HOST}:{controller}",
+            "advertised.listeners": addresses,
+            "listener.security.protocol.map": ",".join(map(":".join, protocols.items())),
+            "inter.broker.listener.name": "PLAINTEXT",
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": keystore,
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": self.ca_file,
+            "listener.name.mutual.ssl.client.auth": "required",
+            "listener.name.mutual.ssl.principal.mapping.rules": "RULE:^.*CN=([^,]+).*$/$1/",
+        }
+        for name in ("sasl", "sasltls"):
+            start = f"listener.name.{name}"
+            extra[f"{start}.sasl.enabled.mechanisms"] = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"
+            extra[f"{start}.plain.sasl.jaas.config"] = _PLAIN_LOGIN
+            for mechanism in _MECHANISMS:
+                extra[f"{start}.{mechanism.lower()}.sasl.jaas.config"] = _SCRAM_LOGIN
+        return extra
+
+
+def _binding(user: str, kind: ResourceType, name: str, operation: str) -> AclBinding:
+    return AclBinding(
+        kind, name, ResourcePatternType.LITERAL, f"User:{user}", "*",
+        AclOperation[operation], AclPermissionType.ALLOW,
+    )  # fmt: skip
+
+
+def _keystore(leaf: trustme.LeafCert) -> bytes:
+    """As Kafka wants it: the key in PKCS #8, then the certificates (KIP-651)."""
+    key = load_pem_private_key(leaf.private_key_pem.bytes(), None)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return pem + b"".join(certificate.bytes() for certificate in leaf.cert_chain_pems)
+
+
+def _written(file: Path, content: bytes) -> str:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    return str(file)
