@@ -14,9 +14,9 @@ from consumer.errors import HookstreamError
 from consumer.events.model import Event, Trigger
 from consumer.events.path import Path, parse_path, walk
 
-MAX_EVENT_BYTES = 2 * 1024 * 1024
-"""Twice what a Kafka topic takes by default. A larger record is no event: one of a million
-attributes would stop the event loop for a quarter of a second, all deliveries with it."""
+MAX_EVENT_BYTES = 1024 * 1024
+"""What a Kafka topic takes by default. A larger record is no event: one of a million attributes
+would stop the event loop for a third of a second, and all deliveries with it."""
 _MAX_TIME_CHARACTERS = 64
 """More than RFC 3339 needs."""
 

@@ -8,28 +8,10 @@ import pytest
 from consumer.events.decode import MAX_EVENT_BYTES, Decoder, UndecodableError
 from consumer.events.path import parse_path, walk
 from support.fakes import FakeRecord, make_event
-
-REFUSED = {
-    "not JSON": b"hello",
-    "bad UTF-8": b'{"id": "\xff\xfe"}',
-    "overlong UTF-8": b'{"id": "\xc0\xae"}',
-    "null bytes": b"\x00" * 1_000,
-    "a null byte in a text": b'{"id": "a\x00"}',
-    "NaN": b'{"id": "e", "data": {"price": NaN}}',
-    "infinity": b'{"id": "e", "data": {"price": -Infinity}}',
-    "a number without end": b'{"id": "e", "x": ' + b"9" * 400 + b"}",
-    "lone surrogate": b'{"id": "\\ud800"}',
-    "100,000 levels of arrays": b'{"id": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-    "100,000 levels of objects": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
-    "two values": b'{"id": "e"}{"id": "f"}',
-    "a million attributes": b"{"
-    + b",".join(b'"k%d":%d' % (n, n) for n in range(1_000_000))
-    + b',"id":"e"}',
-    "ten megabytes": b'{"id": "' + b"x" * 10_000_000 + b'"}',
-}
+from support.hostile import UNDECODABLE
 
 
-@pytest.mark.parametrize("value", REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize("value", UNDECODABLE.values(), ids=UNDECODABLE.keys())
 def test_what_is_no_event_is_undecodable(value: bytes) -> None:
     """One error, whose text holds nothing of the record."""
     with pytest.raises(UndecodableError) as caught:

@@ -1,0 +1,61 @@
+"""Records that were written to do harm: they cost themselves, and nobody else."""
+
+from support.cluster import Placed
+from support.daemon import InProcess
+from support.hostile import FIT, UNDECODABLE, UNFIT
+from support.received import parse
+from support.receiver import Receiver
+from support.waiting import wait_until
+from support.workspace import Workspace, event, hook
+
+_LARGE = 32 * 1024 * 1024
+_ROOM = 1_000_000
+"""Bytes: a little less than a dead-letter topic takes by default, headers included."""
+
+
+async def test_hostile_records_cost_nobody_else_anything(workspace: Workspace) -> None:
+    """1. A topic that takes 32 MB a record holds every hostile one, between two good events.
+    2. Each that is no event is a dead letter: its bytes, or where they are too many for the
+    dead-letter topic a reference to their place. 3. Those that no request can carry are rejected.
+    4. The others and the good events are delivered, each as one request. 5. The offsets advance.
+    """
+    topic = workspace.topic("event")
+    workspace.sources = {topic: workspace.sources[topic]}
+    await workspace.cluster.create(
+        [topic], partitions=1, configs={"max.message.bytes": str(_LARGE)}
+    )
+    values = [event("first", x="1"), *UNDECODABLE.values(), *UNFIT.values(), *FIT.values()]
+    async with Receiver() as receiver:
+        workspace.write_settings()
+        value = {"source": "event", "value": "data.x"}
+        workspace.write_hooks(hook("a", receiver.origin, headers=[{"key": "X-A", **value}]))
+        records = await workspace.cluster.produce(
+            topic, [*values, event("last", x="1")], max_request_size=_LARGE
+        )
+        async with InProcess(workspace.config):
+            await wait_until(workspace.caught_up, "everything to be settled")
+    delivered = [parse(head) for head in receiver.requests]
+    assert len(delivered) == len(FIT) + 2
+    assert all(request.target == "/h/a" for request in delivered)
+    letters = {
+        letter.facts["hookstream-source"]: letter for letter in await workspace.dead_letters()
+    }
+    _, *records, _ = records
+    refused, unfit = records[: len(UNDECODABLE)], records[len(UNDECODABLE) : -len(FIT)]
+    assert letters.keys() == {record.source for record in [*refused, *unfit]}
+    for record in refused:
+        _check(record, letters[record.source], "undecodable")
+    for record in unfit:
+        _check(record, letters[record.source], "rejected")
+
+
+def _check(record: Placed, letter: Placed, reason: str) -> None:
+    assert letter.facts["hookstream-reason"] == reason
+    assert record.value is not None
+    if len(record.value) < _ROOM:
+        assert letter.value == record.value
+    else:
+        assert letter.value == b""
+        size = f"too large to hand over: {len(record.value)} bytes"
+        assert letter.facts["hookstream-detail"].startswith(size)
+    assert sum(len(name) + len(value) for name, value in letter.headers) < 1_000
