@@ -1,11 +1,12 @@
 """A cluster, and a workspace in it, for each test of the whole daemon."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from support.cluster import Cluster
+from support.secure_broker import SecureBroker
 from support.workspace import Workspace
 
 
@@ -13,6 +14,19 @@ from support.workspace import Workspace
 def cluster(bootstrap_servers: str) -> Cluster:
     """The broker that the tests share."""
     return Cluster(bootstrap_servers)
+
+
+@pytest.fixture(scope="session")
+def secure_broker(
+    kafka_lib: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SecureBroker]:
+    """One that wants to know who comes, started when the first test asks for it."""
+    broker = SecureBroker(kafka_lib, tmp_path_factory.mktemp("secure"))
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.stop()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """TLS, passwords and rights on a real broker: what holds, and what people are told where not."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,10 @@ Rights = dict[str, list[str]]
 READS, WRITES = ["READ", "DESCRIBE"], ["WRITE", "DESCRIBE"]
 
 
-@pytest.fixture(scope="module")
-def broker(kafka_lib: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
-    """One for all tests here."""
-    broker = SecureBroker(kafka_lib, tmp_path_factory.mktemp("secure"))
-    broker.start()
-    try:
-        yield broker
-    finally:
-        broker.stop()
+@pytest.fixture
+def broker(secure_broker: SecureBroker) -> SecureBroker:
+    """The one of all tests."""
+    return secure_broker
 
 
 @pytest.fixture
