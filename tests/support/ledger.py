@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +29,18 @@ class Owed:
     place: tuple[str, int]
     offset: int
     deliveries: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """An answer that is noted when it goes out; never, where the client has left."""
+
+    released: asyncio.Event
+    note: Callable[[], None]
+
+    async def wait(self) -> None:
+        await self.released.wait()
+        self.note()
 
 
 class Ledger:
@@ -78,9 +91,15 @@ class Ledger:
         self.attempts[delivery] += 1
         self.times.append(time.monotonic())
         status = self._decide(delivery, self.attempts[delivery])
+        note = partial(self._note, delivery, status)
+        if self.held is not None:
+            return replace(response(status), after=_Held(self.held, note))
+        note()
+        return response(status)
+
+    def _note(self, delivery: str, status: int) -> None:
         if status < HTTPStatus.MULTIPLE_CHOICES:
             self.answered[delivery] += 1
-        return replace(response(status), after=self.held)
 
     async def write(self, number: int, **data: Any) -> None:
         """Write `number` events, numbered on from the last; returns when all are acknowledged."""

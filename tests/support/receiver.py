@@ -5,11 +5,11 @@ import socket
 import ssl
 import struct
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self
 
 _HEAD_LIMIT = 64 * 1024
 _DRIP_SECONDS = 0.02
@@ -33,14 +33,22 @@ class Then(Enum):
     """Send one byte after the other until the client leaves."""
 
 
+class Waited(Protocol):
+    """An `asyncio.Event`, or something like it."""
+
+    def wait(self) -> Coroutine[Any, Any, object]:
+        """Return when it has come."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """One request's answer: bytes as they are, and what comes after them."""
 
     data: bytes = b""
     then: Then = Then.KEEP
-    after: asyncio.Event | None = None
-    """What the answer waits for."""
+    after: Waited | None = None
+    """What the answer waits for; given up where the client leaves before."""
 
 
 def response(status: int = 200, *headers: str, body: bytes = b"", then: Then = Then.KEEP) -> Reply:
@@ -151,7 +159,7 @@ class Receiver:
         await self._tell()
         reply = self._replies.popleft() if self._replies else self._otherwise(head)
         if reply.after is not None:
-            await _wait(reader, reply.after)
+            await _wait(reader, reply.after.wait())
         writer.write(reply.data)
         await writer.drain()
         match reply.then:
@@ -175,14 +183,14 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-async def _wait(reader: asyncio.StreamReader, event: asyncio.Event) -> None:
-    """Until `event` is set. Raises `ConnectionError` where the client leaves before."""
-    set_, left = asyncio.ensure_future(event.wait()), asyncio.ensure_future(reader.read(1))
-    done, waiting = await asyncio.wait({set_, left}, return_when=asyncio.FIRST_COMPLETED)
-    for task in waiting:
+async def _wait(reader: asyncio.StreamReader, until: Coroutine[Any, Any, object]) -> None:
+    """Run `until`. Raises `ConnectionError` where the client leaves before it ends."""
+    ended, left = asyncio.ensure_future(until), asyncio.ensure_future(reader.read(1))
+    await asyncio.wait({ended, left}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (ended, left):
         task.cancel()
-    await asyncio.wait({set_, left})
-    if set_ not in done:
+    await asyncio.wait({ended, left})
+    if ended.cancelled():
         raise ConnectionError
 
 
