@@ -10,7 +10,7 @@ USABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_FLAGS)
 
-.PHONY: help setup test demo lint unit kafka image benchmark lock format clean
+.PHONY: help setup test fuzz demo lint unit kafka image benchmark lock audit sbom format clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | column -t -s '|'
@@ -51,6 +51,10 @@ unit: setup ## the tests that need no Kafka
 kafka: setup ## say which Kafka the tests use, and fetch it where that is Maven's
 	@PYTHONPATH=tests $(BIN)/python -m support.find_kafka
 
+fuzz: setup ## a longer search for bytes that do harm: events, hooks, settings, responses
+	@$(BIN)/pytest --hypothesis-profile=fuzz -o timeout=1800 tests/properties/test_*bytes.py \
+		tests/properties/test_written_documents.py $(PYTEST_FLAGS)
+
 demo: setup ## the whole system on this machine, on generated events
 	@$(BIN)/hookstream demo $(DEMO_FLAGS)
 
@@ -66,6 +70,14 @@ lock: $(UV) ## write requirements/ anew from pyproject.toml (LOCK_FLAGS=--upgrad
 	@$(COMPILE) --extra demo --output-file requirements/runtime.txt pyproject.toml
 	@$(COMPILE) --extra demo --group dev -c requirements/build.txt -c requirements/runtime.txt \
 		--output-file requirements/dev.txt pyproject.toml
+
+audit: $(UV) ## known vulnerabilities of what is locked (asks a database on the network)
+	@$(UV) tool run --quiet pip-audit --disable-pip --require-hashes -r requirements/runtime.txt
+
+sbom: $(UV) ## what the daemon is made of, as CycloneDX: dist/sbom.json (wants the network)
+	@mkdir -p dist
+	@$(UV) tool run --quiet --from cyclonedx-bom cyclonedx-py requirements requirements/runtime.txt \
+		--pyproject pyproject.toml --output-reproducible --output-file dist/sbom.json
 
 clean: ## forget the environment and every cache
 	@rm -rf .venv .cache .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -15,6 +15,8 @@ from support.jars import kafka_jars
 settings.register_profile(
     "steady", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
+# `make fuzz`: the same searches, for as long as they may take.
+settings.register_profile("fuzz", settings.get_profile("steady"), max_examples=5_000)
 settings.load_profile("steady")
 
 BROKER_FIXTURES = {"bootstrap_servers", "kafka_lib"}

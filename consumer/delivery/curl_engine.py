@@ -244,6 +244,8 @@ def _milliseconds(seconds: float) -> int:
 def _response(handle: Any) -> Answer:
     status = handle.getinfo(pycurl.RESPONSE_CODE)
     duration = handle.getinfo(pycurl.TOTAL_TIME_T) / 1_000_000
+    if status < HTTPStatus.OK:  # 101, which libcurl takes for the end of HTTP
+        return Answer(error=ErrorKind.CONNECT, detail="no final response", duration=duration)
     if status < HTTPStatus.MULTIPLE_CHOICES:  # nobody asks a success when to come back
         return Answer(status=status, duration=duration)
     # 0 where the header is absent, unreadable or past; libcurl reads dates and clamps at six hours.

@@ -4,16 +4,15 @@ import contextlib
 from itertools import pairwise
 from typing import Any
 
-import httptools
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from uritemplate import URITemplate
 
 from consumer.delivery.request import RequestBuilder, delivery_id
-from consumer.delivery.transport import Request
 from consumer.delivery.values import RejectedError
 from consumer.hooks.table import Missing, Source, Value
 from support.fakes import make_brace, make_event, make_hook, make_value
+from support.strict_http import Parsed, on_the_wire
 
 ORIGIN = "https://receiver.example"
 TEXT = st.text() | st.text("\r\n\t :%./?&=#\0ş")
@@ -63,35 +62,6 @@ EVENTS = st.fixed_dictionaries(
 )
 
 
-class Parsed:
-    """What a strict HTTP parser makes of bytes."""
-
-    def __init__(self, data: bytes) -> None:
-        self.target = b""
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.messages = 0
-        httptools.HttpRequestParser(self).feed_data(data)
-
-    def on_url(self, url: bytes) -> None:
-        """One part of the target."""
-        self.target += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """One header."""
-        self.headers.append((name, value))
-
-    def on_message_complete(self) -> None:
-        """The end of one request."""
-        self.messages += 1
-
-
-def on_the_wire(request: Request) -> bytes:
-    """The bytes as an adapter sends them."""
-    target = request.url.removeprefix(ORIGIN).encode("ascii")
-    lines = [b"GET " + target + b" HTTP/1.1", b"host: receiver.example", *request.headers]
-    return b"\r\n".join([*lines, b"", b""])
-
-
 @given(
     template=templates(),
     headers=st.dictionaries(st.sampled_from(["X-A", "X-B"]), values()),
@@ -119,7 +89,7 @@ def test_any_definition_and_event_make_one_request(
     with contextlib.suppress(RejectedError):
         request = builder.build(make_event(event), own_id, 1.0)
         assert request.url.startswith(f"{ORIGIN}/")
-        parsed = Parsed(on_the_wire(request))
+        parsed = Parsed(on_the_wire(request, ORIGIN))
         assert parsed.messages == 1
         assert parsed.target.decode() == request.url.removeprefix(ORIGIN)
         names = [name.decode() for name, _ in parsed.headers]
