@@ -38,13 +38,14 @@ signing_secrets: [whsec_a2V5a2V5a2V5a2V5a2V5a2V5]
 """
 EVENT = """{"id": "e.1", "occurred_at": "2026-11-24T10:00:00.123Z", "app": "shop",
  "user": {"id": "u42", "attributes": {"city": "İstanbul", "x": ["gold", 7, null, true]}},
- "notification": {"id": "spring", "hooks": {"click": {"campaign": "a b/.."}}, "buttons": {"buy": {"hooks": {}}}},
+ "notification": {"id": "spring", "hooks": {"click": {"campaign": "a b/.."}},
+                  "buttons": {"buy": {"hooks": {}}}},
  "data": {"action_id": "buy", "price": 1.5e3}}""".encode()
 SPICE = [
     b"\r\n", b"\x00", b"..", b"%2e", b"/", b"//", b"@", b"\\", b"#", b"?", b"&", b"{", b"}", b"[",
     b"]", b'"', b"'", b": ", b"- ", b"*", b"&a ", b"*shared", b"<<", b"|", b">", b"!!str ",
-    b"---\n", b"\t", b"\xff", "\u2028".encode(), "\u202e".encode(), b"0x7f.1", b"[::1]", b"file:", b"${env:",
-    b"${env:KEY}", b"host", b"null", b"1e999", b"\\ud800", b"\\u0000", b"Host: x\r\n",
+    b"---\n", b"\t", b"\xff", "\u2028".encode(), "\u202e".encode(), b"0x7f.1", b"[::1]", b"file:",
+    b"${env:", b"${env:KEY}", b"host", b"null", b"1e999", b"\\ud800", b"\\u0000", b"Host: x\r\n",
 ]  # fmt: skip
 
 
