@@ -107,6 +107,8 @@ class Admin:
             # Nobody reads; closing politely would wait for the same reader.
             if request.transport is not None:
                 request.transport.abort()
+        except ConnectionError:
+            pass  # the client left, or was let go: there is nobody to tell
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:

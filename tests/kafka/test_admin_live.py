@@ -1,5 +1,9 @@
 """What Prometheus and Kubernetes see of a daemon that has worked."""
 
+import asyncio
+import itertools
+from contextlib import suppress
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -49,6 +53,53 @@ async def test_metrics_of_a_run_are_the_contracts(workspace: Workspace) -> None:
             _check_families(text)
             _check_numbers(await daemon.samples(), workspace)
             assert await daemon.stop() == 0
+
+
+HOSTILE = (
+    b"",
+    b"GET /met",
+    b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n" * 100,
+    b"GET /" + b"x" * 200_000,
+    b"POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\nx",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+)
+"""What clients say who then neither read nor leave."""
+
+
+async def test_hostile_clients_cost_deliveries_nothing(workspace: Workspace) -> None:
+    """1. More clients than there are places are silent, stop in the middle, or never read; one asks
+    for metrics without a pause. 2. Meanwhile all events are delivered, and a probe is answered.
+    """
+    await workspace.create_topics()
+    async with Receiver() as receiver:
+        workspace.write_settings()
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with Daemon(workspace.config) as daemon:
+            writers = [await _hostile(daemon, words) for words in itertools.chain(*[HOSTILE] * 20)]
+            asking = asyncio.create_task(_ask_without_pause(daemon))
+            values = [event(f"e{number}") for number in range(300)]
+            await workspace.cluster.produce(workspace.topic("event"), values)
+            await wait_until(workspace.caught_up, "all to be settled")
+            assert await daemon.ready()
+            asking.cancel()
+            with suppress(asyncio.CancelledError):
+                await asking
+            assert await daemon.stop() == 0
+            for writer in writers:
+                writer.transport.abort()
+    assert len(receiver.requests) == 300
+    assert daemon.complaints == []
+
+
+async def _hostile(daemon: Daemon, words: bytes) -> asyncio.StreamWriter:
+    _, writer = await asyncio.open_connection("127.0.0.1", daemon.admin_port)
+    writer.write(words)
+    return writer
+
+
+async def _ask_without_pause(daemon: Daemon) -> None:
+    while True:
+        assert (await daemon.get("/metrics"))[0] == 200
 
 
 def _check_families(text: str) -> None:
