@@ -14,7 +14,7 @@ from support.waiting import wait_until
 from support.workspace import DEAD_LETTERS, Workspace, event, hook
 
 Rights = dict[str, list[str]]
-READS, WRITES = ["READ", "DESCRIBE"], ["WRITE", "DESCRIBE"]
+READS, WRITES = ["READ"], ["WRITE"]
 
 
 @pytest.fixture

@@ -1,0 +1,20 @@
+"""docs/security.md names how each promise is tested: by what is there."""
+
+import re
+
+from support.project import ROOT
+
+
+def test_every_test_that_the_page_names_is_there() -> None:
+    """A promise whose test was renamed or dropped would be one that nobody keeps."""
+    page = (ROOT / "docs" / "security.md").read_text()
+    named = set(re.findall(r"`(tests/[\w/.]+)`", page))
+    assert len(named) > 20
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
+
+
+def test_every_promise_has_a_test() -> None:
+    """Each part that promises something says how that is tested."""
+    page = (ROOT / "docs" / "security.md").read_text()
+    for part in page.split("\n## ")[1:]:
+        assert ("### What is promised" in part) == ("### How it is tested" in part), part[:40]
