@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from consumer.delivery.registry import Shares
 from consumer.delivery.transport import Answer, ErrorKind
+from consumer.events.model import TRIGGERS
 from consumer.hooks.table import Hook, RateLimit
 from support.bench import LIMITS, POLICY, Bench
 from support.fakes import make_hook
@@ -270,6 +272,16 @@ def test_a_delivery_that_comes_back_leaves_the_backlog() -> None:
     assert bench.endpoint(target).parked == 0
     bench.dispatcher.resubmit(bench.delivery(target, attempts=1))  # parked by another process
     assert bench.endpoint(target).parked == 0
+
+
+def test_a_new_assignment_forgets_the_backlog() -> None:
+    """Other replicas may take it back: a count that is never undone would only grow."""
+    bench = Bench()
+    bench.submit(hook("h"))
+    bench.transport.answer(503)
+    assert bench.endpoint(hook("h")).parked == 1
+    bench.dispatcher.divide(Shares(dict.fromkeys(TRIGGERS, 0.5), 0.5))
+    assert bench.endpoint(hook("h")).parked == 0
 
 
 def test_an_endpoint_that_a_reload_moved_is_woken() -> None:
