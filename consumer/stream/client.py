@@ -17,9 +17,11 @@ from aiokafka.errors import (
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
+from consumer.stream.connections import mend_connections
 from consumer.stream.handover import Message, TooLargeError
 from consumer.stream.refusals import REFUSALS, refusal, unreachable
 
+mend_connections()
 log = get_logger(__name__)
 
 CLIENT_ID = "hookstream"

@@ -36,6 +36,38 @@ async def _at_rest(daemon: Daemon) -> bool:
     return bool(behind) and not any(behind) and samples["hookstream_in_flight"] == 0
 
 
+async def test_a_broker_that_is_killed_and_comes_back(
+    server: KafkaServer, mortal: Workspace
+) -> None:
+    """1. Under load the broker is killed and started again at once, twice. 2. All deliveries
+    arrive; the commits passed nothing unsettled; only what was not committed came twice.
+    """
+    await mortal.create_topics()
+    async with (
+        Ledger(mortal, ["a"], _fails_at_first) as ledger,
+        Receiver(otherwise=ledger) as receiver,
+    ):
+        mortal.write_settings()
+        mortal.write_hooks(hook("a", receiver.origin))
+        may_repeat: set[str] = set()
+        async with Daemon(mortal.config) as daemon, Watch(ledger) as watch:
+            async with ledger.load(batch=20, ahead=200):
+                for _ in range(2):
+                    enough = len(ledger.answered) + 200
+                    await wait_until(
+                        lambda: len(ledger.answered) >= enough,  # noqa: B023  # it is called here
+                        "deliveries",
+                        patience=90,
+                    )
+                    await asyncio.to_thread(server.kill)
+                    committed = watch.committed
+                    await asyncio.to_thread(server.restart)
+                    may_repeat |= await ledger.not_committed(committed)
+            await _settled(mortal, daemon)
+        await ledger.check()
+    assert ledger.repeated <= may_repeat
+
+
 @pytest.mark.timeout(300)
 async def test_a_broker_that_is_away_for_a_minute(server: KafkaServer, mortal: Workspace) -> None:
     """1. Events wait, some of their deliveries to be parked, when the broker goes. 2. For a
