@@ -105,7 +105,7 @@ def _broken(what: str, text: str, position: int) -> Complaint:
 
 
 def _document(value: Any, text: str, span: tuple[int, int], line: int) -> Document:
-    locate = partial(_line_of, text, span[0], line)
+    locate = partial(_line_of, value, text, span, line)
     if _ESCAPED_SURROGATE.search(text, *span) and (place := _half_pair(value, ())) is not None:
         raise Complaint(
             "holds half a surrogate pair (\\ud800 to \\udfff)",
@@ -130,15 +130,30 @@ def _half_pair(value: Any, place: Place) -> Place | None:
     return next((inner for inner in found if inner is not None), None)
 
 
-def _line_of(text: str, start: int, line: int, place: Place) -> int:
-    nearest, depth = start, 0
-    for position, offset in _walk(text, start):
-        shared = len(position)
-        if shared > depth and position == place[:shared]:
-            nearest, depth = offset, shared
-            if depth == len(place):
-                break
+def _line_of(value: Any, text: str, span: tuple[int, int], line: int, place: Place) -> int:
+    start = span[0]
+    nearest = _only_such_key(value, text, span, place)
+    if nearest < 0:
+        nearest, depth = start, 0
+        for position, offset in _walk(text, start):
+            shared = len(position)
+            if shared > depth and position == place[:shared]:
+                nearest, depth = offset, shared
+                if depth == len(place):
+                    break
     return line + text.count("\n", start, nearest)
+
+
+def _only_such_key(value: Any, text: str, span: tuple[int, int], place: Place) -> int:
+    """The offset of a member of the root, where its key is the only string of that spelling in the
+    whole value; below 0 where that is not sure. To walk there takes longer than to decode it all,
+    and every definition is asked for the line of its URI.
+    """
+    if len(place) != 1 or not isinstance(value, dict) or place[0] not in value:
+        return -1
+    key = f'"{place[0]}"'  # without a backslash, whatever looks like a whole string is one
+    certain = text.find("\\", *span) < 0 and text.count(key, *span) == 1
+    return text.find(key, *span) if certain else -1
 
 
 def _repeated(text: str, start: int) -> Complaint:

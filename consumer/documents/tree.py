@@ -8,7 +8,7 @@ Place = tuple[str | int, ...]
 """Keys and indexes from a document's root down to one value."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Document:
     """The values of one document. Numbers keep their author's spelling (`007` stays `007`):
     the field that receives a value decides on its type, not the file format.

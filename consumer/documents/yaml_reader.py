@@ -2,6 +2,8 @@
 
 Plain scalars are not resolved to numbers, dates or booleans, so the traps of YAML 1.1 (`no`,
 `1:30`, `2026-11-24`, `007`) do not exist; only an empty scalar, `~` and `null` are null.
+
+A hundred thousand definitions are eight million events, so what every event passes is short.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,74 +34,68 @@ MAX_ALIASED = 100_000
 """Values that the aliases of one document may repeat, nested aliases counted in full."""
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
-
-class _Mapping(dict[str, Any]):
-    """A mapping that knows the line of each key."""
-
-    __slots__ = ("lines",)
-
-    def __init__(self) -> None:
-        self.lines: dict[str | int, int] = {}
-
-
-class _Sequence(list[Any]):
-    """A sequence that knows the line of each item."""
-
-    __slots__ = ("lines",)
-
-    def __init__(self) -> None:
-        self.lines: dict[str | int, int] = {}
+_Lines = dict[int, list[int]]
+"""By the identity of a mapping or sequence: the lines of its keys or items, in order."""
 
 
 class _OpenMapping:
     """A mapping whose end has not been read yet."""
 
-    __slots__ = ("anchor", "collection", "key", "line", "size")
+    __slots__ = ("anchor", "collection", "inner", "key", "line", "lines")
 
     def __init__(self, anchor: str | None, line: int) -> None:
-        self.collection = _Mapping()
+        self.collection: dict[str, Any] = {}
+        self.lines: list[int] = []
         self.anchor = anchor
         self.line = line
-        self.size = 1
-        """Values in it, itself included; those behind aliases count each time."""
+        self.inner = 0
+        """Values inside those in it; the ones behind aliases count each time."""
         self.key: str | None = None
         """The key whose value comes next; None where a key comes next."""
 
+    @property
+    def size(self) -> int:
+        """Values in it, itself included."""
+        return 1 + 2 * len(self.collection) + self.inner
+
     def add(self, value: Any, line: int) -> None:
-        if self.key is None:
-            self.key = self._new_key(value, line)
-        else:
+        if self.key is not None:
             self.collection[self.key] = value
             self.key = None
-
-    def _new_key(self, key: Any, line: int) -> str:
-        lines = self.collection.lines
-        if not isinstance(key, str):
+            return
+        if not isinstance(value, str):
             raise _not_a_key(line)
-        if key in lines:
-            message = f"`{key}` is already given in line {lines[key]}"
+        if value in self.collection:
+            first = self.lines[list(self.collection).index(value)]
+            message = f"`{value}` is already given in line {first}"
             raise Complaint(message, "keep one of the two", line=line)
-        lines[key] = line
-        return key
+        self.key = value
+        self.lines.append(line)
 
 
 class _OpenSequence:
     """A sequence whose end has not been read yet."""
 
-    __slots__ = ("anchor", "collection", "line", "size")
+    __slots__ = ("anchor", "collection", "inner", "line", "lines")
 
     key = ""
     """Never None: no key is ever waited for."""
 
     def __init__(self, anchor: str | None, line: int) -> None:
-        self.collection = _Sequence()
+        self.collection: list[Any] = []
+        self.lines: list[int] = []
         self.anchor = anchor
         self.line = line
-        self.size = 1
+        self.inner = 0
+
+    @property
+    def size(self) -> int:
+        """See `_OpenMapping`."""
+        return 1 + len(self.collection) + self.inner
 
     def add(self, value: Any, line: int) -> None:
-        self.collection.lines[len(self.collection)] = line
         self.collection.append(value)
+        self.lines.append(line)
 
 
 class _Composer:
@@ -108,10 +104,11 @@ class _Composer:
     def __init__(self) -> None:
         self.root: Any = None
         self.line = 1
+        self.lines: _Lines = {}
         self._open: list[_OpenMapping | _OpenSequence] = []
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._aliased = 0
-        self._steps: dict[type[Event], Callable[[Any, int], None]] = {
+        self.steps: dict[type[Event], Callable[[Any], None]] = {
             ScalarEvent: self._scalar,
             AliasEvent: self._alias,
             MappingStartEvent: partial(self._start, _OpenMapping),
@@ -119,18 +116,11 @@ class _Composer:
             MappingEndEvent: self._end,
             SequenceEndEvent: self._end,
         }
+        """What takes the next event of the document, by its type. Each raises a Complaint with
+        its line, where the document is not one that hookstream reads."""
 
-    def feed(self, event: Any) -> None:
-        """Take the next event of the document.
-
-        Raises:
-            Complaint: with its line, where the document is not one that hookstream reads.
-        """
-        step = self._steps.get(type(event))
-        if step is not None:  # the stream's own start carries no value
-            step(event, event.start_mark.line + 1)
-
-    def _scalar(self, event: ScalarEvent, line: int) -> None:
+    def _scalar(self, event: Any) -> None:
+        line = event.start_mark.line + 1
         if event.tag is not None:
             raise _tagged(line)
         value: str | None = event.value
@@ -138,9 +128,13 @@ class _Composer:
             value = None
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, 1)
-        self._add(value, 1, line)
+        if self._open:
+            self._open[-1].add(value, line)
+        else:
+            self.root, self.line = value, line
 
-    def _alias(self, event: AliasEvent, line: int) -> None:
+    def _alias(self, event: Any) -> None:
+        line = event.start_mark.line + 1
         if event.anchor not in self._anchors:
             raise Complaint(
                 f"the alias *{event.anchor} names nothing that ends before it",
@@ -155,9 +149,12 @@ class _Composer:
                 "write the values out, or use fewer aliases",
                 line=line,
             )
-        self._add(value, size, line)
+        top = self._open[-1]  # an alias cannot be a document: it has no anchor before it
+        top.inner += size - 1
+        top.add(value, line)
 
-    def _start(self, kind: type[_OpenMapping | _OpenSequence], event: Any, line: int) -> None:
+    def _start(self, kind: type[_OpenMapping | _OpenSequence], event: Any) -> None:
+        line = event.start_mark.line + 1
         if event.tag is not None:
             raise _tagged(line)
         if len(self._open) == MAX_DEPTH:
@@ -170,22 +167,20 @@ class _Composer:
             raise _not_a_key(line)
         self._open.append(kind(event.anchor, line))
 
-    def _end(self, _event: Event, _line: int) -> None:
+    def _end(self, _event: Event) -> None:
         done = self._open.pop()
+        self.lines[id(done.collection)] = done.lines
         if done.anchor is not None:
             self._anchors[done.anchor] = (done.collection, done.size)
-        self._add(done.collection, done.size, done.line)
+        if self._open:
+            top = self._open[-1]
+            top.inner += done.size - 1
+            top.add(done.collection, done.line)
+        else:
+            self.root, self.line = done.collection, done.line
 
     def _at_key(self) -> bool:
         return bool(self._open) and self._open[-1].key is None
-
-    def _add(self, value: Any, size: int, line: int) -> None:
-        if self._open:
-            top = self._open[-1]
-            top.size += size
-            top.add(value, line)
-        else:
-            self.root, self.line = value, line
 
 
 def _not_a_key(line: int) -> Complaint:
@@ -207,35 +202,38 @@ def read_yaml(text: str) -> Iterator[Document]:
     Raises:
         Complaint: with its line, where `text` is not YAML or goes beyond the limits above.
     """
-    loader = CSafeLoader(text)
+    next_event: Callable[[], Any] = CSafeLoader(text).get_event
     composer = _Composer()
     try:
-        while type(event := loader.get_event()) is not StreamEndEvent:
-            if type(event) is DocumentStartEvent:
+        while (kind := type(event := next_event())) is not StreamEndEvent:
+            step = composer.steps.get(kind)
+            if step is not None:
+                step(event)
+            elif kind is DocumentStartEvent:
                 composer = _Composer()
-            elif type(event) is DocumentEndEvent:
-                yield from _documents(composer.root, composer.line)
-            else:
-                composer.feed(event)
+            elif kind is DocumentEndEvent:
+                yield from _documents(composer.root, composer.line, composer.lines)
     except YAMLError as error:
         raise _unreadable(error, text) from None
 
 
-def _documents(root: Any, line: int) -> Iterator[Document]:
-    if isinstance(root, _Sequence):
-        for index, item in enumerate(root):
-            yield from _documents(item, root.lines[index])
+def _documents(root: Any, line: int, lines: _Lines) -> Iterator[Document]:
+    if isinstance(root, list):
+        for item, its_line in zip(root, lines[id(root)], strict=True):
+            yield from _documents(item, its_line, lines)
     elif root is not None:
-        yield Document(root, line, partial(_line_of, root, line))
+        yield Document(root, line, partial(_line_of, root, line, lines))
 
 
-def _line_of(root: Any, line: int, place: Place) -> int:
+def _line_of(root: Any, line: int, lines: _Lines, place: Place) -> int:
     value = root
     for step in place:
-        if not isinstance(value, _Mapping | _Sequence) or step not in value.lines:
+        known = lines.get(id(value), ())
+        steps: list[str | int] = list(value if isinstance(value, dict) else range(len(known)))
+        if step not in steps:
             break
-        line = value.lines[step]
-        value = value[step]  # type: ignore[index]  # `lines` has exactly the collection's keys
+        line = known[steps.index(step)]
+        value = value[step]
     return line
 
 
