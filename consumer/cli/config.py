@@ -1,6 +1,6 @@
 """Reads what `--config` names: one function for every command, and for reloads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,6 +12,7 @@ from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
 from consumer.hooks.table import Hook, HookTable
 from consumer.settings import (
+    DEFAULT_FILE,
     HooksSettings,
     Settings,
     environment,
@@ -40,11 +41,14 @@ def read_config(file: Path | None) -> Config:
     except ConfigError as error:
         hooks = load_hooks_settings(file, environ)
         raise ConfigError([*error.problems, *_hook_problems(hooks, environ)]) from None
-    return Config(settings, _load(settings.hooks, environ))
+    own = [file or DEFAULT_FILE]
+    if settings.kafka.ssl_keyfile is not None:
+        own.append(settings.kafka.ssl_keyfile)
+    return Config(settings, _load(settings.hooks, environ, own))
 
 
-def _load(hooks: HooksSettings, environ: Mapping[str, str]) -> HookTable:
-    return load_hooks(hooks.path, SecretReader(environ, hooks.secrets))
+def _load(hooks: HooksSettings, environ: Mapping[str, str], own: Iterable[Path] = ()) -> HookTable:
+    return load_hooks(hooks.path, SecretReader(environ, hooks.secrets, own))
 
 
 def _hook_problems(hooks: HooksSettings | None, environ: Mapping[str, str]) -> Sequence[Problem]:

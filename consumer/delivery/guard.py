@@ -56,6 +56,8 @@ class Policy:
 
     allow: frozenset[Network] = frozenset()
     allow_names: frozenset[str] = frozenset()
+    allow_ports: frozenset[tuple[Address | str, int]] = frozenset()
+    """One port of an address or a name. Nothing else opens the daemon's own endpoints."""
     deny: frozenset[Network] = frozenset()
     deny_names: frozenset[str] = frozenset()
     own: tuple[OwnEndpoint, ...] = ()
@@ -64,29 +66,38 @@ class Policy:
     def of(
         cls, *, allow: Iterable[str] = (), deny: Iterable[str] = (), own: Iterable[OwnEndpoint] = ()
     ) -> Self:
-        """From entries as the settings have them: CIDRs, addresses, and names in lower case."""
-        return cls(*_split(allow), *_split(deny), tuple(own))
+        """From entries as the settings have them: CIDRs, addresses, and names in lower case; in
+        `allow` also `host:port`.
+        """
+        servers = {entry: _SERVER.fullmatch(entry) for entry in allow}
+        ports = {entry: match for entry, match in servers.items() if match and match["port"]}
+        return cls(
+            *_split(servers.keys() - ports.keys()),
+            frozenset((_host(match["host"]), int(match["port"])) for match in ports.values()),
+            *_split(deny),
+            tuple(own),
+        )
 
     def judge(self, address: str, port: int, host: str) -> str | None:
         """Why `address` and `port` must not be dialled for the URL's `host`; None: they may be.
 
-        The first rule that speaks decides: the daemon's own endpoints, unless `allow` names
-        exactly this address or host; `deny`; `allow`; then the special-purpose registries.
+        The first rule that speaks decides: the daemon's own endpoints, unless `allow` has this port
+        of the address or host; `deny`; `allow`; then the special-purpose registries.
         """
         dialled = _address(address)
         if dialled is None:
             return f"{address} is no IP address"
         host = host.removesuffix(".")
-        named = host in self.allow_names
+        opened = not self.allow_ports.isdisjoint({(host, port), (dialled, port)})
         own = self._own(dialled, port)
-        if own is not None and not (named or ip_network(dialled) in self.allow):
+        if own is not None and not opened:
             return f"{address} port {port} is {own.what}"
         if host in self.deny_names:
             return f"{host} is in network.deny"
         denying = _holding(dialled, self.deny)
         if denying is not None:
             return f"{address} is in network.deny: {denying}"
-        if named or _holding(dialled, self.allow) is not None:
+        if opened or host in self.allow_names or _holding(dialled, self.allow) is not None:
             return None
         return _special(dialled, address)
 
@@ -152,6 +163,10 @@ def _address(text: str) -> Address | None:
     if isinstance(address, IPv4Address):
         return address
     return address.ipv4_mapped or IPv6Address(int(address))
+
+
+def _host(text: str) -> Address | str:
+    return _address(text.strip("[]")) or text
 
 
 def _network(text: str) -> Network:

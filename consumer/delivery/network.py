@@ -17,11 +17,15 @@ def guard_policy(settings: Settings, admin_port: int | None = None) -> Policy:
     network, admin = settings.network, settings.admin
     host = f"[{admin.host}]" if ":" in admin.host else admin.host
     own = [OwnEndpoint.of(f"{host}:{admin_port or admin.port}", "hookstream's own admin server")]
-    own += [
-        OwnEndpoint.of(broker, "one of hookstream's own Kafka brokers")
-        for broker in settings.kafka.bootstrap_servers
-    ]
+    own += map(_broker, settings.kafka.bootstrap_servers)
     return Policy.of(allow=network.allow, deny=network.deny, own=own)
+
+
+def _broker(server: str) -> OwnEndpoint:
+    """One on this machine may listen at its other addresses as well, whatever those are."""
+    broker = OwnEndpoint.of(server, "one of hookstream's own Kafka brokers")
+    local = broker.address is not None and broker.address.is_loopback
+    return replace(broker, address=None) if local else broker
 
 
 def refused_uris(hooks: Iterable[Hook], policy: Policy) -> Iterator[Problem]:
@@ -42,8 +46,9 @@ def refused_uris(hooks: Iterable[Hook], policy: Policy) -> Iterator[Problem]:
 
 
 def _mend(policy: Policy, host: str, port: int) -> str:
-    opened = replace(policy, allow_names=policy.allow_names | {host.removesuffix(".")})
+    """The narrowest entry that helps; none helps against `deny`."""
+    opened = replace(policy, allow_ports=policy.allow_ports | {(host.removesuffix("."), port)})
     if opened.foresee(host, port) is not None:
         return "write another host, or take this one out of network.deny"
-    suffix = "/128" if ":" in host else "/32" if host.replace(".", "").isdecimal() else ""
-    return f"write another host, or add {host}{suffix} to network.allow, if you mean it"
+    server = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"write another host, or add {server} to network.allow, if you mean it"

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 from consumer import __version__
@@ -81,19 +81,35 @@ class RequestBuilder:
                 headers.append(rendered)
         url = self.hook.origin + target
         if len(url) > MAX_URL_BYTES:
-            raise RejectedError(f"the URI is longer than {MAX_URL_BYTES} bytes")
+            raise _too_long()
         return Request(url, headers, self._timeout, self._connect_timeout)
 
     def target(self, event: Event) -> str:
         """Path and query, percent-encoded (RFC 9112 section 3.2.1)."""
-        parts = [piece if isinstance(piece, str) else piece(event) for piece in self._pieces]
-        target = "".join(parts)
-        if len(parts) > 1 and ("/." in target or "/%2" in target):
+        parts = (piece if isinstance(piece, str) else piece(event) for piece in self._pieces)
+        target = "".join(_fitting(parts))
+        if len(self._pieces) > 1 and ("/." in target or "/%2" in target):
             _refuse_dot_segments(target)
-        pairs = [pair for render in self._parameters if (pair := render(event)) is not None]
+        rendered = (pair for render in self._parameters if (pair := render(event)) is not None)
+        pairs = _fitting(rendered)
         if not pairs:
             return target
         return target + _separator(target, has_query=self.hook.has_query) + "&".join(pairs)
+
+
+def _fitting(texts: Iterable[str]) -> list[str]:
+    """All of them; where they are too many for a URI, the rest is not even rendered."""
+    fitting, room = [], MAX_URL_BYTES
+    for text in texts:
+        room -= len(text)
+        if room < 0:
+            raise _too_long()
+        fitting.append(text)
+    return fitting
+
+
+def _too_long() -> RejectedError:
+    return RejectedError(f"the URI is longer than {MAX_URL_BYTES} bytes")
 
 
 def _separator(target: str, *, has_query: bool) -> str:

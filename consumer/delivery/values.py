@@ -10,11 +10,12 @@ import orjson
 from consumer.events.model import Event
 from consumer.events.path import walk
 from consumer.hooks.table import Value
+from consumer.hooks.template import MAX_URI_BYTES
 
 Reader = Callable[[Event], str | None]
 """Takes one value's text out of an event; None where it is missing."""
 
-MAX_CHARACTERS = 8 * 1024
+MAX_CHARACTERS = MAX_URI_BYTES
 """No request has room for a longer value: a URI ends there, a header before."""
 
 
@@ -25,36 +26,21 @@ class RejectedError(Exception):
 def request_text(place: str, value: Any) -> str | None:
     """`value` as text that may go into a request; None where it is missing.
 
-    Raises RejectedError, which names `place`, where it cannot be meant for one. That costs no more
-    than a value that fits, however large it is.
+    Raises RejectedError, which names `place`, where it cannot be meant for one. Arrays and objects
+    are measured as JSON, which costs a fraction of their text, so that no value costs more than one
+    that fits.
     """
-    if not _may_fit(value):
-        raise RejectedError(f"{place} is longer than {MAX_CHARACTERS} characters")
     try:
-        return to_text(value)
-    except (RecursionError, orjson.JSONEncodeError):
+        size = len(value) if type(value) is str else len(orjson.dumps(value))
+    except orjson.JSONEncodeError:
         raise RejectedError(f"{place} is nested too deeply") from None
-
-
-def _may_fit(value: Any) -> bool:
-    """False where the text has more than `MAX_CHARACTERS`, of which each part has one at least."""
-    left, parts = MAX_CHARACTERS, [value]
-    while parts and left >= 0:
-        part = parts.pop()
-        if type(part) is str:
-            left -= len(part)
-        elif type(part) is list or type(part) is dict:
-            left -= len(part)
-            if left >= 0:
-                parts += [*part, *part.values()] if type(part) is dict else part
-    return left >= 0
+    if size > MAX_CHARACTERS:
+        raise RejectedError(f"{place} is longer than {MAX_CHARACTERS} characters")
+    return to_text(value)
 
 
 def to_text(value: Any) -> str | None:
-    """`value` as text: arrays join with a comma, objects are compact JSON, null is missing.
-
-    Raises RecursionError or orjson.JSONEncodeError where it is nested too deeply to be meant.
-    """
+    """`value` as text: arrays join with a comma, objects are compact JSON, null is missing."""
     if type(value) is str:
         return value
     if value is None:
@@ -62,7 +48,9 @@ def to_text(value: Any) -> str | None:
     if type(value) is bool:
         return "true" if value else "false"
     if type(value) is list:
-        return ",".join([text for text in map(to_text, value) if text is not None])
+        # Thousands of empty arrays are what costs most within the bound; so they are cut short.
+        texts = [text for text in map(to_text, value) if text is not None] if value else ()
+        return ",".join(texts)
     if type(value) is dict:
         return orjson.dumps(value).decode()
     return str(value)

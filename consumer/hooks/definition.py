@@ -42,6 +42,8 @@ _RESERVED_HEADERS = frozenset(
 _SIGNING_PREFIX = "whsec_"
 MAX_HEADERS = 100
 """Of one hook; servers commonly take that many in all."""
+MAX_PARAMETERS = 100
+"""Of one hook: each is a value to be read for each request."""
 
 
 def _text(raw: Any) -> str:
@@ -204,7 +206,7 @@ class Definition(Form):
     headers: Annotated[
         tuple[HeaderEntry, ...], Field(max_length=MAX_HEADERS), AfterValidator(_distinct)
     ] = ()
-    parameters: tuple[Entry, ...] = ()
+    parameters: Annotated[tuple[Entry, ...], Field(max_length=MAX_PARAMETERS)] = ()
     rate_limit: RateLimit | None = None
     timeout: Annotated[float, duration("100ms", "5m")] | None = None
     signing_secrets: tuple[Annotated[bytes, PlainValidator(_signing_key)], ...] = Field(

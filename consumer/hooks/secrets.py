@@ -1,7 +1,7 @@
 """`${env:NAME}` and `${file:PATH}`: read at load, where the settings allow it, never shown."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -14,6 +14,7 @@ ReadSecret = Callable[[str, str], str]
 MAX_SECRET_BYTES = 64 * 1024
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?P<body>[^}]*)(?P<close>\}?)")
 _OWN_PREFIX = "HOOKSTREAM_"
+_PROCESSES = Path("/proc")
 
 
 def has_reference(text: str) -> bool:
@@ -47,11 +48,15 @@ class SecretReader:
 
     `allowed` holds environment names (`*` and `?` as in file names) and directories (those
     start with `/`). None allows everything but hookstream's own settings, which no list opens:
-    a definition must not be able to send the Kafka password away.
+    a definition must not be able to send the Kafka password away. Those are the variables
+    `HOOKSTREAM_...`, the files in `own`, and the system's `/proc`, which has the variables again.
     """
 
-    def __init__(self, environ: Mapping[str, str], allowed: Sequence[str] | None) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], allowed: Sequence[str] | None, own: Iterable[Path] = ()
+    ) -> None:
         self._environ = environ
+        self._own = tuple(own)
         self._names: tuple[str, ...] | None = None
         self._folders: tuple[Path, ...] | None = None
         if allowed is not None:
@@ -95,6 +100,11 @@ class SecretReader:
             real = Path(name).resolve(strict=True)
         except (OSError, RuntimeError, ValueError) as error:
             raise _unreadable(name, error) from None
+        if real.is_relative_to(_PROCESSES) or any(real == file.resolve() for file in self._own):
+            raise Complaint(
+                f"the secret file {name} is the system's or one of hookstream's own",
+                "keep the secret in a file of its own",
+            )
         folders = self._folders
         if folders is not None and not any(real.is_relative_to(f.resolve()) for f in folders):
             raise Complaint(

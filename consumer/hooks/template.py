@@ -7,6 +7,10 @@ from urllib.parse import quote
 from consumer.documents.hosts import MAX_PORT, normalise_host
 from consumer.errors import Complaint
 
+MAX_URI_BYTES = 8 * 1024
+"""Of a whole URI, values included; receivers commonly take no more."""
+MAX_BRACES = 100
+"""Of one URI: each is a value to be read for each request."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _URI = re.compile(
     r"(?P<scheme>[a-z]+)://(?P<authority>[^/?#]*)(?P<target>.*)", re.IGNORECASE | re.DOTALL
@@ -50,6 +54,8 @@ def parse_template(uri: str) -> Template:
     Raises:
         Complaint: where it is not an http or https URI, or could be read as two different ones.
     """
+    if len(uri) > MAX_URI_BYTES:
+        raise Complaint(f"is longer than {MAX_URI_BYTES} bytes", "shorten it")
     if _REFUSED.search(uri):
         raise Complaint(
             "holds a blank, a backslash or a control character",
@@ -85,6 +91,8 @@ def _origin(scheme: str, authority: str) -> tuple[str, str]:
 def _parts(target: str) -> tuple[str, ...]:
     target = target if target.startswith("/") else f"/{target}"
     parts = _BRACE.split(target)
+    if len(parts) > 2 * MAX_BRACES + 1:
+        raise Complaint(f"has more than {MAX_BRACES} braces", "use fewer")
     for name in parts[1::2]:
         _check_name(name)
     for literal in parts[::2]:

@@ -78,6 +78,16 @@ def _network(value: str) -> str:
         ) from None
 
 
+def _opening(value: str) -> str:
+    """What `_network` takes, or one port of a host: `name:9000`, `10.0.0.5:9000`, `[::1]:9000`."""
+    match = _SERVER.fullmatch(value)
+    if match is None or not match["port"]:
+        return _network(value)
+    if not 1 <= int(match["port"]) <= MAX_PORT:
+        raise Complaint("has a port out of range", "write a port from 1 to 65535, or none")
+    return f"{normalise_host(match['host']).rstrip('.')}:{int(match['port'])}"
+
+
 def _secret_source(value: str) -> str:
     if "\0" in value or (not value.startswith("/") and not _ENVIRONMENT_NAMES.fullmatch(value)):
         raise Complaint(
@@ -127,6 +137,7 @@ Server = Annotated[Text, AfterValidator(_server)]
 Topic = Annotated[Text, AfterValidator(_topic)]
 DottedPath = Annotated[Text, AfterValidator(_dotted_path)]
 Network = Annotated[Text, AfterValidator(_network)]
+Opening = Annotated[Text, AfterValidator(_opening)]
 SecretSource = Annotated[Text, AfterValidator(_secret_source)]
 Folder = Annotated[Path, AfterValidator(_path)]
 ExistingFile = Annotated[Path, AfterValidator(_existing_file)]

@@ -20,6 +20,7 @@ from consumer.settings.fields import (
     Listed,
     Network,
     NonEmpty,
+    Opening,
     SecretSource,
     Server,
     Topic,
@@ -184,7 +185,7 @@ class RetrySettings(Section):
 class NetworkSettings(Section):
     """Exceptions to the rule that only public addresses are dialled."""
 
-    allow: Listed[Network] = ()
+    allow: Listed[Opening] = ()
     deny: Listed[Network] = ()
     ca_file: AuthoritiesFile | None = None
 

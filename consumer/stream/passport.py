@@ -1,5 +1,6 @@
 """The headers of a record on a retry or dead-letter topic (contract section 5)."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -12,6 +13,7 @@ Headers = list[tuple[str, bytes]]
 _PREFIX = "hookstream-"
 _REPLAYED_FROM = _PREFIX + "replayed-from"
 _REPLAYED_AT = _PREFIX + "replayed-at"
+_DELIVERY_ID = re.compile(r"[A-Za-z0-9_~%:-]{0,300}")
 _MAX_INTEGER = 2**63 - 1
 """Kafka's offsets and timestamps have 64 bits."""
 
@@ -106,7 +108,7 @@ def read_passport(headers: Sequence[tuple[str, bytes | None]]) -> Passport:
             offset=_integer(offset),
             timestamp=_integer(texts["source-timestamp"]),
             trigger=texts.get("trigger", ""),
-            delivery_id=_header_safe(texts.get("delivery-id", "")),
+            delivery_id=_delivery_id(texts.get("delivery-id", "")),
             hook=texts.get("hook", ""),
             attempts=_integer(texts["attempts"]),
             last_status=texts.get("last-status", ""),
@@ -174,8 +176,10 @@ def _integer(text: str) -> int:
     return number
 
 
-def _header_safe(id: str) -> str:
-    """The delivery id, which goes into a request's header."""
-    if not (id.isascii() and id.isprintable()):
+def _delivery_id(id: str) -> str:
+    """As `delivery.request.delivery_id` makes them: it goes into a request's header, and with a dot
+    in it could be signed as the timestamp too.
+    """
+    if not _DELIVERY_ID.fullmatch(id):
         raise ValueError
     return id

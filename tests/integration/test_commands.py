@@ -110,7 +110,7 @@ def test_check_tells_where_no_request_may_go(tmp_path: Path) -> None:
     assert private == (
         "error: config/hooks/hooks.yaml:3: hook private: uri: no request may go there: "
         "10.0.0.5 is private (RFC 1918) "
-        "(write another host, or add 10.0.0.5/32 to network.allow, if you mean it)"
+        "(write another host, or add 10.0.0.5:8080 to network.allow, if you mean it)"
     )
     assert metadata.startswith("error: config/hooks/hooks.yaml:6: hook metadata: uri: ")
     assert "the metadata service of most clouds" in metadata
@@ -141,6 +141,16 @@ def test_a_missing_secret(tmp_path: Path, command: str) -> None:
     assert len(errors) == 2
     assert all("ANALYTICS_KEY is not set" in error for error in errors)
     assert SECRETS["CLICK_SECRET"] not in done.stderr
+
+
+def test_the_settings_are_no_secret_of_a_hook(tmp_path: Path) -> None:
+    """Whoever writes hooks cannot send the Kafka password away in one of them."""
+    for file in (tmp_path / "config" / "hookstream.yaml", "/proc/self/environ"):
+        header = {"key": "X-A", "source": "fixed", "value": f"${{file:{file}}}"}
+        write_config(tmp_path, {**CLICK, "headers": [header]})
+        done = call_command("check", folder=tmp_path, environ=SECRETS)
+        assert done.returncode == 2
+        assert "is the system's or one of hookstream's own" in done.stderr
 
 
 def test_control_characters_do_not_reach_the_terminal(tmp_path: Path) -> None:

@@ -21,9 +21,13 @@ def problems(origin: str, **entries: Any) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("origin", "message", "mend"),
     [
-        ("http://10.0.0.5", "10.0.0.5 is private (RFC 1918)", "add 10.0.0.5/32 to network.allow"),
-        ("https://[fd00::1]:8443", "fd00::1 is unique local", "add fd00::1/128 to network.allow"),
-        ("http://localhost:8080", "127.0.0.1 is loopback", "add localhost to network.allow"),
+        ("http://10.0.0.5", "10.0.0.5 is private (RFC 1918)", "add 10.0.0.5:80 to network.allow"),
+        (
+            "https://[fd00::1]:8443",
+            "fd00::1 is unique local",
+            "add [fd00::1]:8443 to network.allow",
+        ),
+        ("http://localhost:8080", "127.0.0.1 is loopback", "add localhost:8080 to network.allow"),
     ],
 )
 def test_uris_that_are_sure_to_be_refused(origin: str, message: str, mend: str) -> None:
@@ -67,6 +71,20 @@ def test_guard_of_the_settings() -> None:
     assert admin == "::1 port 9464 is hookstream's own admin server"
     assert broker == "127.0.0.1 port 9092 is one of hookstream's own Kafka brokers"
     assert policy.judge("93.184.215.14", 9092, HOST) is not None  # where kafka-2 may be
+
+
+@pytest.mark.parametrize("server", ["127.0.0.1:9092", "[::1]:9092", "localhost:9092"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "127.0.0.2", "::1", "0.0.0.0", "::ffff:127.0.0.1", "10.0.0.5"]
+)
+def test_a_broker_on_this_machine_has_all_its_addresses(server: str, address: str) -> None:
+    """Who is called at one loopback address may listen at every one, and at the machine's own."""
+    settings = Settings(
+        network=NetworkSettings(allow=("127.0.0.0/8", "::/0", "10.0.0.0/8")),
+        kafka=KafkaSettings(bootstrap_servers=(server,)),
+    )
+    refused = guard_policy(settings).judge(address, 9092, HOST)
+    assert refused == f"{address} port 9092 is one of hookstream's own Kafka brokers"
 
 
 def test_port_that_the_system_picked() -> None:

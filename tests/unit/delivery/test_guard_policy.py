@@ -120,17 +120,35 @@ def test_order_and_repetition_mean_nothing() -> None:
     ],
 )
 def test_own_endpoints_are_out_of_reach(server: str, address: str, port: int) -> None:
-    """Even inside a network that is allowed as a whole; only their port, and only exactly named
-    they are let through, by address or by host name.
+    """Where the network, the very address and the host's name are allowed, too; only their port,
+    and only with it they are let through, by address or by host name.
     """
     own = [OwnEndpoint.of(server, "ours")]
-    wide = ["0.0.0.0/1", "128.0.0.0/1", "::/0"]
+    wide = ["0.0.0.0/1", "128.0.0.0/1", "::/0", address, HOST]
     policy = Policy.of(allow=wide, own=own)
     assert policy.judge(address, port, HOST) == f"{address} port {port} is ours"
     assert policy.judge(address, port + 1, HOST) is None
-    for exact in (address, HOST):
+    bracketed = f"[{address}]" if ":" in address else address
+    for exact, name in ((f"{bracketed}:{port}", address), (f"{HOST}:{port}", HOST)):
         assert Policy.of(allow=[exact], own=own).judge(address, port, HOST) is None
-        assert Policy.of(allow=[exact], deny=[exact], own=own).judge(address, port, HOST)
+        assert Policy.of(allow=[exact], deny=[name], own=own).judge(address, port, HOST)
+
+
+@pytest.mark.parametrize(
+    ("allow", "address", "others"),
+    [
+        ("10.0.0.5:8080", "10.0.0.5", "10.0.0.6"),
+        ("[fd00::5]:8080", "fd00::5", "fd00::6"),
+        ("[::ffff:10.0.0.5]:8080", "10.0.0.5", "10.0.0.6"),
+        (f"{HOST}:8080", "10.0.0.5", None),
+    ],
+)
+def test_one_port_can_be_allowed(allow: str, address: str, others: str | None) -> None:
+    """Of an address or a name; no other port of it, and no other address."""
+    policy = Policy.of(allow=[allow])
+    assert policy.judge(address, 8080, HOST) is None
+    assert policy.judge(address, 8081, HOST) is not None
+    assert policy.judge(others or address, 8080, HOST if others else "other.example") is not None
 
 
 def test_own_endpoint_has_one_address() -> None:

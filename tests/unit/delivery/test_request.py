@@ -4,14 +4,16 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from standardwebhooks.webhooks import Webhook
 
 from consumer import __version__
+from consumer.delivery import request
 from consumer.delivery.request import MAX_URL_BYTES, RequestBuilder, delivery_id
 from consumer.delivery.transport import Request
-from consumer.delivery.values import RejectedError
+from consumer.delivery.values import RejectedError, encode
 from consumer.events.model import Event
 from consumer.hooks.table import MAX_HEADER_VALUE_BYTES, Brace, Hook, Missing, Value
 from support.fakes import make_brace, make_event, make_hook, make_value
@@ -222,6 +224,25 @@ def test_sizes_are_bounded() -> None:
     build(make_hook(headers=header), of_length(MAX_HEADER_VALUE_BYTES))
     with pytest.raises(RejectedError, match="header X is longer"):
         build(make_hook(headers=header), of_length(MAX_HEADER_VALUE_BYTES + 1))
+
+
+@pytest.mark.parametrize("place", ["braces", "parameters"])
+def test_nothing_is_rendered_behind_the_end_of_a_uri(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred values of the largest size cost as much as two: the loop belongs to all hooks."""
+    rendered = Mock(wraps=encode)
+    monkeypatch.setattr(request, "encode", rendered)
+    value = make_value("event", "x")
+    if place == "braces":
+        names = [f"c{number}" for number in range(100)]
+        path = "".join(f"/{{{name}}}" for name in names)
+        hook = make_hook(uri=BASE + path, braces=[make_brace(n, entry=value) for n in names])
+    else:
+        hook = make_hook(parameters=[(f"k{number}", value) for number in range(100)])
+    with pytest.raises(RejectedError, match="URI is longer"):
+        build(hook, of_length(MAX_URL_BYTES))
+    assert rendered.call_count <= 2
 
 
 def of_length(characters: int) -> Event:

@@ -187,6 +187,14 @@ def problems(folder: Path) -> tuple[Problem, ...]:
             "not a known field",
             "known here",
         ),
+        (
+            f"{GOOD}parameters:\n"
+            + "".join(f"- {{key: p{n}, source: event, value: a}}\n" for n in range(101)),
+            4,
+            "parameters",
+            "too many",
+            "100",
+        ),
         # Braces.
         (f"{GOOD}uri_parameters: {{a: {{label: A}}}}", 4, "uri_parameters.a", "no", "{a}"),
         (
@@ -259,6 +267,51 @@ def test_each_problem_names_its_place_and_mend(  # noqa: PLR0917  # columns of t
     assert message in problem.message
     assert mend in problem.mend
     assert problem.mend
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Connection",
+        "Content-Length",
+        "EXPECT",
+        "host",
+        "Keep-Alive",
+        "Proxy-Authenticate",
+        "Proxy-Authorization",
+        "Proxy-Connection",
+        "TE",
+        "trailer",
+        "Transfer-Encoding",
+        "upgrade",
+        "User-Agent",
+        "webhook-id",
+        "Webhook-Signature",
+        "WEBHOOK-TIMESTAMP",
+        "webhook-x",
+    ],
+)
+def test_no_definition_sets_what_the_connection_or_hookstream_sets(
+    tmp_path: Path, name: str
+) -> None:
+    """In any case of letters, and from wherever the value would come."""
+    for source in ("fixed", "event"):
+        entry = f"{{key: {name}, source: {source}, value: a}}"
+        (tmp_path / "hook.yaml").write_text(f"{GOOD}headers: [{entry}]")
+        [problem] = problems(tmp_path)
+        assert f"{name} is a header that hookstream or the connection sets" in problem.message
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["HOST ", " Host", "Host:", ":authority", "X A", "X\\tA", "X\\r\\nY", "X\\0", "Ş", "X:Y", ""],
+)
+def test_no_header_name_is_more_than_a_name(tmp_path: Path, name: str) -> None:
+    """RFC 9110 section 5.1: a token, or the line would say something else."""
+    entry = f'{{key: "{name}", source: fixed, value: a}}'
+    (tmp_path / "hook.yaml").write_text(f"{GOOD}headers: [{entry}]")
+    [problem] = problems(tmp_path)
+    assert "is not a header name" in problem.message
 
 
 def test_all_problems_of_all_files_come_together(tmp_path: Path) -> None:

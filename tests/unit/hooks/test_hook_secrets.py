@@ -64,6 +64,22 @@ def test_own_settings_are_never_secrets_of_hooks(allowed: list[str] | None) -> N
         read("env", "HOOKSTREAM_KAFKA__SASL_PASSWORD")
 
 
+@pytest.mark.parametrize("allowed", [None, ["/"]])
+def test_own_files_are_never_secrets_of_hooks(tmp_path: Path, allowed: list[str] | None) -> None:
+    """The settings file may hold the Kafka password, and `/proc` has the environment once more."""
+    settings, link = tmp_path / "hookstream.yaml", tmp_path / "link"
+    settings.write_text("canary")
+    link.symlink_to(settings)
+    (tmp_path / "k").write_text("good")
+    read = SecretReader({}, allowed, [link])
+    assert read("file", f"{tmp_path}/k") == "good"
+    own = f"/proc/{os.getpid()}"
+    for path in (settings, link, "/proc/self/environ", f"{own}/environ", f"{own}/task/../cmdline"):
+        with pytest.raises(Complaint, match="hookstream's own") as caught:
+            read("file", str(path))
+        assert "canary" not in caught.value.message
+
+
 def test_an_empty_list_allows_nothing(tmp_path: Path) -> None:
     """Only an absent list means everything."""
     (tmp_path / "k").write_text("canary")

@@ -106,6 +106,8 @@ def test_a_query_in_the_template_is_seen(target: str, has_query: bool) -> None:
         ("https://example.com/a/../b", "segment"),
         ("https://example.com/.", "segment"),
         ("https://example.com/a/%2E%2e", "segment"),
+        ("https://example.com/" + "a" * 8_192, "longer than 8192 bytes"),
+        ("https://example.com/" + "{a}" * 101, "more than 100 braces"),
     ],
 )
 def test_what_could_be_read_in_two_ways_is_refused(uri: str, message: str) -> None:

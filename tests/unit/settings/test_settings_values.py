@@ -162,6 +162,8 @@ def test_networks_have_one_spelling(tmp_path: Path) -> None:
     assert load_settings(file, {}).network.allow == (
         "10.0.0.0/8", "::1", "fd00::/8", "localhost", "127.0.0.1",
     )  # fmt: skip
+    file.write_text("network: {allow: ['LocalHost:080', '10.0.0.5:80', '[FD00::0]:80']}")
+    assert load_settings(file, {}).network.allow == ("localhost:80", "10.0.0.5:80", "[fd00::]:80")
 
 
 @pytest.mark.parametrize("name", ["settings.yaml", "settings.json"])

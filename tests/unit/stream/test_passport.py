@@ -74,6 +74,9 @@ def test_a_header_that_is_always_written_must_be_there(name: str) -> None:
         ("reason", b"\xff"),
         ("delivery-id", b"e1:h1\r\nx-evil: 1"),
         ("delivery-id", "ş:h1".encode()),
+        ("delivery-id", b"e1.1800000000:h1"),
+        ("delivery-id", b" e1:h1"),
+        ("delivery-id", b"e" * 100_000 + b":h1"),
     ],
 )
 def test_what_could_do_harm_is_refused(name: str, value: bytes) -> None:
