@@ -1,0 +1,101 @@
+"""The guard, a real resolver, and a server that whoever dials any address reaches.
+
+Nothing of either client is replaced: names are looked up by the C library over UDP. What counts is
+which addresses TCP connections were made to.
+"""
+
+from itertools import permutations
+
+import pytest
+
+from consumer.delivery.special_addresses import IPV4_BLOCKS, IPV6_BLOCKS
+from support.own_network import PORT, Told, run_inside, unavailable
+
+PUBLIC, PUBLIC_6 = "93.184.215.14", "2606:4700::1"
+
+pytestmark = [
+    pytest.mark.skipif(bool(unavailable()), reason=f"no network of its own: {unavailable()}"),
+    pytest.mark.parametrize("transport", ["curl", "aiohttp"]),
+]
+
+
+def url(host: str) -> str:
+    """On the port where the server listens."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{PORT}/"
+
+
+def assert_blocked(told: Told) -> None:
+    """Nothing was dialled, and the guard says why."""
+    assert (told.dialled, told.status, told.error) == ([], 0, "blocked"), told
+
+
+def test_public_addresses_are_dialled(transport: str) -> None:
+    """By name and by number: what follows would mean little if nothing could be reached."""
+    names = {"four.example": [[PUBLIC]], "six.example": [[PUBLIC_6]]}
+    hosts = ["four.example", "six.example", PUBLIC, PUBLIC_6]
+    told = run_inside(transport, [url(host) for host in hosts], names=names)
+    assert [one.dialled for one in told] == [[PUBLIC], [PUBLIC_6]] * 2
+    assert {one.status for one in told} == {200}
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["literal", "by name"])
+def test_no_special_address_is_dialled(transport: str, *, named: bool) -> None:
+    """The first and the last of every block, IPv4 also as IPv4-mapped IPv6."""
+    ends = [end for b in IPV4_BLOCKS for end in (b.network[0], b.network[-1])]
+    addresses = [str(end) for end in ends] + [f"::ffff:{end}" for end in ends]
+    addresses += [str(end) for b in IPV6_BLOCKS for end in (b.network[0], b.network[-1])]
+    names = {f"n{number}.example": [[address]] for number, address in enumerate(addresses)}
+    told = run_inside(
+        transport, [url(host) for host in (names if named else addresses)], names=names
+    )
+    assert len(told) == len(addresses)
+    for one in told:
+        assert_blocked(one)
+
+
+def test_of_mixed_answers_only_the_public_one_is_dialled(transport: str) -> None:
+    """In whatever order they come."""
+    orders = list(permutations(["127.0.0.1", PUBLIC, "fd00::1", "::ffff:10.0.0.5"]))
+    names = {f"n{number}.example": [order] for number, order in enumerate(orders)}
+    for one in run_inside(transport, [url(name) for name in names], names=names):
+        assert (one.status, one.dialled) == (200, [PUBLIC])
+
+
+def test_rebinding(transport: str) -> None:
+    """A name that answers otherwise at each lookup is dialled where it is public, only there."""
+    answers = [[PUBLIC], ["127.0.0.1"], [PUBLIC], ["169.254.169.254", "fd00::1"], [PUBLIC_6]]
+    told = run_inside(transport, [url("r.example")] * len(answers), names={"r.example": answers})
+    assert [one.dialled for one in told] == [[PUBLIC], [], [PUBLIC], [], [PUBLIC_6]]
+    assert_blocked(told[1])
+    assert_blocked(told[3])
+
+
+def test_aliases_lead_where_their_addresses_do(transport: str) -> None:
+    """A CNAME to an internal name, or to a public one."""
+    names = {"in.example": [["db.internal"]], "out.example": [["public.example"]],
+             "db.internal": [["10.0.0.5"]], "public.example": [[PUBLIC]]}  # fmt: skip
+    inside, outside = run_inside(transport, [url("in.example"), url("out.example")], names=names)
+    assert_blocked(inside)
+    assert (outside.status, outside.dialled) == (200, [PUBLIC])
+
+
+@pytest.mark.parametrize(
+    "host", ["127.1", "2130706433", "0x7f.1", "0177.0.0.1", "127.0.0.1.", "localhost", "0"]
+)
+def test_unusual_spellings_of_loopback(transport: str, host: str) -> None:
+    """Definitions cannot hold most of them; a client that got one would still not dial."""
+    (told,) = run_inside(transport, [url(host)])
+    assert (told.status, told.dialled) == (0, [])
+
+
+def test_a_host_that_is_allowed_by_name(transport: str) -> None:
+    """It is reached wherever it is; nothing else there is, by another name or by a redirect."""
+    names = {"own.internal": [["10.0.0.5"]], "other.internal": [["10.0.0.5"]]}
+    hosts = ["own.internal", "OWN.internal", "other.internal", "10.0.0.5", "sub.own.internal"]
+    for location in (url("10.0.0.6"), url("169.254.169.254"), url("other.internal")):
+        told = run_inside(
+            transport, [url(host) for host in hosts],
+            names=names, allow=["own.internal"], location=location,
+        )  # fmt: skip
+        assert [one.dialled for one in told] == [["10.0.0.5"]] * 2 + [[]] * 3
+        assert [one.status for one in told] == [302, 302, 0, 0, 0]
