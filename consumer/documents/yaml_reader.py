@@ -108,18 +108,11 @@ class _Composer:
         self._open: list[_OpenMapping | _OpenSequence] = []
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._aliased = 0
-        self.steps: dict[type[Event], Callable[[Any], None]] = {
-            ScalarEvent: self._scalar,
-            AliasEvent: self._alias,
-            MappingStartEvent: partial(self._start, _OpenMapping),
-            SequenceStartEvent: partial(self._start, _OpenSequence),
-            MappingEndEvent: self._end,
-            SequenceEndEvent: self._end,
-        }
-        """What takes the next event of the document, by its type. Each raises a Complaint with
-        its line, where the document is not one that hookstream reads."""
 
-    def _scalar(self, event: Any) -> None:
+    # Each takes the next event of the document, and raises a Complaint with its line, where the
+    # document is not one that hookstream reads.
+
+    def scalar(self, event: Any) -> None:
         line = event.start_mark.line + 1
         if event.tag is not None:
             raise _tagged(line)
@@ -133,7 +126,7 @@ class _Composer:
         else:
             self.root, self.line = value, line
 
-    def _alias(self, event: Any) -> None:
+    def alias(self, event: Any) -> None:
         line = event.start_mark.line + 1
         if event.anchor not in self._anchors:
             raise Complaint(
@@ -153,6 +146,12 @@ class _Composer:
         top.inner += size - 1
         top.add(value, line)
 
+    def start_mapping(self, event: Any) -> None:
+        self._start(_OpenMapping, event)
+
+    def start_sequence(self, event: Any) -> None:
+        self._start(_OpenSequence, event)
+
     def _start(self, kind: type[_OpenMapping | _OpenSequence], event: Any) -> None:
         line = event.start_mark.line + 1
         if event.tag is not None:
@@ -167,7 +166,7 @@ class _Composer:
             raise _not_a_key(line)
         self._open.append(kind(event.anchor, line))
 
-    def _end(self, _event: Event) -> None:
+    def end(self, _event: Event) -> None:
         done = self._open.pop()
         self.lines[id(done.collection)] = done.lines
         if done.anchor is not None:
@@ -181,6 +180,16 @@ class _Composer:
 
     def _at_key(self) -> bool:
         return bool(self._open) and self._open[-1].key is None
+
+
+_STEPS: dict[type[Event], Callable[[_Composer, Any], None]] = {
+    ScalarEvent: _Composer.scalar,
+    AliasEvent: _Composer.alias,
+    MappingStartEvent: _Composer.start_mapping,
+    SequenceStartEvent: _Composer.start_sequence,
+    MappingEndEvent: _Composer.end,
+    SequenceEndEvent: _Composer.end,
+}
 
 
 def _not_a_key(line: int) -> Complaint:
@@ -206,9 +215,9 @@ def read_yaml(text: str) -> Iterator[Document]:
     composer = _Composer()
     try:
         while (kind := type(event := next_event())) is not StreamEndEvent:
-            step = composer.steps.get(kind)
+            step = _STEPS.get(kind)
             if step is not None:
-                step(event)
+                step(composer, event)
             elif kind is DocumentStartEvent:
                 composer = _Composer()
             elif kind is DocumentEndEvent:
