@@ -1,11 +1,10 @@
 """From a checked definition to the table's immutable form."""
 
 from collections.abc import Collection, Iterator, Sequence
-from urllib.parse import quote
 
 from consumer.documents.validation import Finding
 from consumer.hooks.definition import Definition, Entry
-from consumer.hooks.table import Brace, Header, Hook, Parameter, RateLimit
+from consumer.hooks.table import Brace, Hook, RateLimit
 
 
 def brace_findings(
@@ -52,11 +51,9 @@ def compile_hook(definition: Definition, file: str, line: int, uri_line: int) ->
         host=template.host,
         pieces=tuple(piece for piece in pieces if piece),
         has_query=template.has_query,
-        headers=tuple(Header(entry.key, entry.value) for entry in definition.headers),
+        headers=tuple([entry.header for entry in definition.headers]),
         parameters=tuple(
-            Parameter(quote(entry.key, safe=""), entry.value)
-            for entry in definition.parameters
-            if entry.key not in braces
+            [entry.parameter for entry in definition.parameters if entry.key not in braces]
         ),
         rate_limit=_rate_limit(definition),
         timeout=definition.timeout,

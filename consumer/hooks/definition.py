@@ -3,16 +3,27 @@
 import base64
 import binascii
 import re
+from functools import cache, cached_property
 from typing import Annotated, Any, cast
+from urllib.parse import quote
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from consumer.documents.durations import duration
 from consumer.documents.validation import as_text
 from consumer.errors import Complaint
 from consumer.events.model import Trigger
 from consumer.hooks.secrets import ReadSecret, expand, has_reference
-from consumer.hooks.table import MAX_HEADER_VALUE_BYTES, Missing, Source, Value
+from consumer.hooks.table import MAX_HEADER_VALUE_BYTES, Header, Missing, Parameter, Source, Value
 from consumer.hooks.template import Template, parse_template
 from consumer.settings import RateLimit
 
@@ -44,10 +55,35 @@ MAX_HEADERS = 100
 """Of one hook; servers commonly take that many in all."""
 MAX_PARAMETERS = 100
 """Of one hook: each is a value to be read for each request."""
+_MOST_SHARED = 10_000
+
+
+class Sharing:
+    """What the definitions of one load have in common, so that it is read, checked and kept once:
+    secrets, and the parts that many hooks write alike.
+    """
+
+    def __init__(self, read_secret: ReadSecret) -> None:
+        self.read_secret = cache(read_secret)
+        self._parts: dict[tuple[Any, ...], Any] = {}
+
+    def part(self, field: str | None, raw: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        """`validate(raw)`, or what it gave for an equal part of the same field."""
+        try:
+            key = (field, *raw.items())
+            known = self._parts.get(key)
+        except (AttributeError, TypeError):  # no mapping, or one of mappings and lists: refused
+            return validate(raw)
+        if known is None:
+            known = validate(raw)
+            if len(self._parts) == _MOST_SHARED:
+                self._parts.clear()
+            self._parts[key] = known
+        return known
 
 
 def _text(raw: Any) -> str:
-    text = as_text(raw)
+    text = raw if type(raw) is str else as_text(raw)
     if not isinstance(text, str):
         raise Complaint("is not text", "write one text")
     return text
@@ -81,8 +117,15 @@ def _template(raw: Any) -> Template:
     return parse_template(_text(raw))
 
 
-def _reader(info: ValidationInfo) -> ReadSecret:
-    return cast("ReadSecret", info.context)
+def _sharing(info: ValidationInfo) -> Sharing:
+    return cast("Sharing", info.context)
+
+
+def _shared(raw: Any, validate: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    return _sharing(info).part(info.field_name, raw, validate)
+
+
+_SHARED = WrapValidator(_shared)
 
 
 def _value(raw: Any, info: ValidationInfo) -> Value:
@@ -92,7 +135,7 @@ def _value(raw: Any, info: ValidationInfo) -> Value:
     if source == "fixed":
         return Value(
             source,
-            text=expand(text, _reader(info)),
+            text=expand(text, _sharing(info).read_secret),
             missing=missing,
             secret=has_reference(text),
             reference=text,
@@ -135,7 +178,7 @@ def _signing_key(raw: Any, info: ValidationInfo) -> bytes:
     recommends 24 to 64. What they would decode differently (strange letters, an empty key)
     does not: its signatures would never verify.
     """
-    text = expand(_text(raw), _reader(info)).removeprefix(_SIGNING_PREFIX)
+    text = expand(_text(raw), _sharing(info).read_secret).removeprefix(_SIGNING_PREFIX)
     try:
         key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
@@ -165,12 +208,22 @@ class Entry(Form):
     missing: Missing | None = None
     value: Annotated[Value, PlainValidator(_value)]
 
+    @cached_property
+    def parameter(self) -> Parameter:
+        """Its compiled form in the query."""
+        return Parameter(quote(self.key, safe=""), self.value)
+
 
 class HeaderEntry(Entry):
     """A header: its name and value must be ones that HTTP can carry."""
 
     key: Annotated[str, PlainValidator(_header_name)]
     value: Annotated[Value, PlainValidator(_value), AfterValidator(_header_value)]
+
+    @cached_property
+    def header(self) -> Header:
+        """Its compiled form."""
+        return Header(self.key, self.value)
 
 
 def _distinct(headers: tuple[HeaderEntry, ...]) -> tuple[HeaderEntry, ...]:
@@ -193,7 +246,7 @@ class UriParameter(Form):
 
 
 class Definition(Form):
-    """One document. Validated with a `ReadSecret` as context, so secrets are read here too."""
+    """One document. Validated with a `Sharing` as context, so secrets are read here too."""
 
     id: Annotated[str, PlainValidator(_hook_id)]
     name: PlainText | None = None
@@ -202,11 +255,15 @@ class Definition(Form):
     trigger: Trigger
     select: Annotated[tuple[PlainText, ...], Field(min_length=1)] | None = None
     uri: Annotated[Template, PlainValidator(_template)]
-    uri_parameters: dict[str, UriParameter] = Field(default_factory=dict)
+    uri_parameters: dict[str, Annotated[UriParameter, _SHARED]] = Field(default_factory=dict)
     headers: Annotated[
-        tuple[HeaderEntry, ...], Field(max_length=MAX_HEADERS), AfterValidator(_distinct)
+        tuple[Annotated[HeaderEntry, _SHARED], ...],
+        Field(max_length=MAX_HEADERS),
+        AfterValidator(_distinct),
     ] = ()
-    parameters: Annotated[tuple[Entry, ...], Field(max_length=MAX_PARAMETERS)] = ()
+    parameters: Annotated[
+        tuple[Annotated[Entry, _SHARED], ...], Field(max_length=MAX_PARAMETERS)
+    ] = ()
     rate_limit: RateLimit | None = None
     timeout: Annotated[float, duration("100ms", "5m")] | None = None
     signing_secrets: tuple[Annotated[bytes, PlainValidator(_signing_key)], ...] = Field(

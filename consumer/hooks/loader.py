@@ -1,7 +1,6 @@
 """Reads a folder of definitions into one immutable table, or says everything that is wrong."""
 
 from collections.abc import Iterator
-from functools import cache
 from os.path import realpath
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +13,7 @@ from consumer.documents.tree import Document, spelling, without_nulls
 from consumer.documents.validation import Finding, findings
 from consumer.errors import Complaint, ConfigError, Problem
 from consumer.hooks.compile import brace_findings, compile_hook
-from consumer.hooks.definition import Definition
+from consumer.hooks.definition import Definition, Sharing
 from consumer.hooks.secrets import ReadSecret
 from consumer.hooks.table import Hook, HookTable
 from consumer.hooks.template import parse_template
@@ -32,7 +31,7 @@ def load_hooks(path: Path, read_secret: ReadSecret) -> HookTable:
         ConfigError: with every problem of every file. A folder without a single hook is one:
             more often a mount that failed than a wish to call nobody.
     """
-    loading = _Loading(cache(read_secret))
+    loading = _Loading(read_secret)
     try:
         files = list(_files(path, {realpath(path)}))
     except OSError as error:
@@ -72,7 +71,7 @@ class _Loading:
         self.hooks: dict[str, Hook] = {}
         self.problems: list[Problem] = []
         self._places: dict[str, str] = {}
-        self._read_secret = read_secret
+        self._sharing = Sharing(read_secret)
 
     def read(self, file: Path) -> None:
         try:
@@ -90,7 +89,7 @@ class _Loading:
         hook_id = data.get("id") if isinstance(data, dict) else None
         found = list(self._repeated_id(hook_id, f"{file}:{document.line}"))
         try:
-            definition = Definition.model_validate(data, context=self._read_secret)
+            definition = Definition.model_validate(data, context=self._sharing)
         except ValidationError as error:
             found += findings(error, Definition)
             found += _brace_findings_of(data, found)

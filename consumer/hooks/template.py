@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote
 
 from consumer.documents.hosts import MAX_PORT, normalise_host
@@ -68,6 +69,7 @@ def parse_template(uri: str) -> Template:
     return Template(origin, host, _parts(match["target"]))
 
 
+@lru_cache(4096)  # many hooks go to few hosts
 def _origin(scheme: str, authority: str) -> tuple[str, str]:
     if "@" in authority:
         raise Complaint(
