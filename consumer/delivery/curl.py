@@ -5,7 +5,8 @@ sides trade in batches: requests go over in one deque with at most one wake-up p
 answers come back in another with at most one wake-up per turn of the thread.
 
 At-least-once: libcurl sends a GET again, once, when a reused connection turns out to be dead before
-the first byte of an answer (RFC 9110 section 9.2.2 allows it for idempotent methods).
+the first byte of an answer (RFC 9110 section 9.2.2 allows it for idempotent methods), and up to
+five times where a receiver refuses the stream (RFC 9113 section 8.7).
 
 Linux only: eventfd and epoll.
 """

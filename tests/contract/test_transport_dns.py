@@ -44,6 +44,7 @@ def test_no_special_address_is_dialled(transport: str, *, named: bool) -> None:
     ends = [end for b in IPV4_BLOCKS for end in (b.network[0], b.network[-1])]
     addresses = [str(end) for end in ends] + [f"::ffff:{end}" for end in ends]
     addresses += [str(end) for b in IPV6_BLOCKS for end in (b.network[0], b.network[-1])]
+    addresses += ["1::1", "4000::1", "8000::1"]  # outside of every block, and of 2000::/3
     names = {f"n{number}.example": [[address]] for number, address in enumerate(addresses)}
     told = run_inside(
         transport, [url(host) for host in (names if named else addresses)], names=names
