@@ -13,9 +13,10 @@ from consumer.clock import Clock, SystemClock
 from consumer.delivery.aiohttp import AiohttpTransport
 from consumer.delivery.circuit import CircuitPolicy
 from consumer.delivery.curl import CurlTransport
-from consumer.delivery.dispatcher import Dispatcher, Outcomes
+from consumer.delivery.dispatcher import Dispatcher
 from consumer.delivery.network import guard_policy, refused_uris
 from consumer.delivery.outcome import RetryPolicy
+from consumer.delivery.parking import Outcomes
 from consumer.delivery.registry import Limits
 from consumer.delivery.transport import Transport
 from consumer.documents.durations import format_duration

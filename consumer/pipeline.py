@@ -51,7 +51,7 @@ class Pipeline:
         self._decoders = decoders
         self._events = {t: metrics.events(d.trigger) for t, d in decoders.items()}
         self._lanes = lanes
-        self._lane_topics = frozenset(lane.topic for lane in lanes)
+        self._lanes_by_topic = {lane.topic: lane for lane in lanes}
         self._dead_letter_topic = dead_letter_topic
         self._handover = handover
         self._clock = clock
@@ -77,7 +77,7 @@ class Pipeline:
 
     def take(self, record: Record, partition: Partition) -> None:
         """Take one record in, of a source topic or of a retry lane."""
-        if record.topic in self._lane_topics:
+        if record.topic in self._lanes_by_topic:
             self._take_again(record, partition)
         else:
             self._take_event(record, partition)
@@ -95,7 +95,7 @@ class Pipeline:
         by_trigger: dict[Trigger, list[str]] = {trigger: [] for trigger in TRIGGERS}
         for topic, decoder in self._decoders.items():
             by_trigger[decoder.trigger].append(topic)
-        shares = {t: share([*topics, *self._lane_topics]) for t, topics in by_trigger.items()}
+        shares = {t: share([*topics, *self._lanes_by_topic]) for t, topics in by_trigger.items()}
         self.dispatcher.divide(Shares(shares, share(counts)))
 
     def park(self, which: Callable[[Pending], bool]) -> None:
@@ -148,7 +148,8 @@ class Pipeline:
             # The topic's mapping changed. It keeps its delivery, so that a replay goes on with it.
             self._give_up(pending, passport, Reason.UNDECODABLE, str(error))
             return
-        self.dispatcher.resubmit(self._resume(passport, event, hook, pending))
+        delivery = self._resume(passport, event, hook, pending)
+        self.dispatcher.resubmit(delivery, self._lanes_by_topic[record.topic].delay)
 
     def _give_up(
         self, pending: Pending, passport: Passport, reason: Reason, detail: str = ""

@@ -7,7 +7,7 @@ Everything here runs on the event loop's thread.
 from collections import deque
 from collections.abc import Callable, Container
 from functools import partial
-from typing import Generic, Protocol
+from typing import Generic
 
 from consumer.clock import Clock
 from consumer.delivery.circuit import CircuitPolicy
@@ -21,6 +21,7 @@ from consumer.delivery.outcome import (
     RetryPolicy,
     meaning,
 )
+from consumer.delivery.parking import Outcomes, Parking
 from consumer.delivery.registry import Limits, Registry, Shares
 from consumer.delivery.transport import Answer, Transport
 from consumer.delivery.values import RejectedError
@@ -35,25 +36,6 @@ Timer = Callable[[float, Callable[[], object]], object]
 
 _LOOK = 1.0
 """Seconds: an endpoint whose rate is spent is looked at this often, so a reload reaches it soon."""
-
-
-class Outcomes(Protocol[OriginT]):
-    """Who hears how deliveries ended: each that was submitted ends in exactly one of these.
-
-    Of those whose origin was revoked nothing is said.
-    """
-
-    def delivered(self, delivery: Delivery[OriginT]) -> None:
-        """The receiver answered 2xx."""
-        ...
-
-    def parked(self, delivery: Delivery[OriginT], park: Park, cause: str) -> None:
-        """To be handed over to a retry lane; `cause` in a word."""
-        ...
-
-    def buried(self, delivery: Delivery[OriginT], reason: Reason, detail: str) -> None:
-        """To be handed over to the dead-letter topic; `detail` is for people."""
-        ...
 
 
 class Dispatcher(Generic[OriginT]):
@@ -79,13 +61,13 @@ class Dispatcher(Generic[OriginT]):
     ) -> None:
         self._transport = transport
         self._outcomes = outcomes
-        self._policy = policy
         self._clock = clock
         self._timer = timer
         self._random = random
+        self._parking: Parking[OriginT] = Parking(outcomes, policy, clock, random)
+        self._open = self._parking.open
         self._registry: Registry[OriginT] = Registry(limits, circuit_policy, metrics)
         self._ready: deque[Endpoint[OriginT]] = deque()
-        self._open: set[Delivery[OriginT]] = set()
         self.in_flight = 0
         """Attempts under way."""
         self._waiting = 0
@@ -96,18 +78,13 @@ class Dispatcher(Generic[OriginT]):
         """Whether intake must pause: as many wait as there is room for."""
         return self._waiting >= self._registry.limits.waiting
 
-    @property
-    def busy(self) -> bool:
-        """Whether any delivery is without its outcome."""
-        return bool(self._open)
-
     def endpoint(self, hook: Hook) -> Endpoint[OriginT]:
         """The running side of `hook`, for a delivery to it."""
         return self._registry.endpoint(hook)
 
     def reconfigure(self, limits: Limits, policy: RetryPolicy, hooks: Container[str]) -> None:
         """After a reload to `hooks`: take over bounds and policy."""
-        self._policy = policy
+        self._parking.policy = policy
         self._registry.reconfigure(limits, hooks)
 
     def divide(self, shares: Shares) -> None:
@@ -124,10 +101,9 @@ class Dispatcher(Generic[OriginT]):
             self._make_ready(endpoint)
         self._run()
 
-    def resubmit(self, delivery: Delivery[OriginT]) -> None:
-        """Take on a delivery that comes back out of a retry lane."""
-        endpoint = delivery.endpoint
-        endpoint.parked = max(0, endpoint.parked - 1)
+    def resubmit(self, delivery: Delivery[OriginT], lane: float) -> None:
+        """Take on a delivery that comes back out of the retry lane with the delay `lane`."""
+        delivery.endpoint.backlog.returned(lane)
         self.submit(delivery)
 
     def relieve(self) -> None:
@@ -143,7 +119,7 @@ class Dispatcher(Generic[OriginT]):
         share = limits.waiting // 2 // max(1, len(crowded))
         for endpoint in crowded:
             if endpoint.holds_up(now, limits.patience, limits.backlog):
-                self._shed(endpoint, share, "crowded")
+                self._waiting -= self._parking.shed(endpoint, share)
 
     def park_all(self, which: Callable[[OriginT], bool]) -> None:
         """Park every delivery without an outcome whose origin is `which`, under way or not.
@@ -152,7 +128,7 @@ class Dispatcher(Generic[OriginT]):
         then arrives twice, but holds back no commit.
         """
         for delivery in [delivery for delivery in self._open if which(delivery.origin)]:
-            self._park(delivery, 0.0, "stopped")
+            self._parking.park(delivery, 0.0, "stopped")
 
     def _make_ready(self, endpoint: Endpoint[OriginT]) -> None:
         endpoint.place = Place.READY
@@ -195,7 +171,7 @@ class Dispatcher(Generic[OriginT]):
         """Whether `endpoint` may start one now; if not, its place says who wakes it."""
         now, limits = self._clock.monotonic(), self._registry.limits
         if endpoint.waiting and endpoint.waiting[0].queued_at < now - limits.longest_wait:
-            self._shed_stale(endpoint, now)
+            self._waiting -= self._parking.shed_stale(endpoint, now - limits.longest_wait)
         if not endpoint.waiting:
             return False
         host, mine = endpoint.host, endpoint.in_flight
@@ -210,7 +186,7 @@ class Dispatcher(Generic[OriginT]):
             return False
         closed_for = endpoint.circuit.wait(now)
         if closed_for or endpoint.gone:
-            self._shed(endpoint, 0, "circuit_open", closed_for)
+            self._waiting -= self._parking.shed_all(endpoint, closed_for, "circuit_open")
             return False
         wait = endpoint.rate_wait(now)
         if wait:
@@ -231,7 +207,7 @@ class Dispatcher(Generic[OriginT]):
         try:
             request = endpoint.builder.build(delivery.event, delivery.id, self._clock.now())
         except RejectedError as error:
-            self._bury(delivery, Reason.REJECTED, str(error))
+            self._parking.bury(delivery, Reason.REJECTED, str(error))
             return
         now, host = self._clock.monotonic(), endpoint.host
         if delivery.began is None:
@@ -264,7 +240,8 @@ class Dispatcher(Generic[OriginT]):
             self._open.discard(delivery)
         elif not delivery.ended:
             if what is Meaning.SUCCESS:
-                self._end(delivery)
+                delivery.ended = True
+                self._open.discard(delivery)
                 self._outcomes.delivered(delivery)
             else:
                 self._conclude(delivery, answer, now)
@@ -286,11 +263,12 @@ class Dispatcher(Generic[OriginT]):
     def _conclude(self, delivery: Delivery[OriginT], answer: Answer, now: float) -> None:
         """Do what the policy decides on a failure."""
         delivery.last_status = str(answer.error or answer.status)
-        decision = self._policy.decide(
+        parking = self._parking
+        decision = parking.policy.decide(
             answer,
             attempts=delivery.attempts,
             elapsed=now - (delivery.began or now),
-            age=self._age(delivery),
+            age=parking.age(delivery),
             random=self._random,
         )
         match decision:
@@ -298,73 +276,13 @@ class Dispatcher(Generic[OriginT]):
                 self._repeating += 1
                 self._timer(delay, partial(self._repeat, delivery))
             case Repeat():
-                self._park(delivery, 0.0, delivery.last_status)
+                parking.park(delivery, 0.0, delivery.last_status)
             case Park():
-                self._end(delivery)
-                delivery.endpoint.parked += 1
-                self._outcomes.parked(delivery, decision, delivery.last_status)
+                parking.hand_over(delivery, decision, delivery.last_status)
             case Bury(reason):
-                self._bury(delivery, reason, answer.detail or f"status {delivery.last_status}")
+                parking.bury(delivery, reason, answer.detail or f"status {delivery.last_status}")
 
     def _repeat(self, delivery: Delivery[OriginT]) -> None:
         self._repeating -= 1
         if not delivery.ended:
             self.submit(delivery)
-
-    def _age(self, delivery: Delivery[OriginT]) -> float:
-        """Seconds since it first could not be delivered; noted here the first time."""
-        now = self._clock.now()
-        if delivery.first_failed_at is None:
-            delivery.first_failed_at = now
-        return now - delivery.first_failed_at
-
-    def _shed(
-        self, endpoint: Endpoint[OriginT], keep: int, cause: str, delay: float | None = None
-    ) -> None:
-        """Park all but the `keep` oldest waiting deliveries of `endpoint`."""
-        while len(endpoint.waiting) > keep:
-            self._set_aside(endpoint.waiting.pop(), cause, delay)
-
-    def _shed_stale(self, endpoint: Endpoint[OriginT], now: float) -> None:
-        """Park what has waited too long."""
-        waiting, since = endpoint.waiting, now - self._registry.limits.longest_wait
-        while waiting and waiting[0].queued_at < since:
-            self._set_aside(waiting.popleft(), "crowded")
-
-    def _set_aside(
-        self, delivery: Delivery[OriginT], cause: str, delay: float | None = None
-    ) -> None:
-        """Park a delivery that was taken out of its endpoint's queue.
-
-        Where no `delay` is known, each draws one over the time that the whole backlog needs:
-        so they come back about as fast as the endpoint can take them.
-        """
-        self._waiting -= 1
-        if delivery.ended:
-            return
-        if delay is None:
-            endpoint = delivery.endpoint
-            backlog = endpoint.parked + len(endpoint.waiting)
-            delay = self._random() * backlog * endpoint.pace()
-        self._park(delivery, delay, cause)
-
-    def _park(self, delivery: Delivery[OriginT], delay: float, cause: str) -> None:
-        """Set `delivery` aside without an attempt."""
-        if delivery.origin.revoked:
-            self._open.discard(delivery)
-        elif delivery.endpoint.gone:
-            self._bury(delivery, Reason.DISABLED, "its receiver answered 410")
-        elif self._age(delivery) >= self._policy.expire_after:
-            self._bury(delivery, Reason.EXPIRED, cause)
-        else:
-            self._end(delivery)
-            delivery.endpoint.parked += 1
-            self._outcomes.parked(delivery, self._policy.set_aside(delay, self._random), cause)
-
-    def _bury(self, delivery: Delivery[OriginT], reason: Reason, detail: str) -> None:
-        self._end(delivery)
-        self._outcomes.buried(delivery, reason, detail)
-
-    def _end(self, delivery: Delivery[OriginT]) -> None:
-        delivery.ended = True
-        self._open.discard(delivery)

@@ -5,6 +5,7 @@ from enum import Enum
 from math import exp
 from typing import Generic, Protocol, TypeVar
 
+from consumer.delivery.backlog import Backlog
 from consumer.delivery.circuit import Circuit
 from consumer.delivery.ratelimit import TokenBucket
 from consumer.delivery.request import RequestBuilder
@@ -105,8 +106,8 @@ class Endpoint(Generic[OriginT]):
     """Outlives reloads: the counts stay, the definition is exchanged."""
 
     __slots__ = (
-        "_answers", "_busy", "_measured_to", "_share", "bucket", "builder", "circuit", "gone",
-        "hook", "host", "in_flight", "metrics", "parked", "place", "waiting",
+        "_answers", "_busy", "_measured_to", "_share", "backlog", "bucket", "builder", "circuit",
+        "gone", "hook", "host", "in_flight", "metrics", "place", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -130,8 +131,7 @@ class Endpoint(Generic[OriginT]):
         self.in_flight = 0
         self.waiting: deque[Delivery[OriginT]] = deque()
         self.place = Place.IDLE
-        self.parked = 0
-        """Deliveries that this process parked and has not seen again."""
+        self.backlog = Backlog()
         self.gone = False
         """True after a 410, until the next reload."""
         self._busy = 0.0
@@ -181,7 +181,7 @@ class Endpoint(Generic[OriginT]):
 
     def pace(self) -> float:
         """Seconds that the endpoint needs per delivery: by its rate limit, else as measured."""
-        return max(self._interval(), self._busy / self._answers if self._answers else 0.0)
+        return max(self.interval(), self._busy / self._answers if self._answers else 0.0)
 
     def holds_up(self, now: float, patience: float, backlog: float) -> bool:
         """Whether what waits here waits for the endpoint, not for us.
@@ -194,11 +194,11 @@ class Endpoint(Generic[OriginT]):
         if not self.waiting:
             return False
         number, silent_since = len(self.waiting), max(self._measured_to, self.waiting[0].queued_at)
-        if max(now - silent_since, number * self._interval()) > patience:
+        if max(now - silent_since, number * self.interval()) > patience:
             return True
         return number * self.pace() > backlog
 
-    def _interval(self) -> float:
-        """Seconds between two requests that the hook's and the host's rate allow."""
+    def interval(self) -> float:
+        """Seconds between two requests that the hook's and the host's rate allow; 0.0: no limit."""
         own = self.bucket.interval if self.bucket else 0.0
         return max(own, self.host.bucket.interval) if self.host.bucket else own

@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from math import inf
 
 from consumer.delivery.transport import Answer, ErrorKind
 
@@ -138,6 +139,17 @@ class RetryPolicy:
     def set_aside(self, delay: float, random: Callable[[], float]) -> Park:
         """The longest lane that is no longer than `delay` seconds, else the shortest there is."""
         return self._lane(max(0, bisect_right(self.lanes, delay) - 1), random)
+
+    def wait_turn(self, turn: float) -> Park:
+        """The longest lane that is sure to give a delivery back before its turn, in `turn` seconds.
+
+        The later the turn, the more the lane's delay is stretched: what was parked at once comes
+        back one after the other, and in the lane's own order.
+        """
+        lane = max(0, bisect_right(self.lanes, turn / (1 + self.jitter)) - 1)
+        longer = self.lanes[lane + 1] if lane + 1 < len(self.lanes) else inf
+        stretched = self.lanes[lane] * (1 + self.jitter * min(1.0, turn / longer))
+        return Park(lane, min(turn, stretched))
 
     def _lane(self, lane: int, random: Callable[[], float]) -> Park:
         return Park(lane, self.lanes[lane] * (1 + self.jitter * random()))

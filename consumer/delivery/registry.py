@@ -91,7 +91,7 @@ class Registry(Generic[OriginT]):
         self._shares = shares
         for endpoint in self._endpoints.values():
             endpoint.scale(shares.hooks[endpoint.hook.trigger])
-            endpoint.parked = 0  # other replicas may see it again: a count kept on would drift
+            endpoint.backlog.clear()  # other replicas may see it again
         for host in self._hosts.values():
             host.scale(shares.host)
 

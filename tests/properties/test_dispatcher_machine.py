@@ -54,7 +54,10 @@ class DispatcherMachine(RuleBasedStateMachine):
         for _ in range(times):
             delivery = self.bench.delivery(self.hooks[id], attempts=int(again))
             self.submitted.append(delivery)
-            (self.bench.dispatcher.resubmit if again else self.bench.dispatcher.submit)(delivery)
+            if again:
+                self.bench.dispatcher.resubmit(delivery, POLICY.lanes[0])
+            else:
+                self.bench.dispatcher.submit(delivery)
 
     @precondition(lambda self: self.bench.transport.open)
     @rule(data=st.data(), answer=ANSWERS)
@@ -90,7 +93,9 @@ class DispatcherMachine(RuleBasedStateMachine):
     @rule()
     def reconfigure(self) -> None:
         """A reload that changes no bound."""
-        self.bench.dispatcher.reconfigure(replace(BOUNDS), self.bench.dispatcher._policy, HOOKS)
+        self.bench.dispatcher.reconfigure(
+            replace(BOUNDS), self.bench.dispatcher._parking.policy, HOOKS
+        )
 
     @invariant()
     def bounds_are_kept(self) -> None:
@@ -145,13 +150,13 @@ class DispatcherMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Once everybody answers, every delivery has its outcome, but the revoked ones."""
         for _ in range(500):
-            if not self.bench.dispatcher.busy and not self.bench.dispatcher.in_flight:
+            if not self.bench.busy and not self.bench.dispatcher.in_flight:
                 break
             self.bench.transport.answer_all()
             self.bench.clock.advance(1.0)
         owed = {delivery.id for delivery in self.submitted if not delivery.origin.revoked}
         assert owed <= {told for told, _ in self.bench.outcomes.told}
-        assert not self.bench.dispatcher.busy
+        assert not self.bench.busy
         assert self.bench.dispatcher.in_flight == 0
 
 

@@ -1,5 +1,6 @@
 """A dispatcher on a bench: fake time, fake network, and a log of what it tells."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -10,6 +11,7 @@ from consumer.delivery.circuit import CircuitPolicy
 from consumer.delivery.dispatcher import Dispatcher
 from consumer.delivery.endpoint import Delivery, Endpoint
 from consumer.delivery.outcome import RetryPolicy
+from consumer.delivery.parking import Outcomes
 from consumer.delivery.registry import Limits
 from consumer.hooks.table import Hook
 from consumer.metrics import Metrics
@@ -35,27 +37,31 @@ CIRCUIT = CircuitPolicy(min_volume=4, open_for=10.0)
 
 
 class Bench:
-    """One dispatcher; chance is always a half."""
+    """One dispatcher; chance is always a half, if not told otherwise."""
 
     def __init__(
         self,
         limits: Limits = LIMITS,
         policy: RetryPolicy = POLICY,
         circuit: CircuitPolicy = CIRCUIT,
+        *,
+        outcomes: Outcomes[FakeOrigin] | None = None,
+        random: Callable[[], float] = lambda: 0.5,
     ) -> None:
+        """`outcomes`: who hears them in place of the log."""
         self.clock = FakeClock()
         self.transport = FakeTransport(self.clock)
         self.outcomes = OutcomeLog()
         self.metrics = Metrics("0", CollectorRegistry())
         self.dispatcher: Dispatcher[FakeOrigin] = Dispatcher(
             transport=self.transport,
-            outcomes=self.outcomes,
+            outcomes=outcomes or self.outcomes,
             limits=limits,
             policy=policy,
             circuit_policy=circuit,
             clock=self.clock,
             timer=self.clock.call_later,
-            random=lambda: 0.5,
+            random=random,
             metrics=self.metrics,
         )
         self._numbers = count(1)
@@ -77,6 +83,11 @@ class Bench:
     def endpoint(self, hook: Hook) -> Endpoint[FakeOrigin]:
         """The running side of `hook`, as it is now."""
         return self.dispatcher._registry._endpoints[hook.id]
+
+    @property
+    def busy(self) -> bool:
+        """Whether any delivery is without its outcome."""
+        return bool(self.dispatcher._open)
 
     @property
     def under_way(self) -> list[str]:

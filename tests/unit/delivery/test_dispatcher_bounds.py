@@ -45,7 +45,7 @@ def test_an_answer_starts_the_next_one() -> None:
     while bench.under_way:
         bench.transport.answer()
     assert bench.outcomes.told == [(f"h-{n}", "delivered") for n in (1, 2, 3)]
-    assert not bench.dispatcher.busy
+    assert not bench.busy
 
 
 @pytest.mark.parametrize("hung", [1, 3, 7])
@@ -164,9 +164,9 @@ def test_what_waits_too_long_is_parked_without_an_attempt() -> None:
     bench.submit(hook("h", rate_limit=RateLimit(1, 600.0, 1)), times=3)
     bench.transport.answer()
     bench.clock.advance(59.0)
-    assert bench.dispatcher.busy
+    assert bench.busy
     bench.clock.advance(3.0)
-    assert not bench.dispatcher.busy
+    assert not bench.busy
     assert bench.outcomes.of("h-2") == bench.outcomes.of("h-3") == ["parked crowded"]
     assert len(bench.sent) == 1
 
@@ -250,38 +250,29 @@ def test_a_room_with_room_is_left_alone() -> None:
     assert bench.outcomes.told == []
 
 
-def test_crowded_deliveries_come_back_as_fast_as_they_can_be_taken() -> None:
-    """The lane is drawn from the time that the whole backlog needs."""
-    bench = Bench(replace(LIMITS, waiting=200))
-    bench.submit(hook("h", rate_limit=RateLimit(1, 1.0, 1)), times=201)
-    bench.dispatcher.relieve()
-    lanes = [park.lane for park in bench.outcomes.parks.values()]
-    assert lanes
-    assert set(lanes) == {1}  # half of 200 seconds: the one-minute lane
-    assert bench.endpoint(hook("h")).parked == len(lanes)
-
-
 def test_a_delivery_that_comes_back_leaves_the_backlog() -> None:
     """Else delays would grow for ever."""
     bench = Bench()
     target = hook("h")
     bench.submit(target)
     bench.transport.answer(503)
-    assert bench.endpoint(target).parked == 1
-    bench.dispatcher.resubmit(bench.delivery(target, attempts=1))
-    assert bench.endpoint(target).parked == 0
-    bench.dispatcher.resubmit(bench.delivery(target, attempts=1))  # parked by another process
-    assert bench.endpoint(target).parked == 0
+    assert len(bench.endpoint(target).backlog) == 1
+    bench.dispatcher.resubmit(bench.delivery(target, attempts=1), POLICY.lanes[1])
+    assert len(bench.endpoint(target).backlog) == 1  # parked by another process
+    bench.dispatcher.resubmit(bench.delivery(target, attempts=1), POLICY.lanes[0])
+    assert len(bench.endpoint(target).backlog) == 0
+    bench.dispatcher.resubmit(bench.delivery(target, attempts=1), POLICY.lanes[0])
+    assert len(bench.endpoint(target).backlog) == 0
 
 
 def test_a_new_assignment_forgets_the_backlog() -> None:
-    """Other replicas may take it back: a count that is never undone would only grow."""
+    """Other replicas may take it back."""
     bench = Bench()
     bench.submit(hook("h"))
     bench.transport.answer(503)
-    assert bench.endpoint(hook("h")).parked == 1
+    assert len(bench.endpoint(hook("h")).backlog) == 1
     bench.dispatcher.divide(Shares(dict.fromkeys(TRIGGERS, 0.5), 0.5))
-    assert bench.endpoint(hook("h")).parked == 0
+    assert len(bench.endpoint(hook("h")).backlog) == 0
 
 
 def test_an_endpoint_that_a_reload_moved_is_woken() -> None:

@@ -32,7 +32,7 @@ def test_an_answer_ends_its_delivery(answer: Answer | int, outcome: str) -> None
     bench.transport.answer(answer)
     assert bench.outcomes.of("h-1") == [outcome]
     assert delivery.attempts == 1
-    assert not bench.dispatcher.busy
+    assert not bench.busy
 
 
 def test_a_request_that_cannot_be_made_is_rejected_without_an_attempt() -> None:
@@ -134,7 +134,7 @@ def test_what_waits_when_the_circuit_opens_is_parked() -> None:
     assert len(bench.sent) == 7  # each answer but the last one started another
     assert [outcome for _, outcome in bench.outcomes.told].count("parked circuit_open") == 43
     bench.transport.answer_all(503)
-    assert not bench.dispatcher.busy
+    assert not bench.busy
 
 
 def test_one_probe_closes_the_circuit() -> None:
@@ -193,7 +193,7 @@ def test_a_revoked_origin_is_silent() -> None:
     bench.dispatcher.park_all(lambda _origin: True)
     assert bench.outcomes.told == []
     assert bench.sent == ["h-1"]
-    assert not bench.dispatcher.busy
+    assert not bench.busy
     assert bench.dispatcher.in_flight == 0
 
 
@@ -213,7 +213,7 @@ def test_park_all_parks_what_is_under_way_waiting_and_between_repeats() -> None:
     assert len(bench.outcomes.told) == 4
     assert bench.outcomes.of(kept.id) == ["delivered"]
     assert bench.sent == ["r-1", "h-2", kept.id]
-    assert not bench.dispatcher.busy
+    assert not bench.busy
 
 
 def test_a_reload_keeps_the_count_of_a_limit_that_did_not_change() -> None:

@@ -1,0 +1,129 @@
+"""Ends deliveries that are not delivered: to a retry lane, or to the dead letters."""
+
+from collections.abc import Callable
+from typing import Generic, Protocol
+
+from consumer.clock import Clock
+from consumer.delivery.endpoint import Delivery, Endpoint, OriginT
+from consumer.delivery.outcome import Park, Reason, RetryPolicy
+
+_SOON = 1.0
+"""Seconds: no delivery is parked for less."""
+
+
+class Outcomes(Protocol[OriginT]):
+    """Who hears how deliveries ended: each that was submitted ends in exactly one of these.
+
+    Of those whose origin was revoked nothing is said.
+    """
+
+    def delivered(self, delivery: Delivery[OriginT]) -> None:
+        """The receiver answered 2xx."""
+        ...
+
+    def parked(self, delivery: Delivery[OriginT], park: Park, cause: str) -> None:
+        """To be handed over to a retry lane; `cause` in a word."""
+        ...
+
+    def buried(self, delivery: Delivery[OriginT], reason: Reason, detail: str) -> None:
+        """To be handed over to the dead-letter topic; `detail` is for people."""
+        ...
+
+
+class Parking(Generic[OriginT]):
+    """Takes deliveries out of their endpoint's queue, and says how they end.
+
+    Each `shed...` returns how many it took out of the queue.
+    """
+
+    def __init__(
+        self,
+        outcomes: Outcomes[OriginT],
+        policy: RetryPolicy,
+        clock: Clock,
+        random: Callable[[], float],
+    ) -> None:
+        self._outcomes = outcomes
+        self.policy = policy
+        self._clock = clock
+        self._random = random
+        self.open: set[Delivery[OriginT]] = set()
+        """The deliveries without an outcome."""
+
+    def shed(self, endpoint: Endpoint[OriginT], keep: int) -> int:
+        """Park all but the `keep` oldest deliveries until their turn."""
+        number = max(0, len(endpoint.waiting) - keep)
+        for _ in range(number):
+            self._await_turn(endpoint.waiting.pop(), keep)
+        return number
+
+    def shed_stale(self, endpoint: Endpoint[OriginT], since: float) -> int:
+        """Park until their turn what has waited since before `since` (monotonic seconds)."""
+        waiting, number = endpoint.waiting, 0
+        while waiting and waiting[0].queued_at < since:
+            self._await_turn(waiting.popleft(), len(waiting))
+            number += 1
+        return number
+
+    def shed_all(self, endpoint: Endpoint[OriginT], delay: float, cause: str) -> int:
+        """Park everything for about `delay` seconds."""
+        number = len(endpoint.waiting)
+        for _ in range(number):
+            self.park(endpoint.waiting.pop(), delay, cause)
+        return number
+
+    def park(self, delivery: Delivery[OriginT], delay: float, cause: str) -> None:
+        """Set `delivery` aside without an attempt, for about `delay` seconds."""
+        if self._is_owed(delivery, cause):
+            self.hand_over(delivery, self.policy.set_aside(delay, self._random), cause)
+
+    def hand_over(self, delivery: Delivery[OriginT], park: Park, cause: str) -> None:
+        """End `delivery` on a retry lane."""
+        self._end(delivery)
+        due = self._clock.monotonic() + park.delay
+        delivery.endpoint.backlog.parked(self.policy.lanes[park.lane], due)
+        self._outcomes.parked(delivery, park, cause)
+
+    def bury(self, delivery: Delivery[OriginT], reason: Reason, detail: str) -> None:
+        """End `delivery` as a dead letter."""
+        self._end(delivery)
+        self._outcomes.buried(delivery, reason, detail)
+
+    def age(self, delivery: Delivery[OriginT]) -> float:
+        """Seconds since it first could not be delivered; noted here the first time."""
+        now = self._clock.now()
+        if delivery.first_failed_at is None:
+            delivery.first_failed_at = now
+        return now - delivery.first_failed_at
+
+    def _await_turn(self, delivery: Delivery[OriginT], waiting: int) -> None:
+        """Park `delivery` until its endpoint has nothing else to do, `waiting` ahead of it.
+
+        Only where a rate limit tells when that is may it come back before the first lane's time:
+        what hangs has no pace.
+        """
+        if not self._is_owed(delivery, "crowded"):
+            return
+        endpoint, now = delivery.endpoint, self._clock.monotonic()
+        least = _SOON if endpoint.interval() else self.policy.lanes[0]
+        turn = endpoint.backlog.turn(now, waiting, endpoint.pace(), least)
+        self.hand_over(delivery, self.policy.wait_turn(turn), "crowded")
+
+    def _is_owed(self, delivery: Delivery[OriginT], cause: str) -> bool:
+        """Whether `delivery` is to be parked; where it is not, it has ended."""
+        if delivery.ended:
+            return False
+        if delivery.origin.revoked:
+            self.open.discard(delivery)
+            return False
+        if delivery.endpoint.gone:
+            self.bury(delivery, Reason.DISABLED, "its receiver answered 410")
+            return False
+        if self.age(delivery) >= self.policy.expire_after:
+            self.bury(delivery, Reason.EXPIRED, cause)
+            return False
+        return True
+
+    def _end(self, delivery: Delivery[OriginT]) -> None:
+        delivery.ended = True
+        self.open.discard(delivery)

@@ -1,0 +1,68 @@
+"""A burst behind a rate limit: in simulated time, with the lanes as Kafka keeps them."""
+
+from dataclasses import replace
+
+import pytest
+
+from consumer.hooks.table import Hook, RateLimit
+from support.bench import LIMITS
+from support.drain import Drain
+from support.fakes import make_hook
+
+WIDE = replace(LIMITS, concurrency=256, per_host=128, per_hook=64)
+
+
+def limited(name: str, per_minute: int) -> Hook:
+    """A hook at a host of its own, with a rate limit and no burst."""
+    return make_hook(
+        name, uri=f"https://{name}.example/{name}", rate_limit=RateLimit(per_minute, 60.0, 1)
+    )
+
+
+def drain(drain: Drain, *bursts: tuple[Hook, int]) -> None:
+    """Let bursts come at once, mixed, and wait for the end of them."""
+    for number in range(max(times for _, times in bursts)):
+        drain.source += [hook for hook, times in bursts if number < times]
+    number = len(drain.source)
+    while sum(map(len, drain.ends.values())) < number:
+        drain.turn()
+        assert drain.now < 4 * 5_000, "it stands"
+
+
+@pytest.mark.parametrize(
+    ("per_minute", "events", "waiting", "trickle"),
+    [
+        pytest.param(120, 10_000, 102, 0.0, id="100,000 at 20 a second, in a tenth of the size"),
+        pytest.param(120, 10_000, 102, 30.0, id="with others' records on the lanes"),
+        pytest.param(1_200, 10_000, 1_024, 0.0, id="fewer"),
+        pytest.param(30_000, 25_000, 1_024, 0.0, id="fast"),
+        pytest.param(12, 1_000, 102, 0.0, id="slow"),
+    ],
+)
+def test_a_burst_drains_at_its_rate(
+    per_minute: int, events: int, waiting: int, trickle: float
+) -> None:
+    """1. At 95 % of the rate or more, all along. 2. With seven writes to the lanes per delivery at
+    most: who waits for half an hour in lanes of 10 s, 1 m and 10 m needs as many. 3. Nobody
+    starves: nobody is written five times as often.
+    """
+    step = 0.25 if per_minute <= 1_200 else 0.05
+    bench = Drain(replace(WIDE, waiting=waiting), step=step, taken=round(2_000 * step))
+    bench.trickle = trickle
+    hook = limited("h", per_minute)
+    drain(bench, (hook, events))
+    ends = bench.ends["h"]
+    for part in (0.25, 0.5, 0.75, 1.0):
+        done = round(events * part)
+        assert done * 60 / per_minute >= 0.95 * ends[done - 1]
+    assert bench.writes.total() <= 7.0 * events
+    assert max(bench.writes.values()) <= 35
+
+
+def test_two_backlogs_do_not_hold_up_each_other() -> None:
+    """One needs an hour, one five minutes, and they share the lanes."""
+    bench = Drain(replace(WIDE, waiting=200))
+    long, short = limited("long", 60), limited("short", 600)
+    drain(bench, (long, 3_600), (short, 3_000))
+    assert bench.ends["short"][-1] <= 1.2 * 300
+    assert bench.ends["long"][-1] <= 1.1 * 3_600
