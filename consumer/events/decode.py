@@ -19,6 +19,8 @@ MAX_EVENT_BYTES = 1024 * 1024
 would stop the event loop for a third of a second, and all deliveries with it."""
 _MAX_TIME_CHARACTERS = 64
 """More than RFC 3339 needs."""
+_YEAR_10000 = 253_402_300_800_000
+"""Milliseconds. RFC 3339 ends there, and the sums of the metrics would not survive a 1e308."""
 
 
 class UndecodableError(HookstreamError):
@@ -130,7 +132,7 @@ def _seconds(occurred_at: Any, timestamp: int) -> float:
     A wrong clock in the sender is no reason to hold an event back: the time only measures delay.
     """
     if type(occurred_at) is int or type(occurred_at) is float:
-        return occurred_at / 1000
+        return (occurred_at if 0 <= occurred_at < _YEAR_10000 else timestamp) / 1000
     if type(occurred_at) is not str or len(occurred_at) > _MAX_TIME_CHARACTERS:
         return timestamp / 1000
     try:

@@ -1,14 +1,20 @@
 """Records that somebody wrote to do harm: decoded within bounds, or refused in one sentence."""
 
 import time
+from contextlib import suppress
 
 import orjson
 import pytest
 
+from consumer.delivery.request import RequestBuilder
+from consumer.delivery.values import RejectedError
 from consumer.events.decode import MAX_EVENT_BYTES, Decoder, UndecodableError
 from consumer.events.path import parse_path, walk
-from support.fakes import FakeRecord, make_event
-from support.hostile import UNDECODABLE
+from consumer.hooks.definition import MAX_HEADERS, MAX_PARAMETERS
+from consumer.hooks.table import Hook
+from consumer.hooks.template import MAX_BRACES
+from support.fakes import FakeRecord, make_brace, make_event, make_hook, make_value
+from support.hostile import FIT, UNDECODABLE, UNFIT
 
 
 @pytest.mark.parametrize("value", UNDECODABLE.values(), ids=UNDECODABLE.keys())
@@ -44,9 +50,11 @@ def test_of_duplicate_keys_the_last_counts() -> None:
     ids=["large", "small", "64 bits", "negative", "digits", "blanks"],
 )
 def test_a_wild_time_holds_nothing_up(occurred_at: object) -> None:
-    """A number is taken as it is; a text that cannot be a time costs nothing to find out."""
+    """A number or a text that cannot be a time costs nothing to find out, and the sums of the
+    metrics can be added to for ever.
+    """
     event = make_event({"id": "e", "occurred_at": occurred_at})
-    assert isinstance(event.occurred_at, float)
+    assert 0 <= event.occurred_at < 253_402_300_800  # the year 10000
 
 
 def test_a_step_of_very_many_digits_is_no_index() -> None:
@@ -56,10 +64,8 @@ def test_a_step_of_very_many_digits_is_no_index() -> None:
 
 
 @pytest.mark.parametrize("piece", [b"[]", b'{"":0}', b'"k":1'], ids=["arrays", "objects", "keys"])
-def test_the_costliest_events_are_far_from_a_second(piece: bytes) -> None:
-    """The bound on the size is one on the time: many small parts are what costs most. The goal
-    is 0.1 s, measured in docs/security.md; how busy a test machine is must not matter here.
-    """
+def test_the_costliest_events_are_decoded_in_time(piece: bytes) -> None:
+    """The bound on the size is one on the time: many small parts are what costs most."""
     count = MAX_EVENT_BYTES // (len(piece) + 8)
     inside = b",".join(
         piece.replace(b"k", b"k%d" % number) if piece[:2] == b'"k' else piece
@@ -68,6 +74,43 @@ def test_the_costliest_events_are_far_from_a_second(piece: bytes) -> None:
     opening, closing = (b"{", b"}") if piece[:2] == b'"k' else (b"[", b"]")
     value = b'{"id": "e", "x": ' + opening + inside + closing + b"}"
     assert len(value) <= MAX_EVENT_BYTES
-    began = time.thread_time()
-    Decoder("event")(FakeRecord(value))
-    assert time.thread_time() - began < 1.0
+    assert cost(value, make_hook()) < BUSY
+
+
+@pytest.mark.parametrize("name", [*UNDECODABLE, *UNFIT, *FIT])
+def test_no_hostile_record_holds_the_loop_up(name: str) -> None:
+    """From bytes to the request or to the refusal."""
+    value = (UNDECODABLE | UNFIT | FIT)[name]
+    assert cost(value, make_hook(headers={"X": make_value("event", "data.x")})) < BUSY
+
+
+@pytest.mark.parametrize("part", [None, [], "", 1], ids=repr)
+def test_no_definition_makes_a_record_costly(part: object) -> None:
+    """As many headers, parameters and braces as a hook may have, each of as many parts as fit."""
+    entry = make_value("event", "x")
+    braces = [make_brace(f"b{number}", entry=entry) for number in range(MAX_BRACES)]
+    hook = make_hook(
+        uri="https://receiver.example/" + "/".join(f"{{{brace.name}}}" for brace in braces),
+        braces=braces,
+        headers={f"h{number}": entry for number in range(MAX_HEADERS)},
+        parameters=[(f"p{number}", entry) for number in range(MAX_PARAMETERS)],
+    )
+    value = orjson.dumps({"id": "e", "x": [part] * 1_500})
+    assert cost(value, hook) < BUSY
+
+
+BUSY = 1.0
+"""Seconds; the goal is 0.1, measured in docs/security.md. A test machine may be slow, and counting
+the lines that are run makes Python several times slower."""
+
+
+def cost(value: bytes, hook: Hook) -> float:
+    """Seconds of work for one record, the least of three times."""
+    builder, decoder = RequestBuilder(hook, timeout=10.0, connect_timeout=3.0), Decoder("event")
+    times = []
+    for _ in range(3):
+        began = time.thread_time()
+        with suppress(UndecodableError, RejectedError):
+            builder.build(decoder(FakeRecord(value)), "e:h1", 0.0)
+        times.append(time.thread_time() - began)
+    return min(times)
