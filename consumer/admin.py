@@ -30,6 +30,8 @@ IDLE = 15.0
 """Seconds for a request's headers to arrive, for the next request, and for an answer to be read."""
 MAX_CONNECTIONS = 64
 """At once; each is a file descriptor that deliveries could need."""
+LINGER = 1.0
+"""Seconds in which what a client still says to a request that is answered is read and dropped."""
 SHUTDOWN = 1.0
 """Seconds for answers under way when the server ends."""
 
@@ -83,7 +85,9 @@ class Admin:
         Raises:
             HookstreamError: the address cannot be bound.
         """
-        server = _Server(self._handle, keepalive_timeout=self._idle, access_log=None)
+        server = _Server(
+            self._handle, keepalive_timeout=self._idle, lingering_time=LINGER, access_log=None
+        )
         self._runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN)
         await self._runner.setup()
         try:

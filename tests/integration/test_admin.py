@@ -218,6 +218,30 @@ async def test_a_client_that_never_finishes_is_let_go(sent: bytes) -> None:
         assert await exchange(server, sent) == b""
 
 
+@pytest.mark.parametrize(
+    ("head", "drop"),
+    [
+        (b"GET /healthz HTTP/1.1\r\nX-A: ", b"a"),
+        (b"", b"\r\n"),
+        (b"GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\n", b"a"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
+    ],
+    ids=["a header", "empty lines", "a body", "chunks"],
+)
+async def test_a_client_that_drips_is_let_go(head: bytes, drop: bytes) -> None:
+    """Bytes that trickle in do not lengthen its stay: neither before the answer nor behind it."""
+    async with admin(idle=0.1) as server, asyncio.timeout(LIMIT / 2):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(head)
+        told = asyncio.create_task(reader.read())
+        while not told.done():
+            writer.write(drop)
+            await asyncio.wait({told}, timeout=0.02)
+        writer.transport.abort()
+        with suppress(ConnectionError):  # it was reset while it still spoke
+            await told
+
+
 class Large(Collector):
     """Metrics whose text is larger than any socket's buffers."""
 
