@@ -89,7 +89,7 @@ class Dispatcher(Generic[OriginT]):
 
     def divide(self, shares: Shares) -> None:
         """After an assignment: use only this replica's part of the rate limits."""
-        self._registry.divide(shares)
+        self._registry.divide(shares, self._clock.monotonic())
 
     def submit(self, delivery: Delivery[OriginT]) -> None:
         """Take on one delivery; its outcome may be told before this returns."""
@@ -155,7 +155,12 @@ class Dispatcher(Generic[OriginT]):
         ready.extend(passed_over)
 
     def _wake_blocked(self, host: Host[OriginT]) -> None:
-        """Move on the first endpoint that may take a free place at `host`."""
+        """Move on the first endpoint that may take a free place at `host`, if its rate allows."""
+        if not host.blocked:
+            return
+        if host.bucket and (wait := host.bucket.wait(self._clock.monotonic())):
+            self._await_rate(host, wait)
+            return
         free = self._registry.limits.per_host - host.in_flight
         for _ in range(len(host.blocked) if free > 0 else 0):
             endpoint = host.blocked.popleft()
@@ -188,14 +193,38 @@ class Dispatcher(Generic[OriginT]):
         if closed_for or endpoint.gone:
             self._waiting -= self._parking.shed_all(endpoint, closed_for, "circuit_open")
             return False
-        wait = endpoint.rate_wait(now)
-        if wait:
+        limited = endpoint.bucket or host.bucket
+        return not limited or self._rates_allow(endpoint, now)
+
+    def _rates_allow(self, endpoint: Endpoint[OriginT], now: float) -> bool:
+        host = endpoint.host
+        if endpoint.bucket and (wait := endpoint.bucket.wait(now)):
             endpoint.place = Place.TIMER
             self._timer(min(wait, _LOOK), partial(self._wake, endpoint))
-        return not wait
+            return False
+        if host.bucket and (wait := host.bucket.wait(now)):
+            endpoint.place = Place.HOST
+            host.blocked.append(endpoint)
+            self._await_rate(host, wait)
+            return False
+        return True
 
     def _wake(self, endpoint: Endpoint[OriginT]) -> None:
         self._make_ready(endpoint)
+        self._run()
+
+    def _await_rate(self, host: Host[OriginT], wait: float) -> None:
+        """One timer for all who wait there, so that they take turns."""
+        if not host.timed:
+            host.timed = True
+            self._timer(min(wait, _LOOK), partial(self._wake_host, host))
+
+    def _wake_host(self, host: Host[OriginT]) -> None:
+        host.timed = False
+        since = self._clock.monotonic() - self._registry.limits.longest_wait
+        for endpoint in host.blocked:
+            self._waiting -= self._parking.shed_stale(endpoint, since)
+        self._wake_blocked(host)
         self._run()
 
     def _start(self, endpoint: Endpoint[OriginT]) -> None:

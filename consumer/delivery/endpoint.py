@@ -10,7 +10,7 @@ from consumer.delivery.circuit import Circuit
 from consumer.delivery.ratelimit import TokenBucket
 from consumer.delivery.request import RequestBuilder
 from consumer.events.model import Event
-from consumer.hooks.table import Hook, RateLimit
+from consumer.hooks.table import Hook
 from consumer.metrics import HookMetrics
 
 
@@ -38,31 +38,23 @@ class Place(Enum):
     """Nowhere: nothing waits, or its own bound is reached and its next answer moves it on."""
     READY = "ready"
     HOST = "host"
-    """Its host's bound is reached."""
+    """Its host's bound or rate limit is reached."""
     TIMER = "timer"
-    """A rate limit is reached."""
+    """Its own rate limit is reached."""
 
 
 class Host(Generic[OriginT]):
     """What all hooks to one `host:port` share."""
 
-    __slots__ = ("blocked", "bucket", "in_flight")
+    __slots__ = ("blocked", "bucket", "in_flight", "timed")
 
-    bucket: TokenBucket | None
-
-    def __init__(self, rate_limit: RateLimit | None, share: float) -> None:
-        self.limit(rate_limit, share)
+    def __init__(self, bucket: TokenBucket | None) -> None:
+        self.bucket = bucket
         self.in_flight = 0
         self.blocked: deque[Endpoint[OriginT]] = deque()
-
-    def limit(self, rate_limit: RateLimit | None, share: float) -> None:
-        """Set or lift the host's rate limit, of which this replica has `share`."""
-        self.bucket = TokenBucket(rate_limit, share) if rate_limit else None
-
-    def scale(self, share: float) -> None:
-        """The part of the rate limit that this replica may use has changed."""
-        if self.bucket:
-            self.bucket.scale(share)
+        """Who waits for a place or for the rate, in turn."""
+        self.timed = False
+        """Whether a timer will wake the first of them."""
 
 
 class Delivery(Generic[OriginT]):
@@ -106,8 +98,8 @@ class Endpoint(Generic[OriginT]):
     """Outlives reloads: the counts stay, the definition is exchanged."""
 
     __slots__ = (
-        "_answers", "_busy", "_measured_to", "_share", "backlog", "bucket", "builder", "circuit",
-        "gone", "hook", "host", "in_flight", "metrics", "place", "waiting",
+        "_answers", "_busy", "_measured_to", "backlog", "bucket", "builder", "circuit", "gone",
+        "hook", "host", "in_flight", "metrics", "place", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -116,18 +108,16 @@ class Endpoint(Generic[OriginT]):
         hook: Hook,
         builder: RequestBuilder,
         host: Host[OriginT],
+        bucket: TokenBucket | None,
         circuit: Circuit,
         metrics: HookMetrics,
-        share: float,
     ) -> None:
-        """`share`: the part of the rate limit that this replica may use."""
         self.hook = hook
         self.builder = builder
         self.host = host
         self.circuit = circuit
         self.metrics = metrics
-        self._share = share
-        self.bucket = TokenBucket(hook.rate_limit, share) if hook.rate_limit else None
+        self.bucket = bucket
         self.in_flight = 0
         self.waiting: deque[Delivery[OriginT]] = deque()
         self.place = Place.IDLE
@@ -141,27 +131,12 @@ class Endpoint(Generic[OriginT]):
     def adopt(
         self, hook: Hook, builder: RequestBuilder, host: Host[OriginT], metrics: HookMetrics
     ) -> None:
-        """Take over a reloaded definition; a limit that did not change keeps its count."""
-        if hook.rate_limit != self.hook.rate_limit:
-            self.bucket = TokenBucket(hook.rate_limit, self._share) if hook.rate_limit else None
+        """Take over a reloaded definition, all but its rate limit."""
         if self.place is Place.HOST and host is not self.host:
             self.host.blocked.remove(self)
             self.place = Place.IDLE
         self.hook, self.builder, self.host, self.metrics = hook, builder, host, metrics
         self.gone = False
-
-    def scale(self, share: float) -> None:
-        """The part of the rate limit that this replica may use has changed."""
-        self._share = share
-        if self.bucket:
-            self.bucket.scale(share)
-
-    def rate_wait(self, now: float) -> float:
-        """Seconds until the hook's and the host's rate allow a request."""
-        own, shared = self.bucket, self.host.bucket
-        if own is None and shared is None:
-            return 0.0
-        return max(own.wait(now) if own else 0.0, shared.wait(now) if shared else 0.0)
 
     def join(self, delivery: Delivery[OriginT], now: float) -> None:
         """Let `delivery` wait for its turn."""

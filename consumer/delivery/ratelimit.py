@@ -14,24 +14,35 @@ class TokenBucket:
     Times are monotonic seconds.
     """
 
-    __slots__ = ("_arrival", "_limit", "_tolerance", "interval")
+    __slots__ = ("_arrival", "_burst", "_limit", "_tolerance", "interval")
 
     interval: float
     """Seconds between two requests at the average rate."""
 
-    def __init__(self, limit: RateLimit, share: float = 1.0) -> None:
-        """`share`: see `scale`."""
+    def __init__(
+        self, limit: RateLimit, share: float = 1.0, empty_at: float = float("-inf")
+    ) -> None:
+        """`share`: see `scale`. At `empty_at` all of its burst counts as spent."""
         self._limit = limit
-        self._arrival = float("-inf")
-        self.scale(share)
+        self._adopt(share)
+        self._arrival = empty_at + self._burst * self.interval
 
-    def scale(self, share: float) -> None:
+    def scale(self, share: float, now: float) -> None:
         """Grant from now on only this part of the limit, in (0, 1]: replicas divide it by the
         partitions that each of them has. A burst is at least one request.
+
+        What is left of the burst stays, up to the new one: a part that is gained comes empty,
+        since the replica that had it may just have spent it.
         """
+        left = self._burst - max(0.0, self._arrival - now) / self.interval
+        self._adopt(share)
+        self._arrival = now + max(0.0, self._burst - left) * self.interval
+
+    def _adopt(self, share: float) -> None:
         limit = self._limit
         self.interval = limit.per / limit.requests / share
-        self._tolerance = self.interval * (max(1, int(limit.burst * share)) - 1)
+        self._burst = max(1, int(limit.burst * share))
+        self._tolerance = self.interval * (self._burst - 1)
 
     def wait(self, now: float) -> float:
         """Seconds until a request may go; 0.0 where it may go now."""

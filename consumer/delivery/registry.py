@@ -7,6 +7,7 @@ from typing import Generic
 
 from consumer.delivery.circuit import Circuit, CircuitPolicy, CircuitState
 from consumer.delivery.endpoint import Endpoint, Host, OriginT
+from consumer.delivery.ratelimit import TokenBucket
 from consumer.delivery.request import RequestBuilder
 from consumer.events.model import TRIGGERS, Trigger
 from consumer.hooks.table import Hook, RateLimit
@@ -56,6 +57,7 @@ class Registry(Generic[OriginT]):
         self._circuit_policy = circuit_policy
         self._metrics = metrics
         self._shares = Shares(dict.fromkeys(TRIGGERS, 1.0), 1.0)
+        self._assigned_at = float("-inf")
         self._endpoints: dict[str, Endpoint[OriginT]] = {}
         self._hosts: dict[str, Host[OriginT]] = {}
 
@@ -65,6 +67,8 @@ class Registry(Generic[OriginT]):
         if endpoint is None:
             endpoint = self._endpoints[hook.id] = self._new_endpoint(hook)
         elif endpoint.hook is not hook:
+            if hook.rate_limit != endpoint.hook.rate_limit:  # else it keeps its count
+                endpoint.bucket = self._bucket(hook.rate_limit, self._shares.hooks[hook.trigger])
             endpoint.adopt(hook, self._builder(hook), self._host(hook), self._metrics.hook(hook.id))
         return endpoint
 
@@ -73,40 +77,49 @@ class Registry(Generic[OriginT]):
         return [endpoint for endpoint in self._endpoints.values() if endpoint.waiting]
 
     def reconfigure(self, limits: Limits, hooks: Container[str]) -> None:
-        """After a reload: take over bounds, forget idle endpoints of removed hooks.
+        """After a reload: take over bounds, forget idle endpoints of removed hooks, and hosts that
+        no endpoint is at.
 
         Definitions are taken over one by one, with the next delivery of each.
         """
         if limits.host_rate_limit != self.limits.host_rate_limit:
             for host in self._hosts.values():
-                host.limit(limits.host_rate_limit, self._shares.host)
+                host.bucket = self._bucket(limits.host_rate_limit, self._shares.host)
         self.limits = limits
         for hook_id in [known for known in self._endpoints if known not in hooks]:
             endpoint = self._endpoints[hook_id]
             if not endpoint.in_flight and not endpoint.waiting:
                 del self._endpoints[hook_id]
+        used = {endpoint.host for endpoint in self._endpoints.values()}
+        for name, host in list(self._hosts.items()):
+            if host not in used and not host.in_flight:
+                del self._hosts[name]
 
-    def divide(self, shares: Shares) -> None:
+    def divide(self, shares: Shares, now: float) -> None:
         """After an assignment: replicas divide the rate limits by the partitions they have."""
         self._shares = shares
+        self._assigned_at = now
         for endpoint in self._endpoints.values():
-            endpoint.scale(shares.hooks[endpoint.hook.trigger])
+            if endpoint.bucket:
+                endpoint.bucket.scale(shares.hooks[endpoint.hook.trigger], now)
             endpoint.backlog.clear()  # other replicas may see it again
         for host in self._hosts.values():
-            host.scale(shares.host)
+            if host.bucket:
+                host.bucket.scale(shares.host, now)
 
     def _new_endpoint(self, hook: Hook) -> Endpoint[OriginT]:
-        metrics = self._metrics.hook(hook.id)
-        circuit = Circuit(self._circuit_policy, partial(self._circuit_changed, hook.id))
-        share = self._shares.hooks[hook.trigger]
         return Endpoint(
             hook=hook,
             builder=self._builder(hook),
             host=self._host(hook),
-            circuit=circuit,
-            metrics=metrics,
-            share=share,
+            bucket=self._bucket(hook.rate_limit, self._shares.hooks[hook.trigger]),
+            circuit=Circuit(self._circuit_policy, partial(self._circuit_changed, hook.id)),
+            metrics=self._metrics.hook(hook.id),
         )
+
+    def _bucket(self, limit: RateLimit | None, share: float) -> TokenBucket | None:
+        """The count of a rate limit that begins here; another replica may have used it before."""
+        return TokenBucket(limit, share, empty_at=self._assigned_at) if limit else None
 
     def _circuit_changed(self, hook_id: str, state: CircuitState) -> None:
         self._metrics.hook(hook_id).circuit(open=state is not CircuitState.CLOSED)
@@ -120,5 +133,6 @@ class Registry(Generic[OriginT]):
     def _host(self, hook: Hook) -> Host[OriginT]:
         host = self._hosts.get(hook.host)
         if host is None:
-            host = self._hosts[hook.host] = Host(self.limits.host_rate_limit, self._shares.host)
+            bucket = self._bucket(self.limits.host_rate_limit, self._shares.host)
+            host = self._hosts[hook.host] = Host(bucket)
         return host

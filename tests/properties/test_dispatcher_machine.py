@@ -1,6 +1,6 @@
 """The dispatcher under any order of submissions, answers, time, revocations and reloads."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +14,10 @@ from consumer.hooks.table import Hook, RateLimit
 from support.bench import LIMITS, POLICY, Bench
 from support.fakes import FakeOrigin, make_hook
 
-BOUNDS = replace(LIMITS, concurrency=5, per_host=3, per_hook=2, waiting=8)
-RATE = RateLimit(2, 1.0, 2)
+RATE, HOST_RATE = RateLimit(2, 1.0, 2), RateLimit(7, 1.0, 3)
+BOUNDS = replace(
+    LIMITS, concurrency=5, per_host=3, per_hook=2, host_rate_limit=HOST_RATE, waiting=8
+)
 HOSTS = ("x.example", "y.example")
 HOOKS = ("a", "b", "c", "limited")
 ANSWERS = st.sampled_from(
@@ -45,7 +47,7 @@ class DispatcherMachine(RuleBasedStateMachine):
         self.bench = Bench(BOUNDS, policy=replace(POLICY, quick_attempts=2))
         self.hooks = {name: make(name, HOSTS[0]) for name in HOOKS}
         self.submitted: list[Delivery[FakeOrigin]] = []
-        self.limited_at: list[float] = []
+        self.sent_at: defaultdict[str, list[float]] = defaultdict(list)
         self.seen = 0
 
     @rule(id=st.sampled_from(HOOKS), times=st.integers(1, 4), again=st.booleans())
@@ -106,16 +108,21 @@ class DispatcherMachine(RuleBasedStateMachine):
         assert max(Counter(url[3] for url in urls).values(), default=0) <= BOUNDS.per_hook
 
     @invariant()
-    def the_rate_is_kept(self) -> None:
+    def the_rates_are_kept(self) -> None:
         """In every window, reloads and moves to another receiver included."""
         transport = self.bench.transport
         pairs = zip(transport.sent[self.seen :], transport.sent_at[self.seen :], strict=True)
         self.seen = len(transport.sent)
         for request, at in pairs:
-            if request.url.endswith("/limited"):
-                self.limited_at.append(at)
-                for count, first in enumerate(reversed(self.limited_at), start=1):
-                    assert count <= RATE.burst + (at - first) * RATE.requests / RATE.per + 1e-4
+            _, _, host, hook = request.url.split("/")
+            self._keeps(HOST_RATE, self.sent_at[host], at)
+            if hook == "limited":
+                self._keeps(RATE, self.sent_at[hook], at)
+
+    def _keeps(self, rate: RateLimit, earlier: list[float], now: float) -> None:
+        earlier.append(now)
+        for count, first in enumerate(reversed(earlier), start=1):
+            assert count <= rate.burst + (now - first) * rate.requests / rate.per + 1e-4
 
     @invariant()
     def nobody_waits_beside_a_free_place(self) -> None:
@@ -131,8 +138,11 @@ class DispatcherMachine(RuleBasedStateMachine):
                 and mine < BOUNDS.concurrency - dispatcher.in_flight
                 and mine < BOUNDS.per_host - endpoint.host.in_flight
             ):
-                assert endpoint.place is Place.TIMER
-                assert endpoint.rate_wait(now) > 0.0
+                at_host = endpoint.place is Place.HOST
+                assert at_host or endpoint.place is Place.TIMER
+                bucket = endpoint.host.bucket if at_host else endpoint.bucket
+                assert bucket is not None
+                assert bucket.wait(now) > 0.0
 
     @invariant()
     def each_ends_at_most_once(self) -> None:

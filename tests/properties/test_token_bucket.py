@@ -81,5 +81,50 @@ def test_a_new_share_counts_from_now_on(limit: RateLimit, share: float) -> None:
     bucket = TokenBucket(limit)
     while bucket.wait(5.0) == 0.0:
         bucket.take(5.0)
-    bucket.scale(share)
+    bucket.scale(share, 5.0)
     assert bucket.wait(5.0) > 0.0
+
+
+@given(
+    limit=st.builds(
+        RateLimit,
+        requests=st.integers(1, 200),
+        per=st.sampled_from([1.0, 7.0, 60.0]),
+        burst=st.sampled_from([12, 60]),  # every share of it is whole
+    ),
+    parts=st.lists(st.sampled_from([(4, 4, 4), (6, 6, 0), (12, 0, 0), (1, 1, 10)]), max_size=6),
+    steps=st.lists(st.floats(0.0, 15.0), min_size=6, max_size=6),
+)
+def test_replicas_that_come_and_go_send_no_second_burst(
+    limit: RateLimit, parts: list[tuple[int, int, int]], steps: list[float]
+) -> None:
+    """Three greedy replicas whose shares change, some of them new: in any window no more than the
+    limit allows one.
+    """
+    now, granted = 100.0, list[float]()
+    replicas: dict[int, TokenBucket] = {0: TokenBucket(limit)}
+    for shares, step in zip([(12, 0, 0), *parts], steps, strict=False):
+        for number, part in enumerate(shares):
+            if not part:
+                replicas.pop(number, None)
+            elif number in replicas:
+                replicas[number].scale(part / 12, now)
+            else:
+                replicas[number] = TokenBucket(limit, part / 12, empty_at=now)
+        end = now + 3 * step * limit.per / limit.requests
+        for bucket in replicas.values():
+            granted += _send_all(bucket, now, end)
+        now = end
+    lowest, rate = float("inf"), limit.requests / limit.per
+    for number, at in enumerate(sorted(granted)):
+        lowest = min(lowest, number - rate * at)
+        assert number - rate * at - lowest + 1 <= limit.burst + 1e-3
+
+
+def _send_all(bucket: TokenBucket, now: float, end: float) -> list[float]:
+    """Send whenever it is allowed; the times."""
+    sent = []
+    while (now := now + bucket.wait(now)) < end:
+        bucket.take(now)
+        sent.append(now)
+    return sent

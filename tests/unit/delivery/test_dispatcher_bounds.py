@@ -149,6 +149,45 @@ def test_a_hosts_rate_limit_holds_for_all_its_hooks_together() -> None:
     assert sent_times(bench, 3.0) == [0.0, 0.0, 1.0, 2.0]
 
 
+def test_hooks_take_turns_at_a_limited_host() -> None:
+    """None of them is always the first, or starves: not the one that came last either."""
+    bench = Bench(replace(LIMITS, host_rate_limit=RateLimit(1, 1.0, 1)))
+    for name in ("a", "b", "c"):
+        bench.submit(hook(name, "shared"), times=10)
+    sent_times(bench, 30.0)
+    assert "".join(delivery[0] for delivery in bench.sent) == "a" + "abc" * 9 + "bc"
+
+
+def test_what_waits_too_long_for_its_hosts_rate_is_parked() -> None:
+    """Also where it is not the first in line."""
+    bench = Bench(replace(LIMITS, host_rate_limit=RateLimit(1, 3_600.0, 1)))
+    bench.submit(hook("a", "shared"), times=2)
+    bench.submit(hook("b", "shared"), times=2)
+    bench.transport.answer()
+    bench.clock.advance(62.0)
+    assert not bench.busy
+    assert len(bench.sent) == 1
+
+
+@pytest.mark.parametrize("at_host", [False, True])
+def test_a_share_that_was_not_ours_comes_without_a_burst(at_host: bool) -> None:
+    """Its owner before may just have spent it; what is ours already stays."""
+    limit = RateLimit(2, 1.0, 6)
+    bench = Bench(replace(LIMITS, host_rate_limit=limit if at_host else None))
+    mine = hook("h", rate_limit=None if at_host else limit)
+    new = hook("n", rate_limit=None if at_host else limit)
+    bench.submit(mine)
+    for part in (0.5, 1.0):  # of the burst its half is ours, and with the rest comes no more
+        bench.dispatcher.divide(Shares(dict.fromkeys(TRIGGERS, part), part))
+        bench.submit(mine, times=10)
+        bench.transport.answer_all()
+        assert len(bench.sent) == 1 + 3
+    bench.submit(new)
+    assert len(bench.sent) == 4
+    bench.clock.advance(0.5)
+    assert bench.sent[4:] == ["n-22"]
+
+
 def test_a_rate_limited_hook_holds_back_nobody() -> None:
     """It waits beside the others, not in front of them."""
     bench = Bench(replace(LIMITS, concurrency=2))

@@ -273,6 +273,21 @@ def test_removed_hooks_are_forgotten_once_they_are_idle() -> None:
     assert bench.outcomes.of("busy-1") == ["delivered"]
 
 
+def test_hosts_are_forgotten_with_their_last_hook() -> None:
+    """Not while requests to them are under way: they count against the bound."""
+    bench = Bench()
+    for name in ("a", "b"):
+        bench.submit(make_hook(name, uri=f"https://{name}.example/"))
+    bench.submit(make_hook("a", uri="https://moved.example/"))
+    bench.transport.answer(index=2)
+    bench.reconfigure(POLICY, "a")
+    known = bench.dispatcher._registry._hosts
+    assert set(known) == {"a.example:443", "moved.example:443", "b.example:443"}
+    bench.transport.answer_all()
+    bench.reconfigure(POLICY, "a")
+    assert set(known) == {"moved.example:443"}
+
+
 def test_attempts_are_counted_with_their_time() -> None:
     """By status class, or by the kind of error."""
     bench = Bench()
