@@ -14,6 +14,7 @@ from consumer.delivery.aiohttp import AiohttpTransport
 from consumer.delivery.circuit import CircuitPolicy
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.dispatcher import Dispatcher
+from consumer.delivery.guard import Policy
 from consumer.delivery.network import guard_policy, refused_uris
 from consumer.delivery.outcome import RetryPolicy
 from consumer.delivery.parking import Outcomes
@@ -159,7 +160,7 @@ class App:
         )
         await stack.enter_async_context(admin)
         self.admin_port = admin.port
-        self._guard_network()
+        _warn_of_refusals(self._loaded.index, self._guard_network())
 
     async def _serve(self, group: asyncio.TaskGroup) -> None:
         """Run until the stop is asked for, then stop in order; a task's error ends it at once."""
@@ -199,8 +200,10 @@ class App:
         left = self._intake.unsettled
         (log.warning if left else log.info)("stopped", left_to_the_next_run=left)
 
-    def _apply(self, loaded: Loaded) -> None:
-        """Put reloaded settings and hooks in use; refuses before anything is changed."""
+    def _apply(self, loaded: Loaded) -> Callable[[], None]:
+        """Put reloaded settings and hooks in use; refuses before anything is changed. Returns what
+        is left to do: it takes a while.
+        """
         before, after = self._loaded.settings, loaded.settings
         fixed = [name for name in _FIXED_SECTIONS if getattr(before, name) != getattr(after, name)]
         if before.retry.delays != after.retry.delays:
@@ -214,23 +217,28 @@ class App:
                 f"changed: {', '.join(fixed)}: restart the daemon for these, or change them back"
             )
         self._loaded = loaded
-        self._guard_network()
-        removed = self._pipeline.index.hooks.keys() - loaded.index.hooks.keys()
+        policy = self._guard_network()
+        replaced = self._pipeline.index
         self._pipeline.index = loaded.index
         self._pipeline.dispatcher.reconfigure(
             make_limits(after), make_policy(after), loaded.index.hooks
         )
-        self.metrics.forget(removed)
+        self.metrics.keep(loaded.index.hooks)
         self.metrics.hooks_loaded(len(loaded.index.hooks))
         logs.configure(after.log.format, after.log.level, sys.stderr, self._clock)
         log.info("hooks and settings reloaded", hooks=len(loaded.index.hooks))
 
-    def _guard_network(self) -> None:
-        """Let no request go where the settings do not; say which hooks that is sure to stop."""
+        def finish() -> None:
+            _warn_of_refusals(loaded.index, policy)
+            replaced.take_apart()
+
+        return finish
+
+    def _guard_network(self) -> Policy:
+        """Let no request go where the settings do not."""
         policy = guard_policy(self._loaded.settings, self.admin_port)
         self._transport.restrict(policy)
-        for problem in refused_uris(self._loaded.index.hooks.values(), policy):
-            log.warning("every request of a hook will be blocked", problem=str(problem))
+        return policy
 
     def _health(self) -> Verdict:
         """Alive unless stuck. A broker that is away is not cured by a restart, so no reason."""
@@ -298,6 +306,12 @@ def make_policy(settings: Settings) -> RetryPolicy:
         expire_after=settings.delivery.expire_after,
         jitter=JITTER,
     )
+
+
+def _warn_of_refusals(index: Index, policy: Policy) -> None:
+    """Say which hooks the network's policy is sure to stop."""
+    for problem in refused_uris(index.hooks.values(), policy):
+        log.warning("every request of a hook will be blocked", problem=str(problem))
 
 
 def _first(errors: BaseExceptionGroup[HookstreamError]) -> HookstreamError:

@@ -8,7 +8,7 @@ everything here, the scrape too, runs on the event loop's thread; nothing here i
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -97,7 +97,7 @@ class EventMetrics:
 class HookMetrics:
     """What became of the deliveries of one hook. The holder of a hook keeps this object.
 
-    After `Metrics.forget` it still counts, for attempts in flight, but nobody reads it any more.
+    Dropped by `Metrics.keep` it still counts, for attempts in flight, but nobody reads it any more.
     """
 
     __slots__ = ("attempts", "circuit_open", "dead_letters", "duration", "latencies", "outcomes")
@@ -183,13 +183,13 @@ class Metrics(Collector):
         """
         return self._hooks[hook_id]
 
-    def forget(self, hook_ids: Iterable[str]) -> None:
-        """Drop the series of hooks that a reload removed; unknown ids are fine.
+    def keep(self, hook_ids: Container[str]) -> None:
+        """Drop the series of hooks that a reload removed: of all but these.
 
         A hook that comes back later starts from 0, which Prometheus takes as a counter's reset.
         """
-        for hook_id in hook_ids:
-            self._hooks.pop(hook_id, None)
+        for hook_id in [known for known in self._hooks if known and known not in hook_ids]:
+            del self._hooks[hook_id]
 
     def hooks_loaded(self, count: int) -> None:
         """A table of `count` hooks is in use: at the start or after a reload."""

@@ -1,7 +1,9 @@
 """Reloads settings and hooks on request: all or nothing."""
 
 import asyncio
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from consumer.errors import ConfigError, HookstreamError
@@ -12,16 +14,23 @@ log = get_logger(__name__)
 
 LoadedT = TypeVar("LoadedT")
 
+_TURN = 0.0005
+"""Seconds."""
+
 
 class Reloader(Generic[LoadedT]):
     """One reload at a time; requests that come while one runs make one more.
 
     `load` reads and validates in a thread and may take seconds; `apply` puts the result in use
-    on the loop's thread and must not fail half-way: it raises before it changes anything.
+    on the loop's thread and must not fail half-way: it raises before it changes anything. What it
+    returns is called in a thread: whatever else takes long and cannot fail.
     """
 
     def __init__(
-        self, load: Callable[[], LoadedT], apply: Callable[[LoadedT], None], metrics: Metrics
+        self,
+        load: Callable[[], LoadedT],
+        apply: Callable[[LoadedT], Callable[[], None]],
+        metrics: Metrics,
     ) -> None:
         self._load = load
         self._apply = apply
@@ -37,17 +46,36 @@ class Reloader(Generic[LoadedT]):
         while True:
             await self._requested.wait()
             self._requested.clear()
-            try:
-                self._apply(await asyncio.to_thread(self._load))
-            except ConfigError as error:
-                self._refused([str(problem) for problem in error.problems])
-            except HookstreamError as error:
-                self._refused([str(error)])
-            except Exception as bug:  # noqa: BLE001  # whatever it is, the old ones stay
-                self._refused(["not foreseen; please report it"], cause=bug)
-            else:
-                self._metrics.reload_succeeded()
+            with _giving_way():
+                try:
+                    finish = self._apply(await asyncio.to_thread(self._load))
+                except Exception as error:  # noqa: BLE001  # whatever it is, the old ones stay
+                    self._metrics.reload_failed()
+                    await asyncio.to_thread(_tell, error)
+                else:
+                    self._metrics.reload_succeeded()
+                    await asyncio.to_thread(finish)
 
-    def _refused(self, problems: list[str], cause: Exception | None = None) -> None:
-        self._metrics.reload_failed()
-        log.error("reload refused; the old settings and hooks stay", cause=cause, problems=problems)
+
+@contextmanager
+def _giving_way() -> Iterator[None]:
+    """Let a busy thread hold the interpreter's lock for no longer than `_TURN`: the loop asks for
+    it many times in each of its turns, and would wait 5 ms each time.
+    """
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
+
+
+def _tell(error: Exception) -> None:
+    match error:
+        case ConfigError():
+            problems, cause = [str(problem) for problem in error.problems], None
+        case HookstreamError():
+            problems, cause = [str(error)], None
+        case bug:
+            problems, cause = ["not foreseen; please report it"], bug
+    log.error("reload refused; the old settings and hooks stay", cause=cause, problems=problems)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from consumer.cli.process import uncollected
 from consumer.errors import ConfigError, Problem
 from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
@@ -29,6 +30,7 @@ class Config:
     table: HookTable
 
 
+@uncollected()
 def read_config(file: Path | None) -> Config:
     """Read settings and hooks.
 

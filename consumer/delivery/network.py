@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import cache, partial
 from urllib.parse import urlsplit
 
 from consumer.delivery.guard import OwnEndpoint, Policy
@@ -30,19 +31,20 @@ def _broker(server: str) -> OwnEndpoint:
 
 def refused_uris(hooks: Iterable[Hook], policy: Policy) -> Iterator[Problem]:
     """The hooks whose every request the guard will refuse, as far as URIs tell."""
+    judge = cache(partial(_judge, policy))  # many hooks go to few hosts
     for hook in hooks:
-        url = urlsplit(hook.origin)
-        host, port = url.hostname or "", url.port or _PORTS[url.scheme]
-        reason = policy.foresee(host, port)
-        if reason is not None:
-            yield Problem(
-                f"no request may go there: {reason}",
-                _mend(policy, host, port),
-                file=hook.file,
-                line=hook.uri_line,
-                hook=hook.id,
-                field="uri",
-            )
+        refusal = judge(hook.origin)
+        if refusal is not None:
+            yield replace(refusal, file=hook.file, line=hook.uri_line, hook=hook.id, field="uri")
+
+
+def _judge(policy: Policy, origin: str) -> Problem | None:
+    url = urlsplit(origin)
+    host, port = url.hostname or "", url.port or _PORTS[url.scheme]
+    reason = policy.foresee(host, port)
+    if reason is None:
+        return None
+    return Problem(f"no request may go there: {reason}", _mend(policy, host, port))
 
 
 def _mend(policy: Policy, host: str, port: int) -> str:

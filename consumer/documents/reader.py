@@ -1,5 +1,6 @@
 """From a file to its documents."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from stat import S_ISREG
@@ -9,6 +10,8 @@ from consumer.documents.tree import Document
 from consumer.documents.yaml_reader import read_yaml
 from consumer.errors import Complaint
 
+_ESCAPED = re.compile(r"[\udc80-\udcff]")  # what `surrogateescape` makes of a byte that is no text
+
 
 def read_documents(file: Path) -> Iterator[Document]:
     """The documents of a `.json` file, or of a YAML file of any other name.
@@ -16,20 +19,20 @@ def read_documents(file: Path) -> Iterator[Document]:
     Raises:
         Complaint: with the line where one is known, after the documents before the error.
     """
-    text = _read_text(file)
-    yield from read_json(text) if file.suffix.lower() == ".json" else read_yaml(text)
-
-
-def _read_text(file: Path) -> str:
+    is_json = file.suffix.lower() == ".json"
     try:
-        raw = file.read_bytes()
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            yield from read_json(stream.read()) if is_json else read_yaml(stream)
     except OSError as error:
         raise unreadable(error) from None
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise Complaint("is not UTF-8", "save the file as UTF-8", line=line) from None
+    except UnicodeDecodeError:
+        raise _not_utf8(file.read_bytes()) from None
+
+
+def _not_utf8(raw: bytes) -> Complaint:
+    text = raw.decode(errors="surrogateescape")
+    readable = _ESCAPED.split(text, maxsplit=1)[0]
+    return Complaint("is not UTF-8", "save the file as UTF-8", line=1 + readable.count("\n"))
 
 
 def is_regular_file(file: Path) -> bool:

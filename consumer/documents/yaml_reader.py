@@ -8,7 +8,7 @@ A hundred thousand definitions are eight million events, so what every event pas
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TextIO
 
 from yaml import CSafeLoader, MarkedYAMLError, YAMLError
 from yaml.events import (
@@ -204,14 +204,15 @@ def _tagged(line: int) -> Complaint:
     return Complaint("tags (!...) are not used here", "take the tag out", line=line)
 
 
-def read_yaml(text: str) -> Iterator[Document]:
-    """Each document of `text`, in order, those before an error too. A document that is a list
-    stands for its items; an empty one is left out.
+def read_yaml(source: str | TextIO) -> Iterator[Document]:
+    """Each document of `source`, in order, those before an error too. A document that is a list
+    stands for its items; an empty one is left out. A file that can be wound back is read as it is
+    needed.
 
     Raises:
-        Complaint: with its line, where `text` is not YAML or goes beyond the limits above.
+        Complaint: with its line, where it is not YAML or goes beyond the limits above.
     """
-    next_event: Callable[[], Any] = CSafeLoader(text).get_event
+    next_event: Callable[[], Any] = CSafeLoader(source).get_event
     composer = _Composer()
     try:
         while (kind := type(event := next_event())) is not StreamEndEvent:
@@ -223,7 +224,7 @@ def read_yaml(text: str) -> Iterator[Document]:
             elif kind is DocumentEndEvent:
                 yield from _documents(composer.root, composer.line, composer.lines)
     except YAMLError as error:
-        raise _unreadable(error, text) from None
+        raise _unreadable(error, source) from None
 
 
 def _documents(root: Any, line: int, lines: _Lines) -> Iterator[Document]:
@@ -246,10 +247,13 @@ def _line_of(root: Any, line: int, lines: _Lines, place: Place) -> int:
     return line
 
 
-def _unreadable(error: YAMLError, text: str) -> Complaint:
+def _unreadable(error: YAMLError, source: str | TextIO) -> Complaint:
     mend = "look for tabs, a missing quote or bracket, or uneven indentation here and above"
     if isinstance(error, ReaderError):
-        line = text.encode()[: error.position].count(b"\n") + 1
+        if not isinstance(source, str):
+            source.seek(0)
+            source = source.read()
+        line = source.encode()[: error.position].count(b"\n") + 1
         return Complaint("a character that YAML does not allow", "take it out", line=line)
     if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
         return Complaint("is not YAML", mend)

@@ -15,7 +15,7 @@ from consumer.errors import Complaint, ConfigError, Problem
 from consumer.hooks.compile import brace_findings, compile_hook
 from consumer.hooks.definition import Definition, Sharing
 from consumer.hooks.secrets import ReadSecret
-from consumer.hooks.table import Hook, HookTable
+from consumer.hooks.table import Hook, HookTable, take_apart
 from consumer.hooks.template import parse_template
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -43,6 +43,7 @@ def load_hooks(path: Path, read_secret: ReadSecret) -> HookTable:
         mend = f"put a definition into it, in a file that ends in {', '.join(SUFFIXES)}"
         loading.problems.append(Problem("holds no hook", mend, file=str(path)))
     if loading.problems:
+        take_apart(loading.hooks)
         raise ConfigError(loading.problems)
     return HookTable(MappingProxyType(loading.hooks))
 

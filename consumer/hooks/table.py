@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from consumer.events.model import Trigger
 
@@ -115,3 +115,11 @@ class HookTable:
     """Every loaded hook, enabled or not, by id."""
 
     hooks: Mapping[str, Hook] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def take_apart(table: dict[Any, Any]) -> None:
+    """Empty `table` item by item. Freed at once, a hundred thousand hooks would hold the
+    interpreter's lock, and with it every delivery, for a tenth of a second.
+    """
+    while table:
+        table.popitem()

@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from consumer.events.model import Event, Trigger
-from consumer.hooks.table import Hook, HookTable
+from consumer.hooks.table import Hook, HookTable, take_apart
 
 _NONE: tuple[Hook, ...] = ()
 
@@ -14,10 +15,12 @@ class Index:
     """A hook table with its look-ups; built once per load, then only read."""
 
     def __init__(self, table: HookTable) -> None:
-        self.hooks = table.hooks
+        self._hooks: dict[str, Hook] = {}
+        self.hooks: Mapping[str, Hook] = MappingProxyType(self._hooks)
         everything: dict[Trigger, list[Hook]] = defaultdict(list)
         selected: dict[tuple[Trigger, str], list[Hook]] = defaultdict(list)
         for hook in table.hooks.values():
+            self._hooks[hook.id] = hook
             if not hook.enabled:
                 continue
             if hook.select is None:
@@ -27,6 +30,11 @@ class Index:
                     selected[hook.trigger, subject].append(hook)
         self._everything = {trigger: tuple(found) for trigger, found in everything.items()}
         self._selected = {key: tuple(found) for key, found in selected.items()}
+
+    def take_apart(self) -> None:
+        """Free the hooks little by little, in any thread; for an index that is no longer used."""
+        for part in (self._selected, self._everything, self._hooks):
+            take_apart(part)
 
     def match(self, event: Event) -> tuple[Hook, ...]:
         """The hooks that fire for `event`, each once; their order carries no meaning."""

@@ -279,11 +279,13 @@ def test_a_removed_hook_loses_its_series(metrics: Metrics) -> None:
     gone = metrics.hook("gone")
     gone.attempt("2xx", 0.1)
     metrics.hook("stays").delivered()
-    metrics.forget(["gone", "never-there"])
+    metrics.hook("").dead_lettered("undecodable")
+    metrics.keep({"stays", "never-there"})
     gone.delivered()
     text = exposition(metrics)
     assert 'hook="gone"' not in text
     assert 'hook="stays"' in text
+    assert 'hook=""' in text, "what belongs to no hook is of every table"
     assert metrics.hook("gone") is not gone
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -24,6 +24,7 @@ class Desk:
         self.error: Exception | None = None
         self.refusal: Exception | None = None
         self.in_use = 0
+        self.finished: list[int] = []
         self.reloader = Reloader(self._load, self._apply, self.metrics)
 
     def _load(self) -> int:
@@ -33,11 +34,12 @@ class Desk:
             raise self.error
         return self.loads
 
-    def _apply(self, loaded: int) -> None:
+    def _apply(self, loaded: int) -> Callable[[], None]:
         assert threading.current_thread() is threading.main_thread()
         if self.refusal is not None:
             raise self.refusal
         self.in_use = loaded
+        return lambda: self.finished.append(loaded)
 
     def count(self, result: str) -> float | None:
         """How many reloads ended so."""
