@@ -100,3 +100,39 @@ def test_a_host_that_is_allowed_by_name(transport: str) -> None:
         )  # fmt: skip
         assert [one.dialled for one in told] == [["10.0.0.5"]] * 2 + [[]] * 3
         assert [one.status for one in told] == [302, 302, 0, 0, 0]
+
+
+EVERYTHING = ["0.0.0.0/0", "::/0", "127.0.0.1", "own.example"]
+
+
+@pytest.mark.parametrize("allow", [[], EVERYTHING], ids=["by default", "everything allowed"])
+@pytest.mark.parametrize(
+    ("own", "hosts"),
+    [
+        ("127.0.0.1:8080", ["127.0.0.1", "0.0.0.0", "::ffff:127.0.0.1", "own.example"]),
+        (
+            "0.0.0.0:8080",
+            ["127.0.0.1", "127.0.0.2", "::1", "::", "10.0.0.5", PUBLIC, "own.example"],
+        ),
+        ("kafka:8080", ["127.0.0.1", "::1", "10.0.0.5", "::ffff:10.0.0.5", PUBLIC, "own.example"]),
+    ],
+    ids=["admin server", "admin server everywhere", "broker"],
+)
+def test_what_is_the_daemons_is_not_dialled(
+    transport: str, own: str, hosts: list[str], allow: list[str]
+) -> None:
+    """By whatever address or name, also where the settings let all networks through."""
+    told = run_inside(
+        transport, [url(host) for host in hosts],
+        names={"own.example": [["127.0.0.1"]]}, allow=allow, own=[own],
+    )  # fmt: skip
+    for one in told:
+        assert_blocked(one)
+
+
+def test_what_is_the_daemons_can_be_opened(transport: str) -> None:
+    """By its port, and nothing more is opened with it."""
+    urls = [url("127.0.0.1"), url("127.0.0.2")]
+    first, second = run_inside(transport, urls, allow=["127.0.0.1:8080"], own=["127.0.0.1:8080"])
+    assert (first.status, first.dialled) == (200, ["127.0.0.1"])
+    assert_blocked(second)

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from consumer.clock import SystemClock
 from consumer.delivery.aiohttp import AiohttpTransport
 from consumer.delivery.curl import CurlTransport
-from consumer.delivery.guard import Policy
+from consumer.delivery.guard import OwnEndpoint, Policy
 from consumer.delivery.transport import Transport
 from support.attempts import answer_of, get
 
@@ -71,6 +71,7 @@ def run_inside(
     *,
     names: Mapping[str, Sequence[Sequence[str]]] | None = None,
     allow: Sequence[str] = (),
+    own: Sequence[str] = (),
     location: str = "",
 ) -> list[Told]:
     """Send a request to each URL, one after the other, each on new connections.
@@ -81,10 +82,11 @@ def run_inside(
         names: for each name its answers, one after the other; the last one stays. An answer is a
             list of addresses, a name among them is an alias.
         allow: as in `network.allow`.
+        own: `host:port` of what is the daemon's.
         location: where the server redirects to; empty: it says 200.
     """
     task = {"transport": transport, "urls": urls, "names": names or {}, "allow": allow,
-            "location": location}  # fmt: skip
+            "own": own, "location": location}  # fmt: skip
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as resolv:
         resolv.write("nameserver 127.0.0.1\noptions attempts:1 timeout:5\n")
         resolv.flush()
@@ -187,9 +189,10 @@ async def _main(task: dict[str, Any]) -> list[Told]:
     everywhere = _Everywhere(task["location"])
     await everywhere.listen()
     told = []
+    own = [OwnEndpoint.of(server, "ours") for server in task["own"]]
     for number, url in enumerate(task["urls"]):
         # One that differs in nothing but a port begins new connections and new lookups.
-        policy = Policy.of(allow=[*task["allow"], f"192.0.2.1:{number + 1}"])
+        policy = Policy.of(allow=[*task["allow"], f"192.0.2.1:{number + 1}"], own=own)
         if number == 0:
             transport: Transport = (
                 CurlTransport(loop, policy)
