@@ -32,9 +32,10 @@ class Limits:
     patience: float = 1.0
     """In a full waiting room: after this long without an answer an endpoint's queue is parked, and
     one that needs longer than this by its rate limit."""
-    backlog: float = 5.0
+    backlog: float = 2.0
     """In a full waiting room: a queue that needs longer than this at its endpoint's pace is
-    parked."""
+    parked. Shorter would be fairer yet, but a process that is short of CPU makes every endpoint
+    look slow, and parking costs it more than a request."""
     longest_wait: float = 60.0
     """A delivery that waits longer than this is parked whatever room there is: until it is
     settled it holds back its partition's commits."""

@@ -1,10 +1,11 @@
 """A dispatcher between a source and the retry lanes, in simulated time."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from random import Random
+from typing import Any
 
 from consumer.delivery.endpoint import Delivery
 from consumer.delivery.outcome import Park, Reason
@@ -26,6 +27,7 @@ class Letter:
     due: float
     id: str = ""
     hook: Hook | None = None
+    attempts: int = 0
     first_failed_at: float | None = None
 
 
@@ -51,15 +53,29 @@ class Drain(Bench):
     """Takes in what there is as fast as there is room, and answers as fast as it is told."""
 
     def __init__(
-        self, limits: Limits, *, partitions: int = 3, step: float = 0.25, taken: int = 250
+        self,
+        limits: Limits,
+        *,
+        partitions: int = 3,
+        step: float = 0.25,
+        taken: int = 250,
+        **policy: Any,
     ) -> None:
         """`step`: seconds between two turns. `taken`: records that intake can take in one."""
         self._random = Random(1)  # noqa: S311  # a simulation that is the same each time
-        policy = replace(POLICY, lanes=LANES, jitter=0.2, expire_after=1e9)
-        super().__init__(limits, policy, outcomes=self, random=self._random.random)
+        policy = {"lanes": LANES, "jitter": 0.2, "expire_after": 1e9, **policy}
+        super().__init__(
+            limits, replace(POLICY, **policy), outcomes=self, random=self._random.random
+        )
         self.source: deque[Hook] = deque()
         """Events that were not taken in yet."""
         self.lanes = [[Lane(delay) for _ in range(partitions)] for delay in LANES]
+        self.status: Callable[[str], int] = lambda _hook: 200
+        """What a hook's receiver answers now."""
+        self.attempts: Counter[str] = Counter()
+        """Answers, by hook."""
+        self.letters: Counter[str] = Counter()
+        """Dead letters, by reason."""
         self.per_second: dict[str, float] = {}
         """Answers that a hook's receiver gives; one that is not listed answers at once."""
         self.trickle = 0.0
@@ -99,12 +115,14 @@ class Drain(Bench):
         due = self.clock.monotonic() + park.delay
         hook = delivery.endpoint.hook
         self._random.choice(self.lanes[park.lane]).letters.append(
-            Letter(due, delivery.id, hook, delivery.first_failed_at)
+            Letter(due, delivery.id, hook, delivery.attempts, delivery.first_failed_at)
         )
 
     def buried(self, delivery: Delivery[FakeOrigin], reason: Reason, detail: str) -> None:
-        """Nothing is."""
-        raise AssertionError(delivery.id, reason, detail)
+        """See `Outcomes.buried`."""
+        assert detail
+        self.letters[reason] += 1
+        self.ends[f"{delivery.endpoint.hook.id} {reason}"].append(self.now)
 
     def _write_trickle(self) -> None:
         if self.trickle and self.now >= self._next_trickle:
@@ -118,13 +136,13 @@ class Drain(Bench):
         index = 0
         while index < len(self.transport.open):
             name = self.under_way_at(index)
-            if name not in self.per_second:
-                self.transport.answer(index=index)
-            elif self._owed[name] >= 1:
+            if name in self.per_second:
+                if self._owed[name] < 1:
+                    index += 1
+                    continue
                 self._owed[name] -= 1
-                self.transport.answer(index=index)
-            else:
-                index += 1
+            self.attempts[name] += 1
+            self.transport.answer(self.status(name), index)
         self.transport.sent.clear()
         self.transport.sent_at.clear()
 
@@ -150,7 +168,8 @@ class Drain(Bench):
     def _take(self, lane: Lane, letter: Letter) -> int:
         if letter.hook is None:
             return 0
-        delivery = self.delivery(letter.hook, id=letter.id, first_failed_at=letter.first_failed_at)
+        facts = {"attempts": letter.attempts, "first_failed_at": letter.first_failed_at}
+        delivery = self.delivery(letter.hook, id=letter.id, **facts)
         self.dispatcher.resubmit(delivery, lane.delay)
         return 1
 

@@ -251,8 +251,8 @@ def test_a_full_room_waits_for_who_is_about_to_be_served() -> None:
 def test_a_full_room_waits_for_who_keeps_answering() -> None:
     """However old its queue is: what this process is short of, no lane can give."""
     bench = full_bench()
-    for _ in range(4):
-        bench.clock.advance(0.4)
+    for _ in range(10):
+        bench.clock.advance(0.19)
         bench.transport.answer()
         bench.submit(hook("hung"))
     bench.dispatcher.relieve()
