@@ -31,14 +31,16 @@ def uncollected() -> Iterator[None]:
     """Build what stays, without the garbage collector: neither while it is built, nor ever after,
     does it pass over what is there. A hundred thousand hooks would cost it half of the load's time,
     and each pass over them would hold up every delivery. There are no cycles among them: they are
-    freed when they are replaced.
+    freed when they are replaced. May be used inside itself.
     """
+    usual = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
-        gc.enable()
+        if usual:
+            gc.enable()
 
 
 def settle_memory() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from consumer import logs
 from consumer.app import App, Loaded
 from consumer.cli.config import read_config
-from consumer.cli.process import run_on_loop, settle_memory
+from consumer.cli.process import run_on_loop, settle_memory, uncollected
 from consumer.clock import SystemClock
 from consumer.matching.index import Index
 from consumer.signals import Signals
@@ -15,6 +15,7 @@ from consumer.signals import Signals
 def run(file: Path | None) -> None:
     """Serve until a signal; raises `HookstreamError` where that is not possible."""
 
+    @uncollected()
     def load() -> Loaded:
         config = read_config(file)
         return Loaded(config.settings, Index(config.table))

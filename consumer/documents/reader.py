@@ -19,10 +19,12 @@ def read_documents(file: Path) -> Iterator[Document]:
     Raises:
         Complaint: with the line where one is known, after the documents before the error.
     """
-    is_json = file.suffix.lower() == ".json"
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            yield from read_json(stream.read()) if is_json else read_yaml(stream)
+        if file.suffix.lower() == ".json":
+            yield from read_json(file.read_bytes().decode("utf-8-sig"))
+        else:
+            with file.open(encoding="utf-8-sig", newline="") as stream:
+                yield from read_yaml(stream)
     except OSError as error:
         raise unreadable(error) from None
     except UnicodeDecodeError:
