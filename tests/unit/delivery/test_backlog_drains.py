@@ -66,3 +66,14 @@ def test_two_backlogs_do_not_hold_up_each_other() -> None:
     drain(bench, (long, 3_600), (short, 3_000))
     assert bench.ends["short"][-1] <= 1.2 * 300
     assert bench.ends["long"][-1] <= 1.1 * 3_600
+
+
+def test_two_backlogs_at_one_limited_host() -> None:
+    """Both drain all along, each at its half of the rate."""
+    bench = Drain(replace(WIDE, waiting=200, host_rate_limit=RateLimit(10, 1.0, 1)))
+    one, two = (make_hook(name, uri=f"https://shared.example/{name}") for name in ("one", "two"))
+    drain(bench, (one, 3_000), (two, 3_000))
+    for name in ("one", "two"):
+        assert 0.9 * 300 <= bench.ends[name][1_499] <= 1.1 * 300
+        assert bench.ends[name][-1] <= 1.05 * 600
+    assert bench.writes.total() <= 7.0 * 6_000
