@@ -43,10 +43,8 @@ def read_config(file: Path | None) -> Config:
     except ConfigError as error:
         hooks = load_hooks_settings(file, environ)
         raise ConfigError([*error.problems, *_hook_problems(hooks, environ)]) from None
-    own = [file or DEFAULT_FILE]
-    if settings.kafka.ssl_keyfile is not None:
-        own.append(settings.kafka.ssl_keyfile)
-    return Config(settings, _load(settings.hooks, environ, own))
+    own = [file or DEFAULT_FILE, settings.kafka.ssl_certfile, settings.kafka.ssl_keyfile]
+    return Config(settings, _load(settings.hooks, environ, [one for one in own if one]))
 
 
 def _load(hooks: HooksSettings, environ: Mapping[str, str], own: Iterable[Path] = ()) -> HookTable:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from consumer import __version__
 from support.broker import free_port
@@ -158,9 +159,15 @@ def test_a_missing_secret(tmp_path: Path, command: str) -> None:
 
 def test_the_settings_are_no_secret_of_a_hook(tmp_path: Path) -> None:
     """Whoever writes hooks cannot send the Kafka password away in one of them."""
-    for file in (tmp_path / "config" / "hookstream.yaml", "/proc/self/environ"):
+    certificate, key = tmp_path / "own.pem", tmp_path / "key.pem"
+    own = trustme.CA().issue_cert("client")
+    own.private_key_and_cert_chain_pem.write_to_path(certificate)
+    own.private_key_pem.write_to_path(key)
+    kafka = {"security_protocol": "SSL", "ssl_certfile": str(certificate), "ssl_keyfile": str(key)}
+    settings = tmp_path / "config" / "hookstream.yaml"
+    for file in (settings, certificate, key, "/proc/self/environ"):
         header = {"key": "X-A", "source": "fixed", "value": f"${{file:{file}}}"}
-        write_config(tmp_path, {**CLICK, "headers": [header]})
+        write_config(tmp_path, {**CLICK, "headers": [header]}, kafka=kafka)
         done = call_command("check", folder=tmp_path, environ=SECRETS)
         assert done.returncode == 2
         assert "is the system's or one of hookstream's own" in done.stderr

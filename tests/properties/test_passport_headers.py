@@ -5,13 +5,14 @@ import contextlib
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.delivery.request import delivery_id
 from consumer.events.decode import UndecodableError
 from consumer.stream.passport import FirstRecord, Passport, Replay, read_passport
 from support.fakes import FakeRecord
 
 INT64 = st.integers(-1, 2**63 - 1)
 MOMENTS = st.none() | st.integers(0, 2**41).map(lambda milliseconds: milliseconds / 1000)
-PRINTABLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E))
+IDS = st.builds(delivery_id, st.text(), st.from_regex(r"[a-z0-9-]{1,64}", fullmatch=True))
 REPLAYS = st.none() | st.builds(
     Replay, origin=st.text(), at=st.integers(0, 2**41).map(lambda milliseconds: milliseconds / 1000)
 )
@@ -23,7 +24,7 @@ PASSPORTS = st.builds(
     offset=INT64,
     timestamp=INT64,
     trigger=st.text(),
-    delivery_id=PRINTABLE,
+    delivery_id=st.just("") | IDS,
     hook=st.text(),
     attempts=st.integers(0, 2**31),
     last_status=st.text(),
