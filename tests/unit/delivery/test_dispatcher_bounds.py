@@ -237,6 +237,7 @@ def test_a_full_room_is_relieved_of_who_does_not_answer() -> None:
     parked = [told for told, outcome in bench.outcomes.told if outcome == "parked crowded"]
     assert parked == ["hung-11", "hung-10", "hung-9", "hung-8", "hung-7"]
     assert not bench.dispatcher.full
+    assert min(park.delay for park in bench.outcomes.parks.values()) >= POLICY.lanes[0]
 
 
 def test_a_full_room_waits_for_who_is_about_to_be_served() -> None:
