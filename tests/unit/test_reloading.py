@@ -1,6 +1,7 @@
 """Reloads: all or nothing, one at a time, and no error ends the daemon."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 
@@ -24,7 +25,7 @@ class Desk:
         self.error: Exception | None = None
         self.refusal: Exception | None = None
         self.in_use = 0
-        self.finished: list[int] = []
+        self.finished: list[tuple[int, threading.Thread]] = []
         self.reloader = Reloader(self._load, self._apply, self.metrics)
 
     def _load(self) -> int:
@@ -39,7 +40,7 @@ class Desk:
         if self.refusal is not None:
             raise self.refusal
         self.in_use = loaded
-        return lambda: self.finished.append(loaded)
+        return lambda: self.finished.append((loaded, threading.current_thread()))
 
     def count(self, result: str) -> float | None:
         """How many reloads ended so."""
@@ -72,6 +73,32 @@ async def test_a_request_puts_new_settings_in_use(desk: Desk) -> None:
     desk.reloader.request()
     await desk.until(ok=2, failed=0)
     assert desk.in_use == 2
+
+
+async def test_what_takes_long_is_finished_in_a_thread(desk: Desk) -> None:
+    """The loop's thread has deliveries to make; the next reload begins after it."""
+    main = threading.main_thread()
+    desk.reloader.request()
+    await desk.until(ok=1, failed=0)
+    desk.reloader.request()
+    await wait_until(lambda: len(desk.finished) == 2, "both to be finished")
+    assert [number for number, _ in desk.finished] == [1, 2]
+    assert all(thread is not main for _, thread in desk.finished)
+
+
+@pytest.mark.parametrize("error", [None, HookstreamError("no")])
+async def test_a_loading_thread_gives_way(desk: Desk, error: Exception | None) -> None:
+    """The interpreter's lock changes hands sooner while a reload runs, and as usual after it,
+    whether it was refused or not.
+    """
+    usual = sys.getswitchinterval()
+    desk.error = error
+    desk.may_end.clear()
+    desk.reloader.request()
+    await wait_until(lambda: desk.loads == 1, "the load")
+    assert sys.getswitchinterval() < usual
+    desk.may_end.set()
+    await wait_until(lambda: sys.getswitchinterval() == usual, "the usual interval")
 
 
 async def test_requests_during_a_reload_make_one_more(desk: Desk) -> None:

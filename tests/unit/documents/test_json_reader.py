@@ -63,6 +63,25 @@ def test_every_value_has_its_line(place: Place, line: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('{"id": 1,\n"uri": 2}', 2),
+        ('{"a": "uri",\n"uri": 2}', 2),
+        ('{"a": {"uri": 1},\n"uri": 2}', 2),
+        ('{"a": "say \\"uri",\n"uri": 2}', 2),
+        ('{"a": "uri",\n"\\u0075ri": 2}', 2),
+        ('[{"uri": 0},\n{"id": 1,\n"uri": 2}, {"uri": 0}]', 3),
+        ('{"id": 1,\n"a": ["uri"]}', 1),
+    ],
+)
+def test_a_key_is_not_mistaken_for_what_looks_like_it(text: str, line: int) -> None:
+    """It may stand elsewhere as a value, inside another text, or be spelt with escapes."""
+    found = list(read_json(text))
+    document = found[len(found) // 2]
+    assert document.locate(("uri",)) == line
+
+
+@pytest.mark.parametrize(
     ("text", "line", "message"),
     [
         ('{"a": 1,\n "a": 2}', 2, "`a` is already given in line 1"),

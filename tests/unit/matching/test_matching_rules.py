@@ -91,3 +91,13 @@ def test_every_hook_of_the_table_is_known_by_id() -> None:
     """A delivery that comes back finds its hook, disabled ones included."""
     off = make_hook("off", enabled=False)
     assert Index(make_table(off)).hooks["off"] is off
+
+
+def test_an_index_can_be_taken_apart() -> None:
+    """A replaced one is freed little by little; hooks that are still used stay whole."""
+    hook, anywhere = make_hook("h1", select=frozenset({"a"})), make_hook("h2")
+    index = Index(make_table(hook, anywhere))
+    index.take_apart()
+    assert not index.hooks
+    assert not index.match(make_event({"id": "e", "notification": {"id": "a"}}, hook.trigger))
+    assert hook.select == frozenset({"a"})

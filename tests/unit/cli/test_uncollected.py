@@ -1,0 +1,42 @@
+"""What stays as long as the process, or the table, is none of the garbage collector's business."""
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from consumer.cli.process import uncollected
+
+
+@pytest.fixture(autouse=True)
+def thawed() -> Iterator[None]:
+    """Give back to the collector what a test froze."""
+    yield
+    gc.unfreeze()
+
+
+def test_what_is_built_leaves_the_collectors_generations() -> None:
+    """A pass over a hundred thousand hooks would hold up every delivery."""
+    built: list[list[int]] = []
+    with uncollected():
+        assert not gc.isenabled()
+        built += [[number] for number in range(10_000)]
+    assert gc.isenabled()
+    assert gc.get_freeze_count() >= len(built)
+    assert not any(item is built[0] for item in gc.get_objects())
+
+
+def test_inside_itself_it_ends_with_the_outermost() -> None:
+    """The index is built after the hooks, and belongs to the same load."""
+    with uncollected():
+        with uncollected():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+def test_a_refused_load_leaves_the_collector_on() -> None:
+    """The daemon runs on with the old hooks."""
+    with pytest.raises(ValueError, match="refused"), uncollected():
+        raise ValueError("refused")
+    assert gc.isenabled()
