@@ -10,7 +10,9 @@ USABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_FLAGS)
 
-.PHONY: help setup test fuzz demo lint unit kafka image benchmark lock audit sbom format clean
+COMPILED = $(CURDIR)/.cache/compiled
+
+.PHONY: help setup test fuzz demo lint compiled unit kafka wheel benchmark lock audit sbom format clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | column -t -s '|'
@@ -37,6 +39,8 @@ setup: .venv/.synced ## the environment in .venv, from the hashed lock
 
 test: lint kafka ## everything that must hold: lint, types, layers, all tests, coverage
 	@$(BIN)/pytest --cov --cov-report=term $(PYTEST_FLAGS)
+	@if command -v cc >/dev/null; then $(MAKE) --no-print-directory compiled; else \
+		echo "no C compiler (cc): the tests did not run on compiled modules"; fi
 
 lint: setup ## style, format, types, layers, schemas
 	@$(BIN)/ruff check --quiet
@@ -44,6 +48,11 @@ lint: setup ## style, format, types, layers, schemas
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+
+compiled: $(COMPILED) ## the tests of what is compiled, on what was compiled
+	@PYTHONPATH=$(COMPILED) $(BIN)/python -P -c "import consumer.pipeline as p; print('testing', p.__file__)"
+	@PYTHONPATH=$(COMPILED) $(BIN)/pytest tests/unit/delivery tests/unit/events tests/unit/matching \
+		tests/unit/stream tests/unit/test_pipeline*.py tests/properties tests/contract
 
 unit: setup ## the tests that need no Kafka
 	@$(BIN)/pytest -m "not broker" $(PYTEST_FLAGS)
@@ -58,8 +67,19 @@ fuzz: setup ## a longer search for bytes that do harm: events, hooks, settings, 
 demo: setup ## the whole system on this machine, on generated events
 	@$(BIN)/hookstream demo $(DEMO_FLAGS)
 
-benchmark: setup kafka ## what the daemon costs (wants nginx)
-	@$(BIN)/python -m benchmarks $(BENCHMARK_FLAGS)
+wheel: setup ## dist/, with what runs for every event compiled (wants a C compiler)
+	@rm -rf dist
+	@HATCH_BUILD_HOOK_ENABLE_MYPYC=true $(UV) build --quiet --no-build-isolation --python $(BIN)/python
+
+# By way of the sdist, so that no compiled module stays between the sources and hides a change.
+$(COMPILED): $(shell find consumer -name '*.py') pyproject.toml
+	@$(MAKE) --no-print-directory wheel
+	@rm -rf $@
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --target $@ dist/*.whl
+	@touch $@
+
+benchmark: kafka $(COMPILED) ## what the daemon costs (wants nginx and a C compiler)
+	@PYTHONPATH=$(COMPILED) $(BIN)/python -m benchmarks $(BENCHMARK_FLAGS)
 
 format: setup ## let ruff write the format
 	@$(BIN)/ruff check --fix --quiet

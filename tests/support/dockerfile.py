@@ -40,17 +40,21 @@ def stages(text: str) -> Sequence[Stage]:
 def carry_out(stage: Stage, context: Path, opt: Path, env: Mapping[str, str] = os.environ) -> None:
     """Do what a stage does, with `context` for the build context and `opt` in place of `/opt`.
 
-    Knows WORKDIR, COPY of files and folders of the context, and RUN; `python` is this one.
+    Knows ARG, which `env` may answer, WORKDIR, COPY of files and folders of the context, and RUN;
+    `python` is this one.
 
     Raises:
         InstallError: a RUN failed.
         ValueError: an instruction that this does not know.
     """
-    here = opt
+    here, env = opt, dict(env)
     for keyword, rest in stage:
         if keyword == "WORKDIR":
             here = Path(rest.replace("/opt", str(opt)))
             here.mkdir(parents=True, exist_ok=True)
+        elif keyword == "ARG":
+            name, _, default = rest.partition("=")
+            env.setdefault(name, default)
         elif keyword == "COPY":
             *sources, target = rest.split()
             for source in sources:
