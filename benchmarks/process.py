@@ -40,6 +40,15 @@ class Process:
         if self._process.poll() is not None:
             raise self.error(f"ended with exit code {self._process.returncode}")
 
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    def said(self, text: str) -> bool:
+        """Whether `text` is in its output so far."""
+        self.check()
+        return text in self._output.read_text(errors="replace")
+
     def stop(self) -> None:
         """Ask it to end; by force where that takes too long."""
         self._process.terminate()

@@ -20,7 +20,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "http2": Scenario("the same where the receiver offers HTTP/2", throughput.http2),
     "fan-out": Scenario("every event goes to ten hooks", throughput.fan_out),
     "no-match": Scenario("events that no hook wants", throughput.no_match),
-    "hooks": Scenario("1,000 and 100,000 hooks beside ten", hooks.many),
+    "hooks": Scenario("1,000 and 100,000 hooks beside ten; a reload of all", hooks.many),
     "failing": Scenario("10 % of the deliveries fail into retry lanes", isolation.failing),
     "hung-steady": Scenario(
         "500 events a second, 5 % to an endpoint that never answers", isolation.hung_steady
