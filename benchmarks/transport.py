@@ -107,7 +107,7 @@ async def _measure(opener: Opener, origin: str, ca_file: str | None, count: int)
     def send() -> None:
         nonlocal to_send
         to_send -= 1
-        transport.send(Request(f"{origin}/collect/spring?uid={to_send}", _HEADERS, 10, 5), done)
+        transport.send(Request(origin, f"/collect/spring?uid={to_send}", _HEADERS, 10, 5), done)
 
     def done(answer: Answer) -> None:
         nonlocal left

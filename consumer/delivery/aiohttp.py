@@ -102,7 +102,7 @@ class AiohttpTransport:
 
     async def _attempt(self, request: Request, pool: "_Pool") -> Answer:
         started = self._clock.monotonic()
-        gate = Gate(pool.policy, _origin(request.url))
+        gate = Gate(pool.policy, request.origin)
         _GATE.set(gate)
         try:
             answer = await self._get(request, pool.session)
@@ -116,7 +116,7 @@ class AiohttpTransport:
 
     async def _get(self, request: Request, session: aiohttp.ClientSession) -> Answer:
         async with session.get(
-            _url(request.url),
+            _url(request),
             headers=[_header(line) for line in request.headers],
             timeout=aiohttp.ClientTimeout(total=request.timeout, connect=request.connect_timeout),
             allow_redirects=False,
@@ -201,16 +201,10 @@ async def _discard_body(response: aiohttp.ClientResponse) -> None:
             return
 
 
-def _url(url: str) -> yarl.URL:
+def _url(request: Request) -> yarl.URL:
     """The whole target as a path: parsed in parts, yarl would drop the `?` of an empty query."""
-    scheme, _, rest = url.partition("://")
-    authority, _, target = rest.partition("/")
-    return yarl.URL.build(scheme=scheme, authority=authority, path="/" + target, encoded=True)
-
-
-def _origin(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.partition('/')[0]}"
+    scheme, _, authority = request.origin.partition("://")
+    return yarl.URL.build(scheme=scheme, authority=authority, path=request.target, encoded=True)
 
 
 def _header(line: bytes) -> tuple[str, str]:

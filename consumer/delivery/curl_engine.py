@@ -9,7 +9,7 @@ from typing import Any
 import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
 
 from consumer.delivery.curl_sockets import Door, Sockets
-from consumer.delivery.guard import Gate, Policy
+from consumer.delivery.guard import Policy
 from consumer.delivery.transport import BODY_LIMIT, Answer, ErrorKind, Request
 
 Done = Callable[[Answer], None]
@@ -21,7 +21,8 @@ would close a connection."""
 _LIFETIME = 300
 """Seconds after which a connection is not used again, so that a changed DNS answer is followed."""
 
-_SCHEME_LENGTH = len("https://")
+_BLANK = ord(" ")
+"""Ends a header line that has no value, and no other."""
 
 _READY = {
     select.EPOLLIN: pycurl.CSELECT_IN,
@@ -201,15 +202,17 @@ def _handle(sockets: Sockets, ca_file: str | None) -> tuple[Any, Door]:
 
 def _prepare(handle: Any, door: Door, request: Request, policy: Policy) -> None:
     """What differs from request to request; what the handle has already is not set again."""
-    cut = request.url.index("/", _SCHEME_LENGTH)
-    origin = request.url[:cut]
-    door.gate = Gate(policy, origin)
+    origin = request.origin
+    door.begin(policy, origin)
     if handle.origin != origin:
         handle.setopt(pycurl.URL, origin)
         handle.origin = origin
     # On its own: as a part of the URL, libcurl would tidy it (%2f becomes %2F).
-    handle.setopt(pycurl.REQUEST_TARGET, request.url[cut:])
-    handle.setopt(pycurl.HTTPHEADER, [_line(line) for line in request.headers])
+    handle.setopt(pycurl.REQUEST_TARGET, request.target)
+    handle.setopt(
+        pycurl.HTTPHEADER,
+        [_empty(line) if line[-1] == _BLANK else line for line in request.headers],
+    )
     limits = (request.timeout, request.connect_timeout)
     if handle.limits != limits:
         handle.setopt(pycurl.TIMEOUT_MS, _milliseconds(request.timeout))
@@ -230,11 +233,9 @@ def _trust(handle: Any, ca_file: str | None) -> None:
             handle.unsetopt(option)
 
 
-def _line(line: bytes) -> bytes:
-    """As libcurl wants it: `name:` would drop a header, `name;` is one without a value."""
-    if line.endswith(b": ") and line.index(b":") == len(line) - 2:
-        return line[:-2] + b";"
-    return line
+def _empty(line: bytes) -> bytes:
+    """A header without a value as libcurl wants it: `name;`, where `name:` would drop it."""
+    return line.removesuffix(b": ") + b";"
 
 
 def _milliseconds(seconds: float) -> int:
@@ -256,7 +257,7 @@ def _response(handle: Any) -> Answer:
 def _failure(handle: Any, door: Door, code: int, message: str) -> Answer:
     if code == pycurl.E_FILESIZE_EXCEEDED:  # the status is in; the rest of the body does not matter
         return _response(handle)
-    refusal = door.gate.refusal
+    refusal = door.refusal
     if refusal is not None:
         return Answer(error=ErrorKind.BLOCKED, detail=refusal)
     return Answer(

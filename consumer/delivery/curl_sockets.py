@@ -8,7 +8,7 @@ from typing import Any
 
 import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
 
-from consumer.delivery.guard import Gate
+from consumer.delivery.guard import Gate, Policy
 
 _INTERESTS = {
     pycurl.POLL_IN: select.EPOLLIN,
@@ -20,17 +20,30 @@ _INTERESTS = {
 class Door:
     """Where one easy handle opens its sockets: each new connection, none of the kept ones."""
 
-    __slots__ = ("gate",)
+    __slots__ = ("_gate", "_origin", "_policy")
 
-    gate: Gate
-    """Of the attempt that the handle makes."""
+    def __init__(self) -> None:
+        self._gate: Gate | None = None
+
+    def begin(self, policy: Policy, origin: str) -> None:
+        """For the next attempt: what it goes by, and the `scheme://host[:port]` it is for."""
+        self._policy = policy
+        self._origin = origin
+        self._gate = None
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the attempt could dial nothing; None where it could, or did not want to."""
+        return self._gate.refusal if self._gate is not None else None
 
     def open(self, _purpose: int, address: Any) -> Any:
         """CURLOPT_OPENSOCKETFUNCTION: libcurl connects the socket to `address` and no other; where
         it gets none, it goes on with the next address of the host.
         """
+        if self._gate is None:
+            self._gate = Gate(self._policy, self._origin)
         internet = address.family in (socket.AF_INET, socket.AF_INET6)
-        if not internet or not self.gate.admits(*address.addr[:2]):
+        if not internet or not self._gate.admits(*address.addr[:2]):
             return pycurl.SOCKET_BAD
         try:
             return _Given(socket.socket(address.family, address.socktype, address.protocol))

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NoReturn
 
 from consumer import __version__
@@ -55,6 +55,7 @@ class RequestBuilder:
     def __init__(self, hook: Hook, *, timeout: float, connect_timeout: float) -> None:
         """`timeout` and `connect_timeout` in seconds, for a hook that names none."""
         self.hook = hook
+        self._origin = hook.origin
         self._timeout = hook.timeout or timeout
         self._connect_timeout = min(connect_timeout, self._timeout)
         self._pieces = tuple(
@@ -69,9 +70,12 @@ class RequestBuilder:
         Raises `RejectedError` where a value is missing that must not be, or does not fit.
         """
         target = self.target(event)
-        headers = [_USER_AGENT, b"webhook-id: " + id.encode()]
         timestamp = str(int(now))
-        headers.append(b"webhook-timestamp: " + timestamp.encode())
+        headers = [
+            _USER_AGENT,
+            f"webhook-id: {id}".encode(),
+            f"webhook-timestamp: {timestamp}".encode(),
+        ]
         if self.hook.signing_keys:
             signed = signature(self.hook.signing_keys[0], id, timestamp, target)
             headers.append(b"webhook-signature: " + signed.encode())
@@ -79,37 +83,37 @@ class RequestBuilder:
             rendered = line(event)
             if rendered is not None:
                 headers.append(rendered)
-        url = self.hook.origin + target
-        if len(url) > MAX_URL_BYTES:
-            raise _too_long()
-        return Request(url, headers, self._timeout, self._connect_timeout)
+        return Request(self._origin, target, headers, self._timeout, self._connect_timeout)
 
     def target(self, event: Event) -> str:
         """Path and query, percent-encoded (RFC 9112 section 3.2.1)."""
-        parts = (piece if isinstance(piece, str) else piece(event) for piece in self._pieces)
-        target = "".join(_fitting(parts))
-        if len(self._pieces) > 1 and ("/." in target or "/%2" in target):
+        room = MAX_URL_BYTES - len(self._origin)
+        path, query = [], []
+        for piece in self._pieces:
+            part = piece if isinstance(piece, str) else piece(event)
+            room = _less(room, part)
+            path.append(part)
+        for render in self._parameters:
+            pair = render(event)
+            if pair is not None:
+                room = _less(room, pair)
+                query.append(pair)
+        target = "".join(path)
+        if len(path) > 1 and ("/." in target or "/%2" in target):
             _refuse_dot_segments(target)
-        rendered = (pair for render in self._parameters if (pair := render(event)) is not None)
-        pairs = _fitting(rendered)
-        if not pairs:
+        if not query:
             return target
-        return target + _separator(target, has_query=self.hook.has_query) + "&".join(pairs)
+        whole = target + _separator(target, has_query=self.hook.has_query) + "&".join(query)
+        _less(MAX_URL_BYTES - len(self._origin), whole)
+        return whole
 
 
-def _fitting(texts: Iterable[str]) -> list[str]:
-    """All of them; where they are too many for a URI, the rest is not even rendered."""
-    fitting, room = [], MAX_URL_BYTES
-    for text in texts:
-        room -= len(text)
-        if room < 0:
-            raise _too_long()
-        fitting.append(text)
-    return fitting
-
-
-def _too_long() -> RejectedError:
-    return RejectedError(f"the URI is longer than {MAX_URL_BYTES} bytes")
+def _less(room: int, text: str) -> int:
+    """What is left of `room` behind `text`. Where nothing is, the rest is not even rendered."""
+    room -= len(text)
+    if room < 0:
+        raise RejectedError(f"the URI is longer than {MAX_URL_BYTES} bytes")
+    return room
 
 
 def _separator(target: str, *, has_query: bool) -> str:
@@ -170,7 +174,7 @@ def _header(header: Header) -> Callable[[Event], bytes | None]:
     name, missing = header.name, header.value.missing
     prefix = f"{name}: "
     if header.value.source == "fixed":
-        whole = (prefix + header.value.text).encode()
+        whole = (prefix + header.value.text.strip(" \t")).encode()
         return lambda _event: whole
     read: Reader = reader(header.value)
 

@@ -28,19 +28,31 @@ class ErrorKind(StrEnum):
 class Request:
     """One GET, complete: an adapter adds `host` and `accept: */*` and nothing else."""
 
-    __slots__ = ("connect_timeout", "headers", "timeout", "url")
+    __slots__ = ("connect_timeout", "headers", "origin", "target", "timeout")
 
     def __init__(
-        self, url: str, headers: list[bytes], timeout: float, connect_timeout: float
+        self,
+        origin: str,
+        target: str,
+        headers: list[bytes],
+        timeout: float,
+        connect_timeout: float,
     ) -> None:
-        self.url = url
-        """Absolute, ASCII, percent-encoded; the target goes out byte for byte."""
+        self.origin = origin
+        """`scheme://host[:port]`, ASCII."""
+        self.target = target
+        """Path and query, ASCII, percent-encoded (RFC 9112 section 3.2.1): sent byte for byte."""
         self.headers = headers
         """Wire form without line ends: `b"x-city: Bursa"`, UTF-8; an empty value is `b"x-a: "`."""
         self.timeout = timeout
         """Seconds for the whole attempt, from the first byte dialled to the last received."""
         self.connect_timeout = connect_timeout
         """Seconds until the connection (with TLS) stands."""
+
+    @property
+    def url(self) -> str:
+        """The absolute URI."""
+        return self.origin + self.target
 
 
 class Answer:

@@ -65,9 +65,9 @@ def encode(text: str) -> str:
 
     As `quote(text, safe="")`, at half its cost: most values need nothing, the others a table.
     """
-    if _UNRESERVED.fullmatch(text):
+    if (text.isalnum() and text.isascii()) or _UNRESERVED.fullmatch(text):
         return text
-    return "".join(map(_ENCODED.__getitem__, text.encode()))
+    return "".join([_ENCODED[byte] for byte in text.encode()])
 
 
 def reader(value: Value) -> Reader:

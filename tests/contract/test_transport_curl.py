@@ -120,7 +120,7 @@ async def test_engine_that_breaks_idle(
 async def test_request_that_cannot_be_sent(transport: CurlTransport, request_: Request) -> None:
     """A request that no builder should make is an answer too, and harms no other."""
     answer = await answer_of(transport, request_)
-    assert (answer.error, answer.detail[:12]) == (ErrorKind.CONNECT, "not sendable")
+    assert (answer.error, bool(answer.detail)) == (ErrorKind.CONNECT, True)
     async with Receiver() as receiver:
         assert (await answer_of(transport, get(receiver.origin + "/"))).status == 200
 

@@ -24,7 +24,9 @@ PATIENCE = 15.0
 
 def get(url: str, *headers: bytes, timeout: float = 10.0, connect: float = 10.0) -> Request:
     """A request; times in seconds."""
-    return Request(url, list(headers), timeout, connect)
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return Request(f"{scheme}://{host}", slash + path, list(headers), timeout, connect)
 
 
 class Attempt:
