@@ -66,7 +66,8 @@ class Daemon:
         (folder / "hooks" / "all.yaml").write_text(_stream(map(_definition, task.endpoints)))
         file = folder / "hookstream.yaml"
         file.write_text(_stream([settings]))
-        return [sys.executable, "-m", "consumer", "run", "--config", str(file)]
+        # -P: the compiled one of PYTHONPATH, not the sources of this folder.
+        return [sys.executable, "-P", "-m", "consumer", "run", "--config", str(file)]
 
 
 class FortyLines:
