@@ -176,7 +176,8 @@ class Pipeline:
         self, passport: Passport, event: Event, hook: Hook, pending: Pending
     ) -> Delivery[Pending]:
         return Delivery(
-            id=passport.delivery_id,
+            # A record that somebody else wrote may lack it.
+            id=passport.delivery_id or delivery_ids(event.id)(hook.id),
             event=event,
             endpoint=self.dispatcher.endpoint(hook),
             origin=pending,

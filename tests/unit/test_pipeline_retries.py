@@ -125,6 +125,17 @@ def test_a_foreign_record_on_a_retry_topic_is_buried() -> None:
     assert line.transport.sent == []
 
 
+def test_a_retry_without_a_delivery_id_gets_that_of_its_event_and_hook() -> None:
+    """Somebody else wrote the record: receivers still know what they saw already."""
+    line = Line(make_hook("h1"))
+    passport = Passport("503", "event", 0, 0, 0, "event", hook="h1")
+    line.take(FakeRecord(b'{"id": "e1"}', LANES[0].topic, headers=passport.headers()))
+    (request,) = line.transport.sent
+    assert b"webhook-id: e1:h1" in request.headers
+    line.transport.answer(404)
+    assert line.post[0].passport.delivery_id == "e1:h1"
+
+
 def test_a_retry_that_no_longer_decodes_keeps_its_delivery() -> None:
     """The source's mapping changed; a replay after the mend goes on with it."""
     line = Line(make_hook("h1"))
