@@ -85,14 +85,3 @@ def _surprises(config: Config) -> Iterator[str]:
     for hook in config.table.hooks.values():
         if hook.enabled and hook.trigger not in fed:
             yield f"hook {hook.id} never fires: no source has the trigger {hook.trigger}"
-    if config.settings.hooks.secrets is None and any(
-        map(_has_secrets, config.table.hooks.values())
-    ):
-        yield "hooks.secrets is not set: whoever writes hooks can send any variable and file away"
-
-
-def _has_secrets(hook: Hook) -> bool:
-    values = [header.value for header in hook.headers]
-    values += [parameter.value for parameter in hook.parameters]
-    values += [brace.entry for brace in hook.braces if brace.entry is not None]
-    return bool(hook.signing_keys) or any(value.secret for value in values)

@@ -77,7 +77,7 @@ def write_files(folder: Path, bootstrap: str, ports: Mapping[str, int]) -> Path:
 def load(file: Path) -> Loaded:
     """As `hookstream run` loads, but deaf to the environment: the demo is the same everywhere."""
     settings = load_settings(file, {})
-    return Loaded(settings, Index(load_hooks(settings.hooks.path, SecretReader({}, None))))
+    return Loaded(settings, Index(load_hooks(settings.hooks.path, SecretReader({}, ()))))
 
 
 def _topics() -> list[str]:

@@ -47,21 +47,18 @@ class SecretReader:
     """Reads secrets from the environment and from files, within an allow-list.
 
     `allowed` holds environment names (`*` and `?` as in file names) and directories (those
-    start with `/`). None allows everything but hookstream's own settings, which no list opens:
-    a definition must not be able to send the Kafka password away. Those are the variables
+    start with `/`); nothing else may be read. No list opens hookstream's own settings: a
+    definition must not be able to send the Kafka password away. Those are the variables
     `HOOKSTREAM_...`, the files in `own`, and the system's `/proc`, which has the variables again.
     """
 
     def __init__(
-        self, environ: Mapping[str, str], allowed: Sequence[str] | None, own: Iterable[Path] = ()
+        self, environ: Mapping[str, str], allowed: Sequence[str], own: Iterable[Path] = ()
     ) -> None:
         self._environ = environ
         self._own = tuple(own)
-        self._names: tuple[str, ...] | None = None
-        self._folders: tuple[Path, ...] | None = None
-        if allowed is not None:
-            self._names = tuple(entry for entry in allowed if not entry.startswith("/"))
-            self._folders = tuple(Path(entry) for entry in allowed if entry.startswith("/"))
+        self._names = tuple(entry for entry in allowed if not entry.startswith("/"))
+        self._folders = tuple(Path(entry) for entry in allowed if entry.startswith("/"))
 
     def __call__(self, kind: str, name: str) -> str:
         """The secret's text, a file's trailing line end taken off.
@@ -80,9 +77,10 @@ class SecretReader:
                 f"the environment variable {name} is one of hookstream's own settings",
                 "give the secret a name of its own",
             )
-        if self._names is not None and not any(fnmatchcase(name, one) for one in self._names):
+        if not any(fnmatchcase(name, one) for one in self._names):
             raise Complaint(
-                f"the environment variable {name} is not allowed", "add it to hooks.secrets"
+                f"the environment variable {name} is not allowed",
+                f"add {name} to hooks.secrets in the settings",
             )
         if name not in self._environ:
             raise Complaint(
@@ -105,11 +103,13 @@ class SecretReader:
                 f"the secret file {name} is the system's or one of hookstream's own",
                 "keep the secret in a file of its own",
             )
-        folders = self._folders
-        if folders is not None and not any(real.is_relative_to(f.resolve()) for f in folders):
+        if not any(real.is_relative_to(folder.resolve()) for folder in self._folders):
+            # As it was written, where that is enough: a mount's own folders change their names.
+            written = Path(name).parent
+            folder = written if real.is_relative_to(written.resolve()) else real.parent
             raise Complaint(
                 f"the secret file {name} is in no allowed directory",
-                "add its directory to hooks.secrets",
+                f"add {folder} to hooks.secrets in the settings",
             )
         return _read(real, name)
 

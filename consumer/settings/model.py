@@ -142,9 +142,8 @@ class HooksSettings(Section):
 
     path: Folder = Path("config/hooks")
     """Where the settings file does not say: `hooks` beside that file."""
-    secrets: Listed[SecretSource] | None = None
-    """Environment names (`*` and `?` as in file names) and directories. None: everything but
-    hookstream's own settings."""
+    secrets: Listed[SecretSource] = ()
+    """Environment names (`*` and `?` as in file names) and directories: nothing else is read."""
 
 
 class DeliverySettings(Section):

@@ -55,7 +55,7 @@ async def _sent(transport: Transport, folder: Path, secrets: list[str]) -> Recei
         }
         (folder / "hook.yaml").write_text(yaml.safe_dump(definition))
         environ = dict(zip(names, secrets, strict=True))
-        hook = load_hooks(folder, SecretReader(environ, None)).hooks["signed"]
+        hook = load_hooks(folder, SecretReader(environ, names)).hooks["signed"]
         event = make_event({"id": "click.1", "user": 'Ü "quoted" \\ & more'})
         builder = RequestBuilder(hook, timeout=10.0, connect_timeout=10.0)
         request = builder.build(event, delivery_id(event.id, hook.id), time.time())

@@ -69,17 +69,14 @@ def test_check_notes_a_hook_that_never_fires(tmp_path: Path) -> None:
     assert "note: hook click-analytics never fires" in done.stderr
 
 
-def test_check_notes_that_secrets_have_no_bound(tmp_path: Path) -> None:
-    """Where hooks have secrets, and no list says which they may have."""
-    note = "note: hooks.secrets is not set"
-    plain = {"id": "plain", "trigger": "push_click", "uri": CLICK["uri"].partition("{")[0]}
-    write_config(tmp_path, plain)
-    assert note not in call_command("check", folder=tmp_path, environ=SECRETS).stderr
-    write_config(tmp_path, plain, CLICK)
-    assert note in call_command("check", folder=tmp_path, environ=SECRETS).stderr
-    write_config(tmp_path, plain, CLICK, hooks={"path": "hooks", "secrets": list(SECRETS)})
+def test_check_refuses_secrets_that_nobody_allowed(tmp_path: Path) -> None:
+    """No list, no secrets; each problem says which entry the settings lack."""
+    write_config(tmp_path, CLICK, hooks={})
     done = call_command("check", folder=tmp_path, environ=SECRETS)
-    assert (done.returncode, note in done.stderr) == (0, False)
+    assert done.returncode == 2
+    for name in SECRETS:
+        assert f"{name} is not allowed (add {name} to hooks.secrets in the settings)" in done.stderr
+    assert "canary" not in done.stdout + done.stderr
 
 
 def test_check_tells_every_problem_at_once(tmp_path: Path) -> None:

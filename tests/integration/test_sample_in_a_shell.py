@@ -87,7 +87,7 @@ def _timestamp(head: bytes) -> int:
 
 
 async def _send_as_the_daemon(folder: Path, now: int) -> None:
-    table = load_hooks(folder / "config" / "hooks", SecretReader(SECRETS, None))
+    table = load_hooks(folder / "config" / "hooks", SecretReader(SECRETS, list(SECRETS)))
     record = FakeRecord(json.dumps(EVENT).encode())
     event = Decoder("push_click")(record)
     builder = RequestBuilder(table.hooks["odd"], timeout=10, connect_timeout=10)

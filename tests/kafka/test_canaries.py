@@ -118,6 +118,7 @@ def write(workspace: Workspace, broker: SecureBroker, origin: str, **delivery: A
         kafka=broker.login("SASL") | {"group_id": workspace.group},
         admin={"token": "canary-of-the-admin"},
         log={"level": "debug"},
+        hooks={"secrets": ["*_KEY", str(workspace.folder)]},
         retry={"max_attempts": 2},
         delivery=delivery,
     )

@@ -45,7 +45,7 @@ def load(folder: Path, definitions: Sequence[Any]) -> Result:
     file = folder / "hooks.json"
     file.write_text("[" + ",\n".join(map(json.dumps, definitions)) + "]")
     try:
-        table = load_hooks(folder, SecretReader({"KEY": "canary"}, None))
+        table = load_hooks(folder, SecretReader({"KEY": "canary"}, ["KEY"]))
     except ConfigError as error:
         return [], [str(problem) for problem in error.problems]
     return list(table.hooks.values()), []

@@ -156,7 +156,7 @@ def load(folder: Path, name: str, content: bytes) -> HookTable:
     """The table of a folder that holds one file."""
     (folder / name).write_bytes(content)
     try:
-        return load_hooks(folder, SecretReader({"KEY": "canary"}, None))
+        return load_hooks(folder, SecretReader({"KEY": "canary"}, ["KEY"]))
     finally:
         (folder / name).unlink()
 

@@ -76,7 +76,12 @@ def _written(stream: io.TextIOWrapper) -> str:
 def write_config(folder: Path, *hooks: Mapping[str, Any], **sections: Any) -> None:
     """`config/hookstream.yaml` and `config/hooks/hooks.yaml` in `folder`: the default places."""
     (folder / "config" / "hooks").mkdir(parents=True, exist_ok=True)
-    settings = {"network": {"allow": ["127.0.0.1/32"]}, "admin": {"port": 0}, **sections}
+    settings = {
+        "hooks": {"secrets": list(SECRETS)},
+        "network": {"allow": ["127.0.0.1/32"]},
+        "admin": {"port": 0},
+        **sections,
+    }
     # JSON is YAML.
     (folder / "config" / "hookstream.yaml").write_text(json.dumps(settings))
     documents = "\n---\n".join(json.dumps(hook) for hook in hooks)

@@ -19,7 +19,7 @@ SETTINGS = Settings()
 
 def _hook(folder: Path, **changes: object) -> Hook:
     write_config(folder, {**CLICK, **changes})
-    table = load_hooks(folder / "config" / "hooks", SecretReader(SECRETS, None))
+    table = load_hooks(folder / "config" / "hooks", SecretReader(SECRETS, list(SECRETS)))
     return table.hooks["click-analytics"]
 
 

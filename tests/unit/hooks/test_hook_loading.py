@@ -41,7 +41,7 @@ def load(folder: Path, text: str | None = None, **environ: str) -> HookTable:
     """The table of a folder, with `text` put into it as one file."""
     if text is not None:
         (folder / "hook.yaml").write_text(text)
-    return load_hooks(folder, SecretReader(environ, None))
+    return load_hooks(folder, SecretReader(environ, ["*", "/"]))
 
 
 def hook_of(folder: Path, text: str, **environ: str) -> Hook:

@@ -11,7 +11,7 @@ from consumer.hooks.secrets import SecretReader
 
 GOOD = "id: h\ntrigger: event\nuri: https://example.com/\n"
 BRACE = "id: h\ntrigger: event\nuri: https://x.example/{a}\n"
-READER = SecretReader({"KEY": "canary", "LINES": "canary\ncanary"}, None)
+READER = SecretReader({"KEY": "canary", "LINES": "canary\ncanary"}, ["*", "/"])
 
 
 def problems(folder: Path) -> tuple[Problem, ...]:

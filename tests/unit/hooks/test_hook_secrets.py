@@ -7,6 +7,7 @@ import pytest
 
 from consumer.errors import Complaint
 from consumer.hooks.secrets import MAX_SECRET_BYTES, SecretReader, expand
+from consumer.settings import HooksSettings
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_a_secret_that_looks_like_a_reference_is_left_alone() -> None:
 def test_a_files_line_end_is_no_part_of_the_secret(tmp_path: Path, raw: bytes, text: str) -> None:
     """Editors and `echo` add one; blanks are kept."""
     (tmp_path / "k").write_bytes(raw)
-    assert SecretReader({}, None)("file", f"{tmp_path}/k") == text
+    assert SecretReader({}, [str(tmp_path)])("file", f"{tmp_path}/k") == text
 
 
 def test_names_and_patterns_open_the_environment() -> None:
@@ -56,22 +57,21 @@ def test_names_and_patterns_open_the_environment() -> None:
             read("env", name)
 
 
-@pytest.mark.parametrize("allowed", [None, ["*"], ["HOOKSTREAM_*"]])
-def test_own_settings_are_never_secrets_of_hooks(allowed: list[str] | None) -> None:
+@pytest.mark.parametrize("allowed", [[], ["*"], ["HOOKSTREAM_*"]])
+def test_own_settings_are_never_secrets_of_hooks(allowed: list[str]) -> None:
     """A definition must not be able to send the Kafka password away."""
     read = SecretReader({"HOOKSTREAM_KAFKA__SASL_PASSWORD": "canary"}, allowed)
     with pytest.raises(Complaint, match="own settings"):
         read("env", "HOOKSTREAM_KAFKA__SASL_PASSWORD")
 
 
-@pytest.mark.parametrize("allowed", [None, ["/"]])
-def test_own_files_are_never_secrets_of_hooks(tmp_path: Path, allowed: list[str] | None) -> None:
+def test_own_files_are_never_secrets_of_hooks(tmp_path: Path) -> None:
     """The settings file may hold the Kafka password, and `/proc` has the environment once more."""
     settings, link = tmp_path / "hookstream.yaml", tmp_path / "link"
     settings.write_text("canary")
     link.symlink_to(settings)
     (tmp_path / "k").write_text("good")
-    read = SecretReader({}, allowed, [link])
+    read = SecretReader({}, ["/"], [link])
     assert read("file", f"{tmp_path}/k") == "good"
     own = f"/proc/{os.getpid()}"
     for path in (settings, link, "/proc/self/environ", f"{own}/environ", f"{own}/task/../cmdline"):
@@ -80,13 +80,15 @@ def test_own_files_are_never_secrets_of_hooks(tmp_path: Path, allowed: list[str]
         assert "canary" not in caught.value.message
 
 
-def test_an_empty_list_allows_nothing(tmp_path: Path) -> None:
-    """Only an absent list means everything."""
+def test_without_a_list_nothing_is_allowed(tmp_path: Path) -> None:
+    """Closed by default; the mend is the entry that is missing in the settings."""
     (tmp_path / "k").write_text("canary")
-    read = SecretReader({"A": "canary"}, [])
-    for kind, name in (("env", "A"), ("file", f"{tmp_path}/k")):
-        with pytest.raises(Complaint):
+    read = SecretReader({"A": "canary"}, HooksSettings().secrets)
+    for kind, name, entry in (("env", "A", "A"), ("file", f"{tmp_path}/k", tmp_path)):
+        with pytest.raises(Complaint) as caught:
             read(kind, name)
+        assert caught.value.mend == f"add {entry} to hooks.secrets in the settings"
+        assert "canary" not in caught.value.message
 
 
 def test_directories_open_the_files_in_them(tmp_path: Path) -> None:
@@ -102,8 +104,10 @@ def test_directories_open_the_files_in_them(tmp_path: Path) -> None:
     assert read("file", f"{inside}/k") == "good"
     assert read("file", f"{outside}/link") == "good"
     for path in (f"{inside}/../in-side/k", f"{inside}/link", f"{outside}/k"):
-        with pytest.raises(Complaint, match="in no allowed directory"):
+        with pytest.raises(Complaint, match="in no allowed directory") as caught:
             read("file", path)
+        folder = Path(caught.value.mend.split()[1])
+        assert SecretReader({}, [str(folder)])("file", path) == "canary"  # the mend mends
 
 
 def test_a_kubernetes_secret_mount_is_one_directory(tmp_path: Path) -> None:
@@ -113,6 +117,9 @@ def test_a_kubernetes_secret_mount_is_one_directory(tmp_path: Path) -> None:
     (tmp_path / "..data").symlink_to("..2026_01")
     (tmp_path / "click").symlink_to("..data/click")
     assert SecretReader({}, [str(tmp_path)])("file", f"{tmp_path}/click") == "good"
+    with pytest.raises(Complaint) as caught:
+        SecretReader({}, [])("file", f"{tmp_path}/click")
+    assert caught.value.mend == f"add {tmp_path} to hooks.secrets in the settings"
 
 
 @pytest.mark.parametrize(
@@ -141,6 +148,6 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, kind: str, name: str, mess
     (tmp_path / "blank").write_text("\n")
     name = name.format(folder=tmp_path)
     with pytest.raises(Complaint, match=message) as caught:
-        SecretReader({"EMPTY": "", "OTHER": "canary"}, None)(kind, name)
+        SecretReader({"EMPTY": "", "OTHER": "canary"}, ["*", "/"])(kind, name)
     assert name in caught.value.message
     assert "canary" not in caught.value.message + caught.value.mend

@@ -42,7 +42,7 @@ def definition(number: int, own: object = "") -> dict[str, Any]:
 
 def load(folder: Path) -> HookTable:
     """The table of `folder`."""
-    return load_hooks(folder, SecretReader({}, None))
+    return load_hooks(folder, SecretReader({}, []))
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def test_nothing_at_all_means_the_defaults(tmp_path: Path, monkeypatch: pytest.M
         ("event", "event"),
     ]
     assert settings.hooks.path == Path("config/hooks")
-    assert settings.hooks.secrets is None
+    assert settings.hooks.secrets == ()
     assert [format_duration(delay) for delay in settings.retry.delays] == [
         "10s", "1m", "10m", "1h", "6h",
     ]  # fmt: skip
