@@ -85,7 +85,7 @@ class Dispatcher(Generic[OriginT]):
     def reconfigure(self, limits: Limits, policy: RetryPolicy, hooks: Container[str]) -> None:
         """After a reload to `hooks`: take over bounds and policy."""
         self._parking.policy = policy
-        self._registry.reconfigure(limits, hooks)
+        self._registry.reconfigure(limits, hooks, self._clock.monotonic())
 
     def divide(self, shares: Shares) -> None:
         """After an assignment: use only this replica's part of the rate limits."""
@@ -192,6 +192,8 @@ class Dispatcher(Generic[OriginT]):
         closed_for = endpoint.circuit.wait(now)
         if closed_for or endpoint.gone:
             self._waiting -= self._parking.shed_all(endpoint, closed_for, "circuit_open")
+            if endpoint.waiting:
+                self._look_again(endpoint, 0.0)
             return False
         limited = endpoint.bucket or host.bucket
         return not limited or self._rates_allow(endpoint, now)
@@ -199,8 +201,7 @@ class Dispatcher(Generic[OriginT]):
     def _rates_allow(self, endpoint: Endpoint[OriginT], now: float) -> bool:
         host = endpoint.host
         if endpoint.bucket and (wait := endpoint.bucket.wait(now)):
-            endpoint.place = Place.TIMER
-            self._timer(min(wait, _LOOK), partial(self._wake, endpoint))
+            self._look_again(endpoint, min(wait, _LOOK))
             return False
         if host.bucket and (wait := host.bucket.wait(now)):
             endpoint.place = Place.HOST
@@ -208,6 +209,10 @@ class Dispatcher(Generic[OriginT]):
             self._await_rate(host, wait)
             return False
         return True
+
+    def _look_again(self, endpoint: Endpoint[OriginT], wait: float) -> None:
+        endpoint.place = Place.TIMER
+        self._timer(wait, partial(self._wake, endpoint))
 
     def _wake(self, endpoint: Endpoint[OriginT]) -> None:
         self._make_ready(endpoint)

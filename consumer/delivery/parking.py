@@ -7,6 +7,9 @@ from consumer.clock import Clock
 from consumer.delivery.endpoint import Delivery, Endpoint, OriginT
 from consumer.delivery.outcome import Park, Reason, RetryPolicy
 
+SLICE = 64
+"""Deliveries that are taken out of a queue at a time, in a few milliseconds: the others' answers
+wait meanwhile."""
 _SOON = 1.0
 """Seconds: no delivery is parked for less."""
 
@@ -33,7 +36,7 @@ class Outcomes(Protocol[OriginT]):
 class Parking(Generic[OriginT]):
     """Takes deliveries out of their endpoint's queue, and says how they end.
 
-    Each `shed...` returns how many it took out of the queue.
+    Each `shed...` takes a slice at most, and returns how many that were.
     """
 
     def __init__(
@@ -52,22 +55,23 @@ class Parking(Generic[OriginT]):
 
     def shed(self, endpoint: Endpoint[OriginT], keep: int) -> int:
         """Park all but the `keep` oldest deliveries until their turn."""
-        number = max(0, len(endpoint.waiting) - keep)
+        number = max(0, min(SLICE, len(endpoint.waiting) - keep))
         for _ in range(number):
-            self._await_turn(endpoint.waiting.pop(), keep)
+            delivery = endpoint.waiting.pop()
+            self._await_turn(delivery, len(endpoint.waiting))
         return number
 
     def shed_stale(self, endpoint: Endpoint[OriginT], since: float) -> int:
         """Park until their turn what has waited since before `since` (monotonic seconds)."""
         waiting, number = endpoint.waiting, 0
-        while waiting and waiting[0].queued_at < since:
+        while number < SLICE and waiting and waiting[0].queued_at < since:
             self._await_turn(waiting.popleft(), len(waiting))
             number += 1
         return number
 
     def shed_all(self, endpoint: Endpoint[OriginT], delay: float, cause: str) -> int:
         """Park everything for about `delay` seconds."""
-        number = len(endpoint.waiting)
+        number = min(SLICE, len(endpoint.waiting))
         for _ in range(number):
             self.park(endpoint.waiting.pop(), delay, cause)
         return number

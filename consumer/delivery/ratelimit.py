@@ -44,6 +44,10 @@ class TokenBucket:
         self._burst = max(1, int(limit.burst * share))
         self._tolerance = self.interval * (self._burst - 1)
 
+    def is_full(self, now: float) -> bool:
+        """Whether the whole burst may go, as if nothing ever had."""
+        return self._arrival <= now
+
     def wait(self, now: float) -> float:
         """Seconds until a request may go; 0.0 where it may go now."""
         wait = self._arrival - self._tolerance - now

@@ -77,9 +77,9 @@ class Registry(Generic[OriginT]):
         """The endpoints for which deliveries wait."""
         return [endpoint for endpoint in self._endpoints.values() if endpoint.waiting]
 
-    def reconfigure(self, limits: Limits, hooks: Container[str]) -> None:
-        """After a reload: take over bounds, forget idle endpoints of removed hooks, and hosts that
-        no endpoint is at.
+    def reconfigure(self, limits: Limits, hooks: Container[str], now: float) -> None:
+        """After a reload: take over bounds, forget endpoints of removed hooks, and hosts that no
+        endpoint is at, as soon as they are idle and no rate limit remembers them.
 
         Definitions are taken over one by one, with the next delivery of each.
         """
@@ -89,11 +89,11 @@ class Registry(Generic[OriginT]):
         self.limits = limits
         for hook_id in [known for known in self._endpoints if known not in hooks]:
             endpoint = self._endpoints[hook_id]
-            if not endpoint.in_flight and not endpoint.waiting:
+            if not endpoint.waiting and _is_idle(endpoint, now):
                 del self._endpoints[hook_id]
         used = {endpoint.host for endpoint in self._endpoints.values()}
         for name, host in list(self._hosts.items()):
-            if host not in used and not host.in_flight:
+            if host not in used and _is_idle(host, now):
                 del self._hosts[name]
 
     def divide(self, shares: Shares, now: float) -> None:
@@ -137,3 +137,8 @@ class Registry(Generic[OriginT]):
             bucket = self._bucket(self.limits.host_rate_limit, self._shares.host)
             host = self._hosts[hook.host] = Host(bucket)
         return host
+
+
+def _is_idle(place: Endpoint[OriginT] | Host[OriginT], now: float) -> bool:
+    """Whether one made anew at `now` (monotonic seconds) would be no different."""
+    return not place.in_flight and (place.bucket is None or place.bucket.is_full(now))

@@ -2,8 +2,9 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -122,7 +123,7 @@ class KafkaProducer:
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
 
-    async def send(self, letter: Message) -> Awaitable[object]:
+    async def send(self, letter: Message) -> "asyncio.Future[object]":
         """See `handover.Producer`."""
         async with self._starting:
             if self._producer is None:
@@ -136,7 +137,9 @@ class KafkaProducer:
             )
         except MessageSizeTooLargeError:
             raise TooLargeError from None
-        return _answer(sent)
+        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        sent.add_done_callback(partial(_pass_on, answer))
+        return answer
 
     async def renew(self) -> None:
         """See `handover.Producer`."""
@@ -170,19 +173,19 @@ class KafkaProducer:
         return producer
 
 
-async def _answer(sent: asyncio.Future[object]) -> None:
-    sent.add_done_callback(_heard)
-    try:
-        # Not cancelled by a time limit: the batch it is part of goes out all the same.
-        await asyncio.shield(sent)
-    except (MessageSizeTooLargeError, RecordListTooLargeError):
-        raise TooLargeError from None
-
-
-def _heard(sent: asyncio.Future[object]) -> None:
-    """Nobody may be left to hear what became of it, which is no error."""
-    if not sent.cancelled():
-        sent.exception()
+def _pass_on(answer: "asyncio.Future[object]", sent: "asyncio.Future[object]") -> None:
+    """What became of a record, for whoever still wants to hear it: the record itself goes out with
+    its batch, whatever becomes of `answer`.
+    """
+    error = KafkaError("given up") if sent.cancelled() else sent.exception()
+    if answer.done():
+        return
+    if error is None:
+        answer.set_result(sent.result())
+        return
+    too_large = isinstance(error, (MessageSizeTooLargeError, RecordListTooLargeError))
+    answer.set_exception(TooLargeError() if too_large else error)
+    answer.exception()  # nobody has to be left to hear it
 
 
 def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Protocol
 
 from consumer.logs import get_logger
@@ -13,6 +14,8 @@ from consumer.stream.passport import Headers
 log = get_logger(__name__)
 
 _BATCH = 500
+_SLICE = 50
+"""Records that go to the producer before the event loop has another turn: about a millisecond."""
 _SEND_TIMEOUT = 20.0
 """Seconds; afterwards nobody knows whether the broker has it, so it is sent again."""
 _BACKOFF = 1.0
@@ -47,10 +50,10 @@ class TooLargeError(Exception):
 class Producer(Protocol):
     """What a hand-over needs of a producer that waits for all in-sync replicas."""
 
-    async def send(self, letter: Letter) -> Awaitable[object]:
+    async def send(self, letter: Letter) -> "asyncio.Future[object]":
         """Put into the next batch; the answer is done when the broker acknowledged it.
 
-        Either raises `TooLargeError` where no repetition can help.
+        `TooLargeError`, raised or in the answer, where no repetition can help.
         """
         ...
 
@@ -131,19 +134,40 @@ class Handover:
     async def _send(self, batch: Iterable[Letter]) -> list[tuple[Letter, str]]:
         """Send `batch` and wait for all answers; gives back what was not acknowledged, and why."""
         wanted = [letter for letter in batch if letter.wanted()]
-        results = await asyncio.gather(*map(self._send_one, wanted), return_exceptions=True)
+        answers: list[asyncio.Future[object]] = []
+        error: Exception = TimeoutError("not acknowledged in time")
+        try:
+            async with asyncio.timeout(self._send_timeout):
+                for letter in wanted:
+                    answers.append(await self._post(letter))
+                    if len(answers) % _SLICE == 0:
+                        await asyncio.sleep(0)
+                await _all_done(answers)
+        except Exception as reason:  # noqa: BLE001  # whatever it is, what has no answer is kept
+            error = reason
         failed = []
-        for letter, result in zip(wanted, results, strict=True):
-            if isinstance(result, TooLargeError):
+        for letter, answer in zip_longest(wanted, answers):
+            result = answer.exception() if answer is not None and answer.done() else error
+            if result is None:
+                letter.acknowledged()
+            elif isinstance(result, TooLargeError):
                 letter.too_large()
-            elif isinstance(result, BaseException):
+            else:
                 failed.append((letter, type(result).__name__))
                 self._metrics.handover_failed(letter.topic)
                 log.debug("not acknowledged", topic=letter.topic, error=repr(result))
-            else:
-                letter.acknowledged()
         return failed
 
-    async def _send_one(self, letter: Letter) -> None:
-        async with asyncio.timeout(self._send_timeout):
-            await (await self._producer.send(letter))
+    async def _post(self, letter: Letter) -> "asyncio.Future[object]":
+        try:
+            return await self._producer.send(letter)
+        except TooLargeError as error:
+            refused: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+            refused.set_exception(error)
+            return refused
+
+
+async def _all_done(answers: Collection["asyncio.Future[object]"]) -> None:
+    """Without a word on what they are."""
+    if answers:
+        await asyncio.wait(answers)

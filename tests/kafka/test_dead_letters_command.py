@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Awaitable
 from uuid import uuid4
 
 import orjson
@@ -220,7 +219,7 @@ def test_ctrl_c_ends_behind_a_batch(
     class Interrupted(KafkaProducer):
         number = 0
 
-        async def send(self, letter: Message) -> Awaitable[object]:
+        async def send(self, letter: Message) -> "asyncio.Future[object]":
             """Send; a person loses patience at one of them."""
             Interrupted.number += 1
             if Interrupted.number == BATCH + BATCH // 2:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from consumer.delivery.outcome import RetryPolicy
+from consumer.delivery.parking import SLICE
 from consumer.delivery.transport import Answer, ErrorKind
 from consumer.hooks.table import Hook, RateLimit
 from support.bench import LIMITS, POLICY, Bench
@@ -135,6 +136,18 @@ def test_what_waits_when_the_circuit_opens_is_parked() -> None:
     assert [outcome for _, outcome in bench.outcomes.told].count("parked circuit_open") == 43
     bench.transport.answer_all(503)
     assert not bench.busy
+
+
+def test_a_long_queue_is_parked_by_and_by() -> None:
+    """The others' answers are not kept waiting for all of it."""
+    bench = Bench(replace(LIMITS, per_hook=4, concurrency=100))
+    bench.submit(HOOK, times=2 * SLICE)
+    bench.transport.answer_all(503)
+    queue = bench.endpoint(HOOK).waiting
+    assert len(queue) >= SLICE // 2
+    bench.clock.advance(0.0)
+    assert not queue
+    assert [outcome for _, outcome in bench.outcomes.told].count("parked circuit_open") > SLICE
 
 
 def test_one_probe_closes_the_circuit() -> None:
@@ -286,6 +299,19 @@ def test_hosts_are_forgotten_with_their_last_hook() -> None:
     bench.transport.answer_all()
     bench.reconfigure(POLICY, "a")
     assert set(known) == {"moved.example:443"}
+
+
+def test_what_a_rate_limit_remembers_is_not_forgotten() -> None:
+    """A hook that is taken out and put back, or moves away and back, gets no second burst."""
+    limit = RateLimit(1, 10.0, 1)
+    bench = Bench(replace(LIMITS, host_rate_limit=limit))
+    bench.submit(HOOK)
+    bench.transport.answer()
+    bench.reconfigure(POLICY, host_rate_limit=limit)
+    bench.submit(HOOK)
+    assert len(bench.sent) == 1
+    bench.clock.advance(10.0)
+    assert len(bench.sent) == 2
 
 
 def test_attempts_are_counted_with_their_time() -> None:

@@ -1,9 +1,10 @@
 """Handing over counts when the broker has acknowledged it, and not before (invariant 2)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
@@ -26,7 +27,7 @@ class FakeProducer:
         """What `send` raises, if anything."""
         self.renewed = 0
 
-    async def send(self, letter: Message) -> Awaitable[object]:
+    async def send(self, letter: Message) -> "asyncio.Future[Any]":
         """See `Producer.send`."""
         if self.refusal is not None:
             raise self.refusal
