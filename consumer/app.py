@@ -170,6 +170,7 @@ class App:
             group.create_task(self._intake.watch.run()),
             group.create_task(self._handover.run()),
             group.create_task(self.reloader.run()),
+            group.create_task(self._watch_transport()),
         ]
         settings = self._loaded.settings
         log.info(
@@ -184,6 +185,12 @@ class App:
         await self._drain(intake, self._loaded.settings.delivery.shutdown_grace)
         for helper in helpers:
             helper.cancel()
+
+    async def _watch_transport(self) -> None:
+        """Without a client every delivery would fail: better the process ends, and is started
+        again.
+        """
+        raise HookstreamError(await self._transport.failure())
 
     async def _drain(self, intake: asyncio.Task[None], grace: float) -> None:
         """Take nothing more, let what is in flight finish, park the rest, commit; what is left of

@@ -43,6 +43,11 @@ class ScriptedTransport:
         """See `Transport.restrict`."""
         self.policies.append(policy)
 
+    async def failure(self) -> str:
+        """See `Transport.failure`; nothing can break here."""
+        never: asyncio.Future[str] = self._loop.create_future()
+        return await never
+
     async def close(self) -> None:
         """See `Transport.close`."""
         self._closed = True

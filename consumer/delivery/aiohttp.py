@@ -77,6 +77,11 @@ class AiohttpTransport:
         if policy != self._pool.policy and not self._pool.session.closed:
             self._renew(policy)
 
+    async def failure(self) -> str:
+        """See `Transport.failure`: every attempt fails by itself."""
+        never: asyncio.Future[str] = self._loop.create_future()
+        return await never
+
     def _renew(self, policy: Policy) -> None:
         """Go on with new connections only; the old ones close with the last attempt on them."""
         before = self._pool

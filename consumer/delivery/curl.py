@@ -49,6 +49,7 @@ class CurlTransport:
         self._answers_due = False
         self._closing = False
         self._ended = asyncio.Event()
+        self._failure: asyncio.Future[str] = loop.create_future()
         self._waker = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._thread = threading.Thread(target=self._run, name="hookstream-curl", daemon=True)
         self._thread.start()
@@ -68,6 +69,10 @@ class CurlTransport:
         if policy != self._policy:
             self._policy = policy
             self._flush()
+
+    async def failure(self) -> str:
+        """See `Transport.failure`: the engine cannot be built, or broke with nothing to do."""
+        return await asyncio.shield(self._failure)
 
     async def close(self) -> None:
         """See `Transport.close`. A second call does nothing."""
@@ -112,6 +117,13 @@ class CurlTransport:
             self._outbox.append((self._inbox.popleft()[1], _closed()))
         self._hand_out()
 
+    def _fail(self, error: Exception) -> None:
+        self._report("the curl transport has ended", error)
+        self._failure.set_result(
+            f"the curl transport has ended ({type(error).__name__}: {error}): "
+            "start the daemon again, or set delivery.transport to aiohttp"
+        )
+
     def _report(self, message: str, error: Exception) -> None:
         self._loop.call_exception_handler({"message": message, "exception": error})
 
@@ -123,7 +135,7 @@ class CurlTransport:
                 self._run_engine()
         except Exception as error:  # noqa: BLE001  # the thread's boundary: nobody else would see it
             self._closing = True
-            self._call(self._report, "the curl transport has ended", error)
+            self._call(self._fail, error)
         finally:
             self._call(self._end)
 

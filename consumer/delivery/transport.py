@@ -98,6 +98,12 @@ class Transport(Protocol):
         """
         ...
 
+    async def failure(self) -> str:
+        """Wait, as a rule for ever, until this can send nothing any more though nobody closed it.
+        Returns what happened, for people.
+        """
+        ...
+
     async def close(self) -> None:
         """End every connection. Attempts under way are answered with a connect error first."""
         ...

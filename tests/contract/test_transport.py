@@ -137,6 +137,16 @@ async def test_close_answers_what_has_not_begun(place: Place) -> None:
     assert {(await attempt.answer()).error for attempt in attempts} == {ErrorKind.CONNECT}
 
 
+async def test_failure_waits(place: Place) -> None:
+    """Neither attempts that fail nor `close` are an end that nobody wanted."""
+    failure = asyncio.ensure_future(place.transport.failure())
+    assert (await answer_of(place.transport, place.get("/503"))).status == 503
+    await place.transport.close()
+    await answer_of(place.transport, place.get("/200"))
+    assert not failure.done()
+    failure.cancel()
+
+
 async def test_send_after_close(place: Place) -> None:
     """A late attempt is answered too; closing twice is no error."""
     await place.transport.close()

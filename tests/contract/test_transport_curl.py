@@ -93,6 +93,7 @@ async def test_engine_that_cannot_be_built(
     after = await answer_of(transport, get("http://127.0.0.1:9/"))
     assert after.error is ErrorKind.CONNECT
     assert [str(error) for error in heard] == ["no descriptors left"]
+    assert "OSError: no descriptors left" in await transport.failure()
     await transport.close()
 
 
@@ -106,7 +107,7 @@ async def test_engine_that_breaks_idle(
         breaker.now = True
         os.eventfd_write(transport._waker, 1)
         async with asyncio.timeout(PATIENCE):
-            await transport._ended.wait()
+            assert "RuntimeError: wait" in await transport.failure()
         answer = await answer_of(transport, get(receiver.origin + "/"))
         assert answer.error is ErrorKind.CONNECT
         assert len(receiver.requests) == 1

@@ -1,5 +1,6 @@
 """Time that stands still, a network and a broker that answer on command, and short makers."""
 
+import asyncio
 import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -101,6 +102,11 @@ class FakeTransport:
         for _ in range(count):
             self.answer(answer)
         return count
+
+    async def failure(self) -> str:
+        """See `Transport.failure`; nothing can break here."""
+        never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        return await never
 
     async def close(self) -> None:
         """See `Transport.close`."""

@@ -1,0 +1,71 @@
+"""When the HTTP client has ended for good, so does the daemon: it could only fail deliveries."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from consumer.delivery.curl_engine import Engine
+from consumer.errors import HookstreamError
+from support.daemon import InProcess
+from support.receiver import Receiver
+from support.waiting import PATIENCE, wait_until
+from support.workspace import Workspace, event, hook
+
+
+@pytest.fixture
+async def receiver(workspace: Workspace) -> AsyncIterator[Receiver]:
+    """A hook's, with one event that waits."""
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)  # it is told
+    await workspace.create_topics(partitions=1)
+    workspace.write_settings()
+    async with Receiver() as receiver:
+        workspace.write_hooks(hook("a", receiver.origin))
+        await workspace.cluster.produce(workspace.topic("event"), [event("e1")])
+        yield receiver
+
+
+async def _ends(workspace: Workspace, daemon: InProcess) -> str:
+    """What the daemon says when it ends by itself."""
+    with pytest.raises(HookstreamError) as caught:
+        await asyncio.wait_for(daemon.app.run(), PATIENCE)
+    assert not await workspace.dead_letters()
+    return str(caught.value)
+
+
+async def test_a_client_that_cannot_be_built_ends_the_daemon(
+    workspace: Workspace, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1. One sentence. 2. The event is neither committed nor parked: the next daemon sends it."""
+
+    def fail(*_: object, **_options: object) -> None:
+        raise OSError("no descriptors left")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Engine, "__init__", fail)
+        said = await _ends(workspace, InProcess(workspace.config))
+    assert "no descriptors left" in said
+    assert "start the daemon again" in said
+    assert not await workspace.cluster.committed(workspace.group)
+    async with InProcess(workspace.config):
+        await wait_until(workspace.caught_up, "the event to be settled")
+    assert len(receiver.requests) == 1
+
+
+async def test_a_client_that_breaks_idle_ends_the_daemon(
+    workspace: Workspace, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1. An event is delivered, then the client breaks. 2. The daemon ends, what was settled is
+    committed, and nothing is sent again.
+    """
+    whole = Engine.wait
+
+    def wait(engine: Engine, *, block: bool) -> list[tuple[int, int]]:
+        if receiver.requests and not engine.unanswered():
+            raise RuntimeError("broken")
+        return whole(engine, block=block)
+
+    monkeypatch.setattr(Engine, "wait", wait)
+    assert "broken" in await _ends(workspace, InProcess(workspace.config))
+    assert await workspace.caught_up()
+    assert len(receiver.requests) == 1
