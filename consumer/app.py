@@ -13,6 +13,7 @@ from consumer.clock import Clock, SystemClock
 from consumer.delivery.aiohttp import AiohttpTransport
 from consumer.delivery.circuit import CircuitPolicy
 from consumer.delivery.curl import CurlTransport
+from consumer.delivery.descriptors import provide_descriptors
 from consumer.delivery.dispatcher import Dispatcher
 from consumer.delivery.guard import Policy
 from consumer.delivery.network import guard_policy, refused_uris
@@ -96,6 +97,7 @@ class App:
     async def _build(self, stack: AsyncExitStack) -> None:
         """Open everything, the admin server first: a port in use is known before Kafka is."""
         settings = self._loaded.settings
+        provide_descriptors(settings.delivery.concurrency)
         lanes = [Lane(retry_topic(delay), delay) for delay in settings.retry.delays]
         topics = [source.topic for source in settings.sources]
         lane_topics = [lane.topic for lane in lanes]
@@ -224,6 +226,7 @@ class App:
                 f"changed: {', '.join(fixed)}: restart the daemon for these, or change them back"
             )
         self._loaded = loaded
+        provide_descriptors(after.delivery.concurrency)
         policy = self._guard_network()
         replaced = self._pipeline.index
         self._pipeline.index = loaded.index

@@ -1,0 +1,32 @@
+"""The soft limit of file descriptors follows the bounds."""
+
+import pytest
+
+from consumer.delivery import curl_engine
+from consumer.delivery.descriptors import IDLE_CONNECTIONS, descriptors_needed, soft_limit
+
+NO_LIMIT = -1
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "expected"),
+    [
+        (1_024, 524_288, 3_000),
+        (1_024, 2_000, 2_000),
+        (1_024, 1_024, 1_024),
+        (1_024, NO_LIMIT, 3_000),
+        (3_000, 4_096, 3_000),
+        (65_536, 524_288, 65_536),
+        (NO_LIMIT, NO_LIMIT, NO_LIMIT),
+    ],
+)
+def test_the_limit_is_raised_to_what_is_needed(soft: int, hard: int, expected: int) -> None:
+    """As far as the hard one lets it, and never lowered."""
+    assert soft_limit(3_000, soft, hard) == expected
+
+
+def test_what_is_needed_covers_the_bounds() -> None:
+    """The connections that are kept, and for each request in flight one more and a lookup."""
+    assert IDLE_CONNECTIONS == curl_engine._IDLE_CONNECTIONS
+    assert descriptors_needed(256) > 1_024 + 256
+    assert descriptors_needed(1_256) - descriptors_needed(256) == 3_000
