@@ -11,8 +11,9 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_FLAGS)
 
 COMPILED = $(CURDIR)/.cache/compiled
+PEERS = .cache/peers/.synced
 
-.PHONY: help setup test fuzz demo lint compiled unit kafka wheel benchmark lock audit sbom format clean
+.PHONY: help setup test fuzz demo lint compiled unit kafka wheel benchmark peers lock audit sbom format clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | column -t -s '|'
@@ -78,7 +79,15 @@ $(COMPILED): $(shell find consumer -name '*.py') pyproject.toml
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --target $@ dist/*.whl
 	@touch $@
 
-benchmark: kafka $(COMPILED) ## what the daemon costs (wants nginx and a C compiler)
+# What the daemon is compared with never gets into its own environment.
+$(PEERS): requirements/benchmark.txt | $(UV)
+	@$(UV) venv --quiet --clear --python $(BIN)/python .cache/peers
+	@$(UV) pip sync --quiet --python .cache/peers/bin/python --require-hashes requirements/benchmark.txt
+	@touch $@
+
+peers: $(PEERS) ## what the benchmark compares the daemon with, in .cache/peers
+
+benchmark: kafka $(COMPILED) $(PEERS) ## what the daemon costs (wants nginx and a C compiler)
 	@PYTHONPATH=$(COMPILED) $(BIN)/python -m benchmarks $(BENCHMARK_FLAGS)
 
 format: setup ## let ruff write the format
@@ -90,6 +99,7 @@ lock: $(UV) ## write requirements/ anew from pyproject.toml (LOCK_FLAGS=--upgrad
 	@$(COMPILE) --extra demo --output-file requirements/runtime.txt pyproject.toml
 	@$(COMPILE) --extra demo --group dev -c requirements/build.txt -c requirements/runtime.txt \
 		--output-file requirements/dev.txt pyproject.toml
+	@$(COMPILE) --group benchmark -c requirements/dev.txt --output-file requirements/benchmark.txt
 
 audit: $(UV) ## known vulnerabilities of what is locked (asks a database on the network)
 	@$(UV) tool run --quiet pip-audit --disable-pip --require-hashes -r requirements/runtime.txt

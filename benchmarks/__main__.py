@@ -1,10 +1,10 @@
 """`python -m benchmarks [SCENARIO ...]`: runs them on one broker and prints one table."""
 
 import argparse
-import json
 import platform
 import sys
 import tempfile
+import time
 from datetime import UTC, datetime
 from os import cpu_count
 from pathlib import Path
@@ -12,15 +12,24 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.bench import Bench, Row
-from benchmarks.broker import running_broker
+from benchmarks import page
+from benchmarks.bench import Bench
+from benchmarks.broker import Broker, running_broker
 from benchmarks.errors import BenchmarkError
+from benchmarks.published import (
+    PUBLISHED,
+    RESULTS,
+    Result,
+    Results,
+    number,
+    read_results,
+    write_results,
+)
 from benchmarks.receiver import find_nginx
 from benchmarks.scenarios import SCENARIOS
 
-_RESULTS = Path(__file__).parent / "results"
 _WIDTH = 120
-Results = dict[str, list[Row]]
+_QUICK_PAIRS, _QUICK_SCALE = 1, 0.1
 
 
 def main() -> None:
@@ -30,9 +39,8 @@ def main() -> None:
         find_nginx()
     except BenchmarkError as error:
         sys.exit(str(error))
-    results, failed = _run(options.scenario or list(SCENARIOS), options.pairs, options.scale)
+    results, failed = _run(options)
     Console(width=_WIDTH).print(_table(results))
-    print(f"written to {_write(results, options)}")
     if failed:
         sys.exit(f"without a result: {', '.join(failed)}")
 
@@ -45,29 +53,71 @@ def _arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("scenario", nargs="*", choices=[*SCENARIOS, []], metavar="SCENARIO")
-    parser.add_argument("--pairs", type=int, default=3, help="runs of each side (default: 3)")
     parser.add_argument(
-        "--scale", type=float, default=1.0, help="share of the full number of events (default: 1)"
+        "--pairs", type=int, help="runs of each side (default: 3, or 1 where they take long)"
+    )
+    parser.add_argument(
+        "--scale", type=float, help="share of the full number of events (default: 1)"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="one run of each side with a tenth of the events"
+    )
+    parser.add_argument(
+        "--write-docs", action="store_true", help="show the results in docs/performance.md"
     )
     return parser.parse_args()
 
 
-def _run(names: list[str], pairs: int, scale: float) -> tuple[Results, list[str]]:
-    """The rows of each scenario, and the names of those that gave none."""
-    results, failed = {}, []
+def _run(options: argparse.Namespace) -> tuple[Results, list[str]]:
+    """The results of each scenario, written as they come, and the names of those without any."""
+    results: dict[str, Result] = {}
+    failed = []
+    file = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
     with tempfile.TemporaryDirectory(prefix="hookstream-benchmark-") as name:
         folder = Path(name)
         with running_broker(folder / "kafka") as broker:
-            for scenario in names:
+            for scenario in options.scenario or SCENARIOS:
                 print(f"{scenario}: {SCENARIOS[scenario].about} ...", flush=True)
                 place = folder / scenario
                 place.mkdir()
                 try:
-                    results[scenario] = SCENARIOS[scenario].run(Bench(broker, place, pairs, scale))
+                    results[scenario] = _result(scenario, broker, place, options)
                 except BenchmarkError as error:
                     print(error)
                     failed.append(scenario)
+                    continue
+                print(f"  {results[scenario].seconds:.0f} s, written to {file}", flush=True)
+                write_results(file, results)
+                if options.write_docs:
+                    _publish(scenario, results[scenario])
     return results, failed
+
+
+def _result(name: str, broker: Broker, folder: Path, options: argparse.Namespace) -> Result:
+    scenario = SCENARIOS[name]
+    pairs = options.pairs or (_QUICK_PAIRS if options.quick else scenario.pairs)
+    scale = options.scale or (_QUICK_SCALE if options.quick else 1.0)
+    began = time.monotonic()
+    rows = scenario.run(Bench(broker, folder, pairs, scale))
+    return Result(
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        python=platform.python_version(),
+        machine=f"{platform.machine()}, {cpu_count()} CPUs",
+        pairs=pairs,
+        scale=scale,
+        seconds=round(time.monotonic() - began, 1),
+        rows=rows,
+    )
+
+
+def _publish(name: str, result: Result) -> None:
+    """In the place of the scenario's last one; the page follows when it has all it needs."""
+    published = read_results(PUBLISHED) if PUBLISHED.exists() else {}
+    published[name] = result
+    ordered = {each: published[each] for each in SCENARIOS if each in published}
+    write_results(PUBLISHED, ordered)
+    if len(ordered) == len(SCENARIOS):
+        page.main()
 
 
 def _table(results: Results) -> Table:
@@ -75,41 +125,18 @@ def _table(results: Results) -> Table:
     for heading in ("hookstream", "beside", "ratio"):
         table.add_column(heading, justify="right")
     table.add_column("target")
-    for scenario, rows in results.items():
-        for number, row in enumerate(rows):
+    for scenario, result in results.items():
+        for place, row in enumerate(result.rows):
             table.add_row(
-                "" if number else scenario,
+                "" if place else scenario,
                 f"{row.figure}, {row.unit}",
-                _number(row.ours),
-                _number(row.other),
-                _number(row.ratio),
+                number(row.ours),
+                number(row.other),
+                number(row.ratio),
                 {None: "", True: "met: ", False: "MISSED: "}[row.met] + row.target,
             )
         table.add_section()
     return table
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return ""
-    digits = 0 if abs(value) >= 1_000 else 1 if abs(value) >= 10 else 3  # noqa: PLR2004
-    return f"{value:,.{digits}f}"
-
-
-def _write(results: Results, options: argparse.Namespace) -> Path:
-    at = datetime.now(UTC)
-    _RESULTS.mkdir(exist_ok=True)
-    path = _RESULTS / f"{at:%Y%m%dT%H%M%SZ}.json"
-    content = {
-        "at": at.isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {cpu_count()} CPUs",
-        "pairs": options.pairs,
-        "scale": options.scale,
-        "results": {name: [row._asdict() for row in rows] for name, rows in results.items()},
-    }
-    path.write_text(json.dumps(content, indent=1))
-    return path
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from benchmarks.broker import Broker
 from benchmarks.contestants import Contestant, Task
+from benchmarks.events import event
 from benchmarks.process import Process
 from benchmarks.receiver import Hit, Receiver
 
@@ -66,12 +67,27 @@ class Bench:
         """For the files of one program; not made yet."""
         return self.folder / f"run-{next(self._numbers)}"
 
-    @contextmanager
-    def running(self, contestant: Contestant, task: Task) -> Iterator[Process]:
-        """The contestant at work."""
-        self.broker.forget_lanes()
+    def new_made_folder(self) -> Path:
+        """The same, made."""
         folder = self.new_folder()
         folder.mkdir()
+        return folder
+
+    def fill(self, events: int) -> str:
+        """A new topic with so many events for the measured hook; its name."""
+        return self.broker.fill(event(number) for number in range(events))
+
+    @contextmanager
+    def running(self, contestant: Contestant, task: Task) -> Iterator[Process]:
+        """The contestant at work; nothing waits on the lanes."""
+        self.broker.forget_lanes()
+        with self.joining(contestant, task) as process:
+            yield process
+
+    @contextmanager
+    def joining(self, contestant: Contestant, task: Task) -> Iterator[Process]:
+        """The contestant at work beside others of its group, whose lanes are theirs."""
+        folder = self.new_made_folder()
         process = Process(contestant.command(task, folder), folder)
         try:
             yield process
@@ -123,16 +139,23 @@ def wait_for(answered: Callable[[], int], requests: int, process: Process) -> in
 T = TypeVar("T")
 
 
-def alternate(pairs: int, ours: Callable[[], T], other: Callable[[], T]) -> list[tuple[T, T]]:
-    """Run both `pairs` times, in turn first: a machine that slows down slows both."""
+def rotate(rounds: int, runs: Sequence[Callable[[], T]]) -> list[list[T]]:
+    """Run all `rounds` times, in turn first: a machine that slows down slows each of them.
+
+    Each round's results stand in the order of `runs`.
+    """
     found = []
-    for number in range(pairs):
-        if number % 2:
-            second = other()
-            found.append((ours(), second))
-        else:
-            found.append((ours(), other()))
+    for number in range(rounds):
+        first = number % len(runs)
+        order = [*range(first, len(runs)), *range(first)]
+        results = {place: runs[place]() for place in order}
+        found.append([results[place] for place in range(len(runs))])
     return found
+
+
+def alternate(pairs: int, ours: Callable[[], T], other: Callable[[], T]) -> list[tuple[T, T]]:
+    """Run both `pairs` times, in turn first."""
+    return [(mine, others) for mine, others in rotate(pairs, [ours, other])]
 
 
 class Row(NamedTuple):

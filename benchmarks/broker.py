@@ -1,20 +1,31 @@
 """The broker of a run, and what is on it."""
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    ConsumerGroupState,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from benchmarks.errors import BenchmarkError
+from benchmarks.process import Process
 from support.broker import KafkaServer
 from support.jars import kafka_jars
 
 PARTITIONS = 4
 _TIMEOUT = 30.0
+_GLANCE = 0.1
 _OURS = "hookstream."
 
 
@@ -50,6 +61,16 @@ class Broker:
         yield Produce(producer, topic)
         producer.flush(_TIMEOUT)
 
+    def wait_for_group(self, group: str, members: int, processes: Iterable[Process]) -> None:
+        """Wait until the consumer group is stable with so many members; they run in `processes`."""
+        deadline = time.monotonic() + _TIMEOUT
+        while not self._is_stable(group, members):
+            for process in processes:
+                process.check()
+            if time.monotonic() > deadline:
+                raise BenchmarkError(f"the group has not {members} members after {_TIMEOUT:g} s")
+            time.sleep(_GLANCE)
+
     def forget_lanes(self) -> None:
         """Delete the daemon's own topics: the next run must not find what this one parked."""
         names = self._lanes()
@@ -68,6 +89,13 @@ class Broker:
             headers = {name: value.decode() for name, value in record.headers() or ()}
             found[headers["hookstream-hook"]].add(headers["hookstream-delivery-id"])
         return found
+
+    def _is_stable(self, group: str, members: int) -> bool:
+        try:
+            found = self._admin.describe_consumer_groups([group])[group].result(_TIMEOUT)
+        except KafkaException:
+            return False  # nobody has joined yet, or its coordinator is just being made
+        return found.state == ConsumerGroupState.STABLE and len(found.members) == members
 
     def _lanes(self) -> list[str]:
         topics = self._admin.list_topics(timeout=_TIMEOUT).topics

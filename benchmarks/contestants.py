@@ -1,29 +1,32 @@
-"""Who is measured: the daemon as users run it, and the forty lines."""
+"""Who is measured: the daemon as users run it, and what one would write instead."""
 
 import json
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
+from benchmarks.errors import BenchmarkError
 from benchmarks.events import SPRING
 
-IN_FLIGHT = {"concurrency": 256, "per_host_concurrency": 128, "per_hook_concurrency": 64}
-"""`delivery` of the daemon so that one hook has 64 requests in flight, as the forty lines have:
-a hook may hold no more places than are left free."""
+_HERE = Path(__file__).parent
+_PEERS_PYTHON = _HERE.parent / ".cache" / "peers" / "bin" / "python"
+"""Made by `make`: what the daemon is compared with is no part of its own environment."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One hook: what the daemon and the forty lines both make of it."""
+    """One hook: what the daemon and its peers both make of it."""
 
     id: str
     url: str
     subject: str = SPRING
     enabled: bool = True
+    rate_limit: Mapping[str, Any] | None = None
+    """As a definition has it; the daemon's only."""
 
 
 @dataclass(frozen=True)
@@ -46,45 +49,62 @@ class Contestant(Protocol):
 
 @dataclass(frozen=True)
 class Daemon:
-    """`hookstream run`."""
+    """`hookstream run` as it is installed: 64 requests in flight for a hook, as its peers have."""
 
-    delivery: Mapping[str, Any] = field(default_factory=lambda: IN_FLIGHT)
+    group: str = ""
+    """The consumer group; by default one of its own for each run."""
 
     def command(self, task: Task, folder: Path) -> Sequence[str]:
         """See `Contestant`."""
         settings: dict[str, Any] = {
-            "kafka": {"bootstrap_servers": [task.bootstrap], "group_id": _group()},
+            "kafka": {"bootstrap_servers": [task.bootstrap], "group_id": self.group or new_group()},
             "sources": [{"topic": task.topic, "trigger": "push_click"}],
             "hooks": {"path": "hooks"},
-            "delivery": dict(self.delivery),
             "network": {"allow": ["127.0.0.0/8"]},
             "admin": {"port": 0},
         }
         if task.ca_file is not None:
             settings["network"]["ca_file"] = str(task.ca_file)
         (folder / "hooks").mkdir()
-        (folder / "hooks" / "all.yaml").write_text(_stream(map(_definition, task.endpoints)))
+        hooks = [_definition(endpoint) for endpoint in task.endpoints]
+        (folder / "hooks" / "all.json").write_text(json.dumps(hooks))
         file = folder / "hookstream.yaml"
-        file.write_text(_stream([settings]))
+        file.write_text(json.dumps(settings))  # JSON is YAML
         # -P: the compiled one of PYTHONPATH, not the sources of this folder.
         return [sys.executable, "-P", "-m", "consumer", "run", "--config", str(file)]
 
 
-class FortyLines:
-    """`forty_lines.py`."""
+@dataclass(frozen=True)
+class Peer:
+    """A script of `peers/`."""
+
+    script: str
+    name: str
+    """For tables and charts."""
 
     def command(self, task: Task, folder: Path) -> Sequence[str]:  # noqa: ARG002  # needs no file
         """See `Contestant`."""
+        if not _PEERS_PYTHON.exists():
+            raise BenchmarkError("the peers are not installed: `make peers` does it")
         hooks = defaultdict(list)
         for endpoint in task.endpoints:
             hooks[endpoint.subject].append(endpoint.url)
-        script = Path(__file__).with_name("forty_lines.py")
-        arguments = [task.bootstrap, task.topic, _group(), json.dumps(hooks)]
-        return [sys.executable, str(script), *arguments, str(task.ca_file or "")]
+        script = _HERE / "peers" / self.script
+        arguments = [task.bootstrap, task.topic, new_group(), json.dumps(hooks)]
+        return [str(_PEERS_PYTHON), "-I", str(script), *arguments, str(task.ca_file or "")]
+
+
+FORTY_LINES = Peer("forty_lines.py", "aiokafka + aiohttp, forty lines")
+PEERS = (
+    FORTY_LINES,
+    Peer("faststream_loop.py", "FastStream + aiohttp, at-least-once"),
+    Peer("pyreqwest_loop.py", "aiokafka + pyreqwest, forty lines"),
+    Peer("bare_loop.py", "confluent-kafka + pycurl, no guarantees"),
+)
 
 
 def _definition(endpoint: Endpoint) -> dict[str, Any]:
-    return {
+    definition: dict[str, Any] = {
         "id": endpoint.id,
         "name": endpoint.id,
         "enabled": endpoint.enabled,
@@ -103,13 +123,11 @@ def _definition(endpoint: Endpoint) -> dict[str, Any]:
             {"key": "fail", "source": "event", "value": "data.fail"},
         ],
     }
+    if endpoint.rate_limit is not None:
+        definition["rate_limit"] = dict(endpoint.rate_limit)
+    return definition
 
 
-def _stream(documents: Any) -> str:
-    """JSON is YAML."""
-    return "".join(f"---\n{json.dumps(document)}\n" for document in documents)
-
-
-def _group() -> str:
+def new_group() -> str:
     """A consumer group without offsets: it reads from the beginning."""
     return f"benchmark-{uuid4().hex[:8]}"

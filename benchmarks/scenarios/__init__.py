@@ -4,7 +4,16 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from benchmarks.bench import Bench, Row
-from benchmarks.scenarios import hooks, isolation, memory, throughput
+from benchmarks.scenarios import (
+    burst,
+    hooks,
+    isolation,
+    memory,
+    peers,
+    replicas,
+    throughput,
+    transport,
+)
 
 
 class Scenario(NamedTuple):
@@ -12,21 +21,31 @@ class Scenario(NamedTuple):
 
     about: str
     run: Callable[[Bench], list[Row]]
+    pairs: int = 3
+    """How often each side runs by default; once where that takes long and tells enough."""
 
 
 SCENARIOS: Mapping[str, Scenario] = {
     "plain": Scenario("one hook over HTTP, beside the forty lines", throughput.plain),
+    "peers": Scenario("the same beside three frameworks and loops more", peers.peers),
     "tls": Scenario("the same over TLS", throughput.tls),
     "http2": Scenario("the same where the receiver offers HTTP/2", throughput.http2),
     "fan-out": Scenario("every event goes to ten hooks", throughput.fan_out),
     "no-match": Scenario("events that no hook wants", throughput.no_match),
-    "hooks": Scenario("1,000 and 100,000 hooks beside ten; a reload of all", hooks.many),
+    "hooks": Scenario("1,000 and 100,000 hooks beside ten; a reload of all", hooks.many, pairs=1),
+    "burst": Scenario("20,000 events at once for a hook with 500 a second", burst.burst, pairs=1),
     "failing": Scenario("10 % of the deliveries fail into retry lanes", isolation.failing),
     "hung-steady": Scenario(
-        "500 events a second, 5 % to an endpoint that never answers", isolation.hung_steady
+        "500 events a second, 5 % to an endpoint that never answers",
+        isolation.hung_steady,
+        pairs=1,
     ),
     "hung-throughput": Scenario(
-        "the healthy 95 % beside the same run without the hung 5 %", isolation.hung_throughput
+        "the healthy 95 % beside the same run without the hung 5 %",
+        isolation.hung_throughput,
+        pairs=1,
     ),
-    "backlog": Scenario("memory with a million events waiting", memory.backlog),
+    "backlog": Scenario("memory with a million events waiting", memory.backlog, pairs=1),
+    "replicas": Scenario("two and four replicas beside one, on one machine", replicas.replicas),
+    "transport": Scenario("HTTP clients without Kafka: libcurl's thread pays", transport.transport),
 }

@@ -23,8 +23,6 @@ _RATE = 2_000
 """Events a second: far below what the daemon can do, so a delay is nobody's queue but its own."""
 _FIRST = 10**9
 """The number of the event that shows that the daemon is ready."""
-_AS_INSTALLED = Daemon(delivery={})
-"""With the default bounds."""
 
 
 def failing(bench: Bench) -> list[Row]:
@@ -32,7 +30,7 @@ def failing(bench: Bench) -> list[Row]:
     events = bench.scaled(_EVENTS)
     healthy = events - events // _FAILS
     some = bench.broker.fill(event(n, fails=n % _FAILS == 0) for n in range(events))
-    none = bench.broker.fill(event(n) for n in range(events))
+    none = bench.fill(events)
 
     def run(topic: str, deliveries: int) -> Run:
         start = deliveries // 10
@@ -95,7 +93,7 @@ def _at_full_speed(bench: Bench) -> list[Row]:
             endpoints = _endpoints(receiver, nowhere, hung=hung)
             task = Task(bench.broker.bootstrap, topic, endpoints)
             window = Window(start, healthy, healthy - start)
-            found = bench.measure(_AS_INSTALLED, task, receiver, window)
+            found = bench.measure(Daemon(), task, receiver, window)
         require(found.hits, healthy)
         return found._replace(hits=())
 
@@ -136,7 +134,7 @@ def _steady(bench: Bench, rate: float, events: int, *, patience: float, hung: bo
         Receiver(bench.new_folder()) as receiver,
         bench.broker.producing(topic) as produce,
         bench.running(
-            _AS_INSTALLED,
+            Daemon(),
             Task(bench.broker.bootstrap, topic, _endpoints(receiver, nowhere, hung=hung)),
         ) as process,
     ):

@@ -4,7 +4,6 @@ from statistics import median
 
 from benchmarks.bench import Bench, Row, Run, Window, alternate
 from benchmarks.contestants import Daemon, Endpoint, Task
-from benchmarks.events import event
 from benchmarks.receiver import Receiver
 from benchmarks.scenarios.throughput import require
 
@@ -16,7 +15,7 @@ _WITHIN = 10.0
 def backlog(bench: Bench) -> list[Row]:
     """The peak of working off a million events, beside that of ten thousand."""
     sizes = bench.scaled(_LARGE), _SMALL
-    topics = [bench.broker.fill(event(number) for number in range(size)) for size in sizes]
+    topics = [bench.fill(size) for size in sizes]
 
     def run(which: int) -> Run:
         size = sizes[which]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks.bench import Bench, Limit, Row, Run, Window, alternate, compare
 from benchmarks.broker import PARTITIONS
-from benchmarks.contestants import Contestant, Daemon, Endpoint, FortyLines, Task
+from benchmarks.contestants import FORTY_LINES, Contestant, Daemon, Endpoint, Task
 from benchmarks.errors import BenchmarkError
 from benchmarks.events import NOBODY, event
 from benchmarks.receiver import Hit, Receiver, Tls
@@ -49,7 +49,7 @@ def no_match(bench: Bench) -> list[Row]:
             task = Task(bench.broker.bootstrap, topic, [Endpoint("only", receiver.origin)])
             return bench.measure(contestant, task, receiver, window)
 
-    pairs = alternate(bench.pairs, lambda: run(Daemon()), lambda: run(FortyLines()))
+    pairs = alternate(bench.pairs, lambda: run(Daemon()), lambda: run(FORTY_LINES))
     bench.broker.forget(topic)
     return rows(pairs, "event", "events")
 
@@ -57,7 +57,7 @@ def no_match(bench: Bench) -> list[Row]:
 def _deliveries(
     bench: Bench, events: int, *, fan: int = 1, tls: Tls | None = None, limit: Limit | None = None
 ) -> list[Row]:
-    topic = bench.broker.fill(event(number) for number in range(events))
+    topic = bench.fill(events)
     deliveries = events * fan
     start = deliveries // _WARM_UP
     window = Window(start, deliveries, deliveries - start)
@@ -71,7 +71,7 @@ def _deliveries(
         require(found.hits, deliveries)
         return found
 
-    pairs = alternate(bench.pairs, lambda: run(Daemon()), lambda: run(FortyLines()))
+    pairs = alternate(bench.pairs, lambda: run(Daemon()), lambda: run(FORTY_LINES))
     bench.broker.forget(topic)
     return rows(pairs, "delivery", "deliveries", limit)
 

@@ -1,31 +1,31 @@
-"""`python -m benchmarks.transport`: what one GET costs, by transport. Needs nginx, and no broker.
+"""What one GET costs, by HTTP client, without Kafka and without a pipeline.
 
-A fixed number of GETs, 64 in flight, from one process on uvloop; the CPU time is that of the
-client's process, all threads. The bare loop is the least that pycurl can do: one thread, handles
-used again, no answers for anybody.
+A fixed number of GETs, 64 in flight, from this process on uvloop; the CPU time is that of all its
+threads. The bare loop is the least that pycurl can do: one thread, handles used again, no answers
+for anybody.
 """
 
-import argparse
 import asyncio
-import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
 import uvloop
 
+from benchmarks.bench import Bench, Row, compare, rotate
+from benchmarks.curl_on_loop import CurlOnLoop
 from benchmarks.errors import BenchmarkError
 from benchmarks.receiver import Receiver, Tls
 from consumer.clock import SystemClock
 from consumer.delivery.aiohttp import AiohttpTransport
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.guard import Policy
-from consumer.delivery.transport import Answer, Request, Transport
+from consumer.delivery.transport import Answer, Request
 
+_GETS = 30_000
 _IN_FLIGHT = 64
 _OK = 204
 _HEADERS = [
@@ -35,10 +35,19 @@ _HEADERS = [
     b"webhook-signature: v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
 ]
 _POLICY = Policy.of(allow=["127.0.0.0/8"])
-Opener = Callable[[asyncio.AbstractEventLoop, str | None], Transport]
 
 
-class Cost(NamedTuple):
+class _Client(Protocol):
+    """As much of a `Transport` as a GET needs."""
+
+    def send(self, request: Request, done: Callable[[Answer], None]) -> None: ...
+    async def close(self) -> None: ...
+
+
+_Opener = Callable[[asyncio.AbstractEventLoop, str | None], _Client]
+
+
+class _Cost(NamedTuple):
     """Of one run."""
 
     rate: float
@@ -47,58 +56,50 @@ class Cost(NamedTuple):
     """Microseconds of the client's CPU time for a GET."""
 
 
-def main() -> None:
-    """Every transport on plain HTTP, TLS and, where it can, HTTP/2; the medians."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.transport", description=__doc__)
-    parser.add_argument("--count", type=int, default=20_000, help="GETs of a run (20000)")
-    parser.add_argument("--runs", type=int, default=5, help="runs of each, taken in turn (5)")
-    options = parser.parse_args()
-    print(f"{'':8}{'':10}{'GET/s':>8}{'us CPU':>8}{'against curl':>14}")
-    with tempfile.TemporaryDirectory(prefix="hookstream-benchmark-") as name:
-        for scheme, tls in _schemes(Path(name)):
-            with Receiver(Path(name) / scheme, tls) as receiver:
-                _compare(scheme, receiver.origin, tls, options.count, options.runs)
-
-
-def _schemes(folder: Path) -> Iterator[tuple[str, Tls | None]]:
-    yield "http", None
-    yield "https", Tls.make(folder, http2=False)
-    yield "http2", Tls.make(folder, http2=True)
-
-
-def _compare(scheme: str, origin: str, tls: Tls | None, count: int, runs: int) -> None:
-    ca_file = str(tls.ca_file) if tls else None
-    contestants: dict[str, Callable[[], Cost]] = {
-        "curl": lambda: _run(_open_curl, origin, ca_file, count),
-        "bare": lambda: _run_bare(origin, ca_file, count),
+def transport(bench: Bench) -> list[Row]:
+    """The daemon's way, libcurl in its own thread, beside the others, by scheme."""
+    schemes = {
+        "HTTP": None,
+        "HTTPS": Tls.make(bench.new_made_folder(), http2=False),
+        "HTTP/2": Tls.make(bench.new_made_folder(), http2=True),
     }
-    if scheme != "http2":
-        contestants["aiohttp"] = lambda: _run(_open_aiohttp, origin, ca_file, count)
-    costs: dict[str, list[Cost]] = {name: [] for name in contestants}
-    for _ in range(runs):
-        for name, run in contestants.items():
-            costs[name].append(run())
-    medians = {
-        name: Cost(*map(statistics.median, zip(*each, strict=True))) for name, each in costs.items()
-    }
-    for name, cost in medians.items():
-        ratio = cost.cpu / medians["curl"].cpu
-        print(f"{scheme:8}{name:10}{cost.rate:8.0f}{cost.cpu:8.1f}{ratio:13.2f}x")
+    return [row for name, tls in schemes.items() for row in _compare(bench, name, tls)]
 
 
-def _open_curl(loop: asyncio.AbstractEventLoop, ca_file: str | None) -> Transport:
+def _compare(bench: Bench, scheme: str, tls: Tls | None) -> Iterator[Row]:
+    gets, ca_file = bench.scaled(_GETS), str(tls.ca_file) if tls else None
+    with Receiver(bench.new_folder(), tls) as receiver:
+        client = partial(_run, origin=receiver.origin, ca_file=ca_file, count=gets)
+        others = {
+            "libcurl on the loop": partial(client, _open_on_loop),
+            "aiohttp (HTTP/1.1)": partial(client, _open_aiohttp),
+            "a bare libcurl loop": partial(_run_bare, receiver.origin, ca_file, gets),
+        }
+        rounds = rotate(bench.pairs, [partial(client, _open_curl), *others.values()])
+    for place, name in enumerate(others, start=1):
+        pairs = [(each[0], each[place]) for each in rounds]
+        figures = f"{scheme}, {name}"
+        yield compare(f"CPU per GET, {figures}", "us", pairs, lambda cost: cost.cpu, None)
+        yield compare(f"GETs a second, {figures}", "1/s", pairs, lambda cost: cost.rate, None)
+
+
+def _open_curl(loop: asyncio.AbstractEventLoop, ca_file: str | None) -> _Client:
     return CurlTransport(loop, _POLICY, ca_file=ca_file)
 
 
-def _open_aiohttp(loop: asyncio.AbstractEventLoop, ca_file: str | None) -> Transport:
+def _open_on_loop(loop: asyncio.AbstractEventLoop, ca_file: str | None) -> _Client:
+    return CurlOnLoop(loop, _POLICY, ca_file=ca_file)
+
+
+def _open_aiohttp(loop: asyncio.AbstractEventLoop, ca_file: str | None) -> _Client:
     return AiohttpTransport(loop, _POLICY, clock=SystemClock(), ca_file=ca_file)
 
 
-def _run(opener: Opener, origin: str, ca_file: str | None, count: int) -> Cost:
+def _run(opener: _Opener, origin: str, ca_file: str | None, count: int) -> _Cost:
     return uvloop.run(_measure(opener, origin, ca_file, count))
 
 
-async def _measure(opener: Opener, origin: str, ca_file: str | None, count: int) -> Cost:
+async def _measure(opener: _Opener, origin: str, ca_file: str | None, count: int) -> _Cost:
     loop = asyncio.get_running_loop()
     transport = opener(loop, ca_file)
     finished = loop.create_future()
@@ -129,7 +130,7 @@ async def _measure(opener: Opener, origin: str, ca_file: str | None, count: int)
     return cost()
 
 
-def _run_bare(origin: str, ca_file: str | None, count: int) -> Cost:
+def _run_bare(origin: str, ca_file: str | None, count: int) -> _Cost:
     multi = pycurl.CurlMulti()
     free = [_bare_handle(ca_file) for _ in range(_IN_FLIGHT)]
     left = to_send = count
@@ -167,14 +168,10 @@ def _bare_handle(ca_file: str | None) -> Any:
 
 
 @contextmanager
-def _stopwatch(count: int) -> Iterator[Callable[[], Cost]]:
+def _stopwatch(count: int) -> Iterator[Callable[[], _Cost]]:
     """Gives what the block cost, once it is over."""
-    cost: list[Cost] = []
+    cost: list[_Cost] = []
     wall, cpu = time.perf_counter(), time.process_time()
     yield lambda: cost[0]
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    cost.append(Cost(count / wall, cpu / count * 1e6))
-
-
-if __name__ == "__main__":
-    main()
+    cost.append(_Cost(count / wall, cpu / count * 1e6))
