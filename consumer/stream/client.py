@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -153,7 +154,7 @@ class KafkaProducer:
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await producer.client.close()
                 await producer._sender.close()  # noqa: SLF001  # no public way
-                producer._message_accumulator.fail_all(KafkaError("given up"))  # noqa: SLF001
+                _give_up(producer._message_accumulator)  # noqa: SLF001
                 await producer.stop()
         except (KafkaError, TimeoutError) as error:
             log.debug("producer not closed cleanly", error=repr(error))
@@ -171,6 +172,13 @@ class KafkaProducer:
             await producer.stop()
             raise
         return producer
+
+
+def _give_up(accumulator: Any) -> None:
+    """Fail every batch of a producer; that nobody waits for one to drain is no error."""
+    accumulator.fail_all(KafkaError("given up"))
+    for batch in chain(accumulator._pending_batches, *accumulator._batches.values()):  # noqa: SLF001
+        batch._drain_waiter.exception()  # noqa: SLF001
 
 
 def _pass_on(answer: "asyncio.Future[object]", sent: "asyncio.Future[object]") -> None:
