@@ -119,12 +119,12 @@ def _every(results: Results) -> Iterator[str]:
 
 Block = Callable[[Results], Iterator[str]]
 BLOCKS: Mapping[str, Block] = {
-    "measured": _measured,
     "peers": _peers,
+    "measured": _measured,
     "capacity": capacity,
     "every": _every,
 }
-"""By the name in the page's comments."""
+"""By the name in the page's comments, in its order."""
 
 
 if __name__ == "__main__":

@@ -60,6 +60,8 @@ def number(value: float | None) -> str:
     """For people: three digits that matter, or all before the point."""
     if value is None:
         return ""
+    if value == int(value):
+        return f"{value:,.0f}"
     size = abs(value)
     digits = 0 if size >= 1_000 else 1 if size >= 10 else 2 if size >= 0.1 else 3  # noqa: PLR2004
     return f"{value:,.{digits}f}"

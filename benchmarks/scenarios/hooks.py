@@ -13,7 +13,7 @@ from benchmarks.events import event
 from benchmarks.receiver import Hit, Receiver
 from benchmarks.scenarios.throughput import require
 
-_EVENTS = 60_000
+_EVENTS = 50_000
 _FEW = 10
 _MANY = (1_000, 100_000)
 _RATE = 500

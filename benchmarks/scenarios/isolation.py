@@ -11,8 +11,8 @@ from benchmarks.events import HUNG, SPRING, event
 from benchmarks.receiver import Receiver, black_hole
 from benchmarks.scenarios.throughput import require, rows
 
-_EVENTS = 60_000
-_BACKLOG = 200_000
+_EVENTS = 50_000
+_BACKLOG = 100_000
 _ONE_IN = 20
 """5 % of the events go to the endpoint that never answers."""
 _FAILS = 10

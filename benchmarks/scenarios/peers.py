@@ -7,7 +7,7 @@ from benchmarks.contestants import PEERS, Contestant, Daemon, Endpoint, Task
 from benchmarks.receiver import Receiver
 from benchmarks.scenarios.throughput import require
 
-_EVENTS = 60_000
+_EVENTS = 50_000
 CPU, RATE, PEAK = "CPU per delivery", "deliveries a second", "peak memory"
 """What each figure begins with; the peer's name follows."""
 

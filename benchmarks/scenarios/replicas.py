@@ -4,13 +4,13 @@ from contextlib import ExitStack
 from functools import partial
 from typing import NamedTuple
 
-from benchmarks.bench import Bench, Row, alternate, compare, wait_for
+from benchmarks.bench import Bench, Row, compare, rotate, wait_for
 from benchmarks.contestants import Daemon, Endpoint, Task, new_group
 from benchmarks.events import event
 from benchmarks.receiver import Receiver
 from benchmarks.scenarios.throughput import require
 
-_EVENTS = 120_000
+_EVENTS = 100_000
 _MANY = (2, 4)
 """As many partitions as there are, at most."""
 
@@ -25,9 +25,10 @@ class _Run(NamedTuple):
 
 def replicas(bench: Bench) -> list[Row]:
     """Each number of them beside one."""
+    rounds = rotate(bench.pairs, [partial(_run, bench, number) for number in (1, *_MANY)])
     rows = []
-    for number in _MANY:
-        pairs = alternate(bench.pairs, partial(_run, bench, number), partial(_run, bench, 1))
+    for place, number in enumerate(_MANY, start=1):
+        pairs = [(each[place], each[0]) for each in rounds]
         beside = f"{number} replicas beside one"
         rows += [
             compare(f"CPU per delivery, {beside}", "us", pairs, lambda run: run.cpu, None),

@@ -10,7 +10,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.events import NOBODY, event
 from benchmarks.receiver import Hit, Receiver, Tls
 
-_EVENTS = 60_000
+_EVENTS = 50_000
 _UNWANTED = 200_000
 _FAN = 10
 _HALF: Limit = ("<=", 0.5)

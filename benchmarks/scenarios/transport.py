@@ -25,7 +25,7 @@ from consumer.delivery.curl import CurlTransport
 from consumer.delivery.guard import Policy
 from consumer.delivery.transport import Answer, Request
 
-_GETS = 30_000
+_GETS = 20_000
 _IN_FLIGHT = 64
 _OK = 204
 _HEADERS = [

@@ -1,14 +1,16 @@
 """What the benchmarks' figures are made of; the runs themselves are `make benchmark`."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
 import pytest
 
 from benchmarks import events
-from benchmarks.bench import alternate, compare
+from benchmarks.bench import alternate, compare, rotate
 from benchmarks.contestants import Daemon, Endpoint, Task
 from benchmarks.receiver import parse_hit
+from benchmarks.scenarios.burst import most_in_a_second
 from consumer.cli.config import read_config
 
 
@@ -26,6 +28,26 @@ def test_both_sides_are_first_in_turn() -> None:
 
     assert alternate(3, ours, other) == [("ours", "other")] * 3
     assert order == ["ours", "other", "other", "ours", "ours", "other"]
+
+
+def test_everyone_is_first_in_turn() -> None:
+    """Of three, each begins a round, and the results keep their places."""
+    order: list[str] = []
+
+    def runner(name: str) -> Callable[[], str]:
+        def run() -> str:
+            order.append(name)
+            return name
+
+        return run
+
+    assert rotate(3, [runner("a"), runner("b"), runner("c")]) == [["a", "b", "c"]] * 3
+    assert order == list("abcbcacab")
+
+
+def test_the_fullest_second_begins_anywhere() -> None:
+    """A limit holds in every second, not in those of the clock only."""
+    assert most_in_a_second([0.0, 0.9, 1.2, 1.8, 3.0]) == 3
 
 
 def test_the_ratio_is_the_median_of_the_pairs_not_of_the_sides() -> None:
@@ -69,8 +91,9 @@ def test_the_daemon_accepts_what_is_written_for_it(tmp_path: Path) -> None:
     endpoints = [
         Endpoint("one", "http://127.0.0.1:1/0"),
         Endpoint("off", "http://h/", enabled=False),
+        Endpoint("slow", "http://h/", rate_limit={"requests": 5, "per": "1s", "burst": 1}),
     ]
     command = Daemon().command(Task("127.0.0.1:1", "events-1", endpoints), tmp_path)
     config = read_config(Path(command[-1]))
     assert config.settings.delivery.per_hook_concurrency == 64
-    assert [hook.enabled for hook in config.table.hooks.values()] == [True, False]
+    assert [hook.enabled for hook in config.table.hooks.values()] == [True, False, True]
