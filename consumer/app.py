@@ -170,6 +170,7 @@ class App:
         helpers = [
             group.create_task(self._intake.commit_regularly()),
             group.create_task(self._intake.watch.run()),
+            group.create_task(self._intake.watch_client()),
             group.create_task(self._handover.run()),
             group.create_task(self.reloader.run()),
             group.create_task(self._watch_transport()),

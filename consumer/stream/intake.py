@@ -15,6 +15,7 @@ from consumer.stream.lag import LagWatch
 from consumer.stream.lanes import TICK, Lane
 from consumer.stream.passport import read_passport
 from consumer.stream.poller import Poller
+from consumer.stream.tasks import drop_connections, watch_tasks
 from consumer.stream.tracker import Partition, Pending
 
 log = get_logger(__name__)
@@ -121,6 +122,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             await asyncio.sleep(COMMIT_INTERVAL)
             await self.commit()
 
+    async def watch_client(self) -> None:
+        """Raise `HookstreamError` where the client has lost what it works by."""
+        await watch_tasks(self._consumer)
+
     def stop_taking(self, leave_by: float = float("inf")) -> None:
         """Take no more records; what was taken goes on. `leave_by`: monotonic seconds by which
         all must be committed and closed, should the broker answer or not.
@@ -138,6 +143,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         if late:
             leaving.cancel()
             log.warning("could not leave the group in time; it will notice by itself")
+        elif not leaving.cancelled() and (error := leaving.exception()) is not None:
+            log.warning("the Kafka client was not closed in order", error=repr(error))
+            drop_connections(self._consumer)
 
     async def commit(self) -> None:
         """Commit every partition's settled prefix that moved; a failure is tried again later."""

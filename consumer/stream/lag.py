@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import KafkaError
 
 from consumer.clock import Clock
 from consumer.logs import get_logger
@@ -60,8 +60,8 @@ class LagWatch:
         try:
             async with asyncio.timeout(_TIMEOUT):
                 positions = {place: await self._consumer.position(place) for place in places}
-        except (IllegalStateError, TimeoutError):
-            return  # reassigned meanwhile: the next look tells
+        except (KafkaError, TimeoutError):
+            return  # reassigned meanwhile, or refused, which the next poll is told too
         self._ends, self._positions = ends, positions
         self._note_progress()
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaConnectionError, KafkaError
 
 from consumer.stream.lag import LagWatch
 from support.fakes import FakeClock
@@ -21,6 +21,8 @@ class Broker:
         self.settled: dict[TopicPartition, int] = {}
         self.held: set[TopicPartition] = set()
         self.error: KafkaError | None = None
+        self.refusal: KafkaError | None = None
+        """What the group has against this member: told to who next asks for a position."""
         self.watch = LagWatch(self, self.settled.get, self.held.__contains__, self.clock)
 
     def assignment(self) -> set[TopicPartition]:
@@ -35,6 +37,8 @@ class Broker:
 
     async def position(self, _place: TopicPartition) -> int:
         """Nothing was read where nothing was received."""
+        if self.refusal is not None:
+            raise self.refusal
         return 0
 
     async def later(self, seconds: float) -> float:
@@ -99,5 +103,12 @@ async def test_a_broker_that_is_away_is_no_stall(broker: Broker) -> None:
     assert await broker.later(3_600) == 0
     assert not broker.watch.reachable
     broker.error = None
+    assert await broker.later(5) == 5
+    assert broker.watch.reachable
+
+
+async def test_a_refusal_by_the_group_is_not_the_watchs_to_tell(broker: Broker) -> None:
+    """Aiokafka tells it to whoever asks first; intake hears it again, and says it in words."""
+    broker.refusal = GroupAuthorizationFailedError("hookstream")
     assert await broker.later(5) == 5
     assert broker.watch.reachable
