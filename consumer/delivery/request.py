@@ -11,10 +11,9 @@ from consumer import __version__
 from consumer.delivery.transport import Request
 from consumer.delivery.values import (
     MAX_CHARACTERS,
-    Reader,
     RejectedError,
     encode,
-    reader,
+    field,
     request_text,
 )
 from consumer.events.model import Event
@@ -24,6 +23,7 @@ from consumer.matching.index import composed_values
 MAX_URL_BYTES = MAX_CHARACTERS
 _MAX_ID_CHARACTERS = 200
 _USER_AGENT = f"user-agent: hookstream/{__version__}".encode()
+_BLANKS = " \t"
 # RFC 9110 section 5.5: a field value holds no control characters but the tab.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -58,11 +58,11 @@ class RequestBuilder:
         self._origin = hook.origin
         self._timeout = hook.timeout or timeout
         self._connect_timeout = min(connect_timeout, self._timeout)
-        self._pieces = tuple(
-            piece if isinstance(piece, str) else _brace(hook.id, piece) for piece in hook.pieces
-        )
-        self._parameters = tuple(map(_parameter, hook.parameters))
-        self._headers = tuple(map(_header, hook.headers))
+        self._pieces = [
+            piece if isinstance(piece, str) else _Expansion(hook.id, piece) for piece in hook.pieces
+        ]
+        self._parameters = [_Pair(parameter) for parameter in hook.parameters]
+        self._headers = [_Line(header) for header in hook.headers]
 
     def build(self, event: Event, id: str, now: float) -> Request:
         """The request of delivery `id` at `now` (epoch seconds).
@@ -80,7 +80,7 @@ class RequestBuilder:
             signed = signature(self.hook.signing_keys[0], id, timestamp, target)
             headers.append(b"webhook-signature: " + signed.encode())
         for line in self._headers:
-            rendered = line(event)
+            rendered = line.render(event)
             if rendered is not None:
                 headers.append(rendered)
         return Request(self._origin, target, headers, self._timeout, self._connect_timeout)
@@ -90,11 +90,11 @@ class RequestBuilder:
         room = MAX_URL_BYTES - len(self._origin)
         path, query = [], []
         for piece in self._pieces:
-            part = piece if isinstance(piece, str) else piece(event)
+            part = piece if isinstance(piece, str) else piece.render(event)
             room = _less(room, part)
             path.append(part)
-        for render in self._parameters:
-            pair = render(event)
+        for parameter in self._parameters:
+            pair = parameter.render(event)
             if pair is not None:
                 room = _less(room, pair)
                 query.append(pair)
@@ -132,15 +132,23 @@ def signature(key: bytes, id: str, timestamp: str, target: str) -> str:
     return "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
 
 
-def _brace(hook_id: str, brace: Brace) -> Callable[[Event], str]:
-    entry = reader(brace.entry) if brace.entry is not None else None
-    place = f"URI parameter {brace.name}"
+class _Expansion:
+    """What stands in the place of a brace."""
 
-    def expand(event: Event) -> str:
-        values = composed_values(event).get(hook_id)
+    __slots__ = ("_brace", "_entry", "_hook_id")
+
+    def __init__(self, hook_id: str, brace: Brace) -> None:
+        self._hook_id = hook_id
+        self._brace = brace
+        self._entry = field(brace.entry) if brace.entry is not None else None
+
+    def render(self, event: Event) -> str:
+        brace = self._brace
+        place = f"URI parameter {brace.name}"
+        values = composed_values(event).get(self._hook_id)
         text = request_text(place, values.get(brace.name)) if type(values) is dict else None
-        if text is None and entry is not None:
-            text = entry(event)
+        if text is None and self._entry is not None:
+            text = self._entry.text(event)
         if text is None:
             text = brace.default
         if text is None:
@@ -149,49 +157,57 @@ def _brace(hook_id: str, brace: Brace) -> Callable[[Event], str]:
             text = ""
         return encode(text)
 
-    return expand
+
+class _Pair:
+    """A `name=value` of the query."""
+
+    __slots__ = ("_missing", "_prefix", "_source", "_whole")
+
+    def __init__(self, parameter: Parameter) -> None:
+        value = parameter.value
+        self._prefix = f"{parameter.name}="
+        self._missing = value.missing
+        self._source = field(value) if value.source != "fixed" else None
+        self._whole = self._prefix if self._source else self._prefix + encode(value.text)
+
+    def render(self, event: Event) -> str | None:
+        if self._source is None:
+            return self._whole
+        text = self._source.text(event)
+        if text is not None:
+            return self._prefix + encode(text)
+        if self._missing == "reject":
+            _missing(f"parameter {self._prefix[:-1]}")
+        return None if self._missing == "omit" else self._prefix
 
 
-def _parameter(parameter: Parameter) -> Callable[[Event], str | None]:
-    prefix, missing = f"{parameter.name}=", parameter.value.missing
-    if parameter.value.source == "fixed":
-        whole = prefix + encode(parameter.value.text)
-        return lambda _event: whole
-    read = reader(parameter.value)
+class _Line:
+    """A `name: value` among the headers."""
 
-    def render(event: Event) -> str | None:
-        text = read(event)
+    __slots__ = ("_missing", "_name", "_source", "_whole")
+
+    def __init__(self, header: Header) -> None:
+        value = header.value
+        self._name = header.name
+        self._missing = value.missing
+        self._source = field(value) if value.source != "fixed" else None
+        self._whole = f"{header.name}: {value.text.strip(_BLANKS)}".encode()
+
+    def render(self, event: Event) -> bytes | None:
+        if self._source is None:
+            return self._whole
+        text = self._source.text(event)
         if text is None:
-            if missing == "reject":
-                _missing(f"parameter {parameter.name}")
-            return None if missing == "omit" else prefix
-        return prefix + encode(text)
-
-    return render
-
-
-def _header(header: Header) -> Callable[[Event], bytes | None]:
-    name, missing = header.name, header.value.missing
-    prefix = f"{name}: "
-    if header.value.source == "fixed":
-        whole = (prefix + header.value.text.strip(" \t")).encode()
-        return lambda _event: whole
-    read: Reader = reader(header.value)
-
-    def render(event: Event) -> bytes | None:
-        text = read(event)
-        if text is None:
-            if missing == "reject":
-                _missing(f"header {name}")
-            return None if missing == "omit" else prefix.encode()
+            if self._missing == "reject":
+                _missing(f"header {self._name}")
+            return None if self._missing == "omit" else self._whole
         if _CONTROL.search(text):
-            raise RejectedError(f"header {name} would hold a control character")
-        line = (prefix + text.strip(" \t")).encode()
-        if len(line) - len(prefix) > MAX_HEADER_VALUE_BYTES:
-            raise RejectedError(f"header {name} is longer than {MAX_HEADER_VALUE_BYTES} bytes")
-        return line
-
-    return render
+            raise RejectedError(f"header {self._name} would hold a control character")
+        value = text.strip(_BLANKS).encode()
+        if len(value) > MAX_HEADER_VALUE_BYTES:
+            limit = MAX_HEADER_VALUE_BYTES
+            raise RejectedError(f"header {self._name} is longer than {limit} bytes")
+        return self._whole + value
 
 
 def _missing(what: str) -> NoReturn:

@@ -6,7 +6,7 @@ from unittest.mock import Mock
 import pytest
 
 from consumer.delivery import values
-from consumer.delivery.values import MAX_CHARACTERS, RejectedError, encode, reader, to_text
+from consumer.delivery.values import MAX_CHARACTERS, RejectedError, encode, field, to_text
 from consumer.hooks.table import Source
 from support.fakes import make_event, make_value
 
@@ -89,15 +89,15 @@ DOCUMENT = {
 )
 def test_each_source_reads_its_part(source: Source, path: str, text: str | None) -> None:
     """profile: the user's attributes; device: the device's; event: a path from the root."""
-    assert reader(make_value(source, path))(make_event(DOCUMENT)) == text
+    assert field(make_value(source, path)).text(make_event(DOCUMENT)) == text
 
 
 @pytest.mark.parametrize("part", [None, "text", 5, [], {"attributes": "none"}, {}])
 def test_an_odd_user_has_no_attributes(part: object) -> None:
     """A part of another type counts as absent."""
     event = make_event({"id": "e1", "user": part, "device": part})
-    assert reader(make_value("profile", "city"))(event) is None
-    assert reader(make_value("device", "id"))(event) is None
+    assert field(make_value("profile", "city")).text(event) is None
+    assert field(make_value("device", "id")).text(event) is None
 
 
 @pytest.mark.parametrize("bracket", ["[]", "{}"])
@@ -109,7 +109,7 @@ def test_nesting_without_end_is_rejected(bracket: str) -> None:
     event = make_event()
     event.document["data"] = deep
     with pytest.raises(RejectedError, match="data is nested too deeply"):
-        reader(make_value("event", "data"))(event)
+        field(make_value("event", "data")).text(event)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_what_cannot_fit_is_refused_before_it_is_rendered(
     event.document["data"] = value
     monkeypatch.setattr(values, "to_text", Mock(side_effect=AssertionError("rendered")))
     with pytest.raises(RejectedError, match="data is longer than 8192 characters"):
-        reader(make_value("event", "data"))(event)
+        field(make_value("event", "data")).text(event)
 
 
 @pytest.mark.parametrize("part", [None, "", [], {}, 1, True], ids=repr)
@@ -143,7 +143,7 @@ def test_parts_without_text_have_a_size_too(part: Any) -> None:
     """What joins to nothing costs time all the same: each part counts as JSON has it."""
     event = make_event()
     event.document["data"] = [part] * 1_500
-    assert reader(make_value("event", "data"))(event) is not None
+    assert field(make_value("event", "data")).text(event) is not None
     event.document["data"] = [part] * MAX_CHARACTERS
     with pytest.raises(RejectedError, match="data is longer than 8192 characters"):
-        reader(make_value("event", "data"))(event)
+        field(make_value("event", "data")).text(event)
