@@ -33,6 +33,15 @@ class CurlOnLoop:
             self._turn_due = True
             self._loop.call_soon(self._turn)
 
+    def restrict(self, policy: Policy) -> None:
+        """Go by `policy` from now on."""
+        self._engine.restrict(policy)
+
+    async def failure(self) -> str:
+        """It does not fail on its own: what breaks, breaks the loop's callback."""
+        never: asyncio.Future[str] = self._loop.create_future()
+        return await never
+
     async def close(self) -> None:
         """Close every connection."""
         self._loop.remove_reader(self._ready)

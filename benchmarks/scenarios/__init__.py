@@ -47,5 +47,5 @@ SCENARIOS: Mapping[str, Scenario] = {
     ),
     "backlog": Scenario("memory with a million events waiting", memory.backlog, pairs=1),
     "replicas": Scenario("two and four replicas beside one, on one machine", replicas.replicas),
-    "transport": Scenario("HTTP clients without Kafka: libcurl's thread pays", transport.transport),
+    "transport": Scenario("libcurl in its thread, on the loop, bare; aiohttp", transport.transport),
 }
