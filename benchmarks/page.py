@@ -48,7 +48,9 @@ def chart(results: Results) -> str:
             Bar(peer.name, row.other or 0.0, ours=False)
             for peer, row in zip(PEERS, rows, strict=True)
         ]
-        return Panel(title, unit, hint, [Bar(_US, rows[0].ours, ours=True), *others])
+        return Panel(
+            title[0].upper() + title[1:], unit, hint, [Bar(_US, rows[0].ours, ours=True), *others]
+        )
 
     return draw(
         "What a delivery costs: hookstream beside its peers",
@@ -56,7 +58,7 @@ def chart(results: Results) -> str:
             panel(CPU, "microseconds", "less is better"),
             panel(RATE, "1/s", "more is better"),
             panel(PEAK, "MB", "less is better"),
-            Panel("CPU per delivery of hookstream", "microseconds", "less is better",
+            Panel("CPU of hookstream by scenario, per delivery", "microseconds", "less is better",
                   [Bar(label, value, ours=True) for label, value in _ways(results)]),
         ],
     )  # fmt: skip

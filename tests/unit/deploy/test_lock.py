@@ -19,6 +19,7 @@ RUNTIME = [
     *PROJECT["project"]["optional-dependencies"]["demo"],
 ]
 LOCKS = {
+    "benchmark.txt": GROUPS["benchmark"],
     "build.txt": GROUPS["build"],
     "runtime.txt": RUNTIME,
     "dev.txt": [*RUNTIME, *GROUPS["build"], *(x for x in GROUPS["dev"] if isinstance(x, str))],
@@ -69,3 +70,10 @@ def test_the_locks_agree() -> None:
     dev = _pins("dev.txt")
     for file in ("build.txt", "runtime.txt"):
         assert _pins(file).items() <= dev.items()
+
+
+def test_the_daemon_and_its_peers_run_on_the_same_versions() -> None:
+    """A benchmark compares programs, not releases of what both use."""
+    dev, peers = _pins("dev.txt"), _pins("benchmark.txt")
+    assert {name: peers[name] for name in peers.keys() & dev.keys()}.items() <= dev.items()
+    assert {"aiohttp", "aiokafka", "pycurl"} <= peers.keys() & dev.keys()
