@@ -29,6 +29,7 @@ from consumer.delivery.transport import Answer, Request
 
 _GETS = 20_000
 _EVENTS = 50_000
+_AIOHTTP = "aiohttp"
 _IN_FLIGHT = 64
 _OK = 204
 _HEADERS = [
@@ -100,9 +101,11 @@ def _compare(bench: Bench, scheme: str, tls: Tls | None) -> Iterator[Row]:
         client = partial(_run, origin=receiver.origin, ca_file=ca_file, count=gets)
         others = {
             "libcurl on the loop": partial(client, _open_on_loop),
-            "aiohttp (HTTP/1.1)": partial(client, _open_aiohttp),
+            _AIOHTTP: partial(client, _open_aiohttp),
             "a bare libcurl loop": partial(_run_bare, receiver.origin, ca_file, gets),
         }
+        if scheme == "HTTP/2":
+            del others[_AIOHTTP]  # it has HTTP/1.1 only
         rounds = rotate(bench.pairs, [partial(client, _open_curl), *others.values()])
     for place, name in enumerate(others, start=1):
         pairs = [(each[0], each[place]) for each in rounds]
