@@ -1,10 +1,10 @@
 """Hands records over to the retry and dead-letter topics, and tells when the broker has them."""
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import Protocol
 
 from consumer.logs import get_logger
@@ -133,12 +133,20 @@ class Handover:
 
     async def _send(self, batch: Iterable[Letter]) -> list[tuple[Letter, str]]:
         """Send `batch` and wait for all answers; gives back what was not acknowledged, and why."""
-        wanted = [letter for letter in batch if letter.wanted()]
+        by_topic: defaultdict[str, list[Letter]] = defaultdict(list)
+        for letter in batch:
+            if letter.wanted():
+                by_topic[letter.topic].append(letter)
+        failed = await asyncio.gather(*map(self._send_to_one, by_topic.values()))
+        return list(chain.from_iterable(failed))
+
+    async def _send_to_one(self, letters: Collection[Letter]) -> list[tuple[Letter, str]]:
+        """The same for one topic: one that is missing must not hold up the others."""
         answers: list[asyncio.Future[object]] = []
         error: Exception = TimeoutError("not acknowledged in time")
         try:
             async with asyncio.timeout(self._send_timeout):
-                for letter in wanted:
+                for letter in letters:
                     answers.append(await self._post(letter))
                     if len(answers) % _SLICE == 0:
                         await asyncio.sleep(0)
@@ -146,7 +154,7 @@ class Handover:
         except Exception as reason:  # noqa: BLE001  # whatever it is, what has no answer is kept
             error = reason
         failed = []
-        for letter, answer in zip_longest(wanted, answers):
+        for letter, answer in zip_longest(letters, answers):
             result = answer.exception() if answer is not None and answer.done() else error
             if result is None:
                 letter.acknowledged()

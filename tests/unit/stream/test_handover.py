@@ -25,12 +25,16 @@ class FakeProducer:
         """Every record in order, with its acknowledgement to come."""
         self.refusal: Exception | None = None
         """What `send` raises, if anything."""
+        self.missing = ""
+        """A topic that no broker has: its metadata is waited for."""
         self.renewed = 0
 
     async def send(self, letter: Message) -> "asyncio.Future[Any]":
         """See `Producer.send`."""
         if self.refusal is not None:
             raise self.refusal
+        if letter.topic == self.missing:
+            await asyncio.get_running_loop().create_future()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.sent.append((letter, future))
         return future
@@ -71,12 +75,12 @@ class Office:
         self.too_large: list[bytes] = []
         self.unwanted: set[bytes] = set()
 
-    def send(self, *keys: bytes) -> None:
+    def send(self, *keys: bytes, topic: str = TOPIC) -> None:
         """Hand over one record for each key."""
         for key in keys:
             self.handover.send(
                 Letter(
-                    topic=TOPIC,
+                    topic=topic,
                     key=key,
                     value=b"v",
                     headers=[],
@@ -153,6 +157,25 @@ async def test_no_answer_in_time_is_a_failure() -> None:
         await wait_until(lambda: office.producer.keys[:2] == [b"a", b"a"], "a second try")
         assert office.handover.failing
         assert office.acknowledged == []
+
+
+async def test_a_topic_that_takes_nothing_holds_up_no_other() -> None:
+    """Dead letters go out while a lane is missing, wherever they stand in the queue."""
+    office = Office(send_timeout=0.05)
+    office.producer.missing = TOPIC
+    async with office.open():
+        office.send(b"a")
+        office.send(b"b", topic="hookstream.dead-letter")
+        await office.sees(b"b")
+        office.producer.acknowledge(b"b")
+        await wait_until(lambda: office.acknowledged, "the other's acknowledgement")
+        await wait_until(lambda: office.failures, "the failure")
+        assert office.handover.full
+        office.producer.missing = ""
+        await office.sees(b"b", b"a")
+        office.producer.acknowledge(b"a")
+        await wait_until(lambda: not office.handover.full, "room")
+    assert office.acknowledged == [b"b", b"a"]
 
 
 async def test_a_producer_that_cannot_start_is_a_failure() -> None:
