@@ -22,7 +22,7 @@ _LIFETIME = 300
 """Seconds after which a connection is not used again, so that a changed DNS answer is followed."""
 
 _BLANK = ord(" ")
-"""Ends a header line that has no value, and no other."""
+"""Ends every header line that has no value."""
 
 _READY = {
     select.EPOLLIN: pycurl.CSELECT_IN,
@@ -211,7 +211,7 @@ def _prepare(handle: Any, door: Door, request: Request, policy: Policy) -> None:
     handle.setopt(pycurl.REQUEST_TARGET, request.target)
     handle.setopt(
         pycurl.HTTPHEADER,
-        [_empty(line) if line[-1] == _BLANK else line for line in request.headers],
+        [_blank(line) if line[-1] == _BLANK else line for line in request.headers],
     )
     limits = (request.timeout, request.connect_timeout)
     if handle.limits != limits:
@@ -233,9 +233,10 @@ def _trust(handle: Any, ca_file: str | None) -> None:
             handle.unsetopt(option)
 
 
-def _empty(line: bytes) -> bytes:
+def _blank(line: bytes) -> bytes:
     """A header without a value as libcurl wants it: `name;`, where `name:` would drop it."""
-    return line.removesuffix(b": ") + b";"
+    name, _, value = line.partition(b": ")
+    return line if value else name + b";"
 
 
 def _milliseconds(seconds: float) -> int:
