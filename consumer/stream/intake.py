@@ -22,6 +22,9 @@ log = get_logger(__name__)
 
 COMMIT_INTERVAL = 1.0
 _COMMIT_TIMEOUT = 5.0
+_STRAY = 60.0
+"""Seconds in which a commit that was given up may still reach the broker: longer than aiokafka
+waits for an answer."""
 _LEAST = 0.2
 """Seconds that a commit and the leaving of the group have in any case."""
 DRAIN_BUDGET = 5.0
@@ -86,6 +89,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self.watch = LagWatch(consumer, self._committable, self._poller.holds, clock)
         self._committed: dict[TopicPartition, int] = {}
         self._committing = asyncio.Lock()
+        self._stray_until = clock.monotonic()
         self._stopping = asyncio.Event()
         self.joined = False
         """Whether the group has given this member its share, be it empty."""
@@ -148,13 +152,18 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             drop_connections(self._consumer)
 
     async def commit(self) -> None:
-        """Commit every partition's settled prefix that moved; a failure is tried again later."""
+        """Commit every partition's settled prefix that moved; a failure is tried again later.
+
+        A commit that got no answer is still on its way, and one over a new connection can overtake
+        it. So for a while after a failure everything is committed again, moved or not.
+        """
         async with self._committing:
+            astray = self._clock.monotonic() < self._stray_until
             moved = {
                 place: offset
                 for place, partition in self._partitions.items()
                 if (offset := partition.committable) is not None
-                and offset != self._committed.get(place)
+                and (astray or offset != self._committed.get(place))
             }
             if not moved:
                 return
@@ -164,6 +173,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             except (KafkaError, TimeoutError) as error:
                 level = log.info if isinstance(error, CommitFailedError) else log.warning
                 level("offsets not committed; tried again", error=type(error).__name__)
+                self._stray_until = self._clock.monotonic() + _STRAY
                 return
             self._committed.update(moved)
 

@@ -111,6 +111,27 @@ async def test_a_commit_that_hangs_is_given_up() -> None:
     assert member.consumer.offsets == {A: 0}
 
 
+async def test_a_commit_that_comes_too_late_is_put_right() -> None:
+    """One that was given up can reach the broker behind a newer one; for a minute all is said
+    again, and then no more.
+    """
+    member = Member(commit_timeout=0.01)
+    member.consumer.append(A, FakeRecord())
+    async with member.running(A):
+        await member.takes(1)
+        member.consumer.commits_may_end.clear()
+        await member.intake.commit()
+        member.consumer.commits_may_end.set()
+        member.handler.settle(1)
+        await member.intake.commit()
+        member.consumer.offsets[A] = 0  # the first one arrives
+        await member.intake.commit()
+        assert member.consumer.offsets == {A: 1}
+        member.clock.advance(60.0)
+        await member.intake.commit()
+    assert member.consumer.commits == [{A: 0}, {A: 1}, {A: 1}]
+
+
 def parked_record(member: Member, due_in: float) -> FakeRecord:
     """A record of a retry lane, parked now."""
     not_before = member.clock.now() + due_in
