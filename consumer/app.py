@@ -89,8 +89,9 @@ class App:
         async with AsyncExitStack() as stack:
             try:
                 await self._build(stack)
-                async with asyncio.TaskGroup() as group:
-                    await self._serve(group)
+                if await self._join():
+                    async with asyncio.TaskGroup() as group:
+                        await self._serve(group)
             except* HookstreamError as errors:
                 raise _first(errors) from None
 
@@ -127,8 +128,20 @@ class App:
             settings.kafka, sources=topics, lanes=lane_topics, dead_letter=DEAD_LETTER_TOPIC
         )
         stack.push_async_callback(self._intake.close)
-        async with in_words(settings.kafka):
-            await self._intake.start()
+
+    async def _join(self) -> bool:
+        """Enter the consumer group, however long that takes; false where a stop comes first."""
+        joining = asyncio.ensure_future(self._intake.start())
+        stopping = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait({joining, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            async with in_words(self._loaded.settings.kafka):
+                if joining.done():
+                    await joining
+            return joining.done()
+        finally:
+            joining.cancel()
+            stopping.cancel()
 
     def _make_dispatcher(self, outcomes: Outcomes[Pending]) -> Dispatcher[Pending]:
         settings = self._loaded.settings

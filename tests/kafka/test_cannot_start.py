@@ -1,11 +1,14 @@
 """What keeps the daemon from starting is said in one sentence, with exit code 1."""
 
+import asyncio
 import socket
 
 import pytest
 
+from consumer.stream.intake import Intake
 from support.broker import HOST, free_port
-from support.daemon import Daemon
+from support.daemon import Daemon, InProcess
+from support.waiting import PATIENCE, wait_until
 from support.workspace import Workspace, hook
 
 
@@ -57,3 +60,23 @@ async def test_a_port_in_use(ready_workspace: Workspace) -> None:
         said = await _refusal(ready_workspace)
     assert f"{HOST}:{port}" in said
     assert "admin.port" in said
+
+
+async def test_a_stop_while_the_group_does_not_form(
+    ready_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is obeyed, in order: a coordinator that never answers must not keep the process."""
+    begun = asyncio.Event()
+
+    async def start(_intake: Intake) -> None:
+        begun.set()
+        await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(Intake, "start", start)
+    ready_workspace.write_settings()
+    daemon = InProcess(ready_workspace.config)
+    running = asyncio.create_task(daemon.app.run())
+    await wait_until(begun.is_set, "the daemon to join")
+    assert not await daemon.ready()
+    daemon.app.stop()
+    await asyncio.wait_for(running, PATIENCE)
