@@ -34,6 +34,8 @@ log = get_logger(__name__)
 Timer = Callable[[float, Callable[[], object]], object]
 """`loop.call_later`: seconds, what to call."""
 
+_PAUSE = 0.02
+"""Seconds between two slices of a queue behind an open circuit, for the answers of the others."""
 _LOOK = 1.0
 """Seconds: an endpoint whose rate is spent is looked at this often, so a reload reaches it soon."""
 
@@ -193,7 +195,7 @@ class Dispatcher(Generic[OriginT]):
         if closed_for or endpoint.gone:
             self._waiting -= self._parking.shed_all(endpoint, closed_for, "circuit_open")
             if endpoint.waiting:
-                self._look_again(endpoint, 0.0)
+                self._look_again(endpoint, _PAUSE)
             return False
         limited = endpoint.bucket or host.bucket
         return not limited or self._rates_allow(endpoint, now)

@@ -29,6 +29,10 @@ _LEAST = 0.2
 """Seconds that a commit and the leaving of the group have in any case."""
 DRAIN_BUDGET = 5.0
 """Seconds that a revocation waits for what is under way, before it parks the rest."""
+_SLICE = 50
+"""Records that are taken in before the event loop has another turn: a few milliseconds, where they
+come out of a lane.
+"""
 _GLANCE = 0.01
 """Seconds between two looks whether all is settled."""
 PARK_BUDGET = 5.0
@@ -240,7 +244,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             partition = self._partitions[place] = Partition(place.topic, place.partition)
         lane = self._lanes.get(place.topic)
         handler = self._handler
-        for record in records:
+        for number, record in enumerate(records):
+            if number % _SLICE == _SLICE - 1:
+                await asyncio.sleep(0)
             while handler.full and epoch == self._epoch and not self._stopping.is_set():
                 await handler.room()
             if epoch != self._epoch or self._stopping.is_set():

@@ -51,6 +51,22 @@ async def test_a_full_handler_pauses_intake(member: Member) -> None:
         await member.takes(4)
 
 
+async def test_a_poll_of_many_records_leaves_the_loop_its_turns(member: Member) -> None:
+    """Answers and heartbeats come in between, however much a lane gives back at once."""
+    member.consumer.append(A, *(FakeRecord() for _ in range(498)))
+    turns: set[int] = set()
+    loop = asyncio.get_running_loop()
+
+    def turn() -> None:
+        turns.add(len(member.handler.taken))
+        loop.call_soon(turn)
+
+    turn()
+    async with member.running(A):
+        await member.takes(500)
+    assert len(turns) >= 10
+
+
 async def test_a_record_that_meets_a_bug_is_never_committed_past(
     member: Member, caplog: pytest.LogCaptureFixture
 ) -> None:
