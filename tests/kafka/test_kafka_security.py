@@ -212,8 +212,8 @@ async def test_a_topic_that_may_not_be_written(
         otherwise=lambda _head: response(503 if which == "lane" else 404)
     ) as receiver:
         workspace.write_hooks(hook("a", receiver.origin))
-        [record] = await workspace.cluster.produce(workspace.topic("event"), [event("e1")])
         async with Daemon(workspace.config) as daemon:
+            [record] = await workspace.cluster.produce(workspace.topic("event"), [event("e1")])
             await wait_until(lambda: not_ready(daemon), "the daemon not to be ready")
             [line] = daemon.said("hand-over fails; intake pauses")
             assert line["topics"] == [topic]
