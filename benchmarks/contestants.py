@@ -53,8 +53,6 @@ class Daemon:
 
     group: str = ""
     """The consumer group; by default one of its own for each run."""
-    program: Sequence[str] = ("-m", "consumer")
-    """As Python takes it."""
 
     def command(self, task: Task, folder: Path) -> Sequence[str]:
         """See `Contestant`."""
@@ -73,11 +71,7 @@ class Daemon:
         file = folder / "hookstream.yaml"
         file.write_text(json.dumps(settings))  # JSON is YAML
         # -P: the compiled one of PYTHONPATH, not the sources of this folder.
-        return [sys.executable, "-P", *self.program, "run", "--config", str(file)]
-
-
-ON_LOOP = Daemon(program=[str(_HERE / "daemon_on_loop.py")])
-"""The same with libcurl on the event loop."""
+        return [sys.executable, "-P", "-m", "consumer", "run", "--config", str(file)]
 
 
 @dataclass(frozen=True)

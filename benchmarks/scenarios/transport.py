@@ -1,8 +1,8 @@
-"""What one GET costs, by HTTP client, without Kafka and a pipeline and, for two of them, with.
+"""What one GET costs, by HTTP client, without Kafka and a pipeline.
 
-Without: a fixed number of GETs, 64 in flight, from this process on uvloop; the CPU time is that of
-all its threads. The bare loop is the least that pycurl can do: one thread, handles used again, no
-answers for anybody.
+A fixed number of GETs, 64 in flight, from this process on uvloop; the CPU time is that of all its
+threads. The bare loop is the least that pycurl can do: one thread, handles used again, no answers
+for anybody.
 """
 
 import asyncio
@@ -15,12 +15,9 @@ from typing import Any, NamedTuple, Protocol
 import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
 import uvloop
 
-from benchmarks.bench import Bench, Row, Run, Window, alternate, compare, rotate
-from benchmarks.contestants import ON_LOOP, Contestant, Daemon, Endpoint, Task
-from benchmarks.curl_on_loop import CurlOnLoop
+from benchmarks.bench import Bench, Row, compare, rotate
 from benchmarks.errors import BenchmarkError
 from benchmarks.receiver import Receiver, Tls
-from benchmarks.scenarios.throughput import require
 from consumer.clock import SystemClock
 from consumer.delivery.aiohttp import AiohttpTransport
 from consumer.delivery.curl import CurlTransport
@@ -28,7 +25,6 @@ from consumer.delivery.guard import Policy
 from consumer.delivery.transport import Answer, Request
 
 _GETS = 20_000
-_EVENTS = 50_000
 _AIOHTTP = "aiohttp"
 _IN_FLIGHT = 64
 _OK = 204
@@ -61,38 +57,13 @@ class _Cost(NamedTuple):
 
 
 def transport(bench: Bench) -> list[Row]:
-    """The daemon's way, libcurl in its own thread, beside the others, by scheme."""
+    """The daemon's way, libcurl on the event loop, beside the others, by scheme."""
     schemes = {
         "HTTP": None,
         "HTTPS": Tls.make(bench.new_made_folder(), http2=False),
         "HTTP/2": Tls.make(bench.new_made_folder(), http2=True),
     }
-    alone = [row for name, tls in schemes.items() for row in _compare(bench, name, tls)]
-    return [*alone, *_whole(bench, "HTTP", None), *_whole(bench, "HTTPS", schemes["HTTPS"])]
-
-
-def _whole(bench: Bench, scheme: str, tls: Tls | None) -> list[Row]:
-    """The whole daemon with the thread and without: what it is for is to work beside the loop."""
-    events = bench.scaled(_EVENTS)
-    topic = bench.fill(events)
-    window = Window(events // 10, events, events - events // 10)
-
-    def run(contestant: Contestant) -> Run:
-        with Receiver(bench.new_folder(), tls) as receiver:
-            endpoints = [Endpoint("only", receiver.origin)]
-            ca_file = tls.ca_file if tls else None
-            task = Task(bench.broker.bootstrap, topic, endpoints, ca_file)
-            found = bench.measure(contestant, task, receiver, window)
-        require(found.hits, events)
-        return found._replace(hits=())
-
-    pairs = alternate(bench.pairs, partial(run, Daemon()), partial(run, ON_LOOP))
-    bench.broker.forget(topic)
-    figures = f"whole daemon, {scheme}, libcurl on the loop"
-    return [
-        compare(f"CPU per delivery, {figures}", "us", pairs, lambda run: run.cpu, None),
-        compare(f"deliveries a second, {figures}", "1/s", pairs, lambda r: r.per_second, None),
-    ]
+    return [row for name, tls in schemes.items() for row in _compare(bench, name, tls)]
 
 
 def _compare(bench: Bench, scheme: str, tls: Tls | None) -> Iterator[Row]:
@@ -100,7 +71,6 @@ def _compare(bench: Bench, scheme: str, tls: Tls | None) -> Iterator[Row]:
     with Receiver(bench.new_folder(), tls) as receiver:
         client = partial(_run, origin=receiver.origin, ca_file=ca_file, count=gets)
         others = {
-            "libcurl on the loop": partial(client, _open_on_loop),
             _AIOHTTP: partial(client, _open_aiohttp),
             "a bare libcurl loop": partial(_run_bare, receiver.origin, ca_file, gets),
         }
@@ -116,10 +86,6 @@ def _compare(bench: Bench, scheme: str, tls: Tls | None) -> Iterator[Row]:
 
 def _open_curl(loop: asyncio.AbstractEventLoop, ca_file: str | None) -> _Client:
     return CurlTransport(loop, _POLICY, ca_file=ca_file)
-
-
-def _open_on_loop(loop: asyncio.AbstractEventLoop, ca_file: str | None) -> _Client:
-    return CurlOnLoop(loop, _POLICY, ca_file=ca_file)
 
 
 def _open_aiohttp(loop: asyncio.AbstractEventLoop, ca_file: str | None) -> _Client:

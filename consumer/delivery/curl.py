@@ -1,34 +1,30 @@
-"""libcurl in a thread of its own: the default transport, and the fast one.
+"""libcurl on the event loop: the default transport, and the fast one.
 
-libcurl works without the interpreter's lock, so the thread runs beside the event loop, and both
-sides trade in batches: requests go over in one deque with at most one wake-up per turn of the loop,
-answers come back in another with at most one wake-up per turn of the thread.
+The loop watches all of libcurl's sockets as one descriptor and keeps its timers; what is sent in
+one turn of the loop goes out together. Names are looked up in threads of libcurl's own.
 
 At-least-once: libcurl sends a GET again, once, when a reused connection turns out to be dead before
 the first byte of an answer (RFC 9110 section 9.2.2 allows it for idempotent methods), and up to
 five times where a receiver refuses the stream (RFC 9113 section 8.7).
 
-Linux only: eventfd and epoll.
+Linux only: epoll.
 """
 
 import asyncio
-import os
 import ssl
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 
 from consumer.delivery.curl_engine import Done, Engine
 from consumer.delivery.guard import Policy
 from consumer.delivery.transport import Answer, ErrorKind, Request
 
 _PATIENCE = 5.0
-"""Seconds that `close` waits for the thread; a lookup that hangs in the C library can hold it."""
+"""Seconds that `close` waits for the last connection; a lookup that hangs may take longer."""
 
 
 class CurlTransport:
-    """The loop's side, and below it the thread's boundary; the work itself is the engine's.
+    """The engine's driver. Made and used on the loop's thread.
 
     `policy`: what may be dialled. `ca_file`: PEM file that replaces the system's certificate
     authorities, as `curl --cacert` does. Raises OSError or ssl.SSLError where it cannot be
@@ -42,80 +38,105 @@ class CurlTransport:
         self._loop = loop
         self._policy = policy
         self._ca_file = ca_file
-        self._inbox: deque[tuple[Request, Done]] = deque()
-        self._outbox: deque[tuple[Done, Answer]] = deque()
-        self._asleep = False
-        self._flush_due = False
-        self._answers_due = False
-        self._closing = False
-        self._ended = asyncio.Event()
+        self._engine: Engine | None = None
+        self._turn_due = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
+        self._closing: list[threading.Thread] = []
         self._failure: asyncio.Future[str] = loop.create_future()
-        self._waker = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._thread = threading.Thread(target=self._run, name="hookstream-curl", daemon=True)
-        self._thread.start()
+        self._begin()
 
     def send(self, request: Request, done: Callable[[Answer], None]) -> None:
         """See `Transport.send`."""
-        if self._closing:
+        if self._engine is None:
             self._loop.call_soon(done, _closed())
             return
-        self._inbox.append((request, done))
-        if not self._flush_due:
-            self._flush_due = True
-            self._loop.call_soon(self._flush)
+        self._engine.start(request, done)
+        if not self._turn_due:
+            self._turn_due = True
+            self._loop.call_soon(self._turn)
 
     def restrict(self, policy: Policy) -> None:
         """See `Transport.restrict`."""
-        if policy != self._policy:
-            self._policy = policy
-            self._flush()
+        self._policy = policy
+        if self._engine is not None:
+            self._engine.restrict(policy)
 
     async def failure(self) -> str:
-        """See `Transport.failure`: the engine cannot be built, or broke with nothing to do."""
+        """See `Transport.failure`: the engine broke with nothing to do."""
         return await asyncio.shield(self._failure)
 
     async def close(self) -> None:
         """See `Transport.close`. A second call does nothing."""
-        if self._waker < 0:
+        if self._engine is not None:
+            self._answer_closed(self._end(self._engine))
+        for thread in self._closing:
+            await asyncio.to_thread(thread.join, _PATIENCE)
+
+    def _begin(self) -> None:
+        self._engine = Engine(self._policy, ca_file=self._ca_file)
+        self._loop.add_reader(self._engine.fileno(), self._turn)
+
+    def _end(self, engine: Engine) -> list[Done]:
+        """Take no more. Returns what is left to be answered."""
+        self._engine = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._loop.remove_reader(engine.fileno())
+        unanswered = engine.unanswered()
+        self._closing = engine.close()
+        return unanswered
+
+    def _turn(self) -> None:
+        """Serve what is ready, begin what was sent, hand out the answers."""
+        self._turn_due = False
+        engine = self._engine
+        if engine is None:
             return
-        waker, self._waker = self._waker, -1
-        self._closing = True
-        os.eventfd_write(waker, 1)
         try:
-            await asyncio.wait_for(self._ended.wait(), _PATIENCE)
-        except TimeoutError:
-            self._end()
-        else:
-            self._thread.join()
-        finally:
-            self._asleep = False
-            os.close(waker)
+            engine.react()
+            answers = engine.collect()
+            self._set_timer(engine.timeout())
+        except Exception as error:  # noqa: BLE001  # the loop would go on, and the attempts never end
+            self._recover(engine, error)
+            return
+        for done, answer in answers:
+            self._call(done, answer)
 
-    def _flush(self) -> None:
-        """Wake the thread, unless it is up and will find the requests by itself."""
-        self._flush_due = False
-        if self._asleep and self._waker >= 0:
-            self._asleep = False
-            os.eventfd_write(self._waker, 1)
+    def _set_timer(self, seconds: float | None) -> None:
+        """Have a turn in so many seconds. A timer that comes too early does no harm, so that most
+        turns leave it as it is.
+        """
+        if seconds is None:
+            return
+        due = self._loop.time() + seconds
+        if self._timer is not None:
+            if self._timer_due <= due:
+                return
+            self._timer.cancel()
+        self._timer_due = due
+        self._timer = self._loop.call_later(seconds, self._on_time)
 
-    def _hand_out(self) -> None:
-        """Call what waits for the answers that are here."""
-        self._answers_due = False  # before reading: what comes later knocks again
-        self._flush_due = True  # what the callbacks send goes over in one batch, below
-        for _ in range(len(self._outbox)):
-            done, answer = self._outbox.popleft()
+    def _on_time(self) -> None:
+        self._timer = None
+        self._turn()
+
+    def _recover(self, engine: Engine, error: Exception) -> None:
+        """What is under way goes with a broken engine, answered, and a new one goes on. With
+        nothing under way it would break for ever.
+        """
+        unanswered = self._end(engine)
+        problem: Exception | None = None if unanswered else error
+        if unanswered:
+            self._report("the curl transport starts afresh", error)
             try:
-                done(answer)
-            except Exception as error:  # noqa: BLE001  # the others' answers must not be lost
-                self._report("the callback of an attempt failed", error)
-        self._flush()
-
-    def _end(self) -> None:
-        """The thread takes no more: answer what it left."""
-        self._ended.set()
-        while self._inbox:
-            self._outbox.append((self._inbox.popleft()[1], _closed()))
-        self._hand_out()
+                self._begin()
+            except Exception as last:  # noqa: BLE001  # whatever it is, nothing can be sent
+                problem = last
+        if problem is not None:
+            self._fail(problem)
+        self._answer_closed(unanswered)
 
     def _fail(self, error: Exception) -> None:
         self._report("the curl transport has ended", error)
@@ -124,59 +145,18 @@ class CurlTransport:
             "start the daemon again, or set delivery.transport to aiohttp"
         )
 
+    def _answer_closed(self, unanswered: list[Done]) -> None:
+        for done in unanswered:
+            self._call(done, _closed())
+
+    def _call(self, done: Done, answer: Answer) -> None:
+        try:
+            done(answer)
+        except Exception as error:  # noqa: BLE001  # the others' answers must not be lost
+            self._report("the callback of an attempt failed", error)
+
     def _report(self, message: str, error: Exception) -> None:
         self._loop.call_exception_handler({"message": message, "exception": error})
-
-    # What follows runs in the thread.
-
-    def _run(self) -> None:
-        try:
-            while not self._closing:
-                self._run_engine()
-        except Exception as error:  # noqa: BLE001  # the thread's boundary: nobody else would see it
-            self._closing = True
-            self._call(self._fail, error)
-        finally:
-            self._call(self._end)
-
-    def _run_engine(self) -> None:
-        """Work until `close`, or until something breaks: that takes what is under way with it,
-        answered, and the next engine goes on. With nothing under way it would break for ever.
-        """
-        engine = Engine(self._waker, self._policy, ca_file=self._ca_file)
-        try:
-            while not self._closing:
-                self._turn(engine)
-        except Exception as error:
-            if not engine.unanswered():
-                raise
-            self._call(self._report, "the curl transport starts afresh", error)
-        finally:
-            self._deliver((done, _closed()) for done in engine.unanswered())
-            engine.close()
-
-    def _turn(self, engine: Engine) -> None:
-        self._asleep = True  # before looking: what changes from here on writes to the waker
-        idle = not self._inbox and engine.policy is self._policy
-        events = engine.wait(block=idle)
-        self._asleep = False
-        engine.react(events)
-        engine.restrict(self._policy)
-        while self._inbox:
-            request, done = self._inbox.popleft()
-            engine.restrict(self._policy)  # now: what was sent behind a change goes by it
-            engine.start(request, done)
-        self._deliver(engine.collect())
-
-    def _deliver(self, answers: Iterable[tuple[Done, Answer]]) -> None:
-        self._outbox.extend(answers)
-        if self._outbox and not self._answers_due:
-            self._answers_due = True
-            self._call(self._hand_out)
-
-    def _call(self, callback: Callable[..., None], *args: object) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody is left to hear
-            self._loop.call_soon_threadsafe(callback, *args)
 
 
 def _closed() -> Answer:

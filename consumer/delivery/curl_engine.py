@@ -1,7 +1,8 @@
-"""The part that speaks to libcurl: driven by socket events, on one thread."""
+"""The part that speaks to libcurl: driven by socket events and by time, and never waiting."""
 
 import select
 import ssl
+import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -47,43 +48,44 @@ _ERRORS = {
 
 
 class Engine:
-    """Starts attempts and collects their answers; a caller's loop goes wait, react, start, collect.
+    """Starts attempts and collects their answers; a caller's turn goes react, start, collect.
 
-    `waker`: an eventfd that ends `wait`. `ca_file` as for `CurlTransport`.
+    The turn is due when `fileno` is readable, and once `timeout` has passed. `ca_file` as for
+    `CurlTransport`.
     """
 
-    def __init__(self, waker: int, policy: Policy, *, ca_file: str | None) -> None:
-        self._waker = waker
+    def __init__(self, policy: Policy, *, ca_file: str | None) -> None:
         self._ca_file = ca_file
-        self._sockets = Sockets(waker)
+        self._sockets = Sockets()
         self._free: list[tuple[Any, Door]] = []
-        self.policy = policy
-        """The one in use."""
+        self._policy = policy
         self._pools = [_Pool(self._sockets)]
         """The one in use comes last; the others end with their last attempt."""
         self._refused: list[tuple[Done, Answer]] = []
 
+    def fileno(self) -> int:
+        """Readable while a socket of libcurl is ready."""
+        return self._sockets.fileno()
+
+    def timeout(self) -> float | None:
+        """Seconds until a timer of libcurl is due; None: it has none."""
+        waits = [ms for pool in self._pools if (ms := pool.multi.timeout()) >= 0]
+        return min(waits) / 1000 if waits else None
+
     def restrict(self, policy: Policy) -> None:
         """Begin attempts by this policy, on new connections only."""
-        if policy is not self.policy:
-            self.policy = policy
+        if policy != self._policy:
+            self._policy = policy
             self._pools.append(_Pool(self._sockets))
             self._drop_retired()
 
-    def wait(self, *, block: bool) -> list[tuple[int, int]]:
-        """Sleep until a socket is ready, a timer of libcurl is due, or the waker was written to."""
-        if not block:
-            return self._sockets.wait(0)
-        timers = [ms for pool in self._pools if (ms := pool.multi.timeout()) >= 0]
-        return self._sockets.wait(min(timers) / 1000 if timers else None)
-
-    def react(self, events: list[tuple[int, int]]) -> None:
-        """Let libcurl read and write where it can."""
+    def react(self) -> None:
+        """Let libcurl read and write where it can now."""
         idle, owners = self._sockets.idle, self._sockets.owners
-        for fd, mask in events:
+        for fd, mask in self._sockets.ready():
             if fd in idle:
                 self._sockets.forget(fd)
-            elif fd != self._waker:
+            else:
                 owners[fd].socket_action(fd, _READY.get(mask, _BROKEN))
 
     def start(self, request: Request, done: Done) -> None:
@@ -92,7 +94,7 @@ class Engine:
         try:
             pair = self._free.pop() if self._free else _handle(self._sockets, self._ca_file)
             handle, door = pair
-            _prepare(handle, door, request, self.policy)
+            _prepare(handle, door, request, self._policy)
             pool.multi.add_handle(handle)
         except Exception as error:  # noqa: BLE001  # a request that cannot be sent is answered too
             refusal = Answer(
@@ -112,16 +114,17 @@ class Engine:
         return answers
 
     def unanswered(self) -> list[Done]:
-        """Those of the attempts under way."""
-        return [done for pool in self._pools for done, _ in pool.under_way.values()]
+        """Those of the attempts that `collect` did not return."""
+        refused = [done for done, _ in self._refused]
+        return refused + [done for pool in self._pools for done, _ in pool.under_way.values()]
 
-    def close(self) -> None:
-        """Close every connection, whatever is under way."""
-        for pool in self._pools:
-            pool.close()
+    def close(self) -> list[threading.Thread]:
+        """Close every connection, whatever is under way; the threads end when that is done."""
+        closing = [pool.close() for pool in self._pools]
         for handle, _ in self._free:
             handle.close()
         self._sockets.close()
+        return closing
 
     def _collect(self, pool: "_Pool", answers: list[tuple[Done, Answer]]) -> None:
         pool.multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
@@ -164,11 +167,21 @@ class _Pool:
         self.under_way: dict[Any, tuple[Done, Door]] = {}
         """By easy handle."""
 
-    def close(self) -> None:
+    def close(self) -> threading.Thread:
+        """In a thread, since libcurl waits there for lookups that hang in the C library; it holds
+        up nobody's exit.
+        """
         for handle in self.under_way:
             self.multi.remove_handle(handle)
             handle.close()
-        self.multi.close()
+        self.multi.setopt(pycurl.M_SOCKETFUNCTION, _ignore)
+        closing = threading.Thread(target=self.multi.close, name="curl-close", daemon=True)
+        closing.start()
+        return closing
+
+
+def _ignore(*_args: object) -> None:
+    """CURLMOPT_SOCKETFUNCTION of a multi handle that ends, on another thread."""
 
 
 def _handle(sockets: Sockets, ca_file: str | None) -> tuple[Any, Door]:

@@ -1,4 +1,4 @@
-"""The sockets of libcurl: opened where the guard admits it, and waited for in one epoll."""
+"""The sockets of libcurl: opened where the guard admits it, and watched by one epoll."""
 
 import os
 import select
@@ -15,6 +15,9 @@ _INTERESTS = {
     pycurl.POLL_OUT: select.EPOLLOUT,
     pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
 }
+
+_SLICE = 64
+"""Sockets that are served before the event loop has another turn: each may be a TLS handshake."""
 
 
 class Door:
@@ -67,26 +70,28 @@ class _Given:
 
 
 class Sockets:
-    """What libcurl waits for, as an epoll.
+    """What libcurl waits for, as an epoll, which the event loop watches like one socket.
 
     libcurl drops its interest in a connection after each answer and renews it with the next
     request. A dropped socket therefore stays registered: two system calls fewer per request, a
     fifth of its whole cost. One that speaks up while nobody wants it (the peer closed it) goes.
     """
 
-    def __init__(self, waker: int) -> None:
+    def __init__(self) -> None:
         self._epoll = select.epoll()
-        # Edge-triggered: the counter of an eventfd then never has to be read back.
-        self._epoll.register(waker, select.EPOLLIN | select.EPOLLET)
         self._registered: dict[int, int] = {}
         self.owners: dict[int, Any] = {}
         """The multi handle that waits for a socket, by the socket's number."""
         self.idle: set[int] = set()
         """Registered, but of no interest to libcurl now."""
 
-    def wait(self, seconds: float | None) -> list[tuple[int, int]]:
-        """Sleep until one is ready, for so long at most; None: for ever."""
-        return self._epoll.poll(seconds)
+    def fileno(self) -> int:
+        """The epoll's own descriptor: readable while a socket is ready (epoll(7))."""
+        return self._epoll.fileno()
+
+    def ready(self) -> list[tuple[int, int]]:
+        """Some that are ready now, with what they are ready for; the others come next time."""
+        return self._epoll.poll(0, _SLICE)
 
     def change(self, what: int, fd: int, multi: Any, _data: object) -> None:
         """CURLMOPT_SOCKETFUNCTION."""

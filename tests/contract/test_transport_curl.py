@@ -1,11 +1,11 @@
-"""What only the curl transport has: a thread, an engine that can break, and HTTP/2."""
+"""What only the curl transport has: an engine that can break, its timers, and HTTP/2."""
 
 import asyncio
-import os
 import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
 import pytest
 import trustme
 
@@ -75,43 +75,69 @@ async def test_engine_that_breaks(
         assert (len(hanging.answers), len(unlucky.answers)) == (1, 1)
 
 
-async def test_engine_that_cannot_be_built(
-    monkeypatch: pytest.MonkeyPatch, heard: list[BaseException]
+async def test_engine_that_cannot_be_built_again(
+    monkeypatch: pytest.MonkeyPatch, transport: CurlTransport, heard: list[BaseException]
 ) -> None:
     """The transport ends, says so, and answers what was sent before and after."""
-    sent = threading.Event()
 
     def fail(*_args: object, **_kwargs: object) -> None:
-        sent.wait(10)
         raise OSError("no descriptors left")
 
-    monkeypatch.setattr(Engine, "__init__", fail)
-    transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK)
     before = Attempt(transport, get("http://127.0.0.1:9/"))
-    sent.set()
+    Break(monkeypatch, "react").now = True
+    monkeypatch.setattr(Engine, "__init__", fail)
     assert (await before.answer()).error is ErrorKind.CONNECT
     after = await answer_of(transport, get("http://127.0.0.1:9/"))
     assert after.error is ErrorKind.CONNECT
-    assert [str(error) for error in heard] == ["no descriptors left"]
+    assert [str(error) for error in heard] == ["react", "no descriptors left"]
     assert "OSError: no descriptors left" in await transport.failure()
-    await transport.close()
 
 
 async def test_engine_that_breaks_idle(
     monkeypatch: pytest.MonkeyPatch, transport: CurlTransport, heard: list[BaseException]
 ) -> None:
     """With nothing under way to blame, the transport ends instead of turning in circles."""
-    breaker = Break(monkeypatch, "wait")
+    breaker = Break(monkeypatch, "react")
     async with Receiver() as receiver:
-        assert (await answer_of(transport, get(receiver.origin + "/"))).status == 200
+        request = get(receiver.origin + "/")
+        assert (await answer_of(transport, request)).status == 200
         breaker.now = True
-        os.eventfd_write(transport._waker, 1)
-        async with asyncio.timeout(PATIENCE):
-            assert "RuntimeError: wait" in await transport.failure()
-        answer = await answer_of(transport, get(receiver.origin + "/"))
-        assert answer.error is ErrorKind.CONNECT
-        assert len(receiver.requests) == 1
-    assert [str(error) for error in heard] == ["wait"]
+    async with asyncio.timeout(PATIENCE):  # the closed connection makes the epoll speak up
+        assert "RuntimeError: react" in await transport.failure()
+    assert (await answer_of(transport, request)).error is ErrorKind.CONNECT
+    assert [str(error) for error in heard] == ["react"]
+
+
+async def test_what_the_last_answers_send(
+    monkeypatch: pytest.MonkeyPatch, transport: CurlTransport, heard: list[BaseException]
+) -> None:
+    """A callback that is answered because the engine broke may send again: by the new one."""
+    again: list[Attempt] = []
+    async with Receiver(Reply(then=Then.HANG)) as receiver:
+        request = get(receiver.origin + "/")
+        transport.send(request, lambda _answer: again.append(Attempt(transport, request)))
+        await receiver.until(requests=1)
+        Break(monkeypatch, "react").now = True
+        await answer_of(transport, request)
+        assert (await again[0].answer()).status == 200
+    assert [str(error) for error in heard] == ["react"]
+
+
+async def test_the_earliest_timer_counts(transport: CurlTransport) -> None:
+    """A later limit that is waited for does not hold up an earlier one that is set after it."""
+    async with Receiver(otherwise=lambda _head: Reply(then=Then.HANG)) as receiver:
+        late = Attempt(transport, get(receiver.origin + "/", timeout=10))
+        await receiver.until(requests=1)
+        early = Attempt(transport, get(receiver.origin + "/", timeout=0.2))
+        assert (await early.answer()).error is ErrorKind.TIMEOUT
+        assert late.answers == []
+
+
+async def test_close_with_a_request_that_cannot_be_sent(transport: CurlTransport) -> None:
+    """It is answered, although no turn came."""
+    attempt = Attempt(transport, get("http://127.0.0.1/\0"))
+    await transport.close()
+    assert [answer.error for answer in attempt.answers] == [ErrorKind.CONNECT]
 
 
 @pytest.mark.parametrize(
@@ -126,16 +152,17 @@ async def test_request_that_cannot_be_sent(transport: CurlTransport, request_: R
         assert (await answer_of(transport, get(receiver.origin + "/"))).status == 200
 
 
-async def test_close_does_not_wait_for_a_stuck_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lookup that hangs in the C library holds the thread, but not the shutdown."""
-    released = threading.Event()
-    whole = Engine.close
+async def test_close_does_not_wait_for_a_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that hangs in the C library holds libcurl's end up, but not the shutdown."""
+    closed, released = threading.Event(), threading.Event()
 
-    def stuck(engine: Engine) -> None:
-        released.wait(10)
-        whole(engine)
+    class Stuck(pycurl.CurlMulti):  # type: ignore[misc]  # without stubs it is Any
+        def close(self) -> None:
+            released.wait(10)
+            super().close()
+            closed.set()
 
-    monkeypatch.setattr(Engine, "close", stuck)
+    monkeypatch.setattr(pycurl, "CurlMulti", Stuck)
     monkeypatch.setattr(curl, "_PATIENCE", 0.05)
     transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK)
     async with Receiver(Reply(then=Then.HANG)) as receiver:
@@ -143,20 +170,10 @@ async def test_close_does_not_wait_for_a_stuck_thread(monkeypatch: pytest.Monkey
         await receiver.until(requests=1)
         await transport.close()
         assert len(attempt.answers) == 1
-    released.set()
-    await asyncio.to_thread(transport._thread.join, 10)
-    assert not transport._thread.is_alive()
-    assert len(attempt.answers) == 1
-
-
-async def test_loop_that_closes_first() -> None:
-    """A transport that nobody closed lets its loop go without a word."""
-
-    async def leave() -> CurlTransport:
-        return CurlTransport(asyncio.get_running_loop(), LOOPBACK)
-
-    transport = await asyncio.to_thread(asyncio.run, leave())
-    transport._call(transport._end)
+        assert not closed.is_set()
+        released.set()
+        assert await asyncio.to_thread(closed.wait, 10)
+        await receiver.until(left=1)
 
 
 async def test_dead_idle_connection_costs_nothing(transport: CurlTransport) -> None:
@@ -164,30 +181,6 @@ async def test_dead_idle_connection_costs_nothing(transport: CurlTransport) -> N
     async with Receiver(*[response(then=Then.CLOSE)] * 10) as receiver:
         for _ in range(10):
             assert (await answer_of(transport, get(receiver.origin + "/"))).status == 200
-
-
-async def test_change_while_the_thread_is_busy(
-    monkeypatch: pytest.MonkeyPatch, transport: CurlTransport
-) -> None:
-    """A policy that comes between two turns of the thread is obeyed before it falls asleep."""
-    turned, changed = threading.Event(), threading.Event()
-    whole = Engine.collect
-
-    def collect(engine: Engine) -> list[Any]:
-        answers = whole(engine)
-        if answers:
-            turned.set()
-            changed.wait(10)
-        return answers
-
-    async with Receiver() as receiver:
-        monkeypatch.setattr(Engine, "collect", collect)
-        attempt = Attempt(transport, get(receiver.origin + "/"))
-        await asyncio.to_thread(turned.wait, 10)
-        transport.restrict(Policy.of())
-        changed.set()
-        await receiver.until(left=1)
-        assert (await attempt.answer()).status == 200
 
 
 async def test_change_on_http2(transport: CurlTransport, authority: trustme.CA) -> None:

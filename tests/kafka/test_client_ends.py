@@ -33,20 +33,29 @@ async def _ends(workspace: Workspace, daemon: InProcess) -> str:
     return str(caught.value)
 
 
-async def test_a_client_that_cannot_be_built_ends_the_daemon(
+async def test_a_client_that_cannot_be_built_again_ends_the_daemon(
     workspace: Workspace, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """1. One sentence. 2. The event is neither committed nor parked: the next daemon sends it."""
+    """1. It breaks with a request under way, and no new one can be made. 2. One sentence. 3. The
+    event is neither committed nor parked: the next daemon sends it.
+    """
 
     def fail(*_: object, **_options: object) -> None:
         raise OSError("no descriptors left")
 
     with monkeypatch.context() as broken:
-        broken.setattr(Engine, "__init__", fail)
+
+        def react(engine: Engine) -> None:
+            if engine.unanswered():
+                broken.setattr(Engine, "__init__", fail)
+                raise RuntimeError("broken")
+
+        broken.setattr(Engine, "react", react)
         said = await _ends(workspace, InProcess(workspace.config))
     assert "no descriptors left" in said
     assert "start the daemon again" in said
-    assert not await workspace.cluster.committed(workspace.group)
+    committed = await workspace.cluster.committed(workspace.group)
+    assert set(committed.values()) <= {0}
     async with InProcess(workspace.config):
         await wait_until(workspace.caught_up, "the event to be settled")
     assert len(receiver.requests) == 1
@@ -58,14 +67,14 @@ async def test_a_client_that_breaks_idle_ends_the_daemon(
     """1. An event is delivered, then the client breaks. 2. The daemon ends, what was settled is
     committed, and nothing is sent again.
     """
-    whole = Engine.wait
+    whole = Engine.react
 
-    def wait(engine: Engine, *, block: bool) -> list[tuple[int, int]]:
+    def react(engine: Engine) -> None:
         if receiver.requests and not engine.unanswered():
             raise RuntimeError("broken")
-        return whole(engine, block=block)
+        whole(engine)
 
-    monkeypatch.setattr(Engine, "wait", wait)
+    monkeypatch.setattr(Engine, "react", react)
     assert "broken" in await _ends(workspace, InProcess(workspace.config))
     assert await workspace.caught_up()
     assert len(receiver.requests) == 1

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -18,9 +19,10 @@ HOST = "127.0.0.1"
 CLUSTER_ID = base64.urlsafe_b64encode(b"hookstream-tests").rstrip(b"=").decode()
 """KRaft wants sixteen bytes in base64url. One for all: what differs is the data folder."""
 
-PORTS = range(20_000, 32_000)
-"""Below Linux's ephemeral ports. Inside them, a client that dials a broker which is down can be
-given that very port as its own, reach itself, and keep the broker from coming back.
+_PORTS = cycle(random.sample(range(20_000, 32_000), 12_000))
+"""Each comes once, or two that are asked for before either is used could be the same. Below
+Linux's ephemeral ports: inside them, a client that dials a broker which is down can be given that
+very port as its own, reach itself, and keep the broker from coming back.
 """
 
 
@@ -39,7 +41,7 @@ class Node(NamedTuple):
 def free_port() -> int:
     """A loopback port on which nothing listened a moment ago."""
     while True:
-        port = random.choice(PORTS)  # noqa: S311 no secret
+        port = next(_PORTS)
         with socket.socket() as probe:
             try:
                 probe.bind((HOST, port))

@@ -4,6 +4,7 @@ import os
 import select
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
 import pytest
@@ -14,17 +15,9 @@ from consumer.delivery.guard import Policy
 
 
 @pytest.fixture
-def waker() -> Iterator[int]:
-    """An eventfd, as the transport gives it."""
-    fd = os.eventfd(0, os.EFD_NONBLOCK)
-    yield fd
-    os.close(fd)
-
-
-@pytest.fixture
-def sockets(waker: int) -> Iterator[Sockets]:
-    """With nothing registered but the waker."""
-    sockets = Sockets(waker)
+def sockets() -> Iterator[Sockets]:
+    """With nothing registered."""
+    sockets = Sockets()
     yield sockets
     sockets.close()
 
@@ -45,12 +38,33 @@ def change(sockets: Sockets, what: int, ours: socket.socket) -> None:
     sockets.change(what, ours.fileno(), None, None)
 
 
-def test_waker_wakes_each_time(sockets: Sockets, waker: int) -> None:
-    """Every write ends a wait, once, though nobody reads the counter."""
-    for _ in range(3):
-        assert sockets.wait(0) == []
-        os.eventfd_write(waker, 1)
-        assert sockets.wait(0) == [(waker, select.EPOLLIN)]
+def test_one_descriptor_speaks_for_all(sockets: Sockets, pair: Pair) -> None:
+    """What watches it sees when a socket is ready, and as long as it is."""
+    ours, peer = pair
+    change(sockets, pycurl.POLL_IN, ours)
+    assert select.select([sockets.fileno()], [], [], 0)[0] == []
+    peer.send(b"x")
+    for _ in range(2):
+        assert select.select([sockets.fileno()], [], [], 0)[0] == [sockets.fileno()]
+    ours.recv(1)
+    assert select.select([sockets.fileno()], [], [], 0)[0] == []
+
+
+def test_many_that_are_ready_come_in_slices(sockets: Sockets) -> None:
+    """No more than a few at a time, so that the loop has its turns; none is left out."""
+    with ExitStack() as stack:
+        ours = set()
+        for _ in range(100):
+            mine, peer = map(stack.enter_context, socket.socketpair())
+            change(sockets, pycurl.POLL_IN, mine)
+            peer.send(b"x")
+            ours.add(mine.fileno())
+        seen: set[int] = set()
+        for _ in range(2):
+            ready = {fd for fd, _ in sockets.ready()}
+            assert len(ready) <= 64
+            seen |= ready
+        assert seen == ours
 
 
 def test_interest_is_followed(sockets: Sockets, pair: Pair) -> None:
@@ -63,7 +77,7 @@ def test_interest_is_followed(sockets: Sockets, pair: Pair) -> None:
         (pycurl.POLL_IN, select.EPOLLIN),
     ):
         change(sockets, what, ours)
-        assert sockets.wait(0) == [(ours.fileno(), events)]
+        assert sockets.ready() == [(ours.fileno(), events)]
 
 
 def test_dropped_socket_comes_back(sockets: Sockets, pair: Pair) -> None:
@@ -75,7 +89,7 @@ def test_dropped_socket_comes_back(sockets: Sockets, pair: Pair) -> None:
     change(sockets, pycurl.POLL_IN, ours)
     assert ours.fileno() not in sockets.idle
     peer.send(b"x")
-    assert sockets.wait(0) == [(ours.fileno(), select.EPOLLIN)]
+    assert sockets.ready() == [(ours.fileno(), select.EPOLLIN)]
 
 
 def test_new_socket_under_an_old_number(sockets: Sockets, pair: Pair) -> None:
@@ -90,7 +104,7 @@ def test_new_socket_under_an_old_number(sockets: Sockets, pair: Pair) -> None:
         sockets.opened(number, 0)
         change(sockets, pycurl.POLL_IN, ours)
         peer.send(b"x")
-        assert sockets.wait(0) == [(number, select.EPOLLIN)]
+        assert sockets.ready() == [(number, select.EPOLLIN)]
 
 
 def test_number_of_a_closed_multi_handle(sockets: Sockets, pair: Pair) -> None:
@@ -107,20 +121,19 @@ def test_number_of_a_closed_multi_handle(sockets: Sockets, pair: Pair) -> None:
         sockets.disown(multi)
         change(sockets, pycurl.POLL_IN, ours)
         peer.send(b"x")
-        assert sockets.wait(0) == [(number, select.EPOLLIN)]
+        assert sockets.ready() == [(number, select.EPOLLIN)]
 
 
-def test_idle_socket_that_speaks_up_goes(waker: int, pair: Pair) -> None:
-    """A peer that closes an idle connection wakes the thread once, not for ever."""
+def test_idle_socket_that_speaks_up_goes(pair: Pair) -> None:
+    """A peer that closes an idle connection wakes the loop once, not for ever."""
     ours, peer = pair
-    engine = Engine(waker, Policy(), ca_file=None)
+    engine = Engine(Policy(), ca_file=None)
     change(engine._sockets, pycurl.POLL_IN, ours)
     change(engine._sockets, pycurl.POLL_REMOVE, ours)
     peer.close()
-    events = engine.wait(block=False)
-    assert [fd for fd, _ in events] == [ours.fileno()]
-    engine.react(events)
-    assert engine.wait(block=False) == []
+    assert [fd for fd, _ in engine._sockets.ready()] == [ours.fileno()]
+    engine.react()
+    assert engine._sockets.ready() == []
     engine.close()
 
 
