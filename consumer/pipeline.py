@@ -17,9 +17,9 @@ from consumer.hooks.table import Hook
 from consumer.logs import get_logger
 from consumer.matching.index import Index
 from consumer.metrics import Metrics
-from consumer.stream.handover import Handover, Letter
+from consumer.stream.handover import Handover
 from consumer.stream.lanes import Lane
-from consumer.stream.passport import FirstRecord, Passport, read_passport, read_replay
+from consumer.stream.passport import FirstRecord, Headers, Passport, read_passport, read_replay
 from consumer.stream.tracker import Partition, Pending
 
 log = get_logger(__name__)
@@ -228,51 +228,74 @@ class Pipeline:
         self._hand_over(self._dead_letter_topic, pending, passport, counted)
 
     def _hand_over(
+        self, topic: str, pending: Pending, passport: Passport, counted: Callable[[], None]
+    ) -> None:
+        self._handover.send(_Letter(topic, pending, passport, counted, self._bury_cut))
+
+    def _bury_cut(self, letter: "_Letter") -> None:
+        """Bury without key and value what is too large to be handed over: the headers name the
+        place where they can be read.
+        """
+        size = len(letter.pending.record.value or b"")
+        detail = f"too large to hand over: {size} bytes, see its source"
+        cut = replace(letter.passport, detail=detail, not_before=None)
+        if letter.topic != self._dead_letter_topic:
+            cut = replace(cut, reason=Reason.EXHAUSTED)
+        known = cut.hook if cut.hook in self.index.hooks else ""
+        counted = partial(self._metrics.hook(known).dead_lettered, cut.reason)
+        topic = self._dead_letter_topic
+        self._handover.send(
+            _Letter(topic, letter.pending, cut, counted, self._bury_cut, whole=False)
+        )
+
+
+class _Letter:
+    """One record on its way to a retry or dead-letter topic: a `handover.Letter`.
+
+    Settled when the broker has it. What it is made of is kept, and what is sent made of that.
+    """
+
+    __slots__ = ("_counted", "_cut", "_whole", "passport", "pending", "topic")
+
+    def __init__(
         self,
         topic: str,
         pending: Pending,
         passport: Passport,
         counted: Callable[[], None],
+        cut: "Callable[[_Letter], None]",
         *,
         whole: bool = True,
     ) -> None:
-        """Queue for `topic`; the record is settled when the broker has it.
+        self.topic = topic
+        self.pending = pending
+        self.passport = passport
+        self._counted = counted
+        self._cut = cut
+        self._whole = whole
 
-        One too large to be handed over is buried without key and value (`whole` false): its
-        headers name the place where they can be read.
-        """
-        record = pending.record
+    @property
+    def key(self) -> bytes | None:
+        return self.pending.record.key if self._whole else None
 
-        def acknowledged() -> None:
-            counted()
-            pending.settle_one()
+    @property
+    def value(self) -> bytes | None:
+        return self.pending.record.value if self._whole else b""
 
-        def too_large() -> None:
-            detail = f"too large to hand over: {len(record.value or b'')} bytes, see its source"
-            cut = replace(passport, detail=detail, not_before=None)
-            if topic != self._dead_letter_topic:
-                cut = replace(cut, reason=Reason.EXHAUSTED)
-            known = passport.hook if passport.hook in self.index.hooks else ""
-            metrics = self._metrics.hook(known)
-            self._hand_over(
-                self._dead_letter_topic,
-                pending,
-                cut,
-                partial(metrics.dead_lettered, cut.reason),
-                whole=False,
-            )
+    @property
+    def headers(self) -> Headers:
+        return self.passport.headers()
 
-        self._handover.send(
-            Letter(
-                topic=topic,
-                key=record.key if whole else None,
-                value=record.value if whole else b"",
-                headers=passport.headers(),
-                wanted=lambda: not pending.revoked,
-                acknowledged=acknowledged,
-                too_large=too_large,
-            )
-        )
+    @property
+    def wanted(self) -> bool:
+        return not self.pending.revoked
+
+    def acknowledged(self) -> None:
+        self._counted()
+        self.pending.settle_one()
+
+    def too_large(self) -> None:
+        self._cut(self)
 
 
 def _passport(

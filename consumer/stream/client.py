@@ -2,9 +2,9 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -15,12 +15,13 @@ from aiokafka.errors import (
     MessageSizeTooLargeError,
     RecordListTooLargeError,
 )
+from aiokafka.partitioner import DefaultPartitioner
 
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
 from consumer.stream.connections import mend_connections
-from consumer.stream.handover import Message, TooLargeError
+from consumer.stream.handover import MessageT, TooLargeError
 from consumer.stream.refusals import REFUSALS, refusal, unreachable
 
 mend_connections()
@@ -36,6 +37,7 @@ _NEVER = 7 * 24 * 3600
 """Seconds. How long no poll may pass is ours to judge (`/healthz`): while the broker takes no
 hand-over nothing is polled, and leaving the group would help nobody."""
 _CLOSE_TIMEOUT = 5.0
+_partition = DefaultPartitioner()
 _MAX_REQUEST = 16 * 1024 * 1024
 """Bytes. Headers make a handed-over record larger than the one that was consumed."""
 
@@ -124,23 +126,29 @@ class KafkaProducer:
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
 
-    async def send(self, letter: Message) -> "asyncio.Future[object]":
-        """See `handover.Producer`."""
+    async def send(
+        self, topic: str, messages: Sequence[MessageT]
+    ) -> list[tuple[Sequence[MessageT], asyncio.Future[None]]]:
+        """See `handover.Producer`. The keys decide on the partitions, as in Java's client."""
         async with self._starting:
             if self._producer is None:
                 self._producer = await self._start()
-        # A record without key and value, which nobody can have meant, has an empty value here:
-        # aiokafka sends no others.
-        value = b"" if letter.key is None and letter.value is None else letter.value
-        try:
-            sent = await self._producer.send(
-                letter.topic, value, key=letter.key, headers=letter.headers
-            )
-        except MessageSizeTooLargeError:
-            raise TooLargeError from None
-        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        sent.add_done_callback(partial(_pass_on, answer))
-        return answer
+            producer = self._producer
+        partitions = sorted(await producer.partitions_for(topic))
+        led = list(producer.client.cluster.available_partitions_for_topic(topic))
+        by_partition: defaultdict[int, list[MessageT]] = defaultdict(list)
+        for message in messages:
+            by_partition[_partition(message.key, partitions, led)].append(message)
+        packed = []
+        for partition, its in by_partition.items():
+            for batch in _pack(producer, its):
+                packed.append((partition, *batch))
+                await asyncio.sleep(0)
+        # From here on without a break: a task that nobody knows of would send what is given up.
+        return [
+            (batch, asyncio.ensure_future(_deliver(producer, builder, topic, partition)))
+            for partition, builder, batch in packed
+        ]
 
     async def renew(self) -> None:
         """See `handover.Producer`."""
@@ -181,19 +189,39 @@ def _give_up(accumulator: Any) -> None:
         batch._drain_waiter.exception()  # noqa: SLF001
 
 
-def _pass_on(answer: "asyncio.Future[object]", sent: "asyncio.Future[object]") -> None:
-    """What became of a record, for whoever still wants to hear it: the record itself goes out with
-    its batch, whatever becomes of `answer`.
-    """
-    error = KafkaError("given up") if sent.cancelled() else sent.exception()
-    if answer.done():
-        return
-    if error is None:
-        answer.set_result(sent.result())
-        return
-    too_large = isinstance(error, (MessageSizeTooLargeError, RecordListTooLargeError))
-    answer.set_exception(TooLargeError() if too_large else error)
-    answer.exception()  # nobody has to be left to hear it
+def _pack(
+    producer: AIOKafkaProducer, messages: Iterable[MessageT]
+) -> Iterator[tuple[Any, Sequence[MessageT]]]:
+    """Batches for one partition; a message that is too large for one is in one by itself."""
+    builder, batch = producer.create_batch(), list[MessageT]()
+    for message in messages:
+        if batch and not _append(builder, message):
+            yield builder, batch
+            builder, batch = producer.create_batch(), []
+        if not batch:
+            _append(builder, message)  # the first one always fits
+        batch.append(message)
+    yield builder, batch
+
+
+def _append(builder: Any, message: MessageT) -> bool:
+    # A record without key and value, which nobody can have meant, has an empty value here:
+    # aiokafka sends no others.
+    key, value = message.key, message.value
+    value = b"" if key is None and value is None else value
+    added = builder.append(timestamp=None, key=key, value=value, headers=message.headers)
+    return added is not None
+
+
+async def _deliver(producer: AIOKafkaProducer, builder: Any, topic: str, partition: int) -> None:
+    """Send one batch and wait until the broker has it."""
+    if builder.size() > _MAX_REQUEST:
+        raise TooLargeError
+    builder.close()
+    try:
+        await (await producer.send_batch(builder, topic, partition=partition))
+    except (MessageSizeTooLargeError, RecordListTooLargeError):
+        raise TooLargeError from None
 
 
 def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:

@@ -2,45 +2,67 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
-from itertools import chain, zip_longest
-from typing import Protocol
+from collections.abc import Collection, Sequence
+from itertools import chain
+from typing import Protocol, TypeVar
 
 from consumer.logs import get_logger
 from consumer.metrics import Metrics
 from consumer.stream.passport import Headers
+from consumer.stream.tasks import StrayCancellationError, cancelled_by_us_only
 
 log = get_logger(__name__)
 
-_BATCH = 500
-_SLICE = 50
-"""Records that go to the producer before the event loop has another turn: about a millisecond."""
+_ROUND = 500
+"""Records, at most, that are sent before the next ones are."""
 _SEND_TIMEOUT = 20.0
 """Seconds; afterwards nobody knows whether the broker has it, so it is sent again."""
 _BACKOFF = 1.0
 """Seconds between two rounds that failed."""
 
 
-@dataclass(slots=True)
-class Message:
+class Message(Protocol):
     """One record to be written."""
 
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
+    @property
+    def topic(self) -> str:
+        """Where to."""
+        ...
+
+    @property
+    def key(self) -> bytes | None:
+        """As the record had it that was consumed."""
+        ...
+
+    @property
+    def value(self) -> bytes | None:
+        """Likewise."""
+        ...
+
+    @property
+    def headers(self) -> Headers:
+        """Asked for once in each sending."""
+        ...
 
 
-@dataclass(slots=True)
-class Letter(Message):
+class Letter(Message, Protocol):
     """One record to be handed over."""
 
-    wanted: Callable[[], bool]
-    """False once its partition was revoked: then the next owner hands it over."""
-    acknowledged: Callable[[], None]
-    too_large: Callable[[], None]
-    """Called instead where the broker will never take a record of this size."""
+    @property
+    def wanted(self) -> bool:
+        """False once its partition was revoked: then the next owner hands it over."""
+        ...
+
+    def acknowledged(self) -> None:
+        """Told when the broker has it."""
+        ...
+
+    def too_large(self) -> None:
+        """Told instead where the broker will never take a record of this size."""
+        ...
+
+
+MessageT = TypeVar("MessageT", bound=Message)
 
 
 class TooLargeError(Exception):
@@ -50,10 +72,13 @@ class TooLargeError(Exception):
 class Producer(Protocol):
     """What a hand-over needs of a producer that waits for all in-sync replicas."""
 
-    async def send(self, letter: Letter) -> "asyncio.Future[object]":
-        """Put into the next batch; the answer is done when the broker acknowledged it.
+    async def send(
+        self, topic: str, messages: Sequence[MessageT]
+    ) -> "list[tuple[Sequence[MessageT], asyncio.Future[None]]]":
+        """Put into batches, each with its answer, which is done when the broker acknowledged it.
 
-        `TooLargeError`, raised or in the answer, where no repetition can help.
+        The answer is `TooLargeError` where no repetition can help. Cancelling it takes back only
+        what was not sent yet.
         """
         ...
 
@@ -87,6 +112,7 @@ class Handover:
         self._backoff = backoff
         self._queue: deque[Letter] = deque()
         self._arrived = asyncio.Event()
+        self._out_of_sequence = False
         self.failing = False
         """Whether the last round was not acknowledged."""
 
@@ -101,7 +127,7 @@ class Handover:
         self._arrived.set()
 
     async def run(self) -> None:
-        """Send what is queued, batch by batch, until cancelled."""
+        """Send what is queued, round by round, until cancelled."""
         try:
             while True:
                 await self._arrived.wait()
@@ -110,11 +136,11 @@ class Handover:
             await self._producer.renew()
 
     async def _round(self) -> None:
-        batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
+        letters = [self._queue.popleft() for _ in range(min(_ROUND, len(self._queue)))]
         try:
-            failed = await self._send(batch)
+            failed = await self._send(letters)
         except asyncio.CancelledError:
-            self._queue.extendleft(reversed(batch))
+            self._queue.extendleft(reversed(letters))
             raise
         lost = [letter for letter, _ in failed]
         self._queue.extendleft(reversed(lost))
@@ -124,58 +150,72 @@ class Handover:
             self.failing = bool(failed)
             (log.error if failed else log.info)(
                 "hand-over fails; intake pauses" if failed else "hand-over works again",
-                topics=sorted({letter.topic for letter in lost or batch}),
+                topics=sorted({letter.topic for letter in lost or letters}),
                 errors=sorted({error for _, error in failed}),
             )
         if failed:
             await asyncio.sleep(self._backoff)
-            await self._producer.renew()
+        if failed or self._out_of_sequence:
+            await self._renew()
 
-    async def _send(self, batch: Iterable[Letter]) -> list[tuple[Letter, str]]:
-        """Send `batch` and wait for all answers; gives back what was not acknowledged, and why."""
+    async def _renew(self) -> None:
+        self._out_of_sequence = False
+        try:
+            with cancelled_by_us_only():
+                await self._producer.renew()
+        except StrayCancellationError:
+            log.warning("the old producer was not closed in order")
+
+    async def _send(self, letters: Collection[Letter]) -> list[tuple[Letter, str]]:
+        """Send them and wait for all answers; gives back what was not acknowledged, and why."""
         by_topic: defaultdict[str, list[Letter]] = defaultdict(list)
-        for letter in batch:
-            if letter.wanted():
+        for letter in letters:
+            if letter.wanted:
                 by_topic[letter.topic].append(letter)
-        failed = await asyncio.gather(*map(self._send_to_one, by_topic.values()))
+        failed = await asyncio.gather(*map(self._send_to_one, by_topic, by_topic.values()))
         return list(chain.from_iterable(failed))
 
-    async def _send_to_one(self, letters: Collection[Letter]) -> list[tuple[Letter, str]]:
+    async def _send_to_one(self, topic: str, letters: Sequence[Letter]) -> list[tuple[Letter, str]]:
         """The same for one topic: one that is missing must not hold up the others."""
-        answers: list[asyncio.Future[object]] = []
+        batches: list[tuple[Sequence[Letter], asyncio.Future[None]]] = []
         error: Exception = TimeoutError("not acknowledged in time")
         try:
             async with asyncio.timeout(self._send_timeout):
-                for letter in letters:
-                    answers.append(await self._post(letter))
-                    if len(answers) % _SLICE == 0:
-                        await asyncio.sleep(0)
-                await _all_done(answers)
+                with cancelled_by_us_only():
+                    batches = await self._producer.send(topic, letters)
+                    await asyncio.wait([answer for _, answer in batches])
         except Exception as reason:  # noqa: BLE001  # whatever it is, what has no answer is kept
             error = reason
+        finally:
+            for _, answer in batches:
+                answer.cancel()  # where it is not done
+        if not batches:
+            return self._failed(topic, letters, error)
         failed = []
-        for letter, answer in zip_longest(letters, answers):
-            result = answer.exception() if answer is not None and answer.done() else error
-            if result is None:
-                letter.acknowledged()
-            elif isinstance(result, TooLargeError):
-                letter.too_large()
-            else:
-                failed.append((letter, type(result).__name__))
-                self._metrics.handover_failed(letter.topic)
-                log.debug("not acknowledged", topic=letter.topic, error=repr(result))
+        for batch, answer in batches:
+            known = answer.done() and not answer.cancelled()
+            failed += self._conclude(topic, batch, answer.exception() if known else error)
         return failed
 
-    async def _post(self, letter: Letter) -> "asyncio.Future[object]":
-        try:
-            return await self._producer.send(letter)
-        except TooLargeError as error:
-            refused: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-            refused.set_exception(error)
-            return refused
+    def _conclude(
+        self, topic: str, letters: Sequence[Letter], result: BaseException | None
+    ) -> list[tuple[Letter, str]]:
+        """Tell what became of one batch; gives back what is to be sent again."""
+        if result is None:
+            for letter in letters:
+                letter.acknowledged()
+        elif isinstance(result, TooLargeError):
+            self._out_of_sequence = True  # the broker did not count it, the producer did
+            for letter in letters:
+                letter.too_large()
+        else:
+            return self._failed(topic, letters, result)
+        return []
 
-
-async def _all_done(answers: Collection["asyncio.Future[object]"]) -> None:
-    """Without a word on what they are."""
-    if answers:
-        await asyncio.wait(answers)
+    def _failed(
+        self, topic: str, letters: Sequence[Letter], error: BaseException
+    ) -> list[tuple[Letter, str]]:
+        for _ in letters:
+            self._metrics.handover_failed(topic)
+        log.debug("not acknowledged", topic=topic, records=len(letters), error=repr(error))
+        return [(letter, type(error).__name__) for letter in letters]

@@ -11,8 +11,8 @@ Headers = list[tuple[str, bytes]]
 """As they are written; what is read may lack values."""
 
 _PREFIX = "hookstream-"
-_REPLAYED_FROM = _PREFIX + "replayed-from"
-_REPLAYED_AT = _PREFIX + "replayed-at"
+_REPLAYED_FROM = "hookstream-replayed-from"
+_REPLAYED_AT = "hookstream-replayed-at"
 _DELIVERY_ID = re.compile(r"[A-Za-z0-9_~%:-]{0,300}")
 _MAX_INTEGER = 2**63 - 1
 """Kafka's offsets and timestamps have 64 bits."""
@@ -71,21 +71,21 @@ class Passport:
 
     def headers(self) -> Headers:
         """The headers, all UTF-8 text; a fact that is not known has none."""
-        facts = {
-            "delivery-id": self.delivery_id,
-            "hook": self.hook,
-            "reason": self.reason,
-            "attempts": str(self.attempts),
-            "last-status": self.last_status,
-            "first-failed-at": _seconds(self.first_failed_at),
-            "not-before": _seconds(self.not_before),
-            "source": self.source,
-            "source-timestamp": str(self.timestamp),
-            "trigger": self.trigger,
-            "detail": self.detail,
-        }
-        headers = [(_PREFIX + name, text.encode()) for name, text in facts.items() if text]
-        return headers + (self.replay.headers() if self.replay is not None else [])
+        facts = (
+            ("hookstream-delivery-id", self.delivery_id),
+            ("hookstream-hook", self.hook),
+            ("hookstream-reason", self.reason),
+            ("hookstream-attempts", str(self.attempts)),
+            ("hookstream-last-status", self.last_status),
+            ("hookstream-first-failed-at", _seconds(self.first_failed_at)),
+            ("hookstream-not-before", _seconds(self.not_before)),
+            ("hookstream-source", self.source),
+            ("hookstream-source-timestamp", str(self.timestamp)),
+            ("hookstream-trigger", self.trigger),
+            ("hookstream-detail", self.detail),
+        )
+        headers = [(name, text.encode()) for name, text in facts if text]
+        return headers + self.replay.headers() if self.replay is not None else headers
 
 
 def read_passport(headers: Sequence[tuple[str, bytes | None]]) -> Passport:

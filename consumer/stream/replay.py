@@ -1,10 +1,11 @@
 """Sends dead letters back: what a person chose, batch by batch, so that it can be gone on with."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Protocol
 
 from consumer.clock import Clock
@@ -18,14 +19,26 @@ from consumer.stream.dead_letters import (
     Offsets,
     Selection,
 )
-from consumer.stream.handover import Message, TooLargeError
-from consumer.stream.passport import Replay
+from consumer.stream.handover import MessageT, TooLargeError
+from consumer.stream.passport import Headers, Replay
 from consumer.stream.progress import Progress
 
 BATCH = 100
 """Letters between two commits: a crash sends no more than these a second time."""
 REPLAYED = "replay"
 """What `hookstream-reason` says on the retry topic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A dead letter on its way back: a `handover.Message`."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    place: str
+    """Of the dead letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +66,7 @@ class Route:
         passport = letter.passport
         return self.lane if passport is None or passport.hook else passport.topic
 
-    def message(self, letter: DeadLetter, now: float) -> Message:
+    def message(self, letter: DeadLetter, now: float) -> Copy:
         """The record to write for one without obstacle, due at once; `now`: epoch seconds.
 
         The delivery keeps its id and its event, and begins its attempts anew.
@@ -72,7 +85,7 @@ class Route:
                 detail="",
                 replay=told,
             ).headers()
-        return Message(self.target(letter), letter.key, letter.value, headers)
+        return Copy(self.target(letter), letter.key, letter.value, headers, letter.place)
 
 
 @dataclass(slots=True)
@@ -140,8 +153,10 @@ async def make_plan(
 class Sender(Protocol):
     """What a replay needs of a producer; `client.KafkaProducer` is one."""
 
-    async def send(self, letter: Message) -> Awaitable[object]:
-        """Put into the next batch; the answer is done when the broker acknowledged it."""
+    async def send(
+        self, topic: str, messages: Sequence[MessageT]
+    ) -> list[tuple[Sequence[MessageT], asyncio.Future[None]]]:
+        """See `handover.Producer`."""
         ...
 
 
@@ -167,8 +182,6 @@ class Replayer:
         self._settings = settings
         self._clock = clock
         self._kept: dict[int, Progress] = dict(plan.progress)
-        # First come, first served: in a partition of the retry topic, letters keep their order.
-        self._in_order = asyncio.Lock()
 
     async def run(self, *, stopped: Callable[[], bool], advanced: Callable[[int], object]) -> None:
         """Send; `advanced` is told of each batch, and `stopped` asked between any two letters.
@@ -215,20 +228,31 @@ class Replayer:
 
     async def _send(self, batch: Iterable[DeadLetter]) -> None:
         now = self._clock.now()
+        by_topic: defaultdict[str, list[Copy]] = defaultdict(list)
+        for letter in batch:
+            message = self._route.message(letter, now)
+            by_topic[message.topic].append(message)
         async with answered_within(self._settings, ANSWER_TIMEOUT):
-            answers = (self._send_one(letter, now) for letter in batch)
-            for answer in await asyncio.gather(*answers, return_exceptions=True):
-                if answer is not None:
-                    raise answer
+            sent = await asyncio.gather(*map(self._send_to_one, by_topic, by_topic.values()))
+            for error in chain.from_iterable(sent):
+                if error is not None:
+                    raise error
 
-    async def _send_one(self, letter: DeadLetter, now: float) -> None:
-        message = self._route.message(letter, now)
-        try:
-            async with self._in_order:
-                answer = await self._sender.send(message)
-            await answer
-        except TooLargeError:
-            raise HookstreamError(
-                f"{letter.place} is too large for {message.topic}: raise max.message.bytes there, "
-                "and give the same command again"
-            ) from None
+    async def _send_to_one(
+        self, topic: str, messages: Sequence[Copy]
+    ) -> list[BaseException | None]:
+        """Write to one topic, in order within each of its partitions; what went wrong, by batch."""
+        batches = await self._sender.send(topic, messages)
+        answers = await asyncio.gather(*(answer for _, answer in batches), return_exceptions=True)
+        return [
+            _too_large(first) if isinstance(answer, TooLargeError) else answer
+            for ((first, *_), _), answer in zip(batches, answers, strict=True)
+        ]
+
+
+def _too_large(message: Copy) -> HookstreamError:
+    """A message that is too large for a topic is in a batch by itself."""
+    return HookstreamError(
+        f"{message.place} is too large for {message.topic}: raise max.message.bytes there, "
+        "and give the same command again"
+    )

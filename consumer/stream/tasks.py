@@ -1,10 +1,32 @@
-"""Watches over aiokafka's own tasks: without one of them a consumer waits for ever."""
+"""Watches over tasks, aiokafka's and ours: without one of them the daemon would wait for ever."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from aiokafka import AIOKafkaConsumer
 
 from consumer.errors import HookstreamError
+
+
+class StrayCancellationError(Exception):
+    """A wait was cancelled, and the task that waited was not."""
+
+
+@contextmanager
+def cancelled_by_us_only() -> Iterator[None]:
+    """Let `CancelledError` pass only where this task was cancelled; else `StrayCancellationError`.
+
+    Whoever waits for a future that aiokafka cancels gets the same error as one who is cancelled
+    himself, and a task group takes either for an end in order.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise StrayCancellationError("a wait was cancelled by nobody here") from error
 
 
 async def watch_tasks(consumer: AIOKafkaConsumer) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Sequence
 from uuid import uuid4
 
 import orjson
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 from consumer.cli.commands import commands
 from consumer.delivery.outcome import Reason
 from consumer.stream.client import KafkaProducer
-from consumer.stream.handover import Message
+from consumer.stream.handover import MessageT
 from consumer.stream.replay import BATCH
 from support.cluster import Placed
 from support.daemon import InProcess
@@ -219,12 +220,14 @@ def test_ctrl_c_ends_behind_a_batch(
     class Interrupted(KafkaProducer):
         number = 0
 
-        async def send(self, letter: Message) -> "asyncio.Future[object]":
-            """Send; a person loses patience at one of them."""
+        async def send(
+            self, topic: str, messages: Sequence[MessageT]
+        ) -> list[tuple[Sequence[MessageT], asyncio.Future[None]]]:
+            """Send; a person loses patience at the second time."""
             Interrupted.number += 1
-            if Interrupted.number == BATCH + BATCH // 2:
+            if Interrupted.number == 2:
                 os.kill(os.getpid(), signal.SIGINT)
-            return await super().send(letter)
+            return await super().send(topic, messages)
 
     monkeypatch.setattr("consumer.cli.dead_letters_replay.KafkaProducer", Interrupted)
     words = ["dead-letters", "replay", "--hook", name, "--yes", "--config", str(workspace.config)]

@@ -1,6 +1,7 @@
 """Replay on a real broker: what is sent, what is remembered, and what a crash may repeat."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -11,7 +12,7 @@ from consumer.errors import HookstreamError
 from consumer.settings import KafkaSettings
 from consumer.stream.client import KafkaProducer
 from consumer.stream.dead_letters import DeadLetterReader, Selection
-from consumer.stream.handover import Message, TooLargeError
+from consumer.stream.handover import MessageT, TooLargeError
 from consumer.stream.replay import BATCH, Plan, Replayer, Route, Sender, make_plan
 from support.cluster import Cluster
 from support.letters import Written, bury, exhausted, passport
@@ -103,12 +104,18 @@ class Breaking:
     acknowledgements: int
     acknowledged: list[str] = field(default_factory=list)
 
-    async def send(self, letter: Message) -> Awaitable[object]:
+    async def send(
+        self, topic: str, messages: Sequence[MessageT]
+    ) -> list[tuple[Sequence[MessageT], asyncio.Future[None]]]:
         """As long as there is a broker."""
-        if len(self.acknowledged) >= self.acknowledgements:
+        taken = messages[: self.acknowledgements - len(self.acknowledged)]
+        ids = [dict(message.headers)["hookstream-delivery-id"].decode() for message in taken]
+        self.acknowledged += ids
+        batches = await self.inner.send(topic, taken)
+        if len(taken) < len(messages):
+            await asyncio.gather(*(answer for _, answer in batches))
             raise TimeoutError
-        self.acknowledged.append(dict(letter.headers)["hookstream-delivery-id"].decode())
-        return await self.inner.send(letter)
+        return batches
 
 
 async def test_a_replayed_letter_is_its_delivery_begun_anew(desk: Desk) -> None:
@@ -250,9 +257,13 @@ async def test_a_letter_too_large_for_the_retry_topic_is_not_passed(desk: Desk) 
     """The sentence names it, and nothing behind an unacknowledged letter is committed."""
 
     class Small:
-        async def send(self, letter: Message) -> Awaitable[object]:
-            del letter
-            raise TooLargeError
+        async def send(
+            self, topic: str, messages: Sequence[MessageT]
+        ) -> list[tuple[Sequence[MessageT], asyncio.Future[None]]]:
+            assert topic == desk.lane
+            refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            refused.set_exception(TooLargeError())
+            return [(messages, refused)]
 
     await bury(desk.cluster, desk.topic, exhausted([1]))
     with pytest.raises(HookstreamError, match=rf"{desk.topic}/0/0 is too large for {desk.lane}"):

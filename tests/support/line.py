@@ -38,15 +38,11 @@ class Posted:
         """Its headers, read again."""
         return read_passport(self.letter.headers)
 
-    def record(self, **place: Any) -> FakeRecord:
+    def record(self, **others: Any) -> FakeRecord:
         """As it is consumed again."""
-        return FakeRecord(
-            self.letter.value,
-            self.letter.topic,
-            key=self.letter.key,
-            headers=self.letter.headers,
-            **place,
-        )
+        letter = self.letter
+        facts = {"value": letter.value, "topic": letter.topic, "key": letter.key}
+        return FakeRecord(**(facts | {"headers": letter.headers} | others))
 
 
 class Line:
@@ -111,9 +107,9 @@ class Line:
 class NoProducer:
     """These tests look into the queue instead."""
 
-    async def send(self, letter: object) -> Any:
+    async def send(self, topic: str, messages: object) -> Any:
         """Never called."""
-        raise AssertionError(letter)
+        raise AssertionError(topic, messages)
 
     async def renew(self) -> None:
         """Never called."""

@@ -108,9 +108,9 @@ def test_a_partition_that_left_wants_no_hand_over() -> None:
     line = Line(make_hook("h1"))
     partition = line.take(make_record(EVENT))
     line.transport.answer(503)
-    assert line.post[0].letter.wanted()
+    assert line.post[0].letter.wanted
     partition.revoked = True
-    assert not line.post[0].letter.wanted()
+    assert not line.post[0].letter.wanted
 
 
 def test_park_hands_over_what_has_no_outcome() -> None:

@@ -1,17 +1,17 @@
 """Handing over counts when the broker has acknowledged it, and not before (invariant 2)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
-from typing import Any
+from dataclasses import dataclass, field
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
 from prometheus_client import CollectorRegistry
 
 from consumer.metrics import Metrics
-from consumer.stream.handover import Handover, Letter, Message, TooLargeError
+from consumer.stream.handover import Handover, Message, MessageT, TooLargeError
+from consumer.stream.passport import Headers
 from support.waiting import wait_until
 
 TOPIC = "hookstream.retry.10s"
@@ -22,26 +22,35 @@ class FakeProducer:
 
     def __init__(self) -> None:
         self.sent: list[tuple[Message, asyncio.Future[None]]] = []
-        """Every record in order, with its acknowledgement to come."""
-        self.refusal: Exception | None = None
+        """Every record in order, with its acknowledgement to come: each is a batch."""
+        self.refusal: BaseException | None = None
         """What `send` raises, if anything."""
         self.missing = ""
         """A topic that no broker has: its metadata is waited for."""
         self.renewed = 0
+        self.stuck: BaseException | None = None
+        """What `renew` raises, if anything."""
 
-    async def send(self, letter: Message) -> "asyncio.Future[Any]":
+    async def send(
+        self, topic: str, messages: Sequence[MessageT]
+    ) -> list[tuple[Sequence[MessageT], asyncio.Future[None]]]:
         """See `Producer.send`."""
         if self.refusal is not None:
             raise self.refusal
-        if letter.topic == self.missing:
+        if topic == self.missing:
             await asyncio.get_running_loop().create_future()
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.sent.append((letter, future))
-        return future
+        batches: list[tuple[Sequence[MessageT], asyncio.Future[None]]] = []
+        for message in messages:
+            answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self.sent.append((message, answer))
+            batches.append(([message], answer))
+        return batches
 
     async def renew(self) -> None:
         """See `Producer.renew`."""
         self.renewed += 1
+        if self.stuck is not None:
+            raise self.stuck
 
     @property
     def keys(self) -> list[bytes | None]:
@@ -61,6 +70,30 @@ class FakeProducer:
                 future.set_exception(error)
 
 
+@dataclass
+class FakeLetter:
+    """A letter that the office hears of."""
+
+    office: "Office"
+    key: bytes
+    topic: str
+    value: bytes = b"v"
+    headers: Headers = field(default_factory=list)
+
+    @property
+    def wanted(self) -> bool:
+        """See `Letter.wanted`."""
+        return self.key not in self.office.unwanted
+
+    def acknowledged(self) -> None:
+        """See `Letter.acknowledged`."""
+        self.office.acknowledged.append(self.key)
+
+    def too_large(self) -> None:
+        """See `Letter.too_large`."""
+        self.office.too_large.append(self.key)
+
+
 class Office:
     """A hand-over on a fake producer, and what it told."""
 
@@ -78,20 +111,7 @@ class Office:
     def send(self, *keys: bytes, topic: str = TOPIC) -> None:
         """Hand over one record for each key."""
         for key in keys:
-            self.handover.send(
-                Letter(
-                    topic=topic,
-                    key=key,
-                    value=b"v",
-                    headers=[],
-                    wanted=partial(self._wants, key),
-                    acknowledged=partial(self.acknowledged.append, key),
-                    too_large=partial(self.too_large.append, key),
-                )
-            )
-
-    def _wants(self, key: bytes) -> bool:
-        return key not in self.unwanted
+            self.handover.send(FakeLetter(self, key, topic))
 
     async def sees(self, *keys: bytes) -> None:
         """Wait until exactly these were sent so far."""
@@ -218,6 +238,41 @@ async def test_one_too_large_is_told_and_holds_up_nobody() -> None:
         await wait_until(lambda: office.acknowledged == [b"b"], "the other")
         assert office.too_large == [b"a"]
         assert not office.handover.failing
+        await wait_until(lambda: office.producer.renewed == 1, "a producer in sequence")
+
+
+@pytest.mark.parametrize("where", ["send", "answer"])
+async def test_a_wait_that_the_client_cancelled_is_a_failure(where: str) -> None:
+    """Aiokafka cancels futures of its own: the letter is sent again, by the same task."""
+    office = Office()
+    async with office.open():
+        if where == "send":
+            office.producer.refusal = asyncio.CancelledError()
+            office.send(b"a")
+            await wait_until(lambda: office.producer.renewed >= 1, "the failure")
+            office.producer.refusal = None
+        else:
+            office.send(b"a")
+            await office.sees(b"a")
+            office.producer.sent[0][1].cancel()
+        await wait_until(lambda: len(office.producer.sent) > (where == "answer"), "a second try")
+        office.producer.acknowledge(b"a")
+        await wait_until(lambda: office.acknowledged == [b"a"], "it")
+
+
+async def test_a_producer_that_cannot_be_closed_is_left(caplog: pytest.LogCaptureFixture) -> None:
+    """Also where a wait in there is cancelled by nobody: the hand-over goes on."""
+    office = Office()
+    async with office.open():
+        office.producer.stuck = asyncio.CancelledError()
+        office.send(b"a")
+        await office.sees(b"a")
+        office.producer.fail(b"a", KafkaConnectionError())
+        await office.sees(b"a", b"a")
+        office.producer.acknowledge(b"a")
+        await wait_until(lambda: office.acknowledged == [b"a"], "it")
+        office.producer.stuck = None
+    assert "not closed in order" in caplog.text
 
 
 async def test_a_full_queue_pauses_intake() -> None:
