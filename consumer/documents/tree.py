@@ -6,6 +6,8 @@ from typing import Any
 
 Place = tuple[str | int, ...]
 """Keys and indexes from a document's root down to one value."""
+Lines = dict[int, list[int]]
+"""By the identity of a mapping or sequence: the lines of its keys or items, in order."""
 
 
 @dataclass(slots=True)

@@ -3,14 +3,18 @@
 Plain scalars are not resolved to numbers, dates or booleans, so the traps of YAML 1.1 (`no`,
 `1:30`, `2026-11-24`, `007`) do not exist; only an empty scalar, `~` and `null` are null.
 
-A hundred thousand definitions are eight million events, so what every event passes is short.
+A hundred thousand definitions would be eight million events. So what every event passes is short,
+and documents in the plainest form are read without them (`yaml_block`).
 """
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from io import StringIO
+from itertools import islice
 from typing import Any, TextIO
 
-from yaml import CSafeLoader, MarkedYAMLError, YAMLError
+from yaml import MarkedYAMLError, YAMLError
+from yaml._yaml import CParser
 from yaml.events import (
     AliasEvent,
     DocumentEndEvent,
@@ -25,17 +29,16 @@ from yaml.events import (
 )
 from yaml.reader import ReaderError
 
-from consumer.documents.tree import Document, Place
+from consumer.documents.tree import Document, Lines, Place
+from consumer.documents.yaml_block import NULLS, PlainBlock
 from consumer.errors import Complaint
 
 MAX_DEPTH = 50
 """Collections inside collections; definitions need four."""
 MAX_ALIASED = 100_000
 """Values that the aliases of one document may repeat, nested aliases counted in full."""
-_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-
-_Lines = dict[int, list[int]]
-"""By the identity of a mapping or sequence: the lines of its keys or items, in order."""
+_BLANK = frozenset({"", " ", "\t", "\r", "\n"})
+"""What may follow `---`; the end of the text, too."""
 
 
 class _OpenMapping:
@@ -101,10 +104,11 @@ class _OpenSequence:
 class _Composer:
     """Builds one document's values. Iterative: the depth of the input costs no stack."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: int) -> None:
+        self._first = before + 1
         self.root: Any = None
         self.line = 1
-        self.lines: _Lines = {}
+        self.lines: Lines = {}
         self._open: list[_OpenMapping | _OpenSequence] = []
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._aliased = 0
@@ -113,11 +117,11 @@ class _Composer:
     # document is not one that hookstream reads.
 
     def scalar(self, event: Any) -> None:
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + self._first
         if event.tag is not None:
             raise _tagged(line)
         value: str | None = event.value
-        if value in _NULLS and event.implicit[0] and not self._at_key():
+        if value in NULLS and event.implicit[0] and not self._at_key():
             value = None
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, 1)
@@ -127,7 +131,7 @@ class _Composer:
             self.root, self.line = value, line
 
     def alias(self, event: Any) -> None:
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + self._first
         if event.anchor not in self._anchors:
             raise Complaint(
                 f"the alias *{event.anchor} names nothing that ends before it",
@@ -153,7 +157,7 @@ class _Composer:
         self._start(_OpenSequence, event)
 
     def _start(self, kind: type[_OpenMapping | _OpenSequence], event: Any) -> None:
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + self._first
         if event.tag is not None:
             raise _tagged(line)
         if len(self._open) == MAX_DEPTH:
@@ -206,28 +210,69 @@ def _tagged(line: int) -> Complaint:
 
 def read_yaml(source: str | TextIO) -> Iterator[Document]:
     """Each document of `source`, in order, those before an error too. A document that is a list
-    stands for its items; an empty one is left out. A file that can be wound back is read as it is
-    needed.
+    stands for its items; an empty one is left out. A file is read as it is needed; it must keep
+    its line ends (`newline=""`).
 
     Raises:
         Complaint: with its line, where it is not YAML or goes beyond the limits above.
     """
-    next_event: Callable[[], Any] = CSafeLoader(source).get_event
-    composer = _Composer()
+    stream = StringIO(source, newline="") if isinstance(source, str) else source
+    number = 1
+    for lines in _parts(stream):
+        block = PlainBlock()
+        if _add_all(block, lines, number):
+            yield from _documents(block.root, block.line, block.lines)
+        else:
+            yield from _composed("".join(lines), number - 1)
+        number += len(lines)
+
+
+def _add_all(block: PlainBlock, lines: list[str], number: int) -> bool:
+    # A loop of its own here, since other threads get their turns in Python's loops only, and
+    # `yaml_block` may be compiled.
+    marked = lines[0].rstrip("\r\n ") == "---"
+    for at, line in enumerate(islice(lines, marked, None), number + marked):
+        if not block.add(line, at):
+            return False
+    return True
+
+
+def _parts(stream: TextIO) -> Iterator[list[str]]:
+    """The lines of one document each, since `---` at the beginning of a line can be nothing but
+    the next one's start (YAML 1.2.2, section 9.1.2). Directives stand before it: where there is
+    one, the rest is not divided.
+    """
+    lines: list[str] = []
+    divided = True
+    for line in stream:
+        if line.startswith(("---", "%")):
+            divided = divided and line[0] != "%"
+            if divided and lines and line[3:4] in _BLANK:
+                yield lines
+                lines = []
+        lines.append(line)
+    if lines:
+        yield lines
+
+
+def _composed(text: str, before: int) -> Iterator[Document]:
+    """The documents of `text`, which has so many lines before it."""
+    next_event: Callable[[], Any] = CParser(text).get_event
+    composer = _Composer(before)
     try:
         while (kind := type(event := next_event())) is not StreamEndEvent:
             step = _STEPS.get(kind)
             if step is not None:
                 step(composer, event)
             elif kind is DocumentStartEvent:
-                composer = _Composer()
+                composer = _Composer(before)
             elif kind is DocumentEndEvent:
                 yield from _documents(composer.root, composer.line, composer.lines)
     except YAMLError as error:
-        raise _unreadable(error, source) from None
+        raise _unreadable(error, text, before) from None
 
 
-def _documents(root: Any, line: int, lines: _Lines) -> Iterator[Document]:
+def _documents(root: Any, line: int, lines: Lines) -> Iterator[Document]:
     if isinstance(root, list):
         for item, its_line in zip(root, lines[id(root)], strict=True):
             yield from _documents(item, its_line, lines)
@@ -235,7 +280,7 @@ def _documents(root: Any, line: int, lines: _Lines) -> Iterator[Document]:
         yield Document(root, line, partial(_line_of, root, line, lines))
 
 
-def _line_of(root: Any, line: int, lines: _Lines, place: Place) -> int:
+def _line_of(root: Any, line: int, lines: Lines, place: Place) -> int:
     value = root
     for step in place:
         known = lines.get(id(value), ())
@@ -247,17 +292,14 @@ def _line_of(root: Any, line: int, lines: _Lines, place: Place) -> int:
     return line
 
 
-def _unreadable(error: YAMLError, source: str | TextIO) -> Complaint:
+def _unreadable(error: YAMLError, text: str, before: int) -> Complaint:
     mend = "look for tabs, a missing quote or bracket, or uneven indentation here and above"
     if isinstance(error, ReaderError):
-        if not isinstance(source, str):
-            source.seek(0)
-            source = source.read()
-        line = source.encode()[: error.position].count(b"\n") + 1
+        line = text.encode()[: error.position].count(b"\n") + 1 + before
         return Complaint("a character that YAML does not allow", "take it out", line=line)
     if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
         return Complaint("is not YAML", mend)
     message = f"is not YAML: {error.problem}"
     if error.context and error.context_mark:
-        message += f", {error.context} that begins in line {error.context_mark.line + 1}"
-    return Complaint(message, mend, line=error.problem_mark.line + 1)
+        message += f", {error.context} that begins in line {error.context_mark.line + 1 + before}"
+    return Complaint(message, mend, line=error.problem_mark.line + 1 + before)
