@@ -15,9 +15,11 @@ from typing import cast
 
 import aiohttp
 import yarl
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from consumer.clock import Clock
 from consumer.delivery.guard import Gate, Policy
+from consumer.delivery.resolver import Addresses, Resolver
 from consumer.delivery.transport import BODY_LIMIT, RETRY_AFTER_LIMIT, Answer, ErrorKind, Request
 
 _Done = Callable[[Answer], None]
@@ -54,7 +56,7 @@ class AiohttpTransport:
         self._loop = loop
         self._clock = clock
         self._tls = ssl.create_default_context(cafile=ca_file)
-        self._pool = _Pool(policy, self._tls)
+        self._pool = _Pool(loop, policy, self._tls)
         self._pool_since = clock.monotonic()
         self._retired: set[asyncio.Task[None]] = set()
         self._under_way: dict[asyncio.Task[Answer], _Done] = {}
@@ -85,7 +87,7 @@ class AiohttpTransport:
     def _renew(self, policy: Policy) -> None:
         """Go on with new connections only; the old ones close with the last attempt on them."""
         before = self._pool
-        self._pool = _Pool(policy, self._tls)
+        self._pool = _Pool(self._loop, policy, self._tls)
         self._pool_since = self._clock.monotonic()
         ending = self._loop.create_task(before.end())
         self._retired.add(ending)
@@ -139,12 +141,15 @@ class _Pool:
     A changed policy begins a new pool, so that no request goes over a connection that it forbids.
     """
 
-    def __init__(self, policy: Policy, tls: ssl.SSLContext) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, policy: Policy, tls: ssl.SSLContext
+    ) -> None:
         self.policy = policy
+        self.names = _Names(loop)
         self.attempts: set[asyncio.Task[Answer]] = set()
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                ssl=tls, limit=0, resolver=aiohttp.ThreadedResolver(), socket_factory=_socket
+                ssl=tls, limit=0, resolver=self.names, use_dns_cache=False, socket_factory=_socket
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
@@ -158,6 +163,49 @@ class _Pool:
         if self.attempts:
             await asyncio.wait(self.attempts)
         await self.session.close()
+
+
+class _Names(AbstractResolver):
+    """`Resolver` as aiohttp asks one."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.resolver = Resolver(loop)
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Addresses of both families, whatever `family` says. Raises OSError: there is none."""
+        del family
+        addresses = self.resolver.known(host) or await self._ask(host)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in addresses
+        ]
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+    async def _ask(self, host: str) -> Addresses:
+        answer: asyncio.Future[Addresses] = self._loop.create_future()
+
+        def found(addresses: Addresses, problem: str) -> None:
+            if answer.done():  # the attempt's time is over
+                return
+            if addresses:
+                answer.set_result(addresses)
+            else:
+                answer.set_exception(OSError(None, problem))
+
+        self.resolver.ask(host, found)
+        return await answer
 
 
 _GATE: ContextVar[Gate] = ContextVar("_GATE")

@@ -1,7 +1,7 @@
 """libcurl on the event loop: the default transport, and the fast one.
 
 The loop watches all of libcurl's sockets as one descriptor and keeps its timers; what is sent in
-one turn of the loop goes out together. Names are looked up in threads of libcurl's own.
+one turn of the loop goes out together. libcurl is given the addresses of names, and looks up none.
 
 At-least-once: libcurl sends a GET again, once, when a reused connection turns out to be dead before
 the first byte of an answer (RFC 9110 section 9.2.2 allows it for idempotent methods), and up to
@@ -17,6 +17,8 @@ from collections.abc import Callable
 
 from consumer.delivery.curl_engine import Done, Engine
 from consumer.delivery.guard import Policy
+from consumer.delivery.lookups import Lookups
+from consumer.delivery.resolver import Addresses
 from consumer.delivery.transport import Answer, ErrorKind, Request
 
 _PATIENCE = 5.0
@@ -39,6 +41,7 @@ class CurlTransport:
         self._policy = policy
         self._ca_file = ca_file
         self._engine: Engine | None = None
+        self._lookups = Lookups(loop, self._start)
         self._turn_due = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
@@ -48,19 +51,15 @@ class CurlTransport:
 
     def send(self, request: Request, done: Callable[[Answer], None]) -> None:
         """See `Transport.send`."""
-        if self._engine is None:
-            self._loop.call_soon(done, _closed())
-            return
-        self._engine.start(request, done)
-        if not self._turn_due:
-            self._turn_due = True
-            self._loop.call_soon(self._turn)
+        self._lookups.send(request, done)
 
     def restrict(self, policy: Policy) -> None:
         """See `Transport.restrict`."""
-        self._policy = policy
-        if self._engine is not None:
-            self._engine.restrict(policy)
+        if policy != self._policy:
+            self._policy = policy
+            self._lookups.forget()
+            if self._engine is not None:
+                self._engine.restrict(policy)
 
     async def failure(self) -> str:
         """See `Transport.failure`: the engine broke with nothing to do."""
@@ -70,8 +69,18 @@ class CurlTransport:
         """See `Transport.close`. A second call does nothing."""
         if self._engine is not None:
             self._answer_closed(self._end(self._engine))
+        self._lookups.end(_closed())
         for thread in self._closing:
             await asyncio.to_thread(thread.join, _PATIENCE)
+
+    def _start(self, request: Request, addresses: Addresses, done: Done) -> None:
+        if self._engine is None:
+            self._loop.call_soon(done, _closed())
+            return
+        self._engine.start(request, addresses, done)
+        if not self._turn_due:
+            self._turn_due = True
+            self._loop.call_soon(self._turn)
 
     def _begin(self) -> None:
         self._engine = Engine(self._policy, ca_file=self._ca_file)

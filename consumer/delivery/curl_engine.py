@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
 
 from consumer.delivery.curl_sockets import Door, Sockets
 from consumer.delivery.guard import Policy
+from consumer.delivery.resolver import Addresses
 from consumer.delivery.transport import BODY_LIMIT, Answer, ErrorKind, Request
 
 Done = Callable[[Answer], None]
@@ -88,13 +90,16 @@ class Engine:
             else:
                 owners[fd].socket_action(fd, _READY.get(mask, _BROKEN))
 
-    def start(self, request: Request, done: Done) -> None:
-        """Begin an attempt; it goes out with the next `collect`. Never raises."""
+    def start(self, request: Request, addresses: Addresses, done: Done) -> None:
+        """Begin an attempt; it goes out with the next `collect`. Never raises. `addresses` are the
+        host's, empty where it is no name.
+        """
         pool = self._pools[-1]
         try:
             pair = self._free.pop() if self._free else _handle(self._sockets, self._ca_file)
             handle, door = pair
             _prepare(handle, door, request, self._policy)
+            pool.resolve(handle, request.origin, addresses)
             pool.multi.add_handle(handle)
         except Exception as error:  # noqa: BLE001  # a request that cannot be sent is answered too
             refusal = Answer(
@@ -128,6 +133,7 @@ class Engine:
 
     def _collect(self, pool: "_Pool", answers: list[tuple[Done, Answer]]) -> None:
         pool.multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        pool.began()
         left = 1
         while left:
             left, succeeded, failed = pool.multi.info_read()
@@ -158,7 +164,7 @@ class _Pool:
     A changed policy begins a new pool, so that no request goes over a connection that it forbids.
     """
 
-    __slots__ = ("multi", "under_way")
+    __slots__ = ("_beginning", "_resolved", "multi", "under_way")
 
     def __init__(self, sockets: Sockets) -> None:
         self.multi = pycurl.CurlMulti()
@@ -166,6 +172,26 @@ class _Pool:
         self.multi.setopt(pycurl.M_MAXCONNECTS, _IDLE_CONNECTIONS)
         self.under_way: dict[Any, tuple[Done, Door]] = {}
         """By easy handle."""
+        self._resolved: dict[str, Addresses] = {}
+        """By origin, what libcurl has in its cache; it looks nothing up by itself."""
+        self._beginning: dict[str, Addresses] = {}
+        """What it will have, once the attempts that bring it along have begun."""
+
+    def resolve(self, handle: Any, origin: str, addresses: Addresses) -> None:
+        """Have libcurl dial `addresses`."""
+        if addresses and self._resolved.get(origin) is not addresses:
+            self._beginning[origin] = addresses
+            handle.setopt(pycurl.RESOLVE, [_resolved(origin, addresses)])
+            handle.resolves = True
+        elif handle.resolves:
+            handle.unsetopt(pycurl.RESOLVE)
+            handle.resolves = False
+
+    def began(self) -> None:
+        """All attempts that were started have begun."""
+        if self._beginning:
+            self._resolved |= self._beginning
+            self._beginning.clear()
 
     def close(self) -> threading.Thread:
         """In a thread, since libcurl waits there for lookups that hang in the C library; it holds
@@ -187,7 +213,7 @@ def _ignore(*_args: object) -> None:
 def _handle(sockets: Sockets, ca_file: str | None) -> tuple[Any, Door]:
     """An easy handle with all that is the same for every request, and where it opens sockets."""
     handle, door = pycurl.Curl(), Door()
-    handle.origin, handle.limits = "", ()
+    handle.origin, handle.limits, handle.resolves = "", (), False
     for option, value in (
         (pycurl.NOSIGNAL, 1),
         (pycurl.PROXY, ""),  # stands before the environment's proxies
@@ -231,6 +257,14 @@ def _prepare(handle: Any, door: Door, request: Request, policy: Policy) -> None:
         handle.setopt(pycurl.TIMEOUT_MS, _milliseconds(request.timeout))
         handle.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(request.connect_timeout))
         handle.limits = limits
+
+
+def _resolved(origin: str, addresses: Addresses) -> str:
+    """CURLOPT_RESOLVE's form, which stays in the cache until the next one for that origin."""
+    url = urlsplit(origin)
+    port = url.port or (443 if url.scheme == "https" else 80)
+    listed = ",".join(f"[{each}]" if ":" in each else each for each in addresses)
+    return f"{url.hostname}:{port}:{listed}"
 
 
 def _trust(handle: Any, ca_file: str | None) -> None:

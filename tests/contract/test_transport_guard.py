@@ -6,16 +6,13 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
 import pytest
 
-from consumer.delivery import curl_engine
 from consumer.delivery.aiohttp import AiohttpTransport
-from consumer.delivery.curl_sockets import Door
+from consumer.delivery.curl import CurlTransport
 from consumer.delivery.guard import OwnEndpoint, Policy
-from consumer.delivery.transport import Answer, ErrorKind, Request, Transport
+from consumer.delivery.transport import Answer, ErrorKind, Transport
 from support.attempts import LOOPBACK, PATIENCE, Attempt, Opener, answer_of, get
 from support.receiver import Receiver, Reply, Then, response
 
@@ -55,32 +52,24 @@ class Names(dict[str, list[str]]):
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Names:
     """Answers for names that the test chooses; all other names go to the real resolver."""
-    if not curl_engine.__file__.endswith(".py"):
-        pytest.skip("a compiled module cannot be patched; test_transport_dns.py asks real DNS")
     names = Names()
-    prepare, lookup = curl_engine._prepare, socket.getaddrinfo
-
-    def prepare_with_names(handle: Any, door: Door, request: Request, policy: Policy) -> None:
-        prepare(handle, door, request, policy)
-        host, _, port = urlsplit(request.url).netloc.rpartition(":")
-        if host in names:
-            addresses = (f"[{a}]" if ":" in a else a for a in names[host])
-            handle.setopt(pycurl.RESOLVE, [f"{host}:{port}:{','.join(addresses)}"])
+    lookup = socket.getaddrinfo
 
     def getaddrinfo(host: str, port: int, *rest: Any, **more: Any) -> list[Any]:
         found = [lookup(a, port, *rest, **more) for a in names.get(host, [host])]
         return [answer for answers in found for answer in answers]
 
-    monkeypatch.setattr(curl_engine, "_prepare", prepare_with_names)
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     return names
 
 
 def forget_names(transport: Transport) -> None:
-    """As if the answers' time to live were over; libcurl takes the test's new ones by itself."""
+    """As if they had been looked up long ago."""
     if isinstance(transport, AiohttpTransport):
-        connector = transport._pool.session.connector
-        connector.clear_dns_cache()  # type: ignore[union-attr]
+        transport._pool.names.resolver.forget()
+    else:
+        assert isinstance(transport, CurlTransport)
+        transport._lookups.forget()
 
 
 @pytest.fixture
