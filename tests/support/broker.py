@@ -19,11 +19,12 @@ HOST = "127.0.0.1"
 CLUSTER_ID = base64.urlsafe_b64encode(b"hookstream-tests").rstrip(b"=").decode()
 """KRaft wants sixteen bytes in base64url. One for all: what differs is the data folder."""
 
-_PORTS = cycle(random.sample(range(20_000, 32_000), 12_000))
-"""Each comes once, or two that are asked for before either is used could be the same. Below
-Linux's ephemeral ports: inside them, a client that dials a broker which is down can be given that
-very port as its own, reach itself, and keep the broker from coming back.
+PORTS = range(20_000, 32_000)
+"""Below Linux's ephemeral ports. Inside them, a client that dials a broker which is down can be
+given that very port as its own, reach itself, and keep the broker from coming back.
 """
+_SHUFFLED = cycle(random.sample(PORTS, len(PORTS)))
+"""Each comes once, or two that are asked for before either is used could be the same."""
 
 
 class BrokerError(Exception):
@@ -41,7 +42,7 @@ class Node(NamedTuple):
 def free_port() -> int:
     """A loopback port on which nothing listened a moment ago."""
     while True:
-        port = next(_PORTS)
+        port = next(_SHUFFLED)
         with socket.socket() as probe:
             try:
                 probe.bind((HOST, port))
