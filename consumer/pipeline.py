@@ -24,7 +24,7 @@ from consumer.stream.tracker import Partition, Pending
 
 log = get_logger(__name__)
 
-_GLANCE = 0.05
+_GLANCE = 0.01
 """Seconds between two looks for room while intake is paused."""
 
 

@@ -10,6 +10,8 @@ _LATE = 0.3
 """Part of a lane's delay after which what did not come back went to another replica."""
 _AHEAD = 1.0
 """Seconds: a lane is looked at only so often, and what comes back must be there in time."""
+_EXACT = 1e-6
+"""Seconds: less is floating point, and no gap."""
 
 
 class _Batch:
@@ -64,8 +66,8 @@ class Backlog:
         self._forget_lost(now)
         # What is overdue stands in its lane behind somebody else's: it is not to be counted on.
         expected = [batch for batch in chain(*self._lanes.values()) if batch.last >= now]
-        for batch in sorted(expected, key=attrgetter("last")):
-            if max(waiting * pace, least + _AHEAD) < batch.last - now + _AHEAD:
+        for batch in sorted(expected, key=attrgetter("first")):
+            if max(waiting * pace, least + _AHEAD) < batch.first - now + _AHEAD - _EXACT:
                 break
             waiting += batch.count
         return max(least, waiting * pace - _AHEAD)

@@ -1,6 +1,6 @@
 """Ends deliveries that are not delivered: to a retry lane, or to the dead letters."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, Protocol
 
 from consumer.clock import Clock
@@ -55,19 +55,18 @@ class Parking(Generic[OriginT]):
 
     def shed(self, endpoint: Endpoint[OriginT], keep: int) -> int:
         """Park all but the `keep` oldest deliveries until their turn."""
-        number = max(0, min(SLICE, len(endpoint.waiting) - keep))
-        for _ in range(number):
-            delivery = endpoint.waiting.pop()
-            self._await_turn(delivery, len(endpoint.waiting))
+        waiting = endpoint.waiting
+        number = max(0, min(SLICE, len(waiting) - keep))
+        self._await_turns([waiting.pop() for _ in range(number)], endpoint)
         return number
 
     def shed_stale(self, endpoint: Endpoint[OriginT], since: float) -> int:
         """Park until their turn what has waited since before `since` (monotonic seconds)."""
-        waiting, number = endpoint.waiting, 0
-        while number < SLICE and waiting and waiting[0].queued_at < since:
-            self._await_turn(waiting.popleft(), len(waiting))
-            number += 1
-        return number
+        waiting, stale = endpoint.waiting, list[Delivery[OriginT]]()
+        while len(stale) < SLICE and waiting and waiting[0].queued_at < since:
+            stale.append(waiting.popleft())
+        self._await_turns(stale, endpoint)
+        return len(stale)
 
     def shed_all(self, endpoint: Endpoint[OriginT], delay: float, cause: str) -> int:
         """Park everything for about `delay` seconds."""
@@ -100,18 +99,22 @@ class Parking(Generic[OriginT]):
             delivery.first_failed_at = now
         return now - delivery.first_failed_at
 
-    def _await_turn(self, delivery: Delivery[OriginT], waiting: int) -> None:
-        """Park `delivery` until its endpoint has nothing else to do, `waiting` ahead of it.
+    def _await_turns(
+        self, deliveries: Iterable[Delivery[OriginT]], endpoint: Endpoint[OriginT]
+    ) -> None:
+        """Park each until the endpoint has nothing else to do: neither what still waits, nor what
+        was parked before it.
 
         Only where a rate limit tells when that is may it come back before the first lane's time:
         what hangs has no pace.
         """
-        if not self._is_owed(delivery, "crowded"):
-            return
-        endpoint, now = delivery.endpoint, self._clock.monotonic()
+        now, pace = self._clock.monotonic(), endpoint.pace()
         least = _SOON if endpoint.interval() else self.policy.lanes[0]
-        turn = endpoint.backlog.turn(now, waiting, endpoint.pace(), least)
-        self.hand_over(delivery, self.policy.wait_turn(turn), "crowded")
+        turn = endpoint.backlog.turn(now, len(endpoint.waiting), pace, least)
+        for delivery in deliveries:
+            if self._is_owed(delivery, "crowded"):
+                self.hand_over(delivery, self.policy.wait_turn(turn), "crowded")
+                turn += pace if turn > least else 0.0
 
     def _is_owed(self, delivery: Delivery[OriginT], cause: str) -> bool:
         """Whether `delivery` is to be parked; where it is not, it has ended."""

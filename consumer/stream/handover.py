@@ -13,7 +13,7 @@ from consumer.stream.tasks import StrayCancellationError, cancelled_by_us_only
 
 log = get_logger(__name__)
 
-_ROUND = 500
+_ROUND = 2_000
 """Records, at most, that are sent before the next ones are."""
 _SEND_TIMEOUT = 20.0
 """Seconds; afterwards nobody knows whether the broker has it, so it is sent again."""

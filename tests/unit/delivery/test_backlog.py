@@ -40,6 +40,15 @@ def test_no_turn_comes_before_it_can_be_back() -> None:
     assert parked(*[101.0] * 500).turn(100.0, waiting=1, pace=0.01, least=1.0) == 4.01
 
 
+def test_turns_follow_each_other() -> None:
+    """What is parked one after the other comes back so: nobody sees a gap in the middle of it."""
+    backlog = Backlog()
+    for number in range(2_000):
+        turn = backlog.turn(100.0, waiting=512, pace=0.002, least=1.0)
+        assert turn == pytest.approx(max(1.0, (512 + number) * 0.002 - 1.0))
+        backlog.parked(10.0, 100.0 + turn)
+
+
 def test_a_return_takes_off_the_oldest_of_its_lane() -> None:
     """Whoever it was: replicas take each other's lanes."""
     backlog = parked(160.0, 165.0)

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from consumer.hooks.table import Hook, RateLimit
-from support.bench import LIMITS
-from support.drain import Drain
+from support.bench import LIMITS, POLICY, Bench
+from support.drain import LANES, Drain
 from support.fakes import make_hook
 
 WIDE = replace(LIMITS, concurrency=256, per_host=128, per_hook=64)
@@ -77,3 +77,19 @@ def test_two_backlogs_at_one_limited_host() -> None:
         assert 0.9 * 300 <= bench.ends[name][1_499] <= 1.1 * 300
         assert bench.ends[name][-1] <= 1.05 * 600
     assert bench.writes.total() <= 7.0 * 6_000
+
+
+def test_what_is_parked_at_once_comes_back_at_the_rate() -> None:
+    """In the order in which it is written, since in a lane each waits for the one before it: slice
+    by slice, two milliseconds apart, from the first second on.
+    """
+    bench = Bench(replace(WIDE, waiting=1_024), replace(POLICY, lanes=LANES))
+    hook = limited("h", 30_000)
+    for _ in range(5_000):
+        bench.submit(hook)
+        while bench.dispatcher.full:
+            bench.dispatcher.relieve()
+    delays = [park.delay for park in bench.outcomes.parks.values()]
+    assert delays == sorted(delays)
+    assert delays[0] == 1.0
+    assert delays[-1] == pytest.approx(5_000 * 0.002 - 1.0, rel=0.05)
