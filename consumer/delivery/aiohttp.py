@@ -7,7 +7,6 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import Callable
 from contextvars import ContextVar
 from email.utils import mktime_tz, parsedate_tz
 from http import HTTPStatus
@@ -20,9 +19,15 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from consumer.clock import Clock
 from consumer.delivery.guard import Gate, Policy
 from consumer.delivery.resolver import Addresses, Resolver
-from consumer.delivery.transport import BODY_LIMIT, RETRY_AFTER_LIMIT, Answer, ErrorKind, Request
-
-_Done = Callable[[Answer], None]
+from consumer.delivery.transport import (
+    BODY_LIMIT,
+    RETRY_AFTER_LIMIT,
+    Answer,
+    Done,
+    ErrorKind,
+    Request,
+    closed,
+)
 
 _ERRORS: tuple[tuple[type[Exception], ErrorKind], ...] = (
     (TimeoutError, ErrorKind.TIMEOUT),
@@ -59,12 +64,12 @@ class AiohttpTransport:
         self._pool = _Pool(loop, policy, self._tls)
         self._pool_since = clock.monotonic()
         self._retired: set[asyncio.Task[None]] = set()
-        self._under_way: dict[asyncio.Task[Answer], _Done] = {}
+        self._under_way: dict[asyncio.Task[Answer], Done] = {}
 
-    def send(self, request: Request, done: Callable[[Answer], None]) -> None:
+    def send(self, request: Request, done: Done) -> None:
         """See `Transport.send`."""
         if self._pool.session.closed:
-            self._loop.call_soon(done, _closed())
+            self._loop.call_soon(done, closed())
             return
         if self._clock.monotonic() - self._pool_since > _LIFETIME:
             self._renew(self._pool.policy)
@@ -105,7 +110,7 @@ class AiohttpTransport:
     def _finish(self, task: asyncio.Task[Answer]) -> None:
         done = self._under_way.pop(task)
         # Cancelled only by `close`, and maybe before the coroutine's first line ran.
-        done(_closed() if task.cancelled() else task.result())
+        done(closed() if task.cancelled() else task.result())
 
     async def _attempt(self, request: Request, pool: "_Pool") -> Answer:
         started = self._clock.monotonic()
@@ -294,7 +299,3 @@ def _detail(error: Exception) -> str:
     else:
         words = error.strerror if isinstance(error, OSError) else ""
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
-
-
-def _closed() -> Answer:
-    return Answer(error=ErrorKind.CONNECT, detail="the transport was closed")

@@ -13,16 +13,15 @@ Linux only: epoll.
 import asyncio
 import ssl
 import threading
-from collections.abc import Callable
 
-from consumer.delivery.curl_engine import Done, Engine
+from consumer.delivery.curl_engine import Engine
 from consumer.delivery.guard import Policy
 from consumer.delivery.lookups import Lookups
 from consumer.delivery.resolver import Addresses
-from consumer.delivery.transport import Answer, ErrorKind, Request
+from consumer.delivery.transport import Answer, Done, Request, closed
 
 _PATIENCE = 5.0
-"""Seconds that `close` waits for the last connection; a lookup that hangs may take longer."""
+"""Seconds that `close` waits for the last connection."""
 
 
 class CurlTransport:
@@ -49,7 +48,7 @@ class CurlTransport:
         self._failure: asyncio.Future[str] = loop.create_future()
         self._begin()
 
-    def send(self, request: Request, done: Callable[[Answer], None]) -> None:
+    def send(self, request: Request, done: Done) -> None:
         """See `Transport.send`."""
         self._lookups.send(request, done)
 
@@ -69,13 +68,13 @@ class CurlTransport:
         """See `Transport.close`. A second call does nothing."""
         if self._engine is not None:
             self._answer_closed(self._end(self._engine))
-        self._lookups.end(_closed())
+        self._lookups.end(closed())
         for thread in self._closing:
             await asyncio.to_thread(thread.join, _PATIENCE)
 
     def _start(self, request: Request, addresses: Addresses, done: Done) -> None:
         if self._engine is None:
-            self._loop.call_soon(done, _closed())
+            self._loop.call_soon(done, closed())
             return
         self._engine.start(request, addresses, done)
         if not self._turn_due:
@@ -156,7 +155,7 @@ class CurlTransport:
 
     def _answer_closed(self, unanswered: list[Done]) -> None:
         for done in unanswered:
-            self._call(done, _closed())
+            self._call(done, closed())
 
     def _call(self, done: Done, answer: Answer) -> None:
         try:
@@ -166,7 +165,3 @@ class CurlTransport:
 
     def _report(self, message: str, error: Exception) -> None:
         self._loop.call_exception_handler({"message": message, "exception": error})
-
-
-def _closed() -> Answer:
-    return Answer(error=ErrorKind.CONNECT, detail="the transport was closed")

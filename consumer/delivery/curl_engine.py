@@ -3,7 +3,6 @@
 import select
 import ssl
 import threading
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,9 +12,7 @@ import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind 
 from consumer.delivery.curl_sockets import Door, Sockets
 from consumer.delivery.guard import Policy
 from consumer.delivery.resolver import Addresses
-from consumer.delivery.transport import BODY_LIMIT, Answer, ErrorKind, Request
-
-Done = Callable[[Answer], None]
+from consumer.delivery.transport import BODY_LIMIT, Answer, Done, ErrorKind, Request
 
 _IDLE_CONNECTIONS = 1024
 """Kept open for reuse, all hosts together; above the dispatcher's concurrency, or each answer
@@ -76,10 +73,9 @@ class Engine:
 
     def restrict(self, policy: Policy) -> None:
         """Begin attempts by this policy, on new connections only."""
-        if policy != self._policy:
-            self._policy = policy
-            self._pools.append(_Pool(self._sockets))
-            self._drop_retired()
+        self._policy = policy
+        self._pools.append(_Pool(self._sockets))
+        self._drop_retired()
 
     def react(self) -> None:
         """Let libcurl read and write where it can now."""
@@ -194,9 +190,7 @@ class _Pool:
             self._beginning.clear()
 
     def close(self) -> threading.Thread:
-        """In a thread, since libcurl waits there for lookups that hang in the C library; it holds
-        up nobody's exit.
-        """
+        """In a thread that holds up nobody's exit, for whatever libcurl may wait for there."""
         for handle in self.under_way:
             self.multi.remove_handle(handle)
             handle.close()

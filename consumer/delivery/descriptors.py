@@ -13,7 +13,7 @@ log = get_logger(__name__)
 IDLE_CONNECTIONS = 1024
 """Kept open by a transport for reuse, as `curl_engine` has it."""
 _LOOKUP = 2
-"""A name that is looked up: both ends of what tells that its thread is done."""
+"""A name that is looked up: what the C library asks with, and what it sorts the addresses by."""
 _REST = 512
 """Brokers, files, admin clients, connections of a policy that a reload has just replaced."""
 

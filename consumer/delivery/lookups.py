@@ -6,10 +6,9 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from consumer.delivery.resolver import Addresses, Resolver
-from consumer.delivery.transport import Answer, ErrorKind, Request
+from consumer.delivery.transport import Answer, Done, ErrorKind, Request
 
-_Done = Callable[[Answer], None]
-_Start = Callable[[Request, Addresses, _Done], None]
+_Start = Callable[[Request, Addresses, Done], None]
 
 _LEAST = 0.001
 """Seconds that an attempt has left at least when the addresses come."""
@@ -29,7 +28,7 @@ class Lookups:
         """By origin, the host to be looked up; empty where it is a number."""
         self._waiting: dict[_Lookup, None] = {}
 
-    def send(self, request: Request, done: _Done) -> None:
+    def send(self, request: Request, done: Done) -> None:
         """See `Transport.send`."""
         host = self._names.get(request.origin)
         if host is None:
@@ -58,7 +57,7 @@ class _Lookup:
         self,
         loop: asyncio.AbstractEventLoop,
         request: Request,
-        done: _Done,
+        done: Done,
         start: _Start,
         waiting: "dict[_Lookup, None]",
     ) -> None:

@@ -82,10 +82,19 @@ class Answer:
         """Seconds that the attempt took."""
 
 
+Done = Callable[[Answer], None]
+"""Takes what became of an attempt."""
+
+
+def closed() -> Answer:
+    """Of an attempt that a transport cannot make, or cannot finish, because it was closed."""
+    return Answer(error=ErrorKind.CONNECT, detail="the transport was closed")
+
+
 class Transport(Protocol):
     """Sends requests at once and without a bound of its own: the dispatcher keeps the bounds."""
 
-    def send(self, request: Request, done: Callable[[Answer], None]) -> None:
+    def send(self, request: Request, done: Done) -> None:
         """Start one attempt. `done` is called exactly once, later, on the event loop's thread;
         never from inside `send`. Errors of the network are answers, not exceptions, and so is the
         guard's no: `BLOCKED`, where every address of the host was refused and none dialled.
