@@ -155,12 +155,13 @@ class Pipeline:
         self, pending: Pending, passport: Passport, reason: Reason, detail: str = ""
     ) -> None:
         """Bury a delivery out of a retry lane without another attempt."""
+        dead = replace(passport, reason=reason, not_before=None, detail=detail)
+        self._bury(pending, dead, self._dead_lettered(dead))
+
+    def _dead_lettered(self, passport: Passport) -> Callable[[], None]:
+        """Counts a dead letter, under its hook where there is one by that name now."""
         known = passport.hook if passport.hook in self.index.hooks else ""
-        self._bury(
-            pending,
-            replace(passport, reason=reason, not_before=None, detail=detail),
-            partial(self._metrics.hook(known).dead_lettered, reason),
-        )
+        return partial(self._metrics.hook(known).dead_lettered, passport.reason)
 
     def _decoder(self, passport: Passport) -> Decoder:
         """The decoder of the topic that the event came from, be it a source still or not."""
@@ -228,9 +229,16 @@ class Pipeline:
         self._hand_over(self._dead_letter_topic, pending, passport, counted)
 
     def _hand_over(
-        self, topic: str, pending: Pending, passport: Passport, counted: Callable[[], None]
+        self,
+        topic: str,
+        pending: Pending,
+        passport: Passport,
+        counted: Callable[[], None],
+        *,
+        whole: bool = True,
     ) -> None:
-        self._handover.send(_Letter(topic, pending, passport, counted, self._bury_cut))
+        letter = _Letter(topic, pending, passport, counted, self._bury_cut, whole=whole)
+        self._handover.send(letter)
 
     def _bury_cut(self, letter: "_Letter") -> None:
         """Bury without key and value what is too large to be handed over: the headers name the
@@ -241,12 +249,8 @@ class Pipeline:
         cut = replace(letter.passport, detail=detail, not_before=None)
         if letter.topic != self._dead_letter_topic:
             cut = replace(cut, reason=Reason.EXHAUSTED)
-        known = cut.hook if cut.hook in self.index.hooks else ""
-        counted = partial(self._metrics.hook(known).dead_lettered, cut.reason)
-        topic = self._dead_letter_topic
-        self._handover.send(
-            _Letter(topic, letter.pending, cut, counted, self._bury_cut, whole=False)
-        )
+        counted = self._dead_lettered(cut)
+        self._hand_over(self._dead_letter_topic, letter.pending, cut, counted, whole=False)
 
 
 class _Letter:
@@ -265,7 +269,7 @@ class _Letter:
         counted: Callable[[], None],
         cut: "Callable[[_Letter], None]",
         *,
-        whole: bool = True,
+        whole: bool,
     ) -> None:
         self.topic = topic
         self.pending = pending

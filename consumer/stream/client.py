@@ -21,7 +21,7 @@ from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
 from consumer.stream.connections import mend_connections
-from consumer.stream.handover import MessageT, TooLargeError
+from consumer.stream.handover import MessageT, Sent, TooLargeError
 from consumer.stream.refusals import REFUSALS, refusal, unreachable
 
 mend_connections()
@@ -126,10 +126,8 @@ class KafkaProducer:
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
 
-    async def send(
-        self, topic: str, messages: Sequence[MessageT]
-    ) -> list[tuple[Sequence[MessageT], asyncio.Future[None]]]:
-        """See `handover.Producer`. The keys decide on the partitions, as in Java's client."""
+    async def send(self, topic: str, messages: Sequence[MessageT]) -> Sent[MessageT]:
+        """See `handover.Sender`. The keys decide on the partitions, as in Java's client."""
         async with self._starting:
             if self._producer is None:
                 self._producer = await self._start()

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Collection, Sequence
-from itertools import chain
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain, starmap
 from typing import Protocol, TypeVar
 
 from consumer.logs import get_logger
@@ -69,12 +69,14 @@ class TooLargeError(Exception):
     """The record is larger than the topic allows."""
 
 
-class Producer(Protocol):
-    """What a hand-over needs of a producer that waits for all in-sync replicas."""
+Sent = list[tuple[Sequence[MessageT], "asyncio.Future[None]"]]
+"""Batches, each with its answer."""
 
-    async def send(
-        self, topic: str, messages: Sequence[MessageT]
-    ) -> "list[tuple[Sequence[MessageT], asyncio.Future[None]]]":
+
+class Sender(Protocol):
+    """Writes records; waits for all in-sync replicas."""
+
+    async def send(self, topic: str, messages: Sequence[MessageT]) -> Sent[MessageT]:
         """Put into batches, each with its answer, which is done when the broker acknowledged it.
 
         The answer is `TooLargeError` where no repetition can help. Cancelling it takes back only
@@ -82,11 +84,23 @@ class Producer(Protocol):
         """
         ...
 
+
+class Producer(Sender, Protocol):
+    """What a hand-over needs of one."""
+
     async def renew(self) -> None:
         """Close; the next `send` starts over. After an error an idempotent producer may have
         lost its place in the sequence of its batches.
         """
         ...
+
+
+def by_topic(messages: Iterable[MessageT]) -> dict[str, list[MessageT]]:
+    """They in their order, for each topic."""
+    topics: defaultdict[str, list[MessageT]] = defaultdict(list)
+    for message in messages:
+        topics[message.topic].append(message)
+    return topics
 
 
 class Handover:
@@ -168,16 +182,13 @@ class Handover:
 
     async def _send(self, letters: Collection[Letter]) -> list[tuple[Letter, str]]:
         """Send them and wait for all answers; gives back what was not acknowledged, and why."""
-        by_topic: defaultdict[str, list[Letter]] = defaultdict(list)
-        for letter in letters:
-            if letter.wanted:
-                by_topic[letter.topic].append(letter)
-        failed = await asyncio.gather(*map(self._send_to_one, by_topic, by_topic.values()))
+        topics = by_topic(letter for letter in letters if letter.wanted)
+        failed = await asyncio.gather(*starmap(self._send_to_one, topics.items()))
         return list(chain.from_iterable(failed))
 
     async def _send_to_one(self, topic: str, letters: Sequence[Letter]) -> list[tuple[Letter, str]]:
         """The same for one topic: one that is missing must not hold up the others."""
-        batches: list[tuple[Sequence[Letter], asyncio.Future[None]]] = []
+        batches: Sent[Letter] = []
         error: Exception = TimeoutError("not acknowledged in time")
         try:
             async with asyncio.timeout(self._send_timeout):

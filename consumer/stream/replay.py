@@ -1,12 +1,11 @@
 """Sends dead letters back: what a person chose, batch by batch, so that it can be gone on with."""
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from itertools import chain
-from typing import Protocol
+from itertools import chain, starmap
 
 from consumer.clock import Clock
 from consumer.errors import HookstreamError
@@ -19,7 +18,7 @@ from consumer.stream.dead_letters import (
     Offsets,
     Selection,
 )
-from consumer.stream.handover import MessageT, TooLargeError
+from consumer.stream.handover import Sender, TooLargeError, by_topic
 from consumer.stream.passport import Headers, Replay
 from consumer.stream.progress import Progress
 
@@ -150,16 +149,6 @@ async def make_plan(
     return plan
 
 
-class Sender(Protocol):
-    """What a replay needs of a producer; `client.KafkaProducer` is one."""
-
-    async def send(
-        self, topic: str, messages: Sequence[MessageT]
-    ) -> list[tuple[Sequence[MessageT], asyncio.Future[None]]]:
-        """See `handover.Producer`."""
-        ...
-
-
 class Replayer:
     """Carries out a plan. Progress is committed behind acknowledged letters only."""
 
@@ -228,12 +217,9 @@ class Replayer:
 
     async def _send(self, batch: Iterable[DeadLetter]) -> None:
         now = self._clock.now()
-        by_topic: defaultdict[str, list[Copy]] = defaultdict(list)
-        for letter in batch:
-            message = self._route.message(letter, now)
-            by_topic[message.topic].append(message)
+        topics = by_topic(self._route.message(letter, now) for letter in batch)
         async with answered_within(self._settings, ANSWER_TIMEOUT):
-            sent = await asyncio.gather(*map(self._send_to_one, by_topic, by_topic.values()))
+            sent = await asyncio.gather(*starmap(self._send_to_one, topics.items()))
             for error in chain.from_iterable(sent):
                 if error is not None:
                     raise error

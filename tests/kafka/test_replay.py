@@ -12,8 +12,8 @@ from consumer.errors import HookstreamError
 from consumer.settings import KafkaSettings
 from consumer.stream.client import KafkaProducer
 from consumer.stream.dead_letters import DeadLetterReader, Selection
-from consumer.stream.handover import MessageT, TooLargeError
-from consumer.stream.replay import BATCH, Plan, Replayer, Route, Sender, make_plan
+from consumer.stream.handover import MessageT, Sender, TooLargeError
+from consumer.stream.replay import BATCH, Plan, Replayer, Route, make_plan
 from support.cluster import Cluster
 from support.letters import Written, bury, exhausted, passport
 
