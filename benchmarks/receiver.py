@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -46,6 +46,8 @@ http {{
 """
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 _START_TIMEOUT = 10.0
+_STOP_AGAIN = 0.5
+"""Seconds after which an nginx that goes on is told once more to stop."""
 _FLUSHED = 0.3
 """Seconds after which every answered request is in the log."""
 
@@ -156,8 +158,11 @@ class Receiver:
         trace: TracebackType | None,
     ) -> None:
         self._status.close()
-        self._process.terminate()
-        self._process.wait()
+        while self._process.poll() is None:
+            # Without a master, nginx sleeps on where a signal comes just before its epoll_wait.
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_STOP_AGAIN)
 
     def _config(self) -> str:
         certificate = ""
