@@ -26,10 +26,14 @@ def request_text(place: str, value: Any) -> str | None:
     are measured as JSON, which costs a fraction of their text, so that no value costs more than one
     that fits.
     """
-    try:
-        size = len(value) if type(value) is str else len(orjson.dumps(value))
-    except orjson.JSONEncodeError:
-        raise RejectedError(f"{place} is nested too deeply") from None
+    size = 0
+    if type(value) is str:
+        size = len(value)
+    elif type(value) is list or type(value) is dict:
+        try:
+            size = len(orjson.dumps(value))
+        except orjson.JSONEncodeError:
+            raise RejectedError(f"{place} is nested too deeply") from None
     if size > MAX_CHARACTERS:
         raise RejectedError(f"{place} is longer than {MAX_CHARACTERS} characters")
     return to_text(value)

@@ -12,7 +12,7 @@ import uvloop
 
 from consumer.clock import SystemClock
 from consumer.delivery import aiohttp as aiohttp_adapter
-from consumer.delivery import curl_engine
+from consumer.delivery import curl_easy
 from consumer.delivery.aiohttp import AiohttpTransport
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.transport import RETRY_AFTER_LIMIT, Answer, ErrorKind, Transport
@@ -214,7 +214,7 @@ async def test_connection_has_an_age(
     """A busy connection is not used for ever, so that a changed DNS answer is followed; no attempt
     fails for it.
     """
-    monkeypatch.setattr(curl_engine, "_LIFETIME", 1)
+    monkeypatch.setattr(curl_easy, "_LIFETIME", 1)
     monkeypatch.setattr(aiohttp_adapter, "_LIFETIME", 1)
     async with asyncio.timeout(PATIENCE):
         while plain.connections < 3:
