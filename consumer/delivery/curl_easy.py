@@ -1,8 +1,7 @@
 """One easy handle of libcurl: how an attempt is put to it, and what its end means."""
 
 import ssl
-from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
 
@@ -15,6 +14,11 @@ _LIFETIME = 300
 
 _BLANK = ord(" ")
 """Ends every header line that has no value."""
+
+_LEAST_FINAL: Final = 200
+"""Statuses below it announce another response (RFC 9110 section 15.2). A number, since `http`'s own
+name for it costs more to look up than the whole answer to make."""
+_LEAST_REDIRECT: Final = 300
 
 _ERRORS = {
     pycurl.E_OPERATION_TIMEDOUT: ErrorKind.TIMEOUT,
@@ -102,11 +106,11 @@ class Easy:
     def response(self) -> Answer:
         """What the receiver said."""
         getinfo = self._getinfo
-        status = getinfo(pycurl.RESPONSE_CODE)
+        status: int = getinfo(pycurl.RESPONSE_CODE)
         duration = getinfo(pycurl.TOTAL_TIME_T) / 1_000_000
-        if status < HTTPStatus.OK:  # 101, which libcurl takes for the end of HTTP
+        if status < _LEAST_FINAL:  # 101, which libcurl takes for the end of HTTP
             return Answer(error=ErrorKind.CONNECT, detail="no final response", duration=duration)
-        if status < HTTPStatus.MULTIPLE_CHOICES:  # nobody asks a success when to come back
+        if status < _LEAST_REDIRECT:  # nobody asks a success when to come back
             return Answer(status=status, duration=duration)
         # 0 where it is absent, unreadable or past; libcurl reads dates and clamps at six hours.
         wait = getinfo(pycurl.RETRY_AFTER)

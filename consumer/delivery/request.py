@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from consumer import __version__
 from consumer.delivery.transport import Request
@@ -20,12 +20,12 @@ from consumer.events.model import Event
 from consumer.hooks.table import MAX_HEADER_VALUE_BYTES, Brace, Header, Hook, Parameter
 from consumer.matching.index import composed_values
 
-MAX_URL_BYTES = MAX_CHARACTERS
-_MAX_ID_CHARACTERS = 200
-_USER_AGENT = f"user-agent: hookstream/{__version__}".encode()
-_BLANKS = " \t"
+MAX_URL_BYTES: Final = MAX_CHARACTERS
+_MAX_ID_CHARACTERS: Final = 200
+_USER_AGENT: Final = f"user-agent: hookstream/{__version__}".encode()
+_BLANKS: Final = " \t"
 # RFC 9110 section 5.5: a field value holds no control characters but the tab.
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def delivery_id(event_id: str, hook_id: str) -> str:

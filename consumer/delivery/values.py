@@ -1,7 +1,7 @@
 """From JSON values to the text that goes into a request (contract section 3)."""
 
 import re
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import orjson
@@ -11,7 +11,7 @@ from consumer.events.path import Path, walk
 from consumer.hooks.table import Value
 from consumer.hooks.template import MAX_URI_BYTES
 
-MAX_CHARACTERS = MAX_URI_BYTES
+MAX_CHARACTERS: Final = MAX_URI_BYTES
 """No request has room for a longer value: a URI ends there, a header before."""
 
 
@@ -56,8 +56,8 @@ def to_text(value: Any) -> str | None:
     return str(value)
 
 
-_ENCODED = tuple(quote(bytes([byte]), safe="") for byte in range(256))
-_UNRESERVED = re.compile(r"[A-Za-z0-9\-._~]*")
+_ENCODED: Final = tuple(quote(bytes([byte]), safe="") for byte in range(256))
+_UNRESERVED: Final = re.compile(r"[A-Za-z0-9\-._~]*")
 
 
 def encode(text: str) -> str:
