@@ -55,14 +55,14 @@ class Delivered:
     """The receiver took it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Repeat:
     """Try again in this process after `delay` seconds."""
 
     delay: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Park:
     """Hand over to retry lane number `lane`, due after `delay` seconds."""
 
@@ -70,7 +70,7 @@ class Park:
     delay: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Bury:
     """Hand over to the dead-letter topic."""
 

@@ -9,11 +9,11 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaError
 
 from consumer.clock import Clock
-from consumer.events.decode import Record, UndecodableError
+from consumer.events.decode import Record
 from consumer.logs import get_logger
 from consumer.stream.lag import LagWatch
 from consumer.stream.lanes import TICK, Lane
-from consumer.stream.passport import read_passport
+from consumer.stream.passport import read_not_before
 from consumer.stream.poller import Poller
 from consumer.stream.tasks import drop_connections, watch_tasks
 from consumer.stream.tracker import Partition, Pending
@@ -285,12 +285,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         return due_at > now
 
     def _due_in(self, record: Record, lane: Lane) -> float:
-        try:
-            not_before = read_passport(record.headers).not_before
-        except UndecodableError:
-            return 0.0
         return lane.wait(
-            parked_at=record.timestamp / 1000, not_before=not_before, now=self._clock.now()
+            parked_at=record.timestamp / 1000,
+            not_before=read_not_before(record.headers),
+            now=self._clock.now(),
         )
 
 

@@ -11,6 +11,7 @@ Headers = list[tuple[str, bytes]]
 """As they are written; what is read may lack values."""
 
 _PREFIX = "hookstream-"
+_NOT_BEFORE = "hookstream-not-before"
 _REPLAYED_FROM = "hookstream-replayed-from"
 _REPLAYED_AT = "hookstream-replayed-at"
 _DELIVERY_ID = re.compile(r"[A-Za-z0-9_~%:-]{0,300}")
@@ -35,11 +36,12 @@ class Replay:
         ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Passport:
     """Everything that must survive a restart; the record's key and value travel unchanged.
 
-    All empty but `reason` and `source` for a record that could not be decoded.
+    All empty but `reason` and `source` for a record that could not be decoded. Nobody changes one;
+    not frozen, since that costs a call for each field, and more than all the rest of a hand-over.
     """
 
     reason: str
@@ -78,7 +80,7 @@ class Passport:
             ("hookstream-attempts", str(self.attempts)),
             ("hookstream-last-status", self.last_status),
             ("hookstream-first-failed-at", _seconds(self.first_failed_at)),
-            ("hookstream-not-before", _seconds(self.not_before)),
+            (_NOT_BEFORE, _seconds(self.not_before)),
             ("hookstream-source", self.source),
             ("hookstream-source-timestamp", str(self.timestamp)),
             ("hookstream-trigger", self.trigger),
@@ -94,33 +96,48 @@ def read_passport(headers: Sequence[tuple[str, bytes | None]]) -> Passport:
     Raises `UndecodableError` where a header that this daemon writes is missing or malformed:
     then somebody else wrote the record.
     """
-    ours = {
-        name.removeprefix(_PREFIX): value for name, value in headers if name.startswith(_PREFIX)
-    }
     try:
         # Kafka also has headers without a value.
-        texts = {name: value.decode() for name, value in ours.items() if value is not None}
-        topic, partition, offset = texts["source"].rsplit("/", 2)
+        texts = {
+            name: value.decode()
+            for name, value in headers
+            if name.startswith(_PREFIX) and value is not None
+        }
+        topic, partition, offset = texts["hookstream-source"].rsplit("/", 2)
         return Passport(
-            reason=texts["reason"],
+            reason=texts["hookstream-reason"],
             topic=topic,
             partition=_integer(partition),
             offset=_integer(offset),
-            timestamp=_integer(texts["source-timestamp"]),
-            trigger=texts.get("trigger", ""),
-            delivery_id=_delivery_id(texts.get("delivery-id", "")),
-            hook=texts.get("hook", ""),
-            attempts=_integer(texts["attempts"]),
-            last_status=texts.get("last-status", ""),
-            first_failed_at=_moment(texts.get("first-failed-at")),
-            not_before=_moment(texts.get("not-before")),
-            detail=texts.get("detail", ""),
+            timestamp=_integer(texts["hookstream-source-timestamp"]),
+            trigger=texts.get("hookstream-trigger", ""),
+            delivery_id=_delivery_id(texts.get("hookstream-delivery-id", "")),
+            hook=texts.get("hookstream-hook", ""),
+            attempts=_integer(texts["hookstream-attempts"]),
+            last_status=texts.get("hookstream-last-status", ""),
+            first_failed_at=_moment(texts.get("hookstream-first-failed-at")),
+            not_before=_moment(texts.get(_NOT_BEFORE)),
+            detail=texts.get("hookstream-detail", ""),
             replay=read_replay(headers),
         )
     except KeyError as error:
-        raise UndecodableError(f"the header {_PREFIX}{error.args[0]} is missing") from None
+        raise UndecodableError(f"the header {error.args[0]} is missing") from None
     except ValueError:
         raise UndecodableError("a hookstream header is malformed") from None
+
+
+def read_not_before(headers: Sequence[tuple[str, bytes | None]]) -> float | None:
+    """Epoch seconds at which a record on a retry topic is due; None where a passport tells none.
+
+    What is malformed or has no passport is due at once, since nothing will come of it.
+    """
+    for name, value in headers:
+        if name == _NOT_BEFORE and value is not None:
+            try:
+                return _number(value.decode())
+            except ValueError:
+                return 0.0
+    return None if any(name.startswith(_PREFIX) for name, _ in headers) else 0.0
 
 
 def read_replay(headers: Iterable[tuple[str, bytes | None]]) -> Replay | None:
@@ -129,8 +146,12 @@ def read_replay(headers: Iterable[tuple[str, bytes | None]]) -> Replay | None:
     Undecodable records are replayed onto source topics, which are other people's: what is
     malformed there counts as absent.
     """
-    facts = dict(headers)
-    origin, at = facts.get(_REPLAYED_FROM), facts.get(_REPLAYED_AT)
+    origin = at = None
+    for name, value in headers:
+        if name == _REPLAYED_FROM:
+            origin = value
+        elif name == _REPLAYED_AT:
+            at = value
     if origin is None or at is None:
         return None
     try:

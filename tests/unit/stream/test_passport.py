@@ -1,9 +1,11 @@
 """The headers of section 5 of the contract, by name."""
 
+from dataclasses import replace
+
 import pytest
 
 from consumer.events.decode import UndecodableError
-from consumer.stream.passport import Passport, Replay, read_passport
+from consumer.stream.passport import Headers, Passport, Replay, read_not_before, read_passport
 
 PASSPORT = Passport(
     reason="503",
@@ -83,6 +85,23 @@ def test_what_could_do_harm_is_refused(name: str, value: bytes) -> None:
     """A delivery id goes into a header, numbers into arithmetic; the reason quotes neither."""
     with pytest.raises(UndecodableError, match=r"^a hookstream header is malformed$"):
         read_passport([*PASSPORT.headers(), (f"hookstream-{name}", value)])
+
+
+@pytest.mark.parametrize(
+    ("headers", "due"),
+    [
+        (PASSPORT.headers(), PASSPORT.not_before),
+        (replace(PASSPORT, not_before=None).headers(), None),
+        ([("hookstream-not-before", b"soon")], 0.0),
+        ([("hookstream-not-before", b"\xff")], 0.0),
+        ([("hookstream-not-before", b"inf")], 0.0),
+        ([("somebody-elses", b"1")], 0.0),
+        ([], 0.0),
+    ],
+)
+def test_when_a_record_is_due(headers: Headers, due: float | None) -> None:
+    """Asked for each record that waits; what is no passport of ours waits for nothing."""
+    assert read_not_before(headers) == due
 
 
 def test_a_replay_that_cannot_be_read_counts_as_none() -> None:
