@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
@@ -15,13 +14,13 @@ from aiokafka.errors import (
     MessageSizeTooLargeError,
     RecordListTooLargeError,
 )
-from aiokafka.partitioner import DefaultPartitioner
 
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
 from consumer.stream.connections import mend_connections
 from consumer.stream.handover import MessageT, Sent, TooLargeError
+from consumer.stream.partitioner import by_partition
 from consumer.stream.refusals import REFUSALS, refusal, unreachable
 
 mend_connections()
@@ -37,7 +36,6 @@ _NEVER = 7 * 24 * 3600
 """Seconds. How long no poll may pass is ours to judge (`/healthz`): while the broker takes no
 hand-over nothing is polled, and leaving the group would help nobody."""
 _CLOSE_TIMEOUT = 5.0
-_partition = DefaultPartitioner()
 _MAX_REQUEST = 16 * 1024 * 1024
 """Bytes. Headers make a handed-over record larger than the one that was consumed."""
 
@@ -134,11 +132,8 @@ class KafkaProducer:
             producer = self._producer
         partitions = sorted(await producer.partitions_for(topic))
         led = list(producer.client.cluster.available_partitions_for_topic(topic))
-        by_partition: defaultdict[int, list[MessageT]] = defaultdict(list)
-        for message in messages:
-            by_partition[_partition(message.key, partitions, led)].append(message)
         packed = []
-        for partition, its in by_partition.items():
+        for partition, its in by_partition(messages, partitions, led).items():
             for batch in _pack(producer, its):
                 packed.append((partition, *batch))
                 await asyncio.sleep(0)

@@ -1,0 +1,61 @@
+"""Which partition a record goes to: as Java's client decides, so that it is the same for both."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import cycle
+from typing import Final, Protocol, TypeVar
+
+_SEED: Final = 0x9747B28C
+_MIX: Final = 0x5BD1E995
+_BITS: Final = 0xFFFFFFFF
+
+
+class Keyed(Protocol):
+    """What goes to a partition."""
+
+    @property
+    def key(self) -> bytes | None:
+        """Records of one key go to one partition."""
+        ...
+
+
+KeyedT = TypeVar("KeyedT", bound=Keyed)
+
+
+def by_partition(
+    records: Sequence[KeyedT], partitions: Sequence[int], led: Sequence[int]
+) -> dict[int, list[KeyedT]]:
+    """They in their order, for each partition.
+
+    `partitions` of the topic in the order of their numbers; those without a key take turns at the
+    ones that are `led` now, or at all where none is.
+    """
+    turns = cycle(led or partitions)
+    found: defaultdict[int, list[KeyedT]] = defaultdict(list)
+    for record in records:
+        key = record.key
+        if key is None:
+            found[next(turns)].append(record)
+        else:
+            found[partitions[(murmur2(key) & 0x7FFFFFFF) % len(partitions)]].append(record)
+    return found
+
+
+def murmur2(data: bytes) -> int:
+    """MurmurHash2 of 32 bits with the seed of Kafka's `Utils.murmur2`.
+
+    aiokafka has it too; interpreted, a key's hash would cost as much as the rest of a hand-over.
+    """
+    whole = len(data) & ~3
+    found = _SEED ^ len(data)
+    for at in range(0, whole, 4):
+        word = data[at] | data[at + 1] << 8 | data[at + 2] << 16 | data[at + 3] << 24
+        word = word * _MIX & _BITS
+        word = (word ^ word >> 24) * _MIX & _BITS
+        found = found * _MIX & _BITS ^ word
+    if whole < len(data):
+        for at in range(whole, len(data)):
+            found ^= data[at] << 8 * (at - whole)
+        found = found * _MIX & _BITS
+    found = (found ^ found >> 13) * _MIX & _BITS
+    return found ^ found >> 15
