@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from itertools import chain
+from itertools import chain, count
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -123,6 +123,7 @@ class KafkaProducer:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
+        self._turns = count()
 
     async def send(self, topic: str, messages: Sequence[MessageT]) -> Sent[MessageT]:
         """See `handover.Sender`. The keys decide on the partitions, as in Java's client."""
@@ -133,7 +134,9 @@ class KafkaProducer:
         partitions = sorted(await producer.partitions_for(topic))
         led = list(producer.client.cluster.available_partitions_for_topic(topic))
         packed = []
-        for partition, its in by_partition(messages, partitions, led).items():
+        for partition, its in by_partition(
+            messages, partitions, led, turn=next(self._turns)
+        ).items():
             for batch in _pack(producer, its):
                 packed.append((partition, *batch))
                 await asyncio.sleep(0)

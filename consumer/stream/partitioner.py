@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import cycle
 from typing import Final, Protocol, TypeVar
 
+RUN: Final = 32
+"""Records without a key that go to one partition in a row."""
 _SEED: Final = 0x9747B28C
 _MIX: Final = 0x5BD1E995
 _BITS: Final = 0xFFFFFFFF
@@ -23,19 +24,22 @@ KeyedT = TypeVar("KeyedT", bound=Keyed)
 
 
 def by_partition(
-    records: Sequence[KeyedT], partitions: Sequence[int], led: Sequence[int]
+    records: Sequence[KeyedT], partitions: Sequence[int], led: Sequence[int], *, turn: int
 ) -> dict[int, list[KeyedT]]:
     """They in their order, for each partition.
 
-    `partitions` of the topic in the order of their numbers; those without a key take turns at the
-    ones that are `led` now, or at all where none is.
+    `partitions` of the topic in the order of their numbers. Records without a key take turns at
+    the ones that are `led` now, or at all where none is: `RUN` after `RUN` of them, from the
+    `turn`th one on. So few records make one batch, and many are spread (as KIP-480 has it).
     """
-    turns = cycle(led or partitions)
+    turns = led or partitions
+    keyless = turn * RUN
     found: defaultdict[int, list[KeyedT]] = defaultdict(list)
     for record in records:
         key = record.key
         if key is None:
-            found[next(turns)].append(record)
+            found[turns[keyless // RUN % len(turns)]].append(record)
+            keyless += 1
         else:
             found[partitions[(murmur2(key) & 0x7FFFFFFF) % len(partitions)]].append(record)
     return found

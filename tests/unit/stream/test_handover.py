@@ -27,6 +27,8 @@ class FakeProducer:
         """What `send` raises, if anything."""
         self.missing = ""
         """A topic that no broker has: its metadata is waited for."""
+        self.rounds = 0
+        """Calls of `send`."""
         self.renewed = 0
         self.stuck: BaseException | None = None
         """What `renew` raises, if anything."""
@@ -35,6 +37,7 @@ class FakeProducer:
         self, topic: str, messages: Sequence[MessageT]
     ) -> list[tuple[Sequence[MessageT], asyncio.Future[None]]]:
         """See `Producer.send`."""
+        self.rounds += 1
         if self.refusal is not None:
             raise self.refusal
         if topic == self.missing:
@@ -97,12 +100,17 @@ class FakeLetter:
 class Office:
     """A hand-over on a fake producer, and what it told."""
 
-    def __init__(self, bound: int = 100, send_timeout: float = 60.0) -> None:
+    def __init__(self, bound: int = 100, send_timeout: float = 60.0, linger: float = 0.0) -> None:
         self.producer = FakeProducer()
         self.metrics = Metrics("0", CollectorRegistry())
         self.metrics.hands_over_to([TOPIC])
         self.handover = Handover(
-            self.producer, self.metrics, bound=bound, send_timeout=send_timeout, backoff=0.0
+            self.producer,
+            self.metrics,
+            bound=bound,
+            send_timeout=send_timeout,
+            backoff=0.0,
+            linger=linger,
         )
         self.acknowledged: list[bytes] = []
         self.too_large: list[bytes] = []
@@ -309,3 +317,23 @@ async def test_many_are_sent_batch_by_batch() -> None:
         await wait_until(progress, "all")
     assert office.acknowledged == keys
     assert not office.handover.full
+
+
+async def test_few_wait_for_others() -> None:
+    """A round of one is as much work to the broker as one of a hundred."""
+    office = Office(linger=0.02)
+    async with office.open():
+        for key in (b"a", b"b", b"c"):
+            office.send(key)
+            await asyncio.sleep(0)
+        await office.sees(b"a", b"b", b"c")
+    assert office.producer.rounds == 1
+
+
+async def test_a_whole_round_waits_for_nobody() -> None:
+    """Else a burst would be handed over no faster than the lingering allows."""
+    office = Office(bound=10_000, linger=3600.0)
+    keys = [str(number).encode() for number in range(2_000)]
+    office.send(*keys)
+    async with office.open():
+        await office.sees(*keys)

@@ -1,9 +1,8 @@
 """Where records without a key go, and those with one."""
 
-from collections import Counter
 from dataclasses import dataclass
 
-from consumer.stream.partitioner import by_partition
+from consumer.stream.partitioner import RUN, by_partition
 
 
 @dataclass(frozen=True)
@@ -17,21 +16,29 @@ class Keyed:
 def test_a_key_has_one_partition_whoever_leads() -> None:
     """In the order in which the records came."""
     records = [Keyed(b"user-%d" % (number % 50), number) for number in range(500)]
-    found = by_partition(records, range(8), [3])
+    found = by_partition(records, range(8), [3], turn=0)
     places = {record.key: place for place, its in found.items() for record in its}
     assert all(places[record.key] == place for place, its in found.items() for record in its)
     assert len(found) > 1
     assert all(its == sorted(its, key=lambda record: record.number) for its in found.values())
 
 
-def test_what_has_no_key_takes_turns_at_what_is_led() -> None:
+def test_many_without_a_key_take_turns_at_what_is_led() -> None:
     """So that every replica has its part of a burst."""
-    records = [Keyed(None, number) for number in range(9)]
-    found = by_partition(records, range(8), [1, 4, 6])
-    assert Counter({place: len(its) for place, its in found.items()}) == {1: 3, 4: 3, 6: 3}
+    records = [Keyed(None, number) for number in range(9 * RUN)]
+    found = by_partition(records, range(8), [1, 4, 6], turn=0)
+    assert {place: len(its) for place, its in found.items()} == dict.fromkeys([1, 4, 6], 3 * RUN)
+    assert all(its == sorted(its, key=lambda record: record.number) for its in found.values())
+
+
+def test_few_without_a_key_are_one_batch() -> None:
+    """The next ones are another partition's."""
+    records = [Keyed(None, number) for number in range(RUN)]
+    places = [list(by_partition(records, range(8), [1, 4], turn=turn)) for turn in range(3)]
+    assert places == [[1], [4], [1]]
 
 
 def test_where_nothing_is_led_all_take_part() -> None:
     """The client waits for leaders; it is not for us to lose a record."""
-    found = by_partition([Keyed(None, number) for number in range(4)], range(2), [])
-    assert {place: len(its) for place, its in found.items()} == {0: 2, 1: 2}
+    found = by_partition([Keyed(None, number) for number in range(RUN + 1)], range(2), [], turn=1)
+    assert {place: len(its) for place, its in found.items()} == {1: RUN, 0: 1}
