@@ -7,6 +7,7 @@ read here is read there to the same values and lines (`tests/properties/test_pla
 """
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -44,6 +45,27 @@ def _take_apart(text: str) -> _Line | None:
         return len(indent), len(dash or ""), key, None if plain in NULLS else plain, True
     quoted = single if double is None else double
     return len(indent), len(dash or ""), key, quoted, quoted is not None
+
+
+def take_lines(value: Any, lines: Lines) -> Lines:
+    """Take out of `lines` those of `value` and of all that is in it."""
+    taken: Lines = {}
+    _take_lines(value, lines, taken)
+    return taken
+
+
+def _take_lines(value: Any, lines: Lines, taken: Lines) -> None:
+    if type(value) is dict:
+        inner: Iterable[Any] = value.values()
+    elif type(value) is list:
+        inner = value
+    else:
+        return
+    known = lines.pop(id(value), None)
+    if known is not None:
+        taken[id(value)] = known
+    for each in inner:
+        _take_lines(each, lines, taken)
 
 
 class _Mapping:

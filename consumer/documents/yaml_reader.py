@@ -30,7 +30,7 @@ from yaml.events import (
 from yaml.reader import ReaderError
 
 from consumer.documents.tree import Document, Lines, Place
-from consumer.documents.yaml_block import NULLS, PlainBlock
+from consumer.documents.yaml_block import NULLS, PlainBlock, take_lines
 from consumer.errors import Complaint
 
 MAX_DEPTH = 50
@@ -219,12 +219,13 @@ def read_yaml(source: str | TextIO) -> Iterator[Document]:
     stream = StringIO(source, newline="") if isinstance(source, str) else source
     number = 1
     for lines in _parts(stream):
-        block = PlainBlock()
-        if _add_all(block, lines, number):
-            yield from _documents(block.root, block.line, block.lines)
-        else:
-            yield from _composed("".join(lines), number - 1)
+        block, first = PlainBlock(), number
         number += len(lines)
+        if _add_all(block, lines, first):
+            _empty(lines)
+            yield from _let_go(block.root, block.line, block.lines)
+        else:
+            yield from _composed("".join(lines), first - 1)
 
 
 def _add_all(block: PlainBlock, lines: list[str], number: int) -> bool:
@@ -235,6 +236,12 @@ def _add_all(block: PlainBlock, lines: list[str], number: int) -> bool:
         if not block.add(line, at):
             return False
     return True
+
+
+def _empty(lines: list[str]) -> None:
+    # Freed at once, millions of them would hold up the other threads for a long time.
+    while lines:
+        del lines[-1_000:]
 
 
 def _parts(stream: TextIO) -> Iterator[list[str]]:
@@ -278,6 +285,16 @@ def _documents(root: Any, line: int, lines: Lines) -> Iterator[Document]:
             yield from _documents(item, its_line, lines)
     elif root is not None:
         yield Document(root, line, partial(_line_of, root, line, lines))
+
+
+def _let_go(root: Any, line: int, lines: Lines) -> Iterator[Document]:
+    """As `_documents`, of what has no aliases: each document is freed by itself, see `_empty`."""
+    if isinstance(root, list):
+        for at, its_line in enumerate(lines.pop(id(root))):
+            item, root[at] = root[at], None
+            yield from _let_go(item, its_line, take_lines(item, lines))
+    else:
+        yield from _documents(root, line, lines)
 
 
 def _line_of(root: Any, line: int, lines: Lines, place: Place) -> int:
