@@ -103,6 +103,20 @@ class Easy:
             self.handle.unsetopt(pycurl.RESOLVE)  # pycurl lets an empty list change nothing
         self.resolves = bool(lines)
 
+    @property
+    def dialled(self) -> bool:
+        """Whether the attempt opened a connection."""
+        return self._door.opened
+
+    def shared_socket(self) -> int:
+        """The socket of the attempt's connection, where others use it at the same time (HTTP/2); -1
+        where not. To be asked for before the handle is taken out of the multi handle.
+        """
+        if self._getinfo(pycurl.INFO_HTTP_VERSION) != pycurl.CURL_HTTP_VERSION_2_0:
+            return -1
+        number: int = self._getinfo(pycurl.ACTIVESOCKET)
+        return number
+
     def response(self) -> Answer:
         """What the receiver said."""
         getinfo = self._getinfo

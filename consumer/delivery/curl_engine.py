@@ -86,6 +86,10 @@ class Engine:
     def collect(self) -> list[tuple[Done, Answer]]:
         """Run what was started or timed out, and take what is finished."""
         answers, self._refused = self._refused, []
+        with self._sockets.corked():
+            for pool in self._pools:
+                pool.multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+                pool.began()
         for pool in self._pools:
             self._collect(pool, answers)
         if len(self._pools) > 1:
@@ -106,8 +110,6 @@ class Engine:
         return closing
 
     def _collect(self, pool: "_Pool", answers: list[tuple[Done, Answer]]) -> None:
-        pool.multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
-        pool.began()
         left = 1
         while left:
             left, succeeded, failed = pool.multi.info_read()
@@ -119,8 +121,10 @@ class Engine:
                 answers.append((done, easy.failure(code, message)))
 
     def _release(self, pool: "_Pool", handle: Any) -> tuple[Easy, Done]:
-        pool.multi.remove_handle(handle)
         easy, done = pool.under_way.pop(handle)
+        if easy.dialled:
+            self._sockets.share(easy.shared_socket())
+        pool.multi.remove_handle(handle)
         self._free.append(easy)
         return easy, done
 

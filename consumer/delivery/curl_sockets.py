@@ -3,7 +3,8 @@
 import os
 import select
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
@@ -33,6 +34,11 @@ class Door:
         self._policy = policy
         self._origin = origin
         self._gate = None
+
+    @property
+    def opened(self) -> bool:
+        """Whether the attempt came by here."""
+        return self._gate is not None
 
     @property
     def refusal(self) -> str | None:
@@ -84,6 +90,8 @@ class Sockets:
         """The multi handle that waits for a socket, by the socket's number."""
         self.idle: set[int] = set()
         """Registered, but of no interest to libcurl now."""
+        self._shared: set[int] = set()
+        """Those of HTTP/2, where several requests go out in one turn."""
 
     def fileno(self) -> int:
         """The epoll's own descriptor: readable while a socket is ready (epoll(7))."""
@@ -107,16 +115,37 @@ class Sockets:
         act = self._epoll.register if registered is None else self._epoll.modify
         act(fd, _INTERESTS[what])
 
+    def share(self, fd: int) -> None:
+        """From now on what is sent to `fd` in one turn goes out together; below 0: nothing."""
+        if fd >= 0:
+            self._shared.add(fd)
+
+    @contextmanager
+    def corked(self) -> Iterator[None]:
+        """Let shared sockets gather what is sent meanwhile (TCP_CORK, tcp(7)): libcurl writes each
+        request by itself, and each would be a packet. The idle ones will hardly get more than one.
+        """
+        fds = [fd for fd in self._shared if fd not in self.idle]
+        for fd in fds:
+            _cork(fd, on=True)
+        try:
+            yield
+        finally:
+            for fd in fds:
+                _cork(fd, on=False)
+
     def opened(self, fd: int, _purpose: int) -> int:
         """CURLOPT_SOCKOPTFUNCTION: a new socket, under a number that a closed one may have had."""
         os.set_inheritable(fd, False)  # noqa: FBT003  # the duplicate has lost it
         self._registered.pop(fd, None)
+        self._shared.discard(fd)
         self.idle.discard(fd)
         return int(pycurl.SOCKOPT_OK)
 
     def forget(self, fd: int) -> None:
         """End the registration of an idle socket."""
         self.idle.discard(fd)
+        self._shared.discard(fd)
         self._registered.pop(fd, None)
         with suppress(OSError):  # libcurl has closed it in the meantime
             self._epoll.unregister(fd)
@@ -130,3 +159,12 @@ class Sockets:
     def close(self) -> None:
         """End the waiting; the sockets themselves are libcurl's."""
         self._epoll.close()
+
+
+def _cork(fd: int, *, on: bool) -> None:
+    with suppress(OSError):  # libcurl has closed it in the meantime
+        borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=fd)
+        try:
+            borrowed.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, on)
+        finally:
+            borrowed.detach()

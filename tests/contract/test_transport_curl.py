@@ -1,8 +1,9 @@
 """What only the curl transport has: an engine that can break, its timers, and HTTP/2."""
 
 import asyncio
+import ssl
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
@@ -193,6 +194,25 @@ async def test_change_on_http2(transport: CurlTransport, authority: trustme.CA) 
         behind = [Attempt(transport, get(receiver.origin + "/")) for _ in range(20)]
         assert {(await attempt.answer()).error for attempt in behind} == {ErrorKind.BLOCKED}
         assert len(receiver.requests) == 20
+
+
+@pytest.mark.parametrize(
+    ("receiver", "shared"),
+    [(Http2Receiver, True), (lambda context: Receiver(tls=context), False)],
+)
+async def test_only_http2_shares_sockets(
+    transport: CurlTransport,
+    authority: trustme.CA,
+    receiver: Callable[[ssl.SSLContext], Http2Receiver | Receiver],
+    shared: bool,
+) -> None:
+    """Requests that go over one connection in one turn go out together."""
+    engine = transport._engine
+    assert engine is not None
+    context = server_context(authority, "127.0.0.1")
+    async with receiver(context) as there:
+        assert (await answer_of(transport, get(there.origin + "/"))).status in {200, 204}
+        assert bool(engine._sockets._shared) == shared
 
 
 async def test_http2(transport: CurlTransport, authority: trustme.CA) -> None:

@@ -137,6 +137,52 @@ def test_idle_socket_that_speaks_up_goes(pair: Pair) -> None:
     engine.close()
 
 
+@pytest.fixture
+def connection() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """The same over TCP; nothing is held back because something else is under way."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = socket.create_connection(server.getsockname())
+        peer, _ = server.accept()
+    with ours, peer:
+        ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        yield ours, peer
+
+
+def test_what_a_shared_socket_is_sent_goes_out_together(sockets: Sockets, connection: Pair) -> None:
+    """Many small requests are one packet, and it goes at once when the turn ends."""
+    ours, peer = connection
+    sockets.share(ours.fileno())
+    with sockets.corked():
+        for _ in range(3):
+            ours.send(b"x")
+        assert select.select([peer], [], [], 0)[0] == []
+    assert peer.recv(10) == b"xxx"
+
+
+@pytest.mark.parametrize("why", ["never shared", "not shared", "idle", "another under its number"])
+def test_other_sockets_send_at_once(sockets: Sockets, connection: Pair, why: str) -> None:
+    """A socket of one request has nothing to wait for."""
+    ours, peer = connection
+    if why != "never shared":
+        sockets.share(-1 if why == "not shared" else ours.fileno())
+    if why == "idle":
+        change(sockets, pycurl.POLL_REMOVE, ours)
+    if why == "another under its number":
+        sockets.opened(ours.fileno(), 0)
+    with sockets.corked():
+        ours.send(b"x")
+        assert select.select([peer], [], [], 10)[0] == [peer]
+
+
+def test_a_shared_socket_that_is_closed_is_passed_over(sockets: Sockets, connection: Pair) -> None:
+    """Libcurl tells nobody when it closes one."""
+    ours, _ = connection
+    sockets.share(ours.fileno())
+    ours.close()
+    with sockets.corked():
+        pass
+
+
 def test_forgetting_a_closed_socket(sockets: Sockets, pair: Pair) -> None:
     """Libcurl may have closed it before the event is looked at."""
     ours, _ = pair
