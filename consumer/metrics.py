@@ -6,19 +6,14 @@ and one collector turns them into metric families when Prometheus asks. That is 
 everything here, the scrape too, runs on the event loop's thread; nothing here is shared by threads.
 """
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.metrics_core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+
+from consumer.exposition import Histogram, by_label, counter, gauge, histogram, number
 
 STATUSES = ("2xx", "3xx", "4xx", "5xx", "timeout", "connect", "dns", "tls", "blocked")
 REASONS = (
@@ -49,28 +44,6 @@ def status_label(status: int, error: str | None = None) -> str:
     if error is not None:
         return error
     return _STATUS_CLASSES[status // 100] if status < 600 else "5xx"  # noqa: PLR2004 RFC 9110
-
-
-class _Histogram:
-    """Observations by bucket, not cumulative: `counts[i]` lies in (edge i-1, edge i]."""
-
-    __slots__ = ("counts", "edges", "sum")
-
-    def __init__(self, edges: tuple[float, ...]) -> None:
-        self.edges = edges
-        self.counts = [0] * (len(edges) + 1)
-        self.sum = 0.0
-
-    def observe(self, seconds: float) -> None:
-        self.counts[bisect_left(self.edges, seconds)] += 1
-        # Devices' clocks run ahead of ours; a histogram's sum must never fall.
-        if seconds > 0.0:
-            self.sum += seconds
-
-    def cumulative(self) -> list[tuple[str, float]]:
-        """`(le, count)` pairs as the exposition format wants them; the last one is `+Inf`."""
-        edges = (*map(str, self.edges), "+Inf")
-        return list(zip(edges, map(float, accumulate(self.counts)), strict=True))
 
 
 class EventMetrics:
@@ -108,8 +81,8 @@ class HookMetrics:
         self.outcomes = {"delivered": 0, "retried": 0, "dead_lettered": 0}
         self.attempts = dict.fromkeys(STATUSES, 0)
         self.dead_letters = dict.fromkeys(REASONS, 0)
-        self.duration = _Histogram(ATTEMPT_BUCKETS)
-        self.latencies = _Histogram(LATENCY_BUCKETS)
+        self.duration = Histogram(ATTEMPT_BUCKETS)
+        self.latencies = Histogram(LATENCY_BUCKETS)
         self.circuit_open = False
 
     def delivered(self) -> None:
@@ -232,11 +205,11 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every family of the contract, complete when it is yielded."""
-        yield _counter(
+        yield counter(
             "hookstream_events",
             "Events taken from Kafka.",
             ("trigger", "result"),
-            _by_label({trigger: events.results for trigger, events in self._events.items()}),
+            by_label({trigger: events.results for trigger, events in self._events.items()}),
         )
         yield from self._collect_hooks()
         yield from self._collect_stream()
@@ -244,35 +217,35 @@ class Metrics(Collector):
 
     def _collect_hooks(self) -> Iterator[Metric]:
         hooks = self._hooks.items()
-        yield _counter(
+        yield counter(
             "hookstream_deliveries",
             "Deliveries by their outcome.",
             ("hook", "outcome"),
-            _by_label({hook: metrics.outcomes for hook, metrics in hooks}),
+            by_label({hook: metrics.outcomes for hook, metrics in hooks}),
         )
-        yield _counter(
+        yield counter(
             "hookstream_attempts",
             "HTTP requests by their result.",
             ("hook", "status"),
-            _by_label({hook: metrics.attempts for hook, metrics in hooks}),
+            by_label({hook: metrics.attempts for hook, metrics in hooks}),
         )
-        yield _counter(
+        yield counter(
             "hookstream_dead_letters",
             "Deliveries given up on, by reason.",
             ("hook", "reason"),
-            _by_label({hook: metrics.dead_letters for hook, metrics in hooks}),
+            by_label({hook: metrics.dead_letters for hook, metrics in hooks}),
         )
-        yield _histogram(
+        yield histogram(
             "hookstream_attempt_duration_seconds",
             "Time of one HTTP request.",
             {hook: metrics.duration for hook, metrics in hooks},
         )
-        yield _histogram(
+        yield histogram(
             "hookstream_delivery_latency_seconds",
             "Time from the event to the 2xx.",
             {hook: metrics.latencies for hook, metrics in hooks},
         )
-        yield _gauge(
+        yield gauge(
             "hookstream_circuit_open",
             "1 where the hook's deliveries are parked without an attempt.",
             ("hook",),
@@ -281,23 +254,21 @@ class Metrics(Collector):
 
     def _collect_stream(self) -> Iterator[Metric]:
         if self._in_flight is not None:
-            yield GaugeMetricFamily(
-                "hookstream_in_flight", "HTTP requests under way.", value=self._in_flight()
-            )
+            yield number("hookstream_in_flight", "HTTP requests under way.", self._in_flight())
         if self._oldest_unsettled is not None:
-            yield GaugeMetricFamily(
+            yield number(
                 "hookstream_oldest_unsettled_seconds",
                 "Age of the oldest event that is not settled.",
-                value=self._oldest_unsettled(),
+                self._oldest_unsettled(),
             )
         if self._lag is not None:
-            yield _gauge(
+            yield gauge(
                 "hookstream_consumer_lag",
                 "Records between the committed offset and the partition's end.",
                 ("topic", "partition"),
-                (((topic, str(number)), lag) for (topic, number), lag in self._lag().items()),
+                (((topic, str(partition)), lag) for (topic, partition), lag in self._lag().items()),
             )
-        yield _counter(
+        yield counter(
             "hookstream_handover_failures",
             "Hand-overs to a retry or dead-letter topic that the broker did not acknowledge.",
             ("topic",),
@@ -305,58 +276,21 @@ class Metrics(Collector):
         )
 
     def _collect_loads(self) -> Iterator[Metric]:
-        yield GaugeMetricFamily("hookstream_hooks", "Hooks in use.", value=self._hook_count)
-        yield _counter(
+        yield number("hookstream_hooks", "Hooks in use.", self._hook_count)
+        yield counter(
             "hookstream_reloads",
             "Reloads of settings and hooks.",
             ("result",),
             (((result,), count) for result, count in self._reloads.items()),
         )
-        yield GaugeMetricFamily(
+        yield number(
             "hookstream_last_reload_successful",
             "1 where the last load of settings and hooks was good.",
-            value=self._last_reload_successful,
+            self._last_reload_successful,
         )
-        yield _gauge(
+        yield gauge(
             "hookstream_build_info",
             "Always 1; the version is a label.",
             ("version",),
             [((self._version,), 1)],
         )
-
-
-_Rows = Iterable[tuple[tuple[str, ...], float]]
-"""Label values and the number that belongs to them."""
-
-
-def _by_label(counts: Mapping[str, Mapping[str, int]]) -> _Rows:
-    return (
-        ((outer, inner), count)
-        for outer, by_inner in counts.items()
-        for inner, count in by_inner.items()
-    )
-
-
-def _counter(name: str, documentation: str, labels: tuple[str, ...], rows: _Rows) -> Metric:
-    """A counter family; the exposition adds `_total` to its name."""
-    family = CounterMetricFamily(name, documentation, labels=labels)
-    for values, count in rows:
-        family.add_metric(values, count)
-    return family
-
-
-def _gauge(name: str, documentation: str, labels: tuple[str, ...], rows: _Rows) -> Metric:
-    family = GaugeMetricFamily(name, documentation, labels=labels)
-    for values, number in rows:
-        family.add_metric(values, number)
-    return family
-
-
-def _histogram(name: str, documentation: str, by_hook: Mapping[str, _Histogram]) -> Metric:
-    """A histogram family; hooks without an observation are left out, they are most of the text."""
-    family = HistogramMetricFamily(name, documentation, labels=("hook",))
-    for hook, histogram in by_hook.items():
-        pairs = histogram.cumulative()
-        if pairs[-1][1]:
-            family.add_metric((hook,), pairs, histogram.sum)
-    return family
