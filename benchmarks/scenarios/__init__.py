@@ -47,5 +47,5 @@ SCENARIOS: Mapping[str, Scenario] = {
     ),
     "backlog": Scenario("memory with a million events waiting", memory.backlog, pairs=1),
     "replicas": Scenario("two and four replicas beside one, on one machine", replicas.replicas),
-    "transport": Scenario("a GET by libcurl on the loop, by aiohttp, by a bare loop", transport.transport),
+    "transport": Scenario("a GET by libcurl, aiohttp, a bare loop", transport.transport),
 }
