@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain, count
@@ -123,7 +124,8 @@ class KafkaProducer:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
-        self._turns = count()
+        self._turns: defaultdict[str, Iterator[int]] = defaultdict(count)
+        """By topic: of one count, topics sent to in turn would get the even and the odd numbers."""
 
     async def send(self, topic: str, messages: Sequence[MessageT]) -> Sent[MessageT]:
         """See `handover.Sender`. The keys decide on the partitions, as in Java's client."""
@@ -134,9 +136,8 @@ class KafkaProducer:
         partitions = sorted(await producer.partitions_for(topic))
         led = list(producer.client.cluster.available_partitions_for_topic(topic))
         packed = []
-        for partition, its in by_partition(
-            messages, partitions, led, turn=next(self._turns)
-        ).items():
+        turn = next(self._turns[topic])
+        for partition, its in by_partition(messages, partitions, led, turn=turn).items():
             for batch in _pack(producer, its):
                 packed.append((partition, *batch))
                 await asyncio.sleep(0)

@@ -1,0 +1,50 @@
+"""The producer spreads what has no key over the partitions of each topic."""
+
+import asyncio
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from consumer.settings import KafkaSettings
+from consumer.stream.client import KafkaProducer
+
+_PARTITIONS = 4
+
+
+class FakeClient:
+    """An `AIOKafkaProducer` that notes where batches go."""
+
+    def __init__(self) -> None:
+        self.sent: Counter[tuple[str, int]] = Counter()
+        self.client = SimpleNamespace(
+            cluster=SimpleNamespace(available_partitions_for_topic=lambda _: range(_PARTITIONS))
+        )
+
+    async def partitions_for(self, _topic: str) -> set[int]:
+        """Every topic has as many."""
+        return set(range(_PARTITIONS))
+
+    def create_batch(self) -> Any:
+        """One that takes everything."""
+        return SimpleNamespace(append=lambda **_: True, size=lambda: 1, close=lambda: None)
+
+    async def send_batch(self, _batch: Any, topic: str, *, partition: int) -> asyncio.Future[None]:
+        """Acknowledged at once."""
+        self.sent[topic, partition] += 1
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        answer.set_result(None)
+        return answer
+
+
+async def test_topics_in_turn_use_all_their_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the replicas that have the others would have nothing of a lane."""
+    producer, client = KafkaProducer(KafkaSettings()), FakeClient()
+    monkeypatch.setattr(producer, "_producer", client)
+    message = SimpleNamespace(key=None, value=b"v", headers=[])
+    for _ in range(_PARTITIONS):
+        for topic in ("a", "b"):
+            for _, answer in await producer.send(topic, [message]):
+                await answer
+    assert client.sent == {(t, p): 1 for t in ("a", "b") for p in range(_PARTITIONS)}
