@@ -9,7 +9,6 @@ import socket
 import ssl
 from contextvars import ContextVar
 from email.utils import mktime_tz, parsedate_tz
-from http import HTTPStatus
 from typing import cast
 
 import aiohttp
@@ -21,6 +20,7 @@ from consumer.delivery.guard import Gate, Policy
 from consumer.delivery.resolver import Addresses, Resolver
 from consumer.delivery.transport import (
     BODY_LIMIT,
+    LEAST_FINAL,
     RETRY_AFTER_LIMIT,
     Answer,
     Done,
@@ -133,7 +133,7 @@ class AiohttpTransport:
             timeout=aiohttp.ClientTimeout(total=request.timeout, connect=request.connect_timeout),
             allow_redirects=False,
         ) as response:
-            if response.status < HTTPStatus.OK:
+            if response.status < LEAST_FINAL:
                 return Answer(error=ErrorKind.CONNECT, detail="no final response")
             await _discard_body(response)
             wait = _retry_after(response.headers.get("Retry-After", ""), self._clock.now())

@@ -7,7 +7,7 @@ import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind 
 
 from consumer.delivery.curl_sockets import Door, Sockets
 from consumer.delivery.guard import Policy
-from consumer.delivery.transport import BODY_LIMIT, Answer, ErrorKind, Request
+from consumer.delivery.transport import BODY_LIMIT, LEAST_FINAL, Answer, ErrorKind, Request
 
 _LIFETIME = 300
 """Seconds after which a connection is not used again, so that a changed DNS answer is followed."""
@@ -15,9 +15,6 @@ _LIFETIME = 300
 _BLANK = ord(" ")
 """Ends every header line that has no value."""
 
-_LEAST_FINAL: Final = 200
-"""Statuses below it announce another response (RFC 9110 section 15.2). A number, since `http`'s own
-name for it costs more to look up than the whole answer to make."""
 _LEAST_REDIRECT: Final = 300
 
 _ERRORS = {
@@ -122,7 +119,7 @@ class Easy:
         getinfo = self._getinfo
         status: int = getinfo(pycurl.RESPONSE_CODE)
         duration = getinfo(pycurl.TOTAL_TIME_T) / 1_000_000
-        if status < _LEAST_FINAL:  # 101, which libcurl takes for the end of HTTP
+        if status < LEAST_FINAL:  # 101, which libcurl takes for the end of HTTP
             return Answer(error=ErrorKind.CONNECT, detail="no final response", duration=duration)
         if status < _LEAST_REDIRECT:  # nobody asks a success when to come back
             return Answer(status=status, duration=duration)

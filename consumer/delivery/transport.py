@@ -4,12 +4,16 @@ one contract suite (`tests/contract/`) holds both to this page.
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from consumer.delivery.guard import Policy
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a response's body that are read, and thrown away; more costs the connection only."""
+
+LEAST_FINAL: Final = 200
+"""Statuses below it announce another response (RFC 9110 section 15.2). A number, since `http`'s own
+name for it costs more to look up than a whole answer to make."""
 
 RETRY_AFTER_LIMIT = 6 * 60 * 60.0
 """Seconds; a longer `Retry-After` counts as this (libcurl's own bound)."""

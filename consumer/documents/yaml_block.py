@@ -61,9 +61,7 @@ def _take_lines(value: Any, lines: Lines, taken: Lines) -> None:
         inner = value
     else:
         return
-    known = lines.pop(id(value), None)
-    if known is not None:
-        taken[id(value)] = known
+    taken[id(value)] = lines.pop(id(value))
     for each in inner:
         _take_lines(each, lines, taken)
 
