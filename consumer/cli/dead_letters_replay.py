@@ -86,11 +86,11 @@ class Command:
 
     async def _send(self) -> tuple[int, bool]:
         """How many were sent, and whether a signal asked for the end."""
-        stop, sender = asyncio.Event(), KafkaProducer(self._kafka)
+        stop, producer = asyncio.Event(), KafkaProducer(self._kafka)
         signals = Signals(on_stop=stop.set, on_reload=stop.set)  # a lost terminal is a stop, too
         async with signals, DeadLetterReader(self._kafka, group=self._group) as reader:
             replayer = Replayer(
-                self._plan, self._route, reader, sender, settings=self._kafka, clock=SystemClock()
+                self._plan, self._route, reader, producer, settings=self._kafka, clock=SystemClock()
             )
             try:
                 with _progress_bar() as bar:
@@ -104,7 +104,7 @@ class Command:
                     "the same command goes on"
                 ) from error
             finally:
-                await sender.renew()
+                await producer.renew()
         return replayer.sent, stop.is_set()
 
 

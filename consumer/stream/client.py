@@ -20,7 +20,7 @@ from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
 from consumer.stream.connections import mend_connections
-from consumer.stream.handover import MessageT, Sent, TooLargeError
+from consumer.stream.handover import BatchTooLargeError, MessageT, Sent, TooLargeError
 from consumer.stream.partitioner import by_partition
 from consumer.stream.refusals import REFUSALS, refusal, unreachable
 
@@ -39,6 +39,8 @@ hand-over nothing is polled, and leaving the group would help nobody."""
 _CLOSE_TIMEOUT = 5.0
 _MAX_REQUEST = 16 * 1024 * 1024
 """Bytes. Headers make a handed-over record larger than the one that was consumed."""
+_MAX_BATCH = 64 * 1024
+"""Bytes. A partition's batches go one after the other, each for a round trip."""
 
 
 def connection_options(settings: KafkaSettings) -> dict[str, Any]:
@@ -126,9 +128,11 @@ class KafkaProducer:
         self._starting = asyncio.Lock()
         self._turns: defaultdict[str, Iterator[int]] = defaultdict(count)
         """By topic: of one count, topics sent to in turn would get the even and the odd numbers."""
+        self._most: dict[str, int] = {}
+        """Records in a batch, for each topic that does not take `_MAX_BATCH`."""
 
     async def send(self, topic: str, messages: Sequence[MessageT]) -> Sent[MessageT]:
-        """See `handover.Sender`. The keys decide on the partitions, as in Java's client."""
+        """See `handover.Producer`. The keys decide on the partitions, as in Java's client."""
         async with self._starting:
             if self._producer is None:
                 self._producer = await self._start()
@@ -138,12 +142,12 @@ class KafkaProducer:
         packed = []
         turn = next(self._turns[topic])
         for partition, its in by_partition(messages, partitions, led, turn=turn).items():
-            for batch in _pack(producer, its):
+            for batch in _pack(producer, its, self._most.get(topic, len(its))):
                 packed.append((partition, *batch))
                 await asyncio.sleep(0)
         # From here on without a break: a task that nobody knows of would send what is given up.
         return [
-            (batch, asyncio.ensure_future(_deliver(producer, builder, topic, partition)))
+            (batch, asyncio.ensure_future(self._deliver(producer, builder, topic, partition)))
             for partition, builder, batch in packed
         ]
 
@@ -164,12 +168,29 @@ class KafkaProducer:
         except (KafkaError, TimeoutError) as error:
             log.debug("producer not closed cleanly", error=repr(error))
 
+    async def _deliver(
+        self, producer: AIOKafkaProducer, builder: Any, topic: str, partition: int
+    ) -> None:
+        """Send one batch and wait until the broker has it."""
+        if builder.size() > _MAX_REQUEST:
+            raise TooLargeError
+        builder.close()
+        try:
+            await (await producer.send_batch(builder, topic, partition=partition))
+        except (MessageSizeTooLargeError, RecordListTooLargeError):
+            records = builder.record_count()
+            if records == 1:
+                raise TooLargeError from None
+            self._most[topic] = records // 2
+            raise BatchTooLargeError from None
+
     async def _start(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
             **connection_options(self._settings),
             acks="all",
             enable_idempotence=True,
             max_request_size=_MAX_REQUEST,
+            max_batch_size=_MAX_BATCH,
         )
         try:
             await producer.start()
@@ -187,12 +208,12 @@ def _give_up(accumulator: Any) -> None:
 
 
 def _pack(
-    producer: AIOKafkaProducer, messages: Iterable[MessageT]
+    producer: AIOKafkaProducer, messages: Iterable[MessageT], most: int
 ) -> Iterator[tuple[Any, Sequence[MessageT]]]:
-    """Batches for one partition; a message that is too large for one is in one by itself."""
+    """Batches for one partition, of `most` messages; one that is too large for a batch is alone."""
     builder, batch = producer.create_batch(), list[MessageT]()
     for message in messages:
-        if batch and not _append(builder, message):
+        if batch and (len(batch) == most or not _append(builder, message)):
             yield builder, batch
             builder, batch = producer.create_batch(), []
         if not batch:
@@ -208,17 +229,6 @@ def _append(builder: Any, message: MessageT) -> bool:
     value = b"" if key is None and value is None else value
     added = builder.append(timestamp=None, key=key, value=value, headers=message.headers)
     return added is not None
-
-
-async def _deliver(producer: AIOKafkaProducer, builder: Any, topic: str, partition: int) -> None:
-    """Send one batch and wait until the broker has it."""
-    if builder.size() > _MAX_REQUEST:
-        raise TooLargeError
-    builder.close()
-    try:
-        await (await producer.send_batch(builder, topic, partition=partition))
-    except (MessageSizeTooLargeError, RecordListTooLargeError):
-        raise TooLargeError from None
 
 
 def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:

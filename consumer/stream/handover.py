@@ -72,24 +72,24 @@ class TooLargeError(Exception):
     """The record is larger than the topic allows."""
 
 
+class BatchTooLargeError(Exception):
+    """The batch is larger than the topic allows; the next ones for it will be smaller."""
+
+
 Sent = list[tuple[Sequence[MessageT], "asyncio.Future[None]"]]
 """Batches, each with its answer."""
 
 
-class Sender(Protocol):
+class Producer(Protocol):
     """Writes records; waits for all in-sync replicas."""
 
     async def send(self, topic: str, messages: Sequence[MessageT]) -> Sent[MessageT]:
         """Put into batches, each with its answer, which is done when the broker acknowledged it.
 
-        The answer is `TooLargeError` where no repetition can help. Cancelling it takes back only
-        what was not sent yet.
+        The answer is `TooLargeError` where no repetition can help, of a batch of one, and
+        `BatchTooLargeError` where one can. Cancelling it takes back only what was not sent yet.
         """
         ...
-
-
-class Producer(Sender, Protocol):
-    """What a hand-over needs of one."""
 
     async def renew(self) -> None:
         """Close; the next `send` starts over. After an error an idempotent producer may have

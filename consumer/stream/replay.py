@@ -18,7 +18,7 @@ from consumer.stream.dead_letters import (
     Offsets,
     Selection,
 )
-from consumer.stream.handover import Sender, TooLargeError, by_topic
+from consumer.stream.handover import BatchTooLargeError, Producer, TooLargeError, by_topic
 from consumer.stream.passport import Headers, Replay
 from consumer.stream.progress import Progress
 
@@ -157,7 +157,7 @@ class Replayer:
         plan: Plan,
         route: Route,
         reader: DeadLetterReader,
-        sender: Sender,
+        producer: Producer,
         *,
         settings: KafkaSettings,
         clock: Clock,
@@ -167,7 +167,7 @@ class Replayer:
         self._plan = plan
         self._route = route
         self._reader = reader
-        self._sender = sender
+        self._producer = producer
         self._settings = settings
         self._clock = clock
         self._kept: dict[int, Progress] = dict(plan.progress)
@@ -217,27 +217,33 @@ class Replayer:
 
     async def _send(self, batch: Iterable[DeadLetter]) -> None:
         now = self._clock.now()
-        topics = by_topic(self._route.message(letter, now) for letter in batch)
-        async with answered_within(self._settings, ANSWER_TIMEOUT):
-            sent = await asyncio.gather(*starmap(self._send_to_one, topics.items()))
-            for error in chain.from_iterable(sent):
-                if error is not None:
-                    raise error
+        messages = [self._route.message(letter, now) for letter in batch]
+        while messages:
+            async with answered_within(self._settings, ANSWER_TIMEOUT):
+                left = await asyncio.gather(*starmap(self._send_to_one, by_topic(messages).items()))
+                messages = list(chain.from_iterable(left))
+                if messages:
+                    await self._producer.renew()
 
-    async def _send_to_one(
-        self, topic: str, messages: Sequence[Copy]
-    ) -> list[BaseException | None]:
-        """Write to one topic, in order within each of its partitions; what went wrong, by batch."""
-        batches = await self._sender.send(topic, messages)
+    async def _send_to_one(self, topic: str, messages: Sequence[Copy]) -> list[Copy]:
+        """Write to one topic; gives back what is to be sent again, in smaller batches."""
+        batches = await self._producer.send(topic, messages)
         answers = await asyncio.gather(*(answer for _, answer in batches), return_exceptions=True)
-        return [
-            _too_large(first) if isinstance(answer, TooLargeError) else answer
-            for ((first, *_), _), answer in zip(batches, answers, strict=True)
+        failed = [
+            (its, error)
+            for (its, _), error in zip(batches, answers, strict=True)
+            if error is not None
         ]
+        smaller = any(isinstance(error, BatchTooLargeError) for _, error in failed)
+        for its, error in failed:
+            if isinstance(error, TooLargeError):
+                raise _too_large(its[0])
+            if not smaller:
+                raise error
+        return list(chain.from_iterable(its for its, _ in failed))
 
 
 def _too_large(message: Copy) -> HookstreamError:
-    """A message that is too large for a topic is in a batch by itself."""
     return HookstreamError(
         f"{message.place} is too large for {message.topic}: raise max.message.bytes there, "
         "and give the same command again"

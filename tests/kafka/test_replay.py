@@ -12,7 +12,7 @@ from consumer.errors import HookstreamError
 from consumer.settings import KafkaSettings
 from consumer.stream.client import KafkaProducer
 from consumer.stream.dead_letters import DeadLetterReader, Selection
-from consumer.stream.handover import MessageT, Sender, TooLargeError
+from consumer.stream.handover import MessageT, Producer
 from consumer.stream.replay import BATCH, Plan, Replayer, Route, make_plan
 from support.cluster import Cluster
 from support.letters import Written, bury, exhausted, passport
@@ -51,19 +51,19 @@ class Desk:
         self,
         plan: Plan,
         *,
-        sender: Sender | None = None,
+        producer: Producer | None = None,
         stopped: Callable[[], bool] = lambda: False,
         batches: list[int] | None = None,
     ) -> int:
         """How many were sent."""
-        producer = KafkaProducer(self.settings)
+        producer = producer or KafkaProducer(self.settings)
         try:
             async with self.reader(plan.selection) as reader:
                 replayer = Replayer(
                     plan,
                     self.route,
                     reader,
-                    sender or producer,
+                    producer,
                     settings=self.settings,
                     clock=CLOCK,
                 )
@@ -81,6 +81,13 @@ class Desk:
         sent = await self.carry_out(plan)
         assert sent == plan.total
         return sent
+
+    async def takes_at_most(self, size: int) -> None:
+        """Make the retry topic anew: it takes batches of so many bytes."""
+        await self.cluster.delete([self.lane])
+        await self.cluster.create(
+            [self.lane], partitions=1, configs={"max.message.bytes": str(size)}
+        )
 
     async def sent(self) -> list[str]:
         """Delivery ids on the retry topic, in order."""
@@ -100,7 +107,7 @@ async def desk(cluster: Cluster, topic_prefix: str) -> Desk:
 class Breaking:
     """A producer whose broker goes away after so many acknowledgements."""
 
-    inner: Sender
+    inner: Producer
     acknowledgements: int
     acknowledged: list[str] = field(default_factory=list)
 
@@ -116,6 +123,10 @@ class Breaking:
             await asyncio.gather(*(answer for _, answer in batches))
             raise TimeoutError
         return batches
+
+    async def renew(self) -> None:
+        """As it does."""
+        await self.inner.renew()
 
 
 async def test_a_replayed_letter_is_its_delivery_begun_anew(desk: Desk) -> None:
@@ -239,12 +250,9 @@ async def test_a_broken_replay_repeats_no_more_than_a_batch(desk: Desk) -> None:
     """
     total, brought = 2 * BATCH + 10, BATCH + BATCH // 2
     await bury(desk.cluster, desk.topic, exhausted(range(total)))
-    producer = KafkaProducer(desk.settings)
-    try:
-        with pytest.raises(HookstreamError, match="did not answer"):
-            await desk.carry_out(await desk.plan(), sender=Breaking(producer, brought))
-    finally:
-        await producer.renew()
+    breaking = Breaking(KafkaProducer(desk.settings), brought)
+    with pytest.raises(HookstreamError, match="did not answer"):
+        await desk.carry_out(await desk.plan(), producer=breaking)
     committed = await desk.cluster.committed(desk.group(EVERYTHING))
     assert committed[desk.topic, 0] == BATCH
     assert await desk.replay() == total - BATCH
@@ -255,20 +263,21 @@ async def test_a_broken_replay_repeats_no_more_than_a_batch(desk: Desk) -> None:
 
 async def test_a_letter_too_large_for_the_retry_topic_is_not_passed(desk: Desk) -> None:
     """The sentence names it, and nothing behind an unacknowledged letter is committed."""
+    await desk.takes_at_most(2000)
+    large = Written(passport(1), value=bytes(2_000))
+    await bury(desk.cluster, desk.topic, [*exhausted([0]), large])
+    with pytest.raises(HookstreamError, match=rf"{desk.topic}/0/1 is too large for {desk.lane}"):
+        await desk.carry_out(await desk.plan())
+    assert (await desk.plan()).total == 2
 
-    class Small:
-        async def send(
-            self, topic: str, messages: Sequence[MessageT]
-        ) -> list[tuple[Sequence[MessageT], asyncio.Future[None]]]:
-            assert topic == desk.lane
-            refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            refused.set_exception(TooLargeError())
-            return [(messages, refused)]
 
-    await bury(desk.cluster, desk.topic, exhausted([1]))
-    with pytest.raises(HookstreamError, match=rf"{desk.topic}/0/0 is too large for {desk.lane}"):
-        await desk.carry_out(await desk.plan(), sender=Small())
-    assert (await desk.plan()).total == 1
+async def test_a_retry_topic_that_takes_small_batches_gets_every_letter(desk: Desk) -> None:
+    """What is in one batch at first does not fit in the topic."""
+    total = BATCH + 10
+    await desk.takes_at_most(4000)
+    await bury(desk.cluster, desk.topic, exhausted(range(total)))
+    assert await desk.replay() == total
+    assert sorted(await desk.sent()) == sorted(f"e{number}:a" for number in range(total))
 
 
 async def test_a_replay_since_a_time_leaves_what_is_older(desk: Desk) -> None:
