@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from consumer.logs import get_logger
 from consumer.metrics import Metrics
 from consumer.stream.passport import Headers
-from consumer.stream.tasks import StrayCancellationError, cancelled_by_us_only
+from consumer.stream.tasks import StrayCancellationError, cancelled_by_us_only, within
 
 log = get_logger(__name__)
 
@@ -198,10 +198,9 @@ class Handover:
         batches: Sent[Letter] = []
         error: Exception = TimeoutError("not acknowledged in time")
         try:
-            async with asyncio.timeout(self._send_timeout):
-                with cancelled_by_us_only():
-                    batches = await self._producer.send(topic, letters)
-                    await asyncio.wait([answer for _, answer in batches])
+            async with within(self._send_timeout):
+                batches = await self._producer.send(topic, letters)
+                await asyncio.wait([answer for _, answer in batches])
         except Exception as reason:  # noqa: BLE001  # whatever it is, what has no answer is kept
             error = reason
         finally:

@@ -15,7 +15,7 @@ from consumer.stream.lag import LagWatch
 from consumer.stream.lanes import TICK, Lane
 from consumer.stream.passport import read_not_before
 from consumer.stream.poller import Poller
-from consumer.stream.tasks import drop_connections, watch_tasks
+from consumer.stream.tasks import drop_connections, watch_tasks, within
 from consumer.stream.tracker import Partition, Pending
 
 log = get_logger(__name__)
@@ -172,7 +172,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             if not moved:
                 return
             try:
-                async with asyncio.timeout(self._patience()):
+                async with within(self._patience()):
                     await self._consumer.commit(moved)
             except (KafkaError, TimeoutError) as error:
                 level = log.info if isinstance(error, CommitFailedError) else log.warning

@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaError
 
 from consumer.clock import Clock
 from consumer.logs import get_logger
+from consumer.stream.tasks import within
 
 log = get_logger(__name__)
 
@@ -50,7 +51,7 @@ class LagWatch:
         """Ask for the ends of the assigned partitions, and note whether anything moved."""
         places = self._consumer.assignment()
         try:
-            async with asyncio.timeout(_TIMEOUT):
+            async with within(_TIMEOUT):
                 ends = await self._ask(places)
         except (KafkaError, TimeoutError) as error:
             self._reach(reached=False, error=repr(error))
@@ -58,7 +59,7 @@ class LagWatch:
             return
         self._reach(reached=True)
         try:
-            async with asyncio.timeout(_TIMEOUT):
+            async with within(_TIMEOUT):
                 positions = {place: await self._consumer.position(place) for place in places}
         except (KafkaError, TimeoutError):
             return  # reassigned meanwhile, or refused, which the next poll is told too

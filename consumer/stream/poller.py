@@ -11,6 +11,7 @@ from consumer.clock import Clock
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.stream.refusals import REFUSALS, refusal
+from consumer.stream.tasks import within
 from consumer.stream.tracker import Partition
 
 log = get_logger(__name__)
@@ -92,7 +93,7 @@ class Poller:
         if self._lost_place:
             return
         try:
-            async with asyncio.timeout(POLL):
+            async with within(POLL):
                 for place, partition in list(partitions.items()):
                     partition.reach(await self._consumer.position(place))
         except (IllegalStateError, KafkaError, TimeoutError):
@@ -131,7 +132,7 @@ class Poller:
 
     async def _fetch(self, wait: float, *places: TopicPartition, most: int) -> Batches:
         try:
-            async with asyncio.timeout(wait + self._patience):
+            async with within(wait + self._patience):
                 batches: Batches = await self._consumer.getmany(
                     *places, timeout_ms=int(wait * 1000), max_records=most
                 )
@@ -181,11 +182,11 @@ class Poller:
         """The offsets of the next records that were not handed over."""
         offsets = {place: self._next_offset(place) for place in places}
         for place in [place for place, offset in offsets.items() if offset is None]:
-            async with asyncio.timeout(self._patience):
+            async with within(self._patience):
                 offsets[place] = await self._consumer.committed(place)
         new = [place for place, offset in offsets.items() if offset is None]
         if new:
             # One question for all: each waits until a fetch is over, which may be half a second.
-            async with asyncio.timeout(self._patience):
+            async with within(self._patience):
                 offsets |= await self._consumer.beginning_offsets(new)
         return {place: offset for place, offset in offsets.items() if offset is not None}

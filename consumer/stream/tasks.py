@@ -1,15 +1,16 @@
 """Watches over tasks, aiokafka's and ours: without one of them the daemon would wait for ever."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
 
 from consumer.errors import HookstreamError
 
 
-class StrayCancellationError(Exception):
+class StrayCancellationError(KafkaError):  # type: ignore[misc]  # aiokafka has no types
     """A wait was cancelled, and the task that waited was not."""
 
 
@@ -27,6 +28,14 @@ def cancelled_by_us_only() -> Iterator[None]:
         if task is None or task.cancelling():
             raise
         raise StrayCancellationError("a wait was cancelled by nobody here") from error
+
+
+@asynccontextmanager
+async def within(seconds: float) -> AsyncIterator[None]:
+    """Wait for aiokafka so long; `TimeoutError` afterwards, and no stray cancellation at all."""
+    async with asyncio.timeout(seconds):
+        with cancelled_by_us_only():
+            yield
 
 
 async def watch_tasks(consumer: AIOKafkaConsumer) -> None:

@@ -14,13 +14,13 @@ class FakeConsumer:
 
     def __init__(self) -> None:
         self.logs: dict[TopicPartition, list[FakeRecord]] = {}
-        self.corrupt: dict[TopicPartition, Exception] = {}
+        self.corrupt: dict[TopicPartition, BaseException] = {}
         """What a poll raises as soon as it comes to a partition."""
         self.offsets: dict[TopicPartition, int] = {}
         """The group's committed offsets."""
         self.commits: list[dict[TopicPartition, int]] = []
         """Every commit that was tried, in order."""
-        self.commit_error: Exception | None = None
+        self.commit_error: BaseException | None = None
         self.commits_may_end = asyncio.Event()
         self.commits_may_end.set()
         self.committing = 0

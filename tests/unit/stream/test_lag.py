@@ -1,5 +1,6 @@
 """Lag, and whether the daemon moves: by the broker's word, over any length of time."""
 
+import asyncio
 from collections.abc import Collection
 
 import pytest
@@ -20,7 +21,7 @@ class Broker:
         self.ends = {A: 0, B: 0}
         self.settled: dict[TopicPartition, int] = {}
         self.held: set[TopicPartition] = set()
-        self.error: KafkaError | None = None
+        self.error: BaseException | None = None
         self.refusal: KafkaError | None = None
         """What the group has against this member: told to who next asks for a position."""
         self.watch = LagWatch(self, self.settled.get, self.held.__contains__, self.clock)
@@ -97,9 +98,13 @@ async def test_what_waits_on_purpose_is_no_stall(broker: Broker) -> None:
     assert await broker.later(3_600) == 0
 
 
-async def test_a_broker_that_is_away_is_no_stall(broker: Broker) -> None:
-    """Who cannot move is not stuck, and a restart would not help; but it is no longer ready."""
-    broker.error = KafkaConnectionError("away")
+@pytest.mark.parametrize("error", [KafkaConnectionError("away"), asyncio.CancelledError()])
+async def test_a_broker_that_is_away_is_no_stall(broker: Broker, error: BaseException) -> None:
+    """Who cannot move is not stuck, and a restart would not help; but it is no longer ready.
+
+    So it is where the client cancels what the watch waits for: the watch goes on.
+    """
+    broker.error = error
     assert await broker.later(3_600) == 0
     assert not broker.watch.reachable
     broker.error = None

@@ -52,9 +52,12 @@ async def test_records_arrive_once_and_in_order(reader: Reader) -> None:
     assert reader.taken == {A: [0, 1, 2], B: [0, 1, 2], C: []}
 
 
-async def test_a_failed_poll_loses_no_record_of_the_others(reader: Reader) -> None:
+@pytest.mark.parametrize("error", [kafka_error(), asyncio.CancelledError()])
+async def test_a_failed_poll_loses_no_record_of_the_others(
+    reader: Reader, error: BaseException
+) -> None:
     """Aiokafka has moved their positions: they are set back, and polled one by one."""
-    reader.consumer.corrupt[B] = kafka_error()
+    reader.consumer.corrupt[B] = error
     await reader.poll()
     assert reader.taken[A] == []
     await reader.poll()
