@@ -10,31 +10,25 @@ from dataclasses import dataclass
 from consumer import __version__, logs
 from consumer.admin import Admin, Verdict
 from consumer.clock import Clock, SystemClock
-from consumer.delivery.aiohttp import AiohttpTransport
 from consumer.delivery.circuit import CircuitPolicy
-from consumer.delivery.curl import CurlTransport
 from consumer.delivery.descriptors import provide_descriptors
 from consumer.delivery.dispatcher import Dispatcher
 from consumer.delivery.guard import Policy
 from consumer.delivery.network import guard_policy, refused_uris
-from consumer.delivery.outcome import RetryPolicy
 from consumer.delivery.parking import Outcomes
-from consumer.delivery.registry import Limits
 from consumer.delivery.transport import Transport
-from consumer.documents.durations import format_duration
 from consumer.errors import HookstreamError
-from consumer.events.decode import Decoder
-from consumer.hooks.table import RateLimit
 from consumer.logs import get_logger
 from consumer.matching.index import Index
 from consumer.metrics import Metrics
+from consumer.parts import make_decoder, make_limits, make_policy, make_transport, retry_topic
 from consumer.pipeline import Pipeline
 from consumer.reload import Reloader
-from consumer.settings import DEAD_LETTER_TOPIC, RETRY_TOPIC_PREFIX, Settings, SourceSettings
+from consumer.settings import DEAD_LETTER_TOPIC, Settings
 from consumer.stream.client import KafkaProducer, in_words, make_consumer
 from consumer.stream.handover import Handover
 from consumer.stream.intake import Intake
-from consumer.stream.lanes import JITTER, Lane
+from consumer.stream.lanes import Lane
 from consumer.stream.topics import prepare_topics
 from consumer.stream.tracker import Pending
 
@@ -286,50 +280,6 @@ class App:
         if self._handover.failing:
             return Verdict(ok=False, reason="the broker takes no retries and dead letters")
         return Verdict(ok=True, reason="hooks loaded, group joined")
-
-
-def retry_topic(delay: float) -> str:
-    """The topic of the retry lane with `delay` seconds: `hookstream.retry.1m`."""
-    return RETRY_TOPIC_PREFIX + format_duration(delay)
-
-
-def make_decoder(source: SourceSettings) -> Decoder:
-    """The decoder of one source topic."""
-    return Decoder(source.trigger, source.fields.model_dump(exclude_none=True))
-
-
-def make_transport(settings: Settings, clock: Clock) -> Transport:
-    """The client that the settings name; made on the running loop."""
-    loop, ca_file = asyncio.get_running_loop(), settings.network.ca_file
-    file = str(ca_file) if ca_file is not None else None
-    policy = guard_policy(settings)
-    if settings.delivery.transport == "curl":
-        return CurlTransport(loop, policy, ca_file=file)
-    return AiohttpTransport(loop, policy, clock=clock, ca_file=file)
-
-
-def make_limits(settings: Settings) -> Limits:
-    """The dispatcher's bounds."""
-    delivery, rate = settings.delivery, settings.delivery.host_rate_limit
-    return Limits(
-        concurrency=delivery.concurrency,
-        per_host=delivery.per_host_concurrency,
-        per_hook=delivery.per_hook_concurrency,
-        host_rate_limit=RateLimit(rate.requests, rate.per, rate.burst) if rate else None,
-        timeout=delivery.timeout,
-        connect_timeout=delivery.connect_timeout,
-    )
-
-
-def make_policy(settings: Settings) -> RetryPolicy:
-    """When deliveries are tried again, and when no more."""
-    return RetryPolicy(
-        lanes=settings.retry.delays,
-        max_attempts=settings.retry.max_attempts,
-        quick_attempts=settings.delivery.quick_attempts,
-        expire_after=settings.delivery.expire_after,
-        jitter=JITTER,
-    )
 
 
 def _warn_of_refusals(index: Index, policy: Policy) -> None:

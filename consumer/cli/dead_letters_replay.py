@@ -6,12 +6,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from consumer.app import retry_topic
 from consumer.cli.console import output, print_note
 from consumer.cli.dead_letters_list import counts_table
 from consumer.cli.process import run_on_loop
 from consumer.clock import SystemClock
 from consumer.errors import HookstreamError
+from consumer.parts import retry_topic
 from consumer.settings import Settings
 from consumer.signals import Signals
 from consumer.stream.client import KafkaProducer

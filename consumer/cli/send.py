@@ -7,7 +7,6 @@ from http import HTTPStatus
 from rich.table import Table
 from rich.text import Text
 
-from consumer.app import make_policy, make_transport, retry_topic
 from consumer.cli.console import output
 from consumer.cli.process import run_on_loop
 from consumer.cli.sample import Sample, build
@@ -17,6 +16,7 @@ from consumer.delivery.request import delivery_id
 from consumer.delivery.transport import Answer, Request
 from consumer.events.model import Event
 from consumer.hooks.table import Hook
+from consumer.parts import make_policy, make_transport, retry_topic
 from consumer.settings import Settings
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from consumer import logs
-from consumer.app import App, Loaded, retry_topic
+from consumer.app import App, Loaded
 from consumer.clock import SystemClock
 from consumer.demo.numbers import read_numbers
 from consumer.demo.summary import Costs, print_summary
@@ -26,6 +26,7 @@ from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
 from consumer.hooks.table import Hook
 from consumer.matching.index import Index
+from consumer.parts import retry_topic
 from consumer.settings import DEAD_LETTER_TOPIC, Settings, load_settings
 from consumer.signals import Signals
 

@@ -1,0 +1,60 @@
+"""The daemon's parts as the settings describe them: for `run`, and for commands that use one."""
+
+import asyncio
+
+from consumer.clock import Clock
+from consumer.delivery.aiohttp import AiohttpTransport
+from consumer.delivery.curl import CurlTransport
+from consumer.delivery.network import guard_policy
+from consumer.delivery.outcome import RetryPolicy
+from consumer.delivery.registry import Limits
+from consumer.delivery.transport import Transport
+from consumer.documents.durations import format_duration
+from consumer.events.decode import Decoder
+from consumer.hooks.table import RateLimit
+from consumer.settings import RETRY_TOPIC_PREFIX, Settings, SourceSettings
+from consumer.stream.lanes import JITTER
+
+
+def retry_topic(delay: float) -> str:
+    """The topic of the retry lane with `delay` seconds: `hookstream.retry.1m`."""
+    return RETRY_TOPIC_PREFIX + format_duration(delay)
+
+
+def make_decoder(source: SourceSettings) -> Decoder:
+    """The decoder of one source topic."""
+    return Decoder(source.trigger, source.fields.model_dump(exclude_none=True))
+
+
+def make_transport(settings: Settings, clock: Clock) -> Transport:
+    """The client that the settings name; made on the running loop."""
+    loop, ca_file = asyncio.get_running_loop(), settings.network.ca_file
+    file = str(ca_file) if ca_file is not None else None
+    policy = guard_policy(settings)
+    if settings.delivery.transport == "curl":
+        return CurlTransport(loop, policy, ca_file=file)
+    return AiohttpTransport(loop, policy, clock=clock, ca_file=file)
+
+
+def make_limits(settings: Settings) -> Limits:
+    """The dispatcher's bounds."""
+    delivery, rate = settings.delivery, settings.delivery.host_rate_limit
+    return Limits(
+        concurrency=delivery.concurrency,
+        per_host=delivery.per_host_concurrency,
+        per_hook=delivery.per_hook_concurrency,
+        host_rate_limit=RateLimit(rate.requests, rate.per, rate.burst) if rate else None,
+        timeout=delivery.timeout,
+        connect_timeout=delivery.connect_timeout,
+    )
+
+
+def make_policy(settings: Settings) -> RetryPolicy:
+    """When deliveries are tried again, and when no more."""
+    return RetryPolicy(
+        lanes=settings.retry.delays,
+        max_attempts=settings.retry.max_attempts,
+        quick_attempts=settings.delivery.quick_attempts,
+        expire_after=settings.delivery.expire_after,
+        jitter=JITTER,
+    )
