@@ -14,7 +14,7 @@ log = get_logger(__name__)
 
 LoadedT = TypeVar("LoadedT")
 
-_TURN = 0.0005
+_TURN = 0.0001
 """Seconds."""
 
 
