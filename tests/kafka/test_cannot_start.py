@@ -20,25 +20,12 @@ async def ready_workspace(workspace: Workspace) -> Workspace:
     return workspace
 
 
-async def _refusal(workspace: Workspace) -> str:
-    """What a daemon that ends with exit code 1 said last, and that was one line."""
-    daemon = Daemon(workspace.config)
-    await daemon.launch()
-    try:
-        assert await daemon.wait() == 1, daemon.lines
-    finally:
-        await daemon.kill()
-    spoken = [line for line in daemon.lines if not line.startswith("{")]
-    assert len(spoken) == 1, daemon.lines
-    return spoken[0]
-
-
 async def test_a_missing_source_topic(ready_workspace: Workspace) -> None:
     """The sentence names the topic, and what to do."""
     missing = ready_workspace.topic("missing")
     ready_workspace.sources[missing] = {"topic": missing, "trigger": "event"}
     ready_workspace.write_settings()
-    said = await _refusal(ready_workspace)
+    said = await Daemon(ready_workspace.config).refuses()
     assert missing in said
     assert "create it" in said
 
@@ -47,7 +34,7 @@ async def test_no_broker(ready_workspace: Workspace) -> None:
     """The sentence names the address, and the setting."""
     nobody = f"{HOST}:{free_port()}"
     ready_workspace.write_settings(kafka={"bootstrap_servers": nobody})
-    said = await _refusal(ready_workspace)
+    said = await Daemon(ready_workspace.config).refuses()
     assert nobody in said
     assert "kafka.bootstrap_servers" in said
 
@@ -57,7 +44,7 @@ async def test_a_port_in_use(ready_workspace: Workspace) -> None:
     with socket.create_server((HOST, 0)) as taken:
         port = taken.getsockname()[1]
         ready_workspace.write_settings(admin={"port": port})
-        said = await _refusal(ready_workspace)
+        said = await Daemon(ready_workspace.config).refuses()
     assert f"{HOST}:{port}" in said
     assert "admin.port" in said
 

@@ -184,6 +184,16 @@ class Daemon(Probed):
         )
         self._reading = asyncio.create_task(self._read())
 
+    async def refuses(self) -> str:
+        """Why it does not start: one line, beside its log, and exit code 1."""
+        await self.launch()
+        try:
+            assert await self.wait() == 1, self.lines
+        finally:
+            await self.kill()
+        [sentence] = [line for line in self.lines if not line.startswith("{")]
+        return sentence
+
     async def _read(self) -> None:
         assert self._process.stderr is not None
         async for line in self._process.stderr:
