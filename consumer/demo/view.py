@@ -18,6 +18,9 @@ from consumer.demo.receiver import BEHAVIOURS
 
 _LINE_EVERY = 2.0
 """Seconds between two lines."""
+_COARSE = 15.0
+"""Seconds. The next edge of the latencies' histogram lies behind the end of most demos, and what is
+read between the two could be longer than the demo."""
 LATENCY = "p50, p99: from an event to its 2xx; up to 0.5 s of it is the embedded broker's"
 _BARS = " ▁▂▃▄▅▆▇█"
 _WIDE = 96
@@ -224,4 +227,6 @@ def _count(count: int, style: str) -> Text:
 def _seconds(seconds: float) -> Text:
     if math.isnan(seconds):
         return Text("-", "dim")
+    if seconds > _COARSE:
+        return Text(f"> {_COARSE:.0f} s")
     return Text(f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s")
