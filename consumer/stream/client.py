@@ -23,6 +23,7 @@ from consumer.stream.connections import mend_connections
 from consumer.stream.handover import BatchTooLargeError, MessageT, Sent, TooLargeError
 from consumer.stream.partitioner import by_partition
 from consumer.stream.refusals import REFUSALS, refusal, unreachable
+from consumer.stream.tasks import within
 
 mend_connections()
 log = get_logger(__name__)
@@ -109,7 +110,7 @@ async def in_words(settings: KafkaSettings) -> AsyncIterator[None]:
 async def answered_within(settings: KafkaSettings, seconds: float) -> AsyncIterator[None]:
     """The same, for questions that the cluster answers in time or not at all."""
     try:
-        async with in_words(settings), asyncio.timeout(seconds):
+        async with in_words(settings), within(seconds):
             yield
     except TimeoutError as error:
         servers = ", ".join(settings.bootstrap_servers)
@@ -160,7 +161,7 @@ class KafkaProducer:
         # a sender that writes them later. So the connections go first, what is under way fails
         # with them, and when the sender has ended, so does all that waited for it.
         try:
-            async with asyncio.timeout(_CLOSE_TIMEOUT):
+            async with within(_CLOSE_TIMEOUT):
                 await producer.client.close()
                 await producer._sender.close()  # noqa: SLF001  # no public way
                 _give_up(producer._message_accumulator)  # noqa: SLF001

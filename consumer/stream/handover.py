@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from consumer.logs import get_logger
 from consumer.metrics import Metrics
 from consumer.stream.passport import Headers
-from consumer.stream.tasks import StrayCancellationError, cancelled_by_us_only, within
+from consumer.stream.tasks import within
 
 log = get_logger(__name__)
 
@@ -184,15 +184,8 @@ class Handover:
         if failed:
             await asyncio.sleep(self._backoff)
         if failed or self._out_of_sequence:
-            await self._renew()
-
-    async def _renew(self) -> None:
-        self._out_of_sequence = False
-        try:
-            with cancelled_by_us_only():
-                await self._producer.renew()
-        except StrayCancellationError:
-            log.warning("the old producer was not closed in order")
+            self._out_of_sequence = False
+            await self._producer.renew()
 
     async def _send(self, letters: Collection[Letter]) -> list[tuple[Letter, str]]:
         """Send them and wait for all answers; gives back what was not acknowledged, and why."""

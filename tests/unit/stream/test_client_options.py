@@ -1,12 +1,14 @@
 """How the daemon's Kafka clients are set: each option here cost others their data."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from consumer.errors import HookstreamError
 from consumer.settings import KafkaSettings
-from consumer.stream.client import make_consumer
+from consumer.stream.client import answered_within, make_consumer
 from consumer.stream.intake import DRAIN_BUDGET, PARK_BUDGET
 
 COMMIT = 5.0
@@ -39,3 +41,10 @@ def test_nothing_is_committed_or_decoded_behind_our_back(consumer: AIOKafkaConsu
     assert consumer._key_deserializer is consumer._value_deserializer is None
     assert consumer._auto_offset_reset == "earliest"
     assert consumer._isolation_level == "read_committed"
+
+
+async def test_a_wait_that_nobody_cancelled_is_an_error_in_words() -> None:
+    """Else a command would end as if somebody had stopped it."""
+    with pytest.raises(HookstreamError, match="cancelled by nobody"):
+        async with answered_within(KafkaSettings(), 60.0):
+            raise asyncio.CancelledError

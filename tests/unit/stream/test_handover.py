@@ -30,8 +30,6 @@ class FakeProducer:
         self.rounds = 0
         """Calls of `send`."""
         self.renewed = 0
-        self.stuck: BaseException | None = None
-        """What `renew` raises, if anything."""
 
     async def send(
         self, topic: str, messages: Sequence[MessageT]
@@ -52,8 +50,6 @@ class FakeProducer:
     async def renew(self) -> None:
         """See `Producer.renew`."""
         self.renewed += 1
-        if self.stuck is not None:
-            raise self.stuck
 
     @property
     def keys(self) -> list[bytes | None]:
@@ -266,21 +262,6 @@ async def test_a_wait_that_the_client_cancelled_is_a_failure(where: str) -> None
         await wait_until(lambda: len(office.producer.sent) > (where == "answer"), "a second try")
         office.producer.acknowledge(b"a")
         await wait_until(lambda: office.acknowledged == [b"a"], "it")
-
-
-async def test_a_producer_that_cannot_be_closed_is_left(caplog: pytest.LogCaptureFixture) -> None:
-    """Also where a wait in there is cancelled by nobody: the hand-over goes on."""
-    office = Office()
-    async with office.open():
-        office.producer.stuck = asyncio.CancelledError()
-        office.send(b"a")
-        await office.sees(b"a")
-        office.producer.fail(b"a", KafkaConnectionError())
-        await office.sees(b"a", b"a")
-        office.producer.acknowledge(b"a")
-        await wait_until(lambda: office.acknowledged == [b"a"], "it")
-        office.producer.stuck = None
-    assert "not closed in order" in caplog.text
 
 
 async def test_a_full_queue_pauses_intake() -> None:

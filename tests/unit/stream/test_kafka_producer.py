@@ -1,6 +1,7 @@
-"""The producer spreads what has no key over the partitions of each topic."""
+"""The producer's turns among the partitions, and its end."""
 
 import asyncio
+import logging
 from collections import Counter
 from types import SimpleNamespace
 from typing import Any
@@ -19,8 +20,13 @@ class FakeClient:
     def __init__(self) -> None:
         self.sent: Counter[tuple[str, int]] = Counter()
         self.client = SimpleNamespace(
-            cluster=SimpleNamespace(available_partitions_for_topic=lambda _: range(_PARTITIONS))
+            cluster=SimpleNamespace(available_partitions_for_topic=lambda _: range(_PARTITIONS)),
+            close=self.close,
         )
+
+    async def close(self) -> None:
+        """A wait in there is cancelled by nobody."""
+        raise asyncio.CancelledError
 
     async def partitions_for(self, _topic: str) -> set[int]:
         """Every topic has as many."""
@@ -36,6 +42,17 @@ class FakeClient:
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         answer.set_result(None)
         return answer
+
+
+async def test_a_producer_that_cannot_be_closed_is_left(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else the hand-over, whose task it is, would end without a word."""
+    producer = KafkaProducer(KafkaSettings())
+    monkeypatch.setattr(producer, "_producer", FakeClient())
+    caplog.set_level(logging.DEBUG)
+    await producer.renew()
+    assert "not closed cleanly" in caplog.text
 
 
 async def test_topics_in_turn_use_all_their_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
