@@ -106,6 +106,7 @@ class AiohttpTransport:
             task.cancel()
         await closing
         await asyncio.gather(*tasks, *self._retired, return_exceptions=True)
+        await asyncio.sleep(0)  # tasks call back a turn after their end, for which none may be left
 
     def _finish(self, task: asyncio.Task[Answer]) -> None:
         done = self._under_way.pop(task)
