@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterator
 from functools import partial
 from json import JSONDecodeError, JSONDecoder
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TextIO, cast
 
 from consumer.documents.tree import Document, Place
 from consumer.errors import Complaint
 
+_PIECE = 1024 * 1024
+"""Characters."""
 _SPACE = re.compile(r"[ \t\r\n]*")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -19,54 +21,109 @@ class _RepeatedKeyError(Exception):
     """An object holds one key twice; the decoder cannot tell where."""
 
 
-def read_json(text: str) -> Iterator[Document]:
-    """The document in `text`; an array stands for its items, as in YAML.
+def read_json(stream: TextIO, piece: int = _PIECE) -> Iterator[Document]:
+    """The document in `stream`; an array stands for its items, as in YAML.
+
+    Of an array no more is held than `piece` characters, or its largest item: to decode a large file
+    at once would keep the interpreter's lock, and the loop waiting for it.
 
     Raises:
-        Complaint: with its line, where `text` is not JSON, repeats a key or holds half a
-            surrogate pair, which no UTF-8 text can carry.
+        Complaint: with its line, where it is not JSON, repeats a key or holds half a surrogate
+            pair, which no UTF-8 text can carry.
+        OSError, UnicodeDecodeError: from `stream`.
     """
-    start = _skip(text, 0)
-    if start == len(text):
-        return
-    line = 1 + text.count("\n", 0, start)
-    if text[start] != "[":
-        value, end = _decode(text, start)
-        _expect_end(text, end)
-        yield _document(value, text, (start, end), line)
-        return
-    counted = start
-    for value, begin, end in _items(text, start):
-        line += text.count("\n", counted, begin)
-        counted = begin
-        yield _document(value, text, (begin, end), line)
+    source = _Source(stream, piece)
+    if source.peek() == "[":
+        yield from _items(source)
+    elif source.peek():
+        yield source.document()
+    if source.peek():
+        raise source.broken("more text follows")
 
 
-def _items(text: str, start: int) -> Iterator[tuple[Any, int, int]]:
-    position = _skip(text, start + 1)
-    separator = "" if text.startswith("]", position) else ","
-    while separator == ",":
-        value, end = _decode(text, position)
-        yield value, position, end
-        position = _skip(text, end)
-        separator = text[position : position + 1]
-        if separator not in {",", "]"}:
-            raise _broken("expecting ',' or ']'", text, position)
-        position = _skip(text, position + 1) if separator == "," else position
-    _expect_end(text, position + 1)
+def _items(source: "_Source") -> Iterator[Document]:
+    separator = source.peek_behind()
+    while separator != "]":
+        yield source.document()
+        if (separator := source.peek()) not in {",", "]"}:
+            raise source.broken("expecting ',' or ']'")
+        if separator == ",":
+            source.peek_behind()
+    source.peek_behind()
 
 
-def _decode(text: str, start: int) -> tuple[Any, int]:
-    try:
-        return _DECODER.raw_decode(text, start)
-    except JSONDecodeError as error:
-        raise _broken(error.msg[:1].lower() + error.msg[1:], text, error.pos) from None
-    except _RepeatedKeyError:
-        raise _repeated(text, start) from None
-    except RecursionError:
-        raise _broken("too many collections are nested", text, start) from None
-    except ValueError as error:
-        raise _broken(str(error), text, start) from None
+class _Source:
+    """A text that is read piece by piece, at one position."""
+
+    def __init__(self, stream: TextIO, piece: int) -> None:
+        self._stream = stream
+        self._piece = piece
+        self._text = ""
+        self._position = 0
+        self._line = 1
+        """Of `_counted`, which is not behind the position."""
+        self._counted = 0
+
+    def peek(self) -> str:
+        """Go to the next character that is no space; "" at the end."""
+        while True:
+            self._position = _skip(self._text, self._position)
+            if self._position < len(self._text) or not self._read_on():
+                return self._text[self._position : self._position + 1]
+
+    def peek_behind(self) -> str:
+        """The same, from behind the character that is here."""
+        self._position += 1
+        return self.peek()
+
+    def document(self) -> Document:
+        """The value that begins here; go behind it."""
+        value, end = self._value()
+        line = self._line_here()
+        text, self._position = self._text[self._position : end], end
+        return _document(value, text, line)
+
+    def broken(self, what: str, at: int | None = None) -> Complaint:
+        """`what` is wrong here, or at another offset behind it."""
+        end = self._position if at is None else at
+        return Complaint(
+            f"is not JSON: {what}",
+            "look for a missing comma, quote or bracket here and above",
+            line=self._line + self._text.count("\n", self._counted, end),
+        )
+
+    def _value(self) -> tuple[Any, int]:
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._text, self._position)
+            except JSONDecodeError as error:
+                if not self._read_on():
+                    what = error.msg[:1].lower() + error.msg[1:]
+                    raise self.broken(what, error.pos) from None
+            except _RepeatedKeyError:
+                raise _repeated(self._text[self._position :], self._line_here()) from None
+            except RecursionError:
+                raise self.broken("too many collections are nested") from None
+            except ValueError as error:
+                raise self.broken(str(error)) from None
+            else:
+                # A number that ends with what was read may go on behind it.
+                if end < len(self._text) or not self._read_on():
+                    return value, end
+
+    def _read_on(self) -> bool:
+        """Take a piece, in proportion to what a value has already, and drop what lies behind."""
+        piece = self._stream.read(max(self._piece, len(self._text) - self._position))
+        if piece:
+            self._line_here()
+            self._text = self._text[self._position :] + piece
+            self._position = self._counted = 0
+        return bool(piece)
+
+    def _line_here(self) -> int:
+        self._line += self._text.count("\n", self._counted, self._position)
+        self._counted = self._position
+        return self._line
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -90,23 +147,9 @@ def _skip(text: str, position: int) -> int:
     return match.end() if match else position
 
 
-def _expect_end(text: str, position: int) -> None:
-    position = _skip(text, position)
-    if position != len(text):
-        raise _broken("more text follows", text, position)
-
-
-def _broken(what: str, text: str, position: int) -> Complaint:
-    return Complaint(
-        f"is not JSON: {what}",
-        "look for a missing comma, quote or bracket here and above",
-        line=1 + text.count("\n", 0, position),
-    )
-
-
-def _document(value: Any, text: str, span: tuple[int, int], line: int) -> Document:
-    locate = partial(_line_of, value, text, span, line)
-    if _ESCAPED_SURROGATE.search(text, *span) and (place := _half_pair(value, ())) is not None:
+def _document(value: Any, text: str, line: int) -> Document:
+    locate = partial(_line_of, value, text, line)
+    if _ESCAPED_SURROGATE.search(text) and (place := _half_pair(value, ())) is not None:
         raise Complaint(
             "holds half a surrogate pair (\\ud800 to \\udfff)",
             "write the character itself, or both halves",
@@ -130,21 +173,20 @@ def _half_pair(value: Any, place: Place) -> Place | None:
     return next((inner for inner in found if inner is not None), None)
 
 
-def _line_of(value: Any, text: str, span: tuple[int, int], line: int, place: Place) -> int:
-    start = span[0]
-    nearest = _only_such_key(value, text, span, place)
+def _line_of(value: Any, text: str, line: int, place: Place) -> int:
+    nearest = _only_such_key(value, text, place)
     if nearest < 0:
-        nearest, depth = start, 0
-        for position, offset in _walk(text, start):
+        nearest = depth = 0
+        for position, offset in _walk(text):
             shared = len(position)
             if shared > depth and position == place[:shared]:
                 nearest, depth = offset, shared
                 if depth == len(place):
                     break
-    return line + text.count("\n", start, nearest)
+    return line + text.count("\n", 0, nearest)
 
 
-def _only_such_key(value: Any, text: str, span: tuple[int, int], place: Place) -> int:
+def _only_such_key(value: Any, text: str, place: Place) -> int:
     """The offset of a member of the root, where its key is the only string of that spelling in the
     whole value; below 0 where that is not sure. To walk there takes longer than to decode it all,
     and every definition is asked for the line of its URI.
@@ -152,29 +194,27 @@ def _only_such_key(value: Any, text: str, span: tuple[int, int], place: Place) -
     if len(place) != 1 or not isinstance(value, dict) or place[0] not in value:
         return -1
     key = f'"{place[0]}"'  # without a backslash, whatever looks like a whole string is one
-    certain = text.find("\\", *span) < 0 and text.count(key, *span) == 1
-    return text.find(key, *span) if certain else -1
+    certain = "\\" not in text and text.count(key) == 1
+    return text.find(key) if certain else -1
 
 
-def _repeated(text: str, start: int) -> Complaint:
+def _repeated(text: str, line: int) -> Complaint:
     seen: dict[Place, int] = {}
     place, offset = next(
-        (place, offset)
-        for place, offset in _walk(text, start)
-        if seen.setdefault(place, offset) != offset
+        (place, offset) for place, offset in _walk(text) if seen.setdefault(place, offset) != offset
     )
-    line, again = (1 + text.count("\n", 0, at) for at in (seen[place], offset))
+    first, again = (line + text.count("\n", 0, at) for at in (seen[place], offset))
     return Complaint(
-        f"`{place[-1]}` is already given in line {line}", "keep one of the two", line=again
+        f"`{place[-1]}` is already given in line {first}", "keep one of the two", line=again
     )
 
 
-def _walk(text: str, start: int) -> Iterator[tuple[Place, int]]:
-    """Every member and item below the value at `start`, with the offset where it begins.
+def _walk(text: str) -> Iterator[tuple[Place, int]]:
+    """Every member and item below the value in `text`, with the offset where it begins.
     The decoder has read that value before, so its tokens are known to be in order.
     """
     steps: list[str | int | None] = []  # of each open collection the index, or the key if read
-    for token in _TOKEN.finditer(text, start):
+    for token in _TOKEN.finditer(text):
         mark = token[0]
         if mark == ",":
             steps[-1] = steps[-1] + 1 if isinstance(steps[-1], int) else None

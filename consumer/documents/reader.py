@@ -20,11 +20,9 @@ def read_documents(file: Path) -> Iterator[Document]:
         Complaint: with the line where one is known, after the documents before the error.
     """
     try:
-        if file.suffix.lower() == ".json":
-            yield from read_json(file.read_bytes().decode("utf-8-sig"))
-        else:
-            with file.open(encoding="utf-8-sig", newline="") as stream:
-                yield from read_yaml(stream)
+        read = read_json if file.suffix.lower() == ".json" else read_yaml
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            yield from read(stream)
     except OSError as error:
         raise unreadable(error) from None
     except UnicodeDecodeError:

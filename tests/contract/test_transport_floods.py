@@ -141,13 +141,13 @@ async def test_floods_over_http2(ca_file: str, authority: trustme.CA, flood: Flo
     """The same; a receiver that refuses streams gets a handful of connections, not thousands."""
     tls = server_context(authority, "127.0.0.1")
     tls.set_alpn_protocols(["h2"])
-    transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK, ca_file=ca_file)
-    try:
-        async with flooding(flood, tls) as flooder:
+    async with flooding(flood, tls) as flooder:
+        transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK, ca_file=ca_file)
+        try:
             body = flood is HTTP2["a body"]
             url = f"https://127.0.0.1:{flooder.port}/"
             how = await outcome(transport, url, _LONG if body else _TIMEOUT)
             assert how in ({"200"} if body else {ErrorKind.CONNECT, ErrorKind.TIMEOUT})
             assert 1 <= flooder.connections <= 6
-    finally:
-        await transport.close()
+        finally:
+            await transport.close()  # the server waits for it, from Python 3.12 on

@@ -1,6 +1,7 @@
 """Whatever people write: it loads, or it is refused with a place; nothing else happens."""
 
 import json
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +111,11 @@ def check_lines(document: Document, last: int) -> None:
 
 
 @quietly
-@given(value=values, indent=st.none() | st.integers(0, 3))
-def test_json_is_read_like_the_standard_library(value: Any, indent: int | None) -> None:
-    """The same values from any layout, each with a line inside the text."""
+@given(value=values, indent=st.none() | st.integers(0, 3), piece=st.integers(1, 50))
+def test_json_is_read_like_the_standard_library(value: Any, indent: int | None, piece: int) -> None:
+    """The same values from any layout, however it is read, each with a line inside the text."""
     text = json.dumps(value, indent=indent)
-    found = list(read_json(text))
+    found = list(read_json(StringIO(text), piece))
     assert [document.data for document in found] == documents_of(spelt(value))
     for document in found:
         check_lines(document, text.count("\n") + 1)
@@ -146,7 +147,7 @@ def test_any_text_is_read_or_refused_with_a_line(text: str) -> None:
     """Nothing but a Complaint leaves the readers, and its line lies inside the text."""
     for read in (read_yaml, read_json):
         try:
-            for document in read(text):
+            for document in read(StringIO(text)):
                 check_lines(document, text.count("\n") + text.count("\x85") + 1)
         except Complaint as complaint:
             assert 1 <= complaint.line <= text.count("\n") + text.count("\x85") + 2  # noqa: PT017

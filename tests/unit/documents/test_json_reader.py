@@ -1,5 +1,6 @@
 """JSON with lines."""
 
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -8,7 +9,11 @@ from consumer.documents.json_reader import read_json
 from consumer.documents.tree import Place
 from consumer.errors import Complaint
 
+PIECES = pytest.mark.parametrize("piece", [1, 5, 1_000_000])
+"""Characters that are read at a time: whatever falls apart is put together."""
 
+
+@PIECES
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -20,11 +25,16 @@ from consumer.errors import Complaint
         ('[{"a": true},\n\n{"b": null}, "c"]', [({"a": True}, 1), ({"b": None}, 3), ("c", 3)]),
         ('{"a": "\\ud83d\\ude00", "b": [[], {}]}', [({"a": "😀", "b": [[], {}]}, 1)]),
         ('{\t"a":\t1}', [({"a": "1"}, 1)]),
+        ("[12,\n 345]", [("12", 1), ("345", 2)]),
+        ("6789", [("6789", 1)]),
     ],
 )
-def test_an_object_or_the_items_of_an_array(text: str, expected: list[tuple[Any, int]]) -> None:
+def test_an_object_or_the_items_of_an_array(
+    text: str, expected: list[tuple[Any, int]], piece: int
+) -> None:
     """Numbers keep their spelling, as in YAML; null documents do not occur."""
-    assert [(document.data, document.line) for document in read_json(text)] == expected
+    found = read_json(StringIO(text), piece)
+    assert [(document.data, document.line) for document in found] == expected
 
 
 SAMPLE = """[{"id": "first"},
@@ -39,6 +49,7 @@ SAMPLE = """[{"id": "first"},
  {"id": "third"}]"""
 
 
+@PIECES
 @pytest.mark.parametrize(
     ("place", "line"),
     [
@@ -56,9 +67,9 @@ SAMPLE = """[{"id": "first"},
         (("missing",), 2),
     ],
 )
-def test_every_value_has_its_line(place: Place, line: int) -> None:
+def test_every_value_has_its_line(place: Place, line: int, piece: int) -> None:
     """What does not exist is placed at the nearest value around it."""
-    document = list(read_json(SAMPLE))[1]
+    document = list(read_json(StringIO(SAMPLE), piece))[1]
     assert document.locate(place) == line
 
 
@@ -76,11 +87,12 @@ def test_every_value_has_its_line(place: Place, line: int) -> None:
 )
 def test_a_key_is_not_mistaken_for_what_looks_like_it(text: str, line: int) -> None:
     """It may stand elsewhere as a value, inside another text, or be spelt with escapes."""
-    found = list(read_json(text))
+    found = list(read_json(StringIO(text)))
     document = found[len(found) // 2]
     assert document.locate(("uri",)) == line
 
 
+@PIECES
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
@@ -100,8 +112,10 @@ def test_a_key_is_not_mistaken_for_what_looks_like_it(text: str, line: int) -> N
         ('{"a":\n{"\\udfff": 1}}', 1, "half a surrogate pair"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_its_line(text: str, line: int, message: str) -> None:
+def test_what_cannot_be_read_is_refused_with_its_line(
+    text: str, line: int, message: str, piece: int
+) -> None:
     """Repeated keys, bombs, broken syntax and text that UTF-8 cannot carry."""
     with pytest.raises(Complaint, match=message) as caught:
-        list(read_json(text))
+        list(read_json(StringIO(text), piece))
     assert caught.value.line == line
