@@ -10,6 +10,9 @@ USABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_FLAGS)
 
+# Two files at a time, on two brokers; in order, since the longest ones come early.
+PYTEST = $(BIN)/pytest --numprocesses $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder
+
 COMPILED = $(CURDIR)/.cache/compiled
 PEERS = .cache/peers/.synced
 
@@ -39,7 +42,7 @@ $(UV):
 setup: .venv/.synced ## the environment in .venv, from the hashed lock
 
 test: lint kafka ## everything that must hold: lint, types, layers, all tests, coverage
-	@$(BIN)/pytest --cov --cov-report=term $(PYTEST_FLAGS)
+	@$(PYTEST) --cov --cov-report=term $(PYTEST_FLAGS)
 	@if command -v cc >/dev/null; then $(MAKE) --no-print-directory compiled; else \
 		echo "no C compiler (cc): the tests did not run on compiled modules"; fi
 
@@ -52,12 +55,12 @@ lint: setup ## style, format, types, layers, schemas
 
 compiled: $(COMPILED) ## the tests of what is compiled, on what was compiled
 	@PYTHONPATH=$(COMPILED) $(BIN)/python -P -c "import consumer.pipeline as p; print('testing', p.__file__)"
-	@PYTHONPATH=$(COMPILED) $(BIN)/pytest tests/unit/delivery tests/unit/documents tests/unit/events \
+	@PYTHONPATH=$(COMPILED) $(PYTEST) tests/unit/delivery tests/unit/documents tests/unit/events \
 		tests/unit/hooks tests/unit/matching tests/unit/stream tests/unit/test_pipeline*.py \
 		tests/properties tests/contract
 
 unit: setup ## the tests that need no Kafka
-	@$(BIN)/pytest -m "not broker" $(PYTEST_FLAGS)
+	@$(PYTEST) -m "not broker" $(PYTEST_FLAGS)
 
 kafka: setup ## say which Kafka the tests use, and fetch it where that is Maven's
 	@PYTHONPATH=tests $(BIN)/python -m support.find_kafka
