@@ -11,6 +11,8 @@ from consumer.errors import Complaint
 
 _PIECE = 1024 * 1024
 """Characters."""
+_CUT = 2
+"""Characters that may stand behind a number that goes on in the next piece: `e+`."""
 _SPACE = re.compile(r"[ \t\r\n]*")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -107,8 +109,7 @@ class _Source:
             except ValueError as error:
                 raise self.broken(str(error)) from None
             else:
-                # A number that ends with what was read may go on behind it.
-                if end < len(self._text) or not self._read_on():
+                if end + _CUT < len(self._text) or not self._read_on():
                     return value, end
 
     def _read_on(self) -> bool:

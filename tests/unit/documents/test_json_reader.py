@@ -10,7 +10,7 @@ from consumer.documents.json_reader import read_json
 from consumer.documents.tree import Place
 from consumer.errors import Complaint
 
-PIECES = pytest.mark.parametrize("piece", [1, 5, 1_000_000])
+PIECES = pytest.mark.parametrize("piece", [1, 2, 5, 1_000_000])
 """Characters that are read at a time: whatever falls apart is put together."""
 
 
@@ -27,6 +27,7 @@ PIECES = pytest.mark.parametrize("piece", [1, 5, 1_000_000])
         ('{"a": "\\ud83d\\ude00", "b": [[], {}]}', [({"a": "😀", "b": [[], {}]}, 1)]),
         ('{\t"a":\t1}', [({"a": "1"}, 1)]),
         ("[12,\n 345]", [("12", 1), ("345", 2)]),
+        ("[1.5, 2e+10, 0]", [("1.5", 1), ("2e+10", 1), ("0", 1)]),
         ("6789", [("6789", 1)]),
     ],
 )
