@@ -61,7 +61,7 @@ class App:
         self._clock = clock or SystemClock()
         self._stop = asyncio.Event()
         self.metrics = Metrics(__version__)
-        self.reloader = Reloader(load, self._apply, self.metrics)
+        self.reloader = Reloader(load, self._apply, self.metrics, self._clock)
         self.admin_port: int | None = None
         """The admin server's port once it is open."""
         self._transport: Transport

@@ -1,21 +1,19 @@
 """Reloads settings and hooks on request: all or nothing."""
 
 import asyncio
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from consumer.clock import Clock
 from consumer.errors import ConfigError, HookstreamError
 from consumer.logs import get_logger
 from consumer.metrics import Metrics
+from consumer.pace import Pace, at_pace
 
 log = get_logger(__name__)
 
 LoadedT = TypeVar("LoadedT")
-
-_TURN = 0.0001
-"""Seconds."""
+ResultT = TypeVar("ResultT")
 
 
 class Reloader(Generic[LoadedT]):
@@ -31,10 +29,12 @@ class Reloader(Generic[LoadedT]):
         load: Callable[[], LoadedT],
         apply: Callable[[LoadedT], Callable[[], None]],
         metrics: Metrics,
+        clock: Clock,
     ) -> None:
         self._load = load
         self._apply = apply
         self._metrics = metrics
+        self._clock = clock
         self._requested = asyncio.Event()
 
     def request(self) -> None:
@@ -46,28 +46,17 @@ class Reloader(Generic[LoadedT]):
         while True:
             await self._requested.wait()
             self._requested.clear()
-            with _giving_way():
-                try:
-                    finish = self._apply(await asyncio.to_thread(self._load))
-                except Exception as error:  # noqa: BLE001  # whatever it is, the old ones stay
-                    self._metrics.reload_failed()
-                    await asyncio.to_thread(_tell, error)
-                else:
-                    self._metrics.reload_succeeded()
-                    await asyncio.to_thread(finish)
+            try:
+                finish = self._apply(await self._in_thread(self._load))
+            except Exception as error:  # noqa: BLE001  # whatever it is, the old ones stay
+                self._metrics.reload_failed()
+                await asyncio.to_thread(_tell, error)
+            else:
+                self._metrics.reload_succeeded()
+                await self._in_thread(finish)
 
-
-@contextmanager
-def _giving_way() -> Iterator[None]:
-    """Let a busy thread hold the interpreter's lock for no longer than `_TURN`: the loop asks for
-    it many times in each of its turns, and would wait 5 ms each time.
-    """
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(_TURN)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(usual)
+    async def _in_thread(self, work: Callable[[], ResultT]) -> ResultT:
+        return await asyncio.to_thread(at_pace, Pace(self._clock), work)
 
 
 def _tell(error: Exception) -> None:

@@ -25,13 +25,13 @@ from yaml.events import (
     ScalarEvent,
     SequenceEndEvent,
     SequenceStartEvent,
-    StreamEndEvent,
 )
 from yaml.reader import ReaderError
 
 from consumer.documents.tree import Document, Lines, Place
 from consumer.documents.yaml_block import NULLS, PlainBlock, take_lines
 from consumer.errors import Complaint
+from consumer.pace import unhurried
 
 MAX_DEPTH = 50
 """Collections inside collections; definitions need four."""
@@ -232,7 +232,7 @@ def _add_all(block: PlainBlock, lines: list[str], number: int) -> bool:
     # A loop of its own here, since other threads get their turns in Python's loops only, and
     # `yaml_block` may be compiled.
     marked = lines[0].rstrip("\r\n ") == "---"
-    for at, line in enumerate(islice(lines, marked, None), number + marked):
+    for at, line in enumerate(unhurried(islice(lines, marked, None)), number + marked):
         if not block.add(line, at):
             return False
     return True
@@ -251,7 +251,7 @@ def _parts(stream: TextIO) -> Iterator[list[str]]:
     """
     lines: list[str] = []
     divided = True
-    for line in stream:
+    for line in unhurried(stream):
         if line.startswith(("---", "%")):
             divided = divided and line[0] != "%"
             if divided and lines and line[3:4] in _BLANK:
@@ -267,7 +267,8 @@ def _composed(text: str, before: int) -> Iterator[Document]:
     next_event: Callable[[], Any] = CParser(text).get_event
     composer = _Composer(before)
     try:
-        while (kind := type(event := next_event())) is not StreamEndEvent:
+        for event in unhurried(iter(next_event, None)):
+            kind = type(event)
             step = _STEPS.get(kind)
             if step is not None:
                 step(composer, event)

@@ -17,6 +17,7 @@ from consumer.hooks.definition import Definition, Sharing
 from consumer.hooks.secrets import ReadSecret
 from consumer.hooks.table import Hook, HookTable, take_apart
 from consumer.hooks.template import parse_template
+from consumer.pace import unhurried
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -77,7 +78,7 @@ class _Loading:
     def read(self, file: Path) -> None:
         try:
             _refuse_special_file(file)
-            for document in read_documents(file):
+            for document in unhurried(read_documents(file)):
                 self._add(document, str(file))
         except Complaint as complaint:
             problem = Problem(

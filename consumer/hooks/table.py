@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from consumer.events.model import Trigger
+from consumer.pace import unhurried
 
 Source = Literal["profile", "device", "event", "fixed"]
 Missing = Literal["omit", "empty", "reject"]
@@ -121,5 +122,5 @@ def take_apart(table: dict[Any, Any]) -> None:
     """Empty `table` item by item. Freed at once, a hundred thousand hooks would hold the
     interpreter's lock, and with it every delivery, for a tenth of a second.
     """
-    while table:
+    for _ in unhurried(range(len(table))):
         table.popitem()

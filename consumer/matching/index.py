@@ -1,19 +1,15 @@
 """The compiled index from (trigger, subject) to hooks."""
 
-import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 from consumer.events.model import Event, Trigger
 from consumer.hooks.table import Hook, HookTable, take_apart
-
-ItemT = TypeVar("ItemT")
+from consumer.pace import unhurried
 
 _NONE: tuple[Hook, ...] = ()
-_SLICE = 500
-"""Hooks."""
 
 
 class Index:
@@ -24,7 +20,7 @@ class Index:
         self.hooks: Mapping[str, Hook] = MappingProxyType(self._hooks)
         everything: dict[Trigger, list[Hook]] = defaultdict(list)
         selected: dict[tuple[Trigger, str], list[Hook]] = defaultdict(list)
-        for hook in _giving_way(table.hooks.values()):
+        for hook in unhurried(table.hooks.values()):
             self._hooks[hook.id] = hook
             if not hook.enabled:
                 continue
@@ -34,7 +30,7 @@ class Index:
                 for subject in hook.select:
                     selected[hook.trigger, subject].append(hook)
         self._everything = {trigger: tuple(found) for trigger, found in everything.items()}
-        self._selected = {key: tuple(found) for key, found in _giving_way(selected.items())}
+        self._selected = {key: tuple(found) for key, found in unhurried(selected.items())}
 
     def take_apart(self) -> None:
         """Free the hooks little by little, in any thread; for an index that is no longer used."""
@@ -49,16 +45,6 @@ class Index:
         if not candidates or _silenced(event):
             return _NONE
         return tuple([hook for hook in candidates if fires(hook, event)])
-
-
-def _giving_way(items: Iterable[ItemT]) -> Iterator[ItemT]:
-    """Let the event loop's thread have a turn now and then: compiled code keeps the interpreter's
-    lock until it returns, a third of a second for a hundred thousand hooks.
-    """
-    for number, item in enumerate(items):
-        if number % _SLICE == 0:
-            time.sleep(0)
-        yield item
 
 
 def fires(hook: Hook, event: Event) -> bool:

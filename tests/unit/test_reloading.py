@@ -1,7 +1,6 @@
 """Reloads: all or nothing, one at a time, and no error ends the daemon."""
 
 import asyncio
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 
@@ -10,7 +9,9 @@ from prometheus_client import CollectorRegistry
 
 from consumer.errors import ConfigError, HookstreamError, Problem
 from consumer.metrics import Metrics
+from consumer.pace import unhurried
 from consumer.reload import Reloader
+from support.fakes import FakeClock
 from support.waiting import wait_until
 
 
@@ -26,10 +27,13 @@ class Desk:
         self.refusal: Exception | None = None
         self.in_use = 0
         self.finished: list[tuple[int, threading.Thread]] = []
-        self.reloader = Reloader(self._load, self._apply, self.metrics)
+        self.rests: list[tuple[str, bool]] = []
+        """What was done, and whether it would have rested."""
+        self.reloader = Reloader(self._load, self._apply, self.metrics, FakeClock())
 
     def _load(self) -> int:
         self.loads += 1
+        self._note("load")
         assert self.may_end.wait(30)
         if self.error is not None:
             raise self.error
@@ -40,7 +44,17 @@ class Desk:
         if self.refusal is not None:
             raise self.refusal
         self.in_use = loaded
-        return lambda: self.finished.append((loaded, threading.current_thread()))
+        self._note("apply")
+
+        def finish() -> None:
+            self._note("finish")
+            self.finished.append((loaded, threading.current_thread()))
+
+        return finish
+
+    def _note(self, what: str) -> None:
+        items = [1]
+        self.rests.append((what, unhurried(items) is not items))
 
     def count(self, result: str) -> float | None:
         """How many reloads ended so."""
@@ -86,19 +100,11 @@ async def test_what_takes_long_is_finished_in_a_thread(desk: Desk) -> None:
     assert all(thread is not main for _, thread in desk.finished)
 
 
-@pytest.mark.parametrize("error", [None, HookstreamError("no")])
-async def test_a_loading_thread_gives_way(desk: Desk, error: Exception | None) -> None:
-    """The interpreter's lock changes hands sooner while a reload runs, and as usual after it,
-    whether it was refused or not.
-    """
-    usual = sys.getswitchinterval()
-    desk.error = error
-    desk.may_end.clear()
+async def test_a_reload_takes_rests_but_the_loop_does_not(desk: Desk) -> None:
+    """What a rest would hold up on the loop's thread are the deliveries that it is meant for."""
     desk.reloader.request()
-    await wait_until(lambda: desk.loads == 1, "the load")
-    assert sys.getswitchinterval() < usual
-    desk.may_end.set()
-    await wait_until(lambda: sys.getswitchinterval() == usual, "the usual interval")
+    await wait_until(lambda: bool(desk.finished), "the end")
+    assert desk.rests == [("load", True), ("apply", False), ("finish", True)]
 
 
 async def test_requests_during_a_reload_make_one_more(desk: Desk) -> None:

@@ -3,7 +3,8 @@
 import gc
 import json
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
 from consumer.hooks.table import HookTable
 from consumer.matching.index import Index
+from consumer.pace import Pace, at_pace
+from support.fakes import FakeClock, make_hook, make_table
 
 HOOKS = 1_000
 MOST_BYTES = 2 * 1024
@@ -104,3 +107,35 @@ def test_a_load_leaves_no_cycles(tmp_path: Path, name: str) -> None:
     assert gc.collect() == 0
     del index
     assert gc.collect() == 0, "a table that is replaced is freed without the collector"
+
+
+def rests(work: Callable[[], object]) -> int:
+    """How often `work` would rest if each of its turns were over at once."""
+    taken: list[float] = []
+    at_pace(Pace(FakeClock(), turn=0.0, sleep=taken.append), work)
+    return len(taken)
+
+
+@pytest.mark.parametrize(
+    ("name", "flow", "steps"),
+    [
+        ("a.json", False, 1),  # a hook
+        ("a.yaml", False, 2 * 17 + 1),  # each line is read, then parsed; a hook
+        ("a.yaml", True, 5 + 50 + 1),  # lines, events; a hook
+    ],
+)
+def test_a_reload_may_rest_at_every_step(tmp_path: Path, name: str, flow: bool, steps: int) -> None:
+    """Deliveries go on beside it: none of the loops over hooks, lines or events is without."""
+    hooks = [definition(number) for number in range(10)]
+    dump = json.dumps if name == "a.json" else partial(yaml.safe_dump, default_flow_style=flow)
+    (tmp_path / name).write_text(dump(hooks))
+    assert rests(lambda: load(tmp_path)) >= steps * len(hooks)
+
+
+def test_an_index_is_built_and_freed_with_rests() -> None:
+    """Hooks and their subjects alike. Compiled, it would keep the interpreter to itself."""
+    table = make_table(*(make_hook(f"h{n}", select=frozenset({f"s{n}"})) for n in range(10)))
+    index = Index(table)
+    assert rests(lambda: Index(table)) == 20
+    assert rests(index.take_apart) >= 20
+    assert not index.hooks
