@@ -4,7 +4,6 @@ import gc
 import json
 import tracemalloc
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +126,8 @@ def rests(work: Callable[[], object]) -> int:
 def test_a_reload_may_rest_at_every_step(tmp_path: Path, name: str, flow: bool, steps: int) -> None:
     """Deliveries go on beside it: none of the loops over hooks, lines or events is without."""
     hooks = [definition(number) for number in range(10)]
-    dump = json.dumps if name == "a.json" else partial(yaml.safe_dump, default_flow_style=flow)
-    (tmp_path / name).write_text(dump(hooks))
+    in_yaml: str = yaml.safe_dump(hooks, default_flow_style=flow)
+    (tmp_path / name).write_text(json.dumps(hooks) if name == "a.json" else in_yaml)
     assert rests(lambda: load(tmp_path)) >= steps * len(hooks)
 
 
