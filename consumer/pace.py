@@ -14,9 +14,9 @@ from consumer.clock import Clock
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
-_TURN = 0.002
+_TURN = 0.01
 """Seconds of work."""
-_REST = 0.006
+_REST = 0.01
 """Seconds between two turns."""
 
 

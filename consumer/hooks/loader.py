@@ -40,6 +40,7 @@ def load_hooks(path: Path, read_secret: ReadSecret) -> HookTable:
         raise ConfigError([Problem(complaint.message, complaint.mend, file=str(path))]) from None
     for file in files:
         loading.read(file)
+    take_apart(loading.places)
     if not loading.hooks and not loading.problems:
         mend = f"put a definition into it, in a file that ends in {', '.join(SUFFIXES)}"
         loading.problems.append(Problem("holds no hook", mend, file=str(path)))
@@ -72,7 +73,7 @@ class _Loading:
     def __init__(self, read_secret: ReadSecret) -> None:
         self.hooks: dict[str, Hook] = {}
         self.problems: list[Problem] = []
-        self._places: dict[str, str] = {}
+        self.places: dict[str, str] = {}
         self._sharing = Sharing(read_secret)
 
     def read(self, file: Path) -> None:
@@ -105,8 +106,8 @@ class _Loading:
             self.hooks[definition.id] = compile_hook(definition, file, document.line, uri_line)
 
     def _repeated_id(self, hook_id: Any, place: str) -> Iterator[Finding]:
-        if isinstance(hook_id, str) and self._places.setdefault(hook_id, place) != place:
-            message = f"{hook_id} is already used in {self._places[hook_id]}"
+        if isinstance(hook_id, str) and self.places.setdefault(hook_id, place) != place:
+            message = f"{hook_id} is already used in {self.places[hook_id]}"
             yield Finding(("id",), message, "give one of the two another id")
 
     def _report(self, found: list[Finding], document: Document, file: str, hook_id: Any) -> None:

@@ -31,6 +31,7 @@ class Index:
                     selected[hook.trigger, subject].append(hook)
         self._everything = {trigger: tuple(found) for trigger, found in everything.items()}
         self._selected = {key: tuple(found) for key, found in unhurried(selected.items())}
+        take_apart(selected)
 
     def take_apart(self) -> None:
         """Free the hooks little by little, in any thread; for an index that is no longer used."""
