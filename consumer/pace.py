@@ -20,6 +20,10 @@ _REST = 0.01
 """Seconds between two turns."""
 
 
+class GivenUpError(Exception):
+    """Nobody waits for this work any more."""
+
+
 class Pace:
     """Turns of `turn` seconds, each followed by a rest of `rest` seconds."""
 
@@ -36,12 +40,19 @@ class Pace:
         self._rest = rest
         self._sleep = sleep
         self._until = self._now() + turn
+        self._given_up = False
+
+    def give_up(self) -> None:
+        """End the work, from any thread: nobody waits for it any more."""
+        self._given_up = True
 
     def through(self, items: Iterable[ItemT]) -> Iterator[ItemT]:
         """Give each of `items`, after a rest where its turn is over. Several may go side by side:
-        the turns are those of all together.
+        the turns are those of all together. Raises `GivenUpError`.
         """
         for item in items:
+            if self._given_up:
+                raise GivenUpError
             if self._now() >= self._until:
                 self._sleep(self._rest)
                 self._until = self._now() + self._turn

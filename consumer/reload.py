@@ -56,7 +56,11 @@ class Reloader(Generic[LoadedT]):
                 await self._in_thread(finish)
 
     async def _in_thread(self, work: Callable[[], ResultT]) -> ResultT:
-        return await asyncio.to_thread(at_pace, Pace(self._clock), work)
+        pace = Pace(self._clock)
+        try:
+            return await asyncio.to_thread(at_pace, pace, work)
+        finally:
+            pace.give_up()  # where the daemon stops meanwhile: its end waits for every thread
 
 
 def _tell(error: Exception) -> None:

@@ -1,6 +1,8 @@
 """Long work in turns, with rests between them."""
 
-from consumer.pace import Pace, at_pace, unhurried
+import pytest
+
+from consumer.pace import GivenUpError, Pace, at_pace, unhurried
 from support.fakes import FakeClock
 
 
@@ -45,6 +47,21 @@ def test_loops_within_one_work_share_its_turns() -> None:
 
     at_pace(worker.pace(turn=2.0, rest=7.0), work)
     assert worker.done == ["a", "b", 7.0, "c", "d", 7.0, "e"]
+
+
+def test_work_that_is_given_up_ends() -> None:
+    """With its next item, in the middle of a turn too."""
+    worker = Worker(item=1.0)
+    pace = worker.pace(turn=60.0, rest=7.0)
+
+    def work() -> None:
+        worker.work("a", "b")
+        pace.give_up()
+        worker.work("c")
+
+    with pytest.raises(GivenUpError):
+        at_pace(pace, work)
+    assert worker.done == ["a", "b"]
 
 
 def test_nobody_rests_who_was_not_asked_to() -> None:

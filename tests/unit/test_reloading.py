@@ -107,6 +107,31 @@ async def test_a_reload_takes_rests_but_the_loop_does_not(desk: Desk) -> None:
     assert desk.rests == [("load", True), ("apply", False), ("finish", True)]
 
 
+async def test_a_reload_ends_with_the_daemon() -> None:
+    """The process waits for its threads, and a large table may take longer than it is given."""
+    begun, ended, over = threading.Event(), threading.Event(), threading.Event()
+
+    def load() -> None:
+        try:
+            for _ in unhurried(iter(over.is_set, True)):
+                begun.set()
+        finally:
+            ended.set()
+
+    metrics = Metrics("0", CollectorRegistry())
+    reloader = Reloader(load, lambda _: lambda: None, metrics, FakeClock())
+    reloader.request()
+    task = asyncio.create_task(reloader.run())
+    await wait_until(begun.is_set, "the load to begin")
+    task.cancel()
+    try:
+        await wait_until(ended.is_set, "the load to end")
+    finally:
+        over.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_requests_during_a_reload_make_one_more(desk: Desk) -> None:
     """Files may have changed after they were read; reading them once more is enough."""
     desk.may_end.clear()
