@@ -33,8 +33,11 @@ class ConfigError(HookstreamError):
     """Settings or hooks that cannot be used; carries every problem, not only the first."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__()
         self.problems = tuple(problems)
-        super().__init__("\n".join(map(str, self.problems)))
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
 
 
 class Complaint(ValueError):  # noqa: N818  # not an error yet: a Problem that still lacks its place

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Generic, TypeVar
 
 from consumer.clock import Clock
 from consumer.errors import ConfigError, HookstreamError
 from consumer.logs import get_logger
 from consumer.metrics import Metrics
-from consumer.pace import Pace, at_pace
+from consumer.pace import Pace, at_pace, unhurried
 
 log = get_logger(__name__)
 
@@ -50,7 +51,7 @@ class Reloader(Generic[LoadedT]):
                 finish = self._apply(await self._in_thread(self._load))
             except Exception as error:  # noqa: BLE001  # whatever it is, the old ones stay
                 self._metrics.reload_failed()
-                await asyncio.to_thread(_tell, error)
+                await self._in_thread(partial(_tell, error))
             else:
                 self._metrics.reload_succeeded()
                 await self._in_thread(finish)
@@ -66,7 +67,7 @@ class Reloader(Generic[LoadedT]):
 def _tell(error: Exception) -> None:
     match error:
         case ConfigError():
-            problems, cause = [str(problem) for problem in error.problems], None
+            problems, cause = [str(problem) for problem in unhurried(error.problems)], None
         case HookstreamError():
             problems, cause = [str(error)], None
         case bug:

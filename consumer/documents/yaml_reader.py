@@ -222,15 +222,14 @@ def read_yaml(source: str | TextIO) -> Iterator[Document]:
         block, first = PlainBlock(), number
         number += len(lines)
         if _add_all(block, lines, first):
-            _empty(lines)
-            yield from _let_go(block.root, block.line, block.lines)
+            documents = _let_go(block.root, block.line, block.lines)
         else:
-            yield from _composed("".join(lines), first - 1)
+            documents = _composed("".join(lines), first - 1)
+        _empty(lines)
+        yield from documents
 
 
 def _add_all(block: PlainBlock, lines: list[str], number: int) -> bool:
-    # A loop of its own here, since other threads get their turns in Python's loops only, and
-    # `yaml_block` may be compiled.
     marked = lines[0].rstrip("\r\n ") == "---"
     for at, line in enumerate(unhurried(islice(lines, marked, None)), number + marked):
         if not block.add(line, at):
@@ -240,7 +239,7 @@ def _add_all(block: PlainBlock, lines: list[str], number: int) -> bool:
 
 def _empty(lines: list[str]) -> None:
     # Freed at once, millions of them would hold up the other threads for a long time.
-    while lines:
+    for _ in unhurried(range(0, len(lines), 1_000)):
         del lines[-1_000:]
 
 

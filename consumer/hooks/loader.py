@@ -51,7 +51,7 @@ def load_hooks(path: Path, read_secret: ReadSecret) -> HookTable:
 
 
 def _files(folder: Path, seen: set[str]) -> Iterator[Path]:
-    for entry in sorted(folder.iterdir()):
+    for entry in unhurried(sorted(folder.iterdir())):
         if entry.name.startswith("."):
             continue
         is_folder = entry.is_dir()

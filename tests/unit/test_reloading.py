@@ -33,7 +33,7 @@ class Desk:
 
     def _load(self) -> int:
         self.loads += 1
-        self._note("load")
+        self.note("load")
         assert self.may_end.wait(30)
         if self.error is not None:
             raise self.error
@@ -44,15 +44,16 @@ class Desk:
         if self.refusal is not None:
             raise self.refusal
         self.in_use = loaded
-        self._note("apply")
+        self.note("apply")
 
         def finish() -> None:
-            self._note("finish")
+            self.note("finish")
             self.finished.append((loaded, threading.current_thread()))
 
         return finish
 
-    def _note(self, what: str) -> None:
+    def note(self, what: str) -> None:
+        """`what` is done now."""
         items = [1]
         self.rests.append((what, unhurried(items) is not items))
 
@@ -105,6 +106,21 @@ async def test_a_reload_takes_rests_but_the_loop_does_not(desk: Desk) -> None:
     desk.reloader.request()
     await wait_until(lambda: bool(desk.finished), "the end")
     assert desk.rests == [("load", True), ("apply", False), ("finish", True)]
+
+
+async def test_what_is_wrong_is_told_with_rests(desk: Desk) -> None:
+    """A mistake in a template may be in every hook that was made of it."""
+
+    class Noting(Problem):
+        def __str__(self) -> str:
+            desk.note("tell")
+            return ""
+
+    desk.error = ConfigError([Noting("is empty", "fill it")])
+    desk.reloader.request()
+    await desk.until(ok=0, failed=1)
+    await wait_until(lambda: len(desk.rests) > 1, "it to be told")
+    assert desk.rests == [("load", True), ("tell", True)]
 
 
 async def test_a_reload_ends_with_the_daemon() -> None:

@@ -131,6 +131,14 @@ def test_a_reload_may_rest_at_every_step(tmp_path: Path, name: str, flow: bool, 
     assert rests(lambda: load(tmp_path)) >= steps * len(hooks)
 
 
+def test_a_reload_may_rest_at_every_file(tmp_path: Path) -> None:
+    """Also where it is one of another kind, of which nothing is read."""
+    for number in range(10):
+        (tmp_path / f"{number}.txt").touch()
+    (tmp_path / "a.json").write_text(json.dumps(definition(1)))
+    assert rests(lambda: load(tmp_path)) >= 10
+
+
 def test_an_index_is_built_and_freed_with_rests() -> None:
     """Hooks and their subjects alike. Compiled, it would keep the interpreter to itself."""
     table = make_table(*(make_hook(f"h{n}", select=frozenset({f"s{n}"})) for n in range(10)))
