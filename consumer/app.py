@@ -96,7 +96,7 @@ class App:
         lanes = [Lane(retry_topic(delay), delay) for delay in settings.retry.delays]
         topics = [source.topic for source in settings.sources]
         lane_topics = [lane.topic for lane in lanes]
-        self._handover = Handover(KafkaProducer(settings.kafka), self.metrics)
+        self._handover = Handover(KafkaProducer(settings.kafka), self.metrics.stream)
         self._transport = make_transport(settings, self._clock)
         stack.push_async_callback(self._transport.close)
         self._pipeline = Pipeline(
@@ -152,8 +152,8 @@ class App:
         )
 
     def _register_metrics(self, topics: Sequence[str]) -> None:
-        metrics = self.metrics
-        metrics.hooks_loaded(len(self._loaded.index.hooks))
+        metrics = self.metrics.stream
+        self.metrics.hooks_loaded(len(self._loaded.index.hooks))
         metrics.hands_over_to(topics)
         metrics.in_flight_from(lambda: self._pipeline.dispatcher.in_flight)
         metrics.lag_from(self._intake.watch.lag)

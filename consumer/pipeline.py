@@ -8,7 +8,7 @@ from functools import partial
 from consumer.clock import Clock
 from consumer.delivery.dispatcher import Dispatcher
 from consumer.delivery.endpoint import Delivery
-from consumer.delivery.outcome import Park, Reason
+from consumer.delivery.outcome import Park
 from consumer.delivery.registry import Shares
 from consumer.delivery.request import delivery_ids
 from consumer.events.decode import Decoder, Record, UndecodableError
@@ -17,6 +17,7 @@ from consumer.hooks.table import Hook
 from consumer.logs import get_logger
 from consumer.matching.index import Index
 from consumer.metrics import Metrics
+from consumer.reasons import Reason
 from consumer.stream.handover import Handover
 from consumer.stream.lanes import Lane
 from consumer.stream.passport import FirstRecord, Headers, Passport, read_passport, read_replay
@@ -161,7 +162,7 @@ class Pipeline:
     def _dead_lettered(self, passport: Passport) -> Callable[[], None]:
         """Counts a dead letter, under its hook where there is one by that name now."""
         known = passport.hook if passport.hook in self.index.hooks else ""
-        return partial(self._metrics.hook(known).dead_lettered, passport.reason)
+        return partial(self._metrics.hook(known).dead_lettered, Reason(passport.reason))
 
     def _decoder(self, passport: Passport) -> Decoder:
         """The decoder of the topic that the event came from, be it a source still or not."""

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from consumer.delivery.guard import Policy
-from consumer.delivery.transport import Answer, ErrorKind, Request
+from consumer.delivery.transport import Answer, Request
+from consumer.reasons import ErrorKind
 
 Script = Callable[[Request], Answer | None]
 """The answer to a request, or None: hold it until the test answers."""

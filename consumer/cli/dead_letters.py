@@ -8,7 +8,7 @@ import typer
 
 from consumer.cli.options import ConfigFile
 from consumer.clock import SystemClock
-from consumer.delivery.outcome import Reason
+from consumer.reasons import Reason
 
 SHOWN = 50
 """Letters in a list on a terminal, where `--limit` does not say otherwise."""

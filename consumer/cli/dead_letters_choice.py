@@ -6,9 +6,9 @@ from difflib import get_close_matches
 import typer
 
 from consumer.clock import Clock
-from consumer.delivery.outcome import Reason
 from consumer.documents.durations import parse_duration
 from consumer.errors import Complaint
+from consumer.reasons import Reason
 from consumer.stream.dead_letters import Selection
 
 

@@ -24,10 +24,10 @@ from consumer.delivery.transport import (
     RETRY_AFTER_LIMIT,
     Answer,
     Done,
-    ErrorKind,
     Request,
     closed,
 )
+from consumer.reasons import ErrorKind
 
 _ERRORS: tuple[tuple[type[Exception], ErrorKind], ...] = (
     (TimeoutError, ErrorKind.TIMEOUT),

@@ -7,7 +7,8 @@ import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind 
 
 from consumer.delivery.curl_sockets import Door, Sockets
 from consumer.delivery.guard import Policy
-from consumer.delivery.transport import BODY_LIMIT, LEAST_FINAL, Answer, ErrorKind, Request
+from consumer.delivery.transport import BODY_LIMIT, LEAST_FINAL, Answer, Request
+from consumer.reasons import ErrorKind
 
 _LIFETIME = 300
 """Seconds after which a connection is not used again, so that a changed DNS answer is followed."""

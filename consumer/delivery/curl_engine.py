@@ -11,7 +11,8 @@ from consumer.delivery.curl_easy import Easy
 from consumer.delivery.curl_sockets import Sockets
 from consumer.delivery.guard import Policy
 from consumer.delivery.resolver import Addresses
-from consumer.delivery.transport import Answer, Done, ErrorKind, Request
+from consumer.delivery.transport import Answer, Done, Request
+from consumer.reasons import ErrorKind
 
 _IDLE_CONNECTIONS = 1024
 """Kept open for reuse, all hosts together; above the dispatcher's concurrency, or each answer

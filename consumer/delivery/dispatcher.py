@@ -12,15 +12,7 @@ from typing import Generic
 from consumer.clock import Clock
 from consumer.delivery.circuit import CircuitPolicy
 from consumer.delivery.endpoint import Delivery, Endpoint, Host, OriginT, Place
-from consumer.delivery.outcome import (
-    Bury,
-    Meaning,
-    Park,
-    Reason,
-    Repeat,
-    RetryPolicy,
-    meaning,
-)
+from consumer.delivery.outcome import Bury, Meaning, Park, Repeat, RetryPolicy, meaning
 from consumer.delivery.parking import Outcomes, Parking
 from consumer.delivery.registry import Limits, Registry, Shares
 from consumer.delivery.transport import Answer, Transport
@@ -28,6 +20,7 @@ from consumer.delivery.values import RejectedError
 from consumer.hooks.table import Hook
 from consumer.logs import get_logger
 from consumer.metrics import Metrics, status_label
+from consumer.reasons import Reason
 
 log = get_logger(__name__)
 

@@ -6,7 +6,8 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from consumer.delivery.resolver import Addresses, Resolver
-from consumer.delivery.transport import Answer, Done, ErrorKind, Request
+from consumer.delivery.transport import Answer, Done, Request
+from consumer.reasons import ErrorKind
 
 _Start = Callable[[Request, Addresses, Done], None]
 

@@ -3,23 +3,11 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum, StrEnum
+from enum import Enum
 from math import inf
 
-from consumer.delivery.transport import Answer, ErrorKind
-
-
-class Reason(StrEnum):
-    """Why a delivery is in the dead-letter topic (contract section 5)."""
-
-    UNDECODABLE = "undecodable"
-    REJECTED = "rejected"
-    PERMANENT = "permanent"
-    EXHAUSTED = "exhausted"
-    EXPIRED = "expired"
-    BLOCKED = "blocked"
-    DISABLED = "disabled"
-    HOOK_REMOVED = "hook_removed"
+from consumer.delivery.transport import Answer
+from consumer.reasons import ErrorKind, Reason
 
 
 class Meaning(Enum):

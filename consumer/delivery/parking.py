@@ -5,7 +5,8 @@ from typing import Generic, Protocol
 
 from consumer.clock import Clock
 from consumer.delivery.endpoint import Delivery, Endpoint, OriginT
-from consumer.delivery.outcome import Park, Reason, RetryPolicy
+from consumer.delivery.outcome import Park, RetryPolicy
+from consumer.reasons import Reason
 
 SLICE = 64
 """Deliveries that are taken out of a queue at a time, in a few milliseconds: the others' answers

@@ -3,10 +3,10 @@ one contract suite (`tests/contract/`) holds both to this page.
 """
 
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Final, Protocol
 
 from consumer.delivery.guard import Policy
+from consumer.reasons import ErrorKind
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a response's body that are read, and thrown away; more costs the connection only."""
@@ -17,16 +17,6 @@ name for it costs more to look up than a whole answer to make."""
 
 RETRY_AFTER_LIMIT = 6 * 60 * 60.0
 """Seconds; a longer `Retry-After` counts as this (libcurl's own bound)."""
-
-
-class ErrorKind(StrEnum):
-    """Why an attempt has no HTTP status. The values are label values of the metrics."""
-
-    TIMEOUT = "timeout"
-    CONNECT = "connect"
-    DNS = "dns"
-    TLS = "tls"
-    BLOCKED = "blocked"
 
 
 class Request:

@@ -8,7 +8,7 @@ from itertools import chain, starmap
 from typing import Protocol, TypeVar
 
 from consumer.logs import get_logger
-from consumer.metrics import Metrics
+from consumer.metrics import StreamMetrics
 from consumer.stream.passport import Headers
 from consumer.stream.tasks import within
 
@@ -117,7 +117,7 @@ class Handover:
     def __init__(
         self,
         producer: Producer,
-        metrics: Metrics,
+        metrics: StreamMetrics,
         *,
         bound: int = 5_000,
         send_timeout: float = _SEND_TIMEOUT,

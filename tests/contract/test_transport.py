@@ -9,7 +9,8 @@ import pytest
 from consumer.clock import SystemClock
 from consumer.delivery.aiohttp import AiohttpTransport
 from consumer.delivery.curl import CurlTransport
-from consumer.delivery.transport import Answer, ErrorKind, Request, Transport
+from consumer.delivery.transport import Answer, Request, Transport
+from consumer.reasons import ErrorKind
 from doubles import ScriptedTransport
 from support.attempts import LOOPBACK, Attempt, answer_of, get
 from support.receiver import Receiver, Reply, Then, response

@@ -14,7 +14,8 @@ from consumer.delivery import curl
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.curl_engine import Engine
 from consumer.delivery.guard import Policy
-from consumer.delivery.transport import ErrorKind, Request
+from consumer.delivery.transport import Request
+from consumer.reasons import ErrorKind
 from support.attempts import LOOPBACK, PATIENCE, Attempt, answer_of, get
 from support.http2 import Http2Receiver
 from support.receiver import Receiver, Reply, Then, response

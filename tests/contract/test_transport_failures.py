@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from consumer.delivery.transport import Answer, ErrorKind, Request, Transport
+from consumer.delivery.transport import Answer, Request, Transport
+from consumer.reasons import ErrorKind
 from support.attempts import PATIENCE, Attempt, Opener, answer_of, get
 from support.receiver import Receiver, Reply, Then, response
 from support.tls import server_context

@@ -12,7 +12,8 @@ import pytest
 import trustme
 
 from consumer.delivery.curl import CurlTransport
-from consumer.delivery.transport import ErrorKind, Transport
+from consumer.delivery.transport import Transport
+from consumer.reasons import ErrorKind
 from support.attempts import LOOPBACK, Attempt, answer_of, get
 from support.receiver import Receiver
 from support.tls import server_context

@@ -12,7 +12,8 @@ import pytest
 from consumer.delivery.aiohttp import AiohttpTransport
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.guard import OwnEndpoint, Policy
-from consumer.delivery.transport import Answer, ErrorKind, Transport
+from consumer.delivery.transport import Answer, Transport
+from consumer.reasons import ErrorKind
 from support.attempts import LOOPBACK, PATIENCE, Attempt, Opener, answer_of, get
 from support.receiver import Receiver, Reply, Then, response
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from consumer.delivery.transport import ErrorKind, Transport
+from consumer.delivery.transport import Transport
+from consumer.reasons import ErrorKind
 from support.attempts import PATIENCE, Attempt, answer_of, get
 from support.receiver import Receiver, response
 from support.waiting import wait_until

@@ -15,7 +15,8 @@ from consumer.delivery import aiohttp as aiohttp_adapter
 from consumer.delivery import curl_easy
 from consumer.delivery.aiohttp import AiohttpTransport
 from consumer.delivery.curl import CurlTransport
-from consumer.delivery.transport import RETRY_AFTER_LIMIT, Answer, ErrorKind, Transport
+from consumer.delivery.transport import RETRY_AFTER_LIMIT, Answer, Transport
+from consumer.reasons import ErrorKind
 from support.attempts import LOOPBACK, PATIENCE, Attempt, answer_of, get
 from support.receiver import Receiver, Reply, Then, response
 

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from consumer.cli.commands import commands
-from consumer.delivery.outcome import Reason
+from consumer.reasons import Reason
 from consumer.stream.client import KafkaProducer
 from consumer.stream.handover import MessageT
 from consumer.stream.replay import BATCH

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from consumer.delivery.endpoint import Delivery, Place
-from consumer.delivery.transport import Answer, ErrorKind
+from consumer.delivery.transport import Answer
 from consumer.hooks.table import Hook, RateLimit
+from consumer.reasons import ErrorKind
 from support.bench import LIMITS, POLICY, Bench
 from support.fakes import FakeOrigin, make_hook
 

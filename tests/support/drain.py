@@ -8,9 +8,10 @@ from random import Random
 from typing import Any
 
 from consumer.delivery.endpoint import Delivery
-from consumer.delivery.outcome import Park, Reason
+from consumer.delivery.outcome import Park
 from consumer.delivery.registry import Limits
 from consumer.hooks.table import Hook
+from consumer.reasons import Reason
 from support.bench import POLICY, Bench
 from support.fakes import FakeOrigin
 

@@ -10,7 +10,7 @@ import orjson
 
 from consumer.delivery.endpoint import Delivery
 from consumer.delivery.guard import Policy
-from consumer.delivery.outcome import Park, Reason
+from consumer.delivery.outcome import Park
 from consumer.delivery.transport import Answer, Request
 from consumer.events.decode import Decoder
 from consumer.events.model import Event, Trigger
@@ -26,6 +26,7 @@ from consumer.hooks.table import (
     Value,
 )
 from consumer.hooks.template import parse_template
+from consumer.reasons import Reason
 
 
 class FakeClock:

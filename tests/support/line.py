@@ -52,7 +52,7 @@ class Line:
         self.clock = FakeClock()
         self.transport = FakeTransport(self.clock)
         self.metrics = Metrics("0", CollectorRegistry())
-        self.handover = Handover(NoProducer(), self.metrics)
+        self.handover = Handover(NoProducer(), self.metrics.stream)
         self.pipeline = Pipeline(
             index=Index(make_table(*hooks)),
             decoders=decoders or {"event": Decoder("event"), "push-click": Decoder("push_click")},

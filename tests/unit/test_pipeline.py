@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from consumer.delivery.transport import Answer, ErrorKind
+from consumer.delivery.transport import Answer
 from consumer.hooks.table import RateLimit
+from consumer.reasons import ErrorKind
 from consumer.stream.passport import Passport
 from support.bench import LIMITS
 from support.fakes import (

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from consumer.delivery.registry import Shares
-from consumer.delivery.transport import Answer, ErrorKind
+from consumer.delivery.transport import Answer
 from consumer.events.model import TRIGGERS
 from consumer.hooks.table import Hook, RateLimit
+from consumer.reasons import ErrorKind
 from support.bench import LIMITS, POLICY, Bench
 from support.fakes import make_hook
 

@@ -6,8 +6,9 @@ import pytest
 
 from consumer.delivery.outcome import RetryPolicy
 from consumer.delivery.parking import SLICE
-from consumer.delivery.transport import Answer, ErrorKind
+from consumer.delivery.transport import Answer
 from consumer.hooks.table import Hook, RateLimit
+from consumer.reasons import ErrorKind
 from support.bench import LIMITS, POLICY, Bench
 from support.fakes import FakeOrigin, make_hook, make_value
 

@@ -9,12 +9,12 @@ from consumer.delivery.outcome import (
     Delivered,
     Meaning,
     Park,
-    Reason,
     Repeat,
     RetryPolicy,
     meaning,
 )
-from consumer.delivery.transport import Answer, ErrorKind
+from consumer.delivery.transport import Answer
+from consumer.reasons import ErrorKind, Reason
 
 POLICY = RetryPolicy(
     lanes=(10.0, 60.0, 600.0), max_attempts=8, quick_attempts=3, expire_after=86_400.0

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from consumer.demo.numbers import Rate, quantile, read_numbers
 from consumer.metrics import LATENCY_BUCKETS, Metrics
+from consumer.reasons import Reason
 
 
 def test_they_are_what_the_metrics_say() -> None:
@@ -20,10 +21,10 @@ def test_they_are_what_the_metrics_say() -> None:
     hook.delivered()
     hook.latency(0.02)
     hook.retried()
-    hook.dead_lettered("rejected")
+    hook.dead_lettered(Reason.REJECTED)
     hook.circuit(open=True)
-    metrics.in_flight_from(lambda: 7)
-    metrics.lag_from(lambda: {("hookstream.retry.2s", 0): 3, ("push-click", 0): 100})
+    metrics.stream.in_flight_from(lambda: 7)
+    metrics.stream.lag_from(lambda: {("hookstream.retry.2s", 0): 3, ("push-click", 0): 100})
     numbers = read_numbers(metrics, ["a", "b"])
     assert numbers.events == {"push_click": 2}
     assert (numbers.delivered, numbers.retried, numbers.dead_lettered) == (1, 1, 1)

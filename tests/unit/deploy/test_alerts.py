@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from consumer.metrics import Metrics
+from consumer.reasons import Reason
 from support.project import ROOT
 
 (GROUP,) = yaml.safe_load((ROOT / "deploy/alerts.yml").read_text())["groups"]
@@ -19,14 +20,14 @@ def samples() -> dict[str, set[str]]:
     """Each sample's name with its labels, as a scrape gives them."""
     metrics = Metrics("1.0")
     metrics.events("event").undecodable()
-    metrics.hands_over_to(["hookstream.dead-letter"])
-    metrics.lag_from(lambda: {("event", 0): 1})
-    metrics.in_flight_from(lambda: 0)
-    metrics.oldest_unsettled_from(lambda: 0.0)
+    metrics.stream.hands_over_to(["hookstream.dead-letter"])
+    metrics.stream.lag_from(lambda: {("event", 0): 1})
+    metrics.stream.in_flight_from(lambda: 0)
+    metrics.stream.oldest_unsettled_from(lambda: 0.0)
     hook = metrics.hook("shop")
     hook.attempt("2xx", 0.1)
     hook.latency(0.1)
-    hook.dead_lettered("permanent")
+    hook.dead_lettered(Reason.PERMANENT)
     found = {"up": {"job", "instance"}}
     for family in metrics.collect():
         for sample in family.samples:

@@ -99,10 +99,10 @@ class Office:
     def __init__(self, bound: int = 100, send_timeout: float = 60.0, linger: float = 0.0) -> None:
         self.producer = FakeProducer()
         self.metrics = Metrics("0", CollectorRegistry())
-        self.metrics.hands_over_to([TOPIC])
+        self.metrics.stream.hands_over_to([TOPIC])
         self.handover = Handover(
             self.producer,
-            self.metrics,
+            self.metrics.stream,
             bound=bound,
             send_timeout=send_timeout,
             backoff=0.0,

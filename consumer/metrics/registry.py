@@ -1,0 +1,137 @@
+"""Every metric of the contract's section 7, kept as plain numbers and read at scrape time."""
+
+from collections import defaultdict
+from collections.abc import Container, Iterator
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from consumer.exposition import by_label, counter, gauge, histogram, number
+from consumer.metrics.hooks import EventMetrics, HookMetrics
+from consumer.metrics.stream import StreamMetrics
+
+
+class Metrics(Collector):
+    """All numbers of one daemon; registers itself and the process's own metrics.
+
+    Label values are bounded: hooks come from the loaded table, topics and partitions from the
+    settings and the assignment, everything else from fixed lists.
+    """
+
+    def __init__(self, version: str, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        self._version = version
+        self.stream = StreamMetrics()
+        self._events: defaultdict[str, EventMetrics] = defaultdict(EventMetrics)
+        self._hooks: defaultdict[str, HookMetrics] = defaultdict(HookMetrics)
+        self._reloads = {"ok": 0, "failed": 0}
+        self._last_reload_successful = False
+        self._hook_count = 0
+        self.registry.register(self)
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+
+    def events(self, trigger: str) -> EventMetrics:
+        """The counters of one trigger; the same object for the same trigger."""
+        return self._events[trigger]
+
+    def hook(self, hook_id: str) -> HookMetrics:
+        """The counters of one loaded hook; the same object until the hook is forgotten.
+
+        The empty id stands for what belongs to no loaded hook: undecodable records and
+        deliveries of removed hooks (an empty label value is an absent label to Prometheus).
+        """
+        return self._hooks[hook_id]
+
+    def keep(self, hook_ids: Container[str]) -> None:
+        """Drop the series of hooks that a reload removed: of all but these.
+
+        A hook that comes back later starts from 0, which Prometheus takes as a counter's reset.
+        """
+        for hook_id in [known for known in self._hooks if known and known not in hook_ids]:
+            del self._hooks[hook_id]
+
+    def hooks_loaded(self, count: int) -> None:
+        """A table of `count` hooks is in use: at the start or after a reload."""
+        self._hook_count = count
+        self._last_reload_successful = True
+
+    def reload_succeeded(self) -> None:
+        """A reload put a new table in use; `hooks_loaded` tells its size."""
+        self._reloads["ok"] += 1
+
+    def reload_failed(self) -> None:
+        """A reload was refused and the old table stays."""
+        self._reloads["failed"] += 1
+        self._last_reload_successful = False
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family of the contract, complete when it is yielded."""
+        yield counter(
+            "hookstream_events",
+            "Events taken from Kafka.",
+            ("trigger", "result"),
+            by_label({trigger: events.results for trigger, events in self._events.items()}),
+        )
+        yield from self._collect_hooks()
+        yield from self.stream.collect()
+        yield from self._collect_loads()
+
+    def _collect_hooks(self) -> Iterator[Metric]:
+        hooks = self._hooks.items()
+        yield counter(
+            "hookstream_deliveries",
+            "Deliveries by their outcome.",
+            ("hook", "outcome"),
+            by_label({hook: metrics.outcomes for hook, metrics in hooks}),
+        )
+        yield counter(
+            "hookstream_attempts",
+            "HTTP requests by their result.",
+            ("hook", "status"),
+            by_label({hook: metrics.attempts for hook, metrics in hooks}),
+        )
+        yield counter(
+            "hookstream_dead_letters",
+            "Deliveries given up on, by reason.",
+            ("hook", "reason"),
+            by_label({hook: metrics.dead_letters for hook, metrics in hooks}),
+        )
+        yield histogram(
+            "hookstream_attempt_duration_seconds",
+            "Time of one HTTP request.",
+            {hook: metrics.duration for hook, metrics in hooks},
+        )
+        yield histogram(
+            "hookstream_delivery_latency_seconds",
+            "Time from the event to the 2xx.",
+            {hook: metrics.latencies for hook, metrics in hooks},
+        )
+        yield gauge(
+            "hookstream_circuit_open",
+            "1 where the hook's deliveries are parked without an attempt.",
+            ("hook",),
+            (((hook,), metrics.circuit_open) for hook, metrics in hooks),
+        )
+
+    def _collect_loads(self) -> Iterator[Metric]:
+        yield number("hookstream_hooks", "Hooks in use.", self._hook_count)
+        yield counter(
+            "hookstream_reloads",
+            "Reloads of settings and hooks.",
+            ("result",),
+            (((result,), count) for result, count in self._reloads.items()),
+        )
+        yield number(
+            "hookstream_last_reload_successful",
+            "1 where the last load of settings and hooks was good.",
+            self._last_reload_successful,
+        )
+        yield gauge(
+            "hookstream_build_info",
+            "Always 1; the version is a label.",
+            ("version",),
+            [((self._version,), 1)],
+        )

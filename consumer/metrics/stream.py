@@ -1,0 +1,62 @@
+"""Numbers of the Kafka side: lag, age, what the broker did not acknowledge."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from prometheus_client.metrics_core import Metric
+
+from consumer.exposition import counter, gauge, number
+
+
+class StreamMetrics:
+    """Counted here, or read at each scrape from the part that knows."""
+
+    def __init__(self) -> None:
+        self._handover_failures: dict[str, int] = {}
+        self._in_flight: Callable[[], int] | None = None
+        self._oldest_unsettled: Callable[[], float] | None = None
+        self._lag: Callable[[], Mapping[tuple[str, int], int]] | None = None
+
+    def hands_over_to(self, topics: Iterable[str]) -> None:
+        """Name the retry and dead-letter topics, so that their failures are counted from 0."""
+        for topic in topics:
+            self._handover_failures.setdefault(topic, 0)
+
+    def handover_failed(self, topic: str) -> None:
+        """The broker did not acknowledge a record for one of our own topics."""
+        self._handover_failures[topic] = self._handover_failures.get(topic, 0) + 1
+
+    def in_flight_from(self, read: Callable[[], int]) -> None:
+        """Read the number of attempts in flight with `read` at each scrape."""
+        self._in_flight = read
+
+    def oldest_unsettled_from(self, read: Callable[[], float]) -> None:
+        """Read the age in seconds of the oldest unsettled event with `read` at each scrape."""
+        self._oldest_unsettled = read
+
+    def lag_from(self, read: Callable[[], Mapping[tuple[str, int], int]]) -> None:
+        """Read the records behind the end, by (topic, partition), with `read` at each scrape."""
+        self._lag = read
+
+    def collect(self) -> Iterator[Metric]:
+        """The families, complete when each is yielded."""
+        if self._in_flight is not None:
+            yield number("hookstream_in_flight", "HTTP requests under way.", self._in_flight())
+        if self._oldest_unsettled is not None:
+            yield number(
+                "hookstream_oldest_unsettled_seconds",
+                "Age of the oldest event that is not settled.",
+                self._oldest_unsettled(),
+            )
+        if self._lag is not None:
+            yield gauge(
+                "hookstream_consumer_lag",
+                "Records between the committed offset and the partition's end.",
+                ("topic", "partition"),
+                (((topic, str(partition)), lag) for (topic, partition), lag in self._lag().items()),
+            )
+        yield counter(
+            "hookstream_handover_failures",
+            "Hand-overs to a retry or dead-letter topic that the broker did not acknowledge.",
+            ("topic",),
+            (((topic,), count) for topic, count in self._handover_failures.items()),
+        )
