@@ -121,7 +121,11 @@ class AiohttpTransport:
             answer = await self._get(request, pool.session)
         except Exception as error:  # noqa: BLE001  # whatever a receiver can provoke is an answer
             if gate.refusal is not None:
-                answer = Answer(error=ErrorKind.BLOCKED, detail=gate.refusal)
+                answer = Answer(
+                    error=ErrorKind.BLOCKED,
+                    detail=gate.refusal,
+                    blocked_by_lookup=gate.refused_by_lookup,
+                )
             else:
                 answer = Answer(error=_kind(error), detail=_detail(error))
         answer.duration = self._clock.monotonic() - started

@@ -134,7 +134,11 @@ class Easy:
             return self.response()
         refusal = self._door.refusal
         if refusal is not None:
-            return Answer(error=ErrorKind.BLOCKED, detail=refusal)
+            return Answer(
+                error=ErrorKind.BLOCKED,
+                detail=refusal,
+                blocked_by_lookup=self._door.refused_by_lookup,
+            )
         return Answer(
             error=_ERRORS.get(code, ErrorKind.CONNECT),
             detail=message or f"libcurl error {code}",

@@ -45,6 +45,11 @@ class Door:
         """Why the attempt could dial nothing; None where it could, or did not want to."""
         return self._gate.refusal if self._gate is not None else None
 
+    @property
+    def refused_by_lookup(self) -> bool:
+        """See `Gate.refused_by_lookup`."""
+        return self._gate is not None and self._gate.refused_by_lookup
+
     def open(self, _purpose: int, address: Any) -> Any:
         """CURLOPT_OPENSOCKETFUNCTION: libcurl connects the socket to `address` and no other; where
         it gets none, it goes on with the next address of the host.

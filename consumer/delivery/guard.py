@@ -118,13 +118,14 @@ class Policy:
 class Gate:
     """The guard of one attempt: every address that the client would dial comes through here."""
 
-    __slots__ = ("_dialled", "_origin", "_policy", "_refusal")
+    __slots__ = ("_dialled", "_origin", "_policy", "_port", "_refusal")
 
     def __init__(self, policy: Policy, origin: str) -> None:
         """`origin`: scheme, host and port of the URL, as the client is given them."""
         self._policy = policy
         self._origin = origin
         self._dialled = False
+        self._port = 0
         self._refusal: str | None = None
 
     @property
@@ -132,8 +133,19 @@ class Gate:
         """Why nothing was dialled; None where something was, or where there was nothing to dial."""
         return None if self._dialled else self._refusal
 
+    @property
+    def refused_by_lookup(self) -> bool:
+        """Whether the refusal is due to the addresses that the host's name has just now. False if
+        it is certain without a lookup: a literal address, `localhost`, a name in `network.deny`.
+        """
+        origin = _ORIGIN.fullmatch(self._origin.lower())
+        if self.refusal is None or origin is None:
+            return False
+        return self._policy.foresee(origin["host"].strip("[]"), self._port) is None
+
     def admits(self, address: str, port: int) -> bool:
         """Whether this address may be dialled, now."""
+        self._port = port
         origin = _ORIGIN.fullmatch(self._origin.lower())
         if origin is None:
             refusal: str | None = "the URL's host is not one that can be judged"

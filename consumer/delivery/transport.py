@@ -52,7 +52,7 @@ class Request:
 class Answer:
     """What came back: a status, or the kind of error that stood in its way."""
 
-    __slots__ = ("detail", "duration", "error", "retry_after", "status")
+    __slots__ = ("blocked_by_lookup", "detail", "duration", "error", "retry_after", "status")
 
     def __init__(
         self,
@@ -62,6 +62,7 @@ class Answer:
         detail: str = "",
         retry_after: float | None = None,
         duration: float = 0.0,
+        blocked_by_lookup: bool = False,
     ) -> None:
         self.status = status
         """HTTP status; 0 where no complete response arrived."""
@@ -74,6 +75,10 @@ class Answer:
         `RETRY_AFTER_LIMIT`; None where it did not, or in words that nobody can read."""
         self.duration = duration
         """Seconds that the attempt took."""
+        self.blocked_by_lookup = blocked_by_lookup
+        """True if `error` is `BLOCKED` because of the addresses that a lookup found: the next
+        lookup may find others. False for a refusal that is certain: a literal address, a name in
+        `network.deny`."""
 
 
 Done = Callable[[Answer], None]

@@ -96,9 +96,12 @@ def port_of(receiver: Receiver) -> int:
     return int(receiver.authority.rpartition(":")[2])
 
 
-def assert_blocked(answer: Answer, *words: str) -> None:
-    """Refused by the guard, with a reason that a person can read."""
+def assert_blocked(answer: Answer, *words: str, by_lookup: bool = False) -> None:
+    """Refused by the guard, with a reason that a person can read; `by_lookup`: because of the
+    addresses that a name has just now.
+    """
     assert (answer.status, answer.error, answer.retry_after) == (0, ErrorKind.BLOCKED, None)
+    assert answer.blocked_by_lookup == by_lookup
     for word in words:
         assert word in answer.detail
 
@@ -154,7 +157,7 @@ async def test_name_of_forbidden_addresses(
     names["rebound.example"] = addresses
     transport = open_transport(policy=ONE_ADDRESS)
     answer = await answer_of(transport, get(f"http://rebound.example:{trap.port}/"))
-    assert_blocked(answer)
+    assert_blocked(answer, by_lookup=True)
     assert any(answer.detail.startswith(f"{address} is ") for address in addresses)
 
 
@@ -201,7 +204,7 @@ async def test_rebinding(
         if address == OPEN:
             assert answer.status == 200
         else:
-            assert_blocked(answer, SHUT)
+            assert_blocked(answer, SHUT, by_lookup=True)
 
 
 async def test_allowed_by_name(open_transport: Opener, names: Names, receiver: Receiver) -> None:
@@ -212,7 +215,8 @@ async def test_allowed_by_name(open_transport: Opener, names: Names, receiver: R
     receiver.then_play([LAST])
     assert (await answer_of(transport, get(f"http://receiver.internal:{port}/"))).status == 200
     for host in ("other.internal", OPEN):
-        assert_blocked(await answer_of(transport, get(f"http://{host}:{port}/")), OPEN)
+        answer = await answer_of(transport, get(f"http://{host}:{port}/"))
+        assert_blocked(answer, OPEN, by_lookup=host != OPEN)
     assert receiver.connections == 1
 
 
@@ -223,7 +227,7 @@ async def test_denied(open_transport: Opener, names: Names, receiver: Receiver) 
     for denied in ("denied.example", OPEN):
         transport = open_transport(policy=Policy.of(allow=["127.0.0.0/8"], deny=[denied]))
         answer = await answer_of(transport, get(f"http://denied.example:{port}/"))
-        assert_blocked(answer, denied, "network.deny")
+        assert_blocked(answer, denied, "network.deny", by_lookup=denied == OPEN)
     assert receiver.connections == 0
 
 
