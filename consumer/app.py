@@ -21,10 +21,10 @@ from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.matching.index import Index
 from consumer.metrics import Metrics
-from consumer.parts import make_decoder, make_limits, make_policy, make_transport, retry_topic
+from consumer.parts import make_decoder, make_limits, make_policy, make_transport
 from consumer.pipeline import Pipeline
 from consumer.reload import Reloader
-from consumer.settings import DEAD_LETTER_TOPIC, Settings
+from consumer.settings import Settings
 from consumer.stream.client import KafkaProducer, in_words, make_consumer
 from consumer.stream.handover import Handover
 from consumer.stream.intake import Intake
@@ -93,7 +93,8 @@ class App:
         """Open everything, the admin server first: a port in use is known before Kafka is."""
         settings = self._loaded.settings
         provide_descriptors(settings.delivery.concurrency)
-        lanes = [Lane(retry_topic(delay), delay) for delay in settings.retry.delays]
+        own = settings.kafka.own_topics
+        lanes = [Lane(own.retry(delay), delay) for delay in settings.retry.delays]
         topics = [source.topic for source in settings.sources]
         lane_topics = [lane.topic for lane in lanes]
         self._handover = Handover(KafkaProducer(settings.kafka), self.metrics.stream)
@@ -103,7 +104,7 @@ class App:
             index=self._loaded.index,
             decoders={source.topic: make_decoder(source) for source in settings.sources},
             lanes=lanes,
-            dead_letter_topic=DEAD_LETTER_TOPIC,
+            dead_letter_topic=own.dead_letter,
             handover=self._handover,
             dispatcher=self._make_dispatcher,
             clock=self._clock,
@@ -116,10 +117,10 @@ class App:
             lanes={lane.topic: lane for lane in lanes},
             clock=self._clock,
         )
-        self._register_metrics([*lane_topics, DEAD_LETTER_TOPIC])
+        self._register_metrics([*lane_topics, own.dead_letter])
         await self._open_admin(stack)
         await prepare_topics(
-            settings.kafka, sources=topics, lanes=lane_topics, dead_letter=DEAD_LETTER_TOPIC
+            settings.kafka, sources=topics, lanes=lane_topics, dead_letter=own.dead_letter
         )
         stack.push_async_callback(self._intake.close)
 

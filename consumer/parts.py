@@ -9,16 +9,10 @@ from consumer.delivery.network import guard_policy
 from consumer.delivery.outcome import RetryPolicy
 from consumer.delivery.registry import Limits
 from consumer.delivery.transport import Transport
-from consumer.documents.durations import format_duration
 from consumer.events.decode import Decoder
 from consumer.hooks.table import RateLimit
-from consumer.settings import RETRY_TOPIC_PREFIX, Settings, SourceSettings
+from consumer.settings import Settings, SourceSettings
 from consumer.stream.lanes import JITTER
-
-
-def retry_topic(delay: float) -> str:
-    """The topic of the retry lane with `delay` seconds: `hookstream.retry.1m`."""
-    return RETRY_TOPIC_PREFIX + format_duration(delay)
 
 
 def make_decoder(source: SourceSettings) -> Decoder:

@@ -11,7 +11,6 @@ from consumer.cli.dead_letters_list import counts_table
 from consumer.cli.process import run_on_loop
 from consumer.clock import SystemClock
 from consumer.errors import HookstreamError
-from consumer.parts import retry_topic
 from consumer.settings import Settings
 from consumer.signals import Signals
 from consumer.stream.client import KafkaProducer
@@ -35,7 +34,7 @@ class Command:
         self._again = again
         self._group = f"{settings.kafka.group_id}.replay.{selection.name}"
         self._route = Route(
-            lane=retry_topic(settings.retry.delays[0]),
+            lane=settings.kafka.own_topics.retry(settings.retry.delays[0]),
             sources={source.topic for source in settings.sources},
         )
         self._plan: Plan

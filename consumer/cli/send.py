@@ -16,7 +16,7 @@ from consumer.delivery.request import delivery_id
 from consumer.delivery.transport import Answer, Request
 from consumer.events.model import Event
 from consumer.hooks.table import Hook
-from consumer.parts import make_policy, make_transport, retry_topic
+from consumer.parts import make_policy, make_transport
 from consumer.settings import Settings
 
 
@@ -75,7 +75,8 @@ def _follows(answer: Answer, settings: Settings) -> str:
         case Repeat():
             return "would be retried within seconds"
         case Park(lane):
-            return f"would be retried, by way of {retry_topic(settings.retry.delays[lane])}"
+            topic = settings.kafka.own_topics.retry(settings.retry.delays[lane])
+            return f"would be retried, by way of {topic}"
         case Bury(reason):
             gone = (
                 ", and the hook disabled until a reload" if meaning(answer) is Meaning.GONE else ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from consumer.metrics import Metrics
-from consumer.settings import RETRY_TOPIC_PREFIX
+from consumer.settings import OwnTopics
 
 _WINDOW = 2.0
 """Seconds over which a rate is taken."""
@@ -58,7 +58,7 @@ class Numbers:
         return sum(hook.dead_lettered for hook in self.hooks.values())
 
 
-def read_numbers(metrics: Metrics, hook_ids: Sequence[str]) -> Numbers:
+def read_numbers(metrics: Metrics, hook_ids: Sequence[str], own_topics: OwnTopics) -> Numbers:
     """Take the numbers out of the metrics."""
     events: Counter[str] = Counter()
     gauges: Counter[str] = Counter()
@@ -68,17 +68,16 @@ def read_numbers(metrics: Metrics, hook_ids: Sequence[str]) -> Numbers:
                 events[sample.labels["trigger"]] += int(sample.value)
             elif family.name == "hookstream_in_flight":
                 gauges["in_flight"] = int(sample.value)
-            elif family.name == "hookstream_consumer_lag" and _is_lane(sample.labels["topic"]):
+            elif (
+                family.name == "hookstream_consumer_lag"
+                and own_topics.retry_delay(sample.labels["topic"]) is not None
+            ):
                 gauges["parked"] += int(sample.value)
     hooks = {hook_id: _hook_numbers(metrics, hook_id) for hook_id in hook_ids}
     reasons: Counter[str] = Counter()
     for hook_id in hook_ids:
         reasons.update(metrics.hook(hook_id).dead_letters)
     return Numbers(events, hooks, gauges["in_flight"], gauges["parked"], +reasons)
-
-
-def _is_lane(topic: str) -> bool:
-    return topic.startswith(RETRY_TOPIC_PREFIX)
 
 
 def _hook_numbers(metrics: Metrics, hook_id: str) -> HookNumbers:

@@ -17,7 +17,7 @@ from rich.console import Console
 from consumer import logs
 from consumer.app import App, Loaded
 from consumer.clock import SystemClock
-from consumer.demo.numbers import read_numbers
+from consumer.demo.numbers import Numbers, read_numbers
 from consumer.demo.summary import Costs, print_summary
 from consumer.demo.view import Moment, Scene, View, hook_table, is_wide, make_view
 from consumer.demo.world import Options, World
@@ -26,8 +26,7 @@ from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
 from consumer.hooks.table import Hook
 from consumer.matching.index import Index
-from consumer.parts import retry_topic
-from consumer.settings import DEAD_LETTER_TOPIC, Settings, load_settings
+from consumer.settings import Settings, load_settings
 from consumer.signals import Signals
 
 _SETTINGS = {
@@ -83,8 +82,9 @@ def load(file: Path) -> Loaded:
 
 def _topics() -> list[str]:
     settings = Settings.model_validate(_SETTINGS)
-    lanes = [retry_topic(delay) for delay in settings.retry.delays]
-    return [*(source.topic for source in settings.sources), *lanes, DEAD_LETTER_TOPIC]
+    own = settings.kafka.own_topics
+    lanes = [own.retry(delay) for delay in settings.retry.delays]
+    return [*(source.topic for source in settings.sources), *lanes, own.dead_letter]
 
 
 class _Demo:
@@ -152,16 +152,21 @@ class _Demo:
         await asyncio.wait({produced})
 
     def _taken(self) -> int:
-        return sum(read_numbers(self._app.metrics, ()).events.values())
+        return sum(self._numbers().events.values())
+
+    def _numbers(self) -> Numbers:
+        return read_numbers(
+            self._app.metrics, tuple(self._endpoints), self._app.settings.kafka.own_topics
+        )
 
     def _draw(self, view: View, began: float, phase: str) -> None:
         cpu, now = time.thread_time(), self._clock.monotonic()
-        numbers = read_numbers(self._app.metrics, tuple(self._endpoints))
+        numbers = self._numbers()
         view.show(Moment("stopping" if self._stopping else phase, now - began, numbers), now)
         self._cost_of_view += time.thread_time() - cpu
 
     def _sum_up(self, seconds: float, cpu: float) -> None:
-        numbers = read_numbers(self._app.metrics, tuple(self._endpoints))
+        numbers = self._numbers()
         hooks = map(self._app.metrics.hook, self._endpoints)
         print_summary(
             self._console,

@@ -2,8 +2,6 @@
 
 from consumer.settings.load import DEFAULT_FILE, environment, load_hooks_settings, load_settings
 from consumer.settings.model import (
-    DEAD_LETTER_TOPIC,
-    RETRY_TOPIC_PREFIX,
     TRIGGERS,
     AdminSettings,
     DeliverySettings,
@@ -18,11 +16,10 @@ from consumer.settings.model import (
     SourceSettings,
     Trigger,
 )
+from consumer.settings.topics import OwnTopics
 
 __all__ = [
-    "DEAD_LETTER_TOPIC",
     "DEFAULT_FILE",
-    "RETRY_TOPIC_PREFIX",
     "TRIGGERS",
     "AdminSettings",
     "DeliverySettings",
@@ -31,6 +28,7 @@ __all__ = [
     "KafkaSettings",
     "LogSettings",
     "NetworkSettings",
+    "OwnTopics",
     "RateLimit",
     "RetrySettings",
     "Settings",

@@ -19,6 +19,8 @@ Item = TypeVar("Item")
 _SERVER = re.compile(r"(?P<host>\[[^\]]*\]|[^:\s]+)(:(?P<port>[0-9]{1,5}))?")
 _ENVIRONMENT_NAMES = re.compile(r"[A-Za-z_*?][A-Za-z0-9_*?]*")
 _TOPIC = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
+_MAX_PREFIX = 200
+"""Characters: what is appended, as `.retry.86400000ms`, fits into the 249 of a topic's name."""
 
 
 def _listed(value: Any) -> Any:
@@ -54,6 +56,16 @@ def _topic(value: str) -> str:
         raise Complaint(
             "is not a name that Kafka allows",
             "use 1 to 249 letters, digits, dots, hyphens and underscores",
+        )
+    return value
+
+
+def _topic_prefix(value: str) -> str:
+    if not _TOPIC.fullmatch(value) or len(value) > _MAX_PREFIX or value.endswith("."):
+        raise Complaint(
+            "is not the beginning of a topic's name",
+            f"use 1 to {_MAX_PREFIX} letters, digits, dots, hyphens and underscores, "
+            "without a dot at the end: hookstream.retry.10s begins with hookstream",
         )
     return value
 
@@ -135,6 +147,7 @@ LOWER = BeforeValidator(_lower)
 NonEmpty = Annotated[Text, Field(min_length=1)]
 Server = Annotated[Text, AfterValidator(_server)]
 Topic = Annotated[Text, AfterValidator(_topic)]
+TopicPrefix = Annotated[Text, AfterValidator(_topic_prefix)]
 DottedPath = Annotated[Text, AfterValidator(_dotted_path)]
 Network = Annotated[Text, AfterValidator(_network)]
 Opening = Annotated[Text, AfterValidator(_opening)]

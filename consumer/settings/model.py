@@ -24,13 +24,12 @@ from consumer.settings.fields import (
     SecretSource,
     Server,
     Topic,
+    TopicPrefix,
 )
+from consumer.settings.topics import OwnTopics
 
 Trigger = Literal["push_click", "message_log", "geofence", "event"]
 TRIGGERS: tuple[Trigger, ...] = get_args(Trigger)
-
-DEAD_LETTER_TOPIC = "hookstream.dead-letter"
-RETRY_TOPIC_PREFIX = "hookstream.retry."
 
 Password = Annotated[SecretStr, Field(min_length=1)]
 
@@ -54,6 +53,8 @@ class KafkaSettings(Section):
 
     bootstrap_servers: Listed[Server] = Field(default=("localhost:9092",), min_length=1)
     group_id: NonEmpty = "hookstream"
+    topic_prefix: TopicPrefix = "hookstream"
+    """Begins the name of every topic that hookstream writes."""
     security_protocol: Annotated[
         Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], UPPER
     ] = "PLAINTEXT"
@@ -63,6 +64,11 @@ class KafkaSettings(Section):
     ssl_cafile: AuthoritiesFile | None = None
     ssl_certfile: ExistingFile | None = None
     ssl_keyfile: ExistingFile | None = None
+
+    @property
+    def own_topics(self) -> OwnTopics:
+        """The topics that hookstream writes."""
+        return OwnTopics(self.topic_prefix)
 
     @model_validator(mode="after")
     def _credentials_fit_the_protocol(self) -> Self:
@@ -238,10 +244,10 @@ class Settings(BaseSettings):
             place = ("sources", index, "topic")
             if source.topic in seen:
                 raise Complaint(f"{source.topic} is already a source", "keep one", place=place)
-            if source.topic == DEAD_LETTER_TOPIC or source.topic.startswith(RETRY_TOPIC_PREFIX):
+            if source.topic in self.kafka.own_topics:
                 raise Complaint(
                     f"{source.topic} is a topic that hookstream itself writes",
-                    "name the topic of the events",
+                    "name the topic of the events, or set another kafka.topic_prefix",
                     place=place,
                 )
             seen.add(source.topic)

@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 
 from consumer.events.decode import UndecodableError
 from consumer.logs import get_logger
-from consumer.settings import DEAD_LETTER_TOPIC, KafkaSettings
+from consumer.settings import KafkaSettings
 from consumer.stream.client import answered_within, make_reader
 from consumer.stream.passport import Passport, read_passport
 from consumer.stream.progress import Progress
@@ -88,9 +88,10 @@ class DeadLetterReader:
     """
 
     def __init__(
-        self, settings: KafkaSettings, *, topic: str = DEAD_LETTER_TOPIC, group: str | None = None
+        self, settings: KafkaSettings, *, topic: str | None = None, group: str | None = None
     ) -> None:
-        self.topic = topic
+        """`topic`: another one than that of the settings."""
+        self.topic = topic or settings.own_topics.dead_letter
         self.exists = False
         self.ends: Offsets = {}
         """The offset behind the last record of each partition; none where there is no topic."""

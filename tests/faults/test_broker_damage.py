@@ -27,7 +27,7 @@ from support.ledger import Ledger
 from support.receiver import Receiver
 from support.waiting import wait_until
 from support.watch import Watch
-from support.workspace import DEAD_LETTERS, Workspace, hook
+from support.workspace import Workspace, hook
 
 SOME = 40
 
@@ -120,10 +120,10 @@ async def test_a_dead_letter_topic_that_is_missing_for_a_while(mortal: Workspace
         mortal.write_settings()
         mortal.write_hooks(hook("a", receiver.origin))
         async with InProcess(mortal.config) as daemon:
-            await mortal.cluster.delete([DEAD_LETTERS])
+            await mortal.cluster.delete([mortal.dead_letter_topic])
             await ledger.write(SOME)
-            await _check_pause(daemon, ledger, DEAD_LETTERS)
-            await mortal.cluster.create([DEAD_LETTERS])
+            await _check_pause(daemon, ledger, mortal.dead_letter_topic)
+            await mortal.cluster.create([mortal.dead_letter_topic])
             await wait_until(daemon.ready, "the daemon to be ready again")
             await wait_until(mortal.caught_up, "all to be settled")
         await ledger.check()

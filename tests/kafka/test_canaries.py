@@ -23,7 +23,7 @@ from support.daemon import Daemon, InProcess
 from support.receiver import Receiver, Reply, Then, response
 from support.secure_broker import PASSWORD, SecureBroker
 from support.waiting import wait_until
-from support.workspace import DEAD_LETTERS, Workspace, hook
+from support.workspace import Workspace, hook
 
 SIGNING = b"canary-that-signs-requests"
 SECRETS = {
@@ -96,7 +96,7 @@ async def workspace(
     workspace = Workspace(tmp_path, Cluster(secure_broker.bootstrap), topic_prefix)
     workspace.sources = {workspace.topic("event"): workspace.sources[workspace.topic("event")]}
     await workspace.create_topics(partitions=1)
-    topics = [*workspace.sources, *workspace.lanes, DEAD_LETTERS]
+    topics = [*workspace.sources, *workspace.lanes, workspace.dead_letter_topic]
     rights = {topic: ["READ", "WRITE", "CREATE"] for topic in topics}
     await secure_broker.allow("hookstream", rights, group=workspace.group)
     (tmp_path / "secret").write_text(f"{FILE}\n")

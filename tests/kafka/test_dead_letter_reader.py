@@ -17,7 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 
 from consumer.clock import SystemClock
 from consumer.errors import HookstreamError
-from consumer.settings import DEAD_LETTER_TOPIC, KafkaSettings
+from consumer.settings import KafkaSettings
 from consumer.stream.client import KafkaProducer
 from consumer.stream.dead_letters import DeadLetter, DeadLetterReader, Selection
 from consumer.stream.replay import Replayer, Route, make_plan
@@ -26,6 +26,7 @@ from support.cluster import Cluster
 from support.letters import Written, bury, exhausted, passport
 from support.waiting import wait_until
 
+DEAD_LETTER_TOPIC = KafkaSettings().own_topics.dead_letter
 START = 1_795_514_400_000
 
 

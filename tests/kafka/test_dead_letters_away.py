@@ -1,41 +1,16 @@
 """The broker takes no dead letters: intake pauses, nothing is committed past, nothing is lost."""
 
-from collections.abc import AsyncIterator, Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from consumer import app
 from consumer.stream.handover import Handover
-from support.broker import KafkaServer
-from support.cluster import Cluster
 from support.daemon import InProcess
 from support.received import ids
 from support.receiver import Receiver, Reply, response
 from support.waiting import wait_until
-from support.workspace import DEAD_LETTERS, Workspace, event, hook
-
-FAILURES = f'hookstream_handover_failures_total{{topic="{DEAD_LETTERS}"}}'
-
-
-@pytest.fixture(scope="module")
-def server(kafka_lib: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
-    """A broker of this file's own: others need the dead-letter topic."""
-    with KafkaServer(kafka_lib, tmp_path_factory.mktemp("own")) as server:
-        yield server
-
-
-@pytest.fixture
-async def own_workspace(
-    server: KafkaServer, tmp_path: Path, topic_prefix: str
-) -> AsyncIterator[Workspace]:
-    """A workspace there."""
-    workspace = Workspace(tmp_path, Cluster(server.bootstrap), topic_prefix)
-    await workspace.create_topics(partitions=1)
-    workspace.write_settings()
-    yield workspace
-    await workspace.remove_topics()
+from support.workspace import Workspace, event, hook
 
 
 def _answer(head: bytes) -> Reply:
@@ -43,7 +18,7 @@ def _answer(head: bytes) -> Reply:
 
 
 async def test_nothing_passes_a_dead_letter_that_is_not_acknowledged(
-    own_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """1. A first dead letter is written. 2. The dead-letter topic is deleted. 3. A
     second dead letter is due: its failure is counted, the daemon is not ready, and the committed
@@ -51,8 +26,11 @@ async def test_nothing_passes_a_dead_letter_that_is_not_acknowledged(
     now is not sent. 5. The topic is back: the letter is written, the event sent, all committed.
     """
     monkeypatch.setattr(app, "Handover", partial(Handover, send_timeout=1.0))
-    workspace, cluster = own_workspace, own_workspace.cluster
-    topic = workspace.topic("event")
+    await workspace.create_topics(partitions=1)
+    workspace.write_settings()
+    cluster, topic = workspace.cluster, workspace.topic("event")
+    dead_letters = workspace.dead_letter_topic
+    failures_of = f'hookstream_handover_failures_total{{topic="{dead_letters}"}}'
     async with Receiver(otherwise=_answer) as receiver:
         workspace.write_hooks(hook("a", receiver.origin))
         async with InProcess(workspace.config) as daemon:
@@ -60,20 +38,24 @@ async def test_nothing_passes_a_dead_letter_that_is_not_acknowledged(
             await wait_until(workspace.caught_up, "the first dead letter")
             letters = await workspace.dead_letters()
             assert [one.facts["hookstream-source"] for one in letters] == [first.source]
-            await cluster.delete([DEAD_LETTERS])
+            await cluster.delete([dead_letters])
 
             [second, _] = await cluster.produce(topic, [event("bad2"), event("good1")])
             await wait_until(lambda: _unready(daemon), "the daemon to say that it is not ready")
-            assert await daemon.sample(FAILURES) >= 1
+            assert await daemon.sample(failures_of) >= 1
             await cluster.produce(topic, [event("good2")])
-            failures = await daemon.sample(FAILURES)
-            await wait_until(lambda: _more_than(failures, daemon), "another failure")
+            failures = await daemon.sample(failures_of)
+
+            async def more() -> bool:
+                return await daemon.sample(failures_of) > failures
+
+            await wait_until(more, "another failure")
             assert ids(receiver.requests) == {"bad1:a": 1, "bad2:a": 1, "good1:a": 1}
             committed = await cluster.committed(workspace.group)
             assert committed[topic, 0] == second.offset
             assert (await daemon.get("/healthz"))[0] == 200
 
-            await cluster.create([DEAD_LETTERS], partitions=1)
+            await cluster.create([dead_letters], partitions=1)
             await wait_until(workspace.caught_up, "everything to be settled")
             await wait_until(daemon.ready, "the daemon to be ready again")
         assert ids(receiver.requests)["good2:a"] == 1
@@ -83,7 +65,3 @@ async def test_nothing_passes_a_dead_letter_that_is_not_acknowledged(
 
 async def _unready(daemon: InProcess) -> bool:
     return not await daemon.ready()
-
-
-async def _more_than(failures: float, daemon: InProcess) -> bool:
-    return await daemon.sample(FAILURES) > failures

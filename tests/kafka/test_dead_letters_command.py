@@ -6,7 +6,6 @@ import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Sequence
-from uuid import uuid4
 
 import orjson
 import pytest
@@ -25,13 +24,9 @@ from support.received import ids
 from support.receiver import Receiver, response
 from support.terminal import Terminal
 from support.waiting import wait_until
-from support.workspace import DEAD_LETTERS, Workspace, event, hook
+from support.workspace import Workspace, event, hook
 
-
-@pytest.fixture
-def name() -> str:
-    """A hook's id that no other test has: the dead-letter topic is everybody's."""
-    return f"h-{uuid4().hex[:12]}"
+NAME = "h-1"
 
 
 def _command(workspace: Workspace, *words: str) -> list[str]:
@@ -52,15 +47,14 @@ async def _prepare(workspace: Workspace) -> None:
     """Files, and the topics that a daemon makes at its start."""
     await workspace.create_topics()
     workspace.write_settings()
-    known = await workspace.cluster.ends([DEAD_LETTERS])
-    await workspace.cluster.create([*workspace.lanes, *([] if known else [DEAD_LETTERS])])
+    await workspace.cluster.create([*workspace.lanes, workspace.dead_letter_topic])
 
 
 async def _on_lane(workspace: Workspace) -> list[Placed]:
     return await workspace.cluster.read(workspace.lanes[0])
 
 
-async def test_every_reason_is_delivered_after_a_replay(workspace: Workspace, name: str) -> None:
+async def test_every_reason_is_delivered_after_a_replay(workspace: Workspace) -> None:
     """1. Eight dead letters of one hook, one for each reason, and one undecodable record without
     a hook. 2. Both replays are carried out. 3. All arrive, the eight under their own ids.
     """
@@ -68,36 +62,40 @@ async def test_every_reason_is_delivered_after_a_replay(workspace: Workspace, na
     workspace.write_settings()
     source = workspace.topic("event")
     async with Receiver() as receiver:
-        workspace.write_hooks(hook(name, receiver.origin))
+        workspace.write_hooks(hook(NAME, receiver.origin))
         async with InProcess(workspace.config):
             letters = [
-                Written(passport(n, hook=name, reason=reason, topic=source), event(f"e{n}"))
+                Written(passport(n, hook=NAME, reason=reason, topic=source), event(f"e{n}"))
                 for n, reason in enumerate(Reason)
             ]
             lost = passport(9, hook="", reason="undecodable", topic=source)
-            await bury(workspace.cluster, DEAD_LETTERS, [*letters, Written(lost, event("e9"))])
-            code, out, err = await _run(workspace, "replay", "--hook", name, "--yes")
+            await bury(
+                workspace.cluster,
+                workspace.dead_letter_topic,
+                [*letters, Written(lost, event("e9"))],
+            )
+            code, out, err = await _run(workspace, "replay", "--hook", NAME, "--yes")
             assert (code, out.splitlines()[-1]) == (0, "8 sent"), err
             code, out, err = await _run(workspace, "replay", "--reason", "undecodable", "--yes")
             # The hook's own undecodable one goes again: another filter knows nothing of the first.
             assert (code, out.splitlines()[-1]) == (0, "2 sent"), err
             await receiver.until(requests=10)
             await wait_until(workspace.caught_up, "everything to be settled")
-    expected = {f"e{n}:{name}": 1 for n in (*range(len(Reason)), 9)}
-    again = f"e{list(Reason).index(Reason.UNDECODABLE)}:{name}"
+    expected = {f"e{n}:{NAME}": 1 for n in (*range(len(Reason)), 9)}
+    again = f"e{list(Reason).index(Reason.UNDECODABLE)}:{NAME}"
     assert ids(receiver.requests) == {**expected, again: 2}
 
 
-async def test_a_replay_that_fails_again_tells_its_story(workspace: Workspace, name: str) -> None:
+async def test_a_replay_that_fails_again_tells_its_story(workspace: Workspace) -> None:
     """1. 400: a dead letter. 2. Replayed, it is answered 503, waits on a retry topic, and fails
     for good: the headers of both records tell of the replay. 3. Replayed again, it arrives, with
     the same id each time.
     """
     await workspace.create_topics()
     workspace.write_settings()
-    first_id = f"e1:{name}"
+    first_id = f"e1:{NAME}"
     async with Receiver(response(400), response(503), response(400)) as receiver:
-        workspace.write_hooks(hook(name, receiver.origin))
+        workspace.write_hooks(hook(NAME, receiver.origin))
         async with InProcess(workspace.config):
 
             async def letters() -> list[Placed]:
@@ -107,7 +105,7 @@ async def test_a_replay_that_fails_again_tells_its_story(workspace: Workspace, n
             await workspace.cluster.produce(workspace.topic("event"), [event("e1")])
             [first] = await wait_until(letters, "a dead letter")
             assert "hookstream-replayed-from" not in first.facts
-            assert (await _run(workspace, "replay", "--hook", name, "--yes"))[0] == 0
+            assert (await _run(workspace, "replay", "--hook", NAME, "--yes"))[0] == 0
             await receiver.until(requests=3)
 
             async def two() -> list[Placed]:
@@ -121,18 +119,18 @@ async def test_a_replay_that_fails_again_tells_its_story(workspace: Workspace, n
             parked = await _on_lane(workspace)
             assert [one.facts["hookstream-replayed-from"] for one in parked] == [first.source] * 2
             assert "replay" in {one.facts["hookstream-reason"] for one in parked}
-            code, out, _ = await _run(workspace, "replay", "--hook", name, "--yes")
+            code, out, _ = await _run(workspace, "replay", "--hook", NAME, "--yes")
             assert (code, out.splitlines()[-1]) == (0, "1 sent")
             await receiver.until(requests=4)
             await wait_until(workspace.caught_up, "everything to be settled")
     assert ids(receiver.requests) == {first_id: 4}
 
 
-async def test_nothing_is_sent_that_nobody_agreed_to(workspace: Workspace, name: str) -> None:
+async def test_nothing_is_sent_that_nobody_agreed_to(workspace: Workspace) -> None:
     """A dry run, a refusal, no terminal to ask on: each says so, and nothing goes; a `y` sends."""
     await _prepare(workspace)
-    await bury(workspace.cluster, DEAD_LETTERS, exhausted(range(3), name))
-    words = ("replay", "--hook", name)
+    await bury(workspace.cluster, workspace.dead_letter_topic, exhausted(range(3), NAME))
+    words = ("replay", "--hook", NAME)
     code, out, _ = await _run(workspace, *words, "--dry-run")
     assert code == 0
     assert "3 dead letters to send" in out
@@ -149,20 +147,20 @@ async def test_nothing_is_sent_that_nobody_agreed_to(workspace: Workspace, name:
     assert len(await _on_lane(workspace)) == 3
 
 
-async def test_list_is_json_for_programs(workspace: Workspace, name: str) -> None:
+async def test_list_is_json_for_programs(workspace: Workspace) -> None:
     """One object a line, all facts, the oldest first, no event value; `--limit` has the newest."""
     await _prepare(workspace)
     secret = b'{"id": "e", "user": {"id": "somebody"}}'
     letters = [
-        Written(passport(n, hook=name), secret, timestamp_ms=1_795_514_400_000 + n)
+        Written(passport(n, hook=NAME), secret, timestamp_ms=1_795_514_400_000 + n)
         for n in range(60)
     ]
-    await bury(workspace.cluster, DEAD_LETTERS, letters)
-    code, out, err = await _run(workspace, "list", "--hook", name)
+    await bury(workspace.cluster, workspace.dead_letter_topic, letters)
+    code, out, err = await _run(workspace, "list", "--hook", NAME)
     assert (code, err) == (0, "")
     assert "somebody" not in out
     lines = [orjson.loads(line) for line in out.splitlines()]
-    assert [line["delivery_id"] for line in lines] == [f"e{n}:{name}" for n in range(60)]
+    assert [line["delivery_id"] for line in lines] == [f"e{n}:{NAME}" for n in range(60)]
     assert lines[7] == {
         "time": "2026-11-24T10:00:00.007Z",
         "partition": 0,
@@ -170,9 +168,9 @@ async def test_list_is_json_for_programs(workspace: Workspace, name: str) -> Non
         "key": "k\\xff",
         "value_bytes": len(secret),
         "foreign": False,
-        "hook": name,
+        "hook": NAME,
         "reason": "exhausted",
-        "delivery_id": f"e7:{name}",
+        "delivery_id": f"e7:{NAME}",
         "attempts": 12,
         "last_status": "503",
         "first_failed_at": "2026-11-24T10:00:01.500Z",
@@ -183,39 +181,37 @@ async def test_list_is_json_for_programs(workspace: Workspace, name: str) -> Non
         "replayed_from": None,
         "replayed_at": None,
     }
-    _, out, _ = await _run(workspace, "list", "--hook", name, "--limit", "2")
+    _, out, _ = await _run(workspace, "list", "--hook", NAME, "--limit", "2")
     assert [orjson.loads(line) for line in out.splitlines()] == lines[-2:]
-    code, out, err = await _run(workspace, "list", "--hook", f"{name}-x")
+    code, out, err = await _run(workspace, "list", "--hook", f"{NAME}-x")
     assert (code, out, err) == (0, "", "note: no such dead letters\n")
 
 
-async def test_list_is_a_table_for_people(workspace: Workspace, name: str) -> None:
+async def test_list_is_a_table_for_people(workspace: Workspace) -> None:
     """The newest fifty, how many more there are, and what they are; nothing moves the cursor."""
     await _prepare(workspace)
-    letters = exhausted(range(59), name)
-    await bury(workspace.cluster, DEAD_LETTERS, letters)
-    evil = Written(passport(59, hook=name, reason="\x1b[2Jpermanent"))
-    await bury(workspace.cluster, DEAD_LETTERS, [evil])
-    terminal = Terminal(*_command(workspace, "list", "--hook", name))
+    letters = exhausted(range(59), NAME)
+    await bury(workspace.cluster, workspace.dead_letter_topic, letters)
+    evil = Written(passport(59, hook=NAME, reason="\x1b[2Jpermanent"))
+    await bury(workspace.cluster, workspace.dead_letter_topic, [evil])
+    terminal = Terminal(*_command(workspace, "list", "--hook", NAME))
     await terminal.start()
     assert await terminal.end() == 0
     assert "the newest 50 of 60; 10 more with --limit" in terminal.text
-    assert f"e10:{name}" in terminal.text
-    assert f"e9:{name}" not in terminal.text
+    assert f"e10:{NAME}" in terminal.text
+    assert f"e9:{NAME}" not in terminal.text
     assert "\\x1b[2Jpermanent" in terminal.text
     [count] = [line for line in terminal.text.splitlines() if line.strip().startswith("59 ")]
-    assert count.split() == ["59", name, "exhausted"]
+    assert count.split() == ["59", NAME, "exhausted"]
 
 
-def test_ctrl_c_ends_behind_a_batch(
-    workspace: Workspace, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_ends_behind_a_batch(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """1. SIGINT comes while the second batch is under way. 2. The batch is finished, the exit code
     is 130, and a sentence says how much went. 3. The same command sends the rest.
     """
     total = 3 * BATCH
     asyncio.run(_prepare(workspace))
-    asyncio.run(bury(workspace.cluster, DEAD_LETTERS, exhausted(range(total), name)))
+    asyncio.run(bury(workspace.cluster, workspace.dead_letter_topic, exhausted(range(total), NAME)))
 
     class Interrupted(KafkaProducer):
         number = 0
@@ -230,7 +226,7 @@ def test_ctrl_c_ends_behind_a_batch(
             return await super().send(topic, messages)
 
     monkeypatch.setattr("consumer.cli.dead_letters_replay.KafkaProducer", Interrupted)
-    words = ["dead-letters", "replay", "--hook", name, "--yes", "--config", str(workspace.config)]
+    words = ["dead-letters", "replay", "--hook", NAME, "--yes", "--config", str(workspace.config)]
     ended = CliRunner().invoke(commands, words)
     assert ended.exit_code == 130
     assert f"stopped: {2 * BATCH} of {total} sent; the same command goes on" in ended.stderr
@@ -238,24 +234,20 @@ def test_ctrl_c_ends_behind_a_batch(
     assert ended.exit_code == 0
     assert f"goes on after {2 * BATCH} already sent" in ended.stderr
     sent = [one.facts["hookstream-delivery-id"] for one in asyncio.run(_on_lane(workspace))]
-    assert sorted(sent) == sorted(f"e{n}:{name}" for n in range(total))
+    assert sorted(sent) == sorted(f"e{n}:{NAME}" for n in range(total))
 
 
-async def test_a_missing_retry_topic_is_told_before_anything_is_sent(
-    workspace: Workspace, name: str
-) -> None:
+async def test_a_missing_retry_topic_is_told_before_anything_is_sent(workspace: Workspace) -> None:
     """The daemon never ran with these delays: the sentence names the topic, exit code 1."""
     await _prepare(workspace)
-    await bury(workspace.cluster, DEAD_LETTERS, exhausted([1], name))
+    await bury(workspace.cluster, workspace.dead_letter_topic, exhausted([1], NAME))
     workspace.write_settings(retry={"delays": ["7m"]})
-    code, _, err = await _run(workspace, "replay", "--hook", name, "--yes")
+    code, _, err = await _run(workspace, "replay", "--hook", NAME, "--yes")
     assert code == 1
-    assert "no such topic: hookstream.retry.7m: start the daemon once" in err
+    assert f"no such topic: {workspace.prefix}.retry.7m: start the daemon once" in err
 
 
-async def test_a_retry_that_became_undecodable_keeps_its_delivery(
-    workspace: Workspace, name: str
-) -> None:
+async def test_a_retry_that_became_undecodable_keeps_its_delivery(workspace: Workspace) -> None:
     """A delivery waits on a retry topic and its record can no longer be read, as after a wrong
     change of the mapping: its dead letter still names delivery, hook and source, so it can be
     replayed.
@@ -263,9 +255,9 @@ async def test_a_retry_that_became_undecodable_keeps_its_delivery(
     await workspace.create_topics()
     workspace.write_settings()
     async with Receiver() as receiver:
-        workspace.write_hooks(hook(name, receiver.origin))
+        workspace.write_hooks(hook(NAME, receiver.origin))
         async with InProcess(workspace.config):
-            parked = passport(1, hook=name, reason="retry", topic=workspace.topic("event"))
+            parked = passport(1, hook=NAME, reason="retry", topic=workspace.topic("event"))
             await bury(workspace.cluster, workspace.lanes[0], [Written(parked, b"[]")])
             [letter] = await wait_until(workspace.dead_letters, "a dead letter")
     facts = letter.facts

@@ -11,7 +11,7 @@ from support.daemon import Daemon
 from support.receiver import Receiver, response
 from support.secure_broker import CERTIFIED, SecureBroker
 from support.waiting import wait_until
-from support.workspace import DEAD_LETTERS, Workspace, event, hook
+from support.workspace import Workspace, event, hook
 
 Rights = dict[str, list[str]]
 READS, WRITES = ["READ"], ["WRITE"]
@@ -32,11 +32,7 @@ async def workspace(
     topic = workspace.topic("event")
     workspace.sources = {topic: workspace.sources[topic]}
     await workspace.create_topics(partitions=1)
-    await workspace.cluster.create(workspace.lanes, partitions=1)
-    async with workspace.cluster.admin() as admin:
-        known = set(await admin.list_topics())
-    if DEAD_LETTERS not in known:
-        await workspace.cluster.create([DEAD_LETTERS], partitions=1)
+    await workspace.cluster.create([*workspace.lanes, workspace.dead_letter_topic], partitions=1)
     workspace.write_hooks(hook("a", "http://127.0.0.1:9"))
     yield workspace
     await workspace.remove_topics()
@@ -46,7 +42,7 @@ def enough(workspace: Workspace) -> Rights:
     """The rights that docs/security.md asks for, where the topics are there."""
     rights = dict.fromkeys(workspace.sources, READS)
     rights |= {lane: [*READS, *WRITES] for lane in workspace.lanes}
-    return rights | {DEAD_LETTERS: WRITES}
+    return rights | {workspace.dead_letter_topic: WRITES}
 
 
 async def user_with(broker: SecureBroker, workspace: Workspace, rights: Rights) -> dict[str, Any]:
@@ -198,7 +194,7 @@ async def test_a_topic_that_may_not_be_written(
     the topic and the reason, and nothing is committed past the event. 3. The right is granted: the
     hand-over is made up for, and the daemon is ready.
     """
-    topic = workspace.lanes[0] if which == "lane" else DEAD_LETTERS
+    topic = workspace.lanes[0] if which == "lane" else workspace.dead_letter_topic
     rights = enough(workspace) | {topic: READS if which == "lane" else ["DESCRIBE"]}
     workspace.write_settings(kafka=await user_with(broker, workspace, rights))
     async with Receiver(

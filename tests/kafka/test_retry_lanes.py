@@ -220,7 +220,7 @@ async def test_a_record_nobody_can_have_parked_is_a_dead_letter(workspace: Works
             [record] = await workspace.cluster.produce(workspace.lanes[0], [event("alien")])
             await wait_until(workspace.caught_up, "the lane to be settled")
         assert receiver.requests == []
-    letters = await workspace.cluster.read("hookstream.dead-letter")
-    [letter] = [one for one in letters if one.facts.get("hookstream-source") == record.source]
+    [letter] = await workspace.dead_letters()
+    assert letter.facts["hookstream-source"] == record.source
     assert letter.facts["hookstream-reason"] == "undecodable"
     assert letter.value == record.value

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from support.cluster import Offsets
 from support.ledger import Ledger, Owed
-from support.workspace import DEAD_LETTERS, Workspace
+from support.workspace import Workspace
 
 _INTERVAL = 0.1
 _ANSWER = 3.0
@@ -53,7 +53,8 @@ class HandedOver:
     async def start(self) -> None:
         """Connect; the topics must be there."""
         await self._consumer.start()
-        ends = await self._workspace.cluster.ends([*self._workspace.lanes, DEAD_LETTERS])
+        workspace = self._workspace
+        ends = await workspace.cluster.ends([*workspace.lanes, workspace.dead_letter_topic])
         self._consumer.assign([TopicPartition(*place) for place in ends])
 
     async def stop(self) -> None:

@@ -1,9 +1,7 @@
 """One test's settings file, hook definitions and topics."""
 
 import json
-import secrets
 from collections.abc import Iterable, Mapping
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +10,11 @@ import yaml
 from support.cluster import Cluster, Placed
 
 TRIGGERS = ("push_click", "message_log", "geofence", "event")
-DEAD_LETTERS = "hookstream.dead-letter"
-
-_serial = count(secrets.randbelow(400))
 
 
 class Workspace:
-    """Files of one daemon, or of a group of them. Names are the test's own, so that tests can
-    share a broker; only the dead-letter topic is everybody's, and is read by source.
+    """Files of one daemon, or of a group of them. All names in the cluster begin with `prefix`,
+    which is the test's own, so tests can share a broker.
     """
 
     def __init__(self, folder: Path, cluster: Cluster, prefix: str) -> None:
@@ -27,9 +22,8 @@ class Workspace:
         self.cluster = cluster
         self.prefix = prefix
         self.group = f"{prefix}-group"
-        serial = next(_serial)
-        self.delays: tuple[str, ...] = (f"{1_001 + 2 * serial}ms", f"{2_001 + 2 * serial}ms")
-        """Of the retry lanes. Odd, so that no two tests meet in a lane's topic."""
+        self.delays: tuple[str, ...] = ("1s", "2s")
+        """Of the retry lanes."""
         self.sources: dict[str, dict[str, Any]] = {
             self.topic(trigger): {"topic": self.topic(trigger), "trigger": trigger}
             for trigger in TRIGGERS
@@ -50,7 +44,12 @@ class Workspace:
     @property
     def lanes(self) -> list[str]:
         """The retry lanes' topics."""
-        return [f"hookstream.retry.{delay}" for delay in self.delays]
+        return [f"{self.prefix}.retry.{delay}" for delay in self.delays]
+
+    @property
+    def dead_letter_topic(self) -> str:
+        """The dead-letter topic."""
+        return f"{self.prefix}.dead-letter"
 
     def topic(self, name: str) -> str:
         """A topic's name that is this test's own."""
@@ -59,7 +58,11 @@ class Workspace:
     def write_settings(self, **sections: Mapping[str, Any]) -> None:
         """Write the settings file; `sections` win, key by key."""
         settings: dict[str, Any] = {
-            "kafka": {"bootstrap_servers": self.cluster.bootstrap, "group_id": self.group},
+            "kafka": {
+                "bootstrap_servers": self.cluster.bootstrap,
+                "group_id": self.group,
+                "topic_prefix": self.prefix,
+            },
             "sources": list(self.sources.values()),
             "hooks": {"path": str(self.hooks_folder)},
             "delivery": {"quick_attempts": 1},
@@ -83,15 +86,11 @@ class Workspace:
 
     async def remove_topics(self) -> None:
         """Remove everything in the cluster that is this test's own."""
-        await self.cluster.delete([*self.sources, *self.lanes])
+        await self.cluster.delete([*self.sources, *self.lanes, self.dead_letter_topic])
 
     async def dead_letters(self) -> list[Placed]:
-        """The dead letters of records in this test's topics."""
-        return [
-            letter
-            for letter in await self.cluster.read(DEAD_LETTERS)
-            if letter.facts.get("hookstream-source", "").startswith(self.prefix)
-        ]
+        """What is in the dead-letter topic."""
+        return await self.cluster.read(self.dead_letter_topic)
 
     async def behind(self) -> dict[tuple[str, int], int]:
         """Records that are not settled, by partition of the sources and of the retry lanes: the

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from consumer.demo.numbers import Rate, quantile, read_numbers
 from consumer.metrics import LATENCY_BUCKETS, Metrics
 from consumer.reasons import Reason
+from consumer.settings import OwnTopics
 
 
 def test_they_are_what_the_metrics_say() -> None:
@@ -25,7 +26,7 @@ def test_they_are_what_the_metrics_say() -> None:
     hook.circuit(open=True)
     metrics.stream.in_flight_from(lambda: 7)
     metrics.stream.lag_from(lambda: {("hookstream.retry.2s", 0): 3, ("push-click", 0): 100})
-    numbers = read_numbers(metrics, ["a", "b"])
+    numbers = read_numbers(metrics, ["a", "b"], OwnTopics("hookstream"))
     assert numbers.events == {"push_click": 2}
     assert (numbers.delivered, numbers.retried, numbers.dead_lettered) == (1, 1, 1)
     assert (numbers.in_flight, numbers.parked) == (7, 3)
@@ -38,7 +39,7 @@ def test_they_are_what_the_metrics_say() -> None:
 
 def test_before_the_daemon_is_built_there_are_zeros() -> None:
     """Gauges come with the daemon's parts; the first picture is drawn without them."""
-    numbers = read_numbers(Metrics("0"), ())
+    numbers = read_numbers(Metrics("0"), (), OwnTopics("hookstream"))
     assert (numbers.in_flight, numbers.parked, numbers.delivered) == (0, 0, 0)
 
 

@@ -89,7 +89,24 @@ def problems(path: Path | None, environ: Mapping[str, str]) -> tuple[Problem, ..
             1,
             "sources[0].topic",
             "itself writes",
+            "kafka.topic_prefix",
+        ),
+        (
+            "kafka: {topic_prefix: crm}\nsources: [{topic: crm.dead-letter, trigger: event}]",
+            2,
+            "sources[0].topic",
+            "itself writes",
             "",
+        ),
+        *(
+            (
+                f"kafka: {{topic_prefix: {prefix}}}",
+                1,
+                "kafka.topic_prefix",
+                "beginning of a topic's name",
+                "1 to 200 letters",
+            )
+            for prefix in ("crm.", "a b", "a/b", "'.'", "ç", "a" * 201)
         ),
         (
             "sources:\n- topic: a\n  trigger: event\n  fields:\n    user: x",

@@ -203,8 +203,8 @@ def test_settings_do_not_change() -> None:
 def test_the_contracts_settings_all_exist() -> None:
     """Section 6 of the contract, name by name."""
     contract = {
-        "kafka": "bootstrap_servers group_id security_protocol sasl_mechanism sasl_username "
-        "sasl_password ssl_cafile ssl_certfile ssl_keyfile",
+        "kafka": "bootstrap_servers group_id topic_prefix security_protocol sasl_mechanism "
+        "sasl_username sasl_password ssl_cafile ssl_certfile ssl_keyfile",
         "hooks": "path secrets",
         "delivery": "transport concurrency per_host_concurrency per_hook_concurrency "
         "host_rate_limit timeout connect_timeout quick_attempts expire_after shutdown_grace",

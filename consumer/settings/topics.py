@@ -1,0 +1,40 @@
+"""Names of the topics that hookstream itself writes (contract section 5)."""
+
+from dataclasses import dataclass
+
+from consumer.documents.durations import format_duration, parse_duration
+from consumer.errors import Complaint
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTopics:
+    """All topics of one installation, below its `kafka.topic_prefix`."""
+
+    prefix: str
+
+    @property
+    def dead_letter(self) -> str:
+        """The dead-letter topic."""
+        return f"{self.prefix}.dead-letter"
+
+    def retry(self, delay: float) -> str:
+        """The retry topic with a delay of `delay` seconds: `hookstream.retry.1m`."""
+        return self._retry_start + format_duration(delay)
+
+    def retry_delay(self, topic: str) -> float | None:
+        """The delay in seconds that the name of a retry topic tells, whether the settings still
+        name that delay or not; None if `topic` is no retry topic of this prefix.
+        """
+        if not topic.startswith(self._retry_start):
+            return None
+        try:
+            return parse_duration(topic.removeprefix(self._retry_start))
+        except Complaint:
+            return None
+
+    def __contains__(self, topic: str) -> bool:
+        return topic == self.dead_letter or topic.startswith(self._retry_start)
+
+    @property
+    def _retry_start(self) -> str:
+        return f"{self.prefix}.retry."
