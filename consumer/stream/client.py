@@ -20,12 +20,14 @@ from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
 from consumer.stream.connections import mend_connections
+from consumer.stream.fetches import free_dropped_fetches
 from consumer.stream.handover import BatchTooLargeError, MessageT, Sent, TooLargeError
 from consumer.stream.partitioner import by_partition
 from consumer.stream.refusals import REFUSALS, refusal, unreachable
 from consumer.stream.tasks import within
 
 mend_connections()
+free_dropped_fetches()
 log = get_logger(__name__)
 
 CLIENT_ID = "hookstream"
