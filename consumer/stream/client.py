@@ -22,12 +22,14 @@ from consumer.settings import KafkaSettings
 from consumer.stream.connections import mend_connections
 from consumer.stream.fetches import free_dropped_fetches
 from consumer.stream.handover import BatchTooLargeError, MessageT, Sent, TooLargeError
+from consumer.stream.odd_records import RawNamesBatch, read_odd_records
 from consumer.stream.partitioner import by_partition
 from consumer.stream.refusals import REFUSALS, refusal, unreachable
 from consumer.stream.tasks import within
 
 mend_connections()
 free_dropped_fetches()
+read_odd_records()
 log = get_logger(__name__)
 
 CLIENT_ID = "hookstream"
@@ -219,8 +221,9 @@ def _pack(
         if batch and (len(batch) == most or not _append(builder, message)):
             yield builder, batch
             builder, batch = producer.create_batch(), []
-        if not batch:
-            _append(builder, message)  # the first one always fits
+        if not batch and not _append(builder, message):  # else the first one always fits
+            builder = RawNamesBatch(_MAX_BATCH)
+            _append(builder, message)
         batch.append(message)
     yield builder, batch
 
@@ -230,7 +233,10 @@ def _append(builder: Any, message: MessageT) -> bool:
     # aiokafka sends no others.
     key, value = message.key, message.value
     value = b"" if key is None and value is None else value
-    added = builder.append(timestamp=None, key=key, value=value, headers=message.headers)
+    try:
+        added = builder.append(timestamp=None, key=key, value=value, headers=message.headers)
+    except TypeError:
+        return False  # a header name that is not UTF-8, for which it takes another builder
     return added is not None
 
 

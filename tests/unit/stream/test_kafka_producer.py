@@ -3,13 +3,17 @@
 import asyncio
 import logging
 from collections import Counter
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from consumer.settings import KafkaSettings
-from consumer.stream.client import KafkaProducer
+from consumer.stream.client import KafkaProducer, _pack
+from consumer.stream.passport import Headers
+from consumer.stream.record_batches import RawHeaderName, RecordBatches
 
 _PARTITIONS = 4
 
@@ -65,3 +69,29 @@ async def test_topics_in_turn_use_all_their_partitions(monkeypatch: pytest.Monke
             for _, answer in await producer.send(topic, [message]):
                 await answer
     assert client.sent == {(t, p): 1 for t in ("a", "b") for p in range(_PARTITIONS)}
+
+
+@dataclass
+class Message:
+    """One to be written."""
+
+    value: bytes
+    headers: Headers
+    key: bytes | None = None
+    topic: str = "retry"
+
+
+def test_a_header_name_that_is_not_utf_8_is_written_as_it_was_read() -> None:
+    """The records beside one whose header name is not UTF-8 are packed with it, in their order."""
+    producer = SimpleNamespace(create_batch=lambda: BatchBuilder(64 * 1024, 0))
+    odd = [("x", b"1"), (RawHeaderName(b"\xff\xfe"), b"2")]
+    messages = [Message(b"%d" % n, odd if n in {0, 3} else odd[:1]) for n in range(5)]
+    packed = list(_pack(producer, messages, 3))
+    assert [message for _, batch in packed for message in batch] == messages
+    for builder, batch in packed:
+        builder._set_producer_state(7, 0, 1)
+        [parsed] = [list(RecordBatches(bytes(builder._build()), 0).next_batch())]
+        assert [record.value for record in parsed] == [message.value for message in batch]
+        names = [[name.encode() for name, _ in record.headers] for record in parsed]
+        assert names == [[name.encode() for name, _ in message.headers] for message in batch]
+    assert [len(batch) for _, batch in packed] == [3, 2]

@@ -1,0 +1,106 @@
+"""Lets aiokafka read and write records whose bytes it does not expect."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from aiokafka.consumer import fetcher
+from aiokafka.consumer.fetcher import PartitionRecords
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import ConsumerRecord
+
+from consumer.stream.record_batches import RecordBatches, UnreadableBatchError
+
+
+def read_odd_records() -> None:
+    """Let a record with a header name that is not UTF-8 be read, and nothing but
+    `UnreadableBatchError` be raised for what cannot be. A second call does nothing.
+
+    The parser's own errors are of many kinds (decoders', libraries', Python's), and say nothing
+    of their place.
+    """
+    fetcher.MemoryRecords = _FetchedBytes
+    fetcher.PartitionRecords = _FetchedRecords
+
+
+class _FetchedBytes(MemoryRecords):  # type: ignore[misc]  # aiokafka has no types
+    """aiokafka's own, which does not tell its bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.data = data
+
+
+class _FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka has no types
+    """One partition's records of a fetch, by aiokafka's parser as far as that comes, then by ours.
+
+    Costs nothing as long as nothing fails: aiokafka has a `__next__` of its own in this place.
+    """
+
+    _records_iterator: Iterator[Any] | None
+
+    def __init__(self, tp: Any, records: MemoryRecords, *details: Any) -> None:
+        super().__init__(tp, records, *details)
+        self._data: bytes | None = getattr(records, "data", None)
+
+    def __next__(self) -> Any:
+        try:
+            return next(self._records_iterator)  # type: ignore[arg-type]  # as aiokafka does it
+        except StopIteration:
+            self._records_iterator = None
+            raise
+        except Exception as error:  # noqa: BLE001  # the parser's are of many kinds
+            return self._next_of_our_own(error)
+
+    def _consumer_record(self, tp: Any, record: Any) -> ConsumerRecord:
+        """As aiokafka does, which knows no time for records of the formats before 2: -1."""
+        key, value, timestamp = record.key, record.value, record.timestamp
+        return ConsumerRecord(
+            tp.topic,
+            tp.partition,
+            record.offset,
+            -1 if timestamp is None else timestamp,
+            record.timestamp_type,
+            key,
+            value,
+            record.checksum,
+            -1 if key is None else len(key),
+            -1 if value is None else len(value),
+            tuple(record.headers),
+        )
+
+    def _next_of_our_own(self, error: Exception) -> Any:
+        """Go on with our own parser at the record that `error` came from."""
+        data, self._data = self._data, None
+        if data is None:  # it was our own already
+            raise self._unreadable(error) from error
+        self._records = RecordBatches(data, self.next_fetch_offset)
+        records = self._records_iterator = self._unpack_records()
+        try:
+            return next(records)
+        except StopIteration:
+            self._records_iterator = None
+            raise
+        except Exception as again:
+            raise self._unreadable(again) from again
+
+    def _unreadable(self, error: Exception) -> UnreadableBatchError:
+        place = f"{self._tp.topic}/{self._tp.partition}/{self.next_fetch_offset}"
+        return UnreadableBatchError(f"{place}: {error}")
+
+
+class RawNamesBatch(BatchBuilder):  # type: ignore[misc]  # aiokafka has no types
+    """A batch whose header names may be `RawHeaderName`.
+
+    aiokafka's encoder in C takes nothing but `str`; the one in Python, slower by far, asks each
+    name for its bytes.
+    """
+
+    def __init__(self, batch_size: int) -> None:
+        super().__init__(batch_size, 0)
+        self._builder = _DefaultRecordBatchBuilderPy(2, 0, 0, -1, -1, 0, batch_size)
+
+    def _set_producer_state(self, *state: int) -> None:
+        """As its base class does, which insists on the encoder in C."""
+        self._builder.set_producer_state(*state)

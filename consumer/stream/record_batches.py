@@ -1,0 +1,257 @@
+"""A parser of Kafka's record batches (format 2, KIP-98) for those that aiokafka's does not read.
+
+Brokers check a batch's structure, not the encoding of its header names: KIP-82 calls them UTF-8,
+and Java's client replaces what is not. aiokafka raises `UnicodeDecodeError`, and the partition
+stands. This parser is slower and gives up less: a name stays as it is, and a record that has no
+proper structure inside a batch that has is given as its raw bytes.
+"""
+
+from collections.abc import Iterator
+from struct import Struct
+from struct import error as StructError  # noqa: N812  # a lower-case class of the library's
+from typing import Any, NamedTuple, Self
+
+from aiokafka import codec
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.legacy_records import LegacyRecordBatch
+from aiokafka.record.util import calc_crc32c
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+_PREFIX = Struct(">qi")
+"""Of a batch of any format: its first offset, and the bytes that follow."""
+_HEADER = Struct(">qiibIhiqqqhii")
+"""Base offset, length, leader epoch, magic, CRC, attributes, last offset delta, first and last
+timestamp, producer id, epoch and sequence, number of records."""
+_MAGIC_AT = 16
+_CHECKED_FROM = 21
+"""The checksum covers the attributes and all that follows."""
+_CODEC, _APPEND_TIME, _TRANSACTIONAL, _CONTROL = 0x07, 0x08, 0x10, 0x20
+_DECOMPRESS = {
+    0: bytes,
+    1: codec.gzip_decode,
+    2: codec.snappy_decode,
+    3: codec.lz4_decode,
+    4: codec.zstd_decode,
+}
+_VARINT_BITS = 70
+"""Ten bytes of seven bits hold 64."""
+
+
+class UnreadableBatchError(CorruptRecordException):  # type: ignore[misc]  # aiokafka has no types
+    """What is at this place of a partition cannot be read; the text says why."""
+
+
+class RawHeaderName(str):
+    """A header name that is not UTF-8: text for people, and the bytes for the next record.
+
+    aiokafka's encoder in Python asks a name for its bytes (`encode`).
+    """
+
+    __slots__ = ("raw",)
+
+    raw: bytes
+
+    def __new__(cls, raw: bytes) -> Self:
+        r"""Bytes that are no text show as `\xff`."""
+        name = super().__new__(cls, raw.decode("utf-8", "backslashreplace"))
+        name.raw = raw
+        return name
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        """The bytes that it was read from."""
+        del encoding, errors
+        return self.raw
+
+
+class ParsedRecord(NamedTuple):
+    """One record; the attributes that aiokafka's own have."""
+
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    checksum: None = None
+
+
+class RecordBatches:
+    """The batches of one fetch, from the one with the record at `offset` on.
+
+    Takes the part of aiokafka's `MemoryRecords`. Raises `UnreadableBatchError`.
+    """
+
+    def __init__(self, data: bytes, offset: int) -> None:
+        self._data = data
+        self._offset = offset
+        self._pos = 0
+
+    def has_next(self) -> bool:
+        """Whether a whole batch is left: a fetch may end within one."""
+        left = len(self._data) - self._pos
+        return left >= _PREFIX.size and left >= _PREFIX.size + self._length()
+
+    def next_batch(self) -> "_Batch | Any":
+        """The next batch that is not wholly before the offset."""
+        while True:
+            end = self._pos + _PREFIX.size + self._length()
+            if end <= self._pos + _MAGIC_AT:
+                raise UnreadableBatchError("a batch is shorter than its header")
+            data = memoryview(self._data)[self._pos : end]
+            self._pos = end
+            if data[_MAGIC_AT] < 2:  # noqa: PLR2004  # formats without headers
+                return LegacyRecordBatch(data, data[_MAGIC_AT])
+            batch = _Batch(data, self._offset)
+            if batch.next_offset > self._offset or not self.has_next():
+                return batch
+
+    def _length(self) -> int:
+        length: int = _PREFIX.unpack_from(self._data, self._pos)[1]
+        return length
+
+
+class _Batch:
+    """One batch; what aiokafka's `PartitionRecords` wants to know of it."""
+
+    def __init__(self, data: memoryview, offset: int) -> None:
+        try:
+            header = _HEADER.unpack_from(data)
+        except StructError as error:
+            raise UnreadableBatchError("a batch is shorter than its header") from error
+        self.base_offset: int = header[0]
+        self._crc: int = header[4]
+        self._attributes: int = header[5]
+        self._last_delta: int = header[6]
+        self._first_timestamp: int = header[7]
+        self._max_timestamp: int = header[8]
+        self.producer_id: int = header[9]
+        self._count: int = header[12]
+        self._data = data
+        self._offset = offset
+        self._records = self._read()
+
+    @property
+    def next_offset(self) -> int:
+        """The first offset of the next batch."""
+        return self.base_offset + self._last_delta + 1
+
+    @property
+    def is_transactional(self) -> bool:
+        """Whether its records wait for the end of a transaction."""
+        return bool(self._attributes & _TRANSACTIONAL)
+
+    @property
+    def is_control_batch(self) -> bool:
+        """Whether it is the end of a transaction, and no record."""
+        return bool(self._attributes & _CONTROL)
+
+    def validate_crc(self) -> bool:
+        """Whether the bytes are those that were written."""
+        checksum: int = calc_crc32c(bytes(self._data[_CHECKED_FROM:]))
+        return checksum == self._crc
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> ParsedRecord:
+        return next(self._records)
+
+    def _read(self) -> Iterator[ParsedRecord]:
+        data = self._decompressed()
+        cursor, last = _Cursor(data, 0, len(data)), -1
+        for _ in range(self._count):
+            try:
+                length = cursor.varint()
+                start, end = cursor.pos, cursor.pos + length
+                cursor.take(length)
+                record = _Cursor(data, start, end)
+                record.take(1)  # attributes, of which there are none
+                timestamp, delta = self._first_timestamp + record.varint(), record.varint()
+            except _MalformedError as error:
+                raise UnreadableBatchError(f"a record has no proper structure: {error}") from error
+            if not last < delta <= self._last_delta:
+                raise UnreadableBatchError(f"a record claims the offset delta {delta}")
+            last = delta
+            if self.base_offset + delta >= self._offset:
+                yield self._record(record, self.base_offset + delta, timestamp, data[start:end])
+        if cursor.pos != len(data):
+            raise UnreadableBatchError(f"{len(data) - cursor.pos} bytes follow the last record")
+
+    def _decompressed(self) -> bytes:
+        number = self._attributes & _CODEC
+        if number not in _DECOMPRESS:
+            raise UnreadableBatchError(f"compression codec {number} is unknown")
+        try:
+            return bytes(_DECOMPRESS[number](bytes(self._data[_HEADER.size :])))
+        except Exception as error:  # each library has errors of its own
+            message = f"compression codec {number} failed: {error!r}"
+            raise UnreadableBatchError(message) from error
+
+    def _record(self, cursor: "_Cursor", offset: int, timestamp: int, raw: bytes) -> ParsedRecord:
+        """The record at `cursor`, behind its offset; all its bytes as the value where they have no
+        structure.
+        """
+        appended = bool(self._attributes & _APPEND_TIME)
+        timestamp = self._max_timestamp if appended else timestamp
+        try:
+            key, value, headers = cursor.nullable(), cursor.nullable(), cursor.headers()
+        except _MalformedError:
+            return ParsedRecord(offset, timestamp, int(appended), None, raw, ())
+        return ParsedRecord(offset, timestamp, int(appended), key, value, headers)
+
+
+class _MalformedError(Exception):
+    """A field does not fit its record."""
+
+
+class _Cursor:
+    """Reads fields from `pos` on, none of which may pass `end`."""
+
+    __slots__ = ("_data", "_end", "pos")
+
+    def __init__(self, data: bytes, pos: int, end: int) -> None:
+        self._data = data
+        self._end = end
+        self.pos = pos
+
+    def varint(self) -> int:
+        """A signed integer of up to 64 bits (Protocol Buffers' zigzag)."""
+        value = shift = 0
+        while self.pos < self._end and shift < _VARINT_BITS:
+            byte = self._data[self.pos]
+            self.pos += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:  # noqa: PLR2004  # the last one
+                return (value >> 1) ^ -(value & 1)
+            shift += 7
+        raise _MalformedError("an integer does not end")
+
+    def take(self, length: int) -> bytes:
+        """So many bytes."""
+        if not 0 <= length <= self._end - self.pos:
+            raise _MalformedError(f"a length of {length}")
+        self.pos += length
+        return self._data[self.pos - length : self.pos]
+
+    def nullable(self) -> bytes | None:
+        """Bytes behind their length; None where that is negative."""
+        length = self.varint()
+        return self.take(length) if length >= 0 else None
+
+    def headers(self) -> Headers:
+        """All headers, up to the end."""
+        count = self.varint()
+        if not 0 <= count <= self._end - self.pos:
+            raise _MalformedError(f"{count} headers")
+        headers = tuple((_name(self.take(self.varint())), self.nullable()) for _ in range(count))
+        if self.pos != self._end:
+            raise _MalformedError("bytes follow the last header")
+        return headers
+
+
+def _name(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return RawHeaderName(raw)

@@ -1,0 +1,80 @@
+"""Header names that are not UTF-8: Kafka's brokers take them, and aiokafka does not read them."""
+
+import asyncio
+from collections import Counter
+
+from support.command import Done, run_command
+from support.daemon import Daemon
+from support.letters import passport as make_passport
+from support.project import ROOT
+from support.raw_batches import make_batch, rename, write_batch
+from support.received import parse
+from support.receiver import Receiver, Reply, response
+from support.waiting import wait_until
+from support.workspace import Workspace, event, hook
+
+RAW = b"\xff\xfe"
+"""As long as `hh`, whose place it takes."""
+ODD = [("hh", b"1"), ("traceparent", b"00-1")]
+
+
+async def test_a_header_name_that_is_not_utf_8_harms_no_record(workspace: Workspace) -> None:
+    """A record whose header name is not UTF-8 is delivered like any other, as are the records
+    before and behind it and in other partitions, also out of a retry topic, and the process lives.
+    """
+    await workspace.create_topics(partitions=2)
+    topic = workspace.topic("event")
+    batch = make_batch(
+        (b"k", event("before"), []), (b"k", event("odd"), ODD), (b"k", event("behind"), [])
+    )
+    await write_batch(workspace.cluster, topic, rename(batch, b"hh", RAW))
+    other = make_batch((b"k", event("other"), []))
+    await write_batch(workspace.cluster, topic, bytes(other), partition=1)
+    seen = Counter[str]()
+
+    def answer(head: bytes) -> Reply:
+        delivery = parse(head).webhook_id
+        seen[delivery] += 1
+        return response(503 if seen[delivery] == 1 and delivery.startswith("odd") else 200)
+
+    async with Receiver(otherwise=answer) as receiver:
+        workspace.write_settings()
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with Daemon(workspace.config) as daemon:
+            await wait_until(lambda: _settled(workspace, daemon), "all to be settled")
+            assert daemon.complaints == []
+    assert seen == {"before:a": 1, "odd:a": 2, "behind:a": 1, "other:a": 1}
+
+
+async def _settled(workspace: Workspace, daemon: Daemon) -> bool:
+    assert daemon.returncode is None, daemon.lines[-3:]
+    return await workspace.caught_up()
+
+
+async def test_a_dead_letter_with_such_a_header_name_is_listed_and_replayed(
+    workspace: Workspace,
+) -> None:
+    """Dead letters beside one whose header name is not UTF-8 are listed and replayed, it too."""
+    await workspace.create_topics(partitions=1)
+    await workspace.cluster.create([*workspace.lanes, workspace.dead_letter_topic])
+    workspace.write_settings()
+    workspace.write_hooks(hook("a", "http://127.0.0.1:1"))
+    topic = workspace.topic("event")
+    letters = [
+        (None, event(f"e{offset}"), [*make_passport(offset, topic=topic).headers(), *more])
+        for offset, more in enumerate([[], ODD, []])
+    ]
+    batch = rename(make_batch(*letters), b"hh", RAW)
+    await write_batch(workspace.cluster, workspace.dead_letter_topic, batch)
+    listed = await asyncio.to_thread(_dead_letters, workspace, "list")
+    assert listed.returncode == 0, listed.stderr
+    for offset in range(3):
+        assert f"{topic}/2/{offset}" in listed.stdout
+    replayed = await asyncio.to_thread(_dead_letters, workspace, "replay", "--hook", "a", "--yes")
+    assert replayed.returncode == 0, replayed.stderr
+    assert replayed.stdout.splitlines()[-1] == "3 sent"
+
+
+def _dead_letters(workspace: Workspace, *words: str) -> Done:
+    config = ("--config", str(workspace.config))
+    return run_command("dead-letters", *words, *config, folder=ROOT)
