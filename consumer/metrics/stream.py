@@ -15,6 +15,7 @@ class StreamMetrics:
         self._in_flight: Callable[[], int] | None = None
         self._oldest_unsettled: Callable[[], float] | None = None
         self._lag: Callable[[], Mapping[tuple[str, int], int]] | None = None
+        self._unreadable: Callable[[], Iterable[tuple[str, int]]] = tuple
 
     def hands_over_to(self, topics: Iterable[str]) -> None:
         """Name the retry and dead-letter topics, so that their failures are counted from 0."""
@@ -37,6 +38,12 @@ class StreamMetrics:
         """Read the records behind the end, by (topic, partition), with `read` at each scrape."""
         self._lag = read
 
+    def unreadable_from(self, read: Callable[[], Iterable[tuple[str, int]]]) -> None:
+        """Read the partitions whose next record cannot be read, by topic and number, with `read`
+        at each scrape.
+        """
+        self._unreadable = read
+
     def collect(self) -> Iterator[Metric]:
         """The families, complete when each is yielded."""
         if self._in_flight is not None:
@@ -54,6 +61,12 @@ class StreamMetrics:
                 ("topic", "partition"),
                 (((topic, str(partition)), lag) for (topic, partition), lag in self._lag().items()),
             )
+        yield gauge(
+            "hookstream_partitions_unreadable",
+            "1 for a partition that stands because its next record cannot be read.",
+            ("topic", "partition"),
+            (((topic, str(partition)), 1) for topic, partition in self._unreadable()),
+        )
         yield counter(
             "hookstream_handover_failures",
             "Hand-overs to a retry or dead-letter topic that the broker did not acknowledge.",

@@ -90,6 +90,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._clock = clock
         self._partitions: dict[TopicPartition, Partition] = {}
         self._poller = Poller(consumer, self._next_offset, clock)
+        self.unreadable = self._poller.unreadable
         self.watch = LagWatch(consumer, self._committable, self._poller.holds, clock)
         self._committed: dict[TopicPartition, int] = {}
         self._committing = asyncio.Lock()

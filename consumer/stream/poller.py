@@ -13,6 +13,7 @@ from consumer.logs import get_logger
 from consumer.stream.refusals import REFUSALS, refusal
 from consumer.stream.tasks import within
 from consumer.stream.tracker import Partition
+from consumer.stream.unreadable import UnreadablePartitions
 
 log = get_logger(__name__)
 
@@ -22,6 +23,8 @@ _BACKOFF = 1.0
 """Seconds before the next poll after one that failed."""
 _CAREFUL = 30.0
 """Seconds for which partitions are polled one by one, once a failed poll has been made good."""
+_UNREADABLE_RETRY_SECONDS = 30.0
+"""Until a partition that cannot be read is tried again."""
 _PATIENCE = 5.0
 """Seconds for one answer: aiokafka waits for ever while a rebalance goes on or the broker is away,
 and a stop must not."""
@@ -55,6 +58,7 @@ class Poller:
         """The offset of a record that is not due, None for an unreadable one; until when."""
         self._lost_place = False
         self._careful_until = 0.0
+        self.unreadable = UnreadablePartitions()
         self._fragile: set[TopicPartition] = set()
         """Those that failed while polled by themselves."""
 
@@ -68,10 +72,12 @@ class Poller:
             if self._lost_place:
                 await self._rewind()
             if self._clock.monotonic() < self._careful_until:
-                return await self._poll_each()
+                return await self._poll_each(self._awake()) or await _rest()
             self._fragile.clear()
-            return await self._fetch(POLL, most=_MAX_RECORDS)
-        except (KafkaError, TimeoutError) as error:
+            return await self._poll_together()
+        except HookstreamError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, the other partitions go on
             # Records of other partitions that the same poll had drained are gone, and their
             # positions already moved: nothing may be polled before all are set back.
             self._lost_place = True
@@ -117,6 +123,7 @@ class Poller:
     def forget(self, place: TopicPartition) -> None:
         """The assignment ended, and its pauses with it."""
         self._held.pop(place, None)
+        self.unreadable.forget(place)
 
     def _pause_at(self, place: TopicPartition, offset: int) -> None:
         self._consumer.pause(place)
@@ -142,33 +149,47 @@ class Poller:
             raise HookstreamError(refusal(error)) from error
         return batches
 
-    async def _poll_each(self) -> Batches:
+    def _awake(self) -> set[TopicPartition]:
+        awake: set[TopicPartition] = self._consumer.assignment() - self._consumer.paused()
+        return awake
+
+    async def _poll_together(self) -> Batches:
+        """Ask all at once, but those that could not be read by themselves: their errors would take
+        the others' records with them.
+        """
+        awake = self._awake() if self.unreadable else set()
+        alone = self.unreadable.among(awake)
+        if not alone:
+            return await self._fetch(POLL, most=_MAX_RECORDS)
+        batches = await self._poll_each(alone)
+        if others := awake - alone:
+            return {**batches, **await self._fetch(POLL, *others, most=_MAX_RECORDS)}
+        return batches or await _rest()
+
+    async def _poll_each(self, places: Collection[TopicPartition]) -> Batches:
         """Ask each partition by itself, so that a corrupt one holds back no other.
 
         An error takes with it the records that the same poll had read before it. So a partition
         that failed is read record by record, up to the one that cannot be read.
         """
         batches: dict[TopicPartition, Sequence[Any]] = {}
-        for place in self._consumer.assignment() - self._consumer.paused():
-            singly = place in self._fragile
+        for place in places:
+            singly = place in self._fragile or place in self.unreadable
             try:
                 batches.update(await self._fetch(0.0, place, most=1 if singly else _MAX_RECORDS))
-            except KafkaError as error:
+            except HookstreamError:
+                raise
+            except Exception as error:  # noqa: BLE001  # likewise
                 offset = (await self._places_of([place]))[place]
                 self._consumer.seek(place, offset)
                 if not singly:
                     self._fragile.add(place)
                     continue
-                log.error(
-                    "a partition cannot be read",
-                    partition=str(place),
-                    offset=offset,
-                    error=repr(error),
-                )
+                self.unreadable.note(place, offset, error)
                 self._consumer.pause(place)
-                self._held[place] = (None, self._careful_until)
-        if not batches:
-            await asyncio.sleep(POLL / 4)
+                self._held[place] = (None, self._clock.monotonic() + _UNREADABLE_RETRY_SECONDS)
+        for place in self.unreadable.among(batches):
+            self.unreadable.passed(place, batches[place][-1].offset)
         return batches
 
     async def _rewind(self) -> None:
@@ -190,3 +211,8 @@ class Poller:
             async with within(self._patience):
                 offsets |= await self._consumer.beginning_offsets(new)
         return {place: offset for place, offset in offsets.items() if offset is not None}
+
+
+async def _rest() -> Batches:
+    await asyncio.sleep(POLL / 4)
+    return {}

@@ -22,6 +22,7 @@ CONTRACT = {
     "hookstream_delivery_latency_seconds_count": ("histogram", {"hook"}),
     "hookstream_in_flight": ("gauge", set()),
     "hookstream_consumer_lag": ("gauge", {"topic", "partition"}),
+    "hookstream_partitions_unreadable": ("gauge", {"topic", "partition"}),
     "hookstream_oldest_unsettled_seconds": ("gauge", set()),
     "hookstream_circuit_open": ("gauge", {"hook"}),
     "hookstream_dead_letters_total": ("counter", {"hook", "reason"}),
@@ -59,6 +60,7 @@ def used(metrics: Metrics) -> Metrics:
     metrics.stream.in_flight_from(lambda: 1)
     metrics.stream.oldest_unsettled_from(lambda: 2.0)
     metrics.stream.lag_from(lambda: {("event", 0): 3})
+    metrics.stream.unreadable_from(lambda: [("event", 1)])
     return metrics
 
 

@@ -1,6 +1,7 @@
 """Polling: no record is passed over, and no partition holds back another."""
 
 import asyncio
+import zlib
 
 import pytest
 from aiokafka import TopicPartition
@@ -52,7 +53,9 @@ async def test_records_arrive_once_and_in_order(reader: Reader) -> None:
     assert reader.taken == {A: [0, 1, 2], B: [0, 1, 2], C: []}
 
 
-@pytest.mark.parametrize("error", [kafka_error(), asyncio.CancelledError()])
+@pytest.mark.parametrize(
+    "error", [kafka_error(), asyncio.CancelledError(), UnicodeError(), MemoryError(), zlib.error()]
+)
 async def test_a_failed_poll_loses_no_record_of_the_others(
     reader: Reader, error: BaseException
 ) -> None:
@@ -78,6 +81,41 @@ async def test_a_corrupt_partition_holds_back_no_other(reader: Reader) -> None:
         reader.consumer.append(A, FakeRecord())
         await reader.poll()
     assert reader.taken[A] == [0, 1, 2, 3, 4, 5]
+
+
+async def test_a_partition_that_stays_corrupt_fails_no_poll_of_the_others(reader: Reader) -> None:
+    """It is tried by itself twice a minute, is named all the while, and goes on when it can."""
+    reader.consumer.corrupt[B] = ValueError("no structure")
+    for _ in range(3):
+        await reader.poll()
+    assert reader.poller.unreadable.places() == [("event", 1)]
+    for _ in range(20):
+        reader.clock.advance(10.0)
+        reader.consumer.append(A, FakeRecord())
+        expected = reader.consumer.logs[A][-1].offset
+        await reader.poll()
+        assert reader.taken[A][-1] == expected
+        assert reader.poller.unreadable.places() == [("event", 1)]
+    del reader.consumer.corrupt[B]
+    reader.clock.advance(30.0)
+    for _ in range(2):
+        await reader.poll()
+    assert reader.taken[B] == [0, 1, 2]
+    assert reader.poller.unreadable.places() == []
+
+
+async def test_the_only_partition_may_be_corrupt(reader: Reader) -> None:
+    """Then nothing is polled but the one, and it goes on when it can."""
+    reader.consumer.positions = {B: 0}
+    reader.consumer.corrupt[B] = kafka_error()
+    for _ in range(10):
+        reader.clock.advance(20.0)
+        await reader.poll()
+    del reader.consumer.corrupt[B]
+    reader.clock.advance(30.0)
+    for _ in range(3):
+        await reader.poll()
+    assert reader.taken[B] == [0, 1, 2]
 
 
 async def test_setting_back_many_partitions_may_take_its_time(
