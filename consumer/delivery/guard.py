@@ -19,6 +19,9 @@ Network = IPv4Network | IPv6Network
 _ORIGIN = re.compile(r"https?://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 _SERVER = re.compile(r"(?P<host>\[[^\]]*\]|[^:]+)(:(?P<port>[0-9]+))?")
 _MAPPED = IPv6Network("::ffff:0:0/96")
+_NAT64 = IPv6Network("64:ff9b::/96")
+"""The well-known prefix (RFC 6052 section 2.1): the last 32 bits are the IPv4 address that the
+translator dials. Networks with IPv6 only have nothing else for receivers that have IPv4 only."""
 _KAFKA_PORT = 9092
 
 
@@ -94,7 +97,7 @@ class Policy:
             return f"{address} port {port} is {own.what}"
         if host in self.deny_names:
             return f"{host} is in network.deny"
-        denying = _holding(dialled, self.deny)
+        denying = _holding(dialled, self.deny) or _holding(ip_address(address), self.deny)
         if denying is not None:
             return f"{address} is in network.deny: {denying}"
         if opened or host in self.allow_names or _holding(dialled, self.allow) is not None:
@@ -166,7 +169,7 @@ def _known_addresses(host: str) -> Sequence[str]:
 
 def _address(text: str) -> Address | None:
     """The address to judge: without its zone, and an IPv4-mapped form (RFC 4291 section 2.5.5.2)
-    as the IPv4 address that is dialled for it.
+    or a NAT64 form (RFC 6052) as the IPv4 address that is dialled for it.
     """
     try:
         address = ip_address(text)
@@ -174,7 +177,13 @@ def _address(text: str) -> Address | None:
         return None
     if isinstance(address, IPv4Address):
         return address
-    return address.ipv4_mapped or IPv6Address(int(address))
+    plain = IPv6Address(int(address))  # without its zone
+    return _embedded(plain) if plain in _MAPPED or plain in _NAT64 else plain
+
+
+def _embedded(address: IPv6Address) -> IPv4Address:
+    """The IPv4 address in the last 32 bits."""
+    return IPv4Address(int(address) & 0xFFFF_FFFF)
 
 
 def _host(text: str) -> Address | str:
@@ -182,10 +191,17 @@ def _host(text: str) -> Address | str:
 
 
 def _network(text: str) -> Network:
+    """An IPv4 network if it is written as IPv4-mapped addresses or as a part of NAT64's prefix.
+
+    The whole NAT64 prefix stays what it is: `deny` closes NAT64 with it, and `allow` must not open
+    all of IPv4 with it.
+    """
     network = ip_network(text)
-    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
-        mapped = network.network_address.ipv4_mapped
-        return ip_network(f"{mapped}/{network.prefixlen - _MAPPED.prefixlen}")
+    if isinstance(network, IPv6Network) and (
+        network.subnet_of(_MAPPED) or (network.subnet_of(_NAT64) and network != _NAT64)
+    ):
+        embedded = _embedded(network.network_address)
+        return ip_network(f"{embedded}/{network.prefixlen - _MAPPED.prefixlen}")
     return network
 
 

@@ -71,7 +71,7 @@ IPV6_BLOCKS = _blocks(
         ("::1/128", "loopback", "RFC 4291 section 2.5.3"),
         ("::/96", "an IPv4-compatible form", "RFC 4291 section 2.5.5.1"),
         ("::ffff:0:0:0/96", "an IPv4-translated form", "RFC 2765 section 2.1"),
-        ("64:ff9b::/96", "an IPv4 address behind NAT64", "RFC 6052 section 2.1"),
+        # 64:ff9b::/96, NAT64's well-known prefix, is judged as the IPv4 address in it.
         ("64:ff9b:1::/48", "an IPv4 address behind a local NAT64", "RFC 8215"),
         ("100::/64", "for discarding", "RFC 6666"),
         ("100:0:0:1::/64", "a dummy prefix", "RFC 9780"),

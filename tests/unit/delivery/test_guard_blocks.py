@@ -1,7 +1,7 @@
 """The guard's default: which addresses are public, block by block."""
 
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 import pytest
 from hypothesis import given
@@ -11,6 +11,7 @@ from consumer.delivery.guard import Policy
 from consumer.delivery.special_addresses import IPV4_BLOCKS, IPV6_BLOCKS
 
 DEFAULT = Policy.of()
+NAT64 = IPv6Network("64:ff9b::/96")
 
 # First address, last address, a word of the reason. Written from the registries, not from the
 # code: https://www.iana.org/assignments/iana-ipv4-special-registry (and -ipv6-).
@@ -41,7 +42,6 @@ IPV6 = [
     ("::1", "::1", "loopback"),
     ("::2", "::ffff:ffff", "IPv4-compatible"),
     ("::ffff:0:0:0", "::ffff:0:ffff:ffff", "IPv4-translated"),
-    ("64:ff9b::", "64:ff9b::ffff:ffff", "NAT64"),
     ("64:ff9b:1::", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff", "local NAT64"),
     ("100::", "100::ffff:ffff:ffff:ffff", "discarding"),
     ("100:0:0:1::", "100:0:0:1:ffff:ffff:ffff:ffff", "dummy"),
@@ -131,9 +131,12 @@ def test_mapped_addresses_are_judged_as_ipv4(first: str) -> None:
         assert reason == str(judge(first)).replace(first, spelling, 1)
 
 
-def test_mapped_public_addresses_pass() -> None:
-    """As their IPv4 address does."""
-    assert judge("::ffff:93.184.215.14") is None
+@pytest.mark.parametrize("prefix", ["::ffff:", "64:ff9b::"])
+def test_public_addresses_in_ipv6_pass(prefix: str) -> None:
+    """A public IPv4 address passes as an IPv4-mapped one, and behind NAT64, which is all that a
+    network with IPv6 only has for a receiver that has IPv4 only.
+    """
+    assert judge(prefix + "93.184.215.14") is None
 
 
 @pytest.mark.parametrize(
@@ -142,7 +145,9 @@ def test_mapped_public_addresses_pass() -> None:
         "::127.0.0.1",
         "::ffff:0:127.0.0.1",
         "64:ff9b::127.0.0.1",
-        "64:ff9b::8.8.8.8",
+        "64:ff9b::10.0.0.5",
+        "64:ff9b::169.254.169.254",
+        "64:ff9b:1::8.8.8.8",
         "2002:7f00:1::1",
         "2001:0:7f00:1::1",
         "fe80::1%eth0",
@@ -176,8 +181,9 @@ def test_every_block_has_a_source() -> None:
 @given(st.ip_addresses() | st.integers(0, 2**32 - 1).map(IPv4Address))
 def test_nothing_that_python_calls_special_passes(address: IPv4Address | IPv6Address) -> None:
     """Another list, by other people: what it calls special is never let through."""
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    judged = mapped or address
+    judged = address
+    if isinstance(address, IPv6Address) and (address.ipv4_mapped or address in NAT64):
+        judged = IPv4Address(int(address) & 0xFFFF_FFFF)
     special = (
         judged.is_private
         or judged.is_loopback
@@ -193,5 +199,5 @@ def test_nothing_that_python_calls_special_passes(address: IPv4Address | IPv6Add
 @given(st.integers(0, 2**128 - 1).map(IPv6Address))
 def test_ipv6_outside_of_global_unicast_never_passes(address: IPv6Address) -> None:
     """What is not assigned today may mean anything tomorrow (IANA IPv6 address space)."""
-    if int(address) >> 125 != 1 and address.ipv4_mapped is None:
+    if int(address) >> 125 != 1 and address.ipv4_mapped is None and address not in NAT64:
         assert judge(str(address)) is not None

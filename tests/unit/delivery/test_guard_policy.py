@@ -1,7 +1,7 @@
 """`network.allow`, `network.deny` and the daemon's own endpoints: which of them has the say."""
 
 from collections.abc import Sequence
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 
 import pytest
 from hypothesis import given
@@ -28,6 +28,9 @@ def judge(
         ("10.0.0.5/32", "::ffff:10.0.0.5"),
         ("::ffff:10.0.0.5", "10.0.0.5"),
         ("::ffff:10.0.0.0/104", "10.0.0.5"),
+        ("10.0.0.0/8", "64:ff9b::10.0.0.5"),
+        ("64:ff9b::10.0.0.5", "10.0.0.5"),
+        ("64:ff9b::10.0.0.0/104", "64:ff9b::10.0.0.5"),
         ("fd00::/8", "fd12::1"),
         ("fe80::/10", "fe80::1%eth0"),
         ("0.0.0.0/0", "127.0.0.1"),
@@ -51,6 +54,9 @@ def test_allow_lets_through(allow: str, address: str) -> None:
         ("example", "10.0.0.5"),
         ("::/0", "10.0.0.5"),
         ("::/0", "::ffff:10.0.0.5"),
+        ("::/0", "64:ff9b::10.0.0.5"),
+        ("64:ff9b::/96", "64:ff9b::10.0.0.5"),
+        ("64:ff9b::/96", "10.0.0.5"),
         ("::/96", "10.0.0.5"),
         ("0.0.0.0/0", "::1"),
     ],
@@ -66,6 +72,12 @@ def test_allow_lets_nothing_else_through(allow: str, address: str) -> None:
         ("93.184.0.0/16", "93.184.215.14", "{} is in network.deny: 93.184.0.0/16"),
         ("::ffff:93.184.0.0/112", "93.184.215.14", "{} is in network.deny: 93.184.0.0/16"),
         ("93.184.0.0/16", "::ffff:93.184.215.14", "{} is in network.deny: 93.184.0.0/16"),
+        (
+            "93.184.0.0/16",
+            "64:ff9b::93.184.215.14",
+            "{} is in network.deny: 93.184.0.0/16",
+        ),
+        ("64:ff9b::/96", "64:ff9b::93.184.215.14", "{} is in network.deny: 64:ff9b::/96"),
         ("2606:4700::/32", "2606:4700::1", "{} is in network.deny: 2606:4700::/32"),
         (HOST, "93.184.215.14", "hook.example is in network.deny"),
     ],
@@ -76,6 +88,36 @@ def test_deny_refuses(deny: str, address: str, reason: str) -> None:
     assert judge(address) is None
     assert judge(address, deny=[deny]) == said
     assert judge(address, deny=[deny], allow=["0.0.0.0/0", "::/0", HOST]) == said
+
+
+_IPV4 = st.ip_addresses(v=4)
+_IPV4_ENTRIES = st.lists(
+    st.builds(
+        lambda address, bits: str(IPv4Network((int(address) >> bits << bits, 32 - bits))),
+        _IPV4,
+        st.integers(0, 32),
+    ),
+    max_size=4,
+)
+
+
+@given(_IPV4, _IPV4_ENTRIES, _IPV4_ENTRIES, st.sampled_from([443, 9464]))
+def test_nat64_is_judged_as_the_ipv4_address_in_it(
+    address: IPv4Address, allow: list[str], deny: list[str], port: int
+) -> None:
+    """An address of the well-known prefix has the verdict of the IPv4 address in it, whatever the
+    settings allow, deny or own.
+    """
+    policy = Policy.of(allow=allow, deny=deny, own=[ADMIN])
+    translated = str(IPv6Address("64:ff9b::") + int(address))
+    said = policy.judge(translated, port, HOST)
+    meant = policy.judge(str(address), port, HOST)
+    assert said == (None if meant is None else meant.replace(str(address), translated, 1))
+
+
+def test_denying_the_prefix_closes_nat64_only() -> None:
+    """A network without NAT64 can close it; the IPv4 addresses themselves stay open."""
+    assert judge("93.184.215.14", deny=["64:ff9b::/96"]) is None
 
 
 def test_trailing_dot_is_the_same_name() -> None:
