@@ -157,6 +157,7 @@ class App:
         self.metrics.hooks_loaded(len(self._loaded.index.hooks))
         metrics.hands_over_to(topics)
         metrics.in_flight_from(lambda: self._pipeline.dispatcher.in_flight)
+        metrics.broker_unreachable_from(lambda: self._intake.watch.unreachable_for)
         metrics.lag_from(self._intake.watch.lag)
         metrics.oldest_unsettled_from(self._intake.oldest_unsettled)
 

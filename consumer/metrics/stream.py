@@ -14,6 +14,7 @@ class StreamMetrics:
         self._handover_failures: dict[str, int] = {}
         self._in_flight: Callable[[], int] | None = None
         self._oldest_unsettled: Callable[[], float] | None = None
+        self._broker_unreachable: Callable[[], float] | None = None
         self._lag: Callable[[], Mapping[tuple[str, int], int]] | None = None
         self._unreadable: Callable[[], Iterable[tuple[str, int]]] = tuple
 
@@ -34,6 +35,10 @@ class StreamMetrics:
         """Read the age in seconds of the oldest unsettled event with `read` at each scrape."""
         self._oldest_unsettled = read
 
+    def broker_unreachable_from(self, read: Callable[[], float]) -> None:
+        """Read the seconds for which no broker has answered with `read` at each scrape."""
+        self._broker_unreachable = read
+
     def lag_from(self, read: Callable[[], Mapping[tuple[str, int], int]]) -> None:
         """Read the records behind the end, by (topic, partition), with `read` at each scrape."""
         self._lag = read
@@ -53,6 +58,12 @@ class StreamMetrics:
                 "hookstream_oldest_unsettled_seconds",
                 "Age of the oldest event that is not settled.",
                 self._oldest_unsettled(),
+            )
+        if self._broker_unreachable is not None:
+            yield number(
+                "hookstream_broker_unreachable_seconds",
+                "Time since a Kafka broker last answered; 0 while one does.",
+                self._broker_unreachable(),
             )
         if self._lag is not None:
             yield gauge(

@@ -1,7 +1,6 @@
 """Kafka clients as this daemon wants them: the only place that knows aiokafka's options."""
 
 import asyncio
-import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -19,15 +18,16 @@ from aiokafka.errors import (
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
-from consumer.stream.connections import mend_connections
+from consumer.stream.cluster_client import install_cluster_client
 from consumer.stream.fetches import free_dropped_fetches
 from consumer.stream.handover import BatchTooLargeError, MessageT, Sent, TooLargeError
 from consumer.stream.odd_records import RawNamesBatch, read_odd_records
 from consumer.stream.partitioner import by_partition
 from consumer.stream.refusals import REFUSALS, refusal, unreachable
 from consumer.stream.tasks import within
+from consumer.stream.tls import tls_files
 
-mend_connections()
+install_cluster_client()
 free_dropped_fetches()
 read_odd_records()
 log = get_logger(__name__)
@@ -56,7 +56,7 @@ def connection_options(settings: KafkaSettings) -> dict[str, Any]:
         "security_protocol": settings.security_protocol,
     }
     if settings.security_protocol.endswith("SSL"):
-        options["ssl_context"] = _ssl_context(settings)
+        options["ssl_context"] = tls_files(settings)
     if settings.security_protocol.startswith("SASL"):
         password = settings.sasl_password
         options["sasl_mechanism"] = settings.sasl_mechanism
@@ -101,8 +101,7 @@ async def in_words(settings: KafkaSettings) -> AsyncIterator[None]:
     try:
         yield
     except KafkaConnectionError as error:
-        sentence = await unreachable(settings, connection_options(settings))
-        raise HookstreamError(sentence) from error
+        raise HookstreamError(unreachable(error, settings)) from error
     except REFUSALS as error:
         raise HookstreamError(refusal(error)) from error
     except KafkaError as error:
@@ -238,10 +237,3 @@ def _append(builder: Any, message: MessageT) -> bool:
     except TypeError:
         return False  # a header name that is not UTF-8, for which it takes another builder
     return added is not None
-
-
-def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.ssl_cafile)
-    if settings.ssl_certfile is not None:
-        context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile)
-    return context

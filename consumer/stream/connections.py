@@ -1,33 +1,88 @@
-"""Mends how aiokafka notices, on uvloop, that a broker closed its connection."""
+"""Connections to Kafka's servers, in which no wait is without a limit."""
 
+import asyncio
+import weakref
+from collections import defaultdict
 from collections.abc import Callable
-from functools import wraps
+from functools import partial
+from ipaddress import ip_address
+from itertools import chain, zip_longest
+from socket import SOCK_STREAM
 from typing import Any
 
-from aiokafka.conn import AIOKafkaConnection, CloseReason
+from aiokafka.conn import READER_LIMIT, AIOKafkaConnection, AIOKafkaProtocol, CloseReason
 from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 
-_Send = Callable[..., Any]
+from consumer.stream.race import AllFailedError, race
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds for a connection with all that belongs to it: name, TCP, TLS, versions, SASL."""
+REQUEST_TIMEOUT = 10.0
+"""Seconds for an answer. aiokafka waits for 40, and while it does, nothing else is asked of that
+broker: a leader or coordinator that is mute must be given up before its successor can be found."""
+GROUP_TIMEOUT = 75.0
+"""Seconds for the answers that the broker gives when the whole group is there: longer than
+`client.REBALANCE_TIMEOUT`."""
+ADDRESS_STAGGER = 0.25
+"""Seconds that an address has before the name's next one is tried as well (RFC 8305, section 5)."""
+FAILURES = (OSError, KafkaError, UnicodeError, ValueError, AssertionError)
+"""What a server that is away, wrong or no Kafka at all makes of a connection. TimeoutError and
+ssl.SSLError are OSErrors; a host name may be no name at all; aiokafka asserts what it reads."""
 
 
-def mend_connections() -> None:
-    """Let a write to a closed connection fail as aiokafka expects it. A second call does nothing.
+class Connection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka has no types
+    """aiokafka's connection, to one address of its host; TLS goes by the host's name."""
 
-    A closed transport of uvloop raises RuntimeError, where aiokafka counts on OSError
-    (aio-libs/aiokafka#1038). Unmended, that ends whichever of its tasks happened to write: without
-    the one that refreshes the metadata, a client waits for ever once its broker was restarted.
-    """
-    for name in ("send", "_send_sasl_token"):
-        send = getattr(AIOKafkaConnection, name)
-        if not hasattr(send, "__wrapped__"):
-            setattr(AIOKafkaConnection, name, _mended(send))
+    def __init__(self, host: str, port: int, address: str, **options: Any) -> None:
+        super().__init__(host, port, **options)
+        self._address = address
 
-
-def _mended(send: _Send) -> _Send:
-    @wraps(send)
-    def mended(self: AIOKafkaConnection, *args: Any, **options: Any) -> Any:
+    async def connect(self) -> None:
+        """Open it: TCP, TLS, the server's versions, SASL."""
+        loop = self._loop
+        self._closed_fut = loop.create_future()
+        reader = asyncio.StreamReader(limit=READER_LIMIT, loop=loop)
+        protocol = AIOKafkaProtocol(self._closed_fut, reader, loop=loop)
+        tls = self._ssl_context.current() if self._security_protocol.endswith("SSL") else None
+        transport, _ = await loop.create_connection(
+            lambda: protocol,
+            self._address,
+            self._port,
+            ssl=tls,
+            server_hostname=self._host if tls else None,
+        )
+        self._writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        self._reader, self._protocol = reader, protocol
+        self._read_task = self._create_reader_task()
+        if self._max_idle_ms is not None:
+            self._idle_check(weakref.ref(self))
         try:
-            return send(self, *args, **options)
+            await self._do_version_lookup()
+            if self._security_protocol.startswith("SASL"):
+                await self._do_sasl_handshake()
+        except BaseException:
+            self.close()
+            raise
+
+    def send(self, request: Any, expect_response: bool = True) -> Any:  # noqa: FBT001, FBT002  # aiokafka's
+        """An awaitable answer, or `TimeoutError`."""
+        slow = isinstance(request, JoinGroupRequest | SyncGroupRequest)
+        self._request_timeout = GROUP_TIMEOUT if slow else REQUEST_TIMEOUT
+        return self._written(partial(super().send, request, expect_response))
+
+    def _send_sasl_token(self, payload: bytes, expect_response: bool = True) -> Any:  # noqa: FBT001, FBT002
+        return self._written(partial(super()._send_sasl_token, payload, expect_response))
+
+    def _written(self, send: Callable[[], Any]) -> Any:
+        """What `send` returns; a write to a closed connection fails as aiokafka expects it.
+
+        A closed transport of uvloop raises RuntimeError, where aiokafka counts on OSError
+        (aio-libs/aiokafka#1038). That would end whichever of its tasks happened to write: without
+        the one that refreshes the metadata, a client waits for ever once its broker was restarted.
+        """
+        try:
+            return send()
         except KafkaError:  # a RuntimeError too
             raise
         except RuntimeError as error:
@@ -35,4 +90,41 @@ def _mended(send: _Send) -> _Send:
             message = f"Connection at {self.host}:{self.port} broken: {error}"
             raise KafkaConnectionError(message) from error
 
-    return mended
+
+async def connect(host: str, port: int, **options: Any) -> Connection:
+    """A connection to the first address of `host` that leads to a Kafka server; `options` are
+    aiokafka's.
+
+    Raises one of `FAILURES`, within `CONNECT_TIMEOUT`.
+    """
+    async with asyncio.timeout(CONNECT_TIMEOUT):
+        attempts = [
+            partial(_connect_to, host, port, address, options)
+            for address in await _addresses(host, port)
+        ]
+        try:
+            return await race(
+                attempts, stagger=ADDRESS_STAGGER, failures=FAILURES, discard=Connection.close
+            )
+        except AllFailedError as error:
+            raise error.causes[0] from error
+
+
+async def _connect_to(host: str, port: int, address: str, options: Any) -> Connection:
+    connection = Connection(host, port, address, **options)
+    await connection.connect()
+    return connection
+
+
+async def _addresses(host: str, port: int) -> list[str]:
+    """Of `host`, IPv6 and IPv4 in turn (RFC 8305, section 4); else the order is the resolver's."""
+    try:
+        return [str(ip_address(host))]
+    except ValueError:
+        pass
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=SOCK_STREAM)
+    families: defaultdict[int, list[str]] = defaultdict(list)
+    for family, _, _, _, where in found:
+        families[family].append(str(where[0]))
+    in_turn = chain(*zip_longest(*families.values()))
+    return list(dict.fromkeys(address for address in in_turn if address is not None))

@@ -40,6 +40,7 @@ class LagWatch:
         self._moved_at = clock.monotonic()
         self.reachable = True
         """Whether the broker answered the last time."""
+        self._answered_at = clock.monotonic()
 
     async def run(self) -> None:
         """Look every few seconds, until cancelled."""
@@ -78,6 +79,11 @@ class LagWatch:
         """Seconds since a partition last moved, while some are behind that should not be."""
         return self._clock.monotonic() - self._moved_at
 
+    @property
+    def unreachable_for(self) -> float:
+        """Seconds since a broker last answered; 0.0 while one does."""
+        return 0.0 if self.reachable else self._clock.monotonic() - self._answered_at
+
     async def _ask(self, places: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         """The partitions' ends; without partitions any answer shows that the broker is there."""
         if not places:
@@ -99,9 +105,12 @@ class LagWatch:
         self._seen = seen
 
     def _reach(self, *, reached: bool, error: str = "") -> None:
+        away_for = self.unreachable_for
+        if reached:
+            self._answered_at = self._clock.monotonic()
         if reached != self.reachable:
             self.reachable = reached
             if reached:
-                log.info("the broker answers again")
+                log.info("the broker answers again", away_seconds=round(away_for, 1))
             else:
                 log.error("the broker does not answer", error=error)

@@ -1,18 +1,12 @@
-"""Why Kafka does not let us in, in sentences for people.
+"""Why Kafka does not let us in, in sentences for people."""
 
-aiokafka says "unable to bootstrap" whatever the reason; so the reason is asked for once more, with
-one bare connection to each server.
-"""
-
-import asyncio
 import ssl
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
-from aiokafka.conn import create_conn
 from aiokafka.errors import (
     AuthenticationFailedError,
     GroupAuthorizationFailedError,
+    KafkaConnectionError,
     KafkaError,
     SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
@@ -20,6 +14,7 @@ from aiokafka.errors import (
 )
 
 from consumer.settings import KafkaSettings
+from consumer.stream.cluster_client import BootstrapError
 
 REFUSALS = (
     AuthenticationFailedError,
@@ -28,8 +23,6 @@ REFUSALS = (
     TopicAuthorizationFailedError,
 )
 """What no waiting will change."""
-_PROBE = 5.0
-"""Seconds for each server."""
 _NO_RIGHT = "ask for the right to it"
 
 
@@ -41,25 +34,14 @@ def refusal(error: KafkaError) -> str:
     return f"Kafka refuses the {what} {_names(error)}: {_NO_RIGHT}"
 
 
-async def unreachable(settings: KafkaSettings, options: Mapping[str, Any]) -> str:
-    """The sentence for a cluster that no client got into; `options` are a client's own."""
-    given = {name: value for name, value in options.items() if name != "bootstrap_servers"}
-    for server in settings.bootstrap_servers:
-        host, _, port = server.rpartition(":")
-        try:
-            async with asyncio.timeout(_PROBE):
-                connection = await create_conn(host.strip("[]"), int(port), **given)
-        except (KafkaError, OSError) as error:  # ssl.SSLError and TimeoutError are OSErrors
-            sentence = _reason(error, server, settings)
-            if sentence is not None:
-                return sentence
-        else:
-            connection.close()
-            return _goes_away(server, settings)
-    return (
-        f"no Kafka broker answers at {', '.join(settings.bootstrap_servers)}: "
-        "start it, or set kafka.bootstrap_servers"
-    )
+def unreachable(error: KafkaConnectionError, settings: KafkaSettings) -> str:
+    """The sentence for a cluster that a client did not get into, or lost."""
+    servers = ", ".join(settings.bootstrap_servers)
+    if not isinstance(error, BootstrapError):
+        return f"the connection to the Kafka broker at {servers} broke: check that it is healthy"
+    sentences = (_reason(cause, server, settings) for server, cause in error.causes)
+    nothing = f"no Kafka broker answers at {servers}: start it, or set kafka.bootstrap_servers"
+    return next(filter(None, sentences), nothing)
 
 
 def _reason(error: Exception, server: str, settings: KafkaSettings) -> str | None:

@@ -62,5 +62,8 @@ def drop_connections(consumer: AIOKafkaConsumer) -> None:
 
 def _obituary(task: asyncio.Task[None]) -> str:
     name = getattr(task.get_coro(), "__name__", task.get_name())
-    cause = "cancelled" if task.cancelled() else repr(task.exception())
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, HookstreamError):
+        return str(error)
+    cause = "cancelled" if task.cancelled() else repr(error)
     return f"the Kafka client's task {name.lstrip('_')} has ended ({cause}): start the daemon again"

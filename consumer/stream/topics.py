@@ -4,19 +4,18 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import (
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
     for_code,
 )
-from aiokafka.protocol.metadata import MetadataRequest
 
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
 from consumer.stream.client import answered_within, connection_options
+from consumer.stream.cluster_client import ClusterClient, metadata_request
 
 log = get_logger(__name__)
 
@@ -57,13 +56,11 @@ async def existing_topics(
 
     Raises `HookstreamError` where no broker answers, or this user may not know.
     """
-    client = AIOKafkaClient(**connection_options(settings))
-    # By default the question makes a topic on brokers with auto.create.topics.enable.
-    request = MetadataRequest(list(names), allow_auto_topic_creation=False)
+    client = ClusterClient(**connection_options(settings))
     try:
         async with answered_within(settings, _TIMEOUT):
             await client.bootstrap()
-            response = await client.send(client.get_random_node(), request)
+            response = await client.send(client.get_random_node(), metadata_request(names))
     finally:
         await client.close()
     topics = {topic["topic"]: topic for topic in response.to_object()["topics"]}

@@ -4,16 +4,15 @@ import asyncio
 
 import pytest
 import uvloop
-from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 
-from consumer.stream.connections import mend_connections
+from consumer.stream.connections import connect
 
 
 async def _write_to_a_closed_one(bootstrap: str) -> None:
     host, port = bootstrap.split(":")
-    connection = await create_conn(host, int(port))
+    connection = await connect(host, int(port))
     connection._writer.transport.abort()
     await asyncio.sleep(0)  # closed now, and its reader does not know yet
     with pytest.raises(KafkaConnectionError, match="handler is closed"):
@@ -25,5 +24,4 @@ async def _write_to_a_closed_one(bootstrap: str) -> None:
 
 def test_a_write_to_a_closed_connection_is_a_kafka_error(bootstrap_servers: str) -> None:
     """As on asyncio's own loop: whoever wrote hears it, and the connection is not used again."""
-    mend_connections()
     uvloop.run(_write_to_a_closed_one(bootstrap_servers))

@@ -207,6 +207,13 @@ class KafkaServer:
             self._process.kill()
             self._process.wait()
 
+    def move(self) -> None:
+        """Give it another port, here and in what it tells its clients; only while it is down."""
+        before, self.node = self.node, self.node._replace(port=free_port())
+        config = self.folder / "server.properties"
+        config.write_text(config.read_text().replace(f":{before.port}", f":{self.node.port}"))
+        self._quorum = tuple(self.node if node.id == before.id else node for node in self._quorum)
+
     def restart(self, timeout: float = 60.0) -> None:
         """Start it again on the same port with the same data, after a stop where it still runs."""
         self.stop()

@@ -107,9 +107,12 @@ async def test_a_broker_that_is_away_is_no_stall(broker: Broker, error: BaseExce
     broker.error = error
     assert await broker.later(3_600) == 0
     assert not broker.watch.reachable
+    assert await broker.later(60) == 0
+    assert broker.watch.unreachable_for == 3_660
     broker.error = None
     assert await broker.later(5) == 5
     assert broker.watch.reachable
+    assert broker.watch.unreachable_for == 0
 
 
 async def test_a_refusal_by_the_group_is_not_the_watchs_to_tell(broker: Broker) -> None:

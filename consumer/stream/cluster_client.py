@@ -1,0 +1,295 @@
+"""The client inside aiokafka's consumer, producer and admin client: how it finds the cluster, keeps
+it and finds it again.
+
+aiokafka asks one server after the other with 40 s for each, goes to the bootstrap servers once and
+never again, dials a broker that is away 40 times a second, and holds up all connections while it
+dials one.
+"""
+
+import asyncio
+import random
+from collections.abc import Collection, Sequence
+from functools import partial
+from typing import Any
+
+import aiokafka.admin.client
+import aiokafka.consumer.consumer
+import aiokafka.producer.producer
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
+from aiokafka.conn import CloseReason
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    NodeNotReadyError,
+    RequestTimedOutError,
+    StaleMetadata,
+)
+from aiokafka.protocol.admin import ApiVersionRequest
+from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
+from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.produce import ProduceRequest
+
+from consumer.errors import HookstreamError
+from consumer.logs import get_logger
+from consumer.stream.backoff import Address, Unreachable, pause_after
+from consumer.stream.connections import FAILURES, Connection, connect
+from consumer.stream.race import AllFailedError, race
+
+log = get_logger(__name__)
+
+SERVER_STAGGER = 0.5
+"""Seconds that a bootstrap server has before the next one is asked as well."""
+NODE_STAGGER = 1.0
+"""Seconds that a known broker has for metadata before another one is asked as well."""
+PING_INTERVAL = 5.0
+"""Seconds between two questions whether a coordinator that makes us wait is there at all."""
+METADATA_GAP = 0.1
+"""Seconds between two requests for metadata; aiokafka repeats them as fast as they are answered
+while a topic or a leader is missing."""
+
+
+class BootstrapError(KafkaConnectionError):  # type: ignore[misc]  # aiokafka has no types
+    """No bootstrap server let us in."""
+
+    def __init__(self, causes: Sequence[tuple[str, Exception]]) -> None:
+        super().__init__("; ".join(f"{server}: {cause!r}" for server, cause in causes))
+        self.causes = causes
+        """Each server as `host:port` with what came of it."""
+
+
+class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
+    """aiokafka's client, in which one server that is away holds up nothing but its own answers.
+
+    When no known broker answers, the bootstrap servers are asked again (KIP-899), whose names are
+    looked up anew. A client goes only to the cluster that it began with.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._dialling: dict[object, asyncio.Task[Connection | None]] = {}
+        self._unreachable = Unreachable(self._loop.time, random.random)
+        """Brokers."""
+        self._answered: object = None
+        """The node that answered for metadata last."""
+        self._cluster_id: str | None = None
+        self._metadata_failures = 0
+        self._metadata_after = 0.0
+        """The loop's time before which nobody is asked for metadata."""
+
+    async def bootstrap(self) -> None:
+        """Learn the cluster from the first server that answers. Raises `BootstrapError`."""
+        metadata = await self._ask_bootstrap_servers(metadata_request(()))
+        self._learn_cluster_id(metadata)
+        self.cluster.update_metadata(metadata)
+        if self._sync_task is None:
+            self._sync_task: Any = asyncio.ensure_future(self._md_synchronizer())
+
+    async def close(self) -> None:
+        """End all connections, those too that are not made yet."""
+        dialling = list(self._dialling.values())
+        for task in dialling:
+            task.cancel()
+        await asyncio.gather(*dialling, return_exceptions=True)
+        await super().close()
+
+    async def send(
+        self, node_id: Any, request: Any, *, group: int = ConnectionGroup.DEFAULT
+    ) -> Any:
+        """The node's answer to `request`, or a `KafkaError`."""
+        connection = await self._get_conn(node_id, group=group)
+        if connection is None:
+            raise NodeNotReadyError(f"node {node_id} cannot be reached now")
+        if not isinstance(request, JoinGroupRequest | SyncGroupRequest):
+            return await self._answer(connection, request)
+        watching = asyncio.ensure_future(self._close_if_mute(node_id, connection))
+        try:
+            return await self._answer(connection, request)
+        finally:
+            watching.cancel()
+
+    async def _answer(self, connection: Connection, request: Any) -> Any:
+        unanswered = isinstance(request, ProduceRequest) and request.required_acks == 0
+        try:
+            return await connection.send(request, not unanswered)
+        except TimeoutError as error:
+            connection.close(reason=CloseReason.CONNECTION_TIMEOUT)
+            self._note_failure((connection.host, connection.port), error)
+            raise RequestTimedOutError from error
+
+    def get_random_node(self) -> Any:
+        """One of the brokers; of those that answer, if any does."""
+        brokers = self.cluster.brokers()
+        well = [broker for broker in brokers if _address(broker) not in self._unreachable]
+        return random.choice(well or list(brokers)).nodeId if brokers else None  # noqa: S311
+
+    async def _get_conn(
+        self, node_id: Any, *, group: int = ConnectionGroup.DEFAULT, no_hint: bool = False
+    ) -> Connection | None:
+        """A connection to the node; None while it cannot be reached."""
+        del no_hint
+        key = (node_id, group)
+        connection: Connection | None = self._conns.get(key)
+        if connection is not None:
+            if connection.connected():
+                return connection
+            del self._conns[key]
+        dialling = self._dialling.get(key)
+        if dialling is None:
+            broker = self.cluster.broker_metadata(node_id)
+            if broker is None or self._unreachable.rests(_address(broker)):
+                self.force_metadata_update()
+                return None
+            dialling = asyncio.ensure_future(self._dial(key, _address(broker)))
+            self._dialling[key] = dialling
+            dialling.add_done_callback(lambda _: self._dialling.pop(key, None))
+        return await asyncio.shield(dialling)
+
+    async def _dial(self, key: tuple[Any, int], address: Address) -> Connection | None:
+        try:
+            connection = await self._connect(*address, on_close=self._on_connection_closed)
+        except FAILURES as error:
+            self._note_failure(address, error)
+            self.force_metadata_update()
+            return None
+        self._unreachable.discard(address)
+        self._conns[key] = connection
+        return connection
+
+    async def _connect(self, host: str, port: int, **options: Any) -> Connection:
+        return await connect(
+            host,
+            port,
+            client_id=self._client_id,
+            ssl_context=self._ssl_context,
+            security_protocol=self._security_protocol,
+            max_idle_ms=self._connections_max_idle_ms,
+            sasl_mechanism=self._sasl_mechanism,
+            sasl_plain_username=self._sasl_plain_username,
+            sasl_plain_password=self._sasl_plain_password,
+            **options,
+        )
+
+    def _note_failure(self, address: Address, error: Exception) -> None:
+        if self._unreachable.add(address):
+            log.warning("a broker cannot be reached", broker=_text(address), error=repr(error))
+
+    async def _close_if_mute(self, node_id: Any, connection: Connection) -> None:
+        """Close a connection whose answer may take minutes, once its broker answers no other."""
+        while True:
+            await asyncio.sleep(PING_INTERVAL)
+            try:
+                await self.send(node_id, ApiVersionRequest())
+            except KafkaError:
+                connection.close(reason=CloseReason.CONNECTION_TIMEOUT)
+                return
+
+    async def _metadata_update(self, cluster_metadata: Any, topics: Any) -> bool:
+        """Ask for metadata; false if nobody answered. Topics do not come about by the question.
+
+        Raises `HookstreamError` if the bootstrap servers lead to another cluster now.
+        """
+        await asyncio.sleep(max(0.0, self._metadata_after - self._loop.time()))
+        request = metadata_request(topics or None)
+        asked = [partial(self._ask_node, node, request) for node in self._nodes()]
+        asked.append(partial(self._ask_anew, request))
+        try:
+            metadata, progress = await race(asked, stagger=NODE_STAGGER, failures=FAILURES)
+        except AllFailedError as error:
+            log.debug("no broker answers for metadata", errors=list(map(repr, error.causes)))
+            metadata, progress = None, False
+        self._metadata_failures = 0 if progress else self._metadata_failures + 1
+        self._metadata_after = self._loop.time() + self._metadata_pause()
+        if metadata is None:
+            return False
+        cluster_metadata.update_metadata(metadata)
+        return True
+
+    def _metadata_pause(self) -> float:
+        failures = self._metadata_failures
+        return pause_after(failures, random.random()) if failures else METADATA_GAP  # noqa: S311
+
+    async def _ask_node(self, node_id: Any, request: Any) -> tuple[Any, bool]:
+        metadata = await self.send(node_id, request)
+        if _differ(self._cluster_id, metadata.cluster_id):
+            # Its address was given to a broker of another cluster.
+            raise StaleMetadata(f"node {node_id} is of the cluster {metadata.cluster_id}")
+        self._answered = node_id
+        return _with_brokers(metadata), True
+
+    async def _ask_anew(self, request: Any) -> tuple[Any, bool]:
+        """Metadata from the bootstrap servers, and whether it names other brokers."""
+        metadata = await self._ask_bootstrap_servers(request)
+        self._learn_cluster_id(metadata)
+        known = {_address(broker) for broker in self.cluster.brokers()}
+        found = {(host, port) for _, host, port, *_ in metadata.brokers}
+        self._unreachable.retain(found)
+        if found == known:
+            return metadata, False
+        names = sorted(map(_text, found))
+        log.info("the brokers were learnt anew from the bootstrap servers", brokers=names)
+        return metadata, True
+
+    async def _ask_bootstrap_servers(self, request: Any) -> Any:
+        servers = [(host, port) for host, port, _ in self.hosts]
+        attempts = [partial(self._ask_server, host, port, request) for host, port in servers]
+        try:
+            return await race(attempts, stagger=SERVER_STAGGER, failures=FAILURES)
+        except AllFailedError as error:
+            names = [f"{host}:{port}" for host, port in servers]
+            raise BootstrapError(list(zip(names, error.causes, strict=True))) from error
+
+    async def _ask_server(self, host: str, port: int, request: Any) -> Any:
+        connection = await self._connect(host, port)
+        try:
+            return _with_brokers(await connection.send(request))
+        finally:
+            connection.close()
+
+    def _learn_cluster_id(self, metadata: Any) -> None:
+        found = metadata.cluster_id
+        if _differ(self._cluster_id, found):
+            raise HookstreamError(
+                f"kafka.bootstrap_servers lead to another cluster now ({found}, before "
+                f"{self._cluster_id}): start the daemon again, if that is meant"
+            )
+        self._cluster_id = self._cluster_id or found
+
+    def _nodes(self) -> list[Any]:
+        """The brokers, first those that are likely to answer."""
+        brokers = list(self.cluster.brokers())
+        random.shuffle(brokers)
+        brokers.sort(key=lambda b: (_address(b) in self._unreachable, b.nodeId != self._answered))
+        return [broker.nodeId for broker in brokers]
+
+
+def _address(broker: Any) -> Address:
+    return broker.host, broker.port
+
+
+def _text(address: Address) -> str:
+    return "{}:{}".format(*address)
+
+
+def metadata_request(topics: Collection[str] | None) -> MetadataRequest:
+    """Asks for the brokers and for `topics`, all if None. No topic comes about by the question, as
+    it would by default on brokers with auto.create.topics.enable, with the broker's own settings.
+    """
+    wanted = None if topics is None else list(topics)
+    return MetadataRequest(wanted, allow_auto_topic_creation=False)
+
+
+def _with_brokers(metadata: Any) -> Any:
+    """The same, if it names brokers: one that has only just started knows none."""
+    if not metadata.brokers:
+        raise KafkaConnectionError("the broker knows no brokers yet")
+    return metadata
+
+
+def _differ(known: str | None, found: str | None) -> bool:
+    return known is not None and found is not None and known != found
+
+
+def install_cluster_client() -> None:
+    """Have aiokafka's consumer, producer and admin client make this client."""
+    for module in (aiokafka.consumer.consumer, aiokafka.producer.producer, aiokafka.admin.client):
+        module.AIOKafkaClient = ClusterClient

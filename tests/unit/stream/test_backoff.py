@@ -1,0 +1,45 @@
+"""Pauses between attempts that fail."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.stream.backoff import FIRST_PAUSE, LONGEST_PAUSE, Unreachable, pause_after
+from support.fakes import FakeClock
+
+A, B = ("a.example.com", 9092), ("b.example.com", 9092)
+
+
+@given(failures=st.integers(1, 10_000), chance=st.floats(0, 1, exclude_max=True))
+def test_pauses_grow_to_a_bound(failures: int, chance: float) -> None:
+    """Twice as long after each failure, never longer than the bound and its jitter."""
+    pause = pause_after(failures, chance)
+    assert 0.8 * FIRST_PAUSE <= pause <= 1.2 * LONGEST_PAUSE
+    assert pause <= 1.2 * FIRST_PAUSE * 2.0 ** min(failures - 1, 20)
+
+
+def test_an_address_rests_after_each_failure_until_it_is_reached() -> None:
+    """Others do not rest for it, and the first failure in a row is told apart."""
+    clock = FakeClock()
+    unreachable = Unreachable(clock.monotonic, lambda: 0.5)
+    assert unreachable.add(A)
+    assert unreachable.rests(A)
+    assert not unreachable.rests(B)
+    clock.advance(FIRST_PAUSE)
+    assert not unreachable.rests(A)
+    assert A in unreachable
+    assert not unreachable.add(A)
+    clock.advance(FIRST_PAUSE)
+    assert unreachable.rests(A)
+    unreachable.discard(A)
+    assert not unreachable.rests(A)
+    assert unreachable.add(A)
+
+
+def test_addresses_that_are_no_brokers_any_more_are_forgotten() -> None:
+    """Else a cluster that moves often would fill the memory."""
+    unreachable = Unreachable(FakeClock().monotonic, lambda: 0.5)
+    unreachable.add(A)
+    unreachable.add(B)
+    unreachable.retain({B})
+    assert list(unreachable) == [B]
+    assert len(unreachable) == 1
