@@ -19,7 +19,12 @@ from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
 from consumer.stream.cluster_client import install_cluster_client
-from consumer.stream.fetches import free_dropped_fetches
+from consumer.stream.fetches import (
+    ANSWER_BYTES,
+    PARTITION_BYTES,
+    bound_fetches,
+    free_dropped_fetches,
+)
 from consumer.stream.handover import BatchTooLargeError, MessageT, Sent, TooLargeError
 from consumer.stream.odd_records import RawNamesBatch, read_odd_records
 from consumer.stream.partitioner import by_partition
@@ -65,13 +70,21 @@ def connection_options(settings: KafkaSettings) -> dict[str, Any]:
     return options
 
 
+class _Member(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
+    """A consumer whose fetched records take a bounded memory."""
+
+    async def start(self) -> None:
+        await super().start()
+        bound_fetches(self._fetcher)
+
+
 def make_consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
     """A group member that commits nothing by itself and hands out raw bytes.
 
     A group without offsets starts at the earliest record: it must not lose what came before it.
     Records of aborted transactions never happened.
     """
-    return AIOKafkaConsumer(
+    return _Member(
         **connection_options(settings),
         group_id=settings.group_id,
         enable_auto_commit=False,
@@ -81,6 +94,8 @@ def make_consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
         session_timeout_ms=int(_SESSION_TIMEOUT * 1000),
         rebalance_timeout_ms=int(REBALANCE_TIMEOUT * 1000),
         max_poll_interval_ms=_NEVER * 1000,
+        max_partition_fetch_bytes=PARTITION_BYTES,
+        fetch_max_bytes=ANSWER_BYTES,
     )
 
 

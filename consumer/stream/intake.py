@@ -12,7 +12,7 @@ from consumer.clock import Clock
 from consumer.events.decode import Record
 from consumer.logs import get_logger
 from consumer.stream.lag import LagWatch
-from consumer.stream.lanes import TICK, Lane
+from consumer.stream.lanes import Lane
 from consumer.stream.passport import read_not_before
 from consumer.stream.poller import Poller
 from consumer.stream.tasks import drop_connections, watch_tasks, within
@@ -252,7 +252,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 await handler.room()
             if epoch != self._epoch or self._stopping.is_set():
                 return
-            if lane is not None and self._is_early(place, record, lane):
+            if lane is not None and (due_at := self._early_until(place, record, lane)) is not None:
+                partition.reach(record.offset)
+                self._poller.hold(place, records, number, due_at)
                 return
             try:
                 handler.take(record, partition)
@@ -274,16 +276,16 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         partition = self._partitions.get(place)
         return partition.next_offset if partition is not None else None
 
-    def _is_early(self, place: TopicPartition, record: Record, lane: Lane) -> bool:
-        """Whether `record` is not due: then its lane, and only its lane, waits for it."""
+    def _early_until(self, place: TopicPartition, record: Record, lane: Lane) -> float | None:
+        """Monotonic seconds at which `record` is due; None if it is. Until then its partition, and
+        only its partition, waits for it.
+        """
         now = self._clock.monotonic()
         # One monotonic due time per record: a clock that is set does not move it.
         due_at = self._poller.held(place, record.offset)
         if due_at is None:
             due_at = now + self._due_in(record, lane)
-            if due_at > now:
-                self._poller.hold(place, record.offset, max(due_at, now + TICK))
-        return due_at > now
+        return due_at if due_at > now else None
 
     def _due_in(self, record: Record, lane: Lane) -> float:
         return lane.wait(

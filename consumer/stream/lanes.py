@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 JITTER = 0.2
 """A lane's delay is stretched by up to this share."""
-TICK = 0.5
-"""Seconds: a waiting lane is looked at no oftener, since each look fetches anew."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from consumer.clock import Clock
 from consumer.errors import HookstreamError
+from consumer.events.decode import Record
 from consumer.logs import get_logger
+from consumer.stream.lookahead import LookAhead
 from consumer.stream.refusals import REFUSALS, refusal
 from consumer.stream.tasks import within
 from consumer.stream.tracker import Partition
@@ -29,6 +31,8 @@ _PATIENCE = 5.0
 """Seconds for one answer: aiokafka waits for ever while a rebalance goes on or the broker is away,
 and a stop must not."""
 _MAX_RECORDS = 500
+REFETCH_SECONDS = 0.5
+"""A record that is too large to be kept until it is due is fetched no more often than this."""
 
 Batches = Mapping[TopicPartition, Sequence[Any]]
 
@@ -54,6 +58,7 @@ class Poller:
         self._consumer = consumer
         self._next_offset = next_offset
         self._clock = clock
+        self._look_ahead = LookAhead()
         self._held: dict[TopicPartition, tuple[int | None, float]] = {}
         """The offset of a record that is not due, None for an unreadable one; until when."""
         self._lost_place = False
@@ -67,14 +72,11 @@ class Poller:
 
         Raises `HookstreamError` where the broker refuses what no waiting will change.
         """
-        self._release()
         try:
             if self._lost_place:
                 await self._rewind()
-            if self._clock.monotonic() < self._careful_until:
-                return await self._poll_each(self._awake()) or await _rest()
-            self._fragile.clear()
-            return await self._poll_together()
+            kept = self._release()
+            batches = await self._poll(0.0 if kept else POLL)
         except HookstreamError:
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, the other partitions go on
@@ -85,6 +87,14 @@ class Poller:
             log.warning("a poll failed; partitions are polled one by one", error=repr(error))
             await asyncio.sleep(self._backoff)
             return {}
+        # Not before: an error voids them too, and a rebalance meanwhile has dropped some.
+        return {**batches, **{place: self._look_ahead.take(place) for place in kept}}
+
+    async def _poll(self, wait: float) -> Batches:
+        if self._clock.monotonic() < self._careful_until:
+            return await self._poll_each(self._awake()) or await _rest(wait)
+        self._fragile.clear()
+        return await self._poll_together(wait)
 
     def lose_place(self) -> None:
         """What was polled is void: the next poll starts behind what was handed over last."""
@@ -101,14 +111,30 @@ class Poller:
         try:
             async with within(POLL):
                 for place, partition in list(partitions.items()):
+                    if place in self._look_ahead:
+                        continue  # its position is behind records that were not taken
                     partition.reach(await self._consumer.position(place))
         except (IllegalStateError, KafkaError, TimeoutError):
             return  # reassigned, or no position now: a later round tells
 
-    def hold(self, place: TopicPartition, offset: int, due_at: float) -> None:
-        """Hold `place` until `due_at` (monotonic seconds), when the record at `offset` is due."""
-        self._pause_at(place, offset)
-        self._held[place] = (offset, due_at)
+    def hold(
+        self, place: TopicPartition, records: Sequence[Record], first: int, due_at: float
+    ) -> None:
+        """Pause `place` until `due_at` (monotonic seconds), when the record at the index `first` of
+        its polled `records` is due.
+
+        It and the next ones are kept, as far as there is memory, so that a record that is due a
+        moment after the one before it costs no fetch. The others are fetched again; if none could
+        be kept, after `REFETCH_SECONDS` at the earliest.
+        """
+        kept = self._look_ahead.keep(place, records, first)
+        rest = records[first + kept :]
+        self._consumer.pause(place)
+        # Even to where it is: that frees at once what aiokafka has fetched beyond.
+        self._consumer.seek(place, rest[0].offset if rest else records[-1].offset + 1)
+        if not kept:
+            due_at = max(due_at, self._clock.monotonic() + REFETCH_SECONDS)
+        self._held[place] = (records[first].offset, due_at)
 
     def held(self, place: TopicPartition, offset: int) -> float | None:
         """Until when `place` was last held at `offset`; None where it was not."""
@@ -122,20 +148,23 @@ class Poller:
 
     def forget(self, place: TopicPartition) -> None:
         """The assignment ended, and its pauses with it."""
+        self._look_ahead.take(place)
         self._held.pop(place, None)
         self.unreadable.forget(place)
 
-    def _pause_at(self, place: TopicPartition, offset: int) -> None:
-        self._consumer.pause(place)
-        self._consumer.seek(place, offset)
-
-    def _release(self) -> None:
+    def _release(self) -> list[TopicPartition]:
+        """Resume what is held no longer; returns the partitions of which records are kept instead,
+        which stay paused until all of these are taken.
+        """
         if not self._held:
-            return
+            return []
         now, paused = self._clock.monotonic(), self._consumer.paused()
-        for place, (_, due_at) in self._held.items():
-            if due_at <= now and place in paused:
+        due = [place for place, (_, due_at) in self._held.items() if due_at <= now]
+        kept = [place for place in due if place in self._look_ahead]
+        for place in due:
+            if place in paused and place not in self._look_ahead:
                 self._consumer.resume(place)
+        return kept
 
     async def _fetch(self, wait: float, *places: TopicPartition, most: int) -> Batches:
         try:
@@ -153,18 +182,18 @@ class Poller:
         awake: set[TopicPartition] = self._consumer.assignment() - self._consumer.paused()
         return awake
 
-    async def _poll_together(self) -> Batches:
+    async def _poll_together(self, wait: float) -> Batches:
         """Ask all at once, but those that could not be read by themselves: their errors would take
         the others' records with them.
         """
         awake = self._awake() if self.unreadable else set()
         alone = self.unreadable.among(awake)
         if not alone:
-            return await self._fetch(POLL, most=_MAX_RECORDS)
+            return await self._fetch(wait, most=_MAX_RECORDS)
         batches = await self._poll_each(alone)
         if others := awake - alone:
-            return {**batches, **await self._fetch(POLL, *others, most=_MAX_RECORDS)}
-        return batches or await _rest()
+            return {**batches, **await self._fetch(wait, *others, most=_MAX_RECORDS)}
+        return batches or await _rest(wait)
 
     async def _poll_each(self, places: Collection[TopicPartition]) -> Batches:
         """Ask each partition by itself, so that a corrupt one holds back no other.
@@ -193,6 +222,7 @@ class Poller:
         return batches
 
     async def _rewind(self) -> None:
+        self._look_ahead.clear()
         offsets = await self._places_of(self._consumer.assignment())
         for place, offset in offsets.items():
             self._consumer.seek(place, offset)
@@ -213,6 +243,6 @@ class Poller:
         return {place: offset for place, offset in offsets.items() if offset is not None}
 
 
-async def _rest() -> Batches:
-    await asyncio.sleep(POLL / 4)
+async def _rest(wait: float) -> Batches:
+    await asyncio.sleep(wait / 4)
     return {}

@@ -87,6 +87,10 @@ class RecordBatches:
         self._offset = offset
         self._pos = 0
 
+    def size_in_bytes(self) -> int:
+        """Of the whole fetch, read or not."""
+        return len(self._data)
+
     def has_next(self) -> bool:
         """Whether a whole batch is left: a fetch may end within one."""
         left = len(self._data) - self._pos

@@ -32,10 +32,13 @@ class Reader:
             self.taken[place] += [record.offset for record in records]
         return sum(map(len, self.taken.values())) >= RECORDS
 
-    def hold_all(self) -> None:
+    async def hold_all(self) -> None:
         """Each at its first record, for an hour."""
-        for place in self.places:
-            self.poller.hold(place, 0, self.clock.monotonic() + HOUR)
+        held: set[TopicPartition] = set()
+        while held != self.places:
+            for place, records in (await self.poller.poll()).items():
+                self.poller.hold(place, records, 0, self.clock.monotonic() + HOUR)
+                held.add(place)
 
     def _next_offset(self, place: TopicPartition) -> int | None:
         return self.taken[place][-1] + 1 if self.taken[place] else None
@@ -69,7 +72,7 @@ async def test_nothing_comes_while_all_is_held(
     """
     if careful:
         monkeypatch.setattr(reader.poller, "_careful_until", 2 * HOUR + reader.clock.monotonic())
-    reader.hold_all()
+    await reader.hold_all()
     for _ in range(5):
         await reader.poll()
     assert not any(reader.taken.values())

@@ -1,6 +1,7 @@
 """A Kafka consumer in memory, with the habits of aiokafka's that cost others their data."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
@@ -27,6 +28,8 @@ class FakeConsumer:
         self.most_committing = 0
         """How many commits were under way at once, at most."""
         self.positions: dict[TopicPartition, int] = {}
+        self.given: Counter[tuple[TopicPartition, int]] = Counter()
+        """How often each record was handed out."""
         self.polls = 0
         self.polls_held = 0
         """How many polls met a rebalance and waited for its end."""
@@ -97,6 +100,7 @@ class FakeConsumer:
                 max_records -= len(records)
                 self.positions[place] = records[-1].offset + 1
                 batches[place] = records
+                self.given.update((place, record.offset) for record in records)
         return batches
 
     def pause(self, *places: TopicPartition) -> None:

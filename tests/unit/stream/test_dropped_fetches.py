@@ -1,34 +1,37 @@
-"""Fetched records are freed when aiokafka drops them, with the garbage collector off."""
+"""Fetched records take a bounded memory, and are freed when aiokafka drops them: all of this with
+the garbage collector off.
+"""
 
 import asyncio
 import gc
 from collections.abc import Callable, Iterator
+from typing import Any
 from weakref import ref
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
+from aiokafka.consumer import fetcher
+from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.consumer.subscription_state import SubscriptionState
-from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 
-from consumer.stream.fetches import free_dropped_fetches
+import consumer.stream.client  # noqa: F401  # it prepares aiokafka, as in the daemon
+from consumer.stream import fetches
+from consumer.stream.record_batches import UnreadableBatchError
 
-TP = TopicPartition("event", 0)
+A, B = TopicPartition("event", 0), TopicPartition("event", 1)
 RECORDS = 3
 
 
 @pytest.fixture(autouse=True)
 def _no_collector() -> Iterator[None]:
-    free_dropped_fetches()
     gc.collect()
     gc.disable()
     yield
     gc.enable()
 
 
-def _batch() -> bytes:
+def _batch(header: str = "name") -> bytes:
     builder = DefaultRecordBatchBuilder(
         magic=2,
         compression_type=0,
@@ -39,12 +42,13 @@ def _batch() -> bytes:
         batch_size=1_000,
     )
     for offset in range(RECORDS):
-        builder.append(offset, timestamp=1, key=None, value=b"value", headers=[])
+        builder.append(offset, timestamp=1, key=None, value=b"value", headers=[(header, b"")])
     return bytes(builder.build())
 
 
-def _records(raw: bytes) -> PartitionRecords:
-    return PartitionRecords(TP, MemoryRecords(raw), [], 0, None, None, True, 1)
+def _records(raw: bytes) -> Any:
+    """As aiokafka makes them of a partition's part of an answer."""
+    return fetcher.PartitionRecords(A, fetcher.MemoryRecords(raw), [], 0, None, None, False, 1)
 
 
 @pytest.mark.parametrize("read", range(RECORDS + 1))
@@ -64,53 +68,80 @@ def test_a_fetch_that_is_read_to_its_end_is_as_before() -> None:
     assert records.next_fetch_offset == RECORDS
 
 
-def test_a_corrupt_fetch_is_freed_with_its_error() -> None:
-    """The error's traceback must not keep the bytes once it was handled."""
-    raw = bytearray(_batch())
-    raw[-1] ^= 0xFF
-    records = _records(bytes(raw))
+def test_a_fetch_that_our_own_parser_reads_is_freed() -> None:
+    """The one that reads header names which are not UTF-8."""
+    records = _records(_batch("name").replace(b"name", b"nam\xff"))
+    assert next(records).offset == 0
     alive = ref(records)
-    with pytest.raises(CorruptRecordException):
+    del records
+    assert alive() is None
+
+
+def test_a_fetch_that_cannot_be_read_is_freed_with_its_error() -> None:
+    """The error's traceback keeps nothing once it was handled."""
+    records = _records(_batch())
+    records._data = None  # no second try by our own parser
+    records._records_iterator = _fails()
+    alive = ref(records)
+    with pytest.raises(UnreadableBatchError):
         next(records)
     del records
     assert alive() is None
 
 
+def _fails() -> Iterator[Any]:
+    raise ValueError
+    yield
+
+
+class _NoClient:
+    """One that knows a leader of every partition, and nothing else."""
+
+    _metadata_max_age_ms = 1_000
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.cluster = self
+
+    def leader_for_partition(self, _tp: TopicPartition) -> int:
+        return 1
+
+
 class _Assigned:
-    """A fetcher of one assigned partition that has one fetch in its buffer."""
+    """A fetcher of two assigned partitions that has fetched one of them."""
 
     def __init__(self) -> None:
         self.subscriptions = SubscriptionState()
-        self.subscriptions.assign_from_user({TP})
+        self.subscriptions.assign_from_user({A, B})
         self.assignment = self.subscriptions.subscription.assignment
-        self.assignment.state_value(TP).seek(0)
+        for tp in (A, B):
+            self.assignment.state_value(tp).seek(0)
         self.fetcher = Fetcher(_NoClient(), self.subscriptions)
         self.fetcher._fetch_task.cancel()  # it would ask a broker for more
+        fetches.bound_fetches(self.fetcher)
         records = _records(_batch())
         self.alive = ref(records)
-        self.fetcher._records[TP] = FetchResult(
-            TP, assignment=self.assignment, partition_records=records, backoff=0
+        self.fetcher._records[A] = FetchResult(
+            A, assignment=self.assignment, partition_records=records, backoff=0
         )
 
     async def read(self, number: int) -> list[int]:
         """The offsets of the next records."""
         batches = await self.fetcher.fetched_records((), max_records=number)
-        return [record.offset for record in batches.get(TP, [])]
+        return [record.offset for record in batches.get(A, [])]
 
-
-class _NoClient:
-    _metadata_max_age_ms = 1_000
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+    def asks_for(self) -> list[tuple[str, list[tuple[int, int, int]]]]:
+        """What the next request would be for."""
+        requests, *_ = self.fetcher._get_actions_per_node(self.assignment)
+        return [topic for _, request in requests for topic in request.topics]
 
 
 def _seek(assigned: _Assigned) -> None:
-    assigned.fetcher.seek_to(TP, 1)
+    assigned.fetcher.seek_to(A, 1)
 
 
 def _pause(assigned: _Assigned) -> None:
-    assigned.subscriptions.pause(TP)
+    assigned.subscriptions.pause(A)
 
 
 def _revoke(assigned: _Assigned) -> None:
@@ -127,4 +158,25 @@ async def test_a_fetch_is_freed_wherever_aiokafka_drops_it(
     drop(assigned)
     assert await assigned.read(1) == []
     assert assigned.alive() is None
+    await assigned.fetcher.close()
+
+
+async def test_no_more_is_fetched_while_much_is_not_polled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is for all partitions together: memory does not grow with their number."""
+    monkeypatch.setattr(fetches, "_BUFFERED_BYTES", len(_batch()))
+    assigned = _Assigned()
+    assert assigned.asks_for() == []
+    assert await assigned.read(RECORDS + 1) == list(range(RECORDS))
+    assert len(assigned.asks_for()) == 1
+    await assigned.fetcher.close()
+
+
+async def test_what_a_paused_partition_has_fetched_holds_back_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may stay as long as partitions are polled one by one."""
+    monkeypatch.setattr(fetches, "_BUFFERED_BYTES", len(_batch()))
+    assigned = _Assigned()
+    assigned.subscriptions.pause(A)
+    assert [number for _, parts in assigned.asks_for() for number, *_ in parts] == [1]
     await assigned.fetcher.close()

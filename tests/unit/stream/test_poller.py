@@ -227,7 +227,7 @@ async def test_a_refusal_is_told_to_a_person(reader: Reader) -> None:
 
 async def test_a_held_partition_waits_and_no_other_does(reader: Reader) -> None:
     """It goes on at its offset when its time has come."""
-    reader.poller.hold(A, 1, reader.clock.monotonic() + 10.0)
+    reader.poller.hold(A, reader.consumer.logs[A], 1, reader.clock.monotonic() + 10.0)
     await reader.poll()
     assert (reader.taken[A], reader.taken[B]) == ([], [0, 1, 2])
     assert reader.poller.holds(A)
@@ -240,7 +240,7 @@ async def test_a_held_partition_waits_and_no_other_does(reader: Reader) -> None:
 
 async def test_the_end_of_an_assignment_ends_its_holds(reader: Reader) -> None:
     """A partition that comes back is read at once."""
-    reader.poller.hold(A, 1, reader.clock.monotonic() + 10.0)
+    reader.poller.hold(A, reader.consumer.logs[A], 1, reader.clock.monotonic() + 10.0)
     assert reader.poller.held(A, 1) == reader.clock.monotonic() + 10.0
     reader.poller.forget(A)
     assert reader.poller.held(A, 1) is None

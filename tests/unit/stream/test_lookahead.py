@@ -1,0 +1,74 @@
+"""What is kept of held partitions: in order, each record once, and never more than a bound."""
+
+from collections.abc import Sequence
+
+import pytest
+from aiokafka import TopicPartition
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.stream.lookahead import LookAhead
+from support.fakes import FakeRecord
+
+A, B = TopicPartition("retry", 0), TopicPartition("retry", 1)
+CAPACITY = 100_000
+
+
+def _records(number: int, size: int = 500) -> list[FakeRecord]:
+    """Each takes some 1,000 bytes."""
+    return [FakeRecord(value=b"x" * size, headers=[], offset=offset) for offset in range(number)]
+
+
+def test_records_come_back_once_and_in_order() -> None:
+    """From the first one that is not due."""
+    look_ahead, records = LookAhead(CAPACITY), _records(5)
+    assert look_ahead.keep(A, records, 2) == 3
+    assert A in look_ahead
+    assert list(look_ahead.take(A)) == records[2:]
+    assert A not in look_ahead
+    assert list(look_ahead.take(A)) == []
+
+
+def test_one_partition_keeps_half_of_what_fits() -> None:
+    """The other half is for those that come later."""
+    look_ahead = LookAhead(CAPACITY)
+    assert look_ahead.keep(A, _records(500), 0) == pytest.approx(CAPACITY / 2 / 1_000, abs=1)
+    assert look_ahead.keep(B, _records(500), 0) == pytest.approx(CAPACITY / 4 / 1_000, abs=1)
+
+
+def test_partitions_that_go_on_come_to_equal_parts() -> None:
+    """None has more than the others for being the first."""
+    look_ahead, places = LookAhead(CAPACITY), [TopicPartition("retry", n) for n in range(9)]
+    for _ in range(20):
+        kept = [look_ahead.keep(place, _records(500), 0) for place in places]
+    assert min(kept) == pytest.approx(10, abs=1)
+    assert max(kept) == pytest.approx(10, abs=1)
+
+
+def test_a_record_that_does_not_fit_is_not_kept() -> None:
+    """It is fetched again when it is due."""
+    look_ahead = LookAhead(CAPACITY)
+    assert look_ahead.keep(A, _records(1, size=CAPACITY), 0) == 0
+    assert A not in look_ahead
+
+
+@pytest.mark.parametrize("headers", [[("h", b"x" * CAPACITY)], [("h", None)] * 1_000])
+def test_headers_count(headers: Sequence[tuple[str, bytes]]) -> None:
+    """Other people's records may have large ones, and many."""
+    look_ahead = LookAhead(CAPACITY)
+    assert look_ahead.keep(A, [FakeRecord(value=None, headers=list(headers))], 0) == 0
+
+
+@given(st.lists(st.tuples(st.sampled_from([A, B]), st.integers(0, 9), st.integers(0, 99_999))))
+def test_no_memory_is_lost(steps: list[tuple[TopicPartition, int, int]]) -> None:
+    """Whatever is kept, kept again in part, and taken: in the end all of the memory is free."""
+    look_ahead = LookAhead(CAPACITY)
+    for place, number, size in steps:
+        records: Sequence[FakeRecord] = _records(10, size)
+        if number % 2:
+            look_ahead.keep(place, records, 0)
+            records = look_ahead.take(place)
+        look_ahead.keep(place, records, min(number, len(records)))
+    look_ahead.clear()
+    assert look_ahead._free == CAPACITY
+    assert A not in look_ahead
