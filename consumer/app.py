@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from consumer import __version__, logs
-from consumer.admin import Admin, Verdict
+from consumer.admin import Admin
 from consumer.clock import Clock, SystemClock
 from consumer.delivery.circuit import CircuitPolicy
 from consumer.delivery.descriptors import provide_descriptors
@@ -18,11 +18,13 @@ from consumer.delivery.network import guard_policy, refused_uris
 from consumer.delivery.parking import Outcomes
 from consumer.delivery.transport import Transport
 from consumer.errors import HookstreamError
+from consumer.health import Health
 from consumer.logs import get_logger
 from consumer.matching.index import Index
 from consumer.metrics import Metrics
 from consumer.parts import make_decoder, make_limits, make_policy, make_transport
 from consumer.pipeline import Pipeline
+from consumer.presence import Presence
 from consumer.reload import Reloader
 from consumer.settings import Settings
 from consumer.stream.client import KafkaProducer, in_words, make_consumer
@@ -34,9 +36,6 @@ from consumer.stream.tracker import Pending
 
 log = get_logger(__name__)
 
-_STALLED = 300.0
-"""Seconds without progress after which something is stuck: no attempt takes that long, and what
-must wait longer is parked."""
 _FINISH_SHARE = 0.6
 """Share of the grace in which what is in flight may finish."""
 _PARK_SHARE = 0.2
@@ -68,6 +67,9 @@ class App:
         self._intake: Intake
         self._handover: Handover
         self._pipeline: Pipeline
+        self._presence: Presence
+        self.health: Health
+        """Verdicts on this daemon; there once `admin_port` is known."""
 
     @property
     def settings(self) -> Settings:
@@ -117,6 +119,10 @@ class App:
             lanes={lane.topic: lane for lane in lanes},
             clock=self._clock,
         )
+        self._presence = Presence(
+            self._intake.membership, self._pipeline.dispatcher, self._handover, self._clock
+        )
+        self.health = Health(self._intake, self._handover, self._presence, self._stop.is_set)
         self._register_metrics([*lane_topics, own.dead_letter])
         await self._open_admin(stack)
         await prepare_topics(
@@ -166,8 +172,8 @@ class App:
             host=self._loaded.settings.admin.host,
             port=self._loaded.settings.admin.port,
             registry=self.metrics.registry,
-            health=self._health,
-            ready=self.readiness,
+            health=self.health.alive,
+            ready=self.health.ready,
         )
         await stack.enter_async_context(admin)
         self.admin_port = admin.port
@@ -180,6 +186,8 @@ class App:
             group.create_task(self._intake.commit_regularly()),
             group.create_task(self._intake.watch.run()),
             group.create_task(self._intake.watch_client()),
+            group.create_task(self._intake.membership.watch()),
+            group.create_task(self._presence.standstill.run()),
             group.create_task(self._handover.run()),
             group.create_task(self.reloader.run()),
             group.create_task(self._watch_transport()),
@@ -259,29 +267,6 @@ class App:
         policy = guard_policy(self._loaded.settings, self.admin_port)
         self._transport.restrict(policy)
         return policy
-
-    def _health(self) -> Verdict:
-        """Alive unless stuck. A broker that is away is not cured by a restart, so no reason."""
-        if self._intake.idle > _STALLED:
-            return Verdict(ok=False, reason=f"intake stands since {self._intake.idle:.0f} s")
-        stalled = self._intake.watch.stalled_for
-        if stalled > _STALLED and not self._handover.failing:
-            return Verdict(
-                ok=False, reason=f"events wait, and none was settled for {stalled:.0f} s"
-            )
-        return Verdict(ok=True, reason="alive")
-
-    def readiness(self) -> Verdict:
-        """Whether events are being taken; to be asked once `admin_port` is known."""
-        if self._stop.is_set():
-            return Verdict(ok=False, reason="stopping")
-        if not self._intake.joined:
-            return Verdict(ok=False, reason="not yet a member of the consumer group")
-        if not self._intake.watch.reachable:
-            return Verdict(ok=False, reason="the broker does not answer")
-        if self._handover.failing:
-            return Verdict(ok=False, reason="the broker takes no retries and dead letters")
-        return Verdict(ok=True, reason="hooks loaded, group joined")
 
 
 def _warn_of_refusals(index: Index, policy: Policy) -> None:

@@ -1,6 +1,7 @@
 """Time, passed in: nothing below the composition root reads a clock of its own."""
 
 import time
+from functools import partial
 from typing import Protocol
 
 
@@ -21,3 +22,9 @@ class SystemClock:
 
     now = staticmethod(time.time)
     monotonic = staticmethod(time.monotonic)
+
+
+# Linux's monotonic clock stands while the machine is suspended, and this one does not.
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
+boottime = time.monotonic if _BOOTTIME is None else partial(time.clock_gettime, _BOOTTIME)
+"""Seconds since the machine started, suspension included where the system can tell."""

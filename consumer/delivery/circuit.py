@@ -64,6 +64,11 @@ class Circuit:
         self._become(CircuitState.HALF_OPEN)
         return True
 
+    def retract(self, now: float) -> None:
+        """Let another probe take the place of one whose answer says nothing."""
+        self._probe_at = now
+        self._become(CircuitState.OPEN)
+
     def record(self, *, ok: bool, probe: bool, now: float) -> None:
         """Count an answer; while not closed, only the probe's says anything new."""
         if self.state is not CircuitState.CLOSED:

@@ -7,6 +7,7 @@ Everything here runs on the event loop's thread.
 from collections import deque
 from collections.abc import Callable, Container
 from functools import partial
+from math import inf
 from typing import Generic
 
 from consumer.clock import Clock
@@ -31,6 +32,10 @@ _PAUSE = 0.02
 """Seconds between two slices of a queue behind an open circuit, for the answers of the others."""
 _LOOK = 1.0
 """Seconds: an endpoint whose rate is spent is looked at this often, so a reload reaches it soon."""
+
+
+def _no_excuse(_answer: Answer, _now: float) -> bool:
+    return False
 
 
 class Dispatcher(Generic[OriginT]):
@@ -67,6 +72,11 @@ class Dispatcher(Generic[OriginT]):
         """Attempts under way."""
         self._waiting = 0
         self._repeating = 0
+        self._start_until = inf
+        self._awake_until = inf
+        self.excuses: Callable[[Answer, float], bool] = _no_excuse
+        """Whether this process stood still over a failed attempt that was answered at that time
+        (monotonic seconds), so that it says nothing about the endpoint."""
 
     @property
     def full(self) -> bool:
@@ -85,6 +95,19 @@ class Dispatcher(Generic[OriginT]):
     def divide(self, shares: Shares) -> None:
         """After an assignment: use only this replica's part of the rate limits."""
         self._registry.divide(shares, self._clock.monotonic())
+
+    def renew(self, *, start_until: float, awake_until: float) -> None:
+        """Start deliveries until the one time (monotonic seconds), and judge endpoints by their
+        silence until the other: whoever calls this says so for as long as it runs itself.
+        """
+        was_late = self._clock.monotonic() >= self._start_until
+        self._start_until, self._awake_until = start_until, awake_until
+        if was_late:
+            self._run()
+
+    def woke(self) -> None:
+        """This process stood still: how long answers took says nothing about the endpoints."""
+        self._registry.forget_paces(self._clock.monotonic())
 
     def submit(self, delivery: Delivery[OriginT]) -> None:
         """Take on one delivery; its outcome may be told before this returns."""
@@ -110,6 +133,8 @@ class Dispatcher(Generic[OriginT]):
         if not self.full:
             return
         now, limits = self._clock.monotonic(), self._registry.limits
+        if now >= self._awake_until:
+            return
         crowded = self._registry.crowded()
         share = limits.waiting // 2 // max(1, len(crowded))
         for endpoint in crowded:
@@ -177,7 +202,7 @@ class Dispatcher(Generic[OriginT]):
         host, mine = endpoint.host, endpoint.in_flight
         if mine >= limits.per_hook:
             return False  # its own next answer wakes it
-        if mine >= limits.concurrency - self.in_flight:
+        if mine >= limits.concurrency - self.in_flight or now >= self._start_until:
             endpoint.place = Place.READY
             return False
         if mine >= limits.per_host - host.in_flight:
@@ -260,9 +285,25 @@ class Dispatcher(Generic[OriginT]):
         host.in_flight -= 1
         self.in_flight -= 1
         endpoint.note_answer(now)
-        what = meaning(answer)
-        endpoint.circuit.record(ok=what is not Meaning.RETRY, probe=probe, now=now)
         endpoint.metrics.attempt(status_label(answer.status, answer.error), answer.duration)
+        self._judge(delivery, answer, now, probe=probe)
+        if host.blocked:
+            self._wake_blocked(host)
+        if endpoint.host is not host:  # a reload moved it, and it may wait at its new host
+            self._wake_blocked(endpoint.host)
+        if endpoint.waiting and endpoint.place is Place.IDLE:
+            self._make_ready(endpoint)
+        self._run()
+
+    def _judge(
+        self, delivery: Delivery[OriginT], answer: Answer, now: float, *, probe: bool
+    ) -> None:
+        """Do what follows for the endpoint and for the delivery."""
+        endpoint, what = delivery.endpoint, meaning(answer)
+        if what is Meaning.RETRY and not delivery.excused and self.excuses(answer, now):
+            self._try_again(delivery, now, probe=probe)
+            return
+        endpoint.circuit.record(ok=what is not Meaning.RETRY, probe=probe, now=now)
         if what is Meaning.GONE:
             self._close_gone(endpoint)
         if delivery.origin.revoked:
@@ -274,13 +315,6 @@ class Dispatcher(Generic[OriginT]):
                 self._outcomes.delivered(delivery)
             else:
                 self._conclude(delivery, answer, now)
-        if host.blocked:
-            self._wake_blocked(host)
-        if endpoint.host is not host:  # a reload moved it, and it may wait at its new host
-            self._wake_blocked(endpoint.host)
-        if endpoint.waiting and endpoint.place is Place.IDLE:
-            self._make_ready(endpoint)
-        self._run()
 
     def _close_gone(self, endpoint: Endpoint[OriginT]) -> None:
         if not endpoint.gone:
@@ -288,6 +322,15 @@ class Dispatcher(Generic[OriginT]):
             log.warning(
                 "hook disabled until a reload: its receiver answers 410", hook=endpoint.hook.id
             )
+
+    def _try_again(self, delivery: Delivery[OriginT], now: float, *, probe: bool) -> None:
+        """Go on as if there had been no attempt; once only, should every one be like this."""
+        if probe:
+            delivery.endpoint.circuit.retract(now)
+        delivery.excused = True
+        if not delivery.ended:
+            delivery.attempts -= 1
+            self.submit(delivery)
 
     def _conclude(self, delivery: Delivery[OriginT], answer: Answer, now: float) -> None:
         """Do what the policy decides on a failure."""

@@ -61,7 +61,7 @@ class Delivery(Generic[OriginT]):
     """One (event, hook) pair on its way. Mutable and slotted: built for each on the hot path."""
 
     __slots__ = (
-        "attempts", "began", "ended", "endpoint", "event", "first_failed_at", "id",
+        "attempts", "began", "ended", "endpoint", "event", "excused", "first_failed_at", "id",
         "last_status", "origin", "queued_at",
     )  # fmt: skip
 
@@ -90,6 +90,8 @@ class Delivery(Generic[OriginT]):
         """Monotonic seconds at which it began to wait for a free place."""
         self.began: float | None = None
         """Monotonic seconds of this pass's first attempt."""
+        self.excused = False
+        """True once an attempt was not counted, because this process stood still over it."""
         self.ended = False
         """True once its outcome was told; an answer that comes later changes nothing."""
 
@@ -152,6 +154,11 @@ class Endpoint(Generic[OriginT]):
             fade = exp(-passed / _MEMORY)
             self._busy = self._busy * fade + passed
             self._answers = self._answers * fade + 1.0
+        self._measured_to = now
+
+    def forget_pace(self, now: float) -> None:
+        """Learn the pace anew: the time until `now` was not the endpoint's."""
+        self._busy = self._answers = 0.0
         self._measured_to = now
 
     def pace(self) -> float:

@@ -77,6 +77,11 @@ class Registry(Generic[OriginT]):
         """The endpoints for which deliveries wait."""
         return [endpoint for endpoint in self._endpoints.values() if endpoint.waiting]
 
+    def forget_paces(self, now: float) -> None:
+        """Learn every endpoint's pace anew."""
+        for endpoint in self._endpoints.values():
+            endpoint.forget_pace(now)
+
     def reconfigure(self, limits: Limits, hooks: Container[str], now: float) -> None:
         """After a reload: take over bounds, forget endpoints of removed hooks, and hosts that no
         endpoint is at, as soon as they are idle and no rate limit remembers them.

@@ -126,7 +126,7 @@ class _Demo:
     async def _until_ready(self, daemon: asyncio.Task[None]) -> bool:
         """Whether it came to that, and was not stopped before."""
         while not daemon.done() and not self._stopping:
-            if self._app.admin_port is not None and self._app.readiness().ok:
+            if self._app.admin_port is not None and self._app.health.ready().ok:
                 return True
             await asyncio.wait({daemon}, timeout=_FRAME)
         return False

@@ -16,6 +16,7 @@ class StreamMetrics:
         self._oldest_unsettled: Callable[[], float] | None = None
         self._broker_unreachable: Callable[[], float] | None = None
         self._lag: Callable[[], Mapping[tuple[str, int], int]] | None = None
+        self._rebalancing: Callable[[], float] | None = None
         self._unreadable: Callable[[], Iterable[tuple[str, int]]] = tuple
 
     def hands_over_to(self, topics: Iterable[str]) -> None:
@@ -42,6 +43,10 @@ class StreamMetrics:
     def lag_from(self, read: Callable[[], Mapping[tuple[str, int], int]]) -> None:
         """Read the records behind the end, by (topic, partition), with `read` at each scrape."""
         self._lag = read
+
+    def rebalancing_from(self, read: Callable[[], float]) -> None:
+        """Read the seconds without a share of the partitions with `read` at each scrape."""
+        self._rebalancing = read
 
     def unreadable_from(self, read: Callable[[], Iterable[tuple[str, int]]]) -> None:
         """Read the partitions whose next record cannot be read, by topic and number, with `read`
@@ -71,6 +76,12 @@ class StreamMetrics:
                 "Records between the committed offset and the partition's end.",
                 ("topic", "partition"),
                 (((topic, str(partition)), lag) for (topic, partition), lag in self._lag().items()),
+            )
+        if self._rebalancing is not None:
+            yield number(
+                "hookstream_rebalancing_seconds",
+                "Time without a share of the partitions that the group stands by; 0 with one.",
+                self._rebalancing(),
             )
         yield gauge(
             "hookstream_partitions_unreadable",

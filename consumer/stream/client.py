@@ -40,7 +40,9 @@ log = get_logger(__name__)
 CLIENT_ID = "hookstream"
 REBALANCE_TIMEOUT = 60.0
 """Seconds that the group waits for its members: more than a revocation drains and parks."""
-_SESSION_TIMEOUT = 10.0
+SESSION_TIMEOUT = 10.0
+"""Seconds without a heartbeat after which the group gives a member's partitions to others."""
+HEARTBEAT_INTERVAL = 3.0
 _METADATA_AGE = 30.0
 """Seconds after which partitions that were added to a topic are noticed."""
 _NEVER = 7 * 24 * 3600
@@ -91,7 +93,8 @@ def make_consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
         auto_offset_reset="earliest",
         isolation_level="read_committed",
         metadata_max_age_ms=int(_METADATA_AGE * 1000),
-        session_timeout_ms=int(_SESSION_TIMEOUT * 1000),
+        session_timeout_ms=int(SESSION_TIMEOUT * 1000),
+        heartbeat_interval_ms=int(HEARTBEAT_INTERVAL * 1000),
         rebalance_timeout_ms=int(REBALANCE_TIMEOUT * 1000),
         max_poll_interval_ms=_NEVER * 1000,
         max_partition_fetch_bytes=PARTITION_BYTES,

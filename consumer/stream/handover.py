@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from itertools import chain, starmap
 from typing import Protocol, TypeVar
@@ -23,6 +23,8 @@ _SEND_TIMEOUT = 20.0
 """Seconds; afterwards nobody knows whether the broker has it, so it is sent again."""
 _BACKOFF = 1.0
 """Seconds between two rounds that failed."""
+_GLANCE = 0.1
+"""Seconds between two looks whether records may be written."""
 
 
 class Message(Protocol):
@@ -136,6 +138,8 @@ class Handover:
         self._out_of_sequence = False
         self.failing = False
         """Whether the last round was not acknowledged."""
+        self.allowed: Callable[[], bool] = lambda: True
+        """Whether records may be written at all now."""
 
     @property
     def full(self) -> bool:
@@ -162,6 +166,9 @@ class Handover:
             await self._producer.renew()
 
     async def _round(self) -> None:
+        if not self.allowed():
+            await asyncio.sleep(_GLANCE)
+            return
         letters = [self._queue.popleft() for _ in range(min(_ROUND, len(self._queue)))]
         try:
             failed = await self._send(letters)

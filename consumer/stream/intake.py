@@ -13,6 +13,7 @@ from consumer.events.decode import Record
 from consumer.logs import get_logger
 from consumer.stream.lag import LagWatch
 from consumer.stream.lanes import Lane
+from consumer.stream.membership import Membership
 from consumer.stream.passport import read_not_before
 from consumer.stream.poller import Poller
 from consumer.stream.tasks import drop_connections, watch_tasks, within
@@ -96,8 +97,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._committing = asyncio.Lock()
         self._stray_until = clock.monotonic()
         self._stopping = asyncio.Event()
-        self.joined = False
-        """Whether the group has given this member its share, be it empty."""
+        self.membership = Membership(consumer, clock)
         self._epoch = 0
         self._moved_at = clock.monotonic()
         self._leave_by = float("inf")
@@ -106,6 +106,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Join the group."""
         self._consumer.subscribe(list(self._topics), listener=self)
         await self._consumer.start()
+        self.membership.watch_heartbeats()
 
     async def run(self) -> None:
         """Take records until `stop_taking`; raises what the broker will never forgive."""
@@ -184,22 +185,24 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Tell the handler its share; trackers come with the first record."""
-        self.joined = True
+        self.membership.assigned()
         mine = Counter(place.topic for place in assigned)
         every = self._consumer.partitions_for_topic
         self._handler.assigned({t: (mine[t], len(every(t) or ())) for t in self._topics})
         log.info("partitions assigned", partitions=_names(assigned))
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """Let what is under way finish, park the rest, commit, and forget the partitions."""
+        """Give the partitions back as far as they are still ours, and forget them."""
         self._epoch += 1  # nothing is taken any more: its partition might be missing in here
+        self.membership.revoked()
         leaving = {place: p for place in revoked if (p := self._partitions.get(place))}
         try:
-            if not await self.settled(DRAIN_BUDGET, leaving.values()):
-                gone = set(leaving.values())
-                self._handler.park(lambda pending: pending.partition in gone)
-                await self.settled(PARK_BUDGET, gone)
-            await self.commit()
+            if not self.membership.is_expelled:
+                await self._give_back(leaving.values())
+            elif leaving:
+                # Others have sent it by now, and no commit is taken: it is void.
+                void = sum(partition.unsettled for partition in leaving.values())
+                log.warning("expelled from the group; what was under way is void", records=void)
         finally:
             # aiokafka swallows what a listener raises: the partitions must go all the same.
             for place, partition in leaving.items():
@@ -210,6 +213,14 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 self._committed.pop(place, None)
         if revoked:
             log.info("partitions revoked", partitions=_names(revoked))
+
+    async def _give_back(self, leaving: Collection[Partition]) -> None:
+        """Let what is under way finish, park the rest, commit."""
+        if not await self.settled(DRAIN_BUDGET, leaving):
+            gone = set(leaving)
+            self._handler.park(lambda pending: pending.partition in gone)
+            await self.settled(PARK_BUDGET, gone)
+        await self.commit()
 
     def oldest_unsettled(self) -> float:
         """Seconds since the oldest unsettled record was received; 0.0 where all is settled."""

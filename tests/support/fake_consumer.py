@@ -10,6 +10,21 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from support.fakes import FakeRecord
 
 
+class FakeCoordinator:
+    """The private part of aiokafka's that a membership looks at."""
+
+    def __init__(self) -> None:
+        self.generation = 7
+        """Less than 0 once the group knows this member no more."""
+        self.coordinator_id: int | None = 0
+        self.beats = True
+        """What the next heartbeats are answered."""
+
+    async def _do_heartbeat(self) -> bool:
+        await asyncio.sleep(0)
+        return self.beats
+
+
 class FakeConsumer:
     """One group member. Every partition's log begins at offset 0; nothing is ever waited for."""
 
@@ -36,6 +51,8 @@ class FakeConsumer:
         self.stopped = False
         self._paused: set[TopicPartition] = set()
         self._listener: ConsumerRebalanceListener
+        self._coordinator = FakeCoordinator()
+        self._group_id = "group"
         self.steady = asyncio.Event()
         """Cleared while a rebalance goes on: a poll waits for its end."""
         self.steady.set()

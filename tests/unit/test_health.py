@@ -1,64 +1,115 @@
 """What `/healthz` and `/readyz` say of the daemon's state."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from consumer.app import App, Loaded
-from consumer.hooks.table import HookTable
-from consumer.matching.index import Index
-from consumer.settings import Settings
+from consumer.health import Health
+
+
+class State(SimpleNamespace):
+    """The parts that are asked, as the test sets them; at first all is well."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            idle=0.0,
+            watch=SimpleNamespace(stalled_for=0.0, reachable=True),
+            membership=SimpleNamespace(joined=True, obstacle=lambda: ""),
+            failing=False,
+            doubted=False,
+            standstill=SimpleNamespace(awake_for=lambda: 86_400.0),
+            stopping=False,
+        )
 
 
 @pytest.fixture
-def app() -> App:
-    """One whose parts the test sets; well, and a member of its group."""
-    app = App(lambda: Loaded(Settings(), Index(HookTable({}))))
-    watch = SimpleNamespace(stalled_for=0.0, reachable=True)
-    app._intake = SimpleNamespace(idle=0.0, joined=True, watch=watch)  # type: ignore[assignment]
-    app._handover = SimpleNamespace(failing=False)  # type: ignore[assignment]
-    return app
+def state() -> Any:
+    """One daemon's."""
+    return State()
 
 
-def test_all_is_well(app: App) -> None:
+@pytest.fixture
+def health(state: Any) -> Health:
+    """The verdicts on it."""
+    return Health(state, state, state, lambda: state.stopping)
+
+
+def test_all_is_well(health: Health) -> None:
     """Alive and ready."""
-    assert app._health().ok
-    assert app.readiness().ok
+    assert health.alive().ok
+    assert health.ready().ok
 
 
-def test_a_broker_that_is_away_makes_unready_not_unhealthy(app: App) -> None:
+def test_a_broker_that_is_away_makes_unready_not_unhealthy(health: Health, state: Any) -> None:
     """A restart would not bring it back."""
-    app._intake.watch.reachable = False
-    assert app._health().ok
-    assert "the broker does not answer" in app.readiness().reason
-    assert not app.readiness().ok
+    state.watch.reachable = False
+    assert health.alive().ok
+    assert "the broker does not answer" in health.ready().reason
+    assert not health.ready().ok
 
 
-def test_a_broker_that_takes_no_hand_over_makes_unready_not_unhealthy(app: App) -> None:
+def test_a_broker_that_takes_no_hand_over_makes_unready_not_unhealthy(
+    health: Health, state: Any
+) -> None:
     """Then nothing settles either, and it is not this process that is stuck."""
-    app._handover.failing = True
-    app._intake.watch = SimpleNamespace(stalled_for=900.0, reachable=True)  # type: ignore[assignment]
-    assert app._health().ok
-    assert not app.readiness().ok
+    state.failing = True
+    state.watch.stalled_for = 900.0
+    assert health.alive().ok
+    assert not health.ready().ok
 
 
-def test_events_that_wait_for_five_minutes_while_nothing_settles_are_unhealthy(app: App) -> None:
+def test_events_that_wait_for_five_minutes_while_nothing_settles_are_unhealthy(
+    health: Health, state: Any
+) -> None:
     """The broker answers, so something in here is stuck."""
-    app._intake.watch = SimpleNamespace(stalled_for=299.0, reachable=True)  # type: ignore[assignment]
-    assert app._health().ok
-    app._intake.watch.stalled_for = 301.0  # type: ignore[misc]
-    assert not app._health().ok
-    assert "none was settled for 301 s" in app._health().reason
+    state.watch.stalled_for = 299.0
+    assert health.alive().ok
+    state.watch.stalled_for = 301.0
+    assert not health.alive().ok
+    assert "none was settled for 301 s" in health.alive().reason
 
 
-def test_an_intake_that_stands_is_unhealthy(app: App) -> None:
+def test_an_intake_that_stands_is_unhealthy(health: Health, state: Any) -> None:
     """It never waits for long."""
-    app._intake.idle = 301.0  # type: ignore[misc]
-    assert not app._health().ok
-    assert "intake stands since 301 s" in app._health().reason
+    state.idle = 301.0
+    assert not health.alive().ok
+    assert "intake stands since 301 s" in health.alive().reason
 
 
-def test_a_stop_makes_unready(app: App) -> None:
+def test_a_stop_makes_unready(health: Health, state: Any) -> None:
     """Nothing more is taken."""
-    app.stop()
-    assert not app.readiness().ok
+    state.stopping = True
+    assert not health.ready().ok
+
+
+def test_a_process_that_did_not_run_was_not_stuck(health: Health, state: Any) -> None:
+    """Time in which the process stood still is no time without progress."""
+    state.idle = state.watch.stalled_for = 320.0
+    state.standstill.awake_for = lambda: 0.0
+    assert health.alive().ok
+    state.standstill.awake_for = lambda: 300.5
+    assert "intake stands since 300 s" in health.alive().reason
+
+
+def test_a_process_that_stood_still_is_not_ready_before_it_is_a_member_again(
+    health: Health, state: Any
+) -> None:
+    """It does nothing until the group says so."""
+    state.doubted = True
+    assert "stood still" in health.ready().reason
+    assert health.alive().ok
+
+
+def test_a_member_that_waits_for_its_share_says_what_for(health: Health, state: Any) -> None:
+    """Not before a rebalance may take so long, which the membership knows."""
+    state.membership.obstacle = lambda: "without a share of the partitions for 61 s: because"
+    assert not health.ready().ok
+    assert health.ready().reason.endswith("61 s: because")
+    assert health.alive().ok
+
+
+def test_a_process_that_never_joined_is_not_ready(health: Health, state: Any) -> None:
+    """It may still wait for the group at its start."""
+    state.membership.joined = False
+    assert "not yet a member" in health.ready().reason

@@ -35,9 +35,9 @@ async def test_the_settled_prefix_is_committed(member: Member) -> None:
 
 async def test_joined_is_told_and_the_share_with_it(member: Member) -> None:
     """Readiness and rate limits rest on them."""
-    assert not member.intake.joined
+    assert not member.intake.membership.joined
     async with member.running(A):
-        assert member.intake.joined
+        assert member.intake.membership.joined
     assert member.handler.shares == [{A.topic: (1, 2), RETRY.topic: (0, 0)}]
 
 

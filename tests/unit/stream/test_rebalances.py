@@ -69,6 +69,23 @@ async def time_passes(member: Member, budget: float, task: asyncio.Task[None]) -
     assert member.clock.monotonic() - begin <= budget + 2.0
 
 
+async def test_an_expelled_member_gives_nothing_back(member: Member) -> None:
+    """Its partitions are others' already: what is under way is void at once, and neither parked nor
+    committed.
+    """
+    async with member.running(A):
+        await member.takes(2)
+        old = list(member.handler.pending)
+        member.handler.settle(1)
+        member.consumer._coordinator.generation = -1
+        member.consumer.commits.clear()
+        await asyncio.wait_for(member.consumer.rebalance(), 10)
+        assert member.clock.monotonic() == 1_000.0
+    assert member.handler.parked == []
+    assert member.consumer.commits == []
+    assert all(pending.revoked for pending in old)
+
+
 async def test_nothing_is_committed_for_a_partition_that_left(member: Member) -> None:
     """Late settlements reach the old assignment only; what stays goes on (invariant 1)."""
     member.handler.parks_at_once = False

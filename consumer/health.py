@@ -1,0 +1,58 @@
+"""What `/healthz` and `/readyz` say."""
+
+from collections.abc import Callable
+
+from consumer.admin import Verdict
+from consumer.presence import Presence
+from consumer.stream.handover import Handover
+from consumer.stream.intake import Intake
+
+_STALLED = 300.0
+"""Seconds without progress after which something is stuck: no attempt takes that long, and what
+must wait longer is parked."""
+
+_DOUBTED = "the process stood still, and may have lost its partitions meanwhile"
+
+
+class Health:
+    """The two verdicts on one daemon."""
+
+    def __init__(
+        self, intake: Intake, handover: Handover, presence: Presence, stopping: Callable[[], bool]
+    ) -> None:
+        self._intake = intake
+        self._handover = handover
+        self._presence = presence
+        self._stopping = stopping
+
+    def alive(self) -> Verdict:
+        """Alive unless stuck. A broker that is away is not cured by a restart, so no reason; and a
+        process that did not run was not stuck in itself.
+        """
+        awake_for = self._presence.standstill.awake_for()
+        idle = min(self._intake.idle, awake_for)
+        if idle > _STALLED:
+            return Verdict(ok=False, reason=f"intake stands since {idle:.0f} s")
+        stalled = min(self._intake.watch.stalled_for, awake_for)
+        if stalled > _STALLED and not self._handover.failing:
+            return Verdict(
+                ok=False, reason=f"events wait, and none was settled for {stalled:.0f} s"
+            )
+        return Verdict(ok=True, reason="alive")
+
+    def ready(self) -> Verdict:
+        """Whether events are being taken."""
+        reason = self._obstacle()
+        return Verdict(ok=not reason, reason=reason or "hooks loaded, group joined")
+
+    def _obstacle(self) -> str:
+        membership = self._intake.membership
+        obstacles = (
+            "stopping" if self._stopping() else "",
+            membership.obstacle(),
+            "" if membership.joined else "not yet a member of the consumer group",
+            "" if self._intake.watch.reachable else "the broker does not answer",
+            _DOUBTED if self._presence.doubted else "",
+            "the broker takes no retries and dead letters" if self._handover.failing else "",
+        )
+        return next(filter(None, obstacles), "")

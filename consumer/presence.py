@@ -1,0 +1,88 @@
+"""Whether this process may still act for the partitions that it was given.
+
+The group takes the partitions from a member that it has not heard of for the session's time. A
+process that did not run for so long cannot know: until the group has confirmed that it is still a
+member, or it has joined again, nothing that it had fetched may be sent or handed over.
+"""
+
+from collections.abc import Callable
+from math import inf
+from typing import Protocol
+
+from consumer.clock import Clock, boottime
+from consumer.delivery.transport import Answer
+from consumer.logs import get_logger
+from consumer.reasons import ErrorKind
+from consumer.standstill import BLINK_SECONDS, TICK_SECONDS, Standstill
+from consumer.stream.client import HEARTBEAT_INTERVAL, SESSION_TIMEOUT
+from consumer.stream.handover import Handover
+from consumer.stream.membership import Membership
+
+log = get_logger(__name__)
+
+LEASE_SECONDS = SESSION_TIMEOUT - HEARTBEAT_INTERVAL - TICK_SECONDS
+"""For how long after it last ran a process is a member for certain: its last heartbeat may have
+been an interval old."""
+
+
+class Starter(Protocol):
+    """The part of the dispatcher that is told here."""
+
+    excuses: Callable[[Answer, float], bool]
+
+    def renew(self, *, start_until: float, awake_until: float) -> None:
+        """See `Dispatcher.renew`."""
+        ...
+
+    def woke(self) -> None:
+        """See `Dispatcher.woke`."""
+        ...
+
+
+class Presence:
+    """Allows deliveries and hand-overs from tick to tick, for as long as one may be missed."""
+
+    def __init__(
+        self, membership: Membership, dispatcher: Starter, handover: Handover, clock: Clock
+    ) -> None:
+        self._membership = membership
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._until = inf
+        self._ticked_at = clock.monotonic()
+        self._woke_at = -inf
+        self._slept = 0.0
+        self.doubted = False
+        """Whether the group may have given the partitions to others meanwhile."""
+        self.standstill = Standstill((clock.monotonic, boottime), self._ticked)
+        dispatcher.excuses = self._excuses
+        handover.allowed = self._allowed
+
+    def _excuses(self, answer: Answer, now: float) -> bool:
+        """Whether an attempt that failed at `now` (monotonic seconds) lost its time to a standstill
+        of this process; after a long one whatever failed did.
+        """
+        woke_at, slept = self._woke_at, self._slept
+        if now - self._ticked_at > BLINK_SECONDS:  # one that no tick has noticed yet
+            woke_at, slept = now, now - self._ticked_at
+        over_it = now - answer.duration < woke_at
+        return over_it and (answer.error is ErrorKind.TIMEOUT or slept > LEASE_SECONDS)
+
+    def _allowed(self) -> bool:
+        return self._clock.monotonic() < self._until
+
+    def _ticked(self, now: float, passed: float) -> None:
+        self._ticked_at = now
+        if passed > BLINK_SECONDS:
+            self._woke(now, passed)
+        if self.doubted and self._membership.confirmed_at >= self._woke_at:
+            self.doubted = False
+            log.info("a member of the group, and going on")
+        self._until = -inf if self.doubted else now + LEASE_SECONDS
+        self._dispatcher.renew(start_until=self._until, awake_until=now + BLINK_SECONDS)
+
+    def _woke(self, now: float, passed: float) -> None:
+        self._woke_at, self._slept = now, passed
+        self.doubted = self.doubted or passed > LEASE_SECONDS
+        log.warning("the process stood still", seconds=round(passed, 1), pausing=self.doubted)
+        self._dispatcher.woke()

@@ -1,0 +1,92 @@
+"""A process that did not run for a while: stopped, as a frozen container is."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+from support.cluster import Cluster
+from support.daemon import Daemon
+from support.ledger import Ledger
+from support.receiver import Receiver
+from support.waiting import wait_until
+from support.workspace import Workspace, hook
+
+RETRIED = 'hookstream_deliveries_total{hook="a",outcome="retried"}'
+SHORT = 4.0
+"""Seconds: longer than an attempt may take here, shorter than a member may be silent."""
+
+
+async def test_time_outs_over_a_standstill_are_not_the_endpoints_fault(
+    workspace: Workspace,
+) -> None:
+    """A process that was stopped for longer than its requests may take opens no circuit and defers
+    nothing: what was under way is sent again, and the first probe of its health is answered well.
+    """
+    await workspace.create_topics()
+    async with Ledger(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
+        workspace.write_settings(delivery={"timeout": "3s"})
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with Daemon(workspace.config) as daemon:
+            ledger.held = asyncio.Event()  # these are never answered
+            await ledger.write(60)
+            await receiver.until(requests=60)
+            ledger.held = None
+            daemon.signal(signal.SIGSTOP)
+            await asyncio.sleep(SHORT)  # the fault itself: not waiting for anything
+            daemon.signal(signal.SIGCONT)
+            assert (await daemon.get("/healthz"))[0] == 200
+            await wait_until(lambda: len(ledger.answered) == 60, "all to arrive")
+            assert daemon.said("circuit changed") == []
+            assert not await daemon.sample(RETRIED)
+        await ledger.check()
+    assert set(ledger.attempts.values()) == {2}
+
+
+async def test_a_member_that_slept_longer_than_its_session_sends_nothing_of_before(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    """A daemon that was stopped for longer than its session sends nothing that it fetched before,
+    which another member delivered meanwhile; a member again, it delivers its share of what follows.
+    """
+    (tmp_path / "other").mkdir()
+    other = Workspace(tmp_path / "other", Cluster(workspace.cluster.bootstrap), workspace.prefix)
+    await workspace.create_topics(partitions=4)
+    async with (
+        Ledger(workspace, ["a"]) as ledger,
+        Ledger(workspace, ["a"]) as stopped,
+        Receiver(otherwise=ledger) as well,
+        Receiver(otherwise=stopped) as sleepers,
+    ):
+        for place, receiver in ((workspace, sleepers), (other, well)):
+            place.write_settings(delivery={"per_hook_concurrency": 2})
+            place.write_hooks(hook("a", receiver.origin))
+        async with Daemon(workspace.config) as sleeper, Daemon(other.config) as awake:
+            await wait_until(lambda: _divided(sleeper, awake), "the partitions to be divided")
+            stopped.held = asyncio.Event()
+            await ledger.write(200)
+            await sleepers.until(requests=2)
+            sleeper.signal(signal.SIGSTOP)
+            await wait_until(lambda: len(ledger.answered) == 200, "the other to deliver all")
+            stopped.held.set()
+            shares = len(sleeper.said("partitions assigned"))
+            sleeper.signal(signal.SIGCONT)
+            await wait_until(
+                lambda: len(sleeper.said("partitions assigned")) > shares, "it to be a member"
+            )
+            stopped.held = None
+            await ledger.write(100)
+            await wait_until(
+                lambda: ledger.answered.keys() | stopped.answered.keys() == ledger.expected, "all"
+            )
+            await wait_until(workspace.caught_up, "all to be settled")
+            await wait_until(sleeper.ready, "it to be ready")
+            assert sleeper.said("circuit changed") == []
+    before = {delivery for owed in ledger.owed[:200] for delivery in owed.deliveries}
+    assert sum(stopped.attempts[delivery] for delivery in before) == 2
+    assert stopped.attempts.keys() - before
+    assert max(ledger.answered.values()) == 1
+
+
+def _divided(*daemons: Daemon) -> bool:
+    last = [daemon.said("partitions assigned")[-1:] for daemon in daemons]
+    return all(lines and 0 < len(lines[0]["partitions"]) < 24 for lines in last)

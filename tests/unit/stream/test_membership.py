@@ -1,0 +1,154 @@
+"""What is known of this member's place in its group."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaError
+
+from consumer.stream import membership as module
+from consumer.stream.client import REBALANCE_TIMEOUT
+from consumer.stream.membership import Membership
+from support.fake_consumer import FakeConsumer
+from support.fakes import FakeClock
+from support.waiting import wait_until
+
+
+class Group:
+    """One member of it."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.consumer = FakeConsumer()
+        self.membership = Membership(self.consumer, self.clock)
+        self.membership.watch_heartbeats()
+
+    async def beat(self) -> bool:
+        """A heartbeat, by aiokafka."""
+        return await self.consumer._coordinator._do_heartbeat()
+
+
+@pytest.fixture
+async def group() -> Group:
+    """A member that has its share."""
+    group = Group()
+    group.membership.assigned()
+    return group
+
+
+async def test_a_member_with_its_share_lacks_nothing(group: Group) -> None:
+    """However long it has it, while the coordinator answers."""
+    for _ in range(100):
+        group.clock.advance(50.0)
+        assert await group.beat()
+        assert group.membership.seconds_without_share() == 0.0
+        assert group.membership.obstacle() == ""
+
+
+def test_a_process_that_has_not_joined_waits_from_its_start() -> None:
+    """Its first share is as any other."""
+    group = Group()
+    assert not group.membership.joined
+    group.clock.advance(5.0)
+    assert group.membership.seconds_without_share() == 5.0
+
+
+async def test_a_rebalance_may_take_its_time(group: Group) -> None:
+    """It is counted from the first moment, and an obstacle after the time that it may take."""
+    group.membership.revoked()
+    group.clock.advance(REBALANCE_TIMEOUT)
+    group.membership.revoked()  # the same one, begun anew
+    assert group.membership.seconds_without_share() == REBALANCE_TIMEOUT
+    assert group.membership.obstacle() == ""
+    group.clock.advance(1.0)
+    assert group.membership.obstacle() == (
+        "without a share of the partitions for 61 s: a member of the group does not join again"
+    )
+    group.membership.assigned()
+    assert group.membership.seconds_without_share() == 0.0
+    assert group.membership.joined
+
+
+async def test_a_rebalance_without_a_coordinator_waits_for_that(group: Group) -> None:
+    """No other member is to blame."""
+    group.membership.revoked()
+    group.consumer._coordinator.coordinator_id = None
+    group.clock.advance(90.0)
+    assert group.membership.obstacle().endswith("the group's coordinator does not answer")
+
+
+async def test_a_share_is_not_settled_while_the_coordinator_is_silent(group: Group) -> None:
+    """The group may have given it to others meanwhile."""
+    group.consumer._coordinator.beats = False
+    group.clock.advance(60.0)
+    assert not await group.beat()
+    assert group.membership.seconds_without_share() == 0.0
+    group.clock.advance(1.0)
+    assert group.membership.seconds_without_share() == 61.0
+    assert group.membership.obstacle().endswith("the group's coordinator does not answer")
+    group.consumer._coordinator.beats = True
+    assert await group.beat()
+    assert group.membership.obstacle() == ""
+
+
+async def test_a_heartbeat_confirms_from_the_time_that_it_was_sent(group: Group) -> None:
+    """Its answer may be read long after it was given."""
+    group.clock.advance(5.0)
+    sent, beat = group.clock.monotonic(), asyncio.create_task(group.beat())
+    await asyncio.sleep(0)
+    group.clock.advance(20.0)
+    assert await beat
+    assert group.membership.confirmed_at == sent
+    group.consumer._coordinator.beats = False
+    assert not await group.beat()
+    assert group.membership.confirmed_at == sent
+
+
+async def test_an_expelled_member_is_told_by_its_generation(group: Group) -> None:
+    """The client takes it back when the group knows the member no more."""
+    assert not group.membership.is_expelled
+    group.consumer._coordinator.generation = -1
+    assert group.membership.is_expelled
+
+
+class Client:
+    """Answers which members the group has."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+    async def send(self, node: int, request: Any) -> Any:
+        """See `AIOKafkaClient.send`."""
+        assert (node, request._groups) == (0, ["group"])
+        if self.error is not None:
+            raise self.error
+        members = [("id-2", "other", "/10.0.0.7", b"", b""), ("id-1", "hookstream", "/", b"", b"")]
+        group = (0, "group", "PreparingRebalance", "consumer", "", members)
+        return SimpleNamespace(groups=[group])
+
+
+@pytest.mark.parametrize(
+    ("error", "members"),
+    [(None, ["hookstream /", "other /10.0.0.7"]), (KafkaError("away"), [])],
+)
+async def test_a_wait_that_takes_too_long_is_told_once_with_the_members(
+    group: Group,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception | None,
+    members: list[str],
+) -> None:
+    """A person can see whose program it is that does not join again."""
+    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.001)
+    group.consumer._client = Client(error)  # type: ignore[attr-defined]
+    watching = asyncio.create_task(group.membership.watch())
+    group.membership.revoked()
+    group.clock.advance(61.0)
+    await wait_until(lambda: caplog.records, "the line")
+    group.clock.advance(61.0)
+    await asyncio.sleep(0.02)
+    watching.cancel()
+    [line] = caplog.records
+    assert line.fields["members"] == members  # type: ignore[attr-defined]
+    assert line.fields["seconds"] == 61  # type: ignore[attr-defined]

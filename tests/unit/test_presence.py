@@ -1,0 +1,146 @@
+"""For how long a process may act for its partitions, and what a standstill of it excuses."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from consumer.delivery.transport import Answer
+from consumer.presence import LEASE_SECONDS, Presence
+from consumer.reasons import ErrorKind
+from consumer.stream.client import HEARTBEAT_INTERVAL, SESSION_TIMEOUT
+from support.fakes import FakeClock
+
+TIMEOUT = ErrorKind.TIMEOUT
+
+
+class Process:
+    """One whose time the test lets pass."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.member = SimpleNamespace(confirmed_at=self.clock.monotonic())
+        self.starts_until = self.awake_until = 0.0
+        self.woken = 0
+        self.excuses: Any = None
+        self.handover = SimpleNamespace(allowed=None)
+        member: Any = self.member
+        handover: Any = self.handover
+        self.presence = Presence(member, self, handover, self.clock)
+        self.presence.standstill.tick()
+
+    def renew(self, *, start_until: float, awake_until: float) -> None:
+        """See `Dispatcher.renew`."""
+        self.starts_until, self.awake_until = start_until, awake_until
+
+    def woke(self) -> None:
+        """See `Dispatcher.woke`."""
+        self.woken += 1
+
+    def runs(self, seconds: float) -> None:
+        """Time passes, ticking twice a second."""
+        for _ in range(int(seconds * 2)):
+            self.stands(0.5)
+
+    def stands(self, seconds: float) -> None:
+        """Time passes without a tick but the one at its end."""
+        self.clock.advance(seconds)
+        self.presence.standstill.tick()
+
+    @property
+    def may_send(self) -> bool:
+        """Whether deliveries may start; hand-overs may in the same way."""
+        may = self.clock.monotonic() < self.starts_until
+        assert self.handover.allowed() == may
+        return may
+
+    def failed(self, error: ErrorKind, seconds: float) -> bool:
+        """Whether an attempt of so many seconds that fails now is excused."""
+        answer = Answer(error=error, duration=seconds)
+        excused: bool = self.excuses(answer, self.clock.monotonic())
+        return excused
+
+
+@pytest.fixture
+def process() -> Process:
+    """A member of its group."""
+    return Process()
+
+
+def test_a_process_that_runs_may_send(process: Process) -> None:
+    """It need not be confirmed: a coordinator may be away for a while."""
+    process.runs(600.0)
+    assert process.may_send
+    assert not process.presence.doubted
+    assert process.woken == 0
+
+
+def test_a_short_standstill_changes_nothing_for_the_partitions(process: Process) -> None:
+    """The session outlasts it; only how long answers took is forgotten."""
+    process.runs(60.0)
+    process.stands(2.0)
+    assert process.may_send
+    assert process.woken == 1
+
+
+@pytest.mark.parametrize("seconds", [LEASE_SECONDS + 0.1, 12.0, 20.0, 320.0])
+def test_nothing_is_sent_after_a_long_standstill_before_the_group_confirms(
+    process: Process, seconds: float
+) -> None:
+    """Not even by whoever runs before the first tick, and not for an old heartbeat's answer."""
+    process.runs(60.0)
+    process.member.confirmed_at = process.clock.monotonic()
+    process.clock.advance(seconds)
+    assert not process.may_send
+    process.presence.standstill.tick()
+    assert not process.may_send
+    process.runs(30.0)
+    assert not process.may_send
+    assert process.presence.doubted
+    process.member.confirmed_at = process.clock.monotonic()
+    process.runs(0.5)
+    assert process.may_send
+    assert not process.presence.doubted
+
+
+def test_a_second_standstill_waits_for_another_confirmation(process: Process) -> None:
+    """The one between them is no word on what came after it."""
+    process.stands(20.0)
+    process.member.confirmed_at = process.clock.monotonic()
+    process.stands(20.0)
+    assert not process.may_send
+    process.runs(1.0)
+    assert not process.may_send
+
+
+def test_the_lease_ends_before_the_session_does() -> None:
+    """The last heartbeat may be an interval old when the process stops."""
+    assert 0.0 < LEASE_SECONDS < SESSION_TIMEOUT - HEARTBEAT_INTERVAL
+
+
+def test_a_standstill_excuses_the_time_outs_over_it(process: Process) -> None:
+    """They fall due at once; an attempt that began after it is not excused."""
+    process.runs(60.0)
+    assert not process.failed(TIMEOUT, 10.0)
+    process.clock.advance(2.0)
+    assert process.failed(TIMEOUT, 2.1)
+    process.presence.standstill.tick()
+    assert process.failed(TIMEOUT, 2.1)
+    process.runs(3.0)
+    assert process.failed(TIMEOUT, 3.1)
+    assert not process.failed(TIMEOUT, 2.9)
+
+
+def test_only_a_long_standstill_excuses_other_errors(process: Process) -> None:
+    """A receiver ends the connection of a client that says nothing; not within seconds."""
+    process.stands(2.0)
+    assert not process.failed(ErrorKind.CONNECT, 2.1)
+    process.stands(20.0)
+    assert process.failed(ErrorKind.CONNECT, 0.1)
+    assert not process.failed(ErrorKind.CONNECT, 0.0)
+
+
+def test_a_process_that_just_runs_has_no_excuse(process: Process) -> None:
+    """A slow tick is no standstill."""
+    process.clock.advance(1.4)
+    assert not process.failed(TIMEOUT, 2.0)
