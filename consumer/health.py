@@ -49,9 +49,9 @@ class Health:
         membership = self._intake.membership
         obstacles = (
             "stopping" if self._stopping() else "",
+            "" if self._intake.watch.reachable else "the broker does not answer",
             membership.obstacle(),
             "" if membership.joined else "not yet a member of the consumer group",
-            "" if self._intake.watch.reachable else "the broker does not answer",
             _DOUBTED if self._presence.doubted else "",
             "the broker takes no retries and dead letters" if self._handover.failing else "",
         )
