@@ -31,6 +31,7 @@ from consumer.stream.client import KafkaProducer, in_words, make_consumer
 from consumer.stream.handover import Handover
 from consumer.stream.intake import Intake
 from consumer.stream.lanes import Lane
+from consumer.stream.tls import tls_files
 from consumer.stream.topics import prepare_topics
 from consumer.stream.tracker import Pending
 
@@ -58,6 +59,7 @@ class App:
         """`load` reads settings and hooks; raises `ConfigError`. It runs here and at reloads."""
         self._loaded = load()
         self._clock = clock or SystemClock()
+        self._tls = tls_files(self._loaded.settings.kafka)
         self._stop = asyncio.Event()
         self.metrics = Metrics(__version__)
         self.reloader = Reloader(load, self._apply, self.metrics, self._clock)
@@ -164,6 +166,8 @@ class App:
         metrics.hands_over_to(topics)
         metrics.in_flight_from(lambda: self._pipeline.dispatcher.in_flight)
         metrics.broker_unreachable_from(lambda: self._intake.watch.unreachable_for)
+        if self._tls is not None:
+            metrics.certificate_not_after_from(self._tls.not_after)
         metrics.lag_from(self._intake.watch.lag)
         metrics.oldest_unsettled_from(self._intake.oldest_unsettled)
 
@@ -243,6 +247,8 @@ class App:
             raise HookstreamError(
                 f"changed: {', '.join(fixed)}: restart the daemon for these, or change them back"
             )
+        if self._tls is not None:
+            self._tls.renew()
         self._loaded = loaded
         provide_descriptors(after.delivery.concurrency)
         policy = self._guard_network()

@@ -15,6 +15,7 @@ class StreamMetrics:
         self._in_flight: Callable[[], int] | None = None
         self._oldest_unsettled: Callable[[], float] | None = None
         self._broker_unreachable: Callable[[], float] | None = None
+        self._certificate_not_after: Callable[[], float | None] | None = None
         self._lag: Callable[[], Mapping[tuple[str, int], int]] | None = None
         self._rebalancing: Callable[[], float] | None = None
         self._unreadable: Callable[[], Iterable[tuple[str, int]]] = tuple
@@ -39,6 +40,12 @@ class StreamMetrics:
     def broker_unreachable_from(self, read: Callable[[], float]) -> None:
         """Read the seconds for which no broker has answered with `read` at each scrape."""
         self._broker_unreachable = read
+
+    def certificate_not_after_from(self, read: Callable[[], float | None]) -> None:
+        """Read until when the certificate shown to Kafka is valid, in epoch seconds, with `read` at
+        each scrape; None if none is shown.
+        """
+        self._certificate_not_after = read
 
     def lag_from(self, read: Callable[[], Mapping[tuple[str, int], int]]) -> None:
         """Read the records behind the end, by (topic, partition), with `read` at each scrape."""
@@ -70,6 +77,14 @@ class StreamMetrics:
                 "Time since a Kafka broker last answered; 0 while one does.",
                 self._broker_unreachable(),
             )
+        if self._certificate_not_after is not None:
+            until = self._certificate_not_after()
+            if until is not None:
+                yield number(
+                    "hookstream_kafka_certificate_not_after_seconds",
+                    "Until when the client certificate for Kafka is valid, in epoch seconds.",
+                    until,
+                )
         if self._lag is not None:
             yield gauge(
                 "hookstream_consumer_lag",

@@ -1,6 +1,7 @@
 """Pauses between attempts that fail: exponential, with jitter."""
 
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
@@ -19,13 +20,22 @@ def pause_after(failures: int, chance: float) -> float:
     return pause * (1 - _JITTER + 2 * _JITTER * chance)
 
 
+@dataclass(slots=True)
+class _Failures:
+    """Of one address, in a row."""
+
+    count: int = 0
+    until: float = 0.0
+    kinds: set[str] = field(default_factory=set)
+
+
 class Unreachable(Collection[Address]):
     """Addresses that could not be reached the last time, and until when each is left alone."""
 
     def __init__(self, now: Callable[[], float], chance: Callable[[], float]) -> None:
         self._now = now
         self._chance = chance
-        self._failures: dict[Address, tuple[int, float]] = {}
+        self._failures: dict[Address, _Failures] = {}
 
     def __len__(self) -> int:
         return len(self._failures)
@@ -36,12 +46,14 @@ class Unreachable(Collection[Address]):
     def __contains__(self, address: object) -> bool:
         return address in self._failures
 
-    def add(self, address: Address) -> bool:
-        """Note a failure; true for the first one in a row."""
-        failures = self._failures.get(address, (0, 0.0))[0] + 1
-        until = self._now() + pause_after(failures, self._chance())
-        self._failures[address] = failures, until
-        return failures == 1
+    def add(self, address: Address, kind: str) -> bool:
+        """Note a failure; true if it is the first one of its kind in a row."""
+        failures = self._failures.setdefault(address, _Failures())
+        failures.count += 1
+        failures.until = self._now() + pause_after(failures.count, self._chance())
+        known = kind in failures.kinds
+        failures.kinds.add(kind)
+        return not known
 
     def discard(self, address: Address) -> None:
         """It was reached."""
@@ -54,5 +66,5 @@ class Unreachable(Collection[Address]):
 
     def rests(self, address: Address) -> bool:
         """Whether it is too early for another attempt."""
-        _, until = self._failures.get(address, (0, 0.0))
-        return self._now() < until
+        failures = self._failures.get(address)
+        return failures is not None and self._now() < failures.until

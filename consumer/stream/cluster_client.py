@@ -170,8 +170,11 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
         )
 
     def _note_failure(self, address: Address, error: Exception) -> None:
-        if self._unreachable.add(address):
-            log.warning("a broker cannot be reached", broker=_text(address), error=repr(error))
+        cause = f" ({error.__cause__!r})" if error.__cause__ is not None else ""
+        if self._unreachable.add(address, f"{type(error)} {type(error.__cause__)}"):
+            log.warning(
+                "a broker cannot be reached", broker=_text(address), error=f"{error!r}{cause}"
+            )
 
     async def _close_if_mute(self, node_id: Any, connection: Connection) -> None:
         """Close a connection whose answer may take minutes, once its broker answers no other."""

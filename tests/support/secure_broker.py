@@ -50,16 +50,21 @@ class SecureBroker:
     def __init__(self, lib: Path, folder: Path) -> None:
         self.folder = folder
         self._ports = {name: free_port() for name in LISTENERS}
-        authority, stranger = trustme.CA(), trustme.CA()
-        self.ca_file = _written(folder / "ca.pem", authority.cert_pem.bytes())
-        self.other_ca_file = _written(folder / "other.pem", stranger.cert_pem.bytes())
-        own = authority.issue_cert("hookstream.test", common_name=CERTIFIED)
-        self.certificate = _written(folder / "own.pem", own.cert_chain_pems[0].bytes())
-        self.key = _written(folder / "own.key", own.private_key_pem.bytes())
-        keystore = _written(folder / "broker.pem", _keystore(authority.issue_cert(HOST)))
+        self.authority = authority = trustme.CA()
+        """Of its own certificate, and of clients', at first."""
+        stranger = trustme.CA()
+        self.ca_file = str(folder / "ca.pem")
+        replace(self.ca_file, authority.cert_pem.bytes())
+        self.other_ca_file = str(folder / "other.pem")
+        replace(self.other_ca_file, stranger.cert_pem.bytes())
+        self.certificate, self.key = str(folder / "own.pem"), str(folder / "own.key")
+        self.certify_client(authority)
+        self._keystore, self._truststore = str(folder / "broker.pem"), str(folder / "trust.pem")
+        self.certify_broker(authority)
+        self.trust_clients_of(authority)
         node = new_node()
         self._server = KafkaServer(
-            lib, folder / "kafka", node=node, extra=self._properties(node.port, keystore)
+            lib, folder / "kafka", node=node, extra=self._properties(node.port)
         )
 
     @property
@@ -74,6 +79,24 @@ class SecureBroker:
     def stop(self) -> None:
         """End it."""
         self._server.stop()
+
+    def restart(self) -> None:
+        """End it and start it again: it reads its own certificate and authorities anew."""
+        self._server.restart()
+
+    def certify_client(self, authority: trustme.CA, **more: Any) -> None:
+        """Put another certificate and key for clients in the place of those there are."""
+        own = authority.issue_cert("hookstream.test", common_name=CERTIFIED, **more)
+        replace(self.key, own.private_key_pem.bytes())
+        replace(self.certificate, own.cert_chain_pems[0].bytes())
+
+    def certify_broker(self, authority: trustme.CA) -> None:
+        """Have the broker show another certificate from its next start on."""
+        replace(self._keystore, _keystore(authority.issue_cert(HOST)))
+
+    def trust_clients_of(self, authority: trustme.CA) -> None:
+        """Have it take certificates of this authority only, from its next start on."""
+        replace(self._truststore, authority.cert_pem.bytes())
 
     def settings(self, listener: str, **more: Any) -> dict[str, Any]:
         """A section `kafka` for one listener."""
@@ -127,7 +150,7 @@ class SecureBroker:
         for future in question(admin).values():
             await asyncio.to_thread(future.result, 30)
 
-    def _properties(self, port: int, keystore: str) -> dict[str, str]:
+    def _properties(self, port: int) -> dict[str, str]:
         places = {"PLAINTEXT": port, **self._ports}
         addresses = ",".join(f"{name}://{HOST}:{place}" for name, place in places.items())
         protocols = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", **LISTENERS}
@@ -141,9 +164,9 @@ class SecureBroker:
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "super.users": "User:ANONYMOUS",
             "ssl.keystore.type": "PEM",
-            "ssl.keystore.location": keystore,
+            "ssl.keystore.location": self._keystore,
             "ssl.truststore.type": "PEM",
-            "ssl.truststore.location": self.ca_file,
+            "ssl.truststore.location": self._truststore,
             "listener.name.mutual.ssl.client.auth": "required",
             "listener.name.mutual.ssl.principal.mapping.rules": "RULE:^.*CN=([^,]+).*$/$1/",
         }
@@ -170,7 +193,10 @@ def _keystore(leaf: trustme.LeafCert) -> bytes:
     return pem + b"".join(certificate.bytes() for certificate in leaf.cert_chain_pems)
 
 
-def _written(file: Path, content: bytes) -> str:
+def replace(path: str, content: bytes) -> None:
+    """Put a file in the place of the one that is there, at once, by rename."""
+    file = Path(path)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(content)
-    return str(file)
+    new = file.with_suffix(".new")
+    new.write_bytes(content)
+    new.rename(file)

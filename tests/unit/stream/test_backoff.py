@@ -18,28 +18,30 @@ def test_pauses_grow_to_a_bound(failures: int, chance: float) -> None:
 
 
 def test_an_address_rests_after_each_failure_until_it_is_reached() -> None:
-    """Others do not rest for it, and the first failure in a row is told apart."""
+    """Others do not rest for it, and each kind of failure is told once in a row."""
     clock = FakeClock()
     unreachable = Unreachable(clock.monotonic, lambda: 0.5)
-    assert unreachable.add(A)
+    assert unreachable.add(A, "refused")
     assert unreachable.rests(A)
     assert not unreachable.rests(B)
     clock.advance(FIRST_PAUSE)
     assert not unreachable.rests(A)
     assert A in unreachable
-    assert not unreachable.add(A)
+    assert not unreachable.add(A, "refused")
+    assert unreachable.add(A, "certificate")
+    assert not unreachable.add(A, "refused")
     clock.advance(FIRST_PAUSE)
     assert unreachable.rests(A)
     unreachable.discard(A)
     assert not unreachable.rests(A)
-    assert unreachable.add(A)
+    assert unreachable.add(A, "refused")
 
 
 def test_addresses_that_are_no_brokers_any_more_are_forgotten() -> None:
     """Else a cluster that moves often would fill the memory."""
     unreachable = Unreachable(FakeClock().monotonic, lambda: 0.5)
-    unreachable.add(A)
-    unreachable.add(B)
+    unreachable.add(A, "refused")
+    unreachable.add(B, "refused")
     unreachable.retain({B})
     assert list(unreachable) == [B]
     assert len(unreachable) == 1
