@@ -26,11 +26,12 @@ from consumer.parts import make_decoder, make_limits, make_policy, make_transpor
 from consumer.pipeline import Pipeline
 from consumer.presence import Presence
 from consumer.reload import Reloader
+from consumer.retry_router import RetryRouter
 from consumer.settings import Settings
 from consumer.stream.client import KafkaProducer, in_words, make_consumer
 from consumer.stream.handover import Handover
 from consumer.stream.intake import Intake
-from consumer.stream.lanes import Lane
+from consumer.stream.retry_topics import RetryTopics
 from consumer.stream.tls import tls_files
 from consumer.stream.topics import prepare_topics
 from consumer.stream.tracker import Pending
@@ -98,38 +99,50 @@ class App:
         settings = self._loaded.settings
         provide_descriptors(settings.delivery.concurrency)
         own = settings.kafka.own_topics
-        lanes = [Lane(own.retry(delay), delay) for delay in settings.retry.delays]
         topics = [source.topic for source in settings.sources]
-        lane_topics = [lane.topic for lane in lanes]
+        consumer = make_consumer(settings.kafka)
+        retry_topics = RetryTopics(consumer, own, settings.retry.delays, self.metrics.stream)
+        lane_topics = [lane.topic for lane in retry_topics.lanes]
         self._handover = Handover(KafkaProducer(settings.kafka), self.metrics.stream)
         self._transport = make_transport(settings, self._clock)
         stack.push_async_callback(self._transport.close)
+        router = RetryRouter(
+            lanes=retry_topics.lanes,
+            dead_letter_topic=own.dead_letter,
+            group=settings.kafka.group_id,
+            handover=self._handover,
+            clock=self._clock,
+            metrics=self.metrics,
+        )
         self._pipeline = Pipeline(
             index=self._loaded.index,
             decoders={source.topic: make_decoder(source) for source in settings.sources},
-            lanes=lanes,
-            dead_letter_topic=own.dead_letter,
+            retry_topics=retry_topics.consumed,
+            router=router,
             handover=self._handover,
-            dispatcher=self._make_dispatcher,
+            dispatcher=self._make_dispatcher(router),
+            group=settings.kafka.group_id,
             clock=self._clock,
             metrics=self.metrics,
         )
         self._intake = Intake(
-            make_consumer(settings.kafka),
+            consumer,
             self._pipeline,
-            topics=[*topics, *lane_topics],
-            lanes={lane.topic: lane for lane in lanes},
+            sources=topics,
+            retry_topics=retry_topics,
             clock=self._clock,
         )
         self._presence = Presence(
             self._intake.membership, self._pipeline.dispatcher, self._handover, self._clock
         )
         self.health = Health(self._intake, self._handover, self._presence, self._stop.is_set)
+        self.metrics.stream.consumes(topics)
         self._register_metrics([*lane_topics, own.dead_letter])
         await self._open_admin(stack)
-        await prepare_topics(
+        known = await prepare_topics(
             settings.kafka, sources=topics, lanes=lane_topics, dead_letter=own.dead_letter
         )
+        retry_topics.found(known)
         stack.push_async_callback(self._intake.close)
 
     async def _join(self) -> bool:
@@ -189,6 +202,7 @@ class App:
         helpers = [
             group.create_task(self._intake.commit_regularly()),
             group.create_task(self._intake.watch.run()),
+            group.create_task(self._intake.retry_topics.run()),
             group.create_task(self._intake.watch_client()),
             group.create_task(self._intake.membership.watch()),
             group.create_task(self._presence.standstill.run()),
@@ -253,7 +267,7 @@ class App:
         provide_descriptors(after.delivery.concurrency)
         policy = self._guard_network()
         replaced = self._pipeline.index
-        self._pipeline.index = loaded.index
+        self._pipeline.use(loaded.index)
         self._pipeline.dispatcher.reconfigure(
             make_limits(after), make_policy(after), loaded.index.hooks
         )

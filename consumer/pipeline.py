@@ -1,14 +1,11 @@
-"""Decode, match, deliver, settle: the only place that joins stream and delivery."""
+"""Decode, match, submit: the way of an event into its deliveries."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
 
 from consumer.clock import Clock
 from consumer.delivery.dispatcher import Dispatcher
 from consumer.delivery.endpoint import Delivery
-from consumer.delivery.outcome import Park
 from consumer.delivery.registry import Shares
 from consumer.delivery.request import delivery_ids
 from consumer.events.decode import Decoder, Record, UndecodableError
@@ -18,9 +15,16 @@ from consumer.logs import get_logger
 from consumer.matching.index import Index
 from consumer.metrics import Metrics
 from consumer.reasons import Reason
+from consumer.retry_router import RetryRouter
 from consumer.stream.handover import Handover
 from consumer.stream.lanes import Lane
-from consumer.stream.passport import FirstRecord, Headers, Passport, read_passport, read_replay
+from consumer.stream.passport import (
+    FirstRecord,
+    Passport,
+    read_group,
+    read_passport,
+    read_replaying_group,
+)
 from consumer.stream.tracker import Partition, Pending
 
 log = get_logger(__name__)
@@ -30,36 +34,40 @@ _GLANCE = 0.01
 
 
 class Pipeline:
-    """The way of an event; also the `Outcomes` of its dispatcher.
-
-    `index` is the one reference to the hooks: a reload puts another in its place.
-    """
+    """What intake feeds (`stream.handler.Handler`)."""
 
     def __init__(
         self,
         *,
         index: Index,
         decoders: Mapping[str, Decoder],
-        lanes: Sequence[Lane],
-        dead_letter_topic: str,
+        retry_topics: Mapping[str, Lane],
+        router: RetryRouter,
         handover: Handover,
-        dispatcher: Callable[["Pipeline"], Dispatcher[Pending]],
+        dispatcher: Dispatcher[Pending],
+        group: str,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        """`decoders` by topic; `dispatcher` makes the one that tells this pipeline its outcomes."""
-        self.index = index
+        """`decoders` by source topic; `retry_topics`: those that are consumed, by name, which may
+        become more or fewer; `group`: `kafka.group_id`.
+        """
         self._decoders = decoders
         self._events = {t: metrics.events(d.trigger) for t, d in decoders.items()}
-        self._lanes = lanes
-        self._lanes_by_topic = {lane.topic: lane for lane in lanes}
-        self._dead_letter_topic = dead_letter_topic
+        self._retry_topics = retry_topics
+        self._router = router
         self._handover = handover
+        self.dispatcher = dispatcher
+        self._group = group.encode()
         self._clock = clock
         self._metrics = metrics
-        self.dispatcher = dispatcher(self)
+        self._foreign_topics: set[str] = set()
+        self.use(index)
 
-    # What intake feeds (`stream.intake.Handler`).
+    def use(self, index: Index) -> None:
+        """Match the next events with these hooks."""
+        self.index = index
+        self._router.use(index.hooks.values())
 
     @property
     def full(self) -> bool:
@@ -76,9 +84,17 @@ class Pipeline:
         if self.full:
             await asyncio.sleep(_GLANCE)
 
+    def is_foreign(self, record: Record) -> bool:
+        """Whether a record on a retry topic is another group's, which is passed over; counted."""
+        group = read_group(record.headers)
+        if group is None or group == self._group:
+            return False
+        self._pass_over(record.topic, group)
+        return True
+
     def take(self, record: Record, partition: Partition) -> None:
-        """Take one record in, of a source topic or of a retry lane."""
-        if record.topic in self._lanes_by_topic:
+        """Take one record in, of a source topic or of a retry topic."""
+        if record.topic in self._retry_topics:
             self._take_again(record, partition)
         else:
             self._take_event(record, partition)
@@ -86,7 +102,7 @@ class Pipeline:
     def assigned(self, counts: Mapping[str, tuple[int, int]]) -> None:
         """Divide the rate limits among the replicas by the partitions that each has.
 
-        A hook's events come from its trigger's topics and from the retry lanes.
+        A hook's events come from its trigger's topics and from the retry topics.
         """
 
         def share(topics: Iterable[str]) -> float:
@@ -96,20 +112,25 @@ class Pipeline:
         by_trigger: dict[Trigger, list[str]] = {trigger: [] for trigger in TRIGGERS}
         for topic, decoder in self._decoders.items():
             by_trigger[decoder.trigger].append(topic)
-        shares = {t: share([*topics, *self._lanes_by_topic]) for t, topics in by_trigger.items()}
+        retries = [topic for topic in counts if topic in self._retry_topics]
+        shares = {t: share([*topics, *retries]) for t, topics in by_trigger.items()}
         self.dispatcher.divide(Shares(shares, share(counts)))
 
     def park(self, which: Callable[[Pending], bool]) -> None:
-        """Hand over to the first retry lane what is without an outcome."""
+        """Hand over to the first retry topic what is without an outcome."""
         self.dispatcher.park_all(which)
 
     def _take_event(self, record: Record, partition: Partition) -> None:
+        if record.headers and self._is_replay_of_others(record):
+            partition.skip(record.offset)
+            return
         counts = self._events[record.topic]
+        decoder = self._decoders[record.topic]
         try:
-            event = self._decoders[record.topic](record)
+            event = decoder(record)
         except UndecodableError as error:
             counts.undecodable()
-            self._bury_bytes(record, partition, self._decoders[record.topic].trigger, str(error))
+            self._router.undecodable(record, partition, decoder.trigger, str(error))
             return
         hooks = self.index.match(event)
         if not hooks:
@@ -130,39 +151,51 @@ class Pipeline:
                 )
             )
 
+    def _is_replay_of_others(self, record: Record) -> bool:
+        """Whether another group wrote the record back to this source for itself: an undecodable
+        one, which our group has settled when it was written first.
+        """
+        group = read_replaying_group(record.headers)
+        if group is None or group == self._group:
+            return False
+        self._pass_over(record.topic, group)
+        return True
+
+    def _pass_over(self, topic: str, group: bytes) -> None:
+        self._metrics.stream.passed_over(topic)
+        if topic not in self._foreign_topics:
+            self._foreign_topics.add(topic)
+            log.warning(
+                "records of another group are passed over; "
+                "give each kafka.group_id a kafka.topic_prefix of its own",
+                topic=topic,
+                group=group.decode(errors="backslashreplace"),
+            )
+
     def _take_again(self, record: Record, partition: Partition) -> None:
-        """Go on with a delivery out of a retry lane, with the hook as it is defined now."""
+        """Go on with a deferred delivery, with the hook as it is defined now."""
         try:
             passport = read_passport(record.headers)
         except UndecodableError as error:
-            self._bury_bytes(record, partition, "", str(error))
+            self._router.undecodable(record, partition, "", str(error))
             return
         first = FirstRecord(passport, record)
         pending = partition.receive(record.offset, first, 1, self._clock.monotonic())
         hook = self.index.hooks.get(passport.hook)
-        if hook is None or not hook.enabled:
-            self._give_up(pending, passport, Reason.DISABLED if hook else Reason.HOOK_REMOVED)
+        if hook is None:
+            self._router.unknown_hook(pending, passport)
+            return
+        if not hook.enabled:
+            self._router.disabled_hook(pending, passport, record.timestamp / 1000)
             return
         try:
             event = self._decoder(passport)(first)
         except UndecodableError as error:
             # The topic's mapping changed. It keeps its delivery, so that a replay goes on with it.
-            self._give_up(pending, passport, Reason.UNDECODABLE, str(error))
+            self._router.give_up(pending, passport, Reason.UNDECODABLE, str(error), hook.id)
             return
         delivery = self._resume(passport, event, hook, pending)
-        self.dispatcher.resubmit(delivery, self._lanes_by_topic[record.topic].delay)
-
-    def _give_up(
-        self, pending: Pending, passport: Passport, reason: Reason, detail: str = ""
-    ) -> None:
-        """Bury a delivery out of a retry lane without another attempt."""
-        dead = replace(passport, reason=reason, not_before=None, detail=detail)
-        self._bury(pending, dead, self._dead_lettered(dead))
-
-    def _dead_lettered(self, passport: Passport) -> Callable[[], None]:
-        """Counts a dead letter, under its hook where there is one by that name now."""
-        known = passport.hook if passport.hook in self.index.hooks else ""
-        return partial(self._metrics.hook(known).dead_lettered, Reason(passport.reason))
+        self.dispatcher.resubmit(delivery, self._retry_topics[record.topic].delay)
 
     def _decoder(self, passport: Passport) -> Decoder:
         """The decoder of the topic that the event came from, be it a source still or not."""
@@ -187,139 +220,3 @@ class Pipeline:
             first_failed_at=passport.first_failed_at,
             last_status=passport.last_status,
         )
-
-    # What the dispatcher tells (`delivery.dispatcher.Outcomes`).
-
-    def delivered(self, delivery: Delivery[Pending]) -> None:
-        """Settle."""
-        metrics = delivery.endpoint.metrics
-        metrics.delivered()
-        metrics.latency(self._clock.now() - delivery.event.occurred_at)
-        delivery.origin.settle_one()
-
-    def parked(self, delivery: Delivery[Pending], park: Park, cause: str) -> None:
-        """Hand over to a retry lane, then settle."""
-        passport = _passport(delivery, cause, not_before=self._clock.now() + park.delay)
-        topic = self._lanes[park.lane].topic
-        self._hand_over(topic, delivery.origin, passport, delivery.endpoint.metrics.retried)
-
-    def buried(self, delivery: Delivery[Pending], reason: Reason, detail: str) -> None:
-        """Hand over to the dead-letter topic, then settle."""
-        counted = partial(delivery.endpoint.metrics.dead_lettered, reason)
-        self._bury(delivery.origin, _passport(delivery, reason, detail=detail), counted)
-
-    def _bury_bytes(self, record: Record, partition: Partition, trigger: str, detail: str) -> None:
-        """Hand over a record that is no event, as its raw bytes."""
-        now = self._clock.monotonic()
-        pending = partition.receive(record.offset, record, 1, now)
-        passport = Passport(
-            reason=Reason.UNDECODABLE,
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            timestamp=record.timestamp,
-            trigger=trigger,
-            detail=detail,
-            replay=read_replay(record.headers),
-        )
-        counted = partial(self._metrics.hook("").dead_lettered, Reason.UNDECODABLE)
-        self._bury(pending, passport, counted)
-
-    def _bury(self, pending: Pending, passport: Passport, counted: Callable[[], None]) -> None:
-        log.debug("dead letter", reason=passport.reason, delivery=passport.delivery_id)
-        self._hand_over(self._dead_letter_topic, pending, passport, counted)
-
-    def _hand_over(
-        self,
-        topic: str,
-        pending: Pending,
-        passport: Passport,
-        counted: Callable[[], None],
-        *,
-        whole: bool = True,
-    ) -> None:
-        letter = _Letter(topic, pending, passport, counted, self._bury_cut, whole=whole)
-        self._handover.send(letter)
-
-    def _bury_cut(self, letter: "_Letter") -> None:
-        """Bury without key and value what is too large to be handed over: the headers name the
-        place where they can be read.
-        """
-        size = len(letter.pending.record.value or b"")
-        detail = f"too large to hand over: {size} bytes, see its source"
-        cut = replace(letter.passport, detail=detail, not_before=None)
-        if letter.topic != self._dead_letter_topic:
-            cut = replace(cut, reason=Reason.EXHAUSTED)
-        counted = self._dead_lettered(cut)
-        self._hand_over(self._dead_letter_topic, letter.pending, cut, counted, whole=False)
-
-
-class _Letter:
-    """One record on its way to a retry or dead-letter topic: a `handover.Letter`.
-
-    Settled when the broker has it. What it is made of is kept, and what is sent made of that.
-    """
-
-    __slots__ = ("_counted", "_cut", "_whole", "passport", "pending", "topic")
-
-    def __init__(
-        self,
-        topic: str,
-        pending: Pending,
-        passport: Passport,
-        counted: Callable[[], None],
-        cut: "Callable[[_Letter], None]",
-        *,
-        whole: bool,
-    ) -> None:
-        self.topic = topic
-        self.pending = pending
-        self.passport = passport
-        self._counted = counted
-        self._cut = cut
-        self._whole = whole
-
-    @property
-    def key(self) -> bytes | None:
-        return self.pending.record.key if self._whole else None
-
-    @property
-    def value(self) -> bytes | None:
-        return self.pending.record.value if self._whole else b""
-
-    @property
-    def headers(self) -> Headers:
-        return self.passport.headers()
-
-    @property
-    def wanted(self) -> bool:
-        return not self.pending.revoked
-
-    def acknowledged(self) -> None:
-        self._counted()
-        self.pending.settle_one()
-
-    def too_large(self) -> None:
-        self._cut(self)
-
-
-def _passport(
-    delivery: Delivery[Pending], reason: str, *, not_before: float | None = None, detail: str = ""
-) -> Passport:
-    record = delivery.origin.record
-    return Passport(
-        reason=reason,
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        timestamp=record.timestamp,
-        trigger=delivery.event.trigger,
-        delivery_id=delivery.id,
-        hook=delivery.endpoint.hook.id,
-        attempts=delivery.attempts,
-        last_status=delivery.last_status,
-        first_failed_at=delivery.first_failed_at,
-        not_before=not_before,
-        detail=detail,
-        replay=read_replay(record.headers),
-    )

@@ -17,6 +17,7 @@ class Reason(StrEnum):
     BLOCKED = "blocked"
     DISABLED = "disabled"
     HOOK_REMOVED = "hook_removed"
+    TOO_LARGE = "too_large"
 
 
 class ErrorKind(StrEnum):

@@ -41,8 +41,15 @@ async def _show(selection: Selection, limit: int | None, settings: KafkaSettings
                 found = await _print_table(chosen, limit or SHOWN)
             else:
                 found = await _print_lines(chosen, limit)
+        note_others(reader)
     if not found:
         print_note("no dead letters" if selection == Selection() else "no such dead letters")
+
+
+def note_others(reader: DeadLetterReader) -> None:
+    """Say how many letters were left out, and whose they are."""
+    for group, count in reader.passed_over.most_common():
+        print_note(f"{count:,} of the group {printable(group)} left out: see kafka.group_id")
 
 
 async def _print_lines(letters: AsyncIterable[DeadLetter], limit: int | None) -> int:
@@ -75,14 +82,15 @@ async def newest(
 ) -> tuple[list[DeadLetter], Counter[tuple[str, ...]]]:
     """The newest `limit` letters, the newest last, and a count of all by hook and reason.
 
-    What is kept has its size in memory bounded: values are cut off as soon as they are counted.
+    What is kept has its size in memory bounded: values and headers are cut off as soon as they
+    are counted.
     """
     heap: list[tuple[tuple[int, int, int], DeadLetter]] = []
     counts: Counter[tuple[str, ...]] = Counter()
     async for letter in letters:
         passport = letter.passport
         counts[(passport.hook, passport.reason) if passport else ("", FOREIGN)] += 1
-        entry = letter.age_order, replace(letter, value=None)
+        entry = letter.age_order, replace(letter, value=None, headers=())
         if len(heap) < limit:
             heapq.heappush(heap, entry)
         else:

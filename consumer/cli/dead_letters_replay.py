@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from consumer.cli.console import output, print_note
-from consumer.cli.dead_letters_list import counts_table
+from consumer.cli.dead_letters_list import counts_table, note_others
 from consumer.cli.process import run_on_loop
 from consumer.clock import SystemClock
 from consumer.errors import HookstreamError
@@ -36,6 +36,7 @@ class Command:
         self._route = Route(
             lane=settings.kafka.own_topics.retry(settings.retry.delays[0]),
             sources={source.topic for source in settings.sources},
+            group=settings.kafka.group_id,
         )
         self._plan: Plan
 
@@ -59,6 +60,7 @@ class Command:
             plan = await make_plan(
                 reader, self._selection, self._route, limit=self._limit, again=self._again
             )
+            note_others(reader)
         targets = {target for _, _, target in plan.counts}
         missing = targets.difference(await existing_topics(self._kafka, targets) if targets else ())
         if missing:

@@ -1,13 +1,12 @@
 """An event that a person wrote down, and what a hook would make of it."""
 
-from collections.abc import Sequence
 from types import MappingProxyType
 from typing import BinaryIO
 
 import typer
 
 from consumer.clock import Clock
-from consumer.events.decode import Decoder, UndecodableError
+from consumer.events.decode import Decoder, Headers, UndecodableError
 from consumer.events.model import Event
 from consumer.hooks.table import Hook, HookTable
 from consumer.matching.index import Index
@@ -20,7 +19,7 @@ class _Record:
     partition = 0
     offset = 0
     key: bytes | None = None
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Headers = ()
 
     def __init__(self, topic: str, value: bytes, clock: Clock) -> None:
         self.topic = topic

@@ -27,6 +27,10 @@ class UndecodableError(HookstreamError):
     """The record is no event; the text says why and holds nothing of its content."""
 
 
+Headers = Sequence[tuple[str, bytes | None]]
+"""Kafka's headers: names may come more than once, and values may be missing."""
+
+
 class Record(Protocol):
     """A consumed Kafka record, as aiokafka hands it over without deserializers."""
 
@@ -37,7 +41,7 @@ class Record(Protocol):
     """Milliseconds since the Unix epoch."""
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    headers: Headers
 
 
 SUBJECTS: Mapping[Trigger, Path] = {

@@ -12,6 +12,7 @@ class StreamMetrics:
 
     def __init__(self) -> None:
         self._handover_failures: dict[str, int] = {}
+        self._foreign_records: dict[str, int] = {}
         self._in_flight: Callable[[], int] | None = None
         self._oldest_unsettled: Callable[[], float] | None = None
         self._broker_unreachable: Callable[[], float] | None = None
@@ -28,6 +29,15 @@ class StreamMetrics:
     def handover_failed(self, topic: str) -> None:
         """The broker did not acknowledge a record for one of our own topics."""
         self._handover_failures[topic] = self._handover_failures.get(topic, 0) + 1
+
+    def consumes(self, topics: Iterable[str]) -> None:
+        """Name the topics that are consumed, so that foreign records are counted from 0."""
+        for topic in topics:
+            self._foreign_records.setdefault(topic, 0)
+
+    def passed_over(self, topic: str) -> None:
+        """A record on a consumed topic was another group's."""
+        self._foreign_records[topic] = self._foreign_records.get(topic, 0) + 1
 
     def in_flight_from(self, read: Callable[[], int]) -> None:
         """Read the number of attempts in flight with `read` at each scrape."""
@@ -109,4 +119,10 @@ class StreamMetrics:
             "Hand-overs to a retry or dead-letter topic that the broker did not acknowledge.",
             ("topic",),
             (((topic,), count) for topic, count in self._handover_failures.items()),
+        )
+        yield counter(
+            "hookstream_foreign_records",
+            "Records that another group wrote for itself; they are passed over.",
+            ("topic",),
+            (((topic,), count) for topic, count in self._foreign_records.items()),
         )

@@ -246,12 +246,10 @@ def _pack(
 
 
 def _append(builder: Any, message: MessageT) -> bool:
-    # A record without key and value, which nobody can have meant, has an empty value here:
-    # aiokafka sends no others.
-    key, value = message.key, message.value
-    value = b"" if key is None and value is None else value
     try:
-        added = builder.append(timestamp=None, key=key, value=value, headers=message.headers)
+        added = builder.append(
+            timestamp=None, key=message.key, value=message.value, headers=message.headers
+        )
     except TypeError:
         return False  # a header name that is not UTF-8, for which it takes another builder
     return added is not None

@@ -1,7 +1,7 @@
 """Reads the dead-letter topic for people: from a start to the end that it has now."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from typing import Any, Self
 
 from aiokafka import TopicPartition
 
-from consumer.events.decode import UndecodableError
+from consumer.events.decode import Headers, UndecodableError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
 from consumer.stream.client import answered_within, make_reader
-from consumer.stream.passport import Passport, read_passport
+from consumer.stream.passport import Passport, original_headers, read_group, read_passport
 from consumer.stream.progress import Progress
 from consumer.stream.topics import existing_topics
 
@@ -45,6 +45,8 @@ class DeadLetter:
     """Also known where the value was cut off to save memory."""
     passport: Passport | None
     """None where the record lacks this daemon's headers: somebody else wrote it."""
+    headers: Headers = ()
+    """Those of the source record."""
 
     @property
     def place(self) -> str:
@@ -95,7 +97,10 @@ class DeadLetterReader:
         self.exists = False
         self.ends: Offsets = {}
         """The offset behind the last record of each partition; none where there is no topic."""
+        self.passed_over: Counter[str] = Counter()
+        """Letters of other groups that `read` has left out, by group."""
         self._settings = settings
+        self._own = settings.group_id.encode()
         self._group = group
         self._consumer: Any
         self._stack = AsyncExitStack()
@@ -144,7 +149,9 @@ class DeadLetterReader:
         }
 
     async def read(self, starts: Offsets, ends: Offsets) -> AsyncGenerator[DeadLetter, None]:
-        """The letters from `starts` to `ends`, the oldest first; once for each reader."""
+        """The letters of this group from `starts` to `ends`, the oldest first; once for each
+        reader.
+        """
         if not starts:
             return
         # Positions are set before the fetcher first runs, so none is looked up.
@@ -177,7 +184,15 @@ class DeadLetterReader:
             )
             for place, records in batches.items():
                 end = ends[place.partition]
-                buffers[place] += [_letter(record) for record in records if record.offset < end]
+                own = (record for record in records if record.offset < end and self._is_own(record))
+                buffers[place] += map(_letter, own)
+
+    def _is_own(self, record: Any) -> bool:
+        group = read_group(record.headers)
+        if group is None or group == self._own:
+            return True
+        self.passed_over[group.decode(errors="backslashreplace")] += 1
+        return False
 
     async def progress(self) -> dict[int, Progress]:
         """How far earlier replays under this group went, where they did."""
@@ -216,5 +231,6 @@ def _letter(record: Any) -> DeadLetter:
         key=record.key,
         value=record.value,
         value_bytes=len(record.value or b""),
+        headers=original_headers(record.headers),
         passport=passport,
     )

@@ -7,9 +7,9 @@ from contextlib import suppress
 from itertools import chain, starmap
 from typing import Protocol, TypeVar
 
+from consumer.events.decode import Headers
 from consumer.logs import get_logger
 from consumer.metrics import StreamMetrics
-from consumer.stream.passport import Headers
 from consumer.stream.tasks import within
 
 log = get_logger(__name__)
@@ -63,8 +63,10 @@ class Letter(Message, Protocol):
         """Told when the broker has it."""
         ...
 
-    def too_large(self) -> None:
-        """Told instead where the broker will never take a record of this size."""
+    def too_large(self) -> bool:
+        """Told instead where the broker will never take a record of this size. Whether something
+        smaller was sent in its place; if not, it is tried again.
+        """
         ...
 
 
@@ -230,8 +232,8 @@ class Handover:
                 letter.acknowledged()
         elif isinstance(result, TooLargeError):
             self._out_of_sequence = True  # the broker did not count it, the producer did
-            for letter in letters:
-                letter.too_large()
+            kept = [letter for letter in letters if not letter.too_large()]
+            return self._failed(topic, kept, result)
         else:
             return self._failed(topic, letters, result)
         return []

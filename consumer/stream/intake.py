@@ -2,22 +2,24 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaError
 
 from consumer.clock import Clock
+from consumer.errors import HookstreamError
 from consumer.events.decode import Record
 from consumer.logs import get_logger
+from consumer.stream.handler import Handler
 from consumer.stream.lag import LagWatch
 from consumer.stream.lanes import Lane
 from consumer.stream.membership import Membership
 from consumer.stream.passport import read_not_before
 from consumer.stream.poller import Poller
+from consumer.stream.retry_topics import RetryTopics
 from consumer.stream.tasks import drop_connections, watch_tasks, within
-from consumer.stream.tracker import Partition, Pending
+from consumer.stream.tracker import Partition
 
 log = get_logger(__name__)
 
@@ -40,31 +42,6 @@ PARK_BUDGET = 5.0
 """Seconds for the broker to acknowledge what a revocation parked."""
 
 
-class Handler(Protocol):
-    """What intake feeds."""
-
-    async def room(self) -> None:
-        """Wait until more records can be taken."""
-        ...
-
-    @property
-    def full(self) -> bool:
-        """Whether `room` would wait."""
-        ...
-
-    def take(self, record: Record, partition: Partition) -> None:
-        """Take one record in: `partition` must have received or skipped it on return."""
-        ...
-
-    def assigned(self, counts: Mapping[str, tuple[int, int]]) -> None:
-        """This member's share: by topic, the partitions that it has and that there are."""
-        ...
-
-    def park(self, which: Callable[[Pending], bool]) -> None:
-        """Hand over what is still under way for the records that are `which`."""
-        ...
-
-
 class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """One member of the consumer group.
 
@@ -77,17 +54,17 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         consumer: AIOKafkaConsumer,
         handler: Handler,
         *,
-        topics: Sequence[str],
-        lanes: Mapping[str, Lane],
+        sources: Sequence[str],
+        retry_topics: RetryTopics,
         clock: Clock,
         commit_timeout: float = _COMMIT_TIMEOUT,
     ) -> None:
-        """`lanes`: the retry topics among `topics`."""
         self._commit_timeout = commit_timeout
         self._consumer = consumer
         self._handler = handler
-        self._topics = topics
-        self._lanes = lanes
+        self._sources = sources
+        self.retry_topics = retry_topics
+        self._lanes: Mapping[str, Lane] = retry_topics.consumed
         self._clock = clock
         self._partitions: dict[TopicPartition, Partition] = {}
         self._poller = Poller(consumer, self._next_offset, clock)
@@ -104,7 +81,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     async def start(self) -> None:
         """Join the group."""
-        self._consumer.subscribe(list(self._topics), listener=self)
+        self.retry_topics.adopt()
+        self._consumer.subscribe(self._topics, listener=self)
         await self._consumer.start()
         self.membership.watch_heartbeats()
 
@@ -115,8 +93,15 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             if self._handler.full:
                 await self._handler.room()
                 continue
+            if self.retry_topics.changed:
+                await self._resubscribe()
             epoch = self._epoch
-            batches = await self._poller.poll()
+            try:
+                batches = await self._poller.poll()
+            except HookstreamError as error:
+                if not self.retry_topics.leave_out(error.__cause__):
+                    raise
+                continue
             if epoch != self._epoch:
                 # The poll outlived an assignment: it may have drained the next one already.
                 self._poller.lose_place()
@@ -125,6 +110,16 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 await self._take(place, records, epoch)
             if epoch == self._epoch and not self._stopping.is_set():  # all of it was taken
                 await self._poller.pass_gaps(self._partitions)
+
+    async def _resubscribe(self) -> None:
+        """Consume other retry topics.
+
+        This assignment ends in order before: once aiokafka has another subscription, it commits
+        nothing of this one.
+        """
+        await self.on_partitions_revoked(self._consumer.assignment())
+        self.retry_topics.adopt()
+        self._consumer.subscribe(self._topics, listener=self)
 
     async def commit_regularly(self) -> None:
         """Commit what is settled once each interval, until cancelled."""
@@ -186,6 +181,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Tell the handler its share; trackers come with the first record."""
         self.membership.assigned()
+        self.retry_topics.look_soon()
         mine = Counter(place.topic for place in assigned)
         every = self._consumer.partitions_for_topic
         self._handler.assigned({t: (mine[t], len(every(t) or ())) for t in self._topics})
@@ -207,7 +203,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             # aiokafka swallows what a listener raises: the partitions must go all the same.
             for place, partition in leaving.items():
                 partition.revoked = True
-                del self._partitions[place]
+                self._partitions.pop(place, None)
             for place in revoked:
                 self._poller.forget(place)
                 self._committed.pop(place, None)
@@ -221,6 +217,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             self._handler.park(lambda pending: pending.partition in gone)
             await self.settled(PARK_BUDGET, gone)
         await self.commit()
+
+    @property
+    def _topics(self) -> list[str]:
+        return [*self._sources, *self._lanes]
 
     def oldest_unsettled(self) -> float:
         """Seconds since the oldest unsettled record was received; 0.0 where all is settled."""
@@ -263,16 +263,22 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 await handler.room()
             if epoch != self._epoch or self._stopping.is_set():
                 return
-            if lane is not None and (due_at := self._early_until(place, record, lane)) is not None:
+            if lane is not None and handler.is_foreign(record):
+                partition.skip(record.offset)  # due or not: it holds back nothing of ours
+            elif lane is not None and (due := self._early_until(place, record, lane)) is not None:
                 partition.reach(record.offset)
-                self._poller.hold(place, records, number, due_at)
+                self._poller.hold(place, records, number, due)
                 return
-            try:
-                handler.take(record, partition)
-            except Exception as bug:  # noqa: BLE001  # whatever it is, the record stays
-                # Never settled, so never committed past: a bug must lose nothing.
-                partition.receive(record.offset, record, 1, self._clock.monotonic())
-                log.error("a record could not be processed", cause=bug, **_place(record))
+            else:
+                self._take_one(record, partition)
+
+    def _take_one(self, record: Record, partition: Partition) -> None:
+        try:
+            self._handler.take(record, partition)
+        except Exception as bug:  # noqa: BLE001  # whatever it is, the record stays
+            # Never settled, so never committed past: a bug must lose nothing.
+            partition.receive(record.offset, record, 1, self._clock.monotonic())
+            log.error("a record could not be processed", cause=bug, **_place(record))
 
     def _patience(self) -> float:
         """Seconds for the next step: of the time that is left, half, so that others have some."""

@@ -1,9 +1,16 @@
 """The durable retry lanes: one topic for each constant delay, so each is in order of due time."""
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 JITTER = 0.2
 """A lane's delay is stretched by up to this share."""
+UNKNOWN_HOOK_SECONDS = 600.0
+"""How long no replica may know a hook before its deferred deliveries are dead-lettered: replicas
+learn of hooks at different moments, as in a rollout."""
+_BACKOFF_FACTOR = 6.0
+"""The next wait for an unknown hook is about this many times the waits so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +30,21 @@ class Lane:
         longest = self.delay * (1 + JITTER)
         due = not_before if not_before is not None else parked_at + self.delay
         return max(0.0, min(due - now, parked_at + longest - now, longest))
+
+
+def unknown_hook_lane(delays: Sequence[float], unknown_for: float) -> int:
+    """The number of the retry topic for a delivery whose hook is unknown since `unknown_for`
+    seconds; `delays` in seconds, ascending.
+
+    The shortest comes first, since a rollout may be over soon. Then the waits grow, so that few
+    records are written, and the last one ends close to the deadline.
+    """
+    left = max(0.0, UNKNOWN_HOOK_SECONDS - unknown_for)
+    wanted = min(left, max(delays[0], unknown_for * _BACKOFF_FACTOR))
+    number = max(0, bisect_right(delays, wanted) - 1)
+    longer = number + 1
+    if longer < len(delays) and delays[longer] <= 2 * left:
+        # The nearest in ratio: 7 minutes are rather 10 minutes than 1 minute.
+        above, below = delays[longer] / wanted, wanted / delays[number]
+        return longer if above < below else number
+    return number

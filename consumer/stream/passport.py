@@ -1,22 +1,65 @@
-"""The headers of a record on a retry or dead-letter topic (contract section 5)."""
+"""The headers of a record on a retry or dead-letter topic (contract section 5).
+
+hookstream's own headers come first, each once. The headers of the source record follow, in their
+order and with their duplicates; the names in `OWN_HEADERS` are reserved, so a source record's
+header with such a name is not kept.
+"""
 
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from consumer.events.decode import Record, UndecodableError
+from consumer.events.decode import Headers, Record, UndecodableError
 
-Headers = list[tuple[str, bytes]]
-"""As they are written; what is read may lack values."""
+OwnHeaders = list[tuple[str, bytes]]
+"""Headers that hookstream writes: all have a value."""
 
-_PREFIX = "hookstream-"
+_DELIVERY_ID = "hookstream-delivery-id"
+_HOOK = "hookstream-hook"
+_REASON = "hookstream-reason"
+_ATTEMPTS = "hookstream-attempts"
+_LAST_STATUS = "hookstream-last-status"
+_FIRST_FAILED_AT = "hookstream-first-failed-at"
 _NOT_BEFORE = "hookstream-not-before"
+_UNKNOWN_SINCE = "hookstream-unknown-since"
+_SOURCE = "hookstream-source"
+_SOURCE_TIMESTAMP = "hookstream-source-timestamp"
+_TRIGGER = "hookstream-trigger"
+_DETAIL = "hookstream-detail"
+_GROUP = "hookstream-group"
 _REPLAYED_FROM = "hookstream-replayed-from"
 _REPLAYED_AT = "hookstream-replayed-at"
-_DELIVERY_ID = re.compile(r"[A-Za-z0-9_~%:-]{0,300}")
+_REPLAYED_BY = "hookstream-replayed-by"
+OWN_HEADERS = frozenset(
+    {
+        _DELIVERY_ID,
+        _HOOK,
+        _REASON,
+        _ATTEMPTS,
+        _LAST_STATUS,
+        _FIRST_FAILED_AT,
+        _NOT_BEFORE,
+        _UNKNOWN_SINCE,
+        _SOURCE,
+        _SOURCE_TIMESTAMP,
+        _TRIGGER,
+        _DETAIL,
+        _GROUP,
+        _REPLAYED_FROM,
+        _REPLAYED_AT,
+        _REPLAYED_BY,
+    }
+)
+"""The names that hookstream writes. Of several headers with such a name the last counts, as with
+`lastHeader` of Kafka's own clients."""
+
+_DELIVERY_IDS = re.compile(r"[A-Za-z0-9_~%:-]{0,300}")
 _MAX_INTEGER = 2**63 - 1
 """Kafka's offsets and timestamps have 64 bits."""
+_MAX_DETAIL = 1_000
+"""Characters. The rest of a longer detail is cut off."""
+_MAX_HEADER = 4_096
+"""Bytes of one header that hookstream writes. A dead letter without its value must fit anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +71,18 @@ class Replay:
     at: float
     """Epoch seconds."""
 
-    def headers(self) -> Headers:
+    def headers(self) -> OwnHeaders:
         """The headers that say so."""
         return [
             (_REPLAYED_FROM, self.origin.encode()),
             (_REPLAYED_AT, _seconds(self.at).encode()),
         ]
+
+    def source_headers(self, group: str) -> OwnHeaders:
+        """The headers of a record that `group` writes back to its source topic: other groups read
+        that topic too, and have settled the record long ago.
+        """
+        return [*self.headers(), (_REPLAYED_BY, group.encode())]
 
 
 @dataclass(slots=True)
@@ -61,6 +110,8 @@ class Passport:
     """Epoch seconds."""
     not_before: float | None = None
     """Epoch seconds; None on the dead-letter topic."""
+    unknown_since: float | None = None
+    """Epoch seconds since when each replica that read the delivery did not know its hook."""
     detail: str = ""
     """For people: what was wrong in a few words."""
     replay: Replay | None = None
@@ -71,54 +122,55 @@ class Passport:
         """`topic/partition/offset` of the first record."""
         return f"{self.topic}/{self.partition}/{self.offset}"
 
-    def headers(self) -> Headers:
-        """The headers, all UTF-8 text; a fact that is not known has none."""
+    def headers(self, group: str = "") -> OwnHeaders:
+        """The headers that hookstream adds, all UTF-8 text; a fact that is not known has none.
+
+        `group`: the writer's `kafka.group_id`; none only in tests, as older versions wrote it.
+        """
         facts = (
-            ("hookstream-delivery-id", self.delivery_id),
-            ("hookstream-hook", self.hook),
-            ("hookstream-reason", self.reason),
-            ("hookstream-attempts", str(self.attempts)),
-            ("hookstream-last-status", self.last_status),
-            ("hookstream-first-failed-at", _seconds(self.first_failed_at)),
+            (_DELIVERY_ID, self.delivery_id),
+            (_HOOK, self.hook),
+            (_REASON, self.reason),
+            (_ATTEMPTS, str(self.attempts)),
+            (_LAST_STATUS, self.last_status),
+            (_FIRST_FAILED_AT, _seconds(self.first_failed_at)),
             (_NOT_BEFORE, _seconds(self.not_before)),
-            ("hookstream-source", self.source),
-            ("hookstream-source-timestamp", str(self.timestamp)),
-            ("hookstream-trigger", self.trigger),
-            ("hookstream-detail", self.detail),
+            (_UNKNOWN_SINCE, _seconds(self.unknown_since)),
+            (_SOURCE, self.source),
+            (_SOURCE_TIMESTAMP, str(self.timestamp)),
+            (_TRIGGER, self.trigger),
+            (_GROUP, group),
+            (_DETAIL, self.detail[:_MAX_DETAIL]),
         )
         headers = [(name, text.encode()) for name, text in facts if text]
         return headers + self.replay.headers() if self.replay is not None else headers
 
 
-def read_passport(headers: Sequence[tuple[str, bytes | None]]) -> Passport:
+def read_passport(headers: Headers) -> Passport:
     """The passport of a record on a retry or dead-letter topic.
 
     Raises `UndecodableError` where a header that this daemon writes is missing or malformed:
     then somebody else wrote the record.
     """
     try:
-        # Kafka also has headers without a value.
-        texts = {
-            name: value.decode()
-            for name, value in headers
-            if name.startswith(_PREFIX) and value is not None
-        }
-        topic, partition, offset = texts["hookstream-source"].rsplit("/", 2)
+        texts = _texts(headers)
+        topic, partition, offset = texts[_SOURCE].rsplit("/", 2)
         return Passport(
-            reason=texts["hookstream-reason"],
+            reason=texts[_REASON],
             topic=topic,
             partition=_integer(partition),
             offset=_integer(offset),
-            timestamp=_integer(texts["hookstream-source-timestamp"]),
-            trigger=texts.get("hookstream-trigger", ""),
-            delivery_id=_delivery_id(texts.get("hookstream-delivery-id", "")),
-            hook=texts.get("hookstream-hook", ""),
-            attempts=_integer(texts["hookstream-attempts"]),
-            last_status=texts.get("hookstream-last-status", ""),
-            first_failed_at=_moment(texts.get("hookstream-first-failed-at")),
+            timestamp=_integer(texts[_SOURCE_TIMESTAMP]),
+            trigger=texts.get(_TRIGGER, ""),
+            delivery_id=_delivery_id(texts.get(_DELIVERY_ID, "")),
+            hook=texts.get(_HOOK, ""),
+            attempts=_integer(texts[_ATTEMPTS]),
+            last_status=texts.get(_LAST_STATUS, ""),
+            first_failed_at=_moment(texts.get(_FIRST_FAILED_AT)),
             not_before=_moment(texts.get(_NOT_BEFORE)),
-            detail=texts.get("hookstream-detail", ""),
-            replay=read_replay(headers),
+            unknown_since=_moment(texts.get(_UNKNOWN_SINCE)),
+            detail=texts.get(_DETAIL, ""),
+            replay=_replay(texts),
         )
     except KeyError as error:
         raise UndecodableError(f"the header {error.args[0]} is missing") from None
@@ -126,36 +178,80 @@ def read_passport(headers: Sequence[tuple[str, bytes | None]]) -> Passport:
         raise UndecodableError("a hookstream header is malformed") from None
 
 
-def read_not_before(headers: Sequence[tuple[str, bytes | None]]) -> float | None:
+def original_headers(headers: Headers) -> Headers:
+    """The headers of the source record: those that hookstream did not write."""
+    return [header for header in headers if header[0] not in OWN_HEADERS]
+
+
+def read_group(headers: Headers) -> bytes | None:
+    """The group that wrote a record on a retry or dead-letter topic; None if no header says so."""
+    return _last(headers, _GROUP)
+
+
+def read_replaying_group(headers: Headers) -> bytes | None:
+    """The group that wrote a record back to its source topic; None for all other records."""
+    return _last(headers, _REPLAYED_BY)
+
+
+def read_not_before(headers: Headers) -> float | None:
     """Epoch seconds at which a record on a retry topic is due; None where a passport tells none.
 
     What is malformed or has no passport is due at once, since nothing will come of it.
     """
-    for name, value in headers:
-        if name == _NOT_BEFORE and value is not None:
-            try:
-                return _number(value.decode())
-            except ValueError:
-                return 0.0
-    return None if any(name.startswith(_PREFIX) for name, _ in headers) else 0.0
+    value = _last(headers, _NOT_BEFORE)
+    if value is not None:
+        try:
+            return _number(value.decode())
+        except ValueError:
+            return 0.0
+    return None if any(name in OWN_HEADERS for name, _ in headers) else 0.0
 
 
-def read_replay(headers: Iterable[tuple[str, bytes | None]]) -> Replay | None:
-    """The last replay that a record went through; None where the headers tell of none.
+def read_replay(headers: Headers, group: bytes) -> Replay | None:
+    """The replay by which `group` wrote a record back to its source topic; None for all others.
 
-    Undecodable records are replayed onto source topics, which are other people's: what is
-    malformed there counts as absent.
+    Source topics are other people's: what is malformed there counts as absent.
     """
-    origin = at = None
+    if _last(headers, _REPLAYED_BY) != group:
+        return None
+    try:
+        return _replay(_texts(headers))
+    except ValueError:
+        return None
+
+
+def _last(headers: Headers, wanted: str) -> bytes | None:
+    """The value of the last header `wanted` that has one."""
+    for name, value in reversed(headers):
+        if name == wanted and value is not None:
+            return value
+    return None
+
+
+def _texts(headers: Headers) -> dict[str, str]:
+    """The headers that hookstream adds, the last of each name.
+
+    Raises `ValueError` if one is no text, or longer than any that is written.
+    """
+    texts: dict[str, str] = {}
     for name, value in headers:
-        if name == _REPLAYED_FROM:
-            origin = value
-        elif name == _REPLAYED_AT:
-            at = value
+        # Kafka also has headers without a value. The group is compared as bytes.
+        if name in OWN_HEADERS and value is not None and name != _GROUP:
+            if len(value) > _MAX_HEADER:
+                raise ValueError
+            texts[name] = value.decode()
+    return texts
+
+
+def _replay(texts: dict[str, str]) -> Replay | None:
+    """The last replay that a record went through; it only tells a story, so what cannot be read
+    counts as absent.
+    """
+    origin, at = texts.get(_REPLAYED_FROM), texts.get(_REPLAYED_AT)
     if origin is None or at is None:
         return None
     try:
-        return Replay(origin.decode(), _number(at.decode()))
+        return Replay(origin, _number(at))
     except ValueError:
         return None
 
@@ -163,7 +259,7 @@ def read_replay(headers: Iterable[tuple[str, bytes | None]]) -> Replay | None:
 class FirstRecord:
     """A record as it was first consumed, read again from a retry topic: a `Record`."""
 
-    __slots__ = ("headers", "key", "offset", "partition", "timestamp", "topic", "value")
+    __slots__ = ("headers", "key", "offset", "partition", "replay", "timestamp", "topic", "value")
 
     def __init__(self, passport: Passport, parked: Record) -> None:
         self.topic = passport.topic
@@ -173,6 +269,8 @@ class FirstRecord:
         self.key = parked.key
         self.value = parked.value
         self.headers = parked.headers
+        """With hookstream's own; see `original_headers`."""
+        self.replay = passport.replay
 
 
 def _seconds(moment: float | None) -> str:
@@ -201,6 +299,6 @@ def _delivery_id(id: str) -> str:
     """As `delivery.request.delivery_id` makes them: it goes into a request's header, and with a dot
     in it could be signed as the timestamp too.
     """
-    if not _DELIVERY_ID.fullmatch(id):
+    if not _DELIVERY_IDS.fullmatch(id):
         raise ValueError
     return id

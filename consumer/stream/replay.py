@@ -9,6 +9,7 @@ from itertools import chain, starmap
 
 from consumer.clock import Clock
 from consumer.errors import HookstreamError
+from consumer.events.decode import Headers
 from consumer.settings import KafkaSettings
 from consumer.stream.client import answered_within
 from consumer.stream.dead_letters import (
@@ -19,7 +20,7 @@ from consumer.stream.dead_letters import (
     Selection,
 )
 from consumer.stream.handover import BatchTooLargeError, Producer, TooLargeError, by_topic
-from consumer.stream.passport import Headers, Replay
+from consumer.stream.passport import Replay
 from consumer.stream.progress import Progress
 
 BATCH = 100
@@ -48,6 +49,8 @@ class Route:
     """The retry topic with the shortest delay."""
     sources: Collection[str]
     """Topics that the daemon consumes."""
+    group: str
+    """`kafka.group_id`, which is to read it."""
 
     def obstacle(self, letter: DeadLetter) -> str:
         """Why it cannot be sent back; empty where it can."""
@@ -72,18 +75,20 @@ class Route:
         """
         passport, told = letter.passport, Replay(letter.place, now)
         if passport is None or not passport.hook:
-            headers = told.headers()
+            own = told.source_headers(self.group)
         else:
-            headers = replace(
+            own = replace(
                 passport,
                 reason=REPLAYED,
                 attempts=0,
                 last_status="",
                 first_failed_at=None,
                 not_before=now,
+                unknown_since=None,
                 detail="",
                 replay=told,
-            ).headers()
+            ).headers(self.group)
+        headers = [*own, *letter.headers]
         return Copy(self.target(letter), letter.key, letter.value, headers, letter.place)
 
 

@@ -29,8 +29,9 @@ _RETENTION = {
 
 async def prepare_topics(
     settings: KafkaSettings, *, sources: Collection[str], lanes: Collection[str], dead_letter: str
-) -> None:
-    """Make the retry and dead-letter topics where they are missing.
+) -> Collection[str]:
+    """Make the retry and dead-letter topics where they are missing; the names of all that were
+    there before.
 
     Raises `HookstreamError` where no broker answers, a source topic does not exist, or a topic
     of ours neither exists nor can be made.
@@ -45,6 +46,7 @@ async def prepare_topics(
             retention[dead_letter] = _RETENTION["dead-letter"]
             missing = {name: kept for name, kept in retention.items() if name not in known}
             await _create(admin, missing, [known[name] for name in sources])
+            return known
     finally:
         await admin.close()
 

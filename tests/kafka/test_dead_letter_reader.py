@@ -47,7 +47,11 @@ async def test_letters_come_whole_and_by_age(cluster: Cluster, topic_prefix: str
         Written(passport(n), partition=n % 7 % 3, timestamp_ms=START + n, key=str(n).encode())
         for n in range(1_000)
     ]
-    await bury(cluster, topic_prefix, [*letters, Written(None, timestamp_ms=START + 1_000)])
+    await bury(
+        cluster,
+        topic_prefix,
+        [*letters, Written(None, timestamp_ms=START + 1_000, headers=[("other", b"\xff")])],
+    )
     *read, foreign = await _read(cluster, topic_prefix)
     assert [(one.passport, one.key, one.timestamp, one.value) for one in read] == [
         (one.passport, one.key, one.timestamp_ms, one.value) for one in letters
@@ -163,7 +167,7 @@ async def test_who_may_not_keep_progress_sends_nothing(guarded: Cluster) -> None
         name=group,
     )
     settings = KafkaSettings(bootstrap_servers=(guarded.bootstrap,))
-    route, producer = Route(lane, ()), KafkaProducer(settings)
+    route, producer = Route(lane, (), settings.group_id), KafkaProducer(settings)
     try:
         async with DeadLetterReader(settings, topic=topic, group=group) as reader:
             plan = await make_plan(reader, Selection(), route, limit=None, again=False)

@@ -9,10 +9,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from consumer.clock import SystemClock
 from consumer.errors import HookstreamError
+from consumer.events.decode import Headers
 from consumer.settings import KafkaSettings
 from consumer.stream.client import KafkaProducer
 from consumer.stream.dead_letters import DeadLetterReader, Selection
 from consumer.stream.handover import MessageT, Producer
+from consumer.stream.passport import read_passport
 from consumer.stream.replay import BATCH, Plan, Replayer, Route, make_plan
 from support.cluster import Cluster
 from support.letters import Written, bury, exhausted, passport
@@ -30,7 +32,7 @@ class Desk:
         self.lane = f"{prefix}.retry"
         self.source = f"{prefix}.source"
         self.settings = KafkaSettings(bootstrap_servers=(cluster.bootstrap,), group_id=prefix)
-        self.route = Route(self.lane, {self.source})
+        self.route = Route(self.lane, {self.source}, prefix)
 
     def group(self, selection: Selection) -> str:
         """Where progress is kept."""
@@ -116,7 +118,7 @@ class Breaking:
     ) -> list[tuple[Sequence[MessageT], asyncio.Future[None]]]:
         """As long as there is a broker."""
         taken = messages[: self.acknowledgements - len(self.acknowledged)]
-        ids = [dict(message.headers)["hookstream-delivery-id"].decode() for message in taken]
+        ids = [read_passport(message.headers).delivery_id for message in taken]
         self.acknowledged += ids
         batches = await self.inner.send(topic, taken)
         if len(taken) < len(messages):
@@ -150,19 +152,28 @@ async def test_a_replayed_letter_is_its_delivery_begun_anew(desk: Desk) -> None:
         "hookstream-source": "source/2/7",
         "hookstream-source-timestamp": "1795514400123",
         "hookstream-trigger": "event",
+        "hookstream-group": desk.settings.group_id,
         "hookstream-replayed-from": f"{desk.topic}/0/0",
     }
 
 
 async def test_an_undecodable_record_goes_back_to_its_source(desk: Desk) -> None:
-    """Its raw bytes and its key, and of the headers only what tells of the replay."""
+    """An undecodable record goes back with its raw bytes, its key and its original headers, and
+    with headers that tell who replayed what and when.
+    """
     raw = b"\xff not JSON"
     lost = passport(1, hook="", reason="undecodable", topic=desk.source)
-    await bury(desk.cluster, desk.topic, [Written(lost, raw, b"key")])
+    headers: Headers = [("ce_type", b"a"), ("ce_type", b"\xff"), ("", None)]
+    await bury(desk.cluster, desk.topic, [Written(lost, raw, b"key", headers=headers)])
     assert await desk.replay() == 1
     [sent] = await desk.cluster.read(desk.source)
     assert (sent.key, sent.value) == (b"key", raw)
-    assert sent.facts.keys() == {"hookstream-replayed-from", "hookstream-replayed-at"}
+    *own, first, second, third = sent.headers
+    assert [first, second, third] == headers
+    assert {name: value for name, value in own if name != "hookstream-replayed-at"} == {
+        "hookstream-replayed-from": f"{desk.topic}/0/0".encode(),
+        "hookstream-replayed-by": desk.settings.group_id.encode(),
+    }
     assert await desk.sent() == []
 
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
-
 from support.cluster import Placed
 from support.daemon import InProcess
 from support.received import ids, parse
@@ -157,14 +155,9 @@ async def test_410_disables_the_hook_until_a_reload(workspace: Workspace) -> Non
     assert reasons == {"e1:a": "permanent", "e2:a": "disabled"}
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"), [("remove", "hook_removed"), ("disable", "disabled")]
-)
-async def test_a_hook_goes_while_its_record_is_parked(
-    workspace: Workspace, change: str, reason: str
-) -> None:
-    """1. A record is parked, and the daemon stops. 2. Its hook is removed, or disabled. 3. The next
-    run makes the record a dead letter with that reason, and no request.
+async def test_a_hook_is_disabled_while_its_record_is_parked(workspace: Workspace) -> None:
+    """1. A record is parked, and the daemon stops. 2. Its hook is disabled. 3. The next run makes
+    the record a dead letter `disabled`, and no request.
     """
     await workspace.create_topics()
     workspace.write_settings()
@@ -175,16 +168,40 @@ async def test_a_hook_goes_while_its_record_is_parked(
             record = await _write(workspace)
             await _parked(workspace, 0)
         before = len(receiver.requests)
-        left = [other] if change == "remove" else [other, {**gone, "enabled": False}]
-        workspace.write_hooks(*left)
+        workspace.write_hooks(other, {**gone, "enabled": False})
         async with InProcess(workspace.config):
             letter = await _only_letter(workspace)
             await wait_until(workspace.caught_up, "the record to be settled")
         assert len(receiver.requests) == before
-    assert letter.facts["hookstream-reason"] == reason
+    assert letter.facts["hookstream-reason"] == "disabled"
     assert letter.facts["hookstream-hook"] == "a"
     assert letter.facts["hookstream-source"] == record.source
     assert (letter.key, letter.value) == (record.key, record.value)
+
+
+async def test_a_hook_is_away_while_its_record_is_parked(workspace: Workspace) -> None:
+    """1. A record is parked, and the daemon stops. 2. Its hook is removed: the next run parks the
+    record again, without a request. 3. The hook is there again, and the record is delivered.
+    """
+    await workspace.create_topics()
+    workspace.write_settings()
+    async with Receiver(response(503)) as receiver:
+        other, gone = hook("other", receiver.origin, select=["x"]), hook("a", receiver.origin)
+        workspace.write_hooks(other, gone)
+        async with InProcess(workspace.config):
+            await _write(workspace)
+            await _parked(workspace, 0)
+        workspace.write_hooks(other)
+        async with InProcess(workspace.config):
+            _, again = await _parked(workspace, 0, 2)
+            assert len(receiver.requests) == 1
+        assert float(again.facts["hookstream-unknown-since"]) > 0
+        assert again.facts["hookstream-attempts"] == "1"
+        workspace.write_hooks(other, gone)
+        async with InProcess(workspace.config):
+            await wait_until(workspace.caught_up, "the record to be settled")
+        assert ids(receiver.requests) == {"e1:a": 2}
+    assert await workspace.dead_letters() == []
 
 
 async def test_a_parked_record_survives_a_restart(workspace: Workspace) -> None:

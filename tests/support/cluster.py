@@ -27,7 +27,7 @@ class Placed:
     """Milliseconds since the epoch."""
     value: bytes | None
     key: bytes | None = None
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
     @property
     def source(self) -> str:
@@ -36,8 +36,12 @@ class Placed:
 
     @property
     def facts(self) -> dict[str, str]:
-        """The headers as text."""
-        return {name: value.decode() for name, value in self.headers}
+        """The headers that have a value, as text."""
+        return {
+            name: value.decode(errors="replace")
+            for name, value in self.headers
+            if value is not None
+        }
 
 
 class Cluster:

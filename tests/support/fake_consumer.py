@@ -49,6 +49,7 @@ class FakeConsumer:
         self.polls_held = 0
         """How many polls met a rebalance and waited for its end."""
         self.stopped = False
+        self.subscribed: list[str] = []
         self._paused: set[TopicPartition] = set()
         self._listener: ConsumerRebalanceListener
         self._coordinator = FakeCoordinator()
@@ -76,9 +77,15 @@ class FakeConsumer:
 
     # What aiokafka has.
 
-    def subscribe(self, _topics: Sequence[str], *, listener: ConsumerRebalanceListener) -> None:
-        """Remember the listener."""
+    def subscribe(self, topics: Sequence[str], *, listener: ConsumerRebalanceListener) -> None:
+        """Nothing of the old subscription is assigned, nor can be committed, any more."""
+        self.subscribed = list(topics)
         self._listener = listener
+        self.positions = {}
+
+    async def topics(self) -> set[str]:
+        """All that the cluster has."""
+        return {place.topic for place in self.logs}
 
     async def start(self) -> None:
         """Nothing to open."""

@@ -12,7 +12,7 @@ from consumer.delivery.endpoint import Delivery
 from consumer.delivery.guard import Policy
 from consumer.delivery.outcome import Park
 from consumer.delivery.transport import Answer, Request
-from consumer.events.decode import Decoder
+from consumer.events.decode import Decoder, Headers
 from consumer.events.model import Event, Trigger
 from consumer.hooks.table import (
     Brace,
@@ -157,7 +157,7 @@ class FakeRecord:
     offset: int = 0
     timestamp: int = 1_800_000_000_000
     key: bytes | None = None
-    headers: Sequence[tuple[str, bytes]] = field(default_factory=list)
+    headers: Headers = field(default_factory=list)
 
 
 def make_record(document: object, **place: Any) -> FakeRecord:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from consumer.events.decode import Headers
 from consumer.stream.passport import Passport
 from support.cluster import Cluster
 
@@ -17,6 +18,10 @@ class Written:
     key: bytes | None = b"k\xff"
     partition: int = 0
     timestamp_ms: int | None = None
+    headers: Headers = ()
+    """Of the source record."""
+    group: str = ""
+    """Who wrote it; none, as older versions did."""
 
 
 def passport(
@@ -54,7 +59,10 @@ async def bury(cluster: Cluster, topic: str, letters: Iterable[Written]) -> None
                 key=letter.key,
                 partition=letter.partition,
                 timestamp_ms=letter.timestamp_ms,
-                headers=letter.passport.headers() if letter.passport else [("other", b"\xff")],
+                headers=[
+                    *(letter.passport.headers(letter.group) if letter.passport else ()),
+                    *letter.headers,
+                ],
             )
             for letter in letters
         ]

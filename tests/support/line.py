@@ -11,6 +11,7 @@ from consumer.hooks.table import Hook
 from consumer.matching.index import Index
 from consumer.metrics import Metrics
 from consumer.pipeline import Pipeline
+from consumer.retry_router import RetryRouter
 from consumer.stream.handover import Handover, Letter
 from consumer.stream.lanes import Lane
 from consumer.stream.passport import Passport, read_passport
@@ -25,6 +26,7 @@ from support.fakes import (
 
 LANES = [Lane("hookstream.retry.10s", 10.0), Lane("hookstream.retry.1m", 60.0)]
 DEAD = "hookstream.dead-letter"
+GROUP = "hookstream"
 
 
 @dataclass
@@ -53,22 +55,31 @@ class Line:
         self.transport = FakeTransport(self.clock)
         self.metrics = Metrics("0", CollectorRegistry())
         self.handover = Handover(NoProducer(), self.metrics.stream)
+        router = RetryRouter(
+            lanes=LANES,
+            dead_letter_topic=DEAD,
+            group=GROUP,
+            handover=self.handover,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
         self.pipeline = Pipeline(
             index=Index(make_table(*hooks)),
             decoders=decoders or {"event": Decoder("event"), "push-click": Decoder("push_click")},
-            lanes=LANES,
-            dead_letter_topic=DEAD,
+            retry_topics={lane.topic: lane for lane in LANES},
+            router=router,
             handover=self.handover,
-            dispatcher=self._dispatcher,
+            dispatcher=self._dispatcher(router),
+            group=GROUP,
             clock=self.clock,
             metrics=self.metrics,
         )
         self.partitions: dict[str, Partition] = {}
 
-    def _dispatcher(self, pipeline: Pipeline) -> Dispatcher[Pending]:
+    def _dispatcher(self, router: RetryRouter) -> Dispatcher[Pending]:
         return Dispatcher(
             transport=self.transport,
-            outcomes=pipeline,
+            outcomes=router,
             limits=LIMITS,
             policy=replace(POLICY, lanes=(10.0, 60.0)),
             circuit_policy=CIRCUIT,
@@ -86,7 +97,7 @@ class Line:
 
     def use(self, *hooks: Hook) -> None:
         """Reload the hooks."""
-        self.pipeline.index = Index(make_table(*hooks))
+        self.pipeline.use(Index(make_table(*hooks)))
 
     @property
     def post(self) -> list[Posted]:

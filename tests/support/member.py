@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from aiokafka import TopicPartition
 
 from consumer.events.decode import Record
+from consumer.metrics.stream import StreamMetrics
+from consumer.settings import OwnTopics
 from consumer.stream.intake import Intake
-from consumer.stream.lanes import Lane
+from consumer.stream.retry_topics import RetryTopics
 from consumer.stream.tracker import Partition, Pending
 from support.fake_consumer import FakeConsumer
 from support.fakes import FakeClock
@@ -16,7 +18,6 @@ from support.waiting import wait_until
 
 A, B = TopicPartition("event", 0), TopicPartition("event", 1)
 RETRY = TopicPartition("hookstream.retry.10s", 0)
-LANES = {RETRY.topic: Lane(RETRY.topic, 10.0)}
 
 
 class FakeHandler:
@@ -38,6 +39,10 @@ class FakeHandler:
     async def room(self) -> None:
         """See `Handler.room`."""
         await asyncio.sleep(0)
+
+    def is_foreign(self, record: Record) -> bool:
+        """See `Handler.is_foreign`."""
+        return ("hookstream-group", b"foreign") in record.headers
 
     def take(self, record: Record, partition: Partition) -> None:
         """See `Handler.take`."""
@@ -74,11 +79,14 @@ class Member:
         self.clock = FakeClock()
         self.consumer = FakeConsumer()
         self.handler = FakeHandler()
+        self.retry_topics = RetryTopics(
+            self.consumer, OwnTopics("hookstream"), [10.0], StreamMetrics()
+        )
         self.intake = Intake(
             self.consumer,
             self.handler,
-            topics=[A.topic, RETRY.topic],
-            lanes=LANES,
+            sources=[A.topic],
+            retry_topics=self.retry_topics,
             clock=self.clock,
             commit_timeout=commit_timeout,
         )

@@ -22,6 +22,8 @@ class Workspace:
         self.cluster = cluster
         self.prefix = prefix
         self.group = f"{prefix}-group"
+        self.topic_prefix = prefix
+        """Of the retry and dead-letter topics."""
         self.delays: tuple[str, ...] = ("1s", "2s")
         """Of the retry lanes."""
         self.sources: dict[str, dict[str, Any]] = {
@@ -44,12 +46,12 @@ class Workspace:
     @property
     def lanes(self) -> list[str]:
         """The retry lanes' topics."""
-        return [f"{self.prefix}.retry.{delay}" for delay in self.delays]
+        return [f"{self.topic_prefix}.retry.{delay}" for delay in self.delays]
 
     @property
     def dead_letter_topic(self) -> str:
         """The dead-letter topic."""
-        return f"{self.prefix}.dead-letter"
+        return f"{self.topic_prefix}.dead-letter"
 
     def topic(self, name: str) -> str:
         """A topic's name that is this test's own."""
@@ -61,7 +63,7 @@ class Workspace:
             "kafka": {
                 "bootstrap_servers": self.cluster.bootstrap,
                 "group_id": self.group,
-                "topic_prefix": self.prefix,
+                "topic_prefix": self.topic_prefix,
             },
             "sources": list(self.sources.values()),
             "hooks": {"path": str(self.hooks_folder)},

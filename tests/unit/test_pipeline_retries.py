@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from consumer.hooks.table import Hook
 from consumer.stream.passport import Passport, Replay
 from support.fakes import (
     FakeRecord,
@@ -89,29 +88,22 @@ def test_a_retry_is_sent_as_the_hook_is_defined_now() -> None:
     assert line.transport.sent[-1].url == "https://receiver.example/right"
 
 
-@pytest.mark.parametrize(
-    ("hooks", "reason", "label"),
-    [
-        ([], "hook_removed", ""),
-        ([make_hook("h1", enabled=False)], "disabled", "h1"),
-    ],
-)
-def test_a_retry_whose_hook_went_is_a_dead_letter(
-    hooks: list[Hook], reason: str, label: str
-) -> None:
-    """With its whole story, and without an attempt."""
+def test_a_retry_whose_hook_was_switched_off_is_a_dead_letter() -> None:
+    """A delivery that was deferred before its hook was switched off is a dead letter with its whole
+    story, and without an attempt.
+    """
     line = Line(make_hook("h1"))
     line.take(make_record(EVENT, key=b"k"))
     line.transport.answer(503)
     parked = line.acknowledge()
-    line.use(*hooks)
+    line.use(make_hook("h1", enabled=False))
     lane = line.take(parked.record())
     assert lane.committable == 0
     posted = line.acknowledge()
     assert lane.committable == 1
     assert (posted.letter.topic, posted.letter.key) == (DEAD, b"k")
-    assert posted.passport == replace(parked.passport, reason=reason, not_before=None)
-    assert line.count("dead_letters_total", hook=label, reason=reason) == 1.0
+    assert posted.passport == replace(parked.passport, reason="disabled", not_before=None)
+    assert line.count("dead_letters_total", hook="h1", reason="disabled") == 1.0
     assert len(line.transport.sent) == 1
 
 
@@ -180,6 +172,7 @@ def test_one_too_large_to_park_is_buried_without_its_value() -> None:
     line.handover._queue.popleft().too_large()
     posted = line.acknowledge()
     assert (posted.letter.topic, posted.letter.value) == (DEAD, b"")
-    assert (posted.passport.reason, posted.passport.source) == ("exhausted", "event/0/7")
+    assert (posted.passport.reason, posted.passport.source) == ("too_large", "event/0/7")
     assert posted.passport.detail.startswith("too large")
+    assert line.count("dead_letters_total", hook="h1", reason="too_large") == 1.0
     assert partition.committable == 8

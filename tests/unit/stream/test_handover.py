@@ -9,9 +9,9 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from prometheus_client import CollectorRegistry
 
+from consumer.events.decode import Headers
 from consumer.metrics import Metrics
 from consumer.stream.handover import Handover, Message, MessageT, TooLargeError
-from consumer.stream.passport import Headers
 from support.waiting import wait_until
 
 TOPIC = "hookstream.retry.10s"
@@ -88,9 +88,10 @@ class FakeLetter:
         """See `Letter.acknowledged`."""
         self.office.acknowledged.append(self.key)
 
-    def too_large(self) -> None:
+    def too_large(self) -> bool:
         """See `Letter.too_large`."""
         self.office.too_large.append(self.key)
+        return self.key not in self.office.least
 
 
 class Office:
@@ -110,6 +111,8 @@ class Office:
         )
         self.acknowledged: list[bytes] = []
         self.too_large: list[bytes] = []
+        self.least: set[bytes] = set()
+        """Keys of what cannot be made smaller."""
         self.unwanted: set[bytes] = set()
 
     def send(self, *keys: bytes, topic: str = TOPIC) -> None:
@@ -243,6 +246,22 @@ async def test_one_too_large_is_told_and_holds_up_nobody() -> None:
         assert office.too_large == [b"a"]
         assert not office.handover.failing
         await wait_until(lambda: office.producer.renewed == 1, "a producer in sequence")
+
+
+async def test_one_that_cannot_be_made_smaller_is_a_failure() -> None:
+    """A record that is too large and has nothing left to leave out stays, is tried again, and
+    pauses intake.
+    """
+    office = Office()
+    office.least.add(b"a")
+    async with office.open():
+        office.send(b"a")
+        await office.sees(b"a")
+        office.producer.fail(b"a", TooLargeError())
+        await wait_until(lambda: office.handover.failing, "the failure")
+        await office.sees(b"a", b"a")
+        office.producer.acknowledge(b"a")
+        await wait_until(lambda: office.acknowledged == [b"a"], "the end")
 
 
 @pytest.mark.parametrize("where", ["send", "answer"])

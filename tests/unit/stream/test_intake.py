@@ -206,6 +206,22 @@ async def test_a_foreign_record_on_a_lane_is_taken_at_once(member: Member) -> No
         await member.takes(1)
 
 
+async def test_another_groups_record_holds_back_nothing(member: Member) -> None:
+    """A foreign record that is not due is passed over, committed past, and taken by nobody here:
+    our own delivery behind it does not wait for it.
+    """
+    foreign = parked_record(member, 1_000.0)
+    foreign.headers = [*foreign.headers, ("hookstream-group", b"foreign")]
+    member.consumer.append(RETRY, foreign, parked_record(member, -1.0), foreign)
+    async with member.running(RETRY):
+        await member.takes(1)
+        member.handler.settle()
+        await member.rounds()
+        await member.intake.commit()
+    assert member.handler.taken == [(RETRY.topic, 0, 1)]
+    assert member.consumer.offsets == {RETRY: 3}
+
+
 async def test_a_lane_that_comes_back_is_looked_at_anew(member: Member) -> None:
     """Pauses end with their assignment."""
     member.consumer.append(RETRY, parked_record(member, 10.0))

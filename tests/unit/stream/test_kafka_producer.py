@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from consumer.events.decode import Headers
 from consumer.settings import KafkaSettings
 from consumer.stream.client import KafkaProducer, _pack
-from consumer.stream.passport import Headers
 from consumer.stream.record_batches import RawHeaderName, RecordBatches
 
 _PARTITIONS = 4

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from consumer.events.decode import UndecodableError
-from consumer.stream.passport import Headers, Passport, Replay, read_not_before, read_passport
+from consumer.events.decode import Headers, UndecodableError
+from consumer.stream.passport import Passport, Replay, read_not_before, read_passport
 
 PASSPORT = Passport(
     reason="503",
@@ -20,6 +20,7 @@ PASSPORT = Passport(
     last_status="503",
     first_failed_at=1_800_000_001.5,
     not_before=1_800_000_060.0,
+    unknown_since=1_800_000_055.25,
     detail="as text: ş",
 )
 TEXTS = {
@@ -33,13 +34,15 @@ TEXTS = {
     "hookstream-source": "push-click/3/17",
     "hookstream-source-timestamp": "1800000000123",
     "hookstream-trigger": "push_click",
+    "hookstream-group": "crm-İzmir",
+    "hookstream-unknown-since": "1800000055.250",
     "hookstream-detail": "as text: ş",
 }
 
 
 def test_the_headers_have_the_contracts_names() -> None:
     """Other programs read them."""
-    assert {name: value.decode() for name, value in PASSPORT.headers()} == TEXTS
+    assert {name: value.decode() for name, value in PASSPORT.headers("crm-İzmir")} == TEXTS
 
 
 def test_a_fact_that_is_not_known_has_no_header() -> None:
@@ -79,6 +82,8 @@ def test_a_header_that_is_always_written_must_be_there(name: str) -> None:
         ("delivery-id", b"e1.1800000000:h1"),
         ("delivery-id", b" e1:h1"),
         ("delivery-id", b"e" * 100_000 + b":h1"),
+        ("hook", b"h" * 100_000),
+        ("unknown-since", b"-inf"),
     ],
 )
 def test_what_could_do_harm_is_refused(name: str, value: bytes) -> None:

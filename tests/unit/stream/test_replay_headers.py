@@ -10,7 +10,7 @@ from consumer.stream.replay import Route
 from support.letters import passport
 
 TOLD = Replay("hookstream.dead-letter/3/14", 1_795_514_400.25)
-ROUTE = Route("lane", {"source"})
+ROUTE = Route("lane", {"source"}, "crm")
 
 
 def _letter(passport: Passport | None, value: bytes | None = b"{}") -> DeadLetter:
@@ -37,7 +37,8 @@ def test_a_passport_keeps_its_replay() -> None:
 )
 def test_half_a_replay_is_none(headers: list[tuple[str, bytes | None]]) -> None:
     """On a source topic anybody may write such headers: nothing of it is an error."""
-    assert read_replay(headers) is None
+    headers = [*headers, ("hookstream-replayed-by", b"crm")]
+    assert read_replay(headers, b"crm") is None
 
 
 def test_a_second_replay_takes_the_place_of_the_first() -> None:

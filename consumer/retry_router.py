@@ -1,0 +1,298 @@
+"""What follows from a delivery's result: settled, deferred to a retry topic, or dead-lettered.
+
+The only place that makes records for retry and dead-letter topics out of deliveries.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from enum import Enum
+
+from consumer.clock import Clock
+from consumer.delivery.endpoint import Delivery
+from consumer.delivery.outcome import Park
+from consumer.events.decode import Headers, Record
+from consumer.hooks.table import Hook
+from consumer.logs import get_logger
+from consumer.metrics import Metrics
+from consumer.metrics.hooks import HookMetrics
+from consumer.reasons import Reason
+from consumer.stream.handover import Handover
+from consumer.stream.lanes import UNKNOWN_HOOK_SECONDS, Lane, unknown_hook_lane
+from consumer.stream.passport import (
+    FirstRecord,
+    Passport,
+    Replay,
+    original_headers,
+    read_replay,
+)
+from consumer.stream.tracker import Partition, Pending
+
+log = get_logger(__name__)
+
+
+class Content(Enum):
+    """How much of the consumed record an outgoing record carries."""
+
+    WHOLE = "whole"
+    NO_VALUE = "no value"
+    OWN_HEADERS = "own headers"
+
+
+class OutgoingRecord:
+    """One record on its way to a retry or dead-letter topic: a `handover.Letter`.
+
+    It settles its delivery when the broker has acknowledged it. Its headers are made when it is
+    sent.
+    """
+
+    __slots__ = ("_content", "_router", "metrics", "passport", "pending", "reason", "topic")
+
+    def __init__(
+        self,
+        router: "RetryRouter",
+        topic: str,
+        pending: Pending,
+        passport: Passport,
+        metrics: HookMetrics,
+        *,
+        reason: Reason | None,
+        content: Content,
+    ) -> None:
+        """`reason`: why it is dead-lettered; None if it is deferred."""
+        self._router = router
+        self.topic = topic
+        self.pending = pending
+        self.passport = passport
+        self.metrics = metrics
+        self.reason = reason
+        self._content = content
+
+    @property
+    def key(self) -> bytes | None:
+        """As the record had it that was consumed; none without the value."""
+        return self.pending.record.key if self._content is Content.WHOLE else None
+
+    @property
+    def value(self) -> bytes | None:
+        """As the record had it that was consumed; empty if that was too large."""
+        return self.pending.record.value if self._content is Content.WHOLE else b""
+
+    @property
+    def headers(self) -> Headers:
+        """Those that hookstream adds, then the original ones."""
+        own: Headers = self.passport.headers(self._router.group)
+        if self._content is Content.OWN_HEADERS:
+            return own
+        return [*own, *original_headers(self.pending.record.headers)]
+
+    @property
+    def wanted(self) -> bool:
+        """See `handover.Letter.wanted`."""
+        return not self.pending.revoked
+
+    def acknowledged(self) -> None:
+        """Count, and settle."""
+        if self.reason is None:
+            self.metrics.retried()
+        else:
+            self.metrics.dead_lettered(self.reason)
+        self.pending.settle_one()
+
+    def too_large(self) -> bool:
+        """Send less of it in its place, if it is not the least already."""
+        if self._content is Content.OWN_HEADERS:
+            return False
+        smaller = Content.OWN_HEADERS if self._content is Content.NO_VALUE else Content.NO_VALUE
+        self._router.dead_letter_without_value(self, smaller)
+        return True
+
+
+class RetryRouter:
+    """Publishes what was not delivered; the `Outcomes` of the dispatcher."""
+
+    def __init__(
+        self,
+        *,
+        lanes: Sequence[Lane],
+        dead_letter_topic: str,
+        group: str,
+        handover: Handover,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        """`lanes`: the retry topics that the settings name; `group`: `kafka.group_id`."""
+        self.group = group
+        self._group_bytes = group.encode()
+        self._lanes = lanes
+        self._delays = [lane.delay for lane in lanes]
+        self._dead_letter_topic = dead_letter_topic
+        self._handover = handover
+        self._clock = clock
+        self._metrics = metrics
+        self._disabled_since: dict[str, float] = {}
+        """Epoch seconds at which this replica learnt that a hook is off, by hook id."""
+
+    def use(self, hooks: Iterable[Hook]) -> None:
+        """Take over the hooks of the first table, or of another one after a reload."""
+        now, before = self._clock.now(), self._disabled_since
+        self._disabled_since = {
+            hook.id: before.get(hook.id, now) for hook in hooks if not hook.enabled
+        }
+
+    # What the dispatcher tells (`delivery.parking.Outcomes`).
+
+    def delivered(self, delivery: Delivery[Pending]) -> None:
+        """Settle."""
+        metrics = delivery.endpoint.metrics
+        metrics.delivered()
+        metrics.latency(self._clock.now() - delivery.event.occurred_at)
+        delivery.origin.settle_one()
+
+    def parked(self, delivery: Delivery[Pending], park: Park, cause: str) -> None:
+        """Defer to a retry topic, then settle."""
+        if self._disabled_since and delivery.endpoint.hook.id in self._disabled_since:
+            self.buried(delivery, Reason.DISABLED, f"switched off meanwhile; {cause}")
+            return
+        passport = self._passport(delivery, cause, not_before=self._clock.now() + park.delay)
+        topic = self._lanes[park.lane].topic
+        self._publish(topic, delivery.origin, passport, delivery.endpoint.metrics)
+
+    def buried(self, delivery: Delivery[Pending], reason: Reason, detail: str) -> None:
+        """Dead-letter, then settle."""
+        passport = self._passport(delivery, reason, detail=detail)
+        self._dead_letter(delivery.origin, passport, reason, delivery.endpoint.metrics)
+
+    # What becomes of records without an attempt.
+
+    def undecodable(self, record: Record, partition: Partition, trigger: str, detail: str) -> None:
+        """Dead-letter a record that is no event, as its raw bytes."""
+        pending = partition.receive(record.offset, record, 1, self._clock.monotonic())
+        passport = Passport(
+            reason=Reason.UNDECODABLE,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            timestamp=record.timestamp,
+            trigger=trigger,
+            detail=detail,
+            replay=self._replay(record),
+        )
+        self._dead_letter(pending, passport, Reason.UNDECODABLE, self._metrics.hook(""))
+
+    def give_up(
+        self, pending: Pending, passport: Passport, reason: Reason, detail: str, known_hook: str
+    ) -> None:
+        """Dead-letter a deferred delivery; `known_hook`: its hook, or "" if there is none now."""
+        dead = replace(passport, reason=reason, not_before=None, unknown_since=None, detail=detail)
+        self._dead_letter(pending, dead, reason, self._metrics.hook(known_hook))
+
+    def unknown_hook(self, pending: Pending, passport: Passport) -> None:
+        """Defer a delivery again whose hook this replica does not know, up to the deadline."""
+        self._await_hook(pending, passport, Reason.HOOK_REMOVED, "")
+
+    def disabled_hook(self, pending: Pending, passport: Passport, deferred_at: float) -> None:
+        """Dead-letter a delivery that was deferred, at `deferred_at` (epoch seconds), before its
+        hook was switched off here.
+
+        One that was deferred later comes from a replica where the hook is on, which may be the
+        newer one: it is deferred again, as if the hook were unknown.
+        """
+        if deferred_at <= self._disabled_since.get(passport.hook, deferred_at):
+            self.give_up(pending, passport, Reason.DISABLED, "", passport.hook)
+        else:
+            self._await_hook(pending, passport, Reason.DISABLED, passport.hook)
+
+    def _await_hook(
+        self, pending: Pending, passport: Passport, reason: Reason, known_hook: str
+    ) -> None:
+        now = self._clock.now()
+        since = now if passport.unknown_since is None else min(passport.unknown_since, now)
+        if now - since >= UNKNOWN_HOOK_SECONDS:
+            detail = f"for {UNKNOWN_HOOK_SECONDS:.0f} s no replica that read it knew the hook as on"
+            self.give_up(pending, passport, reason, detail, known_hook)
+            return
+        lane = self._lanes[unknown_hook_lane(self._delays, now - since)]
+        deferred = replace(
+            passport,
+            reason=reason,
+            not_before=now + lane.delay,
+            unknown_since=since,
+        )
+        self._publish(lane.topic, pending, deferred, self._metrics.hook(known_hook))
+
+    # How records go out.
+
+    def dead_letter_without_value(self, record: OutgoingRecord, content: Content) -> None:
+        """Dead-letter `record`, which its topic does not take for its size: its headers name the
+        source where it can be read.
+        """
+        size = len(record.pending.record.value or b"")
+        passport = record.passport
+        if record.reason is Reason.TOO_LARGE:
+            detail = passport.detail
+        else:
+            why = f"{passport.reason}: {passport.detail}" if record.reason else passport.reason
+            detail = f"too large to hand over: {size} bytes, see its source; {why}"
+        dead = replace(
+            passport, reason=Reason.TOO_LARGE, not_before=None, unknown_since=None, detail=detail
+        )
+        self._dead_letter(record.pending, dead, Reason.TOO_LARGE, record.metrics, content=content)
+
+    def _dead_letter(
+        self,
+        pending: Pending,
+        passport: Passport,
+        reason: Reason,
+        metrics: HookMetrics,
+        content: Content = Content.WHOLE,
+    ) -> None:
+        log.debug("dead letter", reason=reason, delivery=passport.delivery_id)
+        topic = self._dead_letter_topic
+        self._publish(topic, pending, passport, metrics, reason=reason, content=content)
+
+    def _publish(
+        self,
+        topic: str,
+        pending: Pending,
+        passport: Passport,
+        metrics: HookMetrics,
+        *,
+        reason: Reason | None = None,
+        content: Content = Content.WHOLE,
+    ) -> None:
+        record = OutgoingRecord(
+            self, topic, pending, passport, metrics, reason=reason, content=content
+        )
+        self._handover.send(record)
+
+    def _passport(
+        self,
+        delivery: Delivery[Pending],
+        reason: str,
+        *,
+        not_before: float | None = None,
+        detail: str = "",
+    ) -> Passport:
+        record = delivery.origin.record
+        return Passport(
+            reason=reason,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            timestamp=record.timestamp,
+            trigger=delivery.event.trigger,
+            delivery_id=delivery.id,
+            hook=delivery.endpoint.hook.id,
+            attempts=delivery.attempts,
+            last_status=delivery.last_status,
+            first_failed_at=delivery.first_failed_at,
+            not_before=not_before,
+            detail=detail,
+            replay=self._replay(record),
+        )
+
+    def _replay(self, record: Record) -> Replay | None:
+        """The replay that a consumed record went through."""
+        if isinstance(record, FirstRecord):
+            return record.replay
+        return read_replay(record.headers, self._group_bytes) if record.headers else None

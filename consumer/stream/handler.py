@@ -1,0 +1,36 @@
+"""What intake hands its records to."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from consumer.events.decode import Record
+from consumer.stream.tracker import Partition, Pending
+
+
+class Handler(Protocol):
+    """What intake feeds."""
+
+    async def room(self) -> None:
+        """Wait until more records can be taken."""
+        ...
+
+    @property
+    def full(self) -> bool:
+        """Whether `room` would wait."""
+        ...
+
+    def is_foreign(self, record: Record) -> bool:
+        """Whether a record on a retry topic is another group's: it is passed over."""
+        ...
+
+    def take(self, record: Record, partition: Partition) -> None:
+        """Take one record in: `partition` must have received or skipped it on return."""
+        ...
+
+    def assigned(self, counts: Mapping[str, tuple[int, int]]) -> None:
+        """This member's share: by topic, the partitions that it has and that there are."""
+        ...
+
+    def park(self, which: Callable[[Pending], bool]) -> None:
+        """Hand over what is still under way for the records that are `which`."""
+        ...

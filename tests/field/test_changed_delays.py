@@ -1,0 +1,83 @@
+"""Retry topics that the settings do not name, or not any more: what waits there is sent."""
+
+from support.daemon import Daemon
+from support.received import ids
+from support.receiver import Receiver, response
+from support.waiting import wait_until
+from support.workspace import Workspace, event, hook
+
+DRAINED = "retry topics that the settings do not name are drained, too"
+
+
+async def test_deliveries_of_a_delay_that_is_gone_are_sent_when_due(workspace: Workspace) -> None:
+    """Deliveries in a retry topic that the settings no longer name are sent when due, and the log
+    names the topic.
+    """
+    await workspace.create_topics()
+    workspace.delays = ("4s",)
+    [old] = workspace.lanes
+    workspace.write_settings()
+    names = [f"e{number}" for number in range(3)]
+    async with Receiver(*[response(503)] * 3) as receiver:
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with Daemon(workspace.config) as daemon:
+            await workspace.cluster.produce(workspace.topic("event"), map(event, names))
+            await receiver.until(requests=3)
+            assert await daemon.stop() == 0
+        workspace.delays = ("1s",)
+        workspace.write_settings()
+        waiting = await workspace.cluster.read(old)
+        assert len(waiting) == 3
+        async with Daemon(workspace.config) as daemon:
+            [line] = daemon.said(DRAINED)
+            assert line["topics"] == [old]
+            await wait_until(lambda: len(receiver.requests) == 6, "all to be sent again")
+            await wait_until(workspace.caught_up, "all to be settled")
+            samples = await daemon.samples()
+            assert sum(n for s, n in samples.items() if f'topic="{old}"' in s) == 0  # lag
+            assert await daemon.stop() == 0
+            assert daemon.complaints == []
+    assert ids(receiver.requests) == {f"{name}:a": 2 for name in names}
+    last = max(float(record.facts["hookstream-not-before"]) for record in waiting)
+    times = [int(_timestamp(head)) for head in receiver.requests[3:]]
+    assert max(times) >= int(last)
+
+
+def _timestamp(head: bytes) -> bytes:
+    return head.partition(b"webhook-timestamp: ")[2].partition(b"\r\n")[0]
+
+
+async def test_a_retry_topic_of_newer_settings_is_drained_by_older_ones(
+    workspace: Workspace,
+) -> None:
+    """A replica that runs while another one of the group, with other delays, makes a retry topic
+    and goes away again sends what waits there, without a restart.
+    """
+    await workspace.create_topics()
+    newer = workspace.folder / "newer.yaml"
+    workspace.delays = ("3s",)
+    [made] = workspace.lanes
+    workspace.write_settings()
+    workspace.config.rename(newer)
+    workspace.delays = ("1s",)
+    workspace.write_settings()
+    names = [f"e{number}" for number in range(20)]
+    async with Receiver(*[response(503)] * 20) as receiver:
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with Daemon(workspace.config) as older:
+            async with Daemon(newer):
+                await workspace.cluster.produce(workspace.topic("event"), map(event, names))
+                await receiver.until(requests=20)
+
+                async def deferred() -> bool:
+                    return bool(await workspace.cluster.read(made))
+
+                await wait_until(deferred, "a delivery in the new topic")
+            # The newer one was killed: whatever it has deferred is for the older one.
+            workspace.delays = ("1s", "3s")
+            await wait_until(workspace.caught_up, "all to be settled")
+            assert [line["topics"] for line in older.said(DRAINED)] == [[made]]
+            assert await older.stop() == 0
+            assert older.complaints == []
+    assert {f"{name}:a" for name in names} <= ids(receiver.requests).keys()
+    assert await workspace.dead_letters() == []

@@ -1,0 +1,120 @@
+"""Which retry topics are consumed, and how a member of the group comes to consume others."""
+
+import asyncio
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import TopicAuthorizationFailedError
+
+from consumer.errors import HookstreamError
+from consumer.metrics.stream import StreamMetrics
+from consumer.settings import OwnTopics
+from consumer.stream.retry_topics import RetryTopics
+from support.fake_consumer import FakeConsumer
+from support.fakes import FakeRecord
+from support.member import RETRY, A, Member
+from support.waiting import wait_until
+
+OLD = TopicPartition("hookstream.retry.1m", 0)
+NAMED = RETRY.topic
+
+
+@pytest.fixture
+def topics() -> RetryTopics:
+    """Of settings that name one delay."""
+    return RetryTopics(FakeConsumer(), OwnTopics("hookstream"), [10.0], StreamMetrics())
+
+
+def _consumed(topics: RetryTopics) -> dict[str, float]:
+    topics.adopt()
+    assert not topics.changed
+    return {topic: lane.delay for topic, lane in topics.consumed.items()}
+
+
+def test_all_retry_topics_below_the_prefix_are_consumed(topics: RetryTopics) -> None:
+    """Those of the settings, whether they exist yet or not, and what else is there by such a name;
+    deliveries are deferred to the former only.
+    """
+    topics.found({OLD.topic, "event", "hookstream.dead-letter", "other.retry.5s"})
+    assert topics.changed
+    assert _consumed(topics) == {NAMED: 10.0, OLD.topic: 60.0}
+    assert [lane.topic for lane in topics.lanes] == [NAMED]
+
+
+def test_a_topic_is_gone_when_two_looks_did_not_find_it(topics: RetryTopics) -> None:
+    """A broker that has just started may not know all; and a topic of the settings never goes."""
+    topics.found({NAMED, OLD.topic})
+    assert OLD.topic in _consumed(topics)
+    topics.found(set())
+    assert not topics.changed
+    topics.found({OLD.topic})
+    topics.found(set())
+    assert not topics.changed
+    topics.found(set())
+    assert _consumed(topics) == {NAMED: 10.0}
+
+
+def test_a_topic_that_may_not_be_read_is_left_out(topics: RetryTopics) -> None:
+    """A topic that the settings do not name may be another installation's: without the right to
+    read it the daemon goes on, and does not try again.
+    """
+    topics.found({OLD.topic})
+    topics.adopt()
+    assert topics.leave_out(TopicAuthorizationFailedError(OLD.topic))
+    assert _consumed(topics) == {NAMED: 10.0}
+    topics.found({OLD.topic})
+    assert not topics.changed
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TopicAuthorizationFailedError(NAMED),
+        TopicAuthorizationFailedError({NAMED, OLD.topic}),
+        TopicAuthorizationFailedError("event"),
+        TopicAuthorizationFailedError(set()),
+        HookstreamError("another"),
+        None,
+    ],
+)
+def test_any_other_refusal_ends_the_daemon(
+    topics: RetryTopics, error: BaseException | None
+) -> None:
+    """The right to read sources, and the retry topics of the settings, is needed."""
+    topics.found({OLD.topic})
+    topics.adopt()
+    assert not topics.leave_out(error)
+
+
+async def test_another_subscription_follows_an_orderly_end() -> None:
+    """A member that learns of another retry topic lets what is under way finish, commits, and then
+    subscribes to it as well: aiokafka commits nothing of an earlier subscription.
+    """
+    member = Member()
+    consumer = member.consumer
+    consumer.append(A, *(FakeRecord() for _ in range(3)))
+    async with member.running(A, RETRY):
+        await member.takes(3)
+        member.handler.settle(2)
+        consumer.append(OLD, FakeRecord(timestamp=0))
+        member.retry_topics.found({NAMED, OLD.topic})
+        await member.idles()
+        assert consumer.subscribed == ["event", NAMED]  # one is under way
+        member.handler.settle()
+        await wait_until(lambda: OLD.topic in consumer.subscribed, "the new subscription")
+        assert consumer.offsets == {A: 3}
+        await consumer.rebalance(A, RETRY, OLD)
+        await member.takes(4)
+    assert member.handler.taken[-1] == (OLD.topic, 0, 0)
+
+
+async def test_each_assignment_is_followed_by_a_look() -> None:
+    """Partitions are divided anew when a replica with other settings comes, and it may have made a
+    topic that this one does not know.
+    """
+    member = Member()
+    async with member.running(A):
+        member.consumer.append(OLD)
+        looking = asyncio.create_task(member.retry_topics.run())
+        await wait_until(lambda: OLD.topic in member.consumer.subscribed, "the new subscription")
+        looking.cancel()
