@@ -1,10 +1,12 @@
-"""`python -m consumer` and the `hookstream` command."""
+"""`python -m consumer` and the `hookstream` command.
+
+What takes long is imported in functions, after the signals are taken over: the daemon obeys them
+from its first instant on.
+"""
 
 import sys
 
-from consumer.cli.commands import commands
-from consumer.cli.console import print_error, print_problems
-from consumer.errors import ConfigError, HookstreamError
+from consumer.signals import PROCESS, unblock
 
 RUN_TIME_FAILURE = 1
 USAGE_ERROR = 2
@@ -15,6 +17,21 @@ def main() -> None:
     """Run the command line. What is expected to go wrong ends in sentences and an exit code; any
     other exception is a bug and shows its traceback.
     """
+    if vars(sys.modules["__main__"]).get("main") is not main:
+        _run_command()  # within another program, whose signals, streams and end are its own
+    elif sys.argv[1:2] == ["run"]:
+        PROCESS.take_over()
+        _run_daemon()
+    else:
+        unblock()  # the other commands keep Python's defaults
+        _run_command()
+
+
+def _run_command() -> None:
+    from consumer.cli.commands import commands
+    from consumer.cli.console import print_error, print_problems
+    from consumer.errors import ConfigError, HookstreamError
+
     try:
         commands()
     except ConfigError as error:
@@ -23,6 +40,23 @@ def main() -> None:
     except HookstreamError as error:
         print_error(str(error))
         sys.exit(RUN_TIME_FAILURE)
+
+
+def _run_daemon() -> None:
+    """Run the command, and end the process whatever its threads wait for."""
+    from consumer.stdio import background_stderr, end_process, keep_descriptors
+
+    keep_descriptors()
+    background_stderr()
+    code: object = None
+    try:
+        _run_command()
+    except SystemExit as ending:
+        code = ending.code
+    except BaseException:  # noqa: BLE001  # a bug: shown as Python would show it
+        sys.excepthook(*sys.exc_info())
+        code = RUN_TIME_FAILURE
+    end_process(code)
 
 
 if __name__ == "__main__":

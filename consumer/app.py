@@ -28,6 +28,7 @@ from consumer.presence import Presence
 from consumer.reload import Reloader
 from consumer.retry_router import RetryRouter
 from consumer.settings import Settings
+from consumer.startup import CANCEL_SECONDS, start_unless_stopped
 from consumer.stream.client import KafkaProducer, in_words, make_consumer
 from consumer.stream.handover import Handover
 from consumer.stream.intake import Intake
@@ -87,12 +88,21 @@ class App:
         """Serve until `stop`. Raises `HookstreamError` with a sentence for a person."""
         async with AsyncExitStack() as stack:
             try:
-                await self._build(stack)
-                if await self._join():
+                if await start_unless_stopped(self._start(stack), self._stop):
                     async with asyncio.TaskGroup() as group:
                         await self._serve(group)
             except* HookstreamError as errors:
                 raise _first(errors) from None
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        """Build everything and join the group."""
+        try:
+            await self._build(stack)
+            async with in_words(self._loaded.settings.kafka):
+                await self._intake.start()
+        except asyncio.CancelledError:
+            self._intake.stop_taking(self._clock.monotonic() + 2 * CANCEL_SECONDS)
+            raise
 
     async def _build(self, stack: AsyncExitStack) -> None:
         """Open everything, the admin server first: a port in use is known before Kafka is."""
@@ -144,20 +154,6 @@ class App:
         )
         retry_topics.found(known)
         stack.push_async_callback(self._intake.close)
-
-    async def _join(self) -> bool:
-        """Enter the consumer group, however long that takes; false where a stop comes first."""
-        joining = asyncio.ensure_future(self._intake.start())
-        stopping = asyncio.ensure_future(self._stop.wait())
-        try:
-            await asyncio.wait({joining, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            async with in_words(self._loaded.settings.kafka):
-                if joining.done():
-                    await joining
-            return joining.done()
-        finally:
-            joining.cancel()
-            stopping.cancel()
 
     def _make_dispatcher(self, outcomes: Outcomes[Pending]) -> Dispatcher[Pending]:
         settings = self._loaded.settings

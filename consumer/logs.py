@@ -9,11 +9,13 @@ import logging
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal, TextIO
 
 import orjson
 
 from consumer.clock import Clock
+from consumer.stdio import BackgroundStream
 
 Format = Literal["json", "text"]
 REPEAT_INTERVAL = 30.0
@@ -59,7 +61,7 @@ def get_logger(name: str) -> Logger:
     return Logger(logging.getLogger(name))
 
 
-def configure(format: Format, level: str, stream: TextIO, clock: Clock) -> None:
+def configure(format: Format, level: str, stream: TextIO | BackgroundStream, clock: Clock) -> None:
     """Send every logger's records to `stream`; a second call replaces the first.
 
     Args:
@@ -79,7 +81,18 @@ def configure(format: Format, level: str, stream: TextIO, clock: Clock) -> None:
         root.removeHandler(earlier)
     root.addHandler(handler)
     root.setLevel(lowest)
+    if isinstance(stream, BackgroundStream):
+        stream.describe_gap = partial(_gap_line, handler)
     logging.getLogger("aiokafka").setLevel(max(lowest, logging.WARNING))
+
+
+def _gap_line(handler: logging.Handler, dropped: int) -> str:
+    """See `BackgroundStream`: the line for lines that standard error did not take."""
+    record = logging.LogRecord(
+        __name__, logging.WARNING, "", 0, "log lines dropped: they could not be written", None, None
+    )
+    record.__dict__["fields"] = {"lines": dropped}
+    return handler.format(record)
 
 
 def log_uncaught(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -88,8 +88,15 @@ class Command:
     async def _send(self) -> tuple[int, bool]:
         """How many were sent, and whether a signal asked for the end."""
         stop, producer = asyncio.Event(), KafkaProducer(self._kafka)
-        signals = Signals(on_stop=stop.set, on_reload=stop.set)  # a lost terminal is a stop, too
-        async with signals, DeadLetterReader(self._kafka, group=self._group) as reader:
+        schedule = asyncio.get_running_loop().call_soon_threadsafe
+        with (
+            Signals().lent() as signals,
+            signals.told(schedule, on_stop=stop.set, on_reload=stop.set),  # a lost terminal, too
+        ):
+            return await self._send_until(stop, producer)
+
+    async def _send_until(self, stop: asyncio.Event, producer: KafkaProducer) -> tuple[int, bool]:
+        async with DeadLetterReader(self._kafka, group=self._group) as reader:
             replayer = Replayer(
                 self._plan, self._route, reader, producer, settings=self._kafka, clock=SystemClock()
             )

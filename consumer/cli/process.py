@@ -15,15 +15,25 @@ ResultT = TypeVar("ResultT")
 _GC_THRESHOLDS = (50_000, 20, 20)
 
 
-def run_on_loop(main: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
-    """Run `main()` on uvloop; what escapes a callback or task is logged once."""
+def run_on_loop(
+    main: Callable[[], Coroutine[Any, Any, ResultT]], *, process_ends: bool = False
+) -> ResultT:
+    """Run `main()` on uvloop; what escapes a callback or task is logged once.
+
+    With `process_ends` the loop is not closed: that would wait for threads which may look up a
+    name, or read a file, that never answers.
+    """
 
     async def on_loop() -> ResultT:
         asyncio.get_running_loop().set_exception_handler(log_uncaught)
         return await main()
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    try:
         return runner.run(on_loop())
+    finally:
+        if not process_ends:
+            runner.close()
 
 
 @contextmanager

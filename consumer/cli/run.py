@@ -1,6 +1,6 @@
 """`hookstream run`: the daemon in this process."""
 
-import sys
+import asyncio
 from pathlib import Path
 
 from consumer import logs
@@ -9,7 +9,8 @@ from consumer.cli.config import read_config
 from consumer.cli.process import run_on_loop, settle_memory, uncollected
 from consumer.clock import SystemClock
 from consumer.matching.index import Index
-from consumer.signals import Signals
+from consumer.signals import PROCESS
+from consumer.stdio import background_stderr
 
 
 def run(file: Path | None) -> None:
@@ -22,12 +23,16 @@ def run(file: Path | None) -> None:
 
     app = App(load)
     settings = app.settings
-    logs.configure(settings.log.format, settings.log.level, sys.stderr, SystemClock())
+    stderr = background_stderr()
+    logs.configure(settings.log.format, settings.log.level, stderr, SystemClock())
+    app.metrics.log_lines_dropped_from(lambda: stderr.dropped)
     settle_memory()
-    run_on_loop(lambda: serve(app))
+    with stderr.never_waited_for():
+        run_on_loop(lambda: serve(app), process_ends=True)
 
 
 async def serve(app: App) -> None:
     """Run `app` under the process's signals."""
-    async with Signals(on_stop=app.stop, on_reload=app.reloader.request):
+    schedule = asyncio.get_running_loop().call_soon_threadsafe
+    with PROCESS.told(schedule, on_stop=app.stop, on_reload=app.reloader.request):
         await app.run()

@@ -106,7 +106,11 @@ class _Demo:
 
     async def run(self) -> None:
         """From the daemon's start to the summary."""
-        async with Signals(on_stop=self._stop, on_reload=self._app.reloader.request):
+        schedule = asyncio.get_running_loop().call_soon_threadsafe
+        with (
+            Signals().lent() as signals,
+            signals.told(schedule, on_stop=self._stop, on_reload=self._app.reloader.request),
+        ):
             daemon = asyncio.create_task(self._app.run())
             ready = await self._until_ready(daemon)
             began, cpu = self._clock.monotonic(), time.process_time()

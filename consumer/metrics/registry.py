@@ -1,7 +1,7 @@
 """Every metric of the contract's section 7, kept as plain numbers and read at scrape time."""
 
 from collections import defaultdict
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.metrics_core import Metric
@@ -28,6 +28,7 @@ class Metrics(Collector):
         self._reloads = {"ok": 0, "failed": 0}
         self._last_reload_successful = False
         self._hook_count = 0
+        self._log_lines_dropped: Callable[[], int] | None = None
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -57,6 +58,10 @@ class Metrics(Collector):
         """A table of `count` hooks is in use: at the start or after a reload."""
         self._hook_count = count
         self._last_reload_successful = True
+
+    def log_lines_dropped_from(self, read: Callable[[], int]) -> None:
+        """Read the log lines that could not be written with `read` at each scrape."""
+        self._log_lines_dropped = read
 
     def reload_succeeded(self) -> None:
         """A reload put a new table in use; `hooks_loaded` tells its size."""
@@ -129,6 +134,13 @@ class Metrics(Collector):
             "1 where the last load of settings and hooks was good.",
             self._last_reload_successful,
         )
+        if self._log_lines_dropped is not None:
+            yield counter(
+                "hookstream_log_lines_dropped",
+                "Log lines that standard error did not take.",
+                (),
+                [((), self._log_lines_dropped())],
+            )
         yield gauge(
             "hookstream_build_info",
             "Always 1; the version is a label.",

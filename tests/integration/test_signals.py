@@ -4,7 +4,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
@@ -34,16 +35,20 @@ class Calls:
                 self._changed.clear()
                 await self._changed.wait()
 
+    def lent(self) -> AbstractContextManager[Signals]:
+        """Signals that only write down what they would do, and are not told yet."""
+        return Signals(exit=self.named("exit")).lent()
 
-def signals(calls: Calls) -> Signals:
-    """Signals that only write down what they would do."""
-    return Signals(
-        on_stop=calls.named("stop"), on_reload=calls.named("reload"), exit=calls.named("exit")
-    )
+    @contextmanager
+    def told(self, signals: Signals) -> Iterator[None]:
+        """Have the loop told."""
+        schedule = asyncio.get_running_loop().call_soon_threadsafe
+        with signals.told(schedule, on_stop=self.named("stop"), on_reload=self.named("reload")):
+            yield
 
 
 def send(number: signal.Signals) -> None:
-    """Send a signal to this very process."""
+    """Send a signal to this very process; its handler has run on return."""
     os.kill(os.getpid(), number)
 
 
@@ -55,7 +60,7 @@ async def test_the_first_signal_stops(number: signal.Signals) -> None:
     2. The signal is sent: `on_stop` is called, once.
     """
     calls = Calls()
-    async with signals(calls):
+    with calls.lent() as signals, calls.told(signals):
         send(number)
         await calls.count(1)
     assert calls.made == ["stop"]
@@ -78,12 +83,23 @@ async def test_the_second_signal_exits(
     2. The second one is sent while the stop is under way: exit is called.
     """
     calls = Calls()
-    async with signals(calls):
+    with calls.lent() as signals, calls.told(signals):
         send(first)
         await calls.count(1)
         send(second)
-        await calls.count(2)
     assert calls.made == ["stop", f"exit {code}"]
+
+
+async def test_the_second_signal_needs_no_event_loop() -> None:
+    """A second signal exits while a callback of the loop does not end, and after the loop."""
+    calls = Calls()
+    with calls.lent() as signals:
+        with calls.told(signals):
+            send(signal.SIGTERM)
+            send(signal.SIGTERM)
+            assert calls.made == ["exit 143"]
+        send(signal.SIGTERM)
+        assert calls.made == ["exit 143", "exit 143"]
 
 
 async def test_every_hangup_asks_for_a_reload() -> None:
@@ -95,7 +111,7 @@ async def test_every_hangup_asks_for_a_reload() -> None:
     4. A second SIGTERM, to see that the one before was handled.
     """
     calls = Calls()
-    async with signals(calls):
+    with calls.lent() as signals, calls.told(signals):
         send(signal.SIGHUP)
         await calls.count(1)
         send(signal.SIGHUP)
@@ -108,33 +124,86 @@ async def test_every_hangup_asks_for_a_reload() -> None:
     assert calls.made == ["reload", "reload", "stop", "exit 143"]
 
 
-async def test_afterwards_the_signals_have_their_defaults() -> None:
+async def test_hangups_before_the_daemon_stands_reload_once_then() -> None:
+    """SIGHUPs that come before anything can be told ask for one reload as soon as it can."""
+    calls = Calls()
+    with calls.lent() as signals:
+        send(signal.SIGHUP)
+        send(signal.SIGHUP)
+        assert calls.made == []
+        with calls.told(signals):
+            await calls.count(1)
+            send(signal.SIGTERM)
+            await calls.count(2)
+    assert calls.made == ["reload", "stop"]
+
+
+def test_a_stop_before_the_daemon_stands_exits_in_order() -> None:
+    """SIGTERM exits with 0 as long as there is nothing to commit."""
+    calls = Calls()
+    with calls.lent():
+        send(signal.SIGTERM)
+    assert calls.made == ["exit 0"]
+
+
+async def test_a_stop_after_the_daemon_only_counts() -> None:
+    """A SIGTERM that comes when the daemon has ended by itself leaves it its own exit code."""
+    calls = Calls()
+    with calls.lent() as signals:
+        with calls.told(signals):
+            pass
+        send(signal.SIGHUP)
+        send(signal.SIGTERM)
+        await asyncio.sleep(0)
+    assert calls.made == []
+
+
+def test_afterwards_the_signals_have_the_handlers_from_before() -> None:
     """A process that has left its daemon behind can be interrupted as usual.
 
     1. Signals are taken over and given back.
     2. Python's own handlers are in place again.
     """
-    before = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]
-    async with signals(Calls()):
-        during = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    with Calls().lent():
+        during = [signal.getsignal(number) for number in numbers]
         assert all(a is not b for a, b in zip(before, during, strict=True))
-    after = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]
-    assert after == [signal.SIG_DFL, signal.default_int_handler, signal.SIG_DFL]
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_a_signal_that_was_held_back_comes() -> None:
+    """Signals that the parent process blocks are let through, and what waited is handled."""
+    calls = Calls()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        send(signal.SIGHUP)
+        with (
+            Signals(exit=calls.named("exit")).lent() as signals,
+            signals.told(
+                lambda call: call(), on_stop=calls.named("stop"), on_reload=calls.named("reload")
+            ),
+        ):
+            assert calls.made == ["reload"]
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
 
 HANGING_DAEMON = """
 import asyncio
-from consumer.signals import Signals
+from consumer.signals import PROCESS
 
 async def main():
     stop = lambda: print("stopping", flush=True)
+    schedule = asyncio.get_running_loop().call_soon_threadsafe
     try:
-        async with Signals(on_stop=stop, on_reload=lambda: None):
+        with PROCESS.told(schedule, on_stop=stop, on_reload=lambda: None):
             print("running", flush=True)
             await asyncio.Event().wait()
     finally:
         print("cleaned up", flush=True)
 
+PROCESS.take_over()
 asyncio.run(main())
 """
 

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -120,8 +120,13 @@ class Daemon(Probed):
     still lives.
     """
 
-    def __init__(self, config: Path, environ: Mapping[str, str] | None = None) -> None:
-        """`config`: the settings file; `environ` is added to the test's environment."""
+    def __init__(
+        self, config: Path, environ: Mapping[str, str] | None = None, *, by: Sequence[str] = ()
+    ) -> None:
+        """`config`: the settings file; `environ` is added to the test's environment; `by`: a
+        command that runs the one behind it, in its own process or in a child.
+        """
+        self._by = by
         self._config = config
         self._environ = {**os.environ, **(environ or {})}
         self._process: Process
@@ -175,8 +180,8 @@ class Daemon(Probed):
     async def launch(self) -> None:
         """Start the process without waiting for it."""
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "consumer", "run", "--config", str(self._config)),
+            *self._by,
+            *(sys.executable, "-m", "consumer", "run", "--config", str(self._config)),
             stdin=DEVNULL,
             stderr=PIPE,
             env=self._environ,

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -12,6 +13,7 @@ from enum import StrEnum
 import pytest
 
 from consumer.logs import Format, configure, get_logger, log_uncaught
+from consumer.stdio import BackgroundStream
 
 
 class FakeClock:
@@ -302,6 +304,23 @@ def test_a_callback_that_always_fails_does_not_flood(start: Start, clock: FakeCl
         "ValueError: d",
     ]
     assert lines[-1]["suppressed"] == 1
+
+
+@pytest.mark.parametrize("format", ["json", "text"])
+def test_lines_that_are_missing_are_told_in_the_logs_own_format(format: Format) -> None:
+    """The line that stands for them says how many there were."""
+    reading, writing = os.pipe()
+    out = BackgroundStream(writing, capacity=0)
+    configure(format, "info", out, FakeClock())
+    line = out.describe_gap(3)
+    out.finish()
+    os.close(reading)
+    os.close(writing)
+    if format == "json":
+        assert json.loads(line)["lines"] == 3
+        assert json.loads(line)["level"] == "warning"
+    else:
+        assert line.endswith("log lines dropped: they could not be written lines=3")
 
 
 def test_an_unknown_level_is_refused() -> None:

@@ -17,8 +17,11 @@ def _only(stage: Sequence[Instruction], keyword: str) -> str:
 
 
 def test_the_daemon_is_process_one() -> None:
-    """Exec form: no shell stands between a signal and the daemon (a shell would not pass it on)."""
-    assert json.loads(_only(FINAL, "ENTRYPOINT")) == ["hookstream"]
+    """Exec form: no shell stands between a signal and the daemon (a shell would not pass it on).
+    `env` becomes the daemon, and holds back what comes before Python can have a handler.
+    """
+    held_back = "--block-signal=TERM,INT,HUP"
+    assert json.loads(_only(FINAL, "ENTRYPOINT")) == ["env", held_back, "hookstream"]
     assert json.loads(_only(FINAL, "CMD"))[0] == "run"
     assert _only(FINAL, "STOPSIGNAL") == "SIGTERM"
 
