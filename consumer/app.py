@@ -177,6 +177,8 @@ class App:
         metrics.broker_unreachable_from(lambda: self._intake.watch.unreachable_for)
         if self._tls is not None:
             metrics.certificate_not_after_from(self._tls.not_after)
+        metrics.rebalancing_from(self._intake.membership.seconds_without_share)
+        metrics.unreadable_from(self._intake.unreadable.places)
         metrics.lag_from(self._intake.watch.lag)
         metrics.oldest_unsettled_from(self._intake.oldest_unsettled)
 

@@ -84,5 +84,7 @@ class Presence:
     def _woke(self, now: float, passed: float) -> None:
         self._woke_at, self._slept = now, passed
         self.doubted = self.doubted or passed > LEASE_SECONDS
-        log.warning("the process stood still", seconds=round(passed, 1), pausing=self.doubted)
+        (log.warning if self.doubted else log.debug)(
+            "the process stood still", seconds=round(passed, 1), paused=self.doubted
+        )
         self._dispatcher.woke()

@@ -9,7 +9,7 @@ from aiokafka.protocol.admin import DescribeGroupsRequest
 
 from consumer.clock import Clock
 from consumer.logs import get_logger
-from consumer.stream.client import REBALANCE_TIMEOUT
+from consumer.stream.client import CLIENT_ID, REBALANCE_TIMEOUT
 from consumer.stream.tasks import within
 
 log = get_logger(__name__)
@@ -31,6 +31,7 @@ class Membership:
         self._answered_at = clock.monotonic()
         self.confirmed_at = clock.monotonic()
         """Monotonic seconds: the group took this process for a member when it was asked then."""
+        self._shares = 0
         self.joined = False
         """Whether the group has ever given this member its share, be it empty."""
 
@@ -58,6 +59,7 @@ class Membership:
     def assigned(self) -> None:
         """The group gave this member its share."""
         self.joined = True
+        self._shares += 1
         self._without_since = None
         self._answered_at = self._clock.monotonic()
 
@@ -96,21 +98,28 @@ class Membership:
         return coordinator.coordinator_id if coordinator is not None else None
 
     async def watch(self) -> None:
-        """Tell once of each wait that takes too long, until cancelled."""
-        told = False
+        """Tell of each wait that takes too long, and of members that are other programs, once;
+        until cancelled.
+        """
+        told, foreign, shares = False, list[str](), 0
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             waits = bool(self.obstacle())
             if waits and not told:
                 log.error(
                     "without a share of the partitions",
-                    cause_of_it=self._cause(),
+                    why=self._cause(),
                     seconds=round(self.seconds_without_share()),
-                    members=await self._members(),
+                    members=[f"{client} {host}" for client, host in await self._members()],
                 )
             told = waits
+            if shares != self._shares:
+                shares, known = self._shares, foreign
+                foreign = [f"{c} {host}" for c, host in await self._members() if c != CLIENT_ID]
+                if foreign and foreign != known:
+                    log.warning("other programs are members of the group", members=foreign)
 
-    async def _members(self) -> list[str]:
+    async def _members(self) -> list[tuple[str, str]]:
         """Client id and address of each member of the group, as far as its coordinator tells."""
         node, group = self._coordinator_id(), self._consumer._group_id  # noqa: SLF001
         if node is None:
@@ -122,4 +131,4 @@ class Membership:
             log.debug("the group's members are not known", error=repr(error))
             return []
         [(_error, _group, _state, _type, _protocol, members, *_)] = answer.groups
-        return sorted(f"{client} {host}" for _, client, host, *_ in members)
+        return sorted((client, host) for _, client, host, *_ in members)

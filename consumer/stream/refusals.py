@@ -6,6 +6,9 @@ from collections.abc import Collection
 from aiokafka.errors import (
     AuthenticationFailedError,
     GroupAuthorizationFailedError,
+    InconsistentGroupProtocolError,
+    InvalidGroupIdError,
+    InvalidSessionTimeoutError,
     KafkaConnectionError,
     KafkaError,
     SaslAuthenticationFailed,
@@ -16,11 +19,19 @@ from aiokafka.errors import (
 from consumer.settings import KafkaSettings
 from consumer.stream.cluster_client import BootstrapError
 
+_GROUP_REFUSALS = {
+    InconsistentGroupProtocolError: "another program uses the consumer group, in another way: "
+    "set kafka.group_id to a name that nothing else uses",
+    InvalidGroupIdError: "Kafka takes no consumer group of this name: set kafka.group_id",
+    InvalidSessionTimeoutError: "Kafka allows no session time-out of ten seconds: let the brokers' "
+    "group.min.session.timeout.ms and group.max.session.timeout.ms include it",
+}
 REFUSALS = (
     AuthenticationFailedError,
     SaslAuthenticationFailed,
     GroupAuthorizationFailedError,
     TopicAuthorizationFailedError,
+    *_GROUP_REFUSALS,
 )
 """What no waiting will change."""
 _NO_RIGHT = "ask for the right to it"
@@ -30,6 +41,9 @@ def refusal(error: KafkaError) -> str:
     """The sentence for one of `REFUSALS`."""
     if isinstance(error, AuthenticationFailedError | SaslAuthenticationFailed):
         return "Kafka refuses the credentials: check kafka.sasl_username and kafka.sasl_password"
+    for kind, sentence in _GROUP_REFUSALS.items():
+        if isinstance(error, kind):
+            return sentence
     what = "group" if isinstance(error, GroupAuthorizationFailedError) else "topic"
     return f"Kafka refuses the {what} {_names(error)}: {_NO_RIGHT}"
 

@@ -154,7 +154,8 @@ async def test_a_corrupt_batch_holds_back_its_own_partition_only(
         log = server.folder / "data" / f"{topic}-1" / f"{0:020}.log"
         first, last_byte = _second_batch(log)
         await asyncio.to_thread(_flip, server, log, last_byte)
-        async with InProcess(mortal.config), Watch(ledger) as watch:
+        unreadable = f'hookstream_partitions_unreadable{{partition="1",topic="{topic}"}}'
+        async with InProcess(mortal.config) as daemon, Watch(ledger) as watch:
             await ledger.write(90)
             readable = {
                 delivery
@@ -166,8 +167,10 @@ async def test_a_corrupt_batch_holds_back_its_own_partition_only(
             await wait_until(lambda: "a partition cannot be read" in caplog.text, "the error")
             await wait_until(lambda: watch.committed.get((topic, 1)) == first, "the commit")
             assert ledger.answered.keys() == readable
+            assert await daemon.sample(unreadable) == 1
             await asyncio.to_thread(_flip, server, log, last_byte)
             await wait_until(mortal.caught_up, "the rest to be settled", patience=90)
+            assert unreadable not in await daemon.samples()
         await ledger.check()
     assert ledger.answered.keys() == ledger.expected
 

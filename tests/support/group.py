@@ -1,5 +1,9 @@
 """What tests do to a consumer group from outside."""
 
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Any, Self
+
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import GroupCoordinatorNotAvailableError
@@ -59,3 +63,51 @@ async def join_and_stay_away(cluster: Cluster, group: str, topic: str) -> None:
             return bool(response.error_code == 0)
 
         await wait_until(joined, "another member to join")
+
+
+class ForeignMembers:
+    """Members of a group that join once and say nothing more, for minutes; at the end of this
+    context they leave.
+    """
+
+    def __init__(self, cluster: Cluster, group: str, topic: str) -> None:
+        self._cluster = cluster
+        self._group = group
+        self._protocol = [("roundrobin", RoundRobinPartitionAssignor.metadata([topic]).encode())]
+        self._stack = AsyncExitStack()
+        self._joining: list[asyncio.Task[Any]] = []
+        self._ids: list[str] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.leave()
+        await asyncio.gather(*self._joining)
+        await self._stack.aclose()
+
+    async def join(self, kind: str = "consumer") -> None:
+        """Begin to join as one more."""
+        admin = await self._stack.enter_async_context(self._cluster.admin())
+        coordinator = await admin.find_coordinator(self._group)
+        first = await admin._send_request(self._request("", kind), coordinator)
+        self._ids.append(first.member_id)
+        again = admin._send_request(self._request(first.member_id, kind), coordinator)
+        self._joining.append(asyncio.create_task(again))
+
+    async def joined(self) -> None:
+        """Wait until all are members."""
+        await asyncio.gather(*self._joining)
+
+    async def leave(self) -> None:
+        """Let them all go, whose rebalance then ends."""
+        async with self._cluster.admin() as admin:
+            coordinator = await admin.find_coordinator(self._group)
+            while self._ids:
+                request = LeaveGroupRequest(self._group, self._ids.pop())
+                await admin._send_request(request, coordinator)
+
+    def _request(self, member: str, kind: str) -> JoinGroupRequest:
+        return JoinGroupRequest(
+            self._group, ABSENCE_MS, ABSENCE_MS, member, None, kind, self._protocol
+        )

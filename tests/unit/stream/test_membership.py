@@ -145,10 +145,29 @@ async def test_a_wait_that_takes_too_long_is_told_once_with_the_members(
     watching = asyncio.create_task(group.membership.watch())
     group.membership.revoked()
     group.clock.advance(61.0)
-    await wait_until(lambda: caplog.records, "the line")
+    await wait_until(lambda: told(caplog, "ERROR"), "the line")
     group.clock.advance(61.0)
     await asyncio.sleep(0.02)
     watching.cancel()
-    [line] = caplog.records
-    assert line.fields["members"] == members  # type: ignore[attr-defined]
-    assert line.fields["seconds"] == 61  # type: ignore[attr-defined]
+    [fields] = told(caplog, "ERROR")
+    assert (fields["members"], fields["seconds"]) == (members, 61)
+
+
+async def test_members_that_are_other_programs_are_named(
+    group: Group, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They take a part of the events, which is seldom meant; told once, until they are others."""
+    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.001)
+    group.consumer._client = Client()  # type: ignore[attr-defined]
+    watching = asyncio.create_task(group.membership.watch())
+    await wait_until(lambda: told(caplog, "WARNING"), "the line")
+    group.membership.assigned()
+    await asyncio.sleep(0.02)
+    watching.cancel()
+    [fields] = told(caplog, "WARNING")
+    assert fields["members"] == ["other /10.0.0.7"]
+
+
+def told(caplog: pytest.LogCaptureFixture, level: str) -> list[dict[str, Any]]:
+    """What the lines of a level say beside their event."""
+    return [line.__dict__["fields"] for line in caplog.records if line.levelname == level]
