@@ -7,6 +7,7 @@ from urllib.parse import quote
 import orjson
 
 from consumer.events.model import Event
+from consumer.events.numbers import LongNumber, as_written
 from consumer.events.path import Path, walk
 from consumer.hooks.table import Value
 from consumer.hooks.template import MAX_URI_BYTES
@@ -31,9 +32,11 @@ def request_text(place: str, value: Any) -> str | None:
         size = len(value)
     elif type(value) is list or type(value) is dict:
         try:
-            size = len(orjson.dumps(value))
+            size = len(orjson.dumps(value, default=as_written))
         except orjson.JSONEncodeError:
             raise RejectedError(f"{place} is nested too deeply") from None
+    elif type(value) is LongNumber:
+        size = len(value.text)
     if size > MAX_CHARACTERS:
         raise RejectedError(f"{place} is longer than {MAX_CHARACTERS} characters")
     return to_text(value)
@@ -52,8 +55,8 @@ def to_text(value: Any) -> str | None:
         texts = [text for text in map(to_text, value) if text is not None] if value else ()
         return ",".join(texts)
     if type(value) is dict:
-        return orjson.dumps(value).decode()
-    return str(value)
+        return orjson.dumps(value, default=as_written).decode()
+    return value.text if type(value) is LongNumber else str(value)
 
 
 _ENCODED: Final = tuple(quote(bytes([byte]), safe="") for byte in range(256))

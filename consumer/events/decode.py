@@ -12,6 +12,7 @@ import orjson
 
 from consumer.errors import HookstreamError
 from consumer.events.model import Event, Trigger
+from consumer.events.numbers import LongNumber, TooManyError, loads_exactly, may_be_rounded
 from consumer.events.path import Path, parse_path, walk
 
 MAX_EVENT_BYTES = 1024 * 1024
@@ -102,13 +103,22 @@ def _parse(value: bytes | None) -> dict[str, Any]:
     if len(value) > MAX_EVENT_BYTES:
         raise UndecodableError(f"the record is longer than {MAX_EVENT_BYTES} bytes")
     try:
-        document = orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        # Its text quotes no input, only what was expected and where.
-        raise UndecodableError(f"not JSON: {error}") from None
+        document = orjson.loads(value) if not may_be_rounded(value) else _loads_exactly(value)
+    except orjson.JSONDecodeError:
+        document = _loads_exactly(value)  # a number may be short and too large: 1e400
     if type(document) is not dict:
         raise UndecodableError("the JSON value is not an object")
     return document
+
+
+def _loads_exactly(value: bytes) -> Any:
+    try:
+        return loads_exactly(value)
+    except orjson.JSONDecodeError as error:
+        # Its text quotes no input, only what was expected and where.
+        raise UndecodableError(f"not JSON: {error}") from None
+    except TooManyError as error:
+        raise UndecodableError(str(error)) from None
 
 
 def _identify(document: dict[str, Any], record: Record) -> str:
@@ -118,16 +128,19 @@ def _identify(document: dict[str, Any], record: Record) -> str:
         return own
     if own is None or own == "":
         own = document["id"] = f"{record.topic}-{record.partition}-{record.offset}"
-    elif type(own) is not int:
+    name = _name(own)
+    if name is None:
         raise UndecodableError("the event's id is neither a string nor an integer")
-    return str(own)
+    return name
 
 
 def _name(value: Any) -> str | None:
     """Names arrive as text; senders also count them."""
     if type(value) is str:
         return value
-    return str(value) if type(value) is int else None
+    if type(value) is int:
+        return str(value)
+    return value.text if type(value) is LongNumber and value.is_integer else None
 
 
 def _seconds(occurred_at: Any, timestamp: int) -> float:

@@ -10,10 +10,10 @@ UNDECODABLE: dict[str, bytes] = {
     "a null byte in a text": b'{"id": "a\x00"}',
     "NaN": b'{"id": "e", "data": {"price": NaN}}',
     "infinity": b'{"id": "e", "data": {"price": -Infinity}}',
-    "a number without end": b'{"id": "e", "x": ' + b"9" * 400 + b"}",
     "lone surrogate": b'{"id": "\\ud800"}',
     "100,000 levels of arrays": b'{"id": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "100,000 levels of objects": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    "more long numbers than may be": b'{"id": "e", "x": [' + b"1e999," * 170_000 + b"1]}",
     "two values": b'{"id": "e"}{"id": "f"}',
     "a million attributes": b"{"
     + b",".join(b'"k%d":%d' % (n, n) for n in range(1_000_000))
@@ -36,6 +36,12 @@ UNFIT: dict[str, bytes] = {
     + b"[" * 900
     + b"]" * 900
     + b"}}",
+    "a number of a million digits": b'{"id": "digits", "data": {"event_key": "k", "x": '
+    + b"9" * 1_000_000
+    + b"}}",
+    "as many long numbers as may be": b'{"id": "numbers", "data": {"event_key": "k", "x": ['
+    + b",".join([b"123456789012345678901"] * 10_000)
+    + b"]}}",
     "a line end for a header": _event("line", "a\r\nX-Evil: 1"),
     "a null byte": _event("null", "a\x00b"),
 }
@@ -43,6 +49,8 @@ UNFIT: dict[str, bytes] = {
 FIT: dict[str, bytes] = {
     "duplicate keys": b'{"id": "a", "id": "double", "data": {"event_key": "k", "x": "1"}}',
     "a huge integer": _event("integer", 2**64 - 1),
+    "an integer of 400 digits": _event("digits of 400", int("9" * 400)),
+    "a number beyond all doubles": b'{"id": "beyond", "data": {"event_key": "k", "x": 1e400}}',
     "a long id": _event("i" * 900_000, "1"),
     "a dot segment": _event("dots", "../../admin"),
     "a URI": _event("uri", "https://evil.example/"),

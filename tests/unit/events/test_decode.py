@@ -52,7 +52,7 @@ def test_an_event_without_an_id_takes_its_place_in_kafka(document: object, id: s
     assert str(event.document["id"]) == id
 
 
-@pytest.mark.parametrize("id", [True, 1.5, ["a"], {"a": 1}, 10**40])
+@pytest.mark.parametrize("id", [True, 1.5, ["a"], {"a": 1}])
 def test_an_id_that_is_no_name_is_undecodable(id: object) -> None:
     """Such an id would not be the same on every replay."""
     with pytest.raises(UndecodableError, match="id"):
