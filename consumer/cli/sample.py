@@ -16,7 +16,7 @@ from consumer.delivery.transport import Request
 from consumer.delivery.values import RejectedError
 from consumer.errors import HookstreamError
 from consumer.events.model import Event
-from consumer.hooks.table import Brace, Hook, Value
+from consumer.hooks.table import Brace, Header, Hook, Value
 from consumer.settings import Settings
 
 _CURL = ("curl", "-q", "-i", "--globoff", "--noproxy", "*")
@@ -49,7 +49,8 @@ def template_sample(hook: Hook, settings: Settings, *, reveal: bool) -> Sample:
             return stand_ins.fixed(f"<{value.source} {value.reference}>")
         return value if reveal or not value.secret else stand_ins.fixed(value.reference)
 
-    shown = replace(_with_values(hook, known), origin=stand_ins.add("${hook.url}"), pieces=("",))
+    told = replace(hook, headers=tuple(map(_with_encoding, hook.headers)))
+    shown = replace(_with_values(told, known), origin=stand_ins.add("${hook.url}"), pieces=("",))
     nothing = Event(
         id="", trigger=hook.trigger, occurred_at=0, app=None, subject=None, notification=None,
         document={},
@@ -113,6 +114,14 @@ class _StandIns:
         for word, shown in self._texts.items():
             text = text.replace(word, shown)
         return text
+
+
+def _with_encoding(header: Header) -> Header:
+    """`header`, whose reference says for people how its value will be encoded."""
+    if header.encode is None or header.value.source == "fixed":
+        return header
+    reference = f"{header.value.reference}, {header.encode}-encoded"
+    return replace(header, value=replace(header.value, reference=reference))
 
 
 def _with_values(hook: Hook, change: Callable[[Value], Value]) -> Hook:

@@ -184,12 +184,13 @@ class _Pair:
 class _Line:
     """A `name: value` among the headers."""
 
-    __slots__ = ("_missing", "_name", "_source", "_whole")
+    __slots__ = ("_is_encoded", "_missing", "_name", "_source", "_whole")
 
     def __init__(self, header: Header) -> None:
         value = header.value
         self._name = header.name
         self._missing = value.missing
+        self._is_encoded = header.encode == "percent"
         self._source = field(value) if value.source != "fixed" else None
         self._whole = f"{header.name}: {value.text.strip(_BLANKS)}".encode()
 
@@ -201,7 +202,9 @@ class _Line:
             if self._missing == "reject":
                 _missing(f"header {self._name}")
             return None if self._missing == "omit" else self._whole
-        if _CONTROL.search(text):
+        if self._is_encoded:
+            text = encode(text)
+        elif _CONTROL.search(text):
             raise RejectedError(f"header {self._name} would hold a control character")
         value = text.strip(_BLANKS).encode()
         if len(value) > MAX_HEADER_VALUE_BYTES:

@@ -57,6 +57,7 @@ def compile_hook(definition: Definition, file: str, line: int, uri_line: int) ->
         ),
         rate_limit=_rate_limit(definition),
         timeout=definition.timeout,
+        retry_on=frozenset(definition.retry_on),
         signing_keys=definition.signing_secrets,
         needs_composed=any(
             brace.entry is None and brace.default is None for brace in braces.values()

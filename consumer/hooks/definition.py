@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from dataclasses import replace
 from functools import cache, cached_property
 from typing import Annotated, Any, cast
 from urllib.parse import quote
@@ -23,7 +24,15 @@ from consumer.documents.validation import as_text
 from consumer.errors import Complaint
 from consumer.events.model import Trigger
 from consumer.hooks.secrets import ReadSecret, expand, has_reference
-from consumer.hooks.table import MAX_HEADER_VALUE_BYTES, Header, Missing, Parameter, Source, Value
+from consumer.hooks.table import (
+    MAX_HEADER_VALUE_BYTES,
+    Encoding,
+    Header,
+    Missing,
+    Parameter,
+    Source,
+    Value,
+)
 from consumer.hooks.template import Template, parse_template
 from consumer.settings import RateLimit
 
@@ -35,21 +44,13 @@ _BAD_FIELD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|^[ \t]|[ \t]\Z")
 # Of the message's framing, of the connection (RFC 9110 section 7.6.1), or written by hookstream.
 _RESERVED_HEADERS = frozenset(
     {
-        "connection",
-        "content-length",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
+        "connection", "content-length", "expect", "host", "keep-alive", "proxy-authenticate",
+        "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
         "user-agent",
     }
-)
+)  # fmt: skip
+_STATUS = re.compile(r"[1-9][0-9]{2}")
+_RETRIABLE = range(300, 600)
 _SIGNING_PREFIX = "whsec_"
 MAX_HEADERS = 100
 """Of one hook; servers commonly take that many in all."""
@@ -159,18 +160,38 @@ def _header_name(raw: Any) -> str:
     return name
 
 
-def _header_value(value: Value) -> Value:
+def _header_value(value: Value, info: ValidationInfo) -> Value:
     if _BAD_FIELD_VALUE.search(value.text):  # empty unless fixed
         raise Complaint(
             "holds a line end, a control character, or a blank at an end",
             "correct the value, or the secret that it refers to",
         )
+    if info.data.get("encode") == "percent":
+        value = replace(value, text=quote(value.text, safe=""))
     if len(value.text.encode()) > MAX_HEADER_VALUE_BYTES:
         raise Complaint(
             f"is longer than {MAX_HEADER_VALUE_BYTES} bytes",
             "shorten the value, or the secret that it refers to",
         )
     return value
+
+
+def _no_encoding(_raw: Any) -> None:
+    raise Complaint(
+        "is for headers only", "take it out: values in a URI are percent-encoded as they are"
+    )
+
+
+def _retried_status(raw: Any) -> int:
+    text = _text(raw)
+    if not _STATUS.fullmatch(text):
+        raise Complaint("is not an HTTP status", "write three digits, such as 403")
+    status = int(text)
+    if status not in _RETRIABLE:
+        raise Complaint(
+            "is no status of a failure", f"write one from {_RETRIABLE[0]} to {_RETRIABLE[-1]}"
+        )
+    return status
 
 
 def _signing_key(raw: Any, info: ValidationInfo) -> bytes:
@@ -206,6 +227,7 @@ class Entry(Form):
     key: PlainText
     source: Source
     missing: Missing | None = None
+    encode: Annotated[None, PlainValidator(_no_encoding)] = None
     value: Annotated[Value, PlainValidator(_value)]
 
     @cached_property
@@ -218,12 +240,13 @@ class HeaderEntry(Entry):
     """A header: its name and value must be ones that HTTP can carry."""
 
     key: Annotated[str, PlainValidator(_header_name)]
+    encode: Encoding | None = None  # type: ignore[assignment]  # of a header it may be more
     value: Annotated[Value, PlainValidator(_value), AfterValidator(_header_value)]
 
     @cached_property
     def header(self) -> Header:
         """Its compiled form."""
-        return Header(self.key, self.value)
+        return Header(self.key, self.value, self.encode)
 
 
 def _distinct(headers: tuple[HeaderEntry, ...]) -> tuple[HeaderEntry, ...]:
@@ -265,6 +288,9 @@ class Definition(Form):
         tuple[Annotated[Entry, _SHARED], ...], Field(max_length=MAX_PARAMETERS)
     ] = ()
     rate_limit: RateLimit | None = None
+    retry_on: Annotated[
+        tuple[Annotated[int, PlainValidator(_retried_status)], ...], Field(min_length=1)
+    ] = ()
     timeout: Annotated[float, duration("100ms", "5m")] | None = None
     signing_secrets: tuple[Annotated[bytes, PlainValidator(_signing_key)], ...] = Field(
         default=(), repr=False

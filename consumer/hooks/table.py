@@ -10,6 +10,8 @@ from consumer.pace import unhurried
 
 Source = Literal["profile", "device", "event", "fixed"]
 Missing = Literal["omit", "empty", "reject"]
+Encoding = Literal["percent"]
+"""How a header's value becomes ASCII: percent-encoded UTF-8, RFC 3986's unreserved as they are."""
 
 MAX_HEADER_VALUE_BYTES = 4 * 1024
 """Of one header; receivers commonly take 8 KiB for all of them."""
@@ -39,6 +41,8 @@ class Header:
 
     name: str
     value: Value
+    encode: Encoding | None = None
+    """None: the value is sent as UTF-8. A `fixed` value is encoded already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,8 @@ class Hook:
     rate_limit: RateLimit | None
     timeout: float | None
     """Seconds for the whole attempt; None: the settings' default."""
+    retry_on: frozenset[int] = frozenset()
+    """Statuses that are retried besides those that always are."""
     signing_keys: tuple[bytes, ...] = field(default=(), repr=False)
     """Standard Webhooks keys, decoded; the first signs."""
     needs_composed: bool = False
@@ -104,6 +110,16 @@ class Hook:
     """1-based: where the definition begins in `file`."""
     uri_line: int = 0
     """1-based: where its `uri` is."""
+
+    @property
+    def request_parts(self) -> tuple[object, ...]:
+        """Everything that a request is made of and its answer is judged by: two definitions that
+        differ in nothing of it are the same to a receiver.
+        """
+        return (
+            self.origin, self.pieces, self.headers, self.parameters, self.timeout,
+            self.signing_keys, self.retry_on,
+        )  # fmt: skip
 
     @property
     def braces(self) -> tuple[Brace, ...]:

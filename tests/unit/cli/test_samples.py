@@ -37,6 +37,20 @@ def test_the_template_of_a_request(tmp_path: Path) -> None:
     assert sample.headers[0].startswith("user-agent: hookstream/")
 
 
+def test_a_percent_encoded_header(tmp_path: Path) -> None:
+    """In the template it says so, and a value that is known stands encoded."""
+    headers = [
+        {"key": "X-City", "source": "profile", "value": "city", "encode": "percent"},
+        {"key": "X-Shop", "source": "fixed", "value": "Köy 1", "encode": "percent"},
+    ]
+    hook = _hook(tmp_path, headers=headers)
+    lines = template_sample(hook, SETTINGS, reveal=False).headers
+    assert lines[-2:] == ("X-City: <profile city, percent-encoded>", "X-Shop: K%C3%B6y%201")
+    event = make_event(EVENT, trigger="push_click")
+    lines = event_sample(hook, event, SETTINGS, 1_800_000_000.9, reveal=False).headers
+    assert lines[-2:] == ("X-City: %C4%B0stanbul", "X-Shop: K%C3%B6y%201")
+
+
 def test_a_uri_with_a_query_goes_on_with_it(tmp_path: Path) -> None:
     """`&` where the URI itself has a `?`."""
     hook = _hook(tmp_path, uri="https://a.example/x?y=1", uri_parameters={})

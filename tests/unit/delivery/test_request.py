@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
 
@@ -171,6 +172,31 @@ def test_a_control_character_in_a_header_rejects(character: str) -> None:
     with pytest.raises(RejectedError, match="header X-A") as caught:
         build(make_hook(headers={"X-A": make_value("event", "x")}), event)
     assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ("İzmir", b"X-A: %C4%B0zmir"),
+        (" a b~", b"X-A: %20a%20b~"),
+        ("a\r\nX-Evil: 1", b"X-A: a%0D%0AX-Evil%3A%201"),
+        (["ş", "t"], b"X-A: %C5%9F%2Ct"),
+        (None, b"X-A: "),
+    ],
+)
+def test_a_header_may_be_percent_encoded(value: object, line: bytes) -> None:
+    """Then it is ASCII, whatever the event has, and no character of it is refused."""
+    hook = make_hook(headers={"X-A": make_value("event", "x", "empty")})
+    hook = replace(hook, headers=(replace(hook.headers[0], encode="percent"),))
+    assert build(hook, make_event({"id": "e1", "x": value})).headers[-1] == line
+
+
+def test_a_percent_encoded_header_is_measured_as_it_is_sent() -> None:
+    """In bytes on the wire."""
+    hook = make_hook(headers={"X-A": make_value("event", "x")})
+    hook = replace(hook, headers=(replace(hook.headers[0], encode="percent"),))
+    with pytest.raises(RejectedError, match="header X-A is longer than 4096 bytes"):
+        build(hook, make_event({"id": "e1", "x": "ş" * 700}))
 
 
 def test_a_control_character_in_the_uri_is_encoded() -> None:

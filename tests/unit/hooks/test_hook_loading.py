@@ -115,6 +115,46 @@ def test_texts_keep_their_authors_spelling(tmp_path: Path) -> None:
     assert (hook.parameters[0].name, hook.parameters[0].value.text) == ("on", "0x10")
 
 
+def test_a_header_s_fixed_value_may_be_percent_encoded(tmp_path: Path) -> None:
+    """Once, at load; where the value comes from the event, with each request."""
+    text = """
+    id: h
+    trigger: event
+    uri: https://x.example
+    headers:
+      - {key: X-City, source: fixed, value: İzmir 35~, encode: percent}
+      - {key: X-Town, source: profile, value: town, encode: percent}
+      - {key: X-Raw, source: fixed, value: İzmir}
+    """
+    city, town, raw = hook_of(tmp_path, text).headers
+    assert (city.value.text, city.value.reference) == ("%C4%B0zmir%2035~", "İzmir 35~")
+    assert (city.encode, town.encode, raw.encode) == ("percent", "percent", None)
+    assert raw.value.text == "İzmir"
+
+
+def test_more_statuses_may_be_retried(tmp_path: Path) -> None:
+    """In any order, and in JSON as numbers."""
+    (tmp_path / "a.json").write_text(
+        '{"id": "h", "trigger": "event", "uri": "https://x.example", "retry_on": [404, 302, 403]}'
+    )
+    assert load(tmp_path).hooks["h"].retry_on == frozenset({302, 403, 404})
+
+
+@pytest.mark.parametrize("number", ["123456789012345678901", "-" + "9" * 500, "1.10", "1e400"])
+def test_a_number_in_a_definition_keeps_its_digits(tmp_path: Path, number: str) -> None:
+    """In YAML and in JSON, however many they are."""
+    (tmp_path / "a.json").write_text(
+        '{"id": "a", "trigger": "event", "uri": "https://x.example/{n}", "uri_parameters": '
+        f'{{"n": {{"label": "N", "default": {number}}}}}, "select": [{number}]}}'
+    )
+    (tmp_path / "b.yaml").write_text(
+        f"id: b\ntrigger: event\nuri: https://x.example/{{n}}\nselect: [{number}]\n"
+        f"uri_parameters:\n  n: {{label: N, default: {number}}}\n"
+    )
+    for hook in load(tmp_path).hooks.values():
+        assert (hook.braces[0].default, hook.select) == (number, frozenset({number}))
+
+
 def test_json_says_the_same_as_yaml(tmp_path: Path) -> None:
     """Numbers and booleans stand for their own spelling in a text."""
     (tmp_path / "a.json").write_text(
