@@ -132,7 +132,11 @@ class Pipeline:
             counts.undecodable()
             self._router.undecodable(record, partition, decoder.trigger, str(error))
             return
-        hooks = self.index.match(event)
+        index = self.index
+        if index.disabled is not None:
+            for hook in index.disabled.match(event):
+                self._metrics.hook(hook.id).disabled_matches += 1
+        hooks = index.match(event)
         if not hooks:
             counts.unmatched()
             partition.skip(record.offset)
@@ -195,7 +199,8 @@ class Pipeline:
             self._router.give_up(pending, passport, Reason.UNDECODABLE, str(error), hook.id)
             return
         delivery = self._resume(passport, event, hook, pending)
-        self.dispatcher.resubmit(delivery, self._retry_topics[record.topic].delay)
+        delay = self._retry_topics[record.topic].delay
+        self.dispatcher.resubmit(delivery, delay, passport.reason)
 
     def _decoder(self, passport: Passport) -> Decoder:
         """The decoder of the topic that the event came from, be it a source still or not."""

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -15,14 +16,18 @@ _NONE: tuple[Hook, ...] = ()
 class Index:
     """A hook table with its look-ups; built once per load, then only read."""
 
+    disabled: "Index | None"
+
     def __init__(self, table: HookTable) -> None:
         self._hooks: dict[str, Hook] = {}
         self.hooks: Mapping[str, Hook] = MappingProxyType(self._hooks)
         everything: dict[Trigger, list[Hook]] = defaultdict(list)
         selected: dict[tuple[Trigger, str], list[Hook]] = defaultdict(list)
+        disabled: dict[str, Hook] = {}
         for hook in unhurried(table.hooks.values()):
             self._hooks[hook.id] = hook
             if not hook.enabled:
+                disabled[hook.id] = replace(hook, enabled=True)
                 continue
             if hook.select is None:
                 everything[hook.trigger].append(hook)
@@ -32,11 +37,15 @@ class Index:
         self._everything = {trigger: tuple(found) for trigger, found in everything.items()}
         self._selected = {key: tuple(found) for key, found in unhurried(selected.items())}
         take_apart(selected)
+        self.disabled = Index(HookTable(disabled)) if disabled else None
+        """The hooks with `enabled: false`, as if they were enabled; None if there are none."""
 
     def take_apart(self) -> None:
         """Free the hooks little by little, in any thread; for an index that is no longer used."""
         for part in (self._selected, self._everything, self._hooks):
             take_apart(part)
+        if self.disabled is not None:
+            self.disabled.take_apart()
 
     def match(self, event: Event) -> tuple[Hook, ...]:
         """The hooks that fire for `event`, each once; their order carries no meaning."""

@@ -56,7 +56,10 @@ class HookMetrics:
     Dropped by `Metrics.keep` it still counts, for attempts in flight, but nobody reads it any more.
     """
 
-    __slots__ = ("attempts", "circuit_open", "dead_letters", "duration", "latencies", "outcomes")
+    __slots__ = (
+        "attempts", "circuit_open", "dead_letters", "disabled", "disabled_matches", "duration",
+        "latencies", "outcomes", "paused_until",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         # Every label value is there from the start: a counter that first appears as 1 is no rise
@@ -67,6 +70,12 @@ class HookMetrics:
         self.duration = Histogram(ATTEMPT_BUCKETS)
         self.latencies = Histogram(LATENCY_BUCKETS)
         self.circuit_open = False
+        self.disabled = False
+        """Whether answers of 410 disabled the hook."""
+        self.paused_until = 0.0
+        """Epoch seconds before which the receiver asked for no request; past ones mean nothing."""
+        self.disabled_matches = 0
+        """Events that the hook would have fired for, but for its `enabled: false`."""
 
     def delivered(self) -> None:
         """The endpoint answered with 2xx."""

@@ -120,6 +120,24 @@ class Metrics(Collector):
             ("hook",),
             (((hook,), metrics.circuit_open) for hook, metrics in hooks),
         )
+        yield gauge(
+            "hookstream_hook_disabled",
+            "1 if the hook's receiver answered 410 until the hook was disabled.",
+            ("hook",),
+            (((hook,), metrics.disabled) for hook, metrics in hooks),
+        )
+        yield gauge(
+            "hookstream_paused_until_timestamp_seconds",
+            "Epoch seconds before which the hook's receiver asked for no request (Retry-After).",
+            ("hook",),
+            (((hook,), metrics.paused_until) for hook, metrics in hooks),
+        )
+        yield counter(
+            "hookstream_disabled_matches",
+            "Events that a hook with `enabled: false` would have fired for.",
+            ("hook",),
+            (((hook,), metrics.disabled_matches) for hook, metrics in hooks),
+        )
 
     def _collect_loads(self) -> Iterator[Metric]:
         yield number("hookstream_hooks", "Hooks in use.", self._hook_count)

@@ -101,3 +101,15 @@ def test_an_index_can_be_taken_apart() -> None:
     assert not index.hooks
     assert not index.match(make_event({"id": "e", "notification": {"id": "a"}}, hook.trigger))
     assert hook.select == frozenset({"a"})
+
+
+def test_hooks_that_are_not_enabled_are_matched_apart() -> None:
+    """So that their events can be counted; without such a hook there is nothing to ask."""
+    on, off = hook(id="on"), hook(id="off", enabled=False, select=frozenset({"a"}))
+    index = Index(make_table(on, off))
+    assert index.disabled is not None
+    assert [one.id for one in index.match(click({"id": "a"}))] == ["on"]
+    assert [one.id for one in index.disabled.match(click({"id": "a"}))] == ["off"]
+    assert index.disabled.match(click({"id": "b"})) == ()
+    assert set(index.hooks) == {"on", "off"}
+    assert Index(make_table(on)).disabled is None
