@@ -11,6 +11,7 @@ from consumer.cli.console import output
 from consumer.cli.process import run_on_loop
 from consumer.cli.sample import Sample, build
 from consumer.clock import Clock
+from consumer.delivery.answers import GONE_LIMIT
 from consumer.delivery.outcome import Bury, Delivered, Meaning, Park, Repeat, meaning
 from consumer.delivery.request import delivery_id
 from consumer.delivery.transport import Answer, Request
@@ -30,7 +31,7 @@ def send(hook: Hook, event: Event, shown: Sample, settings: Settings, clock: Clo
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    delivered = meaning(answer) is Meaning.SUCCESS
+    delivered = meaning(answer, hook.retry_on) is Meaning.SUCCESS
     for name, text in (
         ("request", f"GET {shown.url}"),
         ("delivery", delivery_id(event.id, hook.id)),
@@ -38,7 +39,9 @@ def send(hook: Hook, event: Event, shown: Sample, settings: Settings, clock: Clo
         ("time", f"{answer.duration * 1000:.0f} ms"),
     ):
         table.add_row(name, Text(text))
-    table.add_row("meaning", Text(_follows(answer, settings), "green" if delivered else "red"))
+    table.add_row(
+        "meaning", Text(_follows(answer, hook, settings), "green" if delivered else "red")
+    )
     output().print(table)
     return delivered
 
@@ -64,10 +67,11 @@ def _status(answer: Answer) -> str:
         return str(answer.status)
 
 
-def _follows(answer: Answer, settings: Settings) -> str:
+def _follows(answer: Answer, hook: Hook, settings: Settings) -> str:
     """What the daemon would do after such a first attempt."""
+    what = meaning(answer, hook.retry_on)
     decision = make_policy(settings).decide(
-        answer, attempts=1, elapsed=answer.duration, age=0.0, random=random.random
+        what, answer, attempts=1, elapsed=answer.duration, age=0.0, random=random.random
     )
     match decision:
         case Delivered():
@@ -78,7 +82,7 @@ def _follows(answer: Answer, settings: Settings) -> str:
             topic = settings.kafka.own_topics.retry(settings.retry.delays[lane])
             return f"would be retried, by way of {topic}"
         case Bury(reason):
-            gone = (
-                ", and the hook disabled until a reload" if meaning(answer) is Meaning.GONE else ""
-            )
+            gone = ""
+            if what is Meaning.GONE and not hook.braces:
+                gone = f"; {GONE_LIMIT} in a row disable the hook until a reload"
             return f"would go to the dead-letter topic: {reason}{gone}"

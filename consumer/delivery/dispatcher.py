@@ -11,31 +11,23 @@ from math import inf
 from typing import Generic
 
 from consumer.clock import Clock
-from consumer.delivery.circuit import CircuitPolicy
+from consumer.delivery.circuit import Circuit, CircuitPolicy, CircuitState
+from consumer.delivery.conclusions import Conclusions, Timer
 from consumer.delivery.endpoint import Delivery, Endpoint, Host, OriginT, Place
-from consumer.delivery.outcome import Bury, Meaning, Park, Repeat, RetryPolicy, meaning
+from consumer.delivery.outcome import RetryPolicy
 from consumer.delivery.parking import Outcomes, Parking
 from consumer.delivery.registry import Limits, Registry, Shares
 from consumer.delivery.transport import Answer, Transport
 from consumer.delivery.values import RejectedError
 from consumer.hooks.table import Hook
-from consumer.logs import get_logger
 from consumer.metrics import Metrics, status_label
 from consumer.reasons import Reason
 
-log = get_logger(__name__)
-
-Timer = Callable[[float, Callable[[], object]], object]
-"""`loop.call_later`: seconds, what to call."""
-
+_CLOSED = CircuitState.CLOSED
 _PAUSE = 0.02
 """Seconds between two slices of a queue behind an open circuit, for the answers of the others."""
 _LOOK = 1.0
 """Seconds: an endpoint whose rate is spent is looked at this often, so a reload reaches it soon."""
-
-
-def _no_excuse(_answer: Answer, _now: float) -> bool:
-    return False
 
 
 class Dispatcher(Generic[OriginT]):
@@ -60,10 +52,8 @@ class Dispatcher(Generic[OriginT]):
         metrics: Metrics,
     ) -> None:
         self._transport = transport
-        self._outcomes = outcomes
         self._clock = clock
         self._timer = timer
-        self._random = random
         self._parking: Parking[OriginT] = Parking(outcomes, policy, clock, random)
         self._open = self._parking.open
         self._registry: Registry[OriginT] = Registry(limits, circuit_policy, metrics)
@@ -71,12 +61,25 @@ class Dispatcher(Generic[OriginT]):
         self.in_flight = 0
         """Attempts under way."""
         self._waiting = 0
-        self._repeating = 0
+        self._conclusions: Conclusions[OriginT] = Conclusions(
+            parking=self._parking,
+            outcomes=outcomes,
+            registry=self._registry,
+            clock=clock,
+            timer=timer,
+            submit=self.submit,
+        )
         self._start_until = inf
         self._awake_until = inf
-        self.excuses: Callable[[Answer, float], bool] = _no_excuse
-        """Whether this process stood still over a failed attempt that was answered at that time
-        (monotonic seconds), so that it says nothing about the endpoint."""
+
+    @property
+    def excuses(self) -> Callable[[Answer, float], bool]:
+        """See `Conclusions.excuses`."""
+        return self._conclusions.excuses
+
+    @excuses.setter
+    def excuses(self, excuses: Callable[[Answer, float], bool]) -> None:
+        self._conclusions.excuses = excuses
 
     @property
     def full(self) -> bool:
@@ -119,27 +122,22 @@ class Dispatcher(Generic[OriginT]):
             self._make_ready(endpoint)
         self._run()
 
-    def resubmit(self, delivery: Delivery[OriginT], lane: float) -> None:
-        """Take on a delivery that comes back out of the retry lane with the delay `lane`."""
-        delivery.endpoint.backlog.returned(lane)
+    def resubmit(self, delivery: Delivery[OriginT], lane: float, cause: str = "") -> None:
+        """Take on a delivery that comes back out of the retry lane with the delay `lane`, where
+        `cause` brought it.
+        """
+        delivery.endpoint.take_back(lane, cause)
         self.submit(delivery)
 
     def relieve(self) -> None:
-        """In a full waiting room, park what would hold up the others.
-
-        Each endpoint that holds them up keeps an equal share of half of the room. Intake calls
-        this while it pauses. Where there are no others, nothing is gained by it.
+        """In a full waiting room, park what would hold up the others: intake calls this while it
+        pauses. Where there are no others, nothing is gained by it.
         """
         if not self.full:
             return
-        now, limits = self._clock.monotonic(), self._registry.limits
-        if now >= self._awake_until:
-            return
-        crowded = self._registry.crowded()
-        share = limits.waiting // 2 // max(1, len(crowded))
-        for endpoint in crowded:
-            if endpoint.holds_up(now, limits.patience, limits.backlog):
-                self._waiting -= self._parking.shed(endpoint, share)
+        limits = self._registry.limits
+        if self._clock.monotonic() < self._awake_until:
+            self._waiting -= self._parking.relieve(self._registry.crowded(), limits)
 
     def park_all(self, which: Callable[[OriginT], bool]) -> None:
         """Park every delivery without an outcome whose origin is `which`, under way or not.
@@ -181,16 +179,9 @@ class Dispatcher(Generic[OriginT]):
         if host.bucket and (wait := host.bucket.wait(self._clock.monotonic())):
             self._await_rate(host, wait)
             return
-        free = self._registry.limits.per_host - host.in_flight
-        for _ in range(len(host.blocked) if free > 0 else 0):
-            endpoint = host.blocked.popleft()
-            if not endpoint.waiting:
-                endpoint.place = Place.IDLE
-            elif endpoint.in_flight < free:
-                self._make_ready(endpoint)
-                return
-            else:
-                host.blocked.append(endpoint)
+        endpoint = host.unblock(self._registry.limits.per_host)
+        if endpoint is not None:
+            self._make_ready(endpoint)
 
     def _may_start(self, endpoint: Endpoint[OriginT]) -> bool:
         """Whether `endpoint` may start one now; if not, its place says who wakes it."""
@@ -209,14 +200,10 @@ class Dispatcher(Generic[OriginT]):
             endpoint.place = Place.HOST
             host.blocked.append(endpoint)
             return False
-        closed_for = endpoint.circuit.wait(now)
-        if closed_for or endpoint.gone:
-            self._waiting -= self._parking.shed_all(endpoint, closed_for, "circuit_open")
-            if endpoint.waiting:
-                self._look_again(endpoint, _PAUSE)
+        is_held_back = endpoint.paused_until > now or endpoint.circuit.state is not _CLOSED
+        if is_held_back and self._waits_for_receiver(endpoint, now):
             return False
-        limited = endpoint.bucket or host.bucket
-        return not limited or self._rates_allow(endpoint, now)
+        return not (endpoint.bucket or host.bucket) or self._rates_allow(endpoint, now)
 
     def _rates_allow(self, endpoint: Endpoint[OriginT], now: float) -> bool:
         host = endpoint.host
@@ -229,6 +216,16 @@ class Dispatcher(Generic[OriginT]):
             self._await_rate(host, wait)
             return False
         return True
+
+    def _waits_for_receiver(self, endpoint: Endpoint[OriginT], now: float) -> bool:
+        """Whether nothing may be sent now. Then what waits is parked, or goes on waiting."""
+        wait, cause = endpoint.held_back(now)
+        if cause:
+            self._waiting -= self._parking.shed_all(endpoint, wait, cause)
+            wait = _PAUSE
+        if wait and endpoint.waiting:
+            self._look_again(endpoint, min(wait, _LOOK))
+        return wait > 0.0
 
     def _look_again(self, endpoint: Endpoint[OriginT], wait: float) -> None:
         endpoint.place = Place.TIMER
@@ -274,11 +271,17 @@ class Dispatcher(Generic[OriginT]):
         endpoint.in_flight += 1
         host.in_flight += 1
         self.in_flight += 1
-        probe = endpoint.circuit.begin()
-        self._transport.send(request, partial(self._answered, delivery, host, probe=probe))
+        circuit = endpoint.circuit
+        probe = circuit.state is not _CLOSED and circuit.begin()
+        self._transport.send(request, partial(self._answered, delivery, host, circuit, probe))
 
     def _answered(
-        self, delivery: Delivery[OriginT], host: Host[OriginT], answer: Answer, *, probe: bool
+        self,
+        delivery: Delivery[OriginT],
+        host: Host[OriginT],
+        circuit: Circuit,
+        probe: bool,  # noqa: FBT001  # as a keyword it would cost each delivery more
+        answer: Answer,
     ) -> None:
         endpoint, now = delivery.endpoint, self._clock.monotonic()
         endpoint.in_flight -= 1
@@ -286,7 +289,7 @@ class Dispatcher(Generic[OriginT]):
         self.in_flight -= 1
         endpoint.note_answer(now)
         endpoint.metrics.attempt(status_label(answer.status, answer.error), answer.duration)
-        self._judge(delivery, answer, now, probe=probe)
+        self._conclusions.draw(delivery, circuit, answer, now, probe=probe)
         if host.blocked:
             self._wake_blocked(host)
         if endpoint.host is not host:  # a reload moved it, and it may wait at its new host
@@ -294,67 +297,3 @@ class Dispatcher(Generic[OriginT]):
         if endpoint.waiting and endpoint.place is Place.IDLE:
             self._make_ready(endpoint)
         self._run()
-
-    def _judge(
-        self, delivery: Delivery[OriginT], answer: Answer, now: float, *, probe: bool
-    ) -> None:
-        """Do what follows for the endpoint and for the delivery."""
-        endpoint, what = delivery.endpoint, meaning(answer)
-        if what is Meaning.RETRY and not delivery.excused and self.excuses(answer, now):
-            self._try_again(delivery, now, probe=probe)
-            return
-        endpoint.circuit.record(ok=what is not Meaning.RETRY, probe=probe, now=now)
-        if what is Meaning.GONE:
-            self._close_gone(endpoint)
-        if delivery.origin.revoked:
-            self._open.discard(delivery)
-        elif not delivery.ended:
-            if what is Meaning.SUCCESS:
-                delivery.ended = True
-                self._open.discard(delivery)
-                self._outcomes.delivered(delivery)
-            else:
-                self._conclude(delivery, answer, now)
-
-    def _close_gone(self, endpoint: Endpoint[OriginT]) -> None:
-        if not endpoint.gone:
-            endpoint.gone = True
-            log.warning(
-                "hook disabled until a reload: its receiver answers 410", hook=endpoint.hook.id
-            )
-
-    def _try_again(self, delivery: Delivery[OriginT], now: float, *, probe: bool) -> None:
-        """Go on as if there had been no attempt; once only, should every one be like this."""
-        if probe:
-            delivery.endpoint.circuit.retract(now)
-        delivery.excused = True
-        if not delivery.ended:
-            delivery.attempts -= 1
-            self.submit(delivery)
-
-    def _conclude(self, delivery: Delivery[OriginT], answer: Answer, now: float) -> None:
-        """Do what the policy decides on a failure."""
-        delivery.last_status = str(answer.error or answer.status)
-        parking = self._parking
-        decision = parking.policy.decide(
-            answer,
-            attempts=delivery.attempts,
-            elapsed=now - (delivery.began or now),
-            age=parking.age(delivery),
-            random=self._random,
-        )
-        match decision:
-            case Repeat(delay) if self._repeating < self._registry.limits.waiting:
-                self._repeating += 1
-                self._timer(delay, partial(self._repeat, delivery))
-            case Repeat():
-                parking.park(delivery, 0.0, delivery.last_status)
-            case Park():
-                parking.hand_over(delivery, decision, delivery.last_status)
-            case Bury(reason):
-                parking.bury(delivery, reason, answer.detail or f"status {delivery.last_status}")
-
-    def _repeat(self, delivery: Delivery[OriginT]) -> None:
-        self._repeating -= 1
-        if not delivery.ended:
-            self.submit(delivery)

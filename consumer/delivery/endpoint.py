@@ -2,7 +2,7 @@
 
 from collections import deque
 from enum import Enum
-from math import exp
+from math import exp, inf
 from typing import Generic, Protocol, TypeVar
 
 from consumer.delivery.backlog import Backlog
@@ -31,6 +31,16 @@ _MEMORY = 10.0
 an endpoint that takes many at once also answers them at once."""
 
 
+CIRCUIT_OPEN = "circuit_open"
+REFUSING = "refusing"
+RETRY_AFTER = "retry_after"
+"""Causes of a deferral without an attempt: failures; rejections of what was taken a moment ago; a
+pause that the receiver asked for."""
+_SHORT_PAUSE = 5.0
+"""Seconds that deliveries may wait in the queue because of `Retry-After`: less than any default
+retry lane, and no longer than in-process retries may take."""
+
+
 class Place(Enum):
     """Where an endpoint with waiting deliveries stands; it stands in one place at a time."""
 
@@ -55,6 +65,19 @@ class Host(Generic[OriginT]):
         """Who waits for a place or for the rate, in turn."""
         self.timed = False
         """Whether a timer will wake the first of them."""
+
+    def unblock(self, per_host: int) -> "Endpoint[OriginT] | None":
+        """Take out the first endpoint that may take one of the places that are free."""
+        free = per_host - self.in_flight
+        for _ in range(len(self.blocked) if free > 0 else 0):
+            endpoint = self.blocked.popleft()
+            if endpoint.waiting and endpoint.in_flight < free:
+                return endpoint
+            if endpoint.waiting:
+                self.blocked.append(endpoint)
+            else:
+                endpoint.place = Place.IDLE
+        return None
 
 
 class Delivery(Generic[OriginT]):
@@ -100,8 +123,9 @@ class Endpoint(Generic[OriginT]):
     """Outlives reloads: the counts stay, the definition is exchanged."""
 
     __slots__ = (
-        "_answers", "_busy", "_measured_to", "backlog", "bucket", "builder", "circuit", "gone",
-        "hook", "host", "in_flight", "metrics", "place", "waiting",
+        "_answers", "_busy", "_measured_to", "backlog", "bucket", "builder", "circuit",
+        "disabled_by_410", "gone_in_a_row", "hook", "host", "in_flight", "metrics",
+        "pause_told_at", "paused_until", "place", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -124,8 +148,14 @@ class Endpoint(Generic[OriginT]):
         self.waiting: deque[Delivery[OriginT]] = deque()
         self.place = Place.IDLE
         self.backlog = Backlog()
-        self.gone = False
-        """True after a 410, until the next reload."""
+        self.paused_until = -inf
+        """Monotonic seconds before which the receiver asked for no request (`Retry-After`)."""
+        self.pause_told_at = -inf
+        """Monotonic seconds at which the log told of a pause last."""
+        self.gone_in_a_row = 0
+        """410 since the last other answer."""
+        self.disabled_by_410 = False
+        """True after several 410 in a row, until the next reload; then `paused_until` is `inf`."""
         self._busy = 0.0
         self._answers = 0.0
         self._measured_to = 0.0
@@ -138,7 +168,22 @@ class Endpoint(Generic[OriginT]):
             self.host.blocked.remove(self)
             self.place = Place.IDLE
         self.hook, self.builder, self.host, self.metrics = hook, builder, host, metrics
-        self.gone = False
+
+    def forget_answers(self, circuit: Circuit) -> None:
+        """Begin with a closed `circuit`: requests are other ones from now on, and what was answered
+        to the earlier ones says nothing about them.
+        """
+        self.circuit = circuit
+        self.metrics.circuit(open=False)
+        self.enable()
+        self.paused_until, self.metrics.paused_until = -inf, 0.0
+
+    def enable(self) -> None:
+        """Take back what 410 did."""
+        self.gone_in_a_row = 0
+        if self.disabled_by_410:
+            self.disabled_by_410 = self.metrics.disabled = False
+            self.paused_until = -inf
 
     def join(self, delivery: Delivery[OriginT], now: float) -> None:
         """Let `delivery` wait for its turn."""
@@ -146,6 +191,12 @@ class Endpoint(Generic[OriginT]):
             self._measured_to = now  # it had nothing to do: that says nothing about its pace
         delivery.queued_at = now
         self.waiting.append(delivery)
+
+    def take_back(self, lane: float, cause: str) -> None:
+        """A delivery comes back out of the retry lane with the delay `lane`; `cause`: see above."""
+        self.backlog.returned(lane)
+        if cause == REFUSING:
+            self.circuit.trust()
 
     def note_answer(self, now: float) -> None:
         """Learn the pace from the time that answers take while others wait."""
@@ -179,6 +230,18 @@ class Endpoint(Generic[OriginT]):
         if max(now - silent_since, number * self.interval()) > patience:
             return True
         return number * self.pace() > backlog
+
+    def held_back(self, now: float) -> tuple[float, str]:
+        """Seconds for which the receiver is to get nothing, and as what deliveries are deferred
+        meanwhile; without a cause they are not.
+        """
+        pause, circuit = self.paused_until - now, self.circuit
+        if pause > 0.0:
+            return pause, RETRY_AFTER if pause > _SHORT_PAUSE else ""
+        wait = circuit.wait(now)
+        if not wait:
+            return 0.0, ""
+        return wait, REFUSING if circuit.refuses else CIRCUIT_OPEN
 
     def interval(self) -> float:
         """Seconds between two requests that the hook's and the host's rate allow; 0.0: no limit."""

@@ -1,7 +1,7 @@
 """What an answer means, and what follows from it: pure decisions, one place."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from enum import Enum
 from math import inf
@@ -26,14 +26,16 @@ _SERVER_ERRORS = 500
 _RETRIED_STATUSES = frozenset({408, 425, 429})
 
 
-def meaning(answer: Answer) -> Meaning:
-    """Contract section 4: 2xx is success; what may pass by itself is retried; the rest is not."""
+def meaning(answer: Answer, retry_on: Container[int] = ()) -> Meaning:
+    """Contract section 4: 2xx is success; what may pass by itself is retried, and what the hook's
+    `retry_on` lists; the rest is not.
+    """
     if answer.error is not None:
         return Meaning.BLOCKED if answer.error is ErrorKind.BLOCKED else Meaning.RETRY
     status = answer.status
     if status in _OK:
         return Meaning.SUCCESS
-    if status >= _SERVER_ERRORS or status in _RETRIED_STATUSES:
+    if status >= _SERVER_ERRORS or status in _RETRIED_STATUSES or status in retry_on:
         return Meaning.RETRY
     return Meaning.GONE if status == _GONE else Meaning.PERMANENT
 
@@ -68,6 +70,8 @@ class Bury:
 Decision = Delivered | Repeat | Park | Bury
 DELIVERED = Delivered()
 
+BLOCKED_RETRIES = 3
+"""Times that a delivery is deferred whose host's name has refused addresses only."""
 QUICK_BASE = 0.25
 """Seconds: the mean wait before the first quick repeat is half of it."""
 
@@ -89,24 +93,29 @@ class RetryPolicy:
 
     def decide(
         self,
+        what: Meaning,
         answer: Answer,
         *,
         attempts: int,
         elapsed: float,
         age: float,
         random: Callable[[], float],
+        pause: float = 0.0,
+        blocked_before: bool = False,
     ) -> Decision:
-        """What to do after attempt number `attempts`.
+        """What to do after attempt number `attempts`, whose `answer` means `what`.
 
         `elapsed`: since this pass's first attempt. `age`: since the delivery first failed.
-        `random`: uniform in [0, 1).
+        `random`: uniform in [0, 1). `pause`: before it the endpoint gets no request.
+        `blocked_before`: the attempt before this one was blocked.
         """
-        what = meaning(answer)
         if what is Meaning.SUCCESS:
             return DELIVERED
+        if what is Meaning.BLOCKED:
+            return self._look_up_again(answer, attempts, age, random, blocked_before=blocked_before)
         if (reason := self._hopeless(what, attempts, age)) is not None:
             return Bury(reason)
-        asked = max(0.0, answer.retry_after or 0.0)
+        asked = max(0.0, answer.retry_after or 0.0, pause)
         if attempts < self.quick_attempts:
             delay = max(asked, random() * QUICK_BASE * 4 ** (attempts - 1))
             if elapsed + delay <= self.quick_window:
@@ -115,9 +124,25 @@ class RetryPolicy:
         longer = bisect_left(self.lanes, asked)
         return self._lane(max(stage, min(longer, len(self.lanes) - 1)), random)
 
+    def _look_up_again(
+        self,
+        answer: Answer,
+        attempts: int,
+        age: float,
+        random: Callable[[], float],
+        *,
+        blocked_before: bool,
+    ) -> Decision:
+        """A name may have other addresses soon: the first retry topics, one after the other. What
+        is refused without a lookup stays so.
+        """
+        ended = attempts >= self.max_attempts or age >= self.expire_after
+        known = blocked_before and attempts > BLOCKED_RETRIES
+        if not answer.blocked_by_lookup or ended or known:
+            return Bury(Reason.BLOCKED)
+        return self._lane(min(attempts, BLOCKED_RETRIES, len(self.lanes)) - 1, random)
+
     def _hopeless(self, what: Meaning, attempts: int, age: float) -> Reason | None:
-        if what is Meaning.BLOCKED:
-            return Reason.BLOCKED
         if what is not Meaning.RETRY:
             return Reason.PERMANENT
         if attempts >= self.max_attempts:

@@ -1,16 +1,20 @@
 """Ends deliveries that are not delivered: to a retry lane, or to the dead letters."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, Protocol
 
 from consumer.clock import Clock
-from consumer.delivery.endpoint import Delivery, Endpoint, OriginT
-from consumer.delivery.outcome import Park, RetryPolicy
-from consumer.reasons import Reason
+from consumer.delivery.circuit import Circuit
+from consumer.delivery.endpoint import REFUSING, Delivery, Endpoint, OriginT
+from consumer.delivery.outcome import Bury, Meaning, Park, Repeat, RetryPolicy
+from consumer.delivery.registry import Limits
+from consumer.delivery.transport import Answer
+from consumer.reasons import ErrorKind, Reason
 
 SLICE = 64
 """Deliveries that are taken out of a queue at a time, in a few milliseconds: the others' answers
 wait meanwhile."""
+_BLOCKED = str(ErrorKind.BLOCKED)
 _SOON = 1.0
 """Seconds: no delivery is parked for less."""
 
@@ -54,6 +58,17 @@ class Parking(Generic[OriginT]):
         self.open: set[Delivery[OriginT]] = set()
         """The deliveries without an outcome."""
 
+    def relieve(self, crowded: Sequence[Endpoint[OriginT]], limits: Limits) -> int:
+        """Park a slice of each endpoint's queue that holds up the others. Each keeps an equal share
+        of half of the room.
+        """
+        now, number = self._clock.monotonic(), 0
+        share = limits.waiting // 2 // max(1, len(crowded))
+        for endpoint in crowded:
+            if endpoint.holds_up(now, limits.patience, limits.backlog):
+                number += self.shed(endpoint, share)
+        return number
+
     def shed(self, endpoint: Endpoint[OriginT], keep: int) -> int:
         """Park all but the `keep` oldest deliveries until their turn."""
         waiting = endpoint.waiting
@@ -80,6 +95,42 @@ class Parking(Generic[OriginT]):
         """Set `delivery` aside without an attempt, for about `delay` seconds."""
         if self._is_owed(delivery, cause):
             self.hand_over(delivery, self.policy.set_aside(delay, self._random), cause)
+
+    def conclude(
+        self, delivery: Delivery[OriginT], circuit: Circuit, what: Meaning, answer: Answer
+    ) -> float | None:
+        """End `delivery` after an attempt that failed, as the policy decides; or return the seconds
+        after which it is to be tried again in this process.
+
+        `circuit`: that of the attempt. While the receiver rejects everything, a delivery that it
+        rejects is deferred and has spent no attempt: it would be delivered in better times.
+        """
+        endpoint, now = delivery.endpoint, self._clock.monotonic()
+        blocked_before = delivery.last_status == _BLOCKED
+        delivery.last_status = str(answer.error or answer.status)
+        if what is Meaning.PERMANENT and circuit.refuses:
+            delivery.attempts -= 1
+            self.park(delivery, circuit.wait(now), REFUSING)
+            return None
+        decision = self.policy.decide(
+            what,
+            answer,
+            attempts=delivery.attempts,
+            elapsed=now - (delivery.began or now),
+            age=self.age(delivery),
+            random=self._random,
+            pause=endpoint.paused_until - now,
+            blocked_before=blocked_before,
+        )
+        match decision:
+            case Bury(reason):
+                detail = answer.detail or f"status {delivery.last_status}"
+                self.bury(delivery, reason, detail)
+            case Repeat(delay):
+                return delay
+            case Park() if self._is_owed(delivery, delivery.last_status):
+                self.hand_over(delivery, decision, delivery.last_status)
+        return None
 
     def hand_over(self, delivery: Delivery[OriginT], park: Park, cause: str) -> None:
         """End `delivery` on a retry lane."""
@@ -124,8 +175,8 @@ class Parking(Generic[OriginT]):
         if delivery.origin.revoked:
             self.open.discard(delivery)
             return False
-        if delivery.endpoint.gone:
-            self.bury(delivery, Reason.DISABLED, "its receiver answered 410")
+        if delivery.endpoint.disabled_by_410:
+            self.bury(delivery, Reason.DISABLED, "its receiver answered 410 several times in a row")
             return False
         if self.age(delivery) >= self.policy.expire_after:
             self.bury(delivery, Reason.EXPIRED, cause)

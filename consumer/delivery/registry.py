@@ -70,7 +70,10 @@ class Registry(Generic[OriginT]):
         elif endpoint.hook is not hook:
             if hook.rate_limit != endpoint.hook.rate_limit:  # else it keeps its count
                 endpoint.bucket = self._bucket(hook.rate_limit, self._shares.hooks[hook.trigger])
+            is_same_request = hook.request_parts == endpoint.hook.request_parts
             endpoint.adopt(hook, self._builder(hook), self._host(hook), self._metrics.hook(hook.id))
+            if not is_same_request:
+                endpoint.forget_answers(self._circuit(hook.id))
         return endpoint
 
     def crowded(self) -> list[Endpoint[OriginT]]:
@@ -83,8 +86,9 @@ class Registry(Generic[OriginT]):
             endpoint.forget_pace(now)
 
     def reconfigure(self, limits: Limits, hooks: Container[str], now: float) -> None:
-        """After a reload: take over bounds, forget endpoints of removed hooks, and hosts that no
-        endpoint is at, as soon as they are idle and no rate limit remembers them.
+        """After a reload: take over bounds, enable what 410 disabled, forget endpoints of removed
+        hooks, and hosts that no endpoint is at, as soon as they are idle and no rate limit
+        remembers them.
 
         Definitions are taken over one by one, with the next delivery of each.
         """
@@ -92,6 +96,8 @@ class Registry(Generic[OriginT]):
             for host in self._hosts.values():
                 host.bucket = self._bucket(limits.host_rate_limit, self._shares.host)
         self.limits = limits
+        for endpoint in self._endpoints.values():
+            endpoint.enable()
         for hook_id in [known for known in self._endpoints if known not in hooks]:
             endpoint = self._endpoints[hook_id]
             if not endpoint.waiting and _is_idle(endpoint, now):
@@ -119,13 +125,16 @@ class Registry(Generic[OriginT]):
             builder=self._builder(hook),
             host=self._host(hook),
             bucket=self._bucket(hook.rate_limit, self._shares.hooks[hook.trigger]),
-            circuit=Circuit(self._circuit_policy, partial(self._circuit_changed, hook.id)),
+            circuit=self._circuit(hook.id),
             metrics=self._metrics.hook(hook.id),
         )
 
     def _bucket(self, limit: RateLimit | None, share: float) -> TokenBucket | None:
         """The count of a rate limit that begins here; another replica may have used it before."""
         return TokenBucket(limit, share, empty_at=self._assigned_at) if limit else None
+
+    def _circuit(self, hook_id: str) -> Circuit:
+        return Circuit(self._circuit_policy, partial(self._circuit_changed, hook_id))
 
     def _circuit_changed(self, hook_id: str, state: CircuitState) -> None:
         self._metrics.hook(hook_id).circuit(open=state is not CircuitState.CLOSED)

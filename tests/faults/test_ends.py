@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Mapping
 
+from consumer.delivery.answers import GONE_LIMIT
 from support.cluster import Placed
 from support.conduct import Arrival, Conduct
 from support.daemon import Daemon
@@ -83,14 +84,15 @@ async def test_attempts_end(workspace: Workspace) -> None:
 
 async def test_a_hook_is_disabled_while_deliveries_are_parked(workspace: Workspace) -> None:
     """1. Deliveries of two hooks are parked after a 503. 2. One receiver answers 410 to the next
-    event; the other hook's definition is reloaded with `enabled: false`. 3. What was parked is
-    `disabled`, without another attempt; the 410 itself is `permanent`. 4. A later event is
+    five events; the other hook's definition is reloaded with `enabled: false`. 3. What was parked
+    is `disabled`, without another attempt; the 410 themselves are `permanent`. 4. A later event is
     `disabled` for the first, and does not match the second.
     """
 
     def answer(arrival: Arrival) -> Reply:
-        return response(410 if arrival.delivery == "e2:gone" else 503)
+        return response(410 if arrival.delivery in ids_of("gone", fatal) else 503)
 
+    fatal = [f"f{number}" for number in range(GONE_LIMIT)]
     conduct = Conduct(answer)
     await workspace.create_topics()
     workspace.delays = ("5s", "6s")
@@ -108,15 +110,16 @@ async def test_a_hook_is_disabled_while_deliveries_are_parked(workspace: Workspa
                 return await daemon.sample(RELOADS) == 1
 
             await wait_until(reloaded, "the reload")
+            await _write(workspace, *fatal)
+            await wait_until(lambda: conduct.reached(ids_of("gone", fatal)), "the 410")
             await _write(workspace, "e2")
-            await wait_until(lambda: conduct.attempts["e2:gone"], "the 410")
-            await _write(workspace, "e3")
             await wait_until(workspace.caught_up, "all to be settled")
             assert await daemon.stop() == 0
     assert await _reasons(workspace) == {
         "e1:gone": "disabled",
         "e1:off": "disabled",
-        "e2:gone": "permanent",
-        "e3:gone": "disabled",
+        **dict.fromkeys(ids_of("gone", fatal), "permanent"),
+        "e2:gone": "disabled",
     }
-    assert conduct.attempts == {"e1:gone": 1, "e1:off": 1, "e2:gone": 1}
+    expected = {"e1:gone", "e1:off", *ids_of("gone", fatal)}
+    assert conduct.attempts == dict.fromkeys(expected, 1)

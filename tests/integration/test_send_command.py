@@ -80,7 +80,7 @@ def test_a_delivery(
         (429, "would be retried"),
         (404, "would go to the dead-letter topic: permanent"),
         (302, "would go to the dead-letter topic: permanent"),
-        (410, "dead-letter topic: permanent, and the hook disabled until a reload"),
+        (410, "dead-letter topic: permanent"),
     ],
 )
 def test_what_other_answers_mean(

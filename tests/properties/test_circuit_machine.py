@@ -18,6 +18,9 @@ class CircuitMachine(RuleBasedStateMachine):
         self.under_way: list[bool] = []
         """Whether each attempt under way is the probe."""
         self.opened_at: float | None = None
+        self.accepted = False
+        self.rejections = 0
+        """Since the last 2xx."""
 
     @rule(seconds=st.sampled_from([0.0, 1.0, 9.0, 10.0, 40.0]))
     def pass_time(self, seconds: float) -> None:
@@ -42,19 +45,24 @@ class CircuitMachine(RuleBasedStateMachine):
             assert self.under_way[-1] is (state is not CircuitState.CLOSED)
 
     @precondition(lambda self: self.under_way)
-    @rule(data=st.data(), ok=st.booleans())
-    def answer(self, data: st.DataObject, ok: bool) -> None:
+    @rule(data=st.data(), kind=st.sampled_from(["accepted", "rejected", "failed", "answered"]))
+    def answer(self, data: st.DataObject, kind: str) -> None:
         """Any attempt under way ends."""
         probe = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
-        before = self.circuit.state
-        self.circuit.record(ok=ok, probe=probe, now=self.now)
-        after = self.circuit.state
+        before, refused = self.circuit.state, self.circuit.refuses
+        getattr(self.circuit, kind)(probe=probe, now=self.now)
+        after, ok = self.circuit.state, kind == "accepted"
+        self.accepted |= ok
+        self.rejections = 0 if ok else self.rejections + (kind == "rejected")
         if before is CircuitState.CLOSED:
-            assert after is CircuitState.CLOSED or not ok
+            assert after is CircuitState.CLOSED or kind in {"failed", "rejected"}
         elif not probe:
-            assert after is before
+            is_late = ok and refused and before is CircuitState.OPEN
+            assert after is (CircuitState.CLOSED if is_late else before)
+        elif ok or (kind != "failed" and not self.circuit.refuses):
+            assert after is CircuitState.CLOSED
         else:
-            assert after is (CircuitState.CLOSED if ok else CircuitState.OPEN)
+            assert after is CircuitState.OPEN
         if after is CircuitState.OPEN and before is not CircuitState.OPEN:
             self.opened_at = self.now
 
@@ -62,6 +70,14 @@ class CircuitMachine(RuleBasedStateMachine):
     def one_probe_at_a_time(self) -> None:
         """And one exactly while it is half open."""
         assert sum(self.under_way) == (self.circuit.state is CircuitState.HALF_OPEN)
+
+    @invariant()
+    def it_refuses_only_what_was_accepted_before(self) -> None:
+        """Behind a 2xx and a run of rejections, and never while it is closed."""
+        if self.circuit.refuses:
+            assert self.circuit.state is not CircuitState.CLOSED
+            assert self.accepted
+            assert self.rejections >= self.policy.min_volume
 
     @invariant()
     def only_changes_are_told(self) -> None:

@@ -29,6 +29,8 @@ ANSWERS = st.sampled_from(
         Answer(status=404),
         Answer(status=410),
         Answer(status=429, retry_after=2.0),
+        Answer(status=503, retry_after=20.0),
+        Answer(error=ErrorKind.BLOCKED, blocked_by_lookup=True, detail="a private address"),
         Answer(error=ErrorKind.TIMEOUT),
     ]
 )
@@ -50,10 +52,15 @@ class DispatcherMachine(RuleBasedStateMachine):
         self.submitted: list[Delivery[FakeOrigin]] = []
         self.sent_at: defaultdict[str, list[float]] = defaultdict(list)
         self.seen = 0
+        self.adopted_at = dict.fromkeys(HOOKS, 0.0)
+        """When an endpoint took its definition over last."""
 
     @rule(id=st.sampled_from(HOOKS), times=st.integers(1, 4), again=st.booleans())
     def submit(self, id: str, times: int, again: bool) -> None:
         """Deliveries arrive, new ones or out of a lane."""
+        known = self.bench.dispatcher._registry._endpoints.get(id)
+        if known is not None and known.hook is not self.hooks[id]:
+            self.adopted_at[id] = self.bench.clock.monotonic()
         for _ in range(times):
             delivery = self.bench.delivery(self.hooks[id], attempts=int(again))
             self.submitted.append(delivery)
@@ -110,7 +117,9 @@ class DispatcherMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_rates_are_kept(self) -> None:
-        """In every window, reloads and moves to another receiver included."""
+        """In every window, reloads and moves to another receiver included; and no request is made
+        before the time that `Retry-After` named.
+        """
         transport = self.bench.transport
         pairs = zip(transport.sent[self.seen :], transport.sent_at[self.seen :], strict=True)
         self.seen = len(transport.sent)
@@ -119,6 +128,7 @@ class DispatcherMachine(RuleBasedStateMachine):
             self._keeps(HOST_RATE, self.sent_at[host], at)
             if hook == "limited":
                 self._keeps(RATE, self.sent_at[hook], at)
+            assert at >= self.bench.dispatcher._registry._endpoints[hook].paused_until
 
     def _keeps(self, rate: RateLimit, earlier: list[float], now: float) -> None:
         earlier.append(now)
@@ -127,7 +137,9 @@ class DispatcherMachine(RuleBasedStateMachine):
 
     @invariant()
     def nobody_waits_beside_a_free_place(self) -> None:
-        """Whoever may start has started: no wake-up is ever lost."""
+        """Whoever may start has started: no wake-up is ever lost. A new definition, which ends a
+        pause, may be noticed a second later.
+        """
         dispatcher = self.bench.dispatcher
         now = self.bench.clock.monotonic()
         for endpoint in dispatcher._registry._endpoints.values():
@@ -141,6 +153,8 @@ class DispatcherMachine(RuleBasedStateMachine):
             ):
                 at_host = endpoint.place is Place.HOST
                 assert at_host or endpoint.place is Place.TIMER
+                if endpoint.paused_until > now or now < self.adopted_at[endpoint.hook.id] + 1.0:
+                    continue
                 bucket = endpoint.host.bucket if at_host else endpoint.bucket
                 assert bucket is not None
                 assert bucket.wait(now) > 0.0

@@ -7,12 +7,13 @@ from itertools import chain
 from random import Random
 from typing import Any
 
+from consumer.delivery.circuit import CircuitPolicy
 from consumer.delivery.endpoint import Delivery
 from consumer.delivery.outcome import Park
 from consumer.delivery.registry import Limits
 from consumer.hooks.table import Hook
 from consumer.reasons import Reason
-from support.bench import POLICY, Bench
+from support.bench import CIRCUIT, POLICY, Bench
 from support.fakes import FakeOrigin
 
 LANES = (10.0, 60.0, 600.0, 3_600.0, 21_600.0)
@@ -30,6 +31,7 @@ class Letter:
     hook: Hook | None = None
     attempts: int = 0
     first_failed_at: float | None = None
+    cause: str = ""
 
 
 @dataclass
@@ -60,13 +62,14 @@ class Drain(Bench):
         partitions: int = 3,
         step: float = 0.25,
         taken: int = 250,
+        circuit: CircuitPolicy = CIRCUIT,
         **policy: Any,
     ) -> None:
         """`step`: seconds between two turns. `taken`: records that intake can take in one."""
         self._random = Random(1)  # noqa: S311  # a simulation that is the same each time
         policy = {"lanes": LANES, "jitter": 0.2, "expire_after": 1e9, **policy}
         super().__init__(
-            limits, replace(POLICY, **policy), outcomes=self, random=self._random.random
+            limits, replace(POLICY, **policy), circuit, outcomes=self, random=self._random.random
         )
         self.source: deque[Hook] = deque()
         """Events that were not taken in yet."""
@@ -116,7 +119,7 @@ class Drain(Bench):
         due = self.clock.monotonic() + park.delay
         hook = delivery.endpoint.hook
         self._random.choice(self.lanes[park.lane]).letters.append(
-            Letter(due, delivery.id, hook, delivery.attempts, delivery.first_failed_at)
+            Letter(due, delivery.id, hook, delivery.attempts, delivery.first_failed_at, cause)
         )
 
     def buried(self, delivery: Delivery[FakeOrigin], reason: Reason, detail: str) -> None:
@@ -171,7 +174,7 @@ class Drain(Bench):
             return 0
         facts = {"attempts": letter.attempts, "first_failed_at": letter.first_failed_at}
         delivery = self.delivery(letter.hook, id=letter.id, **facts)
-        self.dispatcher.resubmit(delivery, lane.delay)
+        self.dispatcher.resubmit(delivery, lane.delay, letter.cause)
         return 1
 
     def _is_full(self) -> bool:

@@ -1,5 +1,7 @@
 """When an endpoint's circuit opens, what it lets through, and when it closes."""
 
+from random import Random
+
 import pytest
 
 from consumer.delivery.circuit import Circuit, CircuitPolicy, CircuitState
@@ -20,17 +22,28 @@ def circuit(changes: list[CircuitState]) -> Circuit:
     return Circuit(POLICY, changes.append)
 
 
+def record(circuit: Circuit, mark: str, *, probe: bool = False, now: float = 100.0) -> None:
+    """One answer: `+` is a 2xx, `-` a failure, `x` a rejection, `.` says nothing."""
+    methods = {
+        "+": circuit.accepted,
+        "-": circuit.failed,
+        "x": circuit.rejected,
+        ".": circuit.answered,
+    }
+    methods[mark](probe=probe, now=now)
+
+
 def answers(circuit: Circuit, pattern: str, now: float = 100.0) -> None:
-    """Ordinary answers: `+` is a success, `-` a failure."""
+    """Ordinary answers, see `record`."""
     for mark in pattern:
-        circuit.record(ok=mark == "+", probe=False, now=now)
+        record(circuit, mark, now=now)
 
 
-def probe(circuit: Circuit, now: float, *, ok: bool) -> None:
+def probe(circuit: Circuit, now: float, mark: str) -> None:
     """The one attempt that an open circuit allows, and its answer."""
     assert circuit.wait(now) == 0.0
     assert circuit.begin()
-    circuit.record(ok=ok, probe=True, now=now)
+    record(circuit, mark, probe=True, now=now)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +87,7 @@ def test_one_probe_at_a_time(circuit: Circuit, changes: list[CircuitState]) -> N
     assert circuit.begin()
     assert circuit.state is HALF_OPEN
     assert circuit.wait(10_000.0) > 0.0
-    circuit.record(ok=True, probe=True, now=115.0)
+    circuit.accepted(probe=True, now=115.0)
     assert circuit.wait(115.0) == 0.0
     assert changes == [OPEN, HALF_OPEN, CLOSED]
 
@@ -86,29 +99,29 @@ def test_probes_that_fail_double_the_wait_up_to_a_bound(circuit: Circuit) -> Non
     for _ in range(7):
         waits.append(circuit.wait(now))
         now += circuit.wait(now)
-        probe(circuit, now, ok=False)
+        probe(circuit, now, "-")
     assert waits == [10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0]
     now += circuit.wait(now)
-    probe(circuit, now, ok=True)
+    probe(circuit, now, "+")
     answers(circuit, "----", now=now)
     assert circuit.wait(now) == 10.0
 
 
-@pytest.mark.parametrize("ok", [True, False])
-def test_late_answers_of_before_the_opening_change_nothing(circuit: Circuit, ok: bool) -> None:
+@pytest.mark.parametrize("mark", "+-x.")
+def test_late_answers_of_before_the_opening_change_nothing(circuit: Circuit, mark: str) -> None:
     """Only the probe says anything new."""
     answers(circuit, "----", now=100.0)
-    circuit.record(ok=ok, probe=False, now=105.0)
+    record(circuit, mark, now=105.0)
     assert (circuit.state, circuit.wait(105.0)) == (OPEN, 5.0)
     circuit.begin()
-    circuit.record(ok=ok, probe=False, now=111.0)
+    record(circuit, mark, now=111.0)
     assert circuit.state is HALF_OPEN
 
 
 def test_closing_forgets_the_failures(circuit: Circuit) -> None:
     """Else the first failure after it would open again."""
     answers(circuit, "----", now=100.0)
-    probe(circuit, 110.0, ok=True)
+    probe(circuit, 110.0, "+")
     answers(circuit, "---", now=110.0)
     assert circuit.state is CLOSED
 
@@ -130,6 +143,100 @@ def test_successes_of_the_window_before_count_too(circuit: Circuit) -> None:
     answers(circuit, "++++++++", now=100.0)
     answers(circuit, "----", now=131.0)
     assert circuit.state is CLOSED
+
+
+@pytest.mark.parametrize(
+    ("pattern", "state"),
+    [
+        ("+xxx", CLOSED),
+        ("+xxxx", OPEN),
+        ("+xx.xx", OPEN),
+        ("+xx-xx", OPEN),
+        ("+xx+xxx", CLOSED),
+        ("xxxxxxxxxxxx", CLOSED),
+        ("xxxxxxxxxxxx+xxxx", OPEN),
+        ("+....", CLOSED),
+        ("+xx" * 100 + "xxxxxxxx", CLOSED),
+        ("+xx" * 100 + "xxxxxxxxx", OPEN),
+    ],
+)
+def test_it_opens_for_rejections_of_what_was_accepted_before(
+    circuit: Circuit, pattern: str, state: CircuitState
+) -> None:
+    """Four in a row behind a 2xx, whatever else comes between them; never without a 2xx before
+    them; and where two of three are rejected as a rule, three times as many.
+    """
+    answers(circuit, pattern)
+    assert circuit.state is state
+    assert circuit.refuses is (state is OPEN)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.8, 0.9])
+def test_a_receiver_that_rejects_many_by_design_keeps_the_circuit_closed(share: float) -> None:
+    """Over 100,000 answers at random, of which this share are rejections. What the circuit has yet
+    to learn costs it a few openings at the begin, at most.
+    """
+    chance, changes = Random(1), list[CircuitState]()  # noqa: S311  # the same each time
+    circuit = Circuit(CircuitPolicy(), changes.append)
+    for number in range(100_000):
+        if number == 1_000:
+            changes.clear()
+        record(circuit, "x" if chance.random() < share else "+", probe=circuit.begin())
+    assert changes == []
+
+
+@pytest.mark.parametrize("before", ["+", "+" * 50, "+xx" * 30 + "+" * 200])
+def test_a_receiver_that_rejects_everything_costs_no_more_than_the_volume(before: str) -> None:
+    """Whatever it answered earlier, and for the second time too."""
+    circuit = Circuit(CircuitPolicy(), lambda _state: None)
+    answers(circuit, before)
+    for _ in range(2):
+        lost = 0
+        while not circuit.refuses:
+            circuit.rejected(probe=False, now=100.0)
+            lost += not circuit.refuses
+        assert lost < CircuitPolicy().min_volume
+        circuit.begin()
+        circuit.accepted(probe=True, now=200.0)
+        answers(circuit, "+" * 100, now=200.0)
+
+
+def test_a_probe_that_is_rejected_keeps_the_circuit_open_while_all_are(circuit: Circuit) -> None:
+    """With growing waits; a failure in between changes nothing, a 2xx closes."""
+    answers(circuit, "+xxxx", now=0.0)
+    now, waits = 0.0, []
+    for mark in "x-x.x":
+        waits.append(circuit.wait(now))
+        now += circuit.wait(now)
+        probe(circuit, now, mark)
+        assert circuit.refuses
+    assert waits == [10.0, 20.0, 40.0, 80.0, 160.0]
+    now += circuit.wait(now)
+    probe(circuit, now, "+")
+    assert circuit.state is CLOSED
+    assert not circuit.refuses
+
+
+@pytest.mark.parametrize("mark", "x.")
+def test_after_failures_any_answer_of_the_probe_closes(circuit: Circuit, mark: str) -> None:
+    """The endpoint does not fail any more; what it rejects counts on."""
+    answers(circuit, "+----", now=0.0)
+    probe(circuit, 10.0, mark)
+    assert circuit.state is CLOSED
+
+
+def test_a_late_2xx_closes_a_circuit_that_opened_for_rejections(circuit: Circuit) -> None:
+    """It was under way when the run of rejections seemed to be one."""
+    answers(circuit, "+xxxx", now=100.0)
+    circuit.accepted(probe=False, now=100.5)
+    assert circuit.state is CLOSED
+
+
+def test_what_an_earlier_process_knew_is_taken_over(circuit: Circuit) -> None:
+    """A delivery that was deferred for rejections tells of a 2xx before."""
+    circuit.trust()
+    answers(circuit, "xxxx")
+    assert circuit.state is OPEN
 
 
 def test_each_change_is_told_once(circuit: Circuit, changes: list[CircuitState]) -> None:

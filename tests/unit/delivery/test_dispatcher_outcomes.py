@@ -184,19 +184,6 @@ def test_the_circuit_of_one_hook_is_not_anothers() -> None:
     assert len(bench.under_way) == 1
 
 
-def test_410_disables_the_hook_until_a_reload() -> None:
-    """Later and waiting deliveries are dead letters; a new definition starts over."""
-    bench = Bench(replace(LIMITS, per_hook=1))
-    bench.submit(HOOK, times=3)
-    bench.transport.answer(410)
-    bench.submit(HOOK)
-    assert [outcome for _, outcome in bench.outcomes.told] == [
-        "buried permanent", *["buried disabled"] * 3
-    ]  # fmt: skip
-    bench.submit(make_hook("h"))
-    assert bench.under_way == ["h-5"]
-
-
 def test_a_revoked_origin_is_silent() -> None:
     """Its next owner tells; here nothing is owed any more."""
     bench = Bench(replace(LIMITS, per_hook=1))

@@ -1,5 +1,8 @@
 """What follows from an answer: one table for every status and error."""
 
+from math import inf
+from typing import Any
+
 import pytest
 
 from consumer.delivery.outcome import (
@@ -32,10 +35,12 @@ def decide(
     age: float = 0.0,
     chance: float = 0.0,
     policy: RetryPolicy = POLICY,
+    **facts: Any,
 ) -> Decision:
     """The decision on one answer."""
     answer = Answer(status=answer) if isinstance(answer, int) else answer
-    return policy.decide(answer, attempts=attempts, elapsed=elapsed, age=age, random=lambda: chance)
+    facts |= {"attempts": attempts, "elapsed": elapsed, "age": age, "random": lambda: chance}
+    return policy.decide(meaning(answer), answer, **facts)
 
 
 def asks(seconds: float, status: int = 503) -> Answer:
@@ -59,6 +64,14 @@ def asks(seconds: float, status: int = 503) -> Answer:
 def test_every_status_has_its_meaning(statuses: list[int], expected: Meaning) -> None:
     """Contract section 4."""
     assert {meaning(Answer(status=status)) for status in statuses} == {expected}
+
+
+@pytest.mark.parametrize("status", [302, 403, 404, 410, 429, 500])
+def test_a_hook_may_have_more_statuses_retried(status: int) -> None:
+    """Those that its definition lists, and 410 is one like any other then."""
+    assert meaning(Answer(status=status), frozenset({302, 403, 404, 410})) is RETRY
+    assert meaning(Answer(status=204), frozenset({403})) is Meaning.SUCCESS
+    assert meaning(Answer(status=401), frozenset({403})) is PERMANENT
 
 
 @pytest.mark.parametrize("kind", list(ErrorKind))
@@ -135,6 +148,49 @@ def test_retry_after_is_honoured_and_clamped(
 ) -> None:
     """Never earlier than asked where a lane is long enough; the longest lane at most."""
     assert decide(asks(seconds), attempts=attempts) == expected
+
+
+@pytest.mark.parametrize(
+    ("pause", "expected"),
+    [
+        (-inf, Repeat(0.0)),
+        (3.0, Repeat(3.0)),
+        (30.0, Park(1, 60.0)),
+        (inf, Park(2, 600.0)),
+    ],
+)
+def test_nothing_is_tried_again_while_the_endpoint_is_paused(
+    pause: float, expected: Decision
+) -> None:
+    """Another delivery's answer may have asked for it."""
+    assert decide(pause=pause) == expected
+
+
+NAME = Answer(error=ErrorKind.BLOCKED, blocked_by_lookup=True)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "before", "expected"),
+    [
+        (1, False, Park(0, 10.0)),
+        (2, True, Park(1, 60.0)),
+        (3, True, Park(2, 600.0)),
+        (4, True, Bury(Reason.BLOCKED)),
+        (6, False, Park(2, 600.0)),
+        (7, True, Bury(Reason.BLOCKED)),
+        (8, False, Bury(Reason.BLOCKED)),
+    ],
+)
+def test_a_name_that_is_refused_is_deferred_three_times(
+    attempts: int, before: bool, expected: Decision
+) -> None:
+    """Without quick retries; after other failures at least once, and never beyond all attempts."""
+    assert decide(NAME, attempts=attempts, blocked_before=before) == expected
+
+
+def test_a_name_that_is_refused_expires_too() -> None:
+    """As what it is."""
+    assert decide(NAME, age=86_400.0) == Bury(Reason.BLOCKED)
 
 
 @pytest.mark.parametrize("status", [429, 503, 500])
