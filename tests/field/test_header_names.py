@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 
 from support.command import Done, run_command
+from support.cluster import Placed
 from support.daemon import Daemon
 from support.letters import passport as make_passport
 from support.project import ROOT
@@ -20,7 +21,8 @@ ODD = [("hh", b"1"), ("traceparent", b"00-1")]
 
 async def test_a_header_name_that_is_not_utf_8_harms_no_record(workspace: Workspace) -> None:
     """A record whose header name is not UTF-8 is delivered like any other, as are the records
-    before and behind it and in other partitions, also out of a retry topic, and the process lives.
+    before and behind it and in other partitions, also out of a retry topic, whose record keeps the
+    name's bytes, and the process lives.
     """
     await workspace.create_topics(partitions=2)
     topic = workspace.topic("event")
@@ -44,6 +46,14 @@ async def test_a_header_name_that_is_not_utf_8_harms_no_record(workspace: Worksp
             await wait_until(lambda: _settled(workspace, daemon), "all to be settled")
             assert daemon.complaints == []
     assert seen == {"before:a": 1, "odd:a": 2, "behind:a": 1, "other:a": 1}
+    [deferred] = await workspace.cluster.read(workspace.lanes[0])
+    assert _bytes(deferred) == [(RAW, b"1"), (b"traceparent", b"00-1")]
+
+
+def _bytes(record: Placed) -> list[tuple[bytes, bytes]]:
+    """The headers that are not hookstream's."""
+    pairs = [(name.encode(), value) for name, value in record.headers]
+    return [(name, value) for name, value in pairs if not name.startswith(b"hookstream-")]
 
 
 async def _settled(workspace: Workspace, daemon: Daemon) -> bool:
@@ -54,7 +64,9 @@ async def _settled(workspace: Workspace, daemon: Daemon) -> bool:
 async def test_a_dead_letter_with_such_a_header_name_is_listed_and_replayed(
     workspace: Workspace,
 ) -> None:
-    """Dead letters beside one whose header name is not UTF-8 are listed and replayed, it too."""
+    """Dead letters beside one whose header name is not UTF-8 are listed and replayed; it too, with
+    the bytes of the name.
+    """
     await workspace.create_topics(partitions=1)
     await workspace.cluster.create([*workspace.lanes, workspace.dead_letter_topic])
     workspace.write_settings()
@@ -73,6 +85,8 @@ async def test_a_dead_letter_with_such_a_header_name_is_listed_and_replayed(
     replayed = await asyncio.to_thread(_dead_letters, workspace, "replay", "--hook", "a", "--yes")
     assert replayed.returncode == 0, replayed.stderr
     assert replayed.stdout.splitlines()[-1] == "3 sent"
+    sent = await workspace.cluster.read(workspace.lanes[0])
+    assert sorted(map(_bytes, sent)) == [[], [], [(RAW, b"1"), (b"traceparent", b"00-1")]]
 
 
 def _dead_letters(workspace: Workspace, *words: str) -> Done:
