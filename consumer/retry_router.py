@@ -11,6 +11,7 @@ from consumer.clock import Clock
 from consumer.delivery.endpoint import Delivery
 from consumer.delivery.outcome import Park
 from consumer.events.decode import Headers, Record
+from consumer.events.model import is_plausible
 from consumer.hooks.table import Hook
 from consumer.logs import get_logger
 from consumer.metrics import Metrics
@@ -143,10 +144,21 @@ class RetryRouter:
 
     def delivered(self, delivery: Delivery[Pending]) -> None:
         """Settle."""
-        metrics = delivery.endpoint.metrics
+        metrics, occurred_at = delivery.endpoint.metrics, delivery.event.occurred_at
         metrics.delivered()
-        metrics.latency(self._clock.now() - delivery.event.occurred_at)
+        now = self._clock.now()
+        since = occurred_at if is_plausible(occurred_at, now) else self._received_at(delivery, now)
+        metrics.latency(now - since)
         delivery.origin.settle_one()
+
+    def _received_at(self, delivery: Delivery[Pending], now: float) -> float:
+        """Epoch seconds: when the event was received. One that was deferred was received a moment
+        before it first failed, which its headers tell.
+        """
+        failed = delivery.first_failed_at
+        if failed is not None and is_plausible(failed, now):
+            return failed
+        return now - (self._clock.monotonic() - delivery.origin.received_at)
 
     def parked(self, delivery: Delivery[Pending], park: Park, cause: str) -> None:
         """Defer to a retry topic, then settle."""

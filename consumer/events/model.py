@@ -1,10 +1,21 @@
 """The event in memory."""
 
-from typing import Any
+from typing import Any, Final
 
 from consumer.settings import TRIGGERS, Trigger
 
-__all__ = ["TRIGGERS", "Event", "Trigger"]
+__all__ = ["TRIGGERS", "Event", "Trigger", "is_plausible"]
+
+_YEAR_2001: Final = 978_307_200.0
+"""Epoch seconds. A time before it comes of a clock that was never set, or is in seconds where
+milliseconds are expected."""
+_AHEAD: Final = 86_400.0
+"""Seconds by which a sender's clock may be wrong: a day, for a wrong time zone."""
+
+
+def is_plausible(moment: float, now: float) -> bool:
+    """Whether something can have happened at `moment`; both are epoch seconds."""
+    return _YEAR_2001 <= moment <= now + _AHEAD
 
 
 class Event:

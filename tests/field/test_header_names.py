@@ -3,8 +3,8 @@
 import asyncio
 from collections import Counter
 
-from support.command import Done, run_command
 from support.cluster import Placed
+from support.command import Done, run_command
 from support.daemon import Daemon
 from support.letters import passport as make_passport
 from support.project import ROOT

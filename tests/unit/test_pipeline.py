@@ -33,6 +33,40 @@ def test_a_delivered_event_is_settled() -> None:
     assert line.count("delivery_latency_seconds_sum", hook="h1") == pytest.approx(2.0)
 
 
+@pytest.mark.parametrize(
+    "time", [1_732_442_400, 0, -1, "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", None]
+)
+def test_an_impossible_time_counts_as_the_receipt(time: object) -> None:
+    """Whether it is the event's or its record's: the latency's sum would tell nothing after it."""
+    line = Line(make_hook("h1"))
+    line.take(make_record({"id": "e1", "occurred_at": time}, timestamp=-1))
+    line.clock.advance(1.5)
+    line.transport.answer(200)
+    assert line.count("delivery_latency_seconds_sum", hook="h1") == 1.5
+
+
+def test_an_impossible_time_of_a_deferred_event_counts_as_its_first_failure() -> None:
+    """That is a moment after its receipt, and its headers tell it."""
+    line = Line(make_hook("h1"))
+    line.take(make_record({"id": "e1"}, timestamp=0))
+    line.transport.answer(503)
+    line.clock.advance(12.0)
+    line.take(line.acknowledge().record(offset=70))
+    line.transport.answer(200)
+    assert line.count("delivery_latency_seconds_sum", hook="h1") == pytest.approx(12.0)
+
+
+@pytest.mark.parametrize("ahead", [1.0, 3_600.0, 80_000.0])
+def test_a_time_that_is_a_little_ahead_is_no_time_at_all(ahead: float) -> None:
+    """The sender's clock is fast, or in another zone."""
+    line = Line(make_hook("h1"))
+    at = int((line.clock.now() + ahead) * 1000)
+    line.take(make_record({"id": "e1", "occurred_at": at}))
+    line.clock.advance(0.5)
+    line.transport.answer(200)
+    assert line.count("delivery_latency_seconds_sum", hook="h1") == 0.0
+
+
 def test_an_event_that_nobody_wants_is_settled_at_once() -> None:
     """It costs no request and no memory."""
     line = Line(make_hook("h1", select=frozenset({"other"})))
