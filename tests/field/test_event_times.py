@@ -1,4 +1,4 @@
-"""Events whose times cannot be true: of 1970, of the year 9999, seconds in place of milliseconds."""
+"""Events whose times cannot be true: of 1970, of the year 9999, in seconds, or none."""
 
 import json
 
