@@ -3,7 +3,7 @@
 import json
 
 from support.daemon import Daemon
-from support.raw_batches import make_batch, write_batch
+from support.raw_batches import Written, make_batch, write_batch
 from support.received import parse
 from support.receiver import Receiver
 from support.waiting import wait_until
@@ -38,7 +38,7 @@ async def test_a_time_that_cannot_be_true_counts_as_the_moment_of_receipt(
         said = {"key": "at", "source": "event", "value": "occurred_at"}
         workspace.write_hooks(hook("a", receiver.origin, parameters=[said]))
         for timestamp in (-1, 0):
-            records = [(None, _event(name, time), []) for name, time in TIMES.items()]
+            records = [_record(name, time) for name, time in TIMES.items()]
             batch = make_batch(*records, timestamps=[timestamp] * len(records))
             await write_batch(workspace.cluster, topic, bytes(batch))
         async with Daemon(workspace.config) as daemon:
@@ -53,6 +53,6 @@ async def test_a_time_that_cannot_be_true_counts_as_the_moment_of_receipt(
     assert "/h/a?at=0001-01-01T00%3A00%3A00Z" in targets
 
 
-def _event(name: str, time: object) -> bytes:
+def _record(name: str, time: object) -> Written:
     document = {"id": name, "occurred_at": time, "data": {"event_key": "k"}}
-    return json.dumps(document).encode()
+    return None, json.dumps(document).encode(), []

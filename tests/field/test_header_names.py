@@ -50,7 +50,7 @@ async def test_a_header_name_that_is_not_utf_8_harms_no_record(workspace: Worksp
     assert _bytes(deferred) == [(RAW, b"1"), (b"traceparent", b"00-1")]
 
 
-def _bytes(record: Placed) -> list[tuple[bytes, bytes]]:
+def _bytes(record: Placed) -> list[tuple[bytes, bytes | None]]:
     """The headers that are not hookstream's."""
     pairs = [(name.encode(), value) for name, value in record.headers]
     return [(name, value) for name, value in pairs if not name.startswith(b"hookstream-")]
@@ -86,7 +86,7 @@ async def test_a_dead_letter_with_such_a_header_name_is_listed_and_replayed(
     assert replayed.returncode == 0, replayed.stderr
     assert replayed.stdout.splitlines()[-1] == "3 sent"
     sent = await workspace.cluster.read(workspace.lanes[0])
-    assert sorted(map(_bytes, sent)) == [[], [], [(RAW, b"1"), (b"traceparent", b"00-1")]]
+    assert sorted(map(_bytes, sent), key=len) == [[], [], [(RAW, b"1"), (b"traceparent", b"00-1")]]
 
 
 def _dead_letters(workspace: Workspace, *words: str) -> Done:
