@@ -125,36 +125,6 @@ async def test_other_answers_are_permanent_at_once(workspace: Workspace) -> None
         assert "h" + letter.facts["hookstream-last-status"] == letter.facts["hookstream-hook"]
 
 
-async def test_410_disables_the_hook_until_a_reload(workspace: Workspace) -> None:
-    """1. The receiver answers 410: a permanent dead letter. 2. The next event is not sent, and is a
-    dead letter as `disabled`. 3. After a reload the hook works again.
-    """
-    await workspace.create_topics()
-    workspace.write_settings()
-    async with Receiver(response(410)) as receiver:
-        workspace.write_hooks(hook("a", receiver.origin))
-        async with InProcess(workspace.config) as daemon:
-            await _write(workspace, "e1")
-            await _only_letter(workspace)
-            await _write(workspace, "e2")
-            await wait_until(workspace.caught_up, "both to be settled")
-            daemon.app.reloader.request()
-
-            async def reloaded() -> bool:
-                return await daemon.sample('hookstream_reloads_total{result="ok"}') == 1
-
-            await wait_until(reloaded, "the reload")
-            await _write(workspace, "e3")
-            await wait_until(workspace.caught_up, "the third to be settled")
-        assert ids(receiver.requests) == {"e1:a": 1, "e3:a": 1}
-    letters = await workspace.dead_letters()
-    reasons = {
-        letter.facts["hookstream-delivery-id"]: letter.facts["hookstream-reason"]
-        for letter in letters
-    }
-    assert reasons == {"e1:a": "permanent", "e2:a": "disabled"}
-
-
 async def test_a_hook_is_disabled_while_its_record_is_parked(workspace: Workspace) -> None:
     """1. A record is parked, and the daemon stops. 2. Its hook is disabled. 3. The next run makes
     the record a dead letter `disabled`, and no request.

@@ -13,7 +13,7 @@ UNDECODABLE: dict[str, bytes] = {
     "lone surrogate": b'{"id": "\\ud800"}',
     "100,000 levels of arrays": b'{"id": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "100,000 levels of objects": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
-    "more long numbers than may be": b'{"id": "e", "x": [' + b"1e999," * 170_000 + b"1]}",
+    "more long numbers than may be": b'{"id": "e", "x": [' + b"1e999," * 150_000 + b"1]}",
     "two values": b'{"id": "e"}{"id": "f"}',
     "a million attributes": b"{"
     + b",".join(b'"k%d":%d' % (n, n) for n in range(1_000_000))
@@ -36,8 +36,8 @@ UNFIT: dict[str, bytes] = {
     + b"[" * 900
     + b"]" * 900
     + b"}}",
-    "a number of a million digits": b'{"id": "digits", "data": {"event_key": "k", "x": '
-    + b"9" * 1_000_000
+    "a number of 900,000 digits": b'{"id": "digits", "data": {"event_key": "k", "x": '
+    + b"9" * 900_000
     + b"}}",
     "as many long numbers as may be": b'{"id": "numbers", "data": {"event_key": "k", "x": ['
     + b",".join([b"123456789012345678901"] * 10_000)
