@@ -116,17 +116,19 @@ class App:
         self._handover = Handover(KafkaProducer(settings.kafka), self.metrics.stream)
         self._transport = make_transport(settings, self._clock)
         stack.push_async_callback(self._transport.close)
+        decoders = {source.topic: make_decoder(source) for source in settings.sources}
         router = RetryRouter(
             lanes=retry_topics.lanes,
             dead_letter_topic=own.dead_letter,
             group=settings.kafka.group_id,
+            mapped_sources={topic for topic, decoder in decoders.items() if decoder.maps},
             handover=self._handover,
             clock=self._clock,
             metrics=self.metrics,
         )
         self._pipeline = Pipeline(
             index=self._loaded.index,
-            decoders={source.topic: make_decoder(source) for source in settings.sources},
+            decoders=decoders,
             retry_topics=retry_topics.consumed,
             router=router,
             handover=self._handover,

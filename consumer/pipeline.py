@@ -192,6 +192,9 @@ class Pipeline:
         if not hook.enabled:
             self._router.disabled_hook(pending, passport, record.timestamp / 1000)
             return
+        if passport.mapped and passport.topic not in self._decoders:
+            self._router.unknown_source(pending, passport)
+            return
         try:
             event = self._decoder(passport)(first)
         except UndecodableError as error:

@@ -3,7 +3,7 @@
 The only place that makes records for retry and dead-letter topics out of deliveries.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from enum import Enum
 
@@ -117,13 +117,17 @@ class RetryRouter:
         lanes: Sequence[Lane],
         dead_letter_topic: str,
         group: str,
+        mapped_sources: Collection[str],
         handover: Handover,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        """`lanes`: the retry topics that the settings name; `group`: `kafka.group_id`."""
+        """`lanes`: the retry topics that the settings name; `group`: `kafka.group_id`;
+        `mapped_sources`: the source topics with `fields`.
+        """
         self.group = group
         self._group_bytes = group.encode()
+        self._mapped_sources = mapped_sources
         self._lanes = lanes
         self._delays = [lane.delay for lane in lanes]
         self._dead_letter_topic = dead_letter_topic
@@ -200,7 +204,7 @@ class RetryRouter:
 
     def unknown_hook(self, pending: Pending, passport: Passport) -> None:
         """Defer a delivery again whose hook this replica does not know, up to the deadline."""
-        self._await_hook(pending, passport, Reason.HOOK_REMOVED, "")
+        self._await(pending, passport, Reason.HOOK_REMOVED, "no replica that read it knew the hook")
 
     def disabled_hook(self, pending: Pending, passport: Passport, deferred_at: float) -> None:
         """Dead-letter a delivery that was deferred, at `deferred_at` (epoch seconds), before its
@@ -212,15 +216,25 @@ class RetryRouter:
         if deferred_at <= self._disabled_since.get(passport.hook, deferred_at):
             self.give_up(pending, passport, Reason.DISABLED, "", passport.hook)
         else:
-            self._await_hook(pending, passport, Reason.DISABLED, passport.hook)
+            why = "the hook was off at every replica that read it"
+            self._await(pending, passport, Reason.DISABLED, why, passport.hook)
 
-    def _await_hook(
-        self, pending: Pending, passport: Passport, reason: Reason, known_hook: str
+    def unknown_source(self, pending: Pending, passport: Passport) -> None:
+        """Defer a delivery again that only the settings of its source tell how to read, which this
+        replica does not have: it may be the older one. Read otherwise, another request would go
+        out.
+        """
+        why = f"no replica that read it had {passport.topic} with its fields among its sources"
+        self._await(pending, passport, Reason.UNDECODABLE, why, passport.hook)
+
+    def _await(
+        self, pending: Pending, passport: Passport, reason: Reason, why: str, known_hook: str = ""
     ) -> None:
+        """Defer again, up to the deadline, what another replica may know more about."""
         now = self._clock.now()
         since = now if passport.unknown_since is None else min(passport.unknown_since, now)
         if now - since >= UNKNOWN_HOOK_SECONDS:
-            detail = f"for {UNKNOWN_HOOK_SECONDS:.0f} s no replica that read it knew the hook as on"
+            detail = f"for {UNKNOWN_HOOK_SECONDS:.0f} s {why}"
             self.give_up(pending, passport, reason, detail, known_hook)
             return
         lane = self._lanes[unknown_hook_lane(self._delays, now - since)]
@@ -299,6 +313,7 @@ class RetryRouter:
             last_status=delivery.last_status,
             first_failed_at=delivery.first_failed_at,
             not_before=not_before,
+            mapped=record.topic in self._mapped_sources,
             detail=detail,
             replay=self._replay(record),
         )

@@ -73,6 +73,8 @@ class Decoder:
         """`fields` maps names of the contract (section 2) to dotted paths of a foreign shape."""
         paths = {name: parse_path(path) for name, path in (fields or {}).items()}
         self.trigger = trigger
+        self.maps = bool(paths)
+        """Whether the shape is another one than the contract's."""
         self._subject = paths.pop("subject", None)
         self._moves = tuple((FIELD_PLACES[name], path) for name, path in paths.items())
 

@@ -25,6 +25,7 @@ _UNKNOWN_SINCE = "hookstream-unknown-since"
 _SOURCE = "hookstream-source"
 _SOURCE_TIMESTAMP = "hookstream-source-timestamp"
 _TRIGGER = "hookstream-trigger"
+_MAPPED = "hookstream-mapped"
 _DETAIL = "hookstream-detail"
 _GROUP = "hookstream-group"
 _REPLAYED_FROM = "hookstream-replayed-from"
@@ -43,6 +44,7 @@ OWN_HEADERS = frozenset(
         _SOURCE,
         _SOURCE_TIMESTAMP,
         _TRIGGER,
+        _MAPPED,
         _DETAIL,
         _GROUP,
         _REPLAYED_FROM,
@@ -112,6 +114,8 @@ class Passport:
     """Epoch seconds; None on the dead-letter topic."""
     unknown_since: float | None = None
     """Epoch seconds since when each replica that read the delivery did not know its hook."""
+    mapped: bool = False
+    """Whether only the `fields` of its source tell how to read the value."""
     detail: str = ""
     """For people: what was wrong in a few words."""
     replay: Replay | None = None
@@ -139,6 +143,7 @@ class Passport:
             (_SOURCE, self.source),
             (_SOURCE_TIMESTAMP, str(self.timestamp)),
             (_TRIGGER, self.trigger),
+            (_MAPPED, "yes" if self.mapped else ""),
             (_GROUP, group),
             (_DETAIL, self.detail[:_MAX_DETAIL]),
         )
@@ -169,6 +174,7 @@ def read_passport(headers: Headers) -> Passport:
             first_failed_at=_moment(texts.get(_FIRST_FAILED_AT)),
             not_before=_moment(texts.get(_NOT_BEFORE)),
             unknown_since=_moment(texts.get(_UNKNOWN_SINCE)),
+            mapped=_MAPPED in texts,
             detail=texts.get(_DETAIL, ""),
             replay=_replay(texts),
         )

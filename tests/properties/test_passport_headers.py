@@ -30,6 +30,8 @@ PASSPORTS = st.builds(
     last_status=st.text(),
     first_failed_at=MOMENTS,
     not_before=MOMENTS,
+    unknown_since=MOMENTS,
+    mapped=st.booleans(),
     detail=st.text(),
     replay=REPLAYS,
 )

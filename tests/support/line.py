@@ -55,17 +55,22 @@ class Line:
         self.transport = FakeTransport(self.clock)
         self.metrics = Metrics("0", CollectorRegistry())
         self.handover = Handover(NoProducer(), self.metrics.stream)
+        decoders = decoders or {
+            "event": Decoder("event"),
+            "push-click": Decoder("push_click"),
+        }
         router = RetryRouter(
             lanes=LANES,
             dead_letter_topic=DEAD,
             group=GROUP,
+            mapped_sources={topic for topic, decoder in decoders.items() if decoder.maps},
             handover=self.handover,
             clock=self.clock,
             metrics=self.metrics,
         )
         self.pipeline = Pipeline(
             index=Index(make_table(*hooks)),
-            decoders=decoders or {"event": Decoder("event"), "push-click": Decoder("push_click")},
+            decoders=decoders,
             retry_topics={lane.topic: lane for lane in LANES},
             router=router,
             handover=self.handover,

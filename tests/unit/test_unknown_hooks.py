@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.events.decode import Decoder
 from consumer.stream.lanes import UNKNOWN_HOOK_SECONDS, unknown_hook_lane
 from consumer.stream.passport import Passport
 from support.fakes import FakeRecord, make_hook, make_record
@@ -110,6 +111,25 @@ def test_a_hook_that_another_replica_has_on_is_not_disabled_here() -> None:
     assert line.clock.now() - began >= UNKNOWN_HOOK_SECONDS
     assert posted.passport.reason == "disabled"
     assert line.count("dead_letters_total", hook="new", reason="disabled") == 1.0
+
+
+def test_a_mapped_source_that_is_unknown_here_is_read_by_no_other_shape() -> None:
+    """A delivery whose event only the `fields` of its source tell how to read waits for a replica
+    that has that source, and is a dead letter `undecodable` after ten minutes.
+    """
+    newer = Line(make_hook("h1"), legacy=Decoder("event", {"id": "key"}))
+    newer.take(make_record({"key": "e1", "id": "wrong"}, topic="legacy"))
+    newer.transport.answer(503)
+    deferred = newer.acknowledge()
+    line, posted = Line(make_hook("h1")), deferred
+    began = line.clock.now()
+    while posted.letter.topic != DEAD:
+        posted = _return(line, posted)
+    assert line.transport.sent == []
+    assert line.clock.now() - began >= UNKNOWN_HOOK_SECONDS
+    assert posted.passport.reason == "undecodable"
+    newer.take(deferred.record())
+    assert len(newer.transport.sent) == 2
 
 
 def test_what_ends_after_its_hook_was_switched_off_is_not_deferred() -> None:

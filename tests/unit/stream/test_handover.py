@@ -197,7 +197,7 @@ async def test_a_topic_that_takes_nothing_holds_up_no_other() -> None:
         office.producer.acknowledge(b"b")
         await wait_until(lambda: office.acknowledged, "the other's acknowledgement")
         await wait_until(lambda: office.failures, "the failure")
-        assert office.handover.full
+        await wait_until(lambda: office.handover.full, "intake to be told")
         office.producer.missing = ""
         await office.sees(b"b", b"a")
         office.producer.acknowledge(b"a")

@@ -21,6 +21,7 @@ PASSPORT = Passport(
     first_failed_at=1_800_000_001.5,
     not_before=1_800_000_060.0,
     unknown_since=1_800_000_055.25,
+    mapped=True,
     detail="as text: ş",
 )
 TEXTS = {
@@ -34,6 +35,7 @@ TEXTS = {
     "hookstream-source": "push-click/3/17",
     "hookstream-source-timestamp": "1800000000123",
     "hookstream-trigger": "push_click",
+    "hookstream-mapped": "yes",
     "hookstream-group": "crm-İzmir",
     "hookstream-unknown-since": "1800000055.250",
     "hookstream-detail": "as text: ş",
