@@ -133,7 +133,6 @@ class App:
             router=router,
             handover=self._handover,
             dispatcher=self._make_dispatcher(router),
-            group=settings.kafka.group_id,
             clock=self._clock,
             metrics=self.metrics,
         )

@@ -18,13 +18,8 @@ from consumer.reasons import Reason
 from consumer.retry_router import RetryRouter
 from consumer.stream.handover import Handover
 from consumer.stream.lanes import Lane
-from consumer.stream.passport import (
-    FirstRecord,
-    Passport,
-    read_group,
-    read_passport,
-    read_replaying_group,
-)
+from consumer.stream.passport import FirstRecord, Passport, read_passport
+from consumer.stream.record_headers import read_group, read_replaying_group
 from consumer.stream.tracker import Partition, Pending
 
 log = get_logger(__name__)
@@ -45,12 +40,11 @@ class Pipeline:
         router: RetryRouter,
         handover: Handover,
         dispatcher: Dispatcher[Pending],
-        group: str,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
         """`decoders` by source topic; `retry_topics`: those that are consumed, by name, which may
-        become more or fewer; `group`: `kafka.group_id`.
+        become more or fewer.
         """
         self._decoders = decoders
         self._events = {t: metrics.events(d.trigger) for t, d in decoders.items()}
@@ -58,7 +52,7 @@ class Pipeline:
         self._router = router
         self._handover = handover
         self.dispatcher = dispatcher
-        self._group = group.encode()
+        self._group = router.group.encode()
         self._clock = clock
         self._metrics = metrics
         self._foreign_topics: set[str] = set()

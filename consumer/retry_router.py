@@ -5,12 +5,11 @@ The only place that makes records for retry and dead-letter topics out of delive
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from enum import Enum
 
 from consumer.clock import Clock
 from consumer.delivery.endpoint import Delivery
 from consumer.delivery.outcome import Park
-from consumer.events.decode import Headers, Record
+from consumer.events.decode import Record
 from consumer.events.model import is_plausible
 from consumer.hooks.table import Hook
 from consumer.logs import get_logger
@@ -19,93 +18,11 @@ from consumer.metrics.hooks import HookMetrics
 from consumer.reasons import Reason
 from consumer.stream.handover import Handover
 from consumer.stream.lanes import UNKNOWN_HOOK_SECONDS, Lane, unknown_hook_lane
-from consumer.stream.passport import (
-    FirstRecord,
-    Passport,
-    Replay,
-    original_headers,
-    read_replay,
-)
+from consumer.stream.outgoing import Content, OutgoingRecord
+from consumer.stream.passport import FirstRecord, Passport, Replay, read_replay
 from consumer.stream.tracker import Partition, Pending
 
 log = get_logger(__name__)
-
-
-class Content(Enum):
-    """How much of the consumed record an outgoing record carries."""
-
-    WHOLE = "whole"
-    NO_VALUE = "no value"
-    OWN_HEADERS = "own headers"
-
-
-class OutgoingRecord:
-    """One record on its way to a retry or dead-letter topic: a `handover.Letter`.
-
-    It settles its delivery when the broker has acknowledged it. Its headers are made when it is
-    sent.
-    """
-
-    __slots__ = ("_content", "_router", "metrics", "passport", "pending", "reason", "topic")
-
-    def __init__(
-        self,
-        router: "RetryRouter",
-        topic: str,
-        pending: Pending,
-        passport: Passport,
-        metrics: HookMetrics,
-        *,
-        reason: Reason | None,
-        content: Content,
-    ) -> None:
-        """`reason`: why it is dead-lettered; None if it is deferred."""
-        self._router = router
-        self.topic = topic
-        self.pending = pending
-        self.passport = passport
-        self.metrics = metrics
-        self.reason = reason
-        self._content = content
-
-    @property
-    def key(self) -> bytes | None:
-        """As the record had it that was consumed; none without the value."""
-        return self.pending.record.key if self._content is Content.WHOLE else None
-
-    @property
-    def value(self) -> bytes | None:
-        """As the record had it that was consumed; empty if that was too large."""
-        return self.pending.record.value if self._content is Content.WHOLE else b""
-
-    @property
-    def headers(self) -> Headers:
-        """Those that hookstream adds, then the original ones."""
-        own: Headers = self.passport.headers(self._router.group)
-        if self._content is Content.OWN_HEADERS:
-            return own
-        return [*own, *original_headers(self.pending.record.headers)]
-
-    @property
-    def wanted(self) -> bool:
-        """See `handover.Letter.wanted`."""
-        return not self.pending.revoked
-
-    def acknowledged(self) -> None:
-        """Count, and settle."""
-        if self.reason is None:
-            self.metrics.retried()
-        else:
-            self.metrics.dead_lettered(self.reason)
-        self.pending.settle_one()
-
-    def too_large(self) -> bool:
-        """Send less of it in its place, if it is not the least already."""
-        if self._content is Content.OWN_HEADERS:
-            return False
-        smaller = Content.OWN_HEADERS if self._content is Content.NO_VALUE else Content.NO_VALUE
-        self._router.dead_letter_without_value(self, smaller)
-        return True
 
 
 class RetryRouter:

@@ -15,8 +15,8 @@ from consumer.stream.handler import Handler
 from consumer.stream.lag import LagWatch
 from consumer.stream.lanes import Lane
 from consumer.stream.membership import Membership
-from consumer.stream.passport import read_not_before
 from consumer.stream.poller import Poller
+from consumer.stream.record_headers import read_not_before
 from consumer.stream.retry_topics import RetryTopics
 from consumer.stream.tasks import drop_connections, watch_tasks, within
 from consumer.stream.tracker import Partition

@@ -7,53 +7,33 @@ header with such a name is not kept.
 
 import re
 from dataclasses import dataclass
-from math import isfinite
 
 from consumer.events.decode import Headers, Record, UndecodableError
+from consumer.stream.record_headers import (
+    ATTEMPTS,
+    DELIVERY_ID,
+    DETAIL,
+    FIRST_FAILED_AT,
+    GROUP,
+    HOOK,
+    LAST_STATUS,
+    MAPPED,
+    NOT_BEFORE,
+    OWN_HEADERS,
+    REASON,
+    REPLAYED_AT,
+    REPLAYED_BY,
+    REPLAYED_FROM,
+    SOURCE,
+    SOURCE_TIMESTAMP,
+    TRIGGER,
+    UNKNOWN_SINCE,
+    last_value,
+    read_number,
+)
 
 OwnHeaders = list[tuple[str, bytes]]
 """Headers that hookstream writes: all have a value."""
-
-_DELIVERY_ID = "hookstream-delivery-id"
-_HOOK = "hookstream-hook"
-_REASON = "hookstream-reason"
-_ATTEMPTS = "hookstream-attempts"
-_LAST_STATUS = "hookstream-last-status"
-_FIRST_FAILED_AT = "hookstream-first-failed-at"
-_NOT_BEFORE = "hookstream-not-before"
-_UNKNOWN_SINCE = "hookstream-unknown-since"
-_SOURCE = "hookstream-source"
-_SOURCE_TIMESTAMP = "hookstream-source-timestamp"
-_TRIGGER = "hookstream-trigger"
-_MAPPED = "hookstream-mapped"
-_DETAIL = "hookstream-detail"
-_GROUP = "hookstream-group"
-_REPLAYED_FROM = "hookstream-replayed-from"
-_REPLAYED_AT = "hookstream-replayed-at"
-_REPLAYED_BY = "hookstream-replayed-by"
-OWN_HEADERS = frozenset(
-    {
-        _DELIVERY_ID,
-        _HOOK,
-        _REASON,
-        _ATTEMPTS,
-        _LAST_STATUS,
-        _FIRST_FAILED_AT,
-        _NOT_BEFORE,
-        _UNKNOWN_SINCE,
-        _SOURCE,
-        _SOURCE_TIMESTAMP,
-        _TRIGGER,
-        _MAPPED,
-        _DETAIL,
-        _GROUP,
-        _REPLAYED_FROM,
-        _REPLAYED_AT,
-        _REPLAYED_BY,
-    }
-)
-"""The names that hookstream writes. Of several headers with such a name the last counts, as with
-`lastHeader` of Kafka's own clients."""
 
 _DELIVERY_IDS = re.compile(r"[A-Za-z0-9_~%:-]{0,300}")
 _MAX_INTEGER = 2**63 - 1
@@ -76,15 +56,15 @@ class Replay:
     def headers(self) -> OwnHeaders:
         """The headers that say so."""
         return [
-            (_REPLAYED_FROM, self.origin.encode()),
-            (_REPLAYED_AT, _seconds(self.at).encode()),
+            (REPLAYED_FROM, self.origin.encode()),
+            (REPLAYED_AT, _seconds(self.at).encode()),
         ]
 
     def source_headers(self, group: str) -> OwnHeaders:
         """The headers of a record that `group` writes back to its source topic: other groups read
         that topic too, and have settled the record long ago.
         """
-        return [*self.headers(), (_REPLAYED_BY, group.encode())]
+        return [*self.headers(), (REPLAYED_BY, group.encode())]
 
 
 @dataclass(slots=True)
@@ -132,20 +112,20 @@ class Passport:
         `group`: the writer's `kafka.group_id`; none only in tests, as older versions wrote it.
         """
         facts = (
-            (_DELIVERY_ID, self.delivery_id),
-            (_HOOK, self.hook),
-            (_REASON, self.reason),
-            (_ATTEMPTS, str(self.attempts)),
-            (_LAST_STATUS, self.last_status),
-            (_FIRST_FAILED_AT, _seconds(self.first_failed_at)),
-            (_NOT_BEFORE, _seconds(self.not_before)),
-            (_UNKNOWN_SINCE, _seconds(self.unknown_since)),
-            (_SOURCE, self.source),
-            (_SOURCE_TIMESTAMP, str(self.timestamp)),
-            (_TRIGGER, self.trigger),
-            (_MAPPED, "yes" if self.mapped else ""),
-            (_GROUP, group),
-            (_DETAIL, self.detail[:_MAX_DETAIL]),
+            (DELIVERY_ID, self.delivery_id),
+            (HOOK, self.hook),
+            (REASON, self.reason),
+            (ATTEMPTS, str(self.attempts)),
+            (LAST_STATUS, self.last_status),
+            (FIRST_FAILED_AT, _seconds(self.first_failed_at)),
+            (NOT_BEFORE, _seconds(self.not_before)),
+            (UNKNOWN_SINCE, _seconds(self.unknown_since)),
+            (SOURCE, self.source),
+            (SOURCE_TIMESTAMP, str(self.timestamp)),
+            (TRIGGER, self.trigger),
+            (MAPPED, "yes" if self.mapped else ""),
+            (GROUP, group),
+            (DETAIL, self.detail[:_MAX_DETAIL]),
         )
         headers = [(name, text.encode()) for name, text in facts if text]
         return headers + self.replay.headers() if self.replay is not None else headers
@@ -159,23 +139,23 @@ def read_passport(headers: Headers) -> Passport:
     """
     try:
         texts = _texts(headers)
-        topic, partition, offset = texts[_SOURCE].rsplit("/", 2)
+        topic, partition, offset = texts[SOURCE].rsplit("/", 2)
         return Passport(
-            reason=texts[_REASON],
+            reason=texts[REASON],
             topic=topic,
             partition=_integer(partition),
             offset=_integer(offset),
-            timestamp=_integer(texts[_SOURCE_TIMESTAMP]),
-            trigger=texts.get(_TRIGGER, ""),
-            delivery_id=_delivery_id(texts.get(_DELIVERY_ID, "")),
-            hook=texts.get(_HOOK, ""),
-            attempts=_integer(texts[_ATTEMPTS]),
-            last_status=texts.get(_LAST_STATUS, ""),
-            first_failed_at=_moment(texts.get(_FIRST_FAILED_AT)),
-            not_before=_moment(texts.get(_NOT_BEFORE)),
-            unknown_since=_moment(texts.get(_UNKNOWN_SINCE)),
-            mapped=_MAPPED in texts,
-            detail=texts.get(_DETAIL, ""),
+            timestamp=_integer(texts[SOURCE_TIMESTAMP]),
+            trigger=texts.get(TRIGGER, ""),
+            delivery_id=_delivery_id(texts.get(DELIVERY_ID, "")),
+            hook=texts.get(HOOK, ""),
+            attempts=_integer(texts[ATTEMPTS]),
+            last_status=texts.get(LAST_STATUS, ""),
+            first_failed_at=_moment(texts.get(FIRST_FAILED_AT)),
+            not_before=_moment(texts.get(NOT_BEFORE)),
+            unknown_since=_moment(texts.get(UNKNOWN_SINCE)),
+            mapped=MAPPED in texts,
+            detail=texts.get(DETAIL, ""),
             replay=_replay(texts),
         )
     except KeyError as error:
@@ -184,54 +164,17 @@ def read_passport(headers: Headers) -> Passport:
         raise UndecodableError("a hookstream header is malformed") from None
 
 
-def original_headers(headers: Headers) -> Headers:
-    """The headers of the source record: those that hookstream did not write."""
-    return [header for header in headers if header[0] not in OWN_HEADERS]
-
-
-def read_group(headers: Headers) -> bytes | None:
-    """The group that wrote a record on a retry or dead-letter topic; None if no header says so."""
-    return _last(headers, _GROUP)
-
-
-def read_replaying_group(headers: Headers) -> bytes | None:
-    """The group that wrote a record back to its source topic; None for all other records."""
-    return _last(headers, _REPLAYED_BY)
-
-
-def read_not_before(headers: Headers) -> float | None:
-    """Epoch seconds at which a record on a retry topic is due; None where a passport tells none.
-
-    What is malformed or has no passport is due at once, since nothing will come of it.
-    """
-    value = _last(headers, _NOT_BEFORE)
-    if value is not None:
-        try:
-            return _number(value.decode())
-        except ValueError:
-            return 0.0
-    return None if any(name in OWN_HEADERS for name, _ in headers) else 0.0
-
-
 def read_replay(headers: Headers, group: bytes) -> Replay | None:
     """The replay by which `group` wrote a record back to its source topic; None for all others.
 
     Source topics are other people's: what is malformed there counts as absent.
     """
-    if _last(headers, _REPLAYED_BY) != group:
+    if last_value(headers, REPLAYED_BY) != group:
         return None
     try:
         return _replay(_texts(headers))
     except ValueError:
         return None
-
-
-def _last(headers: Headers, wanted: str) -> bytes | None:
-    """The value of the last header `wanted` that has one."""
-    for name, value in reversed(headers):
-        if name == wanted and value is not None:
-            return value
-    return None
 
 
 def _texts(headers: Headers) -> dict[str, str]:
@@ -242,7 +185,7 @@ def _texts(headers: Headers) -> dict[str, str]:
     texts: dict[str, str] = {}
     for name, value in headers:
         # Kafka also has headers without a value. The group is compared as bytes.
-        if name in OWN_HEADERS and value is not None and name != _GROUP:
+        if name in OWN_HEADERS and value is not None and name != GROUP:
             if len(value) > _MAX_HEADER:
                 raise ValueError
             texts[name] = value.decode()
@@ -253,11 +196,11 @@ def _replay(texts: dict[str, str]) -> Replay | None:
     """The last replay that a record went through; it only tells a story, so what cannot be read
     counts as absent.
     """
-    origin, at = texts.get(_REPLAYED_FROM), texts.get(_REPLAYED_AT)
+    origin, at = texts.get(REPLAYED_FROM), texts.get(REPLAYED_AT)
     if origin is None or at is None:
         return None
     try:
-        return Replay(origin, _number(at))
+        return Replay(origin, read_number(at))
     except ValueError:
         return None
 
@@ -284,14 +227,7 @@ def _seconds(moment: float | None) -> str:
 
 
 def _moment(text: str | None) -> float | None:
-    return _number(text) if text is not None else None
-
-
-def _number(text: str) -> float:
-    number = float(text)
-    if not isfinite(number):
-        raise ValueError
-    return number
+    return read_number(text) if text is not None else None
 
 
 def _integer(text: str) -> int:

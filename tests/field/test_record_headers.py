@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from consumer.events.decode import Headers
-from consumer.stream.passport import original_headers
+from consumer.stream.record_headers import original_headers
 from support.cluster import Placed
 from support.command import run_command
 from support.daemon import Daemon

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from consumer.events.decode import Headers, UndecodableError
 from consumer.stream.dead_letters import DeadLetter
-from consumer.stream.passport import OWN_HEADERS, original_headers, read_group, read_passport
+from consumer.stream.passport import read_passport
+from consumer.stream.record_headers import OWN_HEADERS, original_headers, read_group
 from consumer.stream.replay import Route
 from support.fakes import FakeRecord, make_hook
 from support.line import DEAD, GROUP, LANES, Line, Posted

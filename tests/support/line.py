@@ -75,7 +75,6 @@ class Line:
             router=router,
             handover=self.handover,
             dispatcher=self._dispatcher(router),
-            group=GROUP,
             clock=self.clock,
             metrics=self.metrics,
         )

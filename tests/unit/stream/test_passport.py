@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from consumer.events.decode import Headers, UndecodableError
-from consumer.stream.passport import Passport, Replay, read_not_before, read_passport
+from consumer.stream.passport import Passport, Replay, read_passport
+from consumer.stream.record_headers import read_not_before
 
 PASSPORT = Passport(
     reason="503",

@@ -1,0 +1,91 @@
+"""Names of the headers that hookstream adds, and what is read of single ones."""
+
+from math import isfinite
+
+from consumer.events.decode import Headers
+
+DELIVERY_ID = "hookstream-delivery-id"
+HOOK = "hookstream-hook"
+REASON = "hookstream-reason"
+ATTEMPTS = "hookstream-attempts"
+LAST_STATUS = "hookstream-last-status"
+FIRST_FAILED_AT = "hookstream-first-failed-at"
+NOT_BEFORE = "hookstream-not-before"
+UNKNOWN_SINCE = "hookstream-unknown-since"
+SOURCE = "hookstream-source"
+SOURCE_TIMESTAMP = "hookstream-source-timestamp"
+TRIGGER = "hookstream-trigger"
+MAPPED = "hookstream-mapped"
+DETAIL = "hookstream-detail"
+GROUP = "hookstream-group"
+REPLAYED_FROM = "hookstream-replayed-from"
+REPLAYED_AT = "hookstream-replayed-at"
+REPLAYED_BY = "hookstream-replayed-by"
+OWN_HEADERS = frozenset(
+    {
+        DELIVERY_ID,
+        HOOK,
+        REASON,
+        ATTEMPTS,
+        LAST_STATUS,
+        FIRST_FAILED_AT,
+        NOT_BEFORE,
+        UNKNOWN_SINCE,
+        SOURCE,
+        SOURCE_TIMESTAMP,
+        TRIGGER,
+        MAPPED,
+        DETAIL,
+        GROUP,
+        REPLAYED_FROM,
+        REPLAYED_AT,
+        REPLAYED_BY,
+    }
+)
+"""The names that hookstream writes. Of several headers with such a name the last counts, as with
+`lastHeader` of Kafka's own clients."""
+
+
+def original_headers(headers: Headers) -> Headers:
+    """The headers of the source record: those that hookstream did not write."""
+    return [header for header in headers if header[0] not in OWN_HEADERS]
+
+
+def read_group(headers: Headers) -> bytes | None:
+    """The group that wrote a record on a retry or dead-letter topic; None if no header says so."""
+    return last_value(headers, GROUP)
+
+
+def read_replaying_group(headers: Headers) -> bytes | None:
+    """The group that wrote a record back to its source topic; None for all other records."""
+    return last_value(headers, REPLAYED_BY)
+
+
+def read_not_before(headers: Headers) -> float | None:
+    """Epoch seconds at which a record on a retry topic is due; None where a passport tells none.
+
+    What is malformed or has no passport is due at once, since nothing will come of it.
+    """
+    value = last_value(headers, NOT_BEFORE)
+    if value is not None:
+        try:
+            return read_number(value.decode())
+        except ValueError:
+            return 0.0
+    return None if any(name in OWN_HEADERS for name, _ in headers) else 0.0
+
+
+def last_value(headers: Headers, wanted: str) -> bytes | None:
+    """The value of the last header `wanted` that has one."""
+    for name, value in reversed(headers):
+        if name == wanted and value is not None:
+            return value
+    return None
+
+
+def read_number(text: str) -> float:
+    """A finite number; raises `ValueError` if `text` is none."""
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError
+    return number
