@@ -8,6 +8,7 @@ from consumer import __version__
 from consumer.cli.console import print_error, print_note
 from consumer.cli.dead_letters import dead_letters
 from consumer.cli.options import ConfigFile
+from consumer.cli.schema import schema
 from consumer.clock import SystemClock
 
 commands = typer.Typer(
@@ -24,6 +25,7 @@ commands = typer.Typer(
 )
 
 commands.add_typer(dead_letters)
+commands.add_typer(schema)
 
 HookId = Annotated[str, typer.Argument(metavar="HOOK", help="A hook's id.", show_default=False)]
 _EVENT_HELP = "An event in JSON, as it would come from Kafka; - reads standard input."

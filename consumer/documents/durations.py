@@ -1,9 +1,9 @@
 """Durations as people write them: a whole number and its unit, `500ms`, `10s`, `1m`, `6h`."""
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from consumer.errors import Complaint
 
@@ -50,4 +50,6 @@ def duration(minimum: str, maximum: str) -> BeforeValidator:
             )
         return seconds
 
-    return BeforeValidator(validate)
+    return BeforeValidator(
+        validate, json_schema_input_type=Annotated[str, Field(pattern=f"^{_DURATION.pattern}$")]
+    )

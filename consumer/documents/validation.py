@@ -26,7 +26,10 @@ def as_text(value: Any) -> Any:
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else value
 
 
-Text = Annotated[str, BeforeValidator(as_text)]
+Scalar = str | int | float | bool
+"""What an editor takes for one text: YAML has its own ideas of `26`, `yes` and `1.5`."""
+
+Text = Annotated[str, BeforeValidator(as_text, json_schema_input_type=Scalar)]
 """Text in whatever spelling its author chose: `26`, `yes` and `2026-11-24` are texts here."""
 
 _SENTENCES: Mapping[str, tuple[str, str]] = {

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from consumer.documents.durations import duration
-from consumer.documents.validation import as_text
+from consumer.documents.validation import Scalar, as_text
 from consumer.errors import Complaint
 from consumer.events.model import Trigger
 from consumer.hooks.secrets import ReadSecret, expand, has_reference
@@ -212,7 +212,18 @@ def _signing_key(raw: Any, info: ValidationInfo) -> bytes:
     return key
 
 
-PlainText = Annotated[str, PlainValidator(_plain)]
+PlainText = Annotated[str, PlainValidator(_plain, json_schema_input_type=Scalar)]
+
+
+_HookId = Annotated[str, Field(pattern=f"^{_ID.pattern}$")]
+_HeaderName = Annotated[str, Field(pattern=f"^{_TOKEN.pattern}$")]
+_RetriedStatus = Annotated[
+    int,
+    PlainValidator(
+        _retried_status,
+        json_schema_input_type=Annotated[int, Field(ge=_RETRIABLE[0], le=_RETRIABLE[-1])],
+    ),
+]
 
 
 class Form(BaseModel):
@@ -227,8 +238,8 @@ class Entry(Form):
     key: PlainText
     source: Source
     missing: Missing | None = None
-    encode: Annotated[None, PlainValidator(_no_encoding)] = None
-    value: Annotated[Value, PlainValidator(_value)]
+    encode: Annotated[None, PlainValidator(_no_encoding, json_schema_input_type=None)] = None
+    value: Annotated[Value, PlainValidator(_value, json_schema_input_type=Scalar)]
 
     @cached_property
     def parameter(self) -> Parameter:
@@ -239,9 +250,13 @@ class Entry(Form):
 class HeaderEntry(Entry):
     """A header: its name and value must be ones that HTTP can carry."""
 
-    key: Annotated[str, PlainValidator(_header_name)]
+    key: Annotated[str, PlainValidator(_header_name, json_schema_input_type=_HeaderName)]
     encode: Encoding | None = None  # type: ignore[assignment]  # of a header it may be more
-    value: Annotated[Value, PlainValidator(_value), AfterValidator(_header_value)]
+    value: Annotated[
+        Value,
+        PlainValidator(_value, json_schema_input_type=Scalar),
+        AfterValidator(_header_value),
+    ]
 
     @cached_property
     def header(self) -> Header:
@@ -264,20 +279,22 @@ class UriParameter(Form):
     """What the console shows for one brace name, and what stands in for a missing value."""
 
     label: PlainText
-    default: Annotated[str, PlainValidator(_without_secrets)] | None = None
+    default: (
+        Annotated[str, PlainValidator(_without_secrets, json_schema_input_type=Scalar)] | None
+    ) = None
     missing: Missing | None = None
 
 
 class Definition(Form):
     """One document. Validated with a `Sharing` as context, so secrets are read here too."""
 
-    id: Annotated[str, PlainValidator(_hook_id)]
+    id: Annotated[str, PlainValidator(_hook_id, json_schema_input_type=_HookId)]
     name: PlainText | None = None
     enabled: bool = True
     app: PlainText | None = None
     trigger: Trigger
     select: Annotated[tuple[PlainText, ...], Field(min_length=1)] | None = None
-    uri: Annotated[Template, PlainValidator(_template)]
+    uri: Annotated[Template, PlainValidator(_template, json_schema_input_type=str)]
     uri_parameters: dict[str, Annotated[UriParameter, _SHARED]] = Field(default_factory=dict)
     headers: Annotated[
         tuple[Annotated[HeaderEntry, _SHARED], ...],
@@ -289,9 +306,13 @@ class Definition(Form):
     ] = ()
     rate_limit: RateLimit | None = None
     retry_on: Annotated[
-        tuple[Annotated[int, PlainValidator(_retried_status)], ...], Field(min_length=1)
+        tuple[
+            Annotated[int, PlainValidator(_retried_status, json_schema_input_type=_RetriedStatus)],
+            ...,
+        ],
+        Field(min_length=1),
     ] = ()
     timeout: Annotated[float, duration("100ms", "5m")] | None = None
-    signing_secrets: tuple[Annotated[bytes, PlainValidator(_signing_key)], ...] = Field(
-        default=(), repr=False
-    )
+    signing_secrets: tuple[
+        Annotated[bytes, PlainValidator(_signing_key, json_schema_input_type=str)], ...
+    ] = Field(default=(), repr=False)
