@@ -22,7 +22,7 @@ from consumer.health import Health
 from consumer.logs import get_logger
 from consumer.matching.index import Index
 from consumer.metrics import Metrics
-from consumer.parts import make_decoder, make_limits, make_policy, make_transport
+from consumer.parts import make_decoder, make_limits, make_policy, make_transport, start_times
 from consumer.pipeline import Pipeline
 from consumer.presence import Presence
 from consumer.reload import Reloader
@@ -30,6 +30,7 @@ from consumer.retry_router import RetryRouter
 from consumer.settings import Settings
 from consumer.startup import CANCEL_SECONDS, start_unless_stopped
 from consumer.stream.client import KafkaProducer, in_words, make_consumer
+from consumer.stream.cluster_view import ClusterView
 from consumer.stream.handover import Handover
 from consumer.stream.intake import Intake
 from consumer.stream.retry_topics import RetryTopics
@@ -138,10 +139,12 @@ class App:
         )
         self._intake = Intake(
             consumer,
+            ClusterView(consumer),
             self._pipeline,
-            sources=topics,
+            sources=start_times(settings),
             retry_topics=retry_topics,
             clock=self._clock,
+            metrics=self.metrics.stream,
         )
         self._presence = Presence(
             self._intake.membership, self._pipeline.dispatcher, self._handover, self._clock
@@ -181,6 +184,7 @@ class App:
         metrics.rebalancing_from(self._intake.membership.seconds_without_share)
         metrics.unreadable_from(self._intake.unreadable.places)
         metrics.lag_from(self._intake.watch.lag)
+        metrics.waiting_from(lambda: self._intake.watch.waiting)
         metrics.oldest_unsettled_from(self._intake.oldest_unsettled)
 
     async def _open_admin(self, stack: AsyncExitStack) -> None:
@@ -200,6 +204,7 @@ class App:
         intake = group.create_task(self._intake.run())
         helpers = [
             group.create_task(self._intake.commit_regularly()),
+            group.create_task(self._intake.placement.run()),
             group.create_task(self._intake.watch.run()),
             group.create_task(self._intake.retry_topics.run()),
             group.create_task(self._intake.watch_client()),

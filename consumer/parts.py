@@ -1,6 +1,7 @@
 """The daemon's parts as the settings describe them: for `run`, and for commands that use one."""
 
 import asyncio
+from datetime import datetime
 
 from consumer.clock import Clock
 from consumer.delivery.aiohttp import AiohttpTransport
@@ -13,11 +14,23 @@ from consumer.events.decode import Decoder
 from consumer.hooks.table import RateLimit
 from consumer.settings import Settings, SourceSettings
 from consumer.stream.lanes import JITTER
+from consumer.stream.positions import EARLIEST, LATEST
 
 
 def make_decoder(source: SourceSettings) -> Decoder:
     """The decoder of one source topic."""
     return Decoder(source.trigger, source.fields.model_dump(exclude_none=True))
+
+
+def start_times(settings: Settings) -> dict[str, int]:
+    """Where each source begins without a commit, by topic, as `stream.positions` has it."""
+    fixed = {"earliest": EARLIEST, "latest": LATEST}
+    return {
+        source.topic: fixed[source.start]
+        if source.start in fixed
+        else int(datetime.fromisoformat(source.start).timestamp() * 1000)
+        for source in settings.sources
+    }
 
 
 def make_transport(settings: Settings, clock: Clock) -> Transport:

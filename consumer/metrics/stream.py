@@ -20,6 +20,10 @@ class StreamMetrics:
         self._lag: Callable[[], Mapping[tuple[str, int], int]] | None = None
         self._rebalancing: Callable[[], float] | None = None
         self._unreadable: Callable[[], Iterable[tuple[str, int]]] = tuple
+        self._waiting: Callable[[], int] | None = None
+        self._lost: dict[tuple[str, int], int] = {}
+        self._missing: dict[str, bool] = {}
+        self._remade: dict[str, int] = {}
 
     def hands_over_to(self, topics: Iterable[str]) -> None:
         """Name the retry and dead-letter topics, so that their failures are counted from 0."""
@@ -71,6 +75,29 @@ class StreamMetrics:
         """
         self._unreadable = read
 
+    def waiting_from(self, read: Callable[[], int]) -> None:
+        """Read the number of partitions that no leader answers for with `read` at each scrape."""
+        self._waiting = read
+
+    def needs(self, topics: Iterable[str]) -> None:
+        """Name the topics that the settings name, so that each is counted from 0."""
+        for topic in topics:
+            self._missing.setdefault(topic, False)
+            self._remade.setdefault(topic, 0)
+
+    def offsets_lost(self, topic: str, partition: int, records: int) -> None:
+        """So many records of a partition are gone that were not read; 0 begins the series."""
+        place = (topic, partition)
+        self._lost[place] = self._lost.get(place, 0) + records
+
+    def topic_missing(self, topic: str, *, missing: bool) -> None:
+        """A topic that is read was deleted, or is there again."""
+        self._missing[topic] = missing
+
+    def topic_remade(self, topic: str) -> None:
+        """A topic that is read was deleted and made again."""
+        self._remade[topic] = self._remade.get(topic, 0) + 1
+
     def collect(self) -> Iterator[Metric]:
         """The families, complete when each is yielded."""
         if self._in_flight is not None:
@@ -113,6 +140,30 @@ class StreamMetrics:
             "1 for a partition that stands because its next record cannot be read.",
             ("topic", "partition"),
             (((topic, str(partition)), 1) for topic, partition in self._unreadable()),
+        )
+        if self._waiting is not None:
+            yield number(
+                "hookstream_partitions_waiting",
+                "Assigned partitions that are not read because no leader answers for them.",
+                self._waiting(),
+            )
+        yield counter(
+            "hookstream_offsets_lost",
+            "Records that retention or truncation took before they were read.",
+            ("topic", "partition"),
+            (((topic, str(part)), count) for (topic, part), count in self._lost.items()),
+        )
+        yield gauge(
+            "hookstream_topic_missing",
+            "1 if a topic that is read does not exist.",
+            ("topic",),
+            (((topic,), missing) for topic, missing in self._missing.items()),
+        )
+        yield counter(
+            "hookstream_topics_remade",
+            "Topics that were deleted and made again while they were read.",
+            ("topic",),
+            (((topic,), count) for topic, count in self._remade.items()),
         )
         yield counter(
             "hookstream_handover_failures",

@@ -3,6 +3,7 @@
 import json
 import re
 import ssl
+from datetime import datetime
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -17,6 +18,8 @@ from consumer.errors import Complaint
 Item = TypeVar("Item")
 
 _SERVER = re.compile(r"(?P<host>\[[^\]]*\]|[^:\s]+)(:(?P<port>[0-9]{1,5}))?")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+"""RFC 3339 in capitals."""
 _ENVIRONMENT_NAMES = re.compile(r"[A-Za-z_*?][A-Za-z0-9_*?]*")
 _TOPIC = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
 _MAX_PREFIX = 200
@@ -68,6 +71,22 @@ def _topic_prefix(value: str) -> str:
             "without a dot at the end: hookstream.retry.10s begins with hookstream",
         )
     return value
+
+
+def _start(value: str) -> str:
+    """`earliest`, `latest`, or a time that `datetime.fromisoformat` reads."""
+    if value.lower() in ("earliest", "latest"):
+        return value.lower()
+    time = value.upper()
+    try:
+        if _TIME.fullmatch(time) and datetime.fromisoformat(time).timestamp() >= 0:
+            return time
+    except (ValueError, OverflowError):
+        pass  # no such day, or hour
+    raise Complaint(
+        "says not where to begin",
+        "write earliest, latest, or a time with its zone: 2026-11-24T10:00:00Z",
+    )
 
 
 def _dotted_path(value: str) -> str:
@@ -148,6 +167,7 @@ NonEmpty = Annotated[Text, Field(min_length=1)]
 Server = Annotated[Text, AfterValidator(_server)]
 Topic = Annotated[Text, AfterValidator(_topic)]
 TopicPrefix = Annotated[Text, AfterValidator(_topic_prefix)]
+Start = Annotated[Text, AfterValidator(_start)]
 DottedPath = Annotated[Text, AfterValidator(_dotted_path)]
 Network = Annotated[Text, AfterValidator(_network)]
 Opening = Annotated[Text, AfterValidator(_opening)]

@@ -23,6 +23,7 @@ from consumer.settings.fields import (
     Opening,
     SecretSource,
     Server,
+    Start,
     Topic,
     TopicPrefix,
 )
@@ -136,6 +137,9 @@ class SourceSettings(Section):
     topic: Topic
     trigger: Trigger
     fields: FieldPaths = FieldPaths()
+    start: Start = "earliest"
+    """Where a group begins that has committed no offset: `earliest`, `latest`, or an RFC 3339 time.
+    """
 
 
 DEFAULT_SOURCES = tuple(

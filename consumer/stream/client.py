@@ -83,14 +83,14 @@ class _Member(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
 def make_consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
     """A group member that commits nothing by itself and hands out raw bytes.
 
-    A group without offsets starts at the earliest record: it must not lose what came before it.
-    Records of aborted transactions never happened.
+    Where it reads is ours to decide (`stream/placement.py`): aiokafka would reset a position in
+    silence. Records of aborted transactions never happened.
     """
     return _Member(
         **connection_options(settings),
         group_id=settings.group_id,
         enable_auto_commit=False,
-        auto_offset_reset="earliest",
+        auto_offset_reset="none",
         isolation_level="read_committed",
         metadata_max_age_ms=int(_METADATA_AGE * 1000),
         session_timeout_ms=int(SESSION_TIMEOUT * 1000),

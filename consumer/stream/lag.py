@@ -2,41 +2,42 @@
 
 import asyncio
 from collections.abc import Callable, Collection
+from collections.abc import Set as AbstractSet
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from consumer.clock import Clock
 from consumer.logs import get_logger
-from consumer.stream.tasks import within
+from consumer.stream.assignment import Assignment
+from consumer.stream.cluster_view import READ_COMMITTED, View
+from consumer.stream.positions import LATEST
 
 log = get_logger(__name__)
 
 _INTERVAL = 5.0
-_TIMEOUT = 5.0
 
 
 class LagWatch:
     """Lag by the partitions' ends as the broker tells them, not as they were last fetched.
 
-    `settled`: the offset that a partition may be committed at, None where it received nothing.
-    `on_hold`: whether a partition waits on purpose, as a retry lane whose records are not due.
+    A partition whose leader does not answer keeps the end that was seen last, and is not waited
+    for. `on_hold`: whether a partition waits on purpose, as a retry topic's that is not due.
     """
 
     def __init__(
         self,
-        consumer: AIOKafkaConsumer,
-        settled: Callable[[TopicPartition], int | None],
+        view: View,
+        assignment: Assignment,
         on_hold: Callable[[TopicPartition], bool],
         clock: Clock,
     ) -> None:
-        self._consumer = consumer
-        self._settled = settled
+        self._view = view
+        self._assignment = assignment
         self._on_hold = on_hold
         self._clock = clock
-        self._positions: dict[TopicPartition, int] = {}
-        self._ends: dict[TopicPartition, int] = {}
         self._seen: dict[TopicPartition, int] = {}
+        self._away: set[TopicPartition] = set()
         self._moved_at = clock.monotonic()
         self.reachable = True
         """Whether the broker answered the last time."""
@@ -50,28 +51,32 @@ class LagWatch:
 
     async def look(self) -> None:
         """Ask for the ends of the assigned partitions, and note whether anything moved."""
-        places = self._consumer.assignment()
+        assignment = self._assignment
+        generation = assignment.generation
+        places = assignment.read.keys() | assignment.waiting
         try:
-            async with within(_TIMEOUT):
-                ends = await self._ask(places)
-        except (KafkaError, TimeoutError) as error:
-            self._reach(reached=False, error=repr(error))
+            ends = await self._view.offsets(dict.fromkeys(places, LATEST), READ_COMMITTED)
+            # Without an end any answer shows that the broker is there.
+            answers = bool(ends) or await self._view.topics([]) is not None
+        except KafkaError:
+            return  # refused, which the next poll is told too
+        self._note_answer(answers=answers)
+        if not answers:
             self._moved_at = self._clock.monotonic()  # who cannot move is not stuck
             return
-        self._reach(reached=True)
-        try:
-            async with within(_TIMEOUT):
-                positions = {place: await self._consumer.position(place) for place in places}
-        except (KafkaError, TimeoutError):
-            return  # reassigned meanwhile, or refused, which the next poll is told too
-        self._ends, self._positions = ends, positions
-        self._note_progress()
+        if generation != assignment.generation:
+            return
+        assignment.ends.update(ends)
+        self._note_away(places - ends.keys())
+        self._note_progress(ends.keys())
 
     def lag(self) -> dict[tuple[str, int], int]:
         """Records between each assigned partition's settled prefix and its end."""
+        committable = self._assignment.committable
         return {
-            (place.topic, place.partition): max(0, end - self._reached(place))
-            for place, end in self._ends.items()
+            (place.topic, place.partition): max(0, end - settled)
+            for place, end in self._assignment.ends.items()
+            if (settled := committable(place)) is not None
         }
 
     @property
@@ -84,33 +89,39 @@ class LagWatch:
         """Seconds since a broker last answered; 0.0 while one does."""
         return 0.0 if self.reachable else self._clock.monotonic() - self._answered_at
 
-    async def _ask(self, places: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        """The partitions' ends; without partitions any answer shows that the broker is there."""
-        if not places:
-            await self._consumer.topics()
-            return {}
-        ends: dict[TopicPartition, int] = await self._consumer.end_offsets(list(places))
-        return ends
+    @property
+    def waiting(self) -> int:
+        """Assigned partitions that no leader answers for, so they are not read."""
+        return len(self._away)
 
-    def _reached(self, place: TopicPartition) -> int:
-        """The settled prefix; where nothing was received, what will be read next."""
-        settled = self._settled(place)
-        return settled if settled is not None else self._positions[place]
-
-    def _note_progress(self) -> None:
-        seen = {place: self._reached(place) for place in self._ends}
-        behind = [p for p, at in seen.items() if at < self._ends[p] and not self._on_hold(p)]
+    def _note_progress(self, answered: AbstractSet[TopicPartition]) -> None:
+        ends, read = self._assignment.ends, self._assignment.read
+        going = read.keys() & answered - self._assignment.waiting
+        seen = {place: read[place].committable for place in going}
+        behind = [p for p, at in seen.items() if at < ends[p] and not self._on_hold(p)]
         if not behind or any(seen[place] != self._seen.get(place) for place in behind):
             self._moved_at = self._clock.monotonic()
         self._seen = seen
 
-    def _reach(self, *, reached: bool, error: str = "") -> None:
+    def _note_away(self, away: AbstractSet[TopicPartition]) -> None:
+        back = self._away & self._assignment.read.keys() - away
+        if away - self._away:
+            log.warning("partitions wait for a leader that answers", partitions=_names(away))
+        elif back:
+            log.info("partitions are read again", partitions=_names(back))
+        self._away = set(away)
+
+    def _note_answer(self, *, answers: bool) -> None:
         away_for = self.unreachable_for
-        if reached:
+        if answers:
             self._answered_at = self._clock.monotonic()
-        if reached != self.reachable:
-            self.reachable = reached
-            if reached:
+        if answers != self.reachable:
+            self.reachable = answers
+            if answers:
                 log.info("the broker answers again", away_seconds=round(away_for, 1))
             else:
-                log.error("the broker does not answer", error=error)
+                log.error("the broker does not answer")
+
+
+def _names(places: Collection[TopicPartition]) -> list[str]:
+    return sorted(f"{place.topic}/{place.partition}" for place in places)

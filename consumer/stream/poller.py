@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
 
 from consumer.clock import Clock
 from consumer.errors import HookstreamError
@@ -40,14 +40,16 @@ Batches = Mapping[TopicPartition, Sequence[Any]]
 class Poller:
     """What a consumer's positions and pauses are needed for.
 
-    `next_offset` tells the offset behind the last record that was handed over, None where none
-    was in this assignment.
+    `next_offset` tells the offset behind the last record that was handed over, None for a
+    partition that has no position yet. `out_of_range` is told of a partition whose position is
+    outside its log; it must pause it.
     """
 
     def __init__(
         self,
         consumer: AIOKafkaConsumer,
         next_offset: Callable[[TopicPartition], int | None],
+        out_of_range: Callable[[TopicPartition], None],
         clock: Clock,
         *,
         backoff: float = _BACKOFF,
@@ -57,6 +59,7 @@ class Poller:
         self._patience = patience
         self._consumer = consumer
         self._next_offset = next_offset
+        self._out_of_range = out_of_range
         self._clock = clock
         self._look_ahead = LookAhead()
         self._held: dict[TopicPartition, tuple[int | None, float]] = {}
@@ -74,7 +77,7 @@ class Poller:
         """
         try:
             if self._lost_place:
-                await self._rewind()
+                self._rewind()
             kept = self._release()
             batches = await self._poll(0.0 if kept else POLL)
         except HookstreamError:
@@ -174,6 +177,10 @@ class Poller:
                 )
         except TimeoutError:
             return {}  # a rebalance goes on: nothing was drained
+        except OffsetOutOfRangeError as error:  # aiokafka raises it only when nothing was drained
+            for place in error.args[0]:
+                self._out_of_range(place)
+            return {}
         except REFUSALS as error:
             raise HookstreamError(refusal(error)) from error
         return batches
@@ -209,7 +216,9 @@ class Poller:
             except HookstreamError:
                 raise
             except Exception as error:  # noqa: BLE001  # likewise
-                offset = (await self._places_of([place]))[place]
+                offset = self._next_offset(place)
+                if offset is None:
+                    continue
                 self._consumer.seek(place, offset)
                 if not singly:
                     self._fragile.add(place)
@@ -221,26 +230,15 @@ class Poller:
             self.unreadable.passed(place, batches[place][-1].offset)
         return batches
 
-    async def _rewind(self) -> None:
+    def _rewind(self) -> None:
+        """Set every position back behind the last record that was handed over."""
         self._look_ahead.clear()
-        offsets = await self._places_of(self._consumer.assignment())
-        for place, offset in offsets.items():
-            self._consumer.seek(place, offset)
+        for place in self._consumer.assignment():
+            offset = self._next_offset(place)
+            if offset is not None:
+                self._consumer.seek(place, offset)
         self._lost_place = False
         self._careful_until = min(self._careful_until, self._clock.monotonic() + _CAREFUL)
-
-    async def _places_of(self, places: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        """The offsets of the next records that were not handed over."""
-        offsets = {place: self._next_offset(place) for place in places}
-        for place in [place for place, offset in offsets.items() if offset is None]:
-            async with within(self._patience):
-                offsets[place] = await self._consumer.committed(place)
-        new = [place for place, offset in offsets.items() if offset is None]
-        if new:
-            # One question for all: each waits until a fetch is over, which may be half a second.
-            async with within(self._patience):
-                offsets |= await self._consumer.beginning_offsets(new)
-        return {place: offset for place, offset in offsets.items() if offset is not None}
 
 
 async def _rest(wait: float) -> Batches:

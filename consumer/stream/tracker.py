@@ -4,20 +4,21 @@ from consumer.events.decode import Record
 
 
 class Partition:
-    """One assignment of one partition, from its first record to its revocation.
+    """One assignment of one partition's log, from the first position in it to its revocation.
 
-    A new assignment of the same partition is a new object, so a settlement that comes late
-    reaches only the old one and changes nothing (invariant 1 in ARCHITECTURE.md).
+    A new assignment of the same partition is a new object, and so is another log in its place
+    (the topic was deleted and made again). So a settlement that comes late reaches only the old
+    one and changes nothing (invariant 1 in ARCHITECTURE.md).
     """
 
     __slots__ = ("_unsettled", "next_offset", "number", "revoked", "topic")
 
-    def __init__(self, topic: str, number: int) -> None:
+    def __init__(self, topic: str, number: int, next_offset: int) -> None:
         self.topic = topic
         self.number = number
         self.revoked = False
-        self.next_offset: int | None = None
-        """The offset behind the last record taken; None before the first one."""
+        self.next_offset = next_offset
+        """The offset behind the last record taken; before the first one, where reading begins."""
         # Ordered by offset, as records arrive; only what is unsettled is kept, so that one slow
         # delivery does not hold the memory of all that settled behind it.
         self._unsettled: dict[int, Pending] = {}
@@ -38,19 +39,17 @@ class Partition:
 
     def reach(self, offset: int) -> None:
         """There is no record before `offset` that was not received."""
-        if self.next_offset is None or offset > self.next_offset:
-            self.next_offset = offset
+        self.next_offset = max(self.next_offset, offset)
 
     def settle(self, offset: int) -> None:
         """All of the record at `offset` is delivered or durably handed over."""
         del self._unsettled[offset]
 
     @property
-    def committable(self) -> int | None:
+    def committable(self) -> int:
         """The offset that a commit may name: the lowest one unsettled, else the next one.
 
-        None where nothing was received. Offsets that were never received (transaction markers,
-        compaction) count as settled.
+        Offsets that were never received (transaction markers, compaction) count as settled.
         """
         return next(iter(self._unsettled), self.next_offset)
 

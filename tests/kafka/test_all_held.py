@@ -21,7 +21,7 @@ class Reader:
 
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self.clock = FakeClock()
-        self.poller = Poller(consumer, self._next_offset, self.clock, backoff=0.0)
+        self.poller = Poller(consumer, self._next_offset, consumer.pause, self.clock, backoff=0.0)
         self.places: set[TopicPartition] = consumer.assignment()
         self.taken: dict[TopicPartition, list[int]] = {place: [] for place in self.places}
         self._consumer = consumer
@@ -56,6 +56,8 @@ async def reader(cluster: Cluster, topic_prefix: str) -> AsyncIterator[Reader]:
     consumer.subscribe([topic_prefix])
     await consumer.start()
     try:
+        for place in consumer.assignment():
+            consumer.seek(place, 0)
         await wait_until(lambda: len(consumer._fetcher._records) == 2, "both to be fetched")
         yield Reader(consumer)
     finally:

@@ -14,13 +14,13 @@ class Model:
     """One assignment: every offset received in it, and how many settlements each still needs."""
 
     partition: Partition
+    next_offset: int
     missing: dict[int, int] = field(default_factory=dict)
-    next_offset: int | None = None
     owed: list[tuple[int, Pending]] = field(default_factory=list)
     """Offset and handle, once for each settlement that will come."""
 
     @property
-    def committable(self) -> int | None:
+    def committable(self) -> int:
         """The lowest offset that is not settled, else the one behind the last."""
         unsettled = [offset for offset, count in self.missing.items() if count]
         return min(unsettled, default=self.next_offset)
@@ -45,7 +45,7 @@ class TrackerMachine(RuleBasedStateMachine):
         """The partition leaves and comes back, at an offset that others committed."""
         if self.models:
             self.current.partition.revoked = True
-        self.models.append(Model(Partition("event", 0)))
+        self.models.append(Model(Partition("event", 0, start), start))
         self.offset = start
 
     @rule(gap=st.integers(0, 3), deliveries=st.integers(1, 3))
@@ -95,7 +95,7 @@ class TrackerMachine(RuleBasedStateMachine):
         """The promise itself, whatever the model says."""
         committable = self.current.partition.committable
         unsettled = [offset for offset, count in self.current.missing.items() if count]
-        assert all(committable is not None and committable <= offset for offset in unsettled)
+        assert all(committable <= offset for offset in unsettled)
         assert self.current.partition.unsettled == len(unsettled)
 
     @invariant()

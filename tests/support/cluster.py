@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.errors import for_code
 
 from support.waiting import wait_until
@@ -86,6 +86,16 @@ class Cluster:
             errors = [for_code(code) for _, code, *_ in response.topic_errors if code]
             assert not errors, errors
         await wait_until(lambda: self._all_there(topics, there=True), f"{topics} to appear")
+
+    async def add_partitions(self, topic: str, total: int) -> None:
+        """Let `topic` have `total` partitions; returns when the cluster knows them."""
+        async with self.admin() as admin:
+            await admin.create_partitions({topic: NewPartitions(total)})
+
+        async def there() -> bool:
+            return len(await self.ends([topic])) == total
+
+        await wait_until(there, f"{topic} to have {total} partitions")
 
     async def delete(self, topics: Collection[str]) -> None:
         """Remove topics, those that exist; returns when the cluster forgot them."""

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
 
 from support.fakes import FakeRecord
 
@@ -26,14 +26,20 @@ class FakeCoordinator:
 
 
 class FakeConsumer:
-    """One group member. Every partition's log begins at offset 0; nothing is ever waited for."""
+    """One group member. Nothing is ever waited for."""
 
     def __init__(self) -> None:
         self.logs: dict[TopicPartition, list[FakeRecord]] = {}
+        self.starts: dict[TopicPartition, int] = {}
+        """Where logs begin that do not begin at offset 0."""
+        self.deleted: set[str] = set()
+        """Topics that do not exist any more."""
         self.corrupt: dict[TopicPartition, BaseException] = {}
         """What a poll raises as soon as it comes to a partition."""
         self.offsets: dict[TopicPartition, int] = {}
         """The group's committed offsets."""
+        self.metadata: dict[TopicPartition, str] = {}
+        """What was committed with them."""
         self.commits: list[dict[TopicPartition, int]] = []
         """Every commit that was tried, in order."""
         self.commit_error: BaseException | None = None
@@ -71,7 +77,7 @@ class FakeConsumer:
         self.steady.clear()
         await self._listener.on_partitions_revoked(set(self.positions))
         self._paused.clear()
-        self.positions = {place: self.offsets.get(place, 0) for place in assigned}
+        self.positions = dict.fromkeys(assigned, 0)
         await self._listener.on_partitions_assigned(set(assigned))
         self.steady.set()
 
@@ -99,8 +105,18 @@ class FakeConsumer:
         return set(self.positions)
 
     def partitions_for_topic(self, topic: str) -> set[int]:
-        """Those that have a log."""
-        return {place.partition for place in self.logs if place.topic == topic}
+        """Those that have a log or are assigned."""
+        known = {place.partition for place in [*self.logs, *self.positions] if place.topic == topic}
+        return known if topic not in self.deleted else set()
+
+    def start_of(self, place: TopicPartition) -> int:
+        """The first offset of its log."""
+        return self.starts.get(place, 0)
+
+    def end_of(self, place: TopicPartition) -> int:
+        """The offset behind the last record of its log."""
+        log = self.logs.get(place)
+        return log[-1].offset + 1 if log else self.start_of(place)
 
     async def getmany(
         self, *places: TopicPartition, timeout_ms: int, max_records: int
@@ -112,12 +128,16 @@ class FakeConsumer:
         if not self.steady.is_set():
             self.polls_held += 1
             await self.steady.wait()
-        batches = {}
+        batches: dict[TopicPartition, list[FakeRecord]] = {}
         for place in self.positions:
             if place in self._paused or (places and place not in places):
                 continue
             if place in self.corrupt:
                 raise self.corrupt[place]
+            if not self.start_of(place) <= self.positions[place] <= self.end_of(place):
+                if batches:
+                    return batches
+                raise OffsetOutOfRangeError({place: self.positions[place]})
             records = [r for r in self.logs.get(place, []) if r.offset >= self.positions[place]]
             records = records[:max_records]
             if records:
@@ -151,19 +171,10 @@ class FakeConsumer:
         self._require([place])
         return self.positions[place]
 
-    async def committed(self, place: TopicPartition) -> int | None:
-        """The group's offset."""
-        return self.offsets.get(place)
-
-    async def beginning_offsets(
-        self, places: Collection[TopicPartition]
-    ) -> dict[TopicPartition, int]:
-        """Every log begins at 0."""
-        return dict.fromkeys(places, 0)
-
-    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    async def commit(self, committed: Mapping[TopicPartition, tuple[int, str]]) -> None:
         """Refused for what is not assigned, as a whole."""
-        self.commits.append(dict(offsets))
+        offsets = {place: offset for place, (offset, _) in committed.items()}
+        self.commits.append(offsets)
         self.committing += 1
         self.most_committing = max(self.most_committing, self.committing)
         try:
@@ -172,6 +183,7 @@ class FakeConsumer:
             if self.commit_error is not None:
                 raise self.commit_error
             self.offsets.update(offsets)
+            self.metadata.update({place: text for place, (_, text) in committed.items()})
         finally:
             self.committing -= 1
 

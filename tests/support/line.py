@@ -95,7 +95,7 @@ class Line:
 
     def take(self, record: FakeRecord) -> Partition:
         """Take one record in; returns its topic's tracker."""
-        partition = self.partitions.setdefault(record.topic, Partition(record.topic, 0))
+        partition = self.partitions.setdefault(record.topic, Partition(record.topic, 0, 0))
         self.pipeline.take(record, partition)
         return partition
 

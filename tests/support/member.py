@@ -10,9 +10,11 @@ from consumer.events.decode import Record
 from consumer.metrics.stream import StreamMetrics
 from consumer.settings import OwnTopics
 from consumer.stream.intake import Intake
+from consumer.stream.positions import EARLIEST
 from consumer.stream.retry_topics import RetryTopics
 from consumer.stream.tracker import Partition, Pending
 from support.fake_consumer import FakeConsumer
+from support.fake_view import FakeView
 from support.fakes import FakeClock
 from support.waiting import wait_until
 
@@ -75,19 +77,23 @@ class FakeHandler:
 class Member:
     """An intake on a fake consumer."""
 
-    def __init__(self, commit_timeout: float = 60.0) -> None:
+    def __init__(self, commit_timeout: float = 60.0, start: int = EARLIEST) -> None:
         self.clock = FakeClock()
         self.consumer = FakeConsumer()
+        self.view = FakeView(self.consumer)
         self.handler = FakeHandler()
+        self.metrics = StreamMetrics()
         self.retry_topics = RetryTopics(
-            self.consumer, OwnTopics("hookstream"), [10.0], StreamMetrics()
+            self.consumer, OwnTopics("hookstream"), [10.0], self.metrics
         )
         self.intake = Intake(
             self.consumer,
+            self.view,
             self.handler,
-            sources=[A.topic],
+            sources={A.topic: start},
             retry_topics=self.retry_topics,
             clock=self.clock,
+            metrics=self.metrics,
             commit_timeout=commit_timeout,
         )
 
@@ -96,12 +102,18 @@ class Member:
         """Join the group with `places`, take records meanwhile, and stop."""
         await self.intake.start()
         await self.consumer.rebalance(*places)
+        placing = asyncio.create_task(self.intake.placement.run())
         task = asyncio.create_task(self.intake.run())
         try:
             yield
         finally:
             self.intake.stop_taking()
+            placing.cancel()
             await task
+
+    def holds(self, place: TopicPartition) -> bool:
+        """Whether a partition is held at a record that is not due."""
+        return self.intake._poller.holds(place)
 
     async def takes(self, count: int) -> None:
         """Wait until so many records were taken."""

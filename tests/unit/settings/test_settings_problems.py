@@ -116,6 +116,27 @@ def problems(path: Path | None, environ: Mapping[str, str]) -> tuple[Problem, ..
             "`user_id`",
         ),
         (
+            "sources: [{topic: a, trigger: event, start: yesterday}]",
+            1,
+            "sources[0].start",
+            "says not where to begin",
+            "2026-11-24T10:00:00Z",
+        ),
+        (
+            "sources: [{topic: a, trigger: event, start: 2026-02-30T00:00:00Z}]",
+            1,
+            "sources[0].start",
+            "says not where to begin",
+            "latest",
+        ),
+        (
+            "sources: [{topic: a, trigger: event, start: 2026-11-24T10:00:00}]",
+            1,
+            "sources[0].start",
+            "says not where to begin",
+            "with its zone",
+        ),
+        (
             "sources: [{topic: a, trigger: event, fields: {id: a..b}}]",
             1,
             "sources[0].fields.id",

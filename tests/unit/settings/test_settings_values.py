@@ -7,6 +7,7 @@ import pytest
 import trustme
 
 from consumer.documents.durations import format_duration
+from consumer.parts import start_times
 from consumer.settings import (
     TRIGGERS,
     FieldPaths,
@@ -52,6 +53,26 @@ def test_every_example_in_the_default_file_is_accepted(
         part = getattr(settings, section)
         assert part.model_fields_set == set(type(part).model_fields), section
     assert settings.sources[4].fields.model_fields_set == set(FieldPaths.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("written", "time"),
+    [
+        ("earliest", -2),
+        ("Latest", -1),
+        ("2026-11-24T10:00:00Z", 1_795_514_400_000),
+        ("2026-11-24t13:00:00.5+03:00", 1_795_514_400_500),
+        ("'1970-01-01T00:00:00z'", 0),
+    ],
+)
+def test_a_source_begins_where_its_start_says(tmp_path: Path, written: str, time: int) -> None:
+    """As Kafka's ListOffsets takes it: -2 is the first record, -1 the end, else milliseconds."""
+    file = tmp_path / "settings.yaml"
+    file.write_text(
+        f"sources:\n- {{topic: a, trigger: event}}\n"
+        f"- {{topic: b, trigger: event, start: {written}}}"
+    )
+    assert start_times(load_settings(file, {})) == {"a": -2, "b": time}
 
 
 def test_nothing_at_all_means_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,5 +239,5 @@ def test_the_contracts_settings_all_exist() -> None:
         name: set(keys.split()) for name, keys in contract.items()
     }
     assert set(Settings.model_fields) == {*contract, "sources"}
-    assert set(SourceSettings.model_fields) == {"topic", "trigger", "fields"}
+    assert set(SourceSettings.model_fields) == {"topic", "trigger", "fields", "start"}
     assert TRIGGERS == ("push_click", "message_log", "geofence", "event")

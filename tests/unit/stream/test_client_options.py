@@ -36,10 +36,10 @@ def test_a_member_that_polls_nothing_stays_one(consumer: AIOKafkaConsumer) -> No
 
 
 def test_nothing_is_committed_or_decoded_behind_our_back(consumer: AIOKafkaConsumer) -> None:
-    """And a new group begins with the oldest record; aborted transactions never happened."""
+    """No position is set or reset behind our back, either; aborted transactions never happened."""
     assert not consumer._enable_auto_commit
     assert consumer._key_deserializer is consumer._value_deserializer is None
-    assert consumer._auto_offset_reset == "earliest"
+    assert consumer._auto_offset_reset == "none"
     assert consumer._isolation_level == "read_committed"
 
 

@@ -27,7 +27,9 @@ class Waiter:
         self.consumer.append(A, *(FakeRecord(headers=[], value=b"x" * 500) for _ in dues))
         self.consumer.append(B, FakeRecord())
         self.consumer.positions = {A: 0, B: 0}
-        self.poller = Poller(self.consumer, self._next_offset, self.clock, backoff=0.0)
+        self.poller = Poller(
+            self.consumer, self._next_offset, self.consumer.pause, self.clock, backoff=0.0
+        )
         self.poller._look_ahead = LookAhead(capacity)
         self.dues = [self.clock.monotonic() + due for due in dues]
         self.taken: dict[TopicPartition, list[int]] = {A: [], B: []}
@@ -44,8 +46,8 @@ class Waiter:
                 return
             self.taken[place].append(record.offset)
 
-    def _next_offset(self, place: TopicPartition) -> int | None:
-        return self.taken[place][-1] + 1 if self.taken[place] else None
+    def _next_offset(self, place: TopicPartition) -> int:
+        return self.taken[place][-1] + 1 if self.taken[place] else 0
 
 
 async def test_records_that_are_due_one_after_the_other_are_read_once() -> None:
@@ -126,7 +128,7 @@ async def test_no_commit_passes_what_is_kept() -> None:
     waiter = Waiter(0.0, 1.0, 1.0)
     await waiter.round()
     assert waiter.consumer.positions[A] == 3
-    partition = Partition(A.topic, A.partition)
+    partition = Partition(A.topic, A.partition, 0)
     partition.skip(0)
     await waiter.poller.pass_gaps({A: partition})
     assert partition.committable == 1

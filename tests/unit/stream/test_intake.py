@@ -181,7 +181,7 @@ async def test_a_clock_that_is_set_moves_no_due_time(member: Member) -> None:
     """It is measured from the first look on, by the monotonic clock."""
     member.consumer.append(RETRY, parked_record(member, 10.0))
     async with member.running(RETRY):
-        await wait_until(member.consumer.paused, "the hold")
+        await wait_until(lambda: member.holds(RETRY), "the hold")
         member.clock.set_back(86_400.0)
         member.clock.advance(10.0)
         await member.takes(1)
@@ -226,7 +226,7 @@ async def test_a_lane_that_comes_back_is_looked_at_anew(member: Member) -> None:
     """Pauses end with their assignment."""
     member.consumer.append(RETRY, parked_record(member, 10.0))
     async with member.running(RETRY):
-        await wait_until(member.consumer.paused, "the hold")
+        await wait_until(lambda: member.holds(RETRY), "the hold")
         await member.consumer.rebalance(RETRY)
         await wait_until(member.consumer.paused, "the hold again")
         member.clock.advance(10.0)

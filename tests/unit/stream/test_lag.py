@@ -1,46 +1,55 @@
 """Lag, and whether the daemon moves: by the broker's word, over any length of time."""
 
-import asyncio
-from collections.abc import Collection
+import logging
+from collections.abc import Mapping
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import GroupAuthorizationFailedError, KafkaConnectionError, KafkaError
+from aiokafka.errors import GroupAuthorizationFailedError
 
+from consumer.stream.assignment import Assignment
 from consumer.stream.lag import LagWatch
+from consumer.stream.positions import Beginning, CommitNote, Why
+from support.fake_consumer import FakeConsumer
+from support.fake_view import FakeView
 from support.fakes import FakeClock
 
 A, B = TopicPartition("event", 0), TopicPartition("event", 1)
+NOTE = CommitNote("cluster", "event-0", since=0, partitions=2)
+
+
+class _Ends(FakeView):
+    """A view in which logs end where the test says."""
+
+    def __init__(self) -> None:
+        super().__init__(FakeConsumer())
+        self.ends = {A: 0, B: 0}
+
+    async def offsets(
+        self, times: Mapping[TopicPartition, int], isolation: int
+    ) -> Mapping[TopicPartition, int]:
+        """See `View`."""
+        answered = await super().offsets(times, isolation)
+        return {tp: self.ends[tp] for tp in answered}
 
 
 class Broker:
-    """The consumer as far as the watch asks it, and what intake knows."""
+    """What the watch asks, and what intake knows."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.ends = {A: 0, B: 0}
-        self.settled: dict[TopicPartition, int] = {}
+        self.view = _Ends()
         self.held: set[TopicPartition] = set()
-        self.error: BaseException | None = None
-        self.refusal: KafkaError | None = None
-        """What the group has against this member: told to who next asks for a position."""
-        self.watch = LagWatch(self, self.settled.get, self.held.__contains__, self.clock)
+        self.view.consumer.positions = {A: 0, B: 0}
+        self.assignment = Assignment(self.view.consumer)
+        self.assignment.assign([A, B])
+        for place in (A, B):
+            self.assignment.begin(place, Beginning(0, Why.GOES_ON), NOTE)
+        self.watch = LagWatch(self.view, self.assignment, self.held.__contains__, self.clock)
 
-    def assignment(self) -> set[TopicPartition]:
-        """Both."""
-        return set(self.ends)
-
-    async def end_offsets(self, _places: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        """As the test set them."""
-        if self.error is not None:
-            raise self.error
-        return dict(self.ends)
-
-    async def position(self, _place: TopicPartition) -> int:
-        """Nothing was read where nothing was received."""
-        if self.refusal is not None:
-            raise self.refusal
-        return 0
+    def settle(self, place: TopicPartition, offset: int) -> None:
+        """Everything before `offset` is settled."""
+        self.assignment.read[place].reach(offset)
 
     async def later(self, seconds: float) -> float:
         """Look again after so long; for how long nothing has moved, by then."""
@@ -53,7 +62,8 @@ class Broker:
 async def broker() -> Broker:
     """One that was looked at, with ten records in A, of which four are settled."""
     broker = Broker()
-    broker.ends[A], broker.settled[A] = 10, 4
+    broker.view.ends[A] = 10
+    broker.settle(A, 4)
     await broker.watch.look()
     return broker
 
@@ -72,22 +82,22 @@ async def test_events_that_wait_while_nothing_settles_are_a_stall(broker: Broker
 async def test_one_settled_event_ends_a_stall(broker: Broker) -> None:
     """Slow is not stuck."""
     await broker.later(200)
-    broker.settled[A] += 1
+    broker.settle(A, 5)
     assert await broker.later(200) == 0
     assert await broker.later(200) == 200
 
 
 async def test_nothing_to_do_is_no_stall(broker: Broker) -> None:
     """A quiet day."""
-    broker.settled[A] = 10
+    broker.settle(A, 10)
     assert await broker.later(86_400) == 0
 
 
 async def test_another_partitions_progress_hides_no_stall_for_ever(broker: Broker) -> None:
     """What is behind in both must move in one of them."""
-    broker.ends[B] = 10_000
-    for _ in range(3):
-        broker.settled[B] = broker.settled.get(B, 0) + 1
+    broker.view.ends[B] = 10_000
+    for settled in (1, 2, 3):
+        broker.settle(B, settled)
         assert await broker.later(200) == 0
     assert await broker.later(400) == 400
 
@@ -98,25 +108,58 @@ async def test_what_waits_on_purpose_is_no_stall(broker: Broker) -> None:
     assert await broker.later(3_600) == 0
 
 
-@pytest.mark.parametrize("error", [KafkaConnectionError("away"), asyncio.CancelledError()])
-async def test_a_broker_that_is_away_is_no_stall(broker: Broker, error: BaseException) -> None:
-    """Who cannot move is not stuck, and a restart would not help; but it is no longer ready.
-
-    So it is where the client cancels what the watch waits for: the watch goes on.
-    """
-    broker.error = error
+async def test_a_broker_that_is_away_is_no_stall(broker: Broker) -> None:
+    """Who cannot move is not stuck, and a restart would not help; but it is no longer ready."""
+    broker.view.mute = True
     assert await broker.later(3_600) == 0
     assert not broker.watch.reachable
     assert await broker.later(60) == 0
     assert broker.watch.unreachable_for == 3_660
-    broker.error = None
+    broker.view.mute = False
     assert await broker.later(5) == 5
     assert broker.watch.reachable
     assert broker.watch.unreachable_for == 0
 
 
 async def test_a_refusal_by_the_group_is_not_the_watchs_to_tell(broker: Broker) -> None:
-    """Aiokafka tells it to whoever asks first; intake hears it again, and says it in words."""
-    broker.refusal = GroupAuthorizationFailedError("hookstream")
+    """Intake hears it too, and says it in words."""
+    broker.view.refusal = GroupAuthorizationFailedError("hookstream")
     assert await broker.later(5) == 5
     assert broker.watch.reachable
+
+
+async def test_a_partition_without_a_leader_is_told_and_is_no_stall(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It waits alone: the broker answers, and the lag of the others is known."""
+    caplog.set_level(logging.INFO)
+    broker.view.away.add(A)
+    broker.view.ends[B] = 3
+    assert await broker.later(3_600) == 3_600
+    broker.settle(B, 3)
+    assert await broker.later(3_600) == 0
+    assert (broker.watch.reachable, broker.watch.waiting) == (True, 1)
+    assert broker.watch.lag() == {("event", 0): 6, ("event", 1): 0}
+    broker.view.away.clear()
+    await broker.watch.look()
+    assert broker.watch.waiting == 0
+    assert [r.getMessage() for r in caplog.records] == [
+        "partitions wait for a leader that answers",
+        "partitions are read again",
+    ]
+
+
+async def test_partitions_that_all_wait_do_not_make_the_broker_unreachable(broker: Broker) -> None:
+    """Somebody answers."""
+    broker.view.away |= {A, B}
+    await broker.later(5)
+    assert (broker.watch.reachable, broker.watch.waiting) == (True, 2)
+
+
+async def test_what_has_no_position_yet_has_no_lag(broker: Broker) -> None:
+    """Nobody knows how much of it is left."""
+    broker.assignment.revoke([A, B])
+    broker.assignment.assign([A, B])
+    await broker.later(5)
+    assert broker.watch.lag() == {}
+    assert broker.watch.stalled_for == 0

@@ -23,8 +23,16 @@ class Reader:
         self.clock = FakeClock()
         self.consumer = FakeConsumer()
         self.taken: dict[TopicPartition, list[int]] = {A: [], B: [], C: []}
+        self.begin: dict[TopicPartition, int] = {A: 0, B: 0}
+        """Where each partition begins that has a position."""
+        self.out_of_range: list[TopicPartition] = []
         self.poller = Poller(
-            self.consumer, self._next_offset, self.clock, backoff=0.0, patience=0.01
+            self.consumer,
+            self._next_offset,
+            self._suspend,
+            self.clock,
+            backoff=0.0,
+            patience=0.01,
         )
         self.consumer.positions = {A: 0, B: 0}
 
@@ -34,7 +42,11 @@ class Reader:
             self.taken[place] += [record.offset for record in records]
 
     def _next_offset(self, place: TopicPartition) -> int | None:
-        return self.taken[place][-1] + 1 if self.taken[place] else None
+        return self.taken[place][-1] + 1 if self.taken[place] else self.begin.get(place)
+
+    def _suspend(self, place: TopicPartition) -> None:
+        self.out_of_range.append(place)
+        self.consumer.pause(place)
 
 
 @pytest.fixture
@@ -118,25 +130,6 @@ async def test_the_only_partition_may_be_corrupt(reader: Reader) -> None:
     assert reader.taken[B] == [0, 1, 2]
 
 
-async def test_setting_back_many_partitions_may_take_its_time(
-    reader: Reader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The time for which they are polled one by one begins afterwards: else a corrupt partition
-    would hold back all others for ever.
-    """
-    committed = reader.consumer.committed
-
-    async def slowly(place: TopicPartition) -> int | None:
-        reader.clock.advance(60.0)
-        return await committed(place)
-
-    monkeypatch.setattr(reader.consumer, "committed", slowly)
-    reader.consumer.corrupt[B] = kafka_error()
-    for _ in range(2):
-        await reader.poll()
-    assert reader.taken[A] == [0, 1, 2]
-
-
 async def test_records_taken_before_are_not_taken_again(reader: Reader) -> None:
     """The place to go back to is behind the last one that was handed over."""
     await reader.poll()
@@ -149,35 +142,46 @@ async def test_records_taken_before_are_not_taken_again(reader: Reader) -> None:
     assert reader.taken == {A: [0, 1, 2, 3], B: [0, 1, 2, 3], C: []}
 
 
-async def test_without_a_record_the_committed_offset_is_the_place(reader: Reader) -> None:
-    """Another member may have been here before."""
-    reader.consumer.offsets[A] = 2
-    reader.consumer.positions[A] = 2
+async def test_without_a_record_the_beginning_is_the_place_to_go_back_to(reader: Reader) -> None:
+    """Another member may have read what comes before it."""
+    reader.begin[A] = reader.consumer.positions[A] = 2
     reader.consumer.corrupt[B] = kafka_error()
     await reader.poll()
     await reader.poll()
     assert reader.taken[A] == [2]
 
 
-@pytest.mark.parametrize("failing", ["committed", "beginning_offsets"])
-async def test_nothing_is_polled_before_the_places_are_set_back(
-    reader: Reader, failing: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The broker that fails a poll also fails the questions; the poll after them waits."""
-
-    async def fail(_argument: object) -> None:
-        raise kafka_error()
-
-    reader.consumer.corrupt[B] = kafka_error()
+async def test_a_partition_without_a_position_is_left_alone(reader: Reader) -> None:
+    """After an error the others are set back; where this one is read is not decided yet."""
+    del reader.begin[B]
+    reader.consumer.pause(B)
+    reader.consumer.corrupt[A] = kafka_error()
     await reader.poll()
     reader.consumer.corrupt.clear()
-    with monkeypatch.context() as patch:
-        patch.setattr(reader.consumer, failing, fail)
-        await reader.poll()
-        await reader.poll()
-        assert reader.taken[A] == []
+    reader.consumer.positions[B] = 2
     await reader.poll()
-    assert reader.taken == {A: [0, 1, 2], B: [0, 1, 2], C: []}
+    assert reader.consumer.positions[B] == 2
+    assert reader.taken == {A: [0, 1, 2], B: [], C: []}
+
+
+async def test_a_position_outside_the_log_is_told_and_holds_back_no_other(reader: Reader) -> None:
+    """Nothing that was polled is lost for it."""
+    reader.consumer.starts[B] = 2
+    for _ in range(3):
+        await reader.poll()
+    assert reader.out_of_range == [B]
+    assert reader.taken == {A: [0, 1, 2], B: [], C: []}
+
+
+async def test_a_position_outside_the_log_is_told_while_partitions_are_polled_one_by_one(
+    reader: Reader,
+) -> None:
+    """It is no damage, so no reason to read record by record."""
+    reader.consumer.corrupt[A] = kafka_error()
+    reader.consumer.starts[B] = 2
+    for _ in range(3):
+        await reader.poll()
+    assert reader.out_of_range == [B]
 
 
 async def test_a_rebalance_without_end_holds_up_no_stop(reader: Reader) -> None:
@@ -188,25 +192,6 @@ async def test_a_rebalance_without_end_holds_up_no_stop(reader: Reader) -> None:
     reader.consumer.steady.set()
     await reader.poll()
     assert reader.taken[A] == [0, 1, 2]
-
-
-async def test_a_broker_that_does_not_answer_is_asked_again(
-    reader: Reader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """For the place to go back to; until then nothing is polled."""
-
-    async def never(_place: object) -> None:
-        await asyncio.Event().wait()
-
-    reader.consumer.corrupt[B] = kafka_error()
-    await reader.poll()
-    reader.consumer.corrupt.clear()
-    with monkeypatch.context() as patch:
-        patch.setattr(reader.consumer, "committed", never)
-        await reader.poll()
-        assert not any(reader.taken.values())
-    await reader.poll()
-    assert reader.taken == {A: [0, 1, 2], B: [0, 1, 2], C: []}
 
 
 async def test_a_corrupt_partition_is_not_taken_for_one_that_waits(reader: Reader) -> None:
@@ -249,19 +234,19 @@ async def test_the_end_of_an_assignment_ends_its_holds(reader: Reader) -> None:
 
 async def test_markers_behind_the_last_record_are_passed(reader: Reader) -> None:
     """Else the offset of a transaction's end would never be committed, and the lag never 0."""
-    partitions = {A: Partition("event", 0), C: Partition("event", 2)}
+    partitions = {A: Partition("event", 0, 0), C: Partition("event", 2, 0)}
     partitions[A].skip(2)
     reader.consumer.positions[A] = 4
     await reader.poller.pass_gaps(partitions)
     assert partitions[A].committable == 4
-    assert partitions[C].committable is None  # not assigned any more
+    assert partitions[C].committable == 0  # not assigned any more
 
 
 async def test_positions_count_for_nothing_after_a_failed_poll(reader: Reader) -> None:
     """They have passed records that nobody was handed."""
     reader.consumer.corrupt[B] = kafka_error()
     await reader.poll()
-    partitions = {A: Partition("event", 0)}
+    partitions = {A: Partition("event", 0, 0)}
     assert reader.consumer.positions[A] == 3
     await reader.poller.pass_gaps(partitions)
-    assert partitions[A].committable is None
+    assert partitions[A].committable == 0
