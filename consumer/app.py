@@ -22,10 +22,17 @@ from consumer.health import Health
 from consumer.logs import get_logger
 from consumer.matching.index import Index
 from consumer.metrics import Metrics
-from consumer.parts import make_decoder, make_limits, make_policy, make_transport, start_times
+from consumer.parts import (
+    make_decoder,
+    make_limits,
+    make_policy,
+    make_topic_watch,
+    make_transport,
+    start_times,
+)
 from consumer.pipeline import Pipeline
 from consumer.presence import Presence
-from consumer.reload import Reloader
+from consumer.reload import Reloader, refuse_fixed
 from consumer.retry_router import RetryRouter
 from consumer.settings import Settings
 from consumer.startup import CANCEL_SECONDS, start_unless_stopped
@@ -35,7 +42,7 @@ from consumer.stream.handover import Handover
 from consumer.stream.intake import Intake
 from consumer.stream.retry_topics import RetryTopics
 from consumer.stream.tls import tls_files
-from consumer.stream.topics import prepare_topics
+from consumer.stream.topic_watch import TopicWatch
 from consumer.stream.tracker import Pending
 
 log = get_logger(__name__)
@@ -44,7 +51,6 @@ _FINISH_SHARE = 0.6
 """Share of the grace in which what is in flight may finish."""
 _PARK_SHARE = 0.2
 """Share of the grace for parking the rest; the last one is for committing and leaving."""
-_FIXED_SECTIONS = ("kafka", "sources", "admin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,7 @@ class App:
         self._intake: Intake
         self._handover: Handover
         self._pipeline: Pipeline
+        self._topics: TopicWatch
         self._presence: Presence
         self.health: Health
         """Verdicts on this daemon; there once `admin_port` is known."""
@@ -153,10 +160,14 @@ class App:
         self.metrics.stream.consumes(topics)
         self._register_metrics([*lane_topics, own.dead_letter])
         await self._open_admin(stack)
-        known = await prepare_topics(
-            settings.kafka, sources=topics, lanes=lane_topics, dead_letter=own.dead_letter
+        self._topics = make_topic_watch(
+            lambda: self.settings,
+            retry_topics.consumed,
+            self.metrics.stream,
+            urgent=lambda: self._handover.failing,
         )
-        retry_topics.found(known)
+        stack.push_async_callback(self._topics.close)
+        retry_topics.found(await self._topics.prepare())
         stack.push_async_callback(self._intake.close)
 
     def _make_dispatcher(self, outcomes: Outcomes[Pending]) -> Dispatcher[Pending]:
@@ -208,6 +219,7 @@ class App:
             group.create_task(self._intake.watch.run()),
             group.create_task(self._intake.retry_topics.run()),
             group.create_task(self._intake.watch_client()),
+            group.create_task(self._topics.run()),
             group.create_task(self._intake.membership.watch()),
             group.create_task(self._presence.standstill.run()),
             group.create_task(self._handover.run()),
@@ -253,18 +265,8 @@ class App:
         """Put reloaded settings and hooks in use; refuses before anything is changed. Returns what
         is left to do: it takes a while.
         """
-        before, after = self._loaded.settings, loaded.settings
-        fixed = [name for name in _FIXED_SECTIONS if getattr(before, name) != getattr(after, name)]
-        if before.retry.delays != after.retry.delays:
-            fixed.append("retry.delays")
-        if before.delivery.transport != after.delivery.transport:
-            fixed.append("delivery.transport")
-        if before.network.ca_file != after.network.ca_file:
-            fixed.append("network.ca_file")
-        if fixed:
-            raise HookstreamError(
-                f"changed: {', '.join(fixed)}: restart the daemon for these, or change them back"
-            )
+        after = loaded.settings
+        refuse_fixed(self._loaded.settings, after)
         if self._tls is not None:
             self._tls.renew()
         self._loaded = loaded

@@ -1,6 +1,7 @@
 """The daemon's parts as the settings describe them: for `run`, and for commands that use one."""
 
 import asyncio
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from consumer.clock import Clock
@@ -12,9 +13,43 @@ from consumer.delivery.registry import Limits
 from consumer.delivery.transport import Transport
 from consumer.events.decode import Decoder
 from consumer.hooks.table import RateLimit
+from consumer.metrics.stream import StreamMetrics
 from consumer.settings import Settings, SourceSettings
-from consumer.stream.lanes import JITTER
+from consumer.stream.lanes import JITTER, Lane
 from consumer.stream.positions import EARLIEST, LATEST
+from consumer.stream.topic_settings import Keeping
+from consumer.stream.topic_watch import TopicWatch
+
+
+def make_topic_watch(
+    settings: Callable[[], Settings],
+    consumed: Mapping[str, Lane],
+    metrics: StreamMetrics,
+    *,
+    urgent: Callable[[], bool],
+) -> TopicWatch:
+    """The watch over the sources, the topics that the settings in use name, and the retry topics
+    that are consumed.
+    """
+    kafka = settings().kafka
+    own = kafka.own_topics
+
+    def keeping(lanes: Iterable[Lane]) -> dict[str, Keeping]:
+        expire = settings().delivery.expire_after
+        return {lane.topic: Keeping(max(expire, lane.delay * (1 + JITTER))) for lane in lanes}
+
+    def named() -> dict[str, Keeping]:
+        lanes = [Lane(own.retry(delay), delay) for delay in settings().retry.delays]
+        return {**keeping(lanes), own.dead_letter: Keeping(longer_than=None)}
+
+    return TopicWatch(
+        kafka,
+        sources=[source.topic for source in settings().sources],
+        own=named,
+        drained=lambda: keeping(consumed.values()),
+        metrics=metrics,
+        urgent=urgent,
+    )
 
 
 def make_decoder(source: SourceSettings) -> Decoder:

@@ -10,8 +10,12 @@ from consumer.errors import ConfigError, HookstreamError
 from consumer.logs import get_logger
 from consumer.metrics import Metrics
 from consumer.pace import Pace, at_pace, unhurried
+from consumer.settings import Settings
 
 log = get_logger(__name__)
+
+_FIXED_SECTIONS = ("kafka", "sources", "admin")
+_FIXED_SETTINGS = (("retry", "delays"), ("delivery", "transport"), ("network", "ca_file"))
 
 LoadedT = TypeVar("LoadedT")
 ResultT = TypeVar("ResultT")
@@ -62,6 +66,20 @@ class Reloader(Generic[LoadedT]):
             return await asyncio.to_thread(at_pace, pace, work)
         finally:
             pace.give_up()  # where the daemon stops meanwhile: its end waits for every thread
+
+
+def refuse_fixed(before: Settings, after: Settings) -> None:
+    """Raise `HookstreamError` if settings differ that hold for the life of the process."""
+    changed = [name for name in _FIXED_SECTIONS if getattr(before, name) != getattr(after, name)]
+    changed += [
+        f"{section}.{name}"
+        for section, name in _FIXED_SETTINGS
+        if getattr(getattr(before, section), name) != getattr(getattr(after, section), name)
+    ]
+    if changed:
+        raise HookstreamError(
+            f"changed: {', '.join(changed)}: restart the daemon for these, or change them back"
+        )
 
 
 def _tell(error: Exception) -> None:

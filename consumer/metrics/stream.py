@@ -13,6 +13,7 @@ class StreamMetrics:
     def __init__(self) -> None:
         self._handover_failures: dict[str, int] = {}
         self._foreign_records: dict[str, int] = {}
+        self._topic_problems: Mapping[str, bool] = {}
         self._in_flight: Callable[[], int] | None = None
         self._oldest_unsettled: Callable[[], float] | None = None
         self._broker_unreachable: Callable[[], float] | None = None
@@ -42,6 +43,10 @@ class StreamMetrics:
     def passed_over(self, topic: str) -> None:
         """A record on a consumed topic was another group's."""
         self._foreign_records[topic] = self._foreign_records.get(topic, 0) + 1
+
+    def topic_problems(self, topics: Mapping[str, bool]) -> None:
+        """Whether each topic of ours is missing, or has settings by which it would lose records."""
+        self._topic_problems = topics
 
     def in_flight_from(self, read: Callable[[], int]) -> None:
         """Read the number of attempts in flight with `read` at each scrape."""
@@ -164,6 +169,12 @@ class StreamMetrics:
             "Topics that were deleted and made again while they were read.",
             ("topic",),
             (((topic,), count) for topic, count in self._remade.items()),
+        )
+        yield gauge(
+            "hookstream_topic_problems",
+            "1 if a topic of ours is missing, or would lose records by its settings.",
+            ("topic",),
+            (((topic,), problem) for topic, problem in self._topic_problems.items()),
         )
         yield counter(
             "hookstream_handover_failures",

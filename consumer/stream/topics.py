@@ -1,10 +1,12 @@
-"""Looks at the cluster before the first record: are the topics there, and may ours be made?"""
+"""Questions about topics, and making them."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
+    IncompatibleBrokerVersion,
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
@@ -16,39 +18,11 @@ from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
 from consumer.stream.client import answered_within, connection_options
 from consumer.stream.cluster_client import ClusterClient, metadata_request
+from consumer.stream.topic_settings import POLICY, RELEVANT, Keeping, Values
 
 log = get_logger(__name__)
 
-_TIMEOUT = 15.0
-_RETENTION = {
-    "retry": str(14 * 24 * 3600 * 1000),
-    "dead-letter": "-1",
-}
-"""Milliseconds: a retry lane outlives a long holiday; dead letters stay until a person decides."""
-
-
-async def prepare_topics(
-    settings: KafkaSettings, *, sources: Collection[str], lanes: Collection[str], dead_letter: str
-) -> Collection[str]:
-    """Make the retry and dead-letter topics where they are missing; the names of all that were
-    there before.
-
-    Raises `HookstreamError` where no broker answers, a source topic does not exist, or a topic
-    of ours neither exists nor can be made.
-    """
-    admin = AIOKafkaAdminClient(**connection_options(settings))
-    try:
-        async with answered_within(settings, _TIMEOUT):
-            await admin.start()
-            known = {topic["topic"]: topic for topic in await admin.describe_topics()}
-            _require(sources, known)
-            retention = dict.fromkeys(lanes, _RETENTION["retry"])
-            retention[dead_letter] = _RETENTION["dead-letter"]
-            missing = {name: kept for name, kept in retention.items() if name not in known}
-            await _create(admin, missing, [known[name] for name in sources])
-            return known
-    finally:
-        await admin.close()
+ANSWER_TIMEOUT = 15.0
 
 
 async def existing_topics(
@@ -60,50 +34,77 @@ async def existing_topics(
     """
     client = ClusterClient(**connection_options(settings))
     try:
-        async with answered_within(settings, _TIMEOUT):
+        async with answered_within(settings, ANSWER_TIMEOUT):
             await client.bootstrap()
-            response = await client.send(client.get_random_node(), metadata_request(names))
+            topics = await describe_topics(client, names)
     finally:
         await client.close()
-    topics = {topic["topic"]: topic for topic in response.to_object()["topics"]}
     for name, topic in topics.items():
         if topic["error_code"] == TopicAuthorizationFailedError.errno:
             raise HookstreamError(f"Kafka refuses the topic {name}: ask for the right to it")
     return {
-        name: [part["partition"] for part in topic["partitions"]]
-        for name, topic in topics.items()
+        name: [part["partition"] for part in topic["partitions"]] for name, topic in topics.items()
+    }
+
+
+async def describe_topics(
+    client: ClusterClient, names: Collection[str] | None = None
+) -> dict[str, Any]:
+    """Topics that exist, as Kafka's Metadata answer has them, of `names` or all that this user may
+    see. One of `names` that may not be seen is there too, with its error code.
+    """
+    response = await client.send(client.get_random_node(), metadata_request(names))
+    return {
+        topic["topic"]: topic
+        for topic in response.to_object()["topics"]
         if topic["error_code"] != UnknownTopicOrPartitionError.errno
     }
 
 
-def _require(sources: Collection[str], known: Mapping[str, Any]) -> None:
-    missing = sorted(set(sources) - known.keys())
-    if missing:
-        raise HookstreamError(
-            f"no such topic: {', '.join(missing)}: create it in Kafka, "
-            "or name the topic of your events under sources"
-        )
+async def read_settings(
+    admin: AIOKafkaAdminClient, names: Collection[str]
+) -> Mapping[str, Values | None]:
+    """The settings of existing topics; None for one whose settings this user may not read, or
+    which this broker does not tell.
+    """
+    wanted = dict.fromkeys(RELEVANT)
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name, wanted) for name in names]
+    try:
+        [response] = await admin.describe_configs(resources)
+    except IncompatibleBrokerVersion:
+        return dict.fromkeys(names)
+    found: dict[str, Values | None] = {}
+    for code, _message, _type, name, entries in response.resources:
+        error = for_code(code)
+        if error is UnknownTopicOrPartitionError:
+            continue  # not there any more
+        values = {setting: value for setting, value, *_ in entries if value is not None}
+        found[name] = values if not code and POLICY in values else None
+    return found
 
 
-async def _create(
-    admin: AIOKafkaAdminClient, retention: Mapping[str, str], like: Collection[Any]
-) -> None:
-    """Make topics with as many partitions and replicas as the largest source has."""
-    if not retention:
-        return
+async def create_topics(
+    admin: AIOKafkaAdminClient, missing: Mapping[str, Keeping], like: Collection[Any]
+) -> Mapping[str, str]:
+    """Make topics with as many partitions and replicas as the largest of `like` has. Gives back a
+    sentence for each one that the broker refuses.
+    """
     partitions = max(len(topic["partitions"]) for topic in like)
     replicas = max(len(part["replicas"]) for topic in like for part in topic["partitions"])
     response = await admin.create_topics(
         [
-            NewTopic(name, partitions, replicas, topic_configs={"retention.ms": kept})
-            for name, kept in retention.items()
+            NewTopic(name, partitions, replicas, topic_configs=keeping.settings())
+            for name, keeping in missing.items()
         ]
     )
+    refused = {}
     for name, code, *_ in response.topic_errors:
         error = for_code(code)
         if code and error is not TopicAlreadyExistsError:
-            raise HookstreamError(
+            settings = ", ".join(f"{k}={v}" for k, v in missing[name].settings().items())
+            refused[name] = (
                 f"the topic {name} does not exist and could not be created ({error.__name__}): "
-                f"create it with {partitions} partitions, or let this user create topics"
+                f"create it with {partitions} partitions and {settings}, "
+                "or let this user create topics"
             )
-    log.info("topics created", topics=sorted(retention))
+    return refused

@@ -68,7 +68,7 @@ async def test_a_dead_letter_with_such_a_header_name_is_listed_and_replayed(
     the bytes of the name.
     """
     await workspace.create_topics(partitions=1)
-    await workspace.cluster.create([*workspace.lanes, workspace.dead_letter_topic])
+    await workspace.create_own_topics()
     workspace.write_settings()
     workspace.write_hooks(hook("a", "http://127.0.0.1:1"))
     topic = workspace.topic("event")

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 
 from consumer import app
+from consumer.stream import topic_watch
 from consumer.stream.handover import Handover
 from support.daemon import InProcess
 from support.received import ids
@@ -26,6 +27,8 @@ async def test_nothing_passes_a_dead_letter_that_is_not_acknowledged(
     now is not sent. 5. The topic is back: the letter is written, the event sent, all committed.
     """
     monkeypatch.setattr(app, "Handover", partial(Handover, send_timeout=1.0))
+    # The daemon would make the topic again by itself.
+    monkeypatch.setattr(topic_watch, "URGENT_INTERVAL", 3_600.0)
     await workspace.create_topics(partitions=1)
     workspace.write_settings()
     cluster, topic = workspace.cluster, workspace.topic("event")

@@ -47,7 +47,7 @@ async def _prepare(workspace: Workspace) -> None:
     """Files, and the topics that a daemon makes at its start."""
     await workspace.create_topics()
     workspace.write_settings()
-    await workspace.cluster.create([*workspace.lanes, workspace.dead_letter_topic])
+    await workspace.create_own_topics()
 
 
 async def _on_lane(workspace: Workspace) -> list[Placed]:

@@ -32,7 +32,7 @@ async def workspace(
     topic = workspace.topic("event")
     workspace.sources = {topic: workspace.sources[topic]}
     await workspace.create_topics(partitions=1)
-    await workspace.cluster.create([*workspace.lanes, workspace.dead_letter_topic], partitions=1)
+    await workspace.create_own_topics(partitions=1)
     workspace.write_hooks(hook("a", "http://127.0.0.1:9"))
     yield workspace
     await workspace.remove_topics()

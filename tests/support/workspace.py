@@ -86,6 +86,12 @@ class Workspace:
         """Make the source topics."""
         await self.cluster.create(list(self.sources), partitions=partitions)
 
+    async def create_own_topics(self, partitions: int = 3) -> None:
+        """Make what a daemon makes at its start."""
+        keep = {"retention.ms": "-1"}
+        own = [*self.lanes, self.dead_letter_topic]
+        await self.cluster.create(own, partitions=partitions, configs=keep)
+
     async def remove_topics(self) -> None:
         """Remove everything in the cluster that is this test's own."""
         await self.cluster.delete([*self.sources, *self.lanes, self.dead_letter_topic])

@@ -1,0 +1,97 @@
+"""Which settings of a topic lose records, and what a person is told to do."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.stream.topic_settings import (
+    BYTES,
+    POLICY,
+    RETENTION,
+    Keeping,
+    source_warnings,
+    topic_problem,
+)
+
+RIGHT = {POLICY: "delete", RETENTION: "-1", BYTES: "-1"}
+HOUR_MS = 3_600_000
+
+
+@given(st.none() | st.floats(1, 10**8))
+def test_a_topic_that_is_made_here_is_right(longer_than: float | None) -> None:
+    """Whatever it must keep: else the next start would refuse it."""
+    keeping = Keeping(longer_than)
+    assert keeping.wrong(keeping.settings()) == {}
+    assert keeping.wrong(RIGHT) == {}
+
+
+@pytest.mark.parametrize(
+    ("longer_than", "setting", "value"),
+    [
+        (60.0, POLICY, "compact"),
+        (60.0, POLICY, "compact,delete"),
+        (60.0, RETENTION, "60000"),
+        (60.0, RETENTION, "0"),
+        (60.0, BYTES, "1000000"),
+        (None, POLICY, "compact"),
+        (None, RETENTION, str(24 * HOUR_MS)),
+        (None, BYTES, "0"),
+    ],
+)
+def test_a_setting_that_loses_records_is_named_with_the_command_that_sets_it_right(
+    longer_than: float | None, setting: str, value: str
+) -> None:
+    """Topic, setting and value, and nothing but that setting is changed by the command."""
+    keeping = Keeping(longer_than)
+    problem = topic_problem("ours", RIGHT | {setting: value}, keeping, ["a:1", "b:2"])
+    assert problem is not None
+    sentence = str(problem)
+    assert f"the topic ours has {setting}={value} (" in sentence
+    right = keeping.settings()[setting]
+    assert sentence.endswith(
+        "kafka-configs.sh --bootstrap-server a:1,b:2 --alter --entity-type topics "
+        f"--entity-name ours --add-config {setting}={right}"
+    )
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    """One command sets all of it right."""
+    values = {POLICY: "compact", RETENTION: "3000", BYTES: "5"}
+    problem = topic_problem("ours", values, Keeping(None), ["a:1"])
+    assert problem is not None
+    assert problem.wrong == values
+    assert "records are deleted after 3s" in str(problem)
+    assert str(problem).endswith(
+        "--add-config cleanup.policy=delete,retention.ms=-1,retention.bytes=-1"
+    )
+
+
+def test_the_least_retention_is_longer_than_what_may_wait() -> None:
+    """A record that waits for its whole delay must not be deleted at the moment it is due."""
+    assert Keeping(60.0).wrong(RIGHT | {RETENTION: "60000"}) != {}
+    assert Keeping(60.0).wrong(RIGHT | {RETENTION: "60001"}) == {}
+
+
+@given(st.dictionaries(st.sampled_from([POLICY, RETENTION, BYTES]), st.text(max_size=8)))
+def test_whatever_a_broker_tells(values: dict[str, str]) -> None:
+    """A setting that is absent or no number is no reason to refuse a topic, and none to fail."""
+    Keeping(60.0).wrong(values)
+    list(source_warnings(values))
+    assert Keeping(None).wrong({}) == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({POLICY: "compact", RETENTION: "-1"}, "compacted"),
+        ({POLICY: "compact,delete", RETENTION: str(HOUR_MS)}, "compacted"),
+        ({POLICY: "delete", RETENTION: "600000"}, "wait for 10m"),
+        ({POLICY: "delete", RETENTION: str(HOUR_MS)}, None),
+        (RIGHT, None),
+    ],
+)
+def test_a_source_that_may_lose_events(values: dict[str, str], said: str | None) -> None:
+    """Compaction, or less than an hour."""
+    warnings = list(source_warnings(values))
+    assert len(warnings) == (said is not None)
+    assert all(said is not None and said in warning for warning in warnings)
