@@ -12,7 +12,9 @@ from support.waiting import wait_until
 
 async def commit(cluster: Cluster, group: str, offsets: Offsets) -> None:
     """Commit for a group without members, as `kafka-consumer-groups --reset-offsets` does."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=cluster.bootstrap, group_id=group)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=cluster.bootstrap, group_id=group, enable_auto_commit=False
+    )
     await consumer.start()
     try:
         places = {TopicPartition(*place): offset for place, offset in offsets.items()}
