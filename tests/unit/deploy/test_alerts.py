@@ -9,6 +9,7 @@ import yaml
 
 from consumer.metrics import Metrics
 from consumer.reasons import Reason
+from support.filled_metrics import fill_stream
 from support.project import ROOT
 
 (GROUP,) = yaml.safe_load((ROOT / "deploy/alerts.yml").read_text())["groups"]
@@ -20,10 +21,7 @@ def samples() -> dict[str, set[str]]:
     """Each sample's name with its labels, as a scrape gives them."""
     metrics = Metrics("1.0")
     metrics.events("event").undecodable()
-    metrics.stream.hands_over_to(["hookstream.dead-letter"])
-    metrics.stream.lag_from(lambda: {("event", 0): 1})
-    metrics.stream.in_flight_from(lambda: 0)
-    metrics.stream.oldest_unsettled_from(lambda: 0.0)
+    fill_stream(metrics)
     hook = metrics.hook("shop")
     hook.attempt("2xx", 0.1)
     hook.latency(0.1)
@@ -66,6 +64,21 @@ def test_an_alert_says_what_to_do(rule: dict[str, Any]) -> None:
     """Each has a severity, a summary and a description."""
     assert rule["labels"]["severity"] in {"page", "ticket"}
     assert set(rule["annotations"]) == {"summary", "description"}
+
+
+OBSERVED_ONLY = {"hookstream_build_info", "hookstream_in_flight"}
+"""Numbers that nothing has to be done about, whatever they are."""
+
+
+def test_every_metric_of_trouble_has_an_alert(samples: dict[str, set[str]]) -> None:
+    """Each number of the Kafka side is watched by a rule, or is named as one to look at only."""
+    watched = {selector.name for rule in RULES for selector in _selectors(rule["expr"])}
+    filled = Metrics("0")
+    fill_stream(filled)
+    stream = {sample.name for family in filled.stream.collect() for sample in family.samples}
+    counted = {name for name in stream if not name.endswith("_created")}
+    assert counted - OBSERVED_ONLY <= watched
+    assert counted <= samples.keys()
 
 
 def test_names_are_unique() -> None:

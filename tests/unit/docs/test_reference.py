@@ -18,6 +18,7 @@ from consumer.metrics import Metrics
 from consumer.reasons import Reason
 from consumer.settings import Settings
 from consumer.settings.model import DEFAULT_SOURCES, FieldPaths, SourceSettings
+from support.filled_metrics import fill_stream
 from support.project import ROOT
 
 PAGES = ROOT / "docs" / "reference"
@@ -93,25 +94,6 @@ def test_hooks_page_lists_every_field() -> None:
     )
 
 
-def _fill(metrics: Metrics) -> None:
-    """Give every family of the stream's metrics a series, so that its labels can be seen."""
-    stream = metrics.stream
-    metrics.log_lines_dropped_from(lambda: 0)
-    stream.hands_over_to(["topic"])
-    stream.consumes(["topic"])
-    stream.needs(["topic"])
-    stream.topic_problems({"topic": False})
-    stream.offsets_lost("topic", 0, 0)
-    stream.in_flight_from(lambda: 0)
-    stream.oldest_unsettled_from(lambda: 0.0)
-    stream.broker_unreachable_from(lambda: 0.0)
-    stream.certificate_not_after_from(lambda: 0.0)
-    stream.lag_from(lambda: {("topic", 0): 0})
-    stream.rebalancing_from(lambda: 0.0)
-    stream.unreadable_from(lambda: [("topic", 0)])
-    stream.waiting_from(lambda: 0)
-
-
 def test_metrics_page_lists_every_metric() -> None:
     """Every metric is on the page with its type and labels, and no other."""
     metrics = Metrics("0", CollectorRegistry())
@@ -120,7 +102,7 @@ def test_metrics_page_lists_every_metric() -> None:
     hook.delivered()
     hook.attempt("2xx", 0.1)
     hook.latency(0.1)
-    _fill(metrics)
+    fill_stream(metrics)
     code = {}
     for family in metrics.collect():
         name = f"{family.name}_total" if family.type == "counter" else family.name
