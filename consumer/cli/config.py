@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 
 import typer
 
 from consumer.cli.process import uncollected
+from consumer.documents.files import read_consistently
 from consumer.errors import ConfigError, Problem
 from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
@@ -32,11 +34,15 @@ class Config:
 
 @uncollected()
 def read_config(file: Path | None) -> Config:
-    """Read settings and hooks.
+    """Read settings and hooks, and what they name, as they were at one moment.
 
     Raises:
         ConfigError: with every problem of both.
     """
+    return read_consistently(partial(_read, file))
+
+
+def _read(file: Path | None) -> Config:
     environ = environment()
     try:
         settings = load_settings(file, environ)

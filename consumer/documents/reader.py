@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from stat import S_ISREG
 
+from consumer.documents.files import files
 from consumer.documents.json_reader import read_json
 from consumer.documents.tree import Document
 from consumer.documents.yaml_reader import read_yaml
@@ -21,12 +22,12 @@ def read_documents(file: Path) -> Iterator[Document]:
     """
     try:
         read = read_json if file.suffix.lower() == ".json" else read_yaml
-        with file.open(encoding="utf-8-sig", newline="") as stream:
+        with files().open(file) as stream:
             yield from read(stream)
     except OSError as error:
         raise unreadable(error) from None
     except UnicodeDecodeError:
-        raise _not_utf8(file.read_bytes()) from None
+        raise _not_utf8(Path(files().resolve(file)).read_bytes()) from None
 
 
 def _not_utf8(raw: bytes) -> Complaint:
@@ -37,10 +38,7 @@ def _not_utf8(raw: bytes) -> Complaint:
 
 def is_regular_file(file: Path) -> bool:
     """Whether `file`, links followed, is there and neither a folder nor a pipe nor a device."""
-    try:
-        return S_ISREG(file.stat().st_mode)
-    except (OSError, ValueError):  # ValueError: a name with a null character
-        return False
+    return S_ISREG(files().mode(file))
 
 
 def unreadable(error: OSError | RuntimeError | ValueError) -> Complaint:

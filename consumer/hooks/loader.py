@@ -1,14 +1,15 @@
 """Reads a folder of definitions into one immutable table, or says everything that is wrong."""
 
 from collections.abc import Iterator
-from os.path import realpath
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
-from consumer.documents.reader import is_regular_file, read_documents, unreadable
+from consumer.documents.files import Files, files
+from consumer.documents.reader import read_documents, unreadable
 from consumer.documents.tree import Document, spelling, without_nulls
 from consumer.documents.validation import Finding, findings
 from consumer.errors import Complaint, ConfigError, Problem
@@ -25,8 +26,8 @@ SUFFIXES = (".yaml", ".yml", ".json")
 def load_hooks(path: Path, read_secret: ReadSecret) -> HookTable:
     """Every hook of the folder `path` and the folders in it, in the order of their file names.
 
-    Hidden files and folders are passed over, so a Kubernetes mount (`a.yaml -> ..data/a.yaml`)
-    is read once; a file under two names is read once, too.
+    Hidden files and folders are passed over, and of a Kubernetes mount only what is in use is read
+    (`documents.files`); a file under two names is read once.
 
     Raises:
         ConfigError: with every problem of every file. A folder without a single hook is one:
@@ -34,11 +35,12 @@ def load_hooks(path: Path, read_secret: ReadSecret) -> HookTable:
     """
     loading = _Loading(read_secret)
     try:
-        files = list(_files(path, {realpath(path)}))
+        read = files()
+        found = list(_definition_files(read, path, {read.resolve(path)}))
     except OSError as error:
         complaint = unreadable(error)
         raise ConfigError([Problem(complaint.message, complaint.mend, file=str(path))]) from None
-    for file in files:
+    for file in found:
         loading.read(file)
     take_apart(loading.places)
     if not loading.hooks and not loading.problems:
@@ -50,19 +52,20 @@ def load_hooks(path: Path, read_secret: ReadSecret) -> HookTable:
     return HookTable(MappingProxyType(loading.hooks))
 
 
-def _files(folder: Path, seen: set[str]) -> Iterator[Path]:
-    for entry in unhurried(sorted(folder.iterdir())):
-        if entry.name.startswith("."):
+def _definition_files(read: Files, folder: Path, seen: set[str]) -> Iterator[Path]:
+    for name in unhurried(read.names(folder)):
+        if name.startswith("."):
             continue
-        is_folder = entry.is_dir()
+        entry = folder / name
+        is_folder = S_ISDIR(read.mode(entry))
         if not is_folder and entry.suffix.lower() not in SUFFIXES:
             continue
-        real = realpath(entry)
+        real = read.resolve(entry)
         if real in seen:
             continue
         seen.add(real)
         if is_folder:
-            yield from _files(entry, seen)
+            yield from _definition_files(read, entry, seen)
         else:
             yield entry
 
@@ -127,7 +130,8 @@ class _Loading:
 
 def _refuse_special_file(file: Path) -> None:
     # Reading a pipe would wait for a writer. A link that leads nowhere fails when it is read.
-    if file.exists() and not is_regular_file(file):
+    mode = files().mode(file)
+    if mode and not S_ISREG(mode):
         raise Complaint("is a pipe or a device", "put a regular file in its place")
 
 

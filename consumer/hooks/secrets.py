@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from consumer.documents.files import files
 from consumer.documents.reader import is_regular_file, unreadable
 from consumer.errors import Complaint
 
@@ -94,19 +95,21 @@ class SecretReader:
             raise Complaint(f"the secret file {name} has a relative path", "start it with /")
         # Judged and opened by its real path: neither `..` nor a link leads out of a folder,
         # and the links inside a Kubernetes mount stay inside it.
+        read = files()
         try:
-            real = Path(name).resolve(strict=True)
-        except (OSError, RuntimeError, ValueError) as error:
+            real = Path(read.watch(name))
+            real.stat()
+        except (OSError, ValueError) as error:
             raise _unreadable(name, error) from None
-        if real.is_relative_to(_PROCESSES) or any(real == file.resolve() for file in self._own):
+        if real.is_relative_to(_PROCESSES) or str(real) in map(read.resolve, self._own):
             raise Complaint(
                 f"the secret file {name} is the system's or one of hookstream's own",
                 "keep the secret in a file of its own",
             )
-        if not any(real.is_relative_to(folder.resolve()) for folder in self._folders):
+        if not any(real.is_relative_to(read.resolve(folder)) for folder in self._folders):
             # As it was written, where that is enough: a mount's own folders change their names.
             written = Path(name).parent
-            folder = written if real.is_relative_to(written.resolve()) else real.parent
+            folder = written if real.is_relative_to(read.resolve(written)) else real.parent
             raise Complaint(
                 f"the secret file {name} is in no allowed directory",
                 f"add {folder} to hooks.secrets in the settings",

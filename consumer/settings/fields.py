@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from consumer.documents.files import files
 from consumer.documents.hosts import MAX_PORT, normalise_host
 from consumer.documents.reader import is_regular_file
 from consumer.documents.validation import Text
@@ -135,6 +136,7 @@ def _path(value: Path) -> Path:
 
 
 def _existing_file(value: Path) -> Path:
+    files().watch(value)  # so that a change of it is noticed
     if not is_regular_file(value):
         raise Complaint("names no file", "check the path and that this user may read it")
     return value
@@ -143,7 +145,7 @@ def _existing_file(value: Path) -> Path:
 def _authorities(value: Path) -> Path:
     # Judged here, so that `check` tells it and no connection is the first to find out.
     try:
-        ssl.create_default_context(cafile=value)
+        ssl.create_default_context(cafile=files().resolve(value))
     except OSError:  # ssl.SSLError is one
         raise Complaint(
             "holds no certificate that can be read", "write the authorities into it, in PEM"

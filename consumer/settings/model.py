@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from consumer.documents.durations import duration
+from consumer.documents.files import files
 from consumer.errors import Complaint
 from consumer.settings.fields import (
     LOWER,
@@ -103,8 +104,9 @@ class KafkaSettings(Section):
     def _key_opens_the_certificate(self) -> Self:
         if self.ssl_certfile is not None:
             try:
-                own = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-                own.load_cert_chain(self.ssl_certfile, self.ssl_keyfile, password=str)
+                own, read = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), files()
+                key = read.resolve(self.ssl_keyfile) if self.ssl_keyfile else None
+                own.load_cert_chain(read.resolve(self.ssl_certfile), key, password=str)
             except OSError:  # ssl.SSLError is one
                 raise Complaint(
                     "holds no certificate with its key",
