@@ -181,13 +181,13 @@ class Pipeline:
         pending = partition.receive(record.offset, first, 1, self._clock.monotonic())
         hook = self.index.hooks.get(passport.hook)
         if hook is None:
-            self._router.unknown_hook(pending, passport)
+            self._router.unknown_hook(pending, passport, record.timestamp / 1000)
             return
         if not hook.enabled:
             self._router.disabled_hook(pending, passport, record.timestamp / 1000)
             return
         if passport.mapped and passport.topic not in self._decoders:
-            self._router.unknown_source(pending, passport)
+            self._router.unknown_source(pending, passport, record.timestamp / 1000)
             return
         try:
             event = self._decoder(passport)(first)

@@ -24,6 +24,9 @@ from consumer.stream.tracker import Partition, Pending
 
 log = get_logger(__name__)
 
+_MAX_KNOWN = 10_000
+"""Hooks that are remembered before the old ones are forgotten."""
+
 
 class RetryRouter:
     """Publishes what was not delivered; the `Outcomes` of the dispatcher."""
@@ -53,6 +56,8 @@ class RetryRouter:
         self._metrics = metrics
         self._disabled_since: dict[str, float] = {}
         """Epoch seconds at which this replica learnt that a hook is off, by hook id."""
+        self._known_at: dict[str, float] = {}
+        """Epoch seconds at which another replica last knew a hook that this one does not."""
 
     def use(self, hooks: Iterable[Hook]) -> None:
         """Take over the hooks of the first table, or of another one after a reload."""
@@ -119,9 +124,13 @@ class RetryRouter:
         dead = replace(passport, reason=reason, not_before=None, unknown_since=None, detail=detail)
         self._dead_letter(pending, dead, reason, self._metrics.hook(known_hook))
 
-    def unknown_hook(self, pending: Pending, passport: Passport) -> None:
-        """Defer a delivery again whose hook this replica does not know, up to the deadline."""
-        self._await(pending, passport, Reason.HOOK_REMOVED, "no replica that read it knew the hook")
+    def unknown_hook(self, pending: Pending, passport: Passport, deferred_at: float) -> None:
+        """Defer a delivery again whose hook this replica does not know, up to the deadline.
+
+        `deferred_at`: epoch seconds at which a replica wrote the record.
+        """
+        why = "no replica that read it knew the hook"
+        self._await(pending, passport, deferred_at, Reason.HOOK_REMOVED, why)
 
     def disabled_hook(self, pending: Pending, passport: Passport, deferred_at: float) -> None:
         """Dead-letter a delivery that was deferred, at `deferred_at` (epoch seconds), before its
@@ -134,27 +143,31 @@ class RetryRouter:
             self.give_up(pending, passport, Reason.DISABLED, "", passport.hook)
         else:
             why = "the hook was off at every replica that read it"
-            self._await(pending, passport, Reason.DISABLED, why, passport.hook)
+            self._await(pending, passport, deferred_at, Reason.DISABLED, why)
 
-    def unknown_source(self, pending: Pending, passport: Passport) -> None:
+    def unknown_source(self, pending: Pending, passport: Passport, deferred_at: float) -> None:
         """Defer a delivery again that only the settings of its source tell how to read, which this
         replica does not have: it may be the older one. Read otherwise, another request would go
         out.
         """
         why = f"no replica that read it had {passport.topic} with its fields among its sources"
-        self._await(pending, passport, Reason.UNDECODABLE, why, passport.hook)
+        self._await(pending, passport, deferred_at, Reason.UNDECODABLE, why)
 
     def _await(
-        self, pending: Pending, passport: Passport, reason: Reason, why: str, known_hook: str = ""
+        self, pending: Pending, passport: Passport, deferred_at: float, reason: Reason, why: str
     ) -> None:
         """Defer again, up to the deadline, what another replica may know more about."""
-        now = self._clock.now()
+        now, hook = self._clock.now(), passport.hook
         since = now if passport.unknown_since is None else min(passport.unknown_since, now)
-        if now - since >= UNKNOWN_HOOK_SECONDS:
+        if passport.unknown_since is None:
+            self._note_known(hook, min(deferred_at, now))
+        left = max(since, self._known_at.get(hook, since)) + UNKNOWN_HOOK_SECONDS - now
+        known_hook = "" if reason is Reason.HOOK_REMOVED else hook
+        if left <= 0:
             detail = f"for {UNKNOWN_HOOK_SECONDS:.0f} s {why}"
             self.give_up(pending, passport, reason, detail, known_hook)
             return
-        lane = self._lanes[unknown_hook_lane(self._delays, now - since)]
+        lane = self._lanes[unknown_hook_lane(self._delays, now - since, left)]
         deferred = replace(
             passport,
             reason=reason,
@@ -162,6 +175,15 @@ class RetryRouter:
             unknown_since=since,
         )
         self._publish(lane.topic, pending, deferred, self._metrics.hook(known_hook))
+
+    def _note_known(self, hook: str, at: float) -> None:
+        """A replica that knew `hook` deferred a delivery of it, `at` epoch seconds. As long as that
+        goes on, as with a canary that runs for an hour, none is given up.
+        """
+        self._known_at[hook] = max(at, self._known_at.get(hook, at))
+        if len(self._known_at) > _MAX_KNOWN:
+            old = at - UNKNOWN_HOOK_SECONDS
+            self._known_at = {name: then for name, then in self._known_at.items() if then > old}
 
     # How records go out.
 

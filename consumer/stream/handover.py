@@ -41,8 +41,13 @@ class Message(Protocol):
         ...
 
     @property
+    def spread(self) -> bool:
+        """Whether it goes to any partition, as if it had no key."""
+        ...
+
+    @property
     def value(self) -> bytes | None:
-        """Likewise."""
+        """As the record had it that was consumed."""
         ...
 
     @property

@@ -32,15 +32,14 @@ class Lane:
         return max(0.0, min(due - now, parked_at + longest - now, longest))
 
 
-def unknown_hook_lane(delays: Sequence[float], unknown_for: float) -> int:
-    """The number of the retry topic for a delivery whose hook is unknown since `unknown_for`
-    seconds; `delays` in seconds, ascending.
+def unknown_hook_lane(delays: Sequence[float], waited: float, left: float) -> int:
+    """The number of the retry topic for a delivery that has waited for its hook for `waited`
+    seconds, and may wait for `left` more; `delays` in seconds, ascending.
 
     The shortest comes first, since a rollout may be over soon. Then the waits grow, so that few
     records are written, and the last one ends close to the deadline.
     """
-    left = max(0.0, UNKNOWN_HOOK_SECONDS - unknown_for)
-    wanted = min(left, max(delays[0], unknown_for * _BACKOFF_FACTOR))
+    wanted = min(left, max(delays[0], waited * _BACKOFF_FACTOR))
     number = max(0, bisect_right(delays, wanted) - 1)
     longer = number + 1
     if longer < len(delays) and delays[longer] <= 2 * left:

@@ -65,6 +65,13 @@ class OutgoingRecord:
         return self.pending.record.key if self._content is Content.WHOLE else None
 
     @property
+    def spread(self) -> bool:
+        """True if another replica is to read it: the one that has the key's partition knows less
+        than it should.
+        """
+        return self.passport.unknown_since is not None
+
+    @property
     def value(self) -> bytes | None:
         """As the record had it that was consumed; empty if that was too large."""
         return self.pending.record.value if self._content is Content.WHOLE else b""

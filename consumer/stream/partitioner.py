@@ -19,6 +19,11 @@ class Keyed(Protocol):
         """Records of one key go to one partition."""
         ...
 
+    @property
+    def spread(self) -> bool:
+        """Whether the record goes to any partition, as if it had no key."""
+        ...
+
 
 KeyedT = TypeVar("KeyedT", bound=Keyed)
 
@@ -37,7 +42,7 @@ def by_partition(
     found: defaultdict[int, list[KeyedT]] = defaultdict(list)
     for record in records:
         key = record.key
-        if key is None:
+        if key is None or record.spread:
             found[turns[keyless // RUN % len(turns)]].append(record)
             keyless += 1
         else:

@@ -39,6 +39,7 @@ class Copy:
     headers: Headers
     place: str
     """Of the dead letter."""
+    spread: bool = False
 
 
 @dataclass(frozen=True, slots=True)

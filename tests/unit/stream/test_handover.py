@@ -78,6 +78,7 @@ class FakeLetter:
     topic: str
     value: bytes = b"v"
     headers: Headers = field(default_factory=list)
+    spread: bool = False
 
     @property
     def wanted(self) -> bool:

@@ -79,6 +79,7 @@ class Message:
     headers: Headers
     key: bytes | None = None
     topic: str = "retry"
+    spread: bool = False
 
 
 def test_a_header_name_that_is_not_utf_8_is_written_as_it_was_read() -> None:

@@ -11,6 +11,7 @@ class Keyed:
 
     key: bytes | None
     number: int
+    spread: bool = False
 
 
 def test_a_key_has_one_partition_whoever_leads() -> None:
@@ -29,6 +30,13 @@ def test_many_without_a_key_take_turns_at_what_is_led() -> None:
     found = by_partition(records, range(8), [1, 4, 6], turn=0)
     assert {place: len(its) for place, its in found.items()} == dict.fromkeys([1, 4, 6], 3 * RUN)
     assert all(its == sorted(its, key=lambda record: record.number) for its in found.values())
+
+
+def test_a_record_that_is_to_be_spread_goes_to_any_partition() -> None:
+    """Its key decides nothing: the partition that the key has belongs to one replica."""
+    records = [Keyed(b"user", number, spread=True) for number in range(RUN)]
+    places = [list(by_partition(records, range(3), range(3), turn=turn)) for turn in range(3)]
+    assert places == [[0], [1], [2]]
 
 
 def test_few_without_a_key_are_one_batch() -> None:
