@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from typing import assert_never
 
 from consumer.clock import Clock
 from consumer.delivery.aiohttp import AiohttpTransport
@@ -73,9 +74,13 @@ def make_transport(settings: Settings, clock: Clock) -> Transport:
     loop, ca_file = asyncio.get_running_loop(), settings.network.ca_file
     file = str(ca_file) if ca_file is not None else None
     policy = guard_policy(settings)
-    if settings.delivery.transport == "curl":
-        return CurlTransport(loop, policy, ca_file=file)
-    return AiohttpTransport(loop, policy, clock=clock, ca_file=file)
+    match settings.delivery.transport:
+        case "curl":
+            return CurlTransport(loop, policy, ca_file=file)
+        case "aiohttp":
+            return AiohttpTransport(loop, policy, clock=clock, ca_file=file)
+        case _:
+            assert_never(settings.delivery.transport)
 
 
 def make_limits(settings: Settings) -> Limits:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from http import HTTPStatus
+from typing import assert_never
 
 from rich.table import Table
 from rich.text import Text
@@ -86,3 +87,5 @@ def _follows(answer: Answer, hook: Hook, settings: Settings) -> str:
             if what is Meaning.GONE and not hook.braces:
                 gone = f"; {GONE_LIMIT} in a row disable the hook until a reload"
             return f"would go to the dead-letter topic: {reason}{gone}"
+        case _:
+            assert_never(decision)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass
 from enum import Enum
 from math import inf
+from typing import assert_never
 
 from consumer.delivery.transport import Answer
 from consumer.reasons import ErrorKind, Reason
@@ -30,9 +31,18 @@ def meaning(answer: Answer, retry_on: Container[int] = ()) -> Meaning:
     """Contract section 4: 2xx is success; what may pass by itself is retried, and what the hook's
     `retry_on` lists; the rest is not.
     """
-    if answer.error is not None:
-        return Meaning.BLOCKED if answer.error is ErrorKind.BLOCKED else Meaning.RETRY
-    status = answer.status
+    match answer.error:
+        case None:
+            return _status_meaning(answer.status, retry_on)
+        case ErrorKind.BLOCKED:
+            return Meaning.BLOCKED
+        case ErrorKind.TIMEOUT | ErrorKind.CONNECT | ErrorKind.DNS | ErrorKind.TLS:
+            return Meaning.RETRY
+        case _:
+            assert_never(answer.error)
+
+
+def _status_meaning(status: int, retry_on: Container[int]) -> Meaning:
     if status in _OK:
         return Meaning.SUCCESS
     if status >= _SERVER_ERRORS or status in _RETRIED_STATUSES or status in retry_on:
@@ -109,12 +119,36 @@ class RetryPolicy:
         `random`: uniform in [0, 1). `pause`: before it the endpoint gets no request.
         `blocked_before`: the attempt before this one was blocked.
         """
-        if what is Meaning.SUCCESS:
-            return DELIVERED
-        if what is Meaning.BLOCKED:
-            return self._look_up_again(answer, attempts, age, random, blocked_before=blocked_before)
-        if (reason := self._hopeless(what, attempts, age)) is not None:
-            return Bury(reason)
+        match what:
+            case Meaning.SUCCESS:
+                return DELIVERED
+            case Meaning.BLOCKED:
+                return self._look_up_again(
+                    answer, attempts, age, random, blocked_before=blocked_before
+                )
+            case Meaning.PERMANENT | Meaning.GONE:
+                return Bury(Reason.PERMANENT)
+            case Meaning.RETRY:
+                return self._retry(
+                    answer, attempts=attempts, elapsed=elapsed, age=age, random=random, pause=pause
+                )
+            case _:
+                assert_never(what)
+
+    def _retry(
+        self,
+        answer: Answer,
+        *,
+        attempts: int,
+        elapsed: float,
+        age: float,
+        random: Callable[[], float],
+        pause: float,
+    ) -> Decision:
+        if attempts >= self.max_attempts:
+            return Bury(Reason.EXHAUSTED)
+        if age >= self.expire_after:
+            return Bury(Reason.EXPIRED)
         asked = max(0.0, answer.retry_after or 0.0, pause)
         if attempts < self.quick_attempts:
             delay = max(asked, random() * QUICK_BASE * 4 ** (attempts - 1))
@@ -141,13 +175,6 @@ class RetryPolicy:
         if not answer.blocked_by_lookup or ended or known:
             return Bury(Reason.BLOCKED)
         return self._lane(min(attempts, BLOCKED_RETRIES, len(self.lanes)) - 1, random)
-
-    def _hopeless(self, what: Meaning, attempts: int, age: float) -> Reason | None:
-        if what is not Meaning.RETRY:
-            return Reason.PERMANENT
-        if attempts >= self.max_attempts:
-            return Reason.EXHAUSTED
-        return Reason.EXPIRED if age >= self.expire_after else None
 
     def set_aside(self, delay: float, random: Callable[[], float]) -> Park:
         """The longest lane that is no longer than `delay` seconds, else the shortest there is."""

@@ -1,12 +1,12 @@
 """Ends deliveries that are not delivered: to a retry lane, or to the dead letters."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Generic, Protocol
+from typing import Generic, Protocol, assert_never
 
 from consumer.clock import Clock
 from consumer.delivery.circuit import Circuit
 from consumer.delivery.endpoint import REFUSING, Delivery, Endpoint, OriginT
-from consumer.delivery.outcome import Bury, Meaning, Park, Repeat, RetryPolicy
+from consumer.delivery.outcome import Bury, Delivered, Meaning, Park, Repeat, RetryPolicy
 from consumer.delivery.registry import Limits
 from consumer.delivery.transport import Answer
 from consumer.reasons import ErrorKind, Reason
@@ -128,8 +128,13 @@ class Parking(Generic[OriginT]):
                 self.bury(delivery, reason, detail)
             case Repeat(delay):
                 return delay
-            case Park() if self._is_owed(delivery, delivery.last_status):
-                self.hand_over(delivery, decision, delivery.last_status)
+            case Park():
+                if self._is_owed(delivery, delivery.last_status):
+                    self.hand_over(delivery, decision, delivery.last_status)
+            case Delivered():
+                pass  # a success is not concluded here
+            case _:
+                assert_never(decision)
         return None
 
     def hand_over(self, delivery: Delivery[OriginT], park: Park, cause: str) -> None:

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Final, assert_never
 
 from consumer import __version__
 from consumer.delivery.transport import Request
@@ -153,7 +153,7 @@ class _Expansion:
             text = brace.default
         if text is None:
             if brace.missing == "reject":
-                _missing(place)
+                raise _missing(place)
             text = ""
         return encode(text)
 
@@ -176,9 +176,15 @@ class _Pair:
         text = self._source.text(event)
         if text is not None:
             return self._prefix + encode(text)
-        if self._missing == "reject":
-            _missing(f"parameter {self._prefix[:-1]}")
-        return None if self._missing == "omit" else self._prefix
+        match self._missing:
+            case "omit":
+                return None
+            case "empty":
+                return self._prefix
+            case "reject":
+                raise _missing(f"parameter {self._prefix[:-1]}")
+            case _:
+                assert_never(self._missing)
 
 
 class _Line:
@@ -199,9 +205,15 @@ class _Line:
             return self._whole
         text = self._source.text(event)
         if text is None:
-            if self._missing == "reject":
-                _missing(f"header {self._name}")
-            return None if self._missing == "omit" else self._whole
+            match self._missing:
+                case "omit":
+                    return None
+                case "empty":
+                    return self._whole
+                case "reject":
+                    raise _missing(f"header {self._name}")
+                case _:
+                    assert_never(self._missing)
         if self._is_encoded:
             text = encode(text)
         elif _CONTROL.search(text):
@@ -213,8 +225,8 @@ class _Line:
         return self._whole + value
 
 
-def _missing(what: str) -> NoReturn:
-    raise RejectedError(f"{what} has no value")
+def _missing(what: str) -> RejectedError:
+    return RejectedError(f"{what} has no value")
 
 
 def _refuse_dot_segments(target: str) -> None:

@@ -1,7 +1,7 @@
 """From JSON values to the text that goes into a request (contract section 3)."""
 
 import re
-from typing import Any, Final
+from typing import Any, Final, assert_never
 from urllib.parse import quote
 
 import orjson
@@ -150,11 +150,17 @@ class Fixed(Field):
 
 def field(value: Value) -> Field:
     """Where `value` comes from."""
-    if value.source == "fixed":
-        return Fixed(value.reference, value.text)
-    if value.source == "event":
-        return EventField(value.reference, value.path)
-    owner = "user" if value.source == "profile" else "device"
+    match value.source:
+        case "fixed":
+            return Fixed(value.reference, value.text)
+        case "event":
+            return EventField(value.reference, value.path)
+        case "profile":
+            owner = "user"
+        case "device":
+            owner = "device"
+        case _:
+            assert_never(value.source)
     if value.path == ("id",):
         return EventField(value.reference, (owner, "id"))
     return Attribute(value.reference, owner, value.path)

@@ -6,7 +6,7 @@ relies on is checked; a part of another type than the contract's counts as absen
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, assert_never
 
 import orjson
 
@@ -45,12 +45,18 @@ class Record(Protocol):
     headers: Headers
 
 
-SUBJECTS: Mapping[Trigger, Path] = {
-    "push_click": ("notification", "id"),
-    "message_log": ("notification", "id"),
-    "geofence": ("data", "geofence_id"),
-    "event": ("data", "event_key"),
-}
+def subject_path(trigger: Trigger) -> Path:
+    """Where the events of a trigger have what a hook's `select` names (contract section 2)."""
+    match trigger:
+        case "push_click" | "message_log":
+            return ("notification", "id")
+        case "geofence":
+            return ("data", "geofence_id")
+        case "event":
+            return ("data", "event_key")
+        case _:
+            assert_never(trigger)
+
 
 # Where each name of `sources[].fields` belongs in the contract's shape.
 FIELD_PLACES: Mapping[str, Path] = {
@@ -76,6 +82,7 @@ class Decoder:
         self.maps = bool(paths)
         """Whether the shape is another one than the contract's."""
         self._subject = paths.pop("subject", None)
+        self._usual_subject = subject_path(trigger)
         self._moves = tuple((FIELD_PLACES[name], path) for name, path in paths.items())
 
     def __call__(self, record: Record) -> Event:
@@ -86,7 +93,7 @@ class Decoder:
             document["occurred_at"] = record.timestamp
         notification = document.get("notification")
         subject = (
-            walk(source, self._subject) if self._subject else walk(document, SUBJECTS[self.trigger])
+            walk(source, self._subject) if self._subject else walk(document, self._usual_subject)
         )
         return Event(
             id=_identify(document, record),

@@ -59,7 +59,7 @@ class Line:
             "event": Decoder("event"),
             "push-click": Decoder("push_click"),
         }
-        router = RetryRouter(
+        self.router = router = RetryRouter(
             lanes=LANES,
             dead_letter_topic=DEAD,
             group=GROUP,
