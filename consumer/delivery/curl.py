@@ -15,9 +15,9 @@ import ssl
 import threading
 
 from consumer.delivery.curl_engine import Engine
+from consumer.delivery.curl_routes import Route
 from consumer.delivery.guard import Policy
 from consumer.delivery.lookups import Lookups
-from consumer.delivery.resolver import Addresses
 from consumer.delivery.transport import Answer, Done, Request, closed
 
 _PATIENCE = 5.0
@@ -72,17 +72,17 @@ class CurlTransport:
         for thread in self._closing:
             await asyncio.to_thread(thread.join, _PATIENCE)
 
-    def _start(self, request: Request, addresses: Addresses, done: Done) -> None:
+    def _start(self, request: Request, route: Route, done: Done) -> None:
         if self._engine is None:
             self._loop.call_soon(done, closed())
             return
-        self._engine.start(request, addresses, done)
+        self._engine.start(request, route, done)
         if not self._turn_due:
             self._turn_due = True
             self._loop.call_soon(self._turn)
 
     def _begin(self) -> None:
-        self._engine = Engine(self._policy, ca_file=self._ca_file)
+        self._engine = Engine(self._policy, ca_file=self._ca_file, report=self._lookups.learn)
         self._loop.add_reader(self._engine.fileno(), self._turn)
 
     def _end(self, engine: Engine) -> list[Done]:

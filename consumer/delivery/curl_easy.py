@@ -1,22 +1,33 @@
 """One easy handle of libcurl: how an attempt is put to it, and what its end means."""
 
 import ssl
+from enum import Enum
 from typing import Any, Final
 
 import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
 
-from consumer.delivery.curl_sockets import Door, Sockets
+from consumer.delivery.curl_routes import FOR_GOOD, Route
+from consumer.delivery.curl_sockets import Door, Sockets, silent_for
 from consumer.delivery.guard import Policy
-from consumer.delivery.transport import BODY_LIMIT, LEAST_FINAL, Answer, Request
+from consumer.delivery.transport import (
+    BODY_LIMIT,
+    CONNECTION_LIFETIME,
+    LEAST_FINAL,
+    Answer,
+    Request,
+)
 from consumer.reasons import ErrorKind
-
-_LIFETIME = 300
-"""Seconds after which a connection is not used again, so that a changed DNS answer is followed."""
 
 _BLANK = ord(" ")
 """Ends every header line that has no value."""
 
 _LEAST_REDIRECT: Final = 300
+
+_LINE_ENDS: Final = b"\r\n"
+
+_SILENT_SHARE: Final = 0.5
+"""Part of an attempt's time at whose end nothing came over its connection, if that is dead. What
+belongs to a new connection, such as SETTINGS, comes at the beginning."""
 
 _ERRORS = {
     pycurl.E_OPERATION_TIMEDOUT: ErrorKind.TIMEOUT,
@@ -33,13 +44,25 @@ _ERRORS = {
 """Every other one is a connect error: refused, reset, empty, garbled, cut short."""
 
 
+class Trouble(Enum):
+    """What a failed attempt says of the way to its origin."""
+
+    REFUSED = "refused"
+    """The guard let none of the addresses pass that a lookup found."""
+    UNREACHABLE = "unreachable"
+    """No connection came about."""
+    STALLED = "stalled"
+    """A connection that may be given to other attempts gave no sign of life."""
+
+
 class Easy:
     """An easy handle, which makes one attempt after the other, and where it opens sockets.
 
     Its methods are looked up once: a look-up on a handle costs more than some of them do.
     """
 
-    __slots__ = ("_door", "_getinfo", "_limits", "_origin", "_setopt", "handle", "resolves")
+    __slots__ = ("_door", "_getinfo", "_label", "_limits", "_lines", "_setopt", "_watching",
+                 "handle", "resolves", "route")  # fmt: skip
 
     def __init__(self, sockets: Sockets, ca_file: str | None) -> None:
         """Set all that is the same for every request."""
@@ -47,8 +70,13 @@ class Easy:
         self._setopt = self.handle.setopt
         self._getinfo = self.handle.getinfo
         self._door = Door()
-        self._origin = ""
+        self._label = ""
         self._limits = (0.0, 0.0)
+        self._lines: list[bytes] = []
+        """The header lines of the answer, while it is watched."""
+        self._watching = False
+        self.route: Route
+        """Of the attempt."""
         self.resolves = False
         """Whether it brings addresses along."""
         for option, value in (
@@ -63,7 +91,7 @@ class Easy:
             (pycurl.PIPEWAIT, 0),  # or the first request to a host, hanging, would hold up others
             (pycurl.TCP_NODELAY, 1),
             (pycurl.TCP_KEEPALIVE, 1),
-            (pycurl.MAXLIFETIME_CONN, _LIFETIME),
+            (pycurl.MAXLIFETIME_CONN, CONNECTION_LIFETIME),
             (pycurl.MAXFILESIZE, BODY_LIMIT),
             (pycurl.WRITEFUNCTION, len),  # discards the body without a Python frame
             (pycurl.OPENSOCKETFUNCTION, self._door.open),
@@ -74,13 +102,15 @@ class Easy:
             self._setopt(option, value)
         self._trust(ca_file)
 
-    def prepare(self, request: Request, policy: Policy) -> None:
+    def prepare(self, request: Request, route: Route, policy: Policy) -> None:
         """What differs from request to request; what is set already is not set again."""
-        origin, setopt = request.origin, self._setopt
-        self._door.begin(policy, origin)
-        if self._origin != origin:
-            setopt(pycurl.URL, origin)
-            self._origin = origin
+        setopt = self._setopt
+        self.route = route
+        self._door.begin(policy, route.origin)
+        if self._label != route.label:
+            self._dial(route)
+        if route.watched or self._watching:
+            self._watch(on=route.watched > 0)
         # On its own: as a part of the URL, libcurl would tidy it (%2f becomes %2F).
         setopt(pycurl.REQUEST_TARGET, request.target)
         setopt(
@@ -122,16 +152,23 @@ class Easy:
         duration = getinfo(pycurl.TOTAL_TIME_T) / 1_000_000
         if status < LEAST_FINAL:  # 101, which libcurl takes for the end of HTTP
             return Answer(error=ErrorKind.CONNECT, detail="no final response", duration=duration)
+        if self._watching and not self._ended_head():  # the connection's end ended it
+            return Answer(
+                error=ErrorKind.CONNECT, detail="the header block was cut", duration=duration
+            )
+        return self._answer(status, duration)
+
+    def _answer(self, status: int, duration: float) -> Answer:
         if status < _LEAST_REDIRECT:  # nobody asks a success when to come back
             return Answer(status=status, duration=duration)
         # 0 where it is absent, unreadable or past; libcurl reads dates and clamps at six hours.
-        wait = getinfo(pycurl.RETRY_AFTER)
+        wait = self._getinfo(pycurl.RETRY_AFTER)
         return Answer(status=status, duration=duration, retry_after=float(wait) or None)
 
     def failure(self, code: int, message: str) -> Answer:
-        """Why there is no response; `code` and `message` are libcurl's."""
-        if code == pycurl.E_FILESIZE_EXCEEDED:  # the status is in; the rest does not matter
-            return self.response()
+        """Why there is no response; `code` and `message` are libcurl's. If the header block was
+        complete there is one, whatever became of the rest (contract section 4).
+        """
         refusal = self._door.refusal
         if refusal is not None:
             return Answer(
@@ -139,10 +176,84 @@ class Easy:
                 detail=refusal,
                 blocked_by_lookup=self._door.refused_by_lookup,
             )
+        status: int = self._getinfo(pycurl.RESPONSE_CODE)
+        duration = self._getinfo(pycurl.TOTAL_TIME_T) / 1_000_000
+        if status >= LEAST_FINAL and self._has_head(code):
+            return self._answer(status, duration)
         return Answer(
             error=_ERRORS.get(code, ErrorKind.CONNECT),
             detail=message or f"libcurl error {code}",
-            duration=self._getinfo(pycurl.TOTAL_TIME_T) / 1_000_000,
+            duration=duration,
+        )
+
+    def trouble(self, answer: Answer) -> Trouble | None:
+        """What `answer`, by `failure`, says of the way to the origin. To be asked for before the
+        handle is taken out of the multi handle.
+        """
+        if answer.error is None:
+            return None
+        if answer.error is ErrorKind.BLOCKED:
+            return Trouble.REFUSED if answer.blocked_by_lookup else None
+        if self._label != self.route.label:  # it began before the last trouble was heard of
+            return None
+        if self.dialled and not self._connected():
+            return Trouble.UNREACHABLE
+        stalled = answer.error is ErrorKind.TIMEOUT and self._stalled(answer.duration)
+        return Trouble.STALLED if stalled else None
+
+    def _connected(self) -> bool:
+        """Whether the connection that was dialled came to stand, TLS included."""
+        secure = self.route.origin.startswith("https:")
+        return bool(self._getinfo(pycurl.APPCONNECT_TIME_T if secure else pycurl.CONNECT_TIME_T))
+
+    def _stalled(self, waited: float) -> bool:
+        """Whether the connection may be dead, and other attempts might get it, or one like it. One
+        over which others are answered (HTTP/2) has not been silent for long.
+        """
+        number: int = self._getinfo(pycurl.ACTIVESOCKET)
+        if number < 0:  # closed by now; if it was a kept one, its like are kept too
+            return not self.dialled
+        return silent_for(number) >= waited * _SILENT_SHARE
+
+    def _dial(self, route: Route) -> None:
+        self._setopt(pycurl.URL, route.origin)
+        through = route.connect_to()
+        if through:
+            self._setopt(pycurl.CONNECT_TO, through)
+        else:
+            self.handle.unsetopt(pycurl.CONNECT_TO)
+        self._label = route.label
+
+    def _watch(self, *, on: bool) -> None:
+        """Hear the lines of the answer's header block, or none: see `Route.watched`."""
+        self._lines.clear()
+        if on == self._watching:
+            return
+        if on:
+            self._setopt(pycurl.HEADERFUNCTION, self._lines.append)  # without a Python frame
+        else:
+            self.handle.unsetopt(pycurl.HEADERFUNCTION)
+        self._watching = on
+
+    def _ended_head(self) -> bool:
+        """Whether the final header block came to its empty line; for an answer that is watched."""
+        if is_whole(self._lines):
+            self.route.watched -= 1
+            return True
+        self.route.watched = FOR_GOOD
+        return False
+
+    def _has_head(self, code: int) -> bool:
+        """The same for an answer that did not end as it should."""
+        if code == pycurl.E_FILESIZE_EXCEEDED:  # the body was too long, or is said to be
+            return True
+        self.route.watched = FOR_GOOD
+        if self._watching:
+            return is_whole(self._lines)
+        return (
+            code == pycurl.E_PARTIAL_FILE
+            or bool(self._getinfo(pycurl.SIZE_DOWNLOAD_T) > 0)
+            or bool(self._getinfo(pycurl.CONTENT_LENGTH_DOWNLOAD_T) >= 0)
         )
 
     def _trust(self, ca_file: str | None) -> None:
@@ -156,6 +267,19 @@ class Easy:
                 self._setopt(option, path)
             else:
                 self.handle.unsetopt(option)
+
+
+def is_whole(lines: list[bytes]) -> bool:
+    """Whether the header lines hold the final header block to its empty line. Interim blocks may
+    stand before it and trailers behind it.
+    """
+    whole = False
+    for line in lines:
+        if line.startswith(b"HTTP/"):
+            whole = False
+        elif line[0] in _LINE_ENDS:
+            whole = True
+    return whole
 
 
 def _blank(line: bytes) -> bytes:

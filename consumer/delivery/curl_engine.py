@@ -2,12 +2,13 @@
 
 import select
 import threading
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
 
-from consumer.delivery.curl_easy import Easy
+from consumer.delivery.curl_easy import Easy, Trouble
+from consumer.delivery.curl_routes import Route
 from consumer.delivery.curl_sockets import Sockets
 from consumer.delivery.guard import Policy
 from consumer.delivery.resolver import Addresses
@@ -30,11 +31,18 @@ class Engine:
     """Starts attempts and collects their answers; a caller's turn goes react, start, collect.
 
     The turn is due when `fileno` is readable, and once `timeout` has passed. `ca_file` as for
-    `CurlTransport`.
+    `CurlTransport`. `report` hears what failed attempts say of the way to an origin.
     """
 
-    def __init__(self, policy: Policy, *, ca_file: str | None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        ca_file: str | None,
+        report: Callable[[Route, Trouble], None],
+    ) -> None:
         self._ca_file = ca_file
+        self._report = report
         self._sockets = Sockets()
         self._free: list[Easy] = []
         self._policy = policy
@@ -66,15 +74,13 @@ class Engine:
             else:
                 owners[fd].socket_action(fd, _READY.get(mask, _BROKEN))
 
-    def start(self, request: Request, addresses: Addresses, done: Done) -> None:
-        """Begin an attempt; it goes out with the next `collect`. Never raises. `addresses` are the
-        host's, empty where it is no name.
-        """
+    def start(self, request: Request, route: Route, done: Done) -> None:
+        """Begin an attempt; it goes out with the next `collect`. Never raises."""
         pool = self._pools[-1]
         try:
             easy = self._free.pop() if self._free else Easy(self._sockets, self._ca_file)
-            easy.prepare(request, self._policy)
-            pool.resolve(easy, request.origin, addresses)
+            easy.prepare(request, route, self._policy)
+            pool.resolve(easy, route)
             pool.multi.add_handle(easy.handle)
         except Exception as error:  # noqa: BLE001  # a request that cannot be sent is answered too
             refusal = Answer(
@@ -118,8 +124,13 @@ class Engine:
                 easy, done = self._release(pool, handle)
                 answers.append((done, easy.response()))
             for handle, code, message in failed:
-                easy, done = self._release(pool, handle)
-                answers.append((done, easy.failure(code, message)))
+                easy, done = pool.under_way[handle]
+                answer = easy.failure(code, message)
+                trouble = easy.trouble(answer)
+                self._release(pool, handle)
+                if trouble is not None:
+                    self._report(easy.route, trouble)
+                answers.append((done, answer))
 
     def _release(self, pool: "_Pool", handle: Any) -> tuple[Easy, Done]:
         easy, done = pool.under_way.pop(handle)
@@ -152,15 +163,16 @@ class _Pool:
         self.under_way: dict[Any, tuple[Easy, Done]] = {}
         """By easy handle."""
         self._resolved: dict[str, Addresses] = {}
-        """By origin, what libcurl has in its cache; it looks nothing up by itself."""
+        """By route and generation, what libcurl has in its cache; it looks nothing up by itself."""
         self._beginning: dict[str, Addresses] = {}
         """What it will have, once the attempts that bring it along have begun."""
 
-    def resolve(self, easy: Easy, origin: str, addresses: Addresses) -> None:
-        """Have libcurl dial `addresses`."""
-        if addresses and self._resolved.get(origin) is not addresses:
-            self._beginning[origin] = addresses
-            easy.resolve([_resolved(origin, addresses)])
+    def resolve(self, easy: Easy, route: Route) -> None:
+        """Have libcurl dial the route's addresses."""
+        addresses = route.addresses
+        if addresses and self._resolved.get(route.label) is not addresses:
+            self._beginning[route.label] = addresses
+            easy.resolve(route.resolved())
         elif easy.resolves:
             easy.resolve([])
 
@@ -183,11 +195,3 @@ class _Pool:
 
 def _ignore(*_args: object) -> None:
     """CURLMOPT_SOCKETFUNCTION of a multi handle that ends, on another thread."""
-
-
-def _resolved(origin: str, addresses: Addresses) -> str:
-    """CURLOPT_RESOLVE's form, which stays in the cache until the next one for that origin."""
-    url = urlsplit(origin)
-    port = url.port or (443 if url.scheme == "https" else 80)
-    listed = ",".join(f"[{each}]" if ":" in each else each for each in addresses)
-    return f"{url.hostname}:{port}:{listed}"

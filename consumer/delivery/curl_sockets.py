@@ -3,6 +3,7 @@
 import os
 import select
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -10,12 +11,18 @@ from typing import Any
 import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
 
 from consumer.delivery.guard import Gate, Policy
+from consumer.delivery.sockets import open_socket
 
 _INTERESTS = {
     pycurl.POLL_IN: select.EPOLLIN,
     pycurl.POLL_OUT: select.EPOLLOUT,
     pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
 }
+
+_LAST_DATA_RECEIVED = 52
+"""Where `tcpi_last_data_recv`, in milliseconds, is in `struct tcp_info` of linux/tcp.h."""
+
+_TCP_INFO_BYTES = _LAST_DATA_RECEIVED + 4
 
 _SLICE = 64
 """Sockets that are served before the event loop has another turn: each may be a TLS handshake."""
@@ -60,8 +67,8 @@ class Door:
         if not internet or not self._gate.admits(*address.addr[:2]):
             return pycurl.SOCKET_BAD
         try:
-            return _Given(socket.socket(address.family, address.socktype, address.protocol))
-        except OSError:  # no descriptors left, or no IPv6 on this machine
+            return _Given(open_socket(address.family, address.socktype, address.protocol))
+        except OSError:
             return pycurl.SOCKET_BAD
 
 
@@ -164,6 +171,21 @@ class Sockets:
     def close(self) -> None:
         """End the waiting; the sockets themselves are libcurl's."""
         self._epoll.close()
+
+
+def silent_for(fd: int) -> float:
+    """Seconds since data came in last over a TCP connection; 0.0 if nobody knows."""
+    info = b""
+    with suppress(OSError):  # libcurl has closed it in the meantime
+        borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=fd)
+        try:
+            info = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+        finally:
+            borrowed.detach()
+    if len(info) < _TCP_INFO_BYTES:
+        return 0.0
+    milliseconds: int = struct.unpack_from("=I", info, _LAST_DATA_RECEIVED)[0]
+    return milliseconds / 1000
 
 
 def _cork(fd: int, *, on: bool) -> None:

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
+from consumer.delivery.curl_easy import Trouble
+from consumer.delivery.curl_routes import Route
 from consumer.delivery.resolver import Addresses, Resolver
-from consumer.delivery.transport import Answer, Done, Request
+from consumer.delivery.transport import CONNECTION_LIFETIME, Answer, Done, Request
 from consumer.reasons import ErrorKind
 
-_Start = Callable[[Request, Addresses, Done], None]
+_Start = Callable[[Request, Route, Done], None]
 
 _LEAST = 0.001
 """Seconds that an attempt has left at least when the addresses come."""
@@ -18,28 +18,40 @@ _LEAST = 0.001
 class Lookups:
     """Sends on at once what needs no lookup; the rest waits here, and its time limits run.
 
-    `start` takes an attempt with the addresses of its host, none where the host is a number.
+    `start` takes an attempt with the route to its origin, addresses included.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, start: _Start) -> None:
         self._loop = loop
         self._start = start
         self._resolver = Resolver(loop)
-        self._names: dict[str, str] = {}
-        """By origin, the host to be looked up; empty where it is a number."""
+        self._routes: dict[str, Route] = {}
+        """By origin."""
         self._waiting: dict[_Lookup, None] = {}
 
     def send(self, request: Request, done: Done) -> None:
         """See `Transport.send`."""
-        host = self._names.get(request.origin)
-        if host is None:
-            host = self._names[request.origin] = _name(request.origin)
-        addresses = self._resolver.known(host) if host else ()
-        if host and not addresses:
-            lookup = _Lookup(self._loop, request, done, self._start, self._waiting)
-            self._resolver.ask(host, lookup.found)
-        else:
-            self._start(request, addresses, done)
+        route = self._routes.get(request.origin)
+        if route is None:
+            route = self._routes[request.origin] = Route(request.origin, self._loop.time())
+        if route.lookup:
+            addresses = self._resolver.known(route.lookup)
+            if not addresses:
+                lookup = _Lookup(self, self._loop, request, route, done)
+                self._waiting[lookup] = None
+                self._resolver.ask(route.lookup, lookup.found)
+                return
+            if addresses is not route.addresses:
+                self._take(route, addresses)
+        self._start(request, route, done)
+
+    def learn(self, route: Route, trouble: Trouble) -> None:
+        """Draw the consequences from what a failed attempt says of the way to its origin."""
+        if trouble is Trouble.STALLED:
+            # No attempt that begins from now on goes over a connection of before.
+            route.renew(self._loop.time())
+        if route.lookup:  # the host may have moved
+            self._resolver.doubt(route.lookup, usable=trouble is not Trouble.REFUSED)
 
     def forget(self) -> None:
         """Look every name up again."""
@@ -50,26 +62,46 @@ class Lookups:
         for lookup in list(self._waiting):
             lookup.answer(answer)
 
+    def found(self, lookup: "_Lookup", addresses: Addresses) -> None:
+        """Send on what has waited for these."""
+        if addresses is not lookup.route.addresses:
+            self._take(lookup.route, addresses)
+        self._start(lookup.rest(), lookup.route, lookup.answered)
+
+    def leave(self, lookup: "_Lookup") -> bool:
+        """False if it does not wait any more."""
+        return self._waiting.pop(lookup, self) is None
+
+    def _take(self, route: Route, addresses: Addresses) -> None:
+        """Dial these from now on. Connections end their service where they lead to none of them,
+        or after their lifetime: libcurl itself keeps a connection that is never idle for ever.
+        """
+        before, route.addresses = route.addresses, addresses
+        now = self._loop.time()
+        if before and (
+            now - route.since > CONNECTION_LIFETIME or set(addresses).isdisjoint(before)
+        ):
+            route.renew(now)
+
 
 class _Lookup:
-    """An attempt that waits, as long as it stands in `waiting`."""
+    """An attempt that waits for the addresses of its host."""
 
     def __init__(
         self,
+        lookups: Lookups,
         loop: asyncio.AbstractEventLoop,
         request: Request,
+        route: Route,
         done: Done,
-        start: _Start,
-        waiting: "dict[_Lookup, None]",
     ) -> None:
+        self.route = route
+        self._lookups = lookups
         self._loop = loop
         self._request = request
         self._done = done
-        self._start = start
-        self._waiting = waiting
         self._since = loop.time()
         self._spent = 0.0
-        waiting[self] = None
         limit = min(request.timeout, request.connect_timeout)
         self._timer = loop.call_later(limit, self._expire)
 
@@ -78,23 +110,10 @@ class _Lookup:
         if not addresses:
             self.answer(Answer(error=ErrorKind.DNS, detail=f"lookup failed: {problem}"))
         elif self._leave():
-            self._start(self._rest(), addresses, self._answered)
+            self._lookups.found(self, addresses)
 
-    def answer(self, answer: Answer) -> None:
-        """Send nothing, and say so; unless that has been said."""
-        if self._leave():
-            self._answered(answer)
-
-    def _expire(self) -> None:
-        self.answer(Answer(error=ErrorKind.TIMEOUT, detail="the host was not looked up in time"))
-
-    def _leave(self) -> bool:
-        """False where it does not wait any more."""
-        self._timer.cancel()
-        self._spent = self._loop.time() - self._since
-        return self._waiting.pop(self, self) is None
-
-    def _rest(self) -> Request:
+    def rest(self) -> Request:
+        """The request with what is left of its time."""
         whole = self._request
         return Request(
             whole.origin,
@@ -104,17 +123,21 @@ class _Lookup:
             max(whole.connect_timeout - self._spent, _LEAST),
         )
 
-    def _answered(self, answer: Answer) -> None:
+    def answer(self, answer: Answer) -> None:
+        """Send nothing, and say so; unless that has been said."""
+        if self._leave():
+            self.answered(answer)
+
+    def answered(self, answer: Answer) -> None:
+        """Pass on what became of it."""
         answer.duration += self._spent
         self._done(answer)
 
+    def _expire(self) -> None:
+        self.answer(Answer(error=ErrorKind.TIMEOUT, detail="the host was not looked up in time"))
 
-def _name(origin: str) -> str:
-    """What must be looked up to dial `origin`; empty where that is a number, or cannot be read."""
-    host = ""
-    try:
-        host = urlsplit(origin).hostname or ""
-        ip_address(host)
-    except ValueError:
-        return host
-    return ""
+    def _leave(self) -> bool:
+        """False if it does not wait any more."""
+        self._timer.cancel()
+        self._spent = self._loop.time() - self._since
+        return self._lookups.leave(self)

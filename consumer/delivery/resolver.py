@@ -29,6 +29,12 @@ the servers do not answer: as long as a connection to them would be used.
 _AGAIN = 5.0
 """Seconds from a lookup that failed to the next, while there are addresses."""
 
+_DOUBTED = 2.0
+"""Seconds from a lookup to the next, if its addresses lead nowhere or were refused."""
+
+_DOUBTED_WAIT = 1.0
+"""Seconds that an attempt waits for that lookup before it tries the old addresses once more."""
+
 
 class Resolver:
     """Used on the loop's thread."""
@@ -45,13 +51,32 @@ class Resolver:
         now = self._loop.time()
         if now > name.next:
             self._look_up(host, name)
-        return name.addresses if now - name.since <= _STALE else ()
+            if name.doubted:
+                return ()
+        return name.addresses if now <= name.until else ()
 
     def ask(self, host: str, found: Found) -> None:
         """Call `found` once, later, however long it takes."""
         name = self._names.setdefault(host, _Name())
         name.waiting.append(found)
         self._look_up(host, name)
+        if self._loop.time() <= name.until:
+            self._loop.call_later(_DOUBTED_WAIT, self._fall_back, name, found)
+
+    def doubt(self, host: str, *, usable: bool) -> None:
+        """No connection to the addresses of a name came about: look it up again, but not within two
+        seconds of the last time. What is sent from then on waits for that, for a second at most if
+        the addresses are `usable`, as refused ones are not.
+        """
+        name = self._names.get(host)
+        if name is None:
+            return
+        name.doubted = True
+        name.next = min(name.next, name.answered + _DOUBTED)
+        if not usable:
+            name.until = min(name.until, name.next)
+        elif self._loop.time() > name.next:
+            self._look_up(host, name)
 
     def forget(self) -> None:
         """Look every name up again; what is asked for already is answered."""
@@ -81,13 +106,20 @@ class Resolver:
         with suppress(RuntimeError):  # the loop is closed: nobody is left to hear
             self._loop.call_soon_threadsafe(self._settle, host, name, addresses, problem)
 
+    def _fall_back(self, name: "_Name", found: Found) -> None:
+        """Use what there is: the name servers may be away, and most doubts are unfounded."""
+        if found in name.waiting:
+            name.waiting.remove(found)
+            found(name.addresses, "")
+
     def _settle(self, host: str, name: "_Name", addresses: Addresses, problem: str) -> None:
         now = self._loop.time()
-        name.under_way = False
+        name.under_way = name.doubted = False
+        name.answered = now
         name.next = now + (_FRESH if addresses else _AGAIN)
         if addresses:
-            name.addresses, name.since = addresses, now
-        elif now - name.since > _STALE:
+            name.addresses, name.until = addresses, now + _STALE
+        elif now > name.until:
             self._names.pop(host, None)
         waiting, name.waiting = name.waiting, []
         for found in waiting:
@@ -97,13 +129,17 @@ class Resolver:
 class _Name:
     """What is known of one."""
 
-    __slots__ = ("addresses", "next", "since", "under_way", "waiting")
+    __slots__ = ("addresses", "answered", "doubted", "next", "under_way", "until", "waiting")
 
     def __init__(self) -> None:
         self.addresses: Addresses = ()
-        self.since = -math.inf
-        """The loop's time when they came."""
+        self.answered = -math.inf
+        """The loop's time when the last lookup ended, however it did."""
+        self.doubted = False
+        """Whether they were found to be of no use since."""
         self.next = 0.0
         """The loop's time before which they are not looked up again."""
+        self.until = -math.inf
+        """The loop's time until which they are used."""
         self.under_way = False
         self.waiting: list[Found] = []

@@ -11,6 +11,10 @@ from consumer.reasons import ErrorKind
 BODY_LIMIT = 64 * 1024
 """Bytes of a response's body that are read, and thrown away; more costs the connection only."""
 
+CONNECTION_LIFETIME = 300
+"""Seconds after which a connection is given no more attempts, so that changed DNS answers are
+followed."""
+
 LEAST_FINAL: Final = 200
 """Statuses below it announce another response (RFC 9110 section 15.2). A number, since `http`'s own
 name for it costs more to look up than a whole answer to make."""

@@ -8,11 +8,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import trustme
 
+from consumer.delivery import lookups, resolver
+from consumer.delivery.curl import CurlTransport
 from consumer.delivery.transport import Transport
 from consumer.reasons import ErrorKind
-from support.attempts import PATIENCE, Attempt, answer_of, get
+from support.attempts import LOOPBACK, PATIENCE, Attempt, answer_of, get
+from support.forwarder import DropsSyns
+from support.http2 import Http2Receiver
 from support.receiver import Receiver, response
+from support.tls import server_context
 from support.waiting import wait_until
 
 _MANY = 40
@@ -20,9 +26,12 @@ _MANY = 40
 
 
 class Names:
-    """Instead of the C library's lookups: `hang*` hangs until `released`, all else is loopback."""
+    """Instead of the C library's lookups: `hang*` hangs until `released`, all else is loopback, if
+    `addresses` does not say otherwise.
+    """
 
     def __init__(self) -> None:
+        self.addresses: dict[str, list[str]] = {}
         self.asked: Counter[str] = Counter()
         self.released = threading.Event()
         self.ended = 0
@@ -36,7 +45,8 @@ class Names:
             self.ended += 1
         if host == "nobody.example":
             raise socket.gaierror(-2, "Name or service not known")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 0))]
+        found = self.addresses.get(host, ["127.0.0.1"])
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (address, 0)) for address in found]
 
 
 @pytest.fixture
@@ -51,6 +61,11 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
 def url(receiver: Receiver, host: str) -> str:
     """The receiver's, by a name."""
     return receiver.origin.replace("127.0.0.1", host) + "/"
+
+
+def port_of(receiver: Receiver) -> int:
+    """Its port."""
+    return int(receiver.authority.rpartition(":")[2])
 
 
 async def test_names_that_hang_hold_up_no_other(names: Names, transport: Transport) -> None:
@@ -104,6 +119,147 @@ async def test_a_name_that_nobody_has(names: Names, transport: Transport) -> Non
         assert answer.error is ErrorKind.DNS
         assert "nobody" not in answer.detail
         assert names.asked["nobody.example"] == times
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names that are doubted are looked up after a moment instead of two seconds."""
+    monkeypatch.setattr(resolver, "_DOUBTED", 0.01)
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_name_whose_addresses_are_refused(names: Names, transport: Transport) -> None:
+    """A name that leads into a sinkhole is looked up again within seconds, not after a minute, and
+    once its addresses are right an attempt goes there.
+    """
+    async with Receiver() as receiver:
+        request = get(url(receiver, "sink.example"))
+        names.addresses["sink.example"] = ["0.0.0.0"]
+        for times in (1, 2, 3):
+            answer = await answer_of(transport, request)
+            assert (answer.error, answer.blocked_by_lookup) == (ErrorKind.BLOCKED, True)
+            assert names.asked["sink.example"] == times
+            await asyncio.sleep(0.02)
+        del names.addresses["sink.example"]
+        assert (await answer_of(transport, request)).status == 200
+        assert (await answer_of(transport, request)).status == 200
+        assert names.asked["sink.example"] == 4
+
+
+async def test_refused_names_are_not_looked_up_by_each_attempt(
+    names: Names, transport: Transport
+) -> None:
+    """Within the two seconds what was found counts."""
+    names.addresses["sink.example"] = ["0.0.0.0"]
+    for _ in range(5):
+        answer = await answer_of(transport, get("http://sink.example:9/"))
+        assert answer.error is ErrorKind.BLOCKED
+    assert names.asked["sink.example"] == 1
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_host_that_has_moved(names: Names, transport: Transport) -> None:
+    """A name at whose addresses nobody listens any more is looked up again at once, so that the
+    next attempts find where the host is now.
+    """
+    async with Receiver() as receiver:
+        names.addresses["moved.example"] = ["127.0.0.9"]
+        request = get(url(receiver, "moved.example"))
+        assert (await answer_of(transport, request)).error is ErrorKind.CONNECT
+        del names.addresses["moved.example"]
+        await asyncio.sleep(0.02)
+        await answer_of(transport, request)
+        await wait_until(lambda: names.asked["moved.example"] > 1, "another lookup")
+        await asyncio.sleep(0)
+        assert (await answer_of(transport, request)).status == 200
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_host_that_moved_away_from_kept_connections(
+    names: Names, transport: Transport
+) -> None:
+    """Connections to the old address are dead without a FIN: one attempt times out, and what comes
+    after it goes to the new address.
+    """
+    async with Receiver() as receiver:
+        old = await asyncio.start_server(_mute_after_one, "127.0.0.9", port_of(receiver))
+        async with old:
+            names.addresses["moved.example"] = ["127.0.0.9"]
+            target = url(receiver, "moved.example")
+            assert (await answer_of(transport, get(target))).status == 200
+            del names.addresses["moved.example"]
+            await asyncio.sleep(0.02)
+            answer = await answer_of(transport, get(target, timeout=0.5))
+            assert answer.error is ErrorKind.TIMEOUT
+            await wait_until(lambda: names.asked["moved.example"] == 2, "another lookup")
+            await asyncio.sleep(0)
+            assert (await answer_of(transport, get(target))).status == 200
+            assert len(receiver.requests) == 1
+
+
+async def test_http2_connection_that_is_never_idle(
+    names: Names, monkeypatch: pytest.MonkeyPatch, ca_file: str, authority: trustme.CA
+) -> None:
+    """After its lifetime no attempt begins on a connection, though streams were under way on it all
+    the time: libcurl itself looks at the age of idle connections only.
+    """
+    del names
+    monkeypatch.setattr(resolver, "_FRESH", 0.05)
+    monkeypatch.setattr(lookups, "CONNECTION_LIFETIME", 0.2)
+    transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK, ca_file=ca_file)
+    async with Http2Receiver(server_context(authority, "h2.example")) as receiver:
+        origin = receiver.origin.replace("127.0.0.1", "h2.example")
+        attempts = [Attempt(transport, get(origin + "/hang", timeout=PATIENCE))]
+        async with asyncio.timeout(PATIENCE):
+            while receiver.connections < 3:
+                assert (await answer_of(transport, get(origin + "/"))).status == 204
+                attempts.append(Attempt(transport, get(origin + "/hang", timeout=PATIENCE)))
+        assert not any(attempt.answers for attempt in attempts)
+        await transport.close()
+
+
+async def test_a_host_that_moves_while_the_old_one_goes_on(
+    names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a lookup finds other addresses only, attempts go there: a kept connection to an old one
+    is given no more. An address that is dropped while others stay is followed within the lifetime
+    of connections.
+    """
+    monkeypatch.setattr(resolver, "_FRESH", 0.05)
+    transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK)
+    async with Receiver() as new, Receiver(host="127.0.0.9", port=port_of(new)) as old:
+        names.addresses["moved.example"] = ["127.0.0.9"]
+        request = get(url(new, "moved.example"))
+        assert (await answer_of(transport, request)).status == 200
+        names.addresses["moved.example"] = ["127.0.0.1", "127.0.0.8"]
+        async with asyncio.timeout(PATIENCE):
+            while not new.requests:
+                assert (await answer_of(transport, request)).status == 200
+        assert (old.connections, new.connections) == (1, 1)
+        await transport.close()
+
+
+async def _mute_after_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer the first request of a connection, and no other."""
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(response().data)
+    await reader.read()
+    writer.close()
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first", "last"])
+async def test_one_of_several_addresses_leads_nowhere(
+    names: Names, transport: Transport, first: bool
+) -> None:
+    """Another address of the name is dialled within the attempt's time: where SYNs are dropped as
+    well as where they are refused.
+    """
+    async with Receiver() as receiver, DropsSyns("127.0.0.3", port_of(receiver)):
+        for dead in ("127.0.0.3", "127.0.0.9"):
+            found = [dead, "127.0.0.1"] if first else ["127.0.0.1", dead]
+            names.addresses[f"{dead}.example"] = found
+            request = get(url(receiver, f"{dead}.example"), timeout=8, connect=3)
+            assert (await answer_of(transport, request)).status == 200
 
 
 async def test_numbers_are_not_looked_up(names: Names, transport: Transport) -> None:

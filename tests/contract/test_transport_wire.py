@@ -11,8 +11,7 @@ import pytest
 import uvloop
 
 from consumer.clock import SystemClock
-from consumer.delivery import aiohttp as aiohttp_adapter
-from consumer.delivery import curl_easy
+from consumer.delivery import aiohttp_pool, curl_easy
 from consumer.delivery.aiohttp import AiohttpTransport
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.transport import RETRY_AFTER_LIMIT, Answer, Transport
@@ -215,8 +214,8 @@ async def test_connection_has_an_age(
     """A busy connection is not used for ever, so that a changed DNS answer is followed; no attempt
     fails for it.
     """
-    monkeypatch.setattr(curl_easy, "_LIFETIME", 1)
-    monkeypatch.setattr(aiohttp_adapter, "_LIFETIME", 1)
+    monkeypatch.setattr(curl_easy, "CONNECTION_LIFETIME", 1)
+    monkeypatch.setattr(aiohttp_pool, "CONNECTION_LIFETIME", 1)
     async with asyncio.timeout(PATIENCE):
         while plain.connections < 3:
             assert (await answer_of(transport, get(plain.origin + "/"))).status == 200

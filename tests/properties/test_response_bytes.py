@@ -19,6 +19,9 @@ from support.receiver import Receiver, Reply, Then, response
 _TIMEOUT = 0.3
 """Seconds for an attempt whose answer never ends."""
 
+_PATIENCE = 10.0
+"""Seconds for one whose answer does."""
+
 # Pieces of HTTP, right and wrong, so that chance gets past the first line.
 STATUS = st.sampled_from(
     [b"HTTP/1.1 200 OK", b"HTTP/1.1 404", b"HTTP/1.0 503 \xff", b"HTTP/1.1 100 Continue",
@@ -39,7 +42,7 @@ BODIES = st.sampled_from(
      b"0\r\nX: y\r\n\r\n", b"x" * 70_000, b"3;" + b"e" * 5_000 + b"\r\nabc\r\n0\r\n\r\n"]
 )  # fmt: skip
 ENDS = st.sampled_from([b"\r\n", b"\r\n", b"\n", b"\r"])
-THEN = st.sampled_from([Then.CLOSE, Then.CLOSE, Then.RESET, Then.KEEP])
+THEN = st.sampled_from([Then.CLOSE, Then.CLOSE, Then.ABORT, Then.RESET, Then.KEEP])
 
 
 @st.composite
@@ -52,6 +55,34 @@ def responses(draw: st.DrawFn) -> bytes:
 
 
 REPLIES = st.builds(Reply, responses() | st.binary(max_size=300), THEN)
+
+
+@st.composite
+def complete_heads(draw: st.DrawFn) -> tuple[int, bytes]:
+    """A status, and an answer with that status whose header block is right and complete; what
+    stands behind it is anything.
+    """
+    status = draw(st.sampled_from([200, 202, 302, 404, 410, 429, 500, 503]))
+    fields = draw(
+        st.sets(
+            st.sampled_from(
+                [b"Content-Type: text/plain", b"Retry-After: 1", b"Connection: close",
+                 b"Content-Encoding: gzip", b"X: \xc3\xa9", b"Trailer: X-T", b'ETag: "a"']
+            )
+        )
+    )  # fmt: skip
+    framing = draw(
+        st.sampled_from(
+            [
+                [],
+                [b"Content-Length: 3"],
+                [b"Content-Length: 99999"],
+                [b"Transfer-Encoding: chunked"],
+            ]
+        )
+    )
+    lines = [b"HTTP/1.1 %d Whatever" % status, *sorted(fields), *framing, b"", b""]
+    return status, b"\r\n".join(lines) + draw(BODIES | st.binary(max_size=300))
 
 
 def _check(answer: Answer) -> None:
@@ -98,6 +129,31 @@ def test_any_bytes_are_one_answer(
     assert escaped == []
 
 
+@pytest.mark.parametrize("opener", [_curl, _aiohttp], ids=["curl", "aiohttp"])
+def test_a_complete_head_is_the_answer(
+    opener: Callable[[asyncio.AbstractEventLoop], Transport],
+) -> None:
+    """Whatever follows a complete header block, and however the connection ends, the answer is that
+    block's status.
+    """
+    with asyncio.Runner() as runner:
+        odd: list[Reply] = []
+        receiver = runner.run(_open_receiver(odd))
+        transport = runner.run(_opened(opener))
+
+        @given(head=complete_heads(), then=st.sampled_from([Then.CLOSE, Then.ABORT, Then.RESET]))
+        def attempt(head: tuple[int, bytes], then: Then) -> None:
+            status, data = head
+            odd[:] = [Reply(data, then)]
+            assert runner.run(_attempt(transport, receiver.origin, _PATIENCE)).status == status
+
+        try:
+            attempt()
+        finally:
+            runner.run(transport.close())
+            runner.run(receiver.__aexit__(None, None, None))
+
+
 async def _open_receiver(odd: list[Reply]) -> Receiver:
     """Its answer to `/odd` is the one in `odd`, and 200 to everything else."""
     receiver = Receiver(otherwise=lambda head: odd[0] if b"/odd" in head else response())
@@ -108,9 +164,11 @@ async def _opened(opener: Callable[[asyncio.AbstractEventLoop], Transport]) -> T
     return opener(asyncio.get_running_loop())
 
 
-async def _attempt(transport: Transport, origin: str) -> None:
-    odd = Attempt(transport, get(f"{origin}/odd", timeout=_TIMEOUT))
-    _check(await odd.answer())
+async def _attempt(transport: Transport, origin: str, limit: float = _TIMEOUT) -> Answer:
+    odd = Attempt(transport, get(f"{origin}/odd", timeout=limit))
+    answer = await odd.answer()
+    _check(answer)
     after = Attempt(transport, get(f"{origin}/after"))
     assert (await after.answer()).status == HTTPStatus.OK
     assert len(odd.answers) == len(after.answers) == 1
+    return answer

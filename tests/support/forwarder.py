@@ -25,6 +25,8 @@ class Forwarder:
         self.connections = 0
         """Accepted so far."""
         self._port = port or free_port()
+        self._moving = asyncio.Event()
+        self._moving.set()
         self._server: asyncio.Server
         self._serving: set[asyncio.Task[None]] = set()
 
@@ -52,6 +54,14 @@ class Forwarder:
         for task in self._serving:
             task.cancel()
 
+    def stall(self) -> None:
+        """Move no byte of the open connections any more, without closing them: they are dead, as
+        behind a firewall that has forgotten them. New ones work.
+        """
+        self._moving.clear()
+        self._moving = asyncio.Event()
+        self._moving.set()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -68,19 +78,23 @@ class Forwarder:
         if self.target is None:
             await reader.read()  # until the client gives up
             return
+        moving = self._moving
         host, _, port = self.target.rpartition(":")
         there, back = await asyncio.open_connection(host, int(port))
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(_copy(reader, back))
-                group.create_task(_copy(there, writer))
+                group.create_task(_copy(reader, back, moving))
+                group.create_task(_copy(there, writer, moving))
         finally:
             back.close()
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, moving: asyncio.Event
+) -> None:
     with suppress(OSError):
         while data := await reader.read(_CHUNK):
+            await moving.wait()  # that of a stalled connection is never set again
             writer.write(data)
             await writer.drain()
     writer.close()
@@ -89,14 +103,16 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 class DropsSyns:
     """A port at which no connection comes about and none is refused: its backlog is full."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = HOST, port: int = 0) -> None:
+        self._host = host
+        self._port = port
         self._stack = AsyncExitStack()
         self.address = ""
         """`host:port`, once entered."""
 
     async def __aenter__(self) -> Self:
         listener = self._stack.enter_context(socket.socket())
-        listener.bind((HOST, 0))
+        listener.bind((self._host, self._port))
         listener.listen(0)
         host, port = listener.getsockname()
         for _ in range(_FILLERS):

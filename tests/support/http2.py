@@ -2,6 +2,9 @@
 
 import asyncio
 import ssl
+from collections import deque
+from collections.abc import Iterable
+from enum import Enum, auto
 from types import TracebackType
 from typing import Self, cast
 
@@ -12,8 +15,22 @@ from h2.events import RequestReceived
 Fields = list[tuple[bytes, bytes]]
 
 
+class Stream(Enum):
+    """What becomes of a stream after an answer that does not end it."""
+
+    RESET = auto()
+    """RST_STREAM."""
+    GO_AWAY = auto()
+    """GOAWAY, which counts this stream among those that were not handled, and the end."""
+    CLOSE = auto()
+    """The connection ends without a word."""
+    HANG = auto()
+
+
 class Http2Receiver:
-    """A server on a free port of 127.0.0.1 that answers every request with 204."""
+    """A server on a free port of 127.0.0.1 that answers every request with 204, but `/hang` never;
+    what is to be played comes first.
+    """
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         self.requests: list[Fields] = []
@@ -23,6 +40,11 @@ class Http2Receiver:
         tls.set_alpn_protocols(["h2"])
         self._server: asyncio.Server | None = None
         self._transports: set[asyncio.Transport] = set()
+        self._replies: deque[tuple[Stream, bytes]] = deque()
+
+    def then_play(self, replies: Iterable[tuple[Stream, bytes]]) -> None:
+        """Answers with status 200, a part of a body, and what becomes of the stream then."""
+        self._replies.extend(replies)
 
     @property
     def origin(self) -> str:
@@ -65,9 +87,33 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         for event in self._http2.receive_data(data):
             if isinstance(event, RequestReceived):
-                self._receiver.requests.append(cast("Fields", list(event.headers)))
-                self._http2.send_headers(event.stream_id, [(":status", "204")], end_stream=True)
+                self._answer(event.stream_id, cast("Fields", list(event.headers)))
         self._transport.write(self._http2.data_to_send())
+
+    def _answer(self, stream: int, fields: Fields) -> None:
+        self._receiver.requests.append(fields)
+        if self._receiver._replies:
+            end, body = self._receiver._replies.popleft()
+            self._http2.send_headers(stream, [(":status", "200")])
+            if body:
+                self._http2.send_data(stream, body)
+            self._transport.write(self._http2.data_to_send())
+            self._end(stream, end)
+        elif (b":path", b"/hang") not in fields:
+            self._http2.send_headers(stream, [(":status", "204")], end_stream=True)
+
+    def _end(self, stream: int, end: Stream) -> None:
+        match end:
+            case Stream.RESET:
+                self._http2.reset_stream(stream)
+            case Stream.GO_AWAY:
+                self._http2.close_connection(last_stream_id=0)
+                self._transport.write(self._http2.data_to_send())
+                self._transport.close()
+            case Stream.CLOSE:
+                self._transport.abort()
+            case Stream.HANG:
+                pass
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._receiver._transports.discard(self._transport)

@@ -25,6 +25,8 @@ class Then(Enum):
     KEEP = auto()
     """Wait for the next request on the connection."""
     CLOSE = auto()
+    ABORT = auto()
+    """Close without TLS's close_notify."""
     RESET = auto()
     """Close with a RST."""
     HANG = auto()
@@ -163,6 +165,8 @@ class Receiver:
         writer.write(reply.data)
         await writer.drain()
         match reply.then:
+            case Then.ABORT:
+                writer.transport.abort()
             case Then.RESET:
                 _reset(writer)
             case Then.HANG:

@@ -127,7 +127,7 @@ def test_number_of_a_closed_multi_handle(sockets: Sockets, pair: Pair) -> None:
 def test_idle_socket_that_speaks_up_goes(pair: Pair) -> None:
     """A peer that closes an idle connection wakes the loop once, not for ever."""
     ours, peer = pair
-    engine = Engine(Policy(), ca_file=None)
+    engine = Engine(Policy(), ca_file=None, report=lambda _route, _trouble: None)
     change(engine._sockets, pycurl.POLL_IN, ours)
     change(engine._sockets, pycurl.POLL_REMOVE, ours)
     peer.close()

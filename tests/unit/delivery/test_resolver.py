@@ -17,6 +17,7 @@ class Loop:
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.timers: list[tuple[float, Callable[[], None]]] = []
         self._loop = asyncio.get_running_loop()
 
     def time(self) -> float:
@@ -26,6 +27,18 @@ class Loop:
     def call_soon_threadsafe(self, callback: Callable[..., None], *args: Any) -> None:
         """On the running loop."""
         self._loop.call_soon_threadsafe(callback, *args)
+
+    def call_later(self, seconds: float, callback: Callable[..., None], *args: Any) -> None:
+        """Kept until `pass_seconds`."""
+        self.timers.append((self.now + seconds, lambda: callback(*args)))
+
+    def pass_seconds(self, seconds: float) -> None:
+        """Let the timers come that are due then."""
+        self.now += seconds
+        due = [timer for timer in self.timers if timer[0] <= self.now]
+        self.timers = [timer for timer in self.timers if timer[0] > self.now]
+        for _, callback in due:
+            callback()
 
     def call_soon(self, callback: Callable[..., None], *args: Any) -> None:
         """On the running loop."""
@@ -38,13 +51,17 @@ class Desk:
     def __init__(self) -> None:
         self.loop = Loop()
         self.resolver = Resolver(cast("asyncio.AbstractEventLoop", self.loop))
-        self.answers: list[list[str] | Exception] = []
+        self.answers: list[list[str] | Exception | threading.Event] = []
+        """An event: hangs until that is set, and then finds 192.0.2.9."""
 
     def getaddrinfo(self, _host: str, _port: object, **_more: object) -> list[Any]:
         """As `socket.getaddrinfo`: the next of `answers`."""
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
+        if isinstance(answer, threading.Event):
+            answer.wait(10)
+            answer = ["192.0.2.9"]
         return [(None, None, None, None, (address, 0)) for address in answer]
 
     async def ask(self, host: str = "a.example") -> tuple[Addresses, str]:
@@ -110,6 +127,101 @@ async def test_name_servers_that_are_away(desk: Desk) -> None:
     desk.loop.now += 300
     assert desk.resolver.known("a.example") == ()
     assert await desk.ask() == ((), "Temporary failure in name resolution")
+    assert desk.resolver._names == {}
+
+
+async def test_addresses_that_are_refused(desk: Desk) -> None:
+    """A name whose addresses are all refused is looked up again two seconds after the last lookup,
+    and what comes then waits for it: the refused addresses are used no more.
+    """
+    desk.answers = [["0.0.0.0"], ["0.0.0.0"], ["192.0.2.1"]]
+    await desk.ask()
+    for _ in range(2):
+        desk.resolver.doubt("a.example", usable=False)
+        assert desk.resolver.known("a.example") == ("0.0.0.0",)
+        desk.loop.now += 2.1
+        assert desk.resolver.known("a.example") == ()
+        await desk.ask()
+    assert desk.answers == []
+    assert desk.resolver.known("a.example") == ("192.0.2.1",)
+    desk.loop.now += 59
+    assert desk.resolver.known("a.example") == ("192.0.2.1",)
+
+
+async def test_addresses_that_lead_nowhere(desk: Desk) -> None:
+    """A name to whose addresses no connection came about is looked up at once, two seconds after
+    the last lookup at the earliest, and the next attempt has the new ones.
+    """
+    desk.answers = [["192.0.2.1"], ["192.0.2.2"]]
+    await desk.ask()
+    desk.loop.now += 1
+    desk.resolver.doubt("a.example", usable=True)
+    await desk.refreshed()
+    assert desk.resolver.known("a.example") == ("192.0.2.1",)
+    assert len(desk.answers) == 1
+    desk.loop.now += 1.1
+    desk.resolver.doubt("a.example", usable=True)
+    await desk.refreshed()
+    assert desk.resolver.known("a.example") == ("192.0.2.2",)
+
+
+async def test_an_attempt_long_after_a_failed_one_waits_for_a_lookup(desk: Desk) -> None:
+    """The probe of an open circuit does not fail once more because of an old address."""
+    desk.answers = [["192.0.2.1"], ["192.0.2.2"]]
+    await desk.ask()
+    desk.resolver.doubt("a.example", usable=True)
+    desk.loop.now += 10
+    assert desk.resolver.known("a.example") == ()
+    assert await desk.ask() == (("192.0.2.2",), "")
+
+
+async def test_doubted_addresses_are_tried_again_if_the_name_servers_hang(desk: Desk) -> None:
+    """An attempt waits for a second at most if there are addresses, and hears once."""
+    hanging = threading.Event()
+    desk.answers = [["192.0.2.1"], hanging]
+    await desk.ask()
+    desk.resolver.doubt("a.example", usable=True)
+    desk.loop.now += 3
+    heard: list[Addresses] = []
+    for _ in range(2):
+        assert desk.resolver.known("a.example") == ()
+        desk.resolver.ask("a.example", lambda addresses, _problem: heard.append(addresses))
+    desk.loop.pass_seconds(0.9)
+    assert heard == []
+    desk.loop.pass_seconds(0.2)
+    assert heard == [("192.0.2.1",)] * 2
+    hanging.set()
+    await desk.refreshed()
+    assert len(heard) == 2
+    assert desk.resolver.known("a.example") == ("192.0.2.9",)
+
+
+async def test_doubts_while_name_servers_are_away(desk: Desk) -> None:
+    """However often connections fail, there are two seconds between two lookups, and what was
+    known serves as long as it would have.
+    """
+    away = socket.gaierror(-3, "Temporary failure in name resolution")
+    desk.answers = [["192.0.2.1"], away, away]
+    await desk.ask()
+    desk.loop.now += 3
+    for left in (1, 1, 1):
+        desk.resolver.doubt("a.example", usable=True)
+        await desk.refreshed()
+        assert len(desk.answers) == left
+    desk.loop.now += 2.1
+    desk.resolver.doubt("a.example", usable=True)
+    await desk.refreshed()
+    assert desk.answers == []
+    assert desk.resolver.known("a.example") == ("192.0.2.1",)
+    desk.loop.now += 296
+    desk.answers = [away]
+    assert desk.resolver.known("a.example") == ()
+    await desk.refreshed()
+
+
+async def test_doubts_about_a_name_that_is_not_known(desk: Desk) -> None:
+    """A policy that changed meanwhile has had it forgotten."""
+    desk.resolver.doubt("a.example", usable=False)
     assert desk.resolver._names == {}
 
 
