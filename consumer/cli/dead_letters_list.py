@@ -47,7 +47,9 @@ async def _show(selection: Selection, limit: int | None, settings: KafkaSettings
 
 
 def note_others(reader: DeadLetterReader) -> None:
-    """Say how many letters were left out, and whose they are."""
+    """Say how many letters were left out, and whose they are or why."""
+    for number, offset in sorted(reader.unreadable.items()):
+        print_note(f"{reader.topic}/{number} cannot be read from the offset {offset} on: left out")
     for group, count in reader.passed_over.most_common():
         print_note(f"{count:,} of the group {printable(group)} left out: see kafka.group_id")
 

@@ -107,8 +107,8 @@ class Decoder:
 
 
 def _parse(value: bytes | None) -> dict[str, Any]:
-    if value is None:
-        raise UndecodableError("the record has no value")
+    if type(value) is not bytes:  # of what could not be parsed as a record, the stream says why
+        raise UndecodableError(getattr(value, "why", "the record has no value"))
     if len(value) > MAX_EVENT_BYTES:
         raise UndecodableError(f"the record is longer than {MAX_EVENT_BYTES} bytes")
     try:

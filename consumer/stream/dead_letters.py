@@ -15,6 +15,7 @@ from consumer.settings import KafkaSettings
 from consumer.stream.client import answered_within, make_reader
 from consumer.stream.passport import Passport, read_passport
 from consumer.stream.progress import Progress
+from consumer.stream.record_batches import UnreadableBatchError
 from consumer.stream.record_headers import original_headers, read_group
 from consumer.stream.topics import existing_topics
 
@@ -100,10 +101,15 @@ class DeadLetterReader:
         """The offset behind the last record of each partition; none where there is no topic."""
         self.passed_over: Counter[str] = Counter()
         """Letters of other groups that `read` has left out, by group."""
+        self.unreadable: dict[int, int] = {}
+        """The offset of each partition at which `read` came to its end, since nothing is readable
+        there."""
         self._settings = settings
         self._own = settings.group_id.encode()
         self._group = group
         self._consumer: Any
+        self._next: dict[TopicPartition, int] = {}
+        """Where each partition is read on."""
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -162,6 +168,7 @@ class DeadLetterReader:
         buffers: dict[TopicPartition, deque[DeadLetter]] = {
             TopicPartition(self.topic, number): deque() for number in starts
         }
+        self._next = {TopicPartition(self.topic, number): at for number, at in starts.items()}
         while buffers:
             async with answered_within(self._settings, ANSWER_TIMEOUT):
                 await self._fill(buffers, ends)
@@ -180,10 +187,19 @@ class DeadLetterReader:
             empty = [place for place, buffer in buffers.items() if not buffer]
             if not empty:
                 return
-            batches = await consumer.getmany(
-                *empty, timeout_ms=int(_POLL * 1000), max_records=_FETCH
-            )
+            try:
+                batches = await consumer.getmany(
+                    *empty, timeout_ms=int(_POLL * 1000), max_records=_FETCH
+                )
+            except UnreadableBatchError as error:
+                self.unreadable[error.tp.partition] = error.offset
+                consumer.pause(error.tp)
+                del buffers[error.tp]
+                for place in buffers.keys() & empty:  # their records went with the error
+                    consumer.seek(place, self._next[place])
+                continue
             for place, records in batches.items():
+                self._next[place] = records[-1].offset + 1
                 end = ends[place.partition]
                 own = (record for record in records if record.offset < end and self._is_own(record))
                 buffers[place] += map(_letter, own)

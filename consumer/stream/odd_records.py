@@ -43,6 +43,7 @@ class _FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka has n
     def __init__(self, tp: Any, records: MemoryRecords, *details: Any) -> None:
         super().__init__(tp, records, *details)
         self._data: bytes | None = getattr(records, "data", None)
+        self._first: int = self.next_fetch_offset
 
     def __next__(self) -> Any:
         try:
@@ -74,7 +75,7 @@ class _FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka has n
         """Go on with our own parser at the record that `error` came from."""
         data, self._data = self._data, None
         if data is None:  # it was our own already
-            raise self._unreadable(error) from error
+            raise self._end(error) from error
         self._records = RecordBatches(data, self.next_fetch_offset)
         records = self._records_iterator = self._unpack_records()
         try:
@@ -83,11 +84,19 @@ class _FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka has n
             self._records_iterator = None
             raise
         except Exception as again:
-            raise self._unreadable(again) from again
+            raise self._end(again) from again
 
-    def _unreadable(self, error: Exception) -> UnreadableBatchError:
-        place = f"{self._tp.topic}/{self._tp.partition}/{self.next_fetch_offset}"
-        return UnreadableBatchError(f"{place}: {error}")
+    def _end(self, error: Exception) -> Exception:
+        """The error; if anything came before it the end, which the next fetch begins with the error
+        then: aiokafka forgets what it has read when something is raised.
+        """
+        self._records_iterator = iter(())
+        if self.next_fetch_offset > self._first:
+            return StopIteration()
+        tp, offset = self._tp, self.next_fetch_offset
+        unreadable = UnreadableBatchError(f"{tp.topic}/{tp.partition}/{offset}: {error}")
+        unreadable.tp, unreadable.offset = tp, offset
+        return unreadable
 
 
 class RawNamesBatch(BatchBuilder):  # type: ignore[misc]  # aiokafka has no types

@@ -1,9 +1,12 @@
 """A parser of Kafka's record batches (format 2, KIP-98) for those that aiokafka's does not read.
 
-Brokers check a batch's structure, not the encoding of its header names: KIP-82 calls them UTF-8,
-and Java's client replaces what is not. aiokafka raises `UnicodeDecodeError`, and the partition
-stands. This parser is slower and gives up less: a name stays as it is, and a record that has no
-proper structure inside a batch that has is given as its raw bytes.
+Brokers do not look at the encoding of header names: KIP-82 calls them UTF-8, and Java's client
+replaces what is not. In a compressed batch they do not look at all of a record's structure either.
+aiokafka raises an error of one kind or another, and the partition stands.
+
+This parser is slower and gives up less: a name stays as it is; a record without structure is given
+as its raw bytes, as is what follows where its end cannot be told. That is no guess about damage:
+the checksum says that somebody wrote these bytes, so reading them again would change nothing.
 """
 
 from collections.abc import Iterator
@@ -11,8 +14,8 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812  # a lower-case class of the library's
 from typing import Any, NamedTuple, Self
 
-from aiokafka import codec
-from aiokafka.errors import CorruptRecordException
+from aiokafka import TopicPartition, codec
+from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 from aiokafka.record.legacy_records import LegacyRecordBatch
 from aiokafka.record.util import calc_crc32c
 
@@ -41,6 +44,11 @@ _VARINT_BITS = 70
 class UnreadableBatchError(CorruptRecordException):  # type: ignore[misc]  # aiokafka has no types
     """What is at this place of a partition cannot be read; the text says why."""
 
+    tp: TopicPartition
+    """Known where a fetch is read."""
+    offset: int
+    """Likewise. What is before it was read."""
+
 
 class RawHeaderName(str):
     """A header name that is not UTF-8: text for people, and the bytes for the next record.
@@ -62,6 +70,21 @@ class RawHeaderName(str):
         """The bytes that it was read from."""
         del encoding, errors
         return self.raw
+
+
+class Unparsed(bytes):
+    """The value of a record that has no structure: its bytes, or those of the rest of its batch.
+
+    No event, whatever the bytes are; `why` is for people.
+    """
+
+    why: str
+
+    def __new__(cls, raw: bytes, why: str) -> Self:
+        """`why` in a few words."""
+        value = super().__new__(cls, raw)
+        value.why = why
+        return value
 
 
 class ParsedRecord(NamedTuple):
@@ -129,6 +152,8 @@ class _Batch:
         self._last_delta: int = header[6]
         self._first_timestamp: int = header[7]
         self._max_timestamp: int = header[8]
+        if self._last_delta < 0:
+            raise UnreadableBatchError("a batch ends before it begins")
         self.producer_id: int = header[9]
         self._count: int = header[12]
         self._data = data
@@ -162,45 +187,51 @@ class _Batch:
         return next(self._records)
 
     def _read(self) -> Iterator[ParsedRecord]:
-        data = self._decompressed()
-        cursor, last = _Cursor(data, 0, len(data)), -1
-        for _ in range(self._count):
+        try:
+            data = self._decompressed()
+        except UnsupportedCodecError as error:  # which another release may have
+            raise UnreadableBatchError(str(error)) from error
+        except Exception as error:  # noqa: BLE001  # each library has errors of its own
+            yield self._rest(bytes(self._data), f"a batch cannot be decompressed: {error!r}")
+            return
+        cursor, last, start, left = _Cursor(data, 0, len(data)), -1, 0, self._count
+        while left > 0:
             try:
-                length = cursor.varint()
-                start, end = cursor.pos, cursor.pos + length
-                cursor.take(length)
-                record = _Cursor(data, start, end)
+                record = cursor.part(cursor.varint())
                 record.take(1)  # attributes, of which there are none
                 timestamp, delta = self._first_timestamp + record.varint(), record.varint()
-            except _MalformedError as error:
-                raise UnreadableBatchError(f"a record has no proper structure: {error}") from error
-            if not last < delta <= self._last_delta:
-                raise UnreadableBatchError(f"a record claims the offset delta {delta}")
-            last = delta
+            except _MalformedError:
+                break
+            left -= 1
+            if not last < delta <= self._last_delta - left:
+                break
+            last, start = delta, cursor.pos
             if self.base_offset + delta >= self._offset:
-                yield self._record(record, self.base_offset + delta, timestamp, data[start:end])
-        if cursor.pos != len(data):
-            raise UnreadableBatchError(f"{len(data) - cursor.pos} bytes follow the last record")
+                yield self._record(record, self.base_offset + delta, timestamp)
+        if last < self._last_delta and (left or start != len(data)):
+            yield self._rest(data[start:], "the rest of a batch has no structure")
+
+    def _rest(self, raw: bytes, why: str) -> ParsedRecord:
+        """What cannot be told apart, as one record with the batch's last offset."""
+        offset = self.base_offset + self._last_delta
+        return ParsedRecord(offset, self._max_timestamp, 0, None, Unparsed(raw, why), ())
 
     def _decompressed(self) -> bytes:
         number = self._attributes & _CODEC
         if number not in _DECOMPRESS:
-            raise UnreadableBatchError(f"compression codec {number} is unknown")
-        try:
-            return bytes(_DECOMPRESS[number](bytes(self._data[_HEADER.size :])))
-        except Exception as error:  # each library has errors of its own
-            message = f"compression codec {number} failed: {error!r}"
-            raise UnreadableBatchError(message) from error
+            raise UnsupportedCodecError(f"compression codec {number} is unknown")
+        return bytes(_DECOMPRESS[number](bytes(self._data[_HEADER.size :])))
 
-    def _record(self, cursor: "_Cursor", offset: int, timestamp: int, raw: bytes) -> ParsedRecord:
-        """The record at `cursor`, behind its offset; all its bytes as the value where they have no
+    def _record(self, cursor: "_Cursor", offset: int, timestamp: int) -> ParsedRecord:
+        """The record at `cursor`, behind its offset; all its bytes as the value if they have no
         structure.
         """
         appended = bool(self._attributes & _APPEND_TIME)
         timestamp = self._max_timestamp if appended else timestamp
         try:
             key, value, headers = cursor.nullable(), cursor.nullable(), cursor.headers()
-        except _MalformedError:
+        except _MalformedError as error:
+            raw = Unparsed(cursor.all(), f"a record without structure: {error}")
             return ParsedRecord(offset, timestamp, int(appended), None, raw, ())
         return ParsedRecord(offset, timestamp, int(appended), key, value, headers)
 
@@ -212,12 +243,22 @@ class _MalformedError(Exception):
 class _Cursor:
     """Reads fields from `pos` on, none of which may pass `end`."""
 
-    __slots__ = ("_data", "_end", "pos")
+    __slots__ = ("_data", "_end", "_first", "pos")
 
     def __init__(self, data: bytes, pos: int, end: int) -> None:
         self._data = data
+        self._first = pos
         self._end = end
         self.pos = pos
+
+    def all(self) -> bytes:
+        """Every byte from the first to the end."""
+        return self._data[self._first : self._end]
+
+    def part(self, length: int) -> "_Cursor":
+        """Another one for the next so many bytes."""
+        self.take(length)
+        return _Cursor(self._data, self.pos - length, self.pos)
 
     def varint(self) -> int:
         """A signed integer of up to 64 bits (Protocol Buffers' zigzag)."""

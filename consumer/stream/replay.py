@@ -199,7 +199,7 @@ class Replayer:
                     advanced(len(batch))
                     batch.clear()
             else:
-                passed = dict(plan.ends)
+                passed = {**plan.ends, **self._reader.unreadable}
             await self._flush(batch, passed)
             advanced(len(batch))
 

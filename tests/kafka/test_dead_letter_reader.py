@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.consumer import fetcher
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-exports in silence
     AclBinding,
     AclBindingFilter,
@@ -57,6 +60,51 @@ async def test_letters_come_whole_and_by_age(cluster: Cluster, topic_prefix: str
         (one.passport, one.key, one.timestamp_ms, one.value) for one in letters
     ]
     assert foreign.passport is None
+
+
+async def test_what_cannot_be_read_ends_its_own_partition_only(
+    cluster: Cluster, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1. In one partition of two, the third record of five cannot be read. 2. What is before it and
+    in the other partition is read and replayed. 3. When it can be read again, a replay goes on with
+    it and with what follows.
+    """
+    source, retry = f"{topic_prefix}.event", f"{topic_prefix}.retry"
+    await cluster.create([topic_prefix], partitions=2)
+    await cluster.create([source, retry], partitions=1)
+    letters = [
+        Written(passport(n, topic=source), partition=n % 2, value=b"%d" % n) for n in range(10)
+    ]
+    await bury(cluster, topic_prefix, letters)
+    consumer_record = fetcher.PartitionRecords._consumer_record
+
+    def damaged(self: Any, tp: TopicPartition, record: Any) -> Any:
+        if record.value == b"4" and tp.topic == topic_prefix:
+            raise ValueError("damaged")
+        return consumer_record(self, tp, record)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fetcher.PartitionRecords, "_consumer_record", damaged)
+        sent, unreadable = await _replay(cluster, topic_prefix, retry)
+        assert (sent, unreadable) == (7, {0: 2})
+    assert await _replay(cluster, topic_prefix, retry) == (3, {})
+    values = [record.value or b"" for record in await cluster.read(retry)]
+    assert sorted(values[:7]) == [b"0", b"1", b"2", b"3", b"5", b"7", b"9"]
+    assert values[7:] == [b"4", b"6", b"8"]
+
+
+async def _replay(cluster: Cluster, topic: str, retry: str) -> tuple[int, dict[int, int]]:
+    """Send everything back; how many that were, and where a partition could not be read."""
+    settings = KafkaSettings(bootstrap_servers=(cluster.bootstrap,))
+    route = Route(retry, (), settings.group_id)
+    group, clock, producer = f"{topic}-replay", SystemClock(), KafkaProducer(settings)
+    async with DeadLetterReader(settings, topic=topic, group=group) as reader:
+        plan = await make_plan(reader, Selection(), route, limit=None, again=False)
+    async with DeadLetterReader(settings, topic=topic, group=group) as reader:
+        replayer = Replayer(plan, route, reader, producer, settings=settings, clock=clock)
+        await replayer.run(stopped=lambda: False, advanced=lambda _count: None)
+    await producer.renew()
+    return replayer.sent, reader.unreadable
 
 
 async def test_since_skips_what_is_older(cluster: Cluster, topic_prefix: str) -> None:

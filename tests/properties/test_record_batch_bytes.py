@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
 from aiokafka.consumer import fetcher
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
@@ -12,7 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.stream.odd_records import RawNamesBatch, read_odd_records
-from consumer.stream.record_batches import RawHeaderName, RecordBatches, UnreadableBatchError
+from consumer.stream.record_batches import (
+    RawHeaderName,
+    RecordBatches,
+    Unparsed,
+    UnreadableBatchError,
+)
 from support.raw_batches import HEADER, Written, make_batch, seal
 
 read_odd_records()
@@ -22,6 +28,8 @@ BYTES = st.none() | st.binary(max_size=40)
 HEADERS = st.lists(st.tuples(st.text(st.characters(codec="utf-8"), max_size=8), BYTES), max_size=4)
 RECORDS = st.lists(st.tuples(BYTES, BYTES, HEADERS), min_size=1, max_size=5)
 TIMES = st.integers(min_value=0, max_value=2**45)
+ENCODE = (bytes, gzip_encode, snappy_encode, lz4_encode, zstd_encode)
+"""By codec."""
 BAD_COUNTS = [b"\x01", b"\x03", b"\xff\xff\xff\xff\x0f", b"\xfe" * 9 + b"\x01", b"\xff" * 12]
 """In the place of a number: -1, -2, the least one of 32 bits, the largest of 64, and no end."""
 
@@ -92,16 +100,67 @@ def test_a_record_without_structure_harms_no_other(
     number = data.draw(st.integers(0, len(records) - 1))
     start, end = _bounds(batch, number)
     body = start + 3  # behind the attributes, the time and the offset, a byte each
-    raw = data.draw(st.binary(min_size=end - body, max_size=end - body))
-    batch[body:end] = raw
+    batch[body:end] = data.draw(st.binary(min_size=end - body, max_size=end - body))
     found = fetch(seal(batch)).records
     assert [record.offset for record in found] == list(range(len(records)))
     good = [(k, v, list(h)) for k, v, h in records]
     del good[number]
     odd = found.pop(number)
     assert written(found) == good
-    if not odd.headers and odd.key is None:
-        assert odd.value in {bytes(batch[start:end]), None} or odd.value in raw
+    if type(odd.value) is Unparsed:
+        assert (odd.key, odd.value, odd.headers) == (None, bytes(batch[start:end]), ())
+
+
+@given(RECORDS, st.integers(0, 4), st.data())
+def test_nothing_is_passed_over_in_a_batch_that_breaks_off(
+    records: list[Written], codec: int, data: st.DataObject
+) -> None:
+    """Whatever follows the records that can be told apart is read as one of raw bytes, and the next
+    batch comes behind it: these bytes were written so, and would not change.
+    """
+    batch = make_batch(*records, timestamps=[5] * len(records))
+    payload = bytes(batch[HEADER:])
+    cut = data.draw(st.integers(0, len(payload) - 1))
+    rest = data.draw(st.binary(max_size=30))
+    batch[HEADER:] = ENCODE[codec](payload[:cut] + rest)
+    batch[22] |= codec
+    behind = seal(make_batch((b"k", b"behind", []), timestamps=[5]), base_offset=len(records))
+    found = fetch(seal(batch) + behind)
+    assert found.next_offset == len(records) + 1
+    *found_here, last = found.records
+    assert last.value == b"behind"
+    offsets = [record.offset for record in found_here]
+    assert offsets == sorted(set(offsets))
+    assert offsets[-1:] == [len(records) - 1]
+    whole = sum(
+        _bounds(bytearray(HEADER) + payload, n)[1] - HEADER <= cut for n in range(len(records))
+    )
+    assert written(found_here)[:whole] == [(k, v, list(h)) for k, v, h in records][:whole]
+
+
+@given(RECORDS, st.integers(1, 4), st.binary(min_size=1, max_size=30))
+def test_a_batch_that_cannot_be_decompressed_is_one_record_of_raw_bytes(
+    records: list[Written], codec: int, garbage: bytes
+) -> None:
+    """The other batches are read, and the bytes are kept."""
+    batch = make_batch(*records, timestamps=[5] * len(records))
+    batch[HEADER:] = garbage
+    batch[22] |= codec
+    sealed = seal(batch)
+    behind = seal(make_batch((b"k", b"behind", []), timestamps=[5]), base_offset=len(records))
+    [raw, last] = fetch(sealed + behind).records
+    assert last.value == b"behind"
+    assert (raw.value, raw.offset, raw.headers) == (sealed, len(records) - 1, ())
+    assert "cannot be decompressed" in raw.value.why
+
+
+@pytest.mark.parametrize("codec", [5, 6, 7])
+def test_a_codec_that_is_not_known_holds_the_partition(codec: int) -> None:
+    """Another release may know it."""
+    batch = make_batch((b"k", b"v", []))
+    batch[22] |= codec
+    with pytest.raises(UnreadableBatchError, match=f"event/0/0: .*codec {codec} is unknown"):
+        fetch(seal(batch))
 
 
 def _bounds(batch: bytearray, number: int) -> tuple[int, int]:

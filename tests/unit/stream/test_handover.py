@@ -177,6 +177,24 @@ async def test_what_failed_is_sent_again_first_and_with_a_new_producer() -> None
         assert not office.handover.full
 
 
+async def test_nothing_is_sent_while_that_is_not_allowed() -> None:
+    """It waits in its order; what is not wanted any more by then is never sent."""
+    office, looks = Office(), list[bool]()
+
+    def allowed() -> bool:
+        looks.append(False)
+        return looks[-1]
+
+    office.handover.allowed = allowed
+    async with office.open():
+        office.send(b"a", b"b")
+        await wait_until(lambda: len(looks) > 1, "another look")
+        assert office.producer.keys == []
+        office.unwanted.add(b"a")
+        office.handover.allowed = lambda: True
+        await office.sees(b"b")
+
+
 async def test_no_answer_in_time_is_a_failure() -> None:
     """Nobody knows whether the broker has it, so it is sent again."""
     office = Office(send_timeout=0.01)

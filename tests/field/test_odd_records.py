@@ -1,21 +1,25 @@
-"""Header names that are not UTF-8: Kafka's brokers take them, and aiokafka does not read them."""
+"""Records that Kafka's brokers take and aiokafka does not read."""
 
 import asyncio
 from collections import Counter
+
+from aiokafka.codec import zstd_encode
 
 from support.cluster import Placed
 from support.command import Done, run_command
 from support.daemon import Daemon
 from support.letters import passport as make_passport
 from support.project import ROOT
-from support.raw_batches import make_batch, rename, write_batch
-from support.received import parse
+from support.raw_batches import HEADER, make_batch, rename, seal, write_batch
+from support.received import ids, parse
 from support.receiver import Receiver, Reply, response
 from support.waiting import wait_until
 from support.workspace import Workspace, event, hook
 
 RAW = b"\xff\xfe"
 """As long as `hh`, whose place it takes."""
+ZSTD = 4
+"""A batch's codec, in its attributes."""
 ODD = [("hh", b"1"), ("traceparent", b"00-1")]
 
 
@@ -48,6 +52,42 @@ async def test_a_header_name_that_is_not_utf_8_harms_no_record(workspace: Worksp
     assert seen == {"before:a": 1, "odd:a": 2, "behind:a": 1, "other:a": 1}
     [deferred] = await workspace.cluster.read(workspace.lanes[0])
     assert _bytes(deferred) == [(RAW, b"1"), (b"traceparent", b"00-1")]
+
+
+async def test_a_record_without_structure_is_a_dead_letter_and_harms_no_other(
+    workspace: Workspace,
+) -> None:
+    """A record without structure, of which a broker looks only at a part in a compressed batch, is
+    a dead letter with its bytes, and the records before and behind it are delivered.
+    """
+    topic = workspace.topic("event")
+    workspace.sources = {topic: workspace.sources[topic]}
+    await workspace.create_topics(partitions=1)
+    batch = make_batch(
+        (b"k", event("before"), []), (b"k", event("odd"), ODD[:1]), (b"k", event("hit"), [])
+    )
+    payload = bytes(batch[HEADER:]).replace(b"hh", b"h")  # so all behind it is a byte too early
+    batch[HEADER:] = zstd_encode(payload)
+    batch[22] |= ZSTD
+    await write_batch(workspace.cluster, topic, seal(batch))
+    await workspace.cluster.produce(topic, [event("behind")])
+    async with Receiver() as receiver:
+        workspace.write_settings()
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with Daemon(workspace.config) as daemon:
+            await wait_until(lambda: _settled(workspace, daemon), "all to be settled")
+            assert daemon.complaints == []
+    assert ids(receiver.requests) == {"before:a": 1, "behind:a": 1}
+    letters = {
+        letter.facts["hookstream-source"]: letter for letter in await workspace.dead_letters()
+    }
+    assert letters.keys() == {f"{topic}/0/1", f"{topic}/0/2"}
+    for letter in letters.values():
+        assert letter.value is not None
+        assert letter.value in payload
+        assert letter.facts["hookstream-reason"] == "undecodable"
+        assert "structure" in letter.facts["hookstream-detail"]
+    assert event("odd") in (letters[f"{topic}/0/1"].value or b"")
 
 
 def _bytes(record: Placed) -> list[tuple[bytes, bytes | None]]:
