@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from consumer import __version__, logs
 from consumer.admin import Admin
 from consumer.clock import Clock, SystemClock
+from consumer.delivery.authorities import authorities_digest
 from consumer.delivery.circuit import CircuitPolicy
 from consumer.delivery.descriptors import provide_descriptors
 from consumer.delivery.dispatcher import Dispatcher
@@ -122,6 +123,7 @@ class App:
         retry_topics = RetryTopics(consumer, own, settings.retry.delays, self.metrics.stream)
         lane_topics = [lane.topic for lane in retry_topics.lanes]
         self._handover = Handover(KafkaProducer(settings.kafka), self.metrics.stream)
+        self._authorities = authorities_digest(settings.network.ca_file)
         self._transport = make_transport(settings, self._clock)
         stack.push_async_callback(self._transport.close)
         decoders = {source.topic: make_decoder(source) for source in settings.sources}
@@ -267,8 +269,12 @@ class App:
         """
         after = loaded.settings
         refuse_fixed(self._loaded.settings, after)
+        authorities = authorities_digest(after.network.ca_file)
         if self._tls is not None:
             self._tls.renew()
+        if authorities != self._authorities:
+            self._authorities = authorities
+            self._transport.renew_trust()
         self._loaded = loaded
         provide_descriptors(after.delivery.concurrency)
         policy = self._guard_network()

@@ -54,6 +54,7 @@ class AiohttpTransport:
     ) -> None:
         self._loop = loop
         self._clock = clock
+        self._ca_file = ca_file
         self._tls = ssl.create_default_context(cafile=ca_file)
         self._pool = Pool(loop, policy, self._tls)
         self._retired: set[asyncio.Task[None]] = set()
@@ -72,8 +73,18 @@ class AiohttpTransport:
 
     def restrict(self, policy: Policy) -> None:
         """See `Transport.restrict`."""
+        if policy != self._pool.policy:
+            self._begin(policy)
+
+    def renew_trust(self) -> None:
+        """See `Transport.renew_trust`."""
+        self._tls = ssl.create_default_context(cafile=self._ca_file)
+        self._begin(self._pool.policy)
+
+    def _begin(self, policy: Policy) -> None:
+        """Send what comes from now on over new connections."""
         before = self._pool
-        if policy == before.policy or before.session.closed:
+        if before.session.closed:
             return
         self._pool = Pool(self._loop, policy, self._tls)
         ending = self._loop.create_task(before.end())

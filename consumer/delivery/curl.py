@@ -60,6 +60,13 @@ class CurlTransport:
             if self._engine is not None:
                 self._engine.restrict(policy)
 
+    def renew_trust(self) -> None:
+        """See `Transport.renew_trust`: libcurl reads the files anew for each pool, which also keeps
+        the sessions (CURLOPT_CA_CACHE_TIMEOUT).
+        """
+        if self._engine is not None:
+            self._engine.restrict(self._policy)
+
     async def failure(self) -> str:
         """See `Transport.failure`: the engine broke with nothing to do."""
         return await asyncio.shield(self._failure)

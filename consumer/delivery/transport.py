@@ -110,6 +110,12 @@ class Transport(Protocol):
         """
         ...
 
+    def renew_trust(self) -> None:
+        """Read the certificate authorities again: no connection made until now carries an attempt
+        that comes from now on, and no TLS session is resumed.
+        """
+        ...
+
     async def failure(self) -> str:
         """Wait, as a rule for ever, until this can send nothing any more though nobody closed it.
         Returns what happened, for people.

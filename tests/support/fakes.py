@@ -91,6 +91,9 @@ class FakeTransport:
     def restrict(self, policy: Policy) -> None:
         """See `Transport.restrict`; nothing is dialled here."""
 
+    def renew_trust(self) -> None:
+        """Nothing: there is no network."""
+
     def answer(self, answer: Answer | int = 200, index: int = 0) -> Request:
         """Answer the open attempt number `index`, the oldest if not told otherwise."""
         request, done = self.open.pop(index)
