@@ -44,6 +44,9 @@ class ScriptedTransport:
         """See `Transport.restrict`."""
         self.policies.append(policy)
 
+    def renew_trust(self) -> None:
+        """Nothing: there is no network."""
+
     async def failure(self) -> str:
         """See `Transport.failure`; nothing can break here."""
         never: asyncio.Future[str] = self._loop.create_future()
