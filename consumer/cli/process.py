@@ -42,8 +42,12 @@ def uncollected() -> Iterator[None]:
     does it pass over what is there. A hundred thousand hooks would cost it half of the load's time,
     and each pass over them would hold up every delivery. There are no cycles among them: they are
     freed when they are replaced. May be used inside itself.
+
+    What is garbage before a reload is collected first: frozen, it would stay for ever.
     """
     usual = gc.isenabled()
+    if usual and gc.get_freeze_count():  # the process was started before: little is not frozen
+        gc.collect()
     gc.disable()
     try:
         yield

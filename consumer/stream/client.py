@@ -219,14 +219,28 @@ class KafkaProducer:
         except BaseException:
             await producer.stop()
             raise
+        producer._message_accumulator._pending_batches = _PendingBatches()  # noqa: SLF001
         return producer
 
 
 def _give_up(accumulator: Any) -> None:
-    """Fail every batch of a producer; that nobody waits for one to drain is no error."""
+    """Fail every batch of a producer and let go of it. No error if it was waited for by none."""
+    batches = {*accumulator._pending_batches, *chain(*accumulator._batches.values())}  # noqa: SLF001
+    accumulator._pending_batches.update(batches)  # noqa: SLF001
+    accumulator._batches.clear()  # noqa: SLF001  # each refers back to the accumulator
     accumulator.fail_all(KafkaError("given up"))
-    for batch in chain(accumulator._pending_batches, *accumulator._batches.values()):  # noqa: SLF001
+    for batch in batches:
         batch._drain_waiter.exception()  # noqa: SLF001
+        if not batch.future.cancelled():
+            batch.future.exception()
+
+
+class _PendingBatches(set[Any]):
+    """A producer's batches that are sent. One that failed is queued again and is none of them, but
+    aiokafka takes it out once more when its future is done.
+    """
+
+    remove = set.discard
 
 
 def _pack(

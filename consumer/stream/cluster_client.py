@@ -91,6 +91,9 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
             task.cancel()
         await asyncio.gather(*dialling, return_exceptions=True)
         await super().close()
+        update: asyncio.Future[bool] | None = self._md_update_fut
+        if update is not None and not update.done():
+            update.set_result(False)  # the task that would answer it has ended with the client
 
     async def send(
         self, node_id: Any, request: Any, *, group: int = ConnectionGroup.DEFAULT

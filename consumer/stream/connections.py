@@ -107,7 +107,11 @@ async def connect(host: str, port: int, **options: Any) -> Connection:
                 attempts, stagger=ADDRESS_STAGGER, failures=FAILURES, discard=Connection.close
             )
         except AllFailedError as error:
-            raise error.causes[0] from error
+            causes = error.causes
+        try:
+            raise causes[0]  # not in the handler: each would be the other's cause, in a cycle
+        finally:
+            del causes
 
 
 async def _connect_to(host: str, port: int, address: str, options: Any) -> Connection:

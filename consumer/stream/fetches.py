@@ -10,9 +10,9 @@ from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 PARTITION_BYTES: Final = 256 * 1024
 """Of one partition in one answer. A larger batch comes whole if it is the first one of an answer
 (KIP-74), so that any record can be read; aiokafka asks for the partitions in random order."""
-ANSWER_BYTES: Final = 2 * 1024 * 1024
+ANSWER_BYTES: Final = 1 * 1024 * 1024
 """In one answer. aiokafka holds an answer about three times while it takes it apart."""
-_BUFFERED_BYTES: Final = 4 * 1024 * 1024
+_BUFFERED_BYTES: Final = 2 * 1024 * 1024
 """Fetched and not yet polled, of all partitions together."""
 
 

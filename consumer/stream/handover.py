@@ -14,8 +14,13 @@ from consumer.stream.tasks import within
 
 log = get_logger(__name__)
 
-_ROUND = 2_000
+_ROUND = 1_000
 """Records, at most, that are sent before the next ones are."""
+_BOUND = 2 * _ROUND
+"""Records that are sent or queued before intake pauses: while one round is under way, the next one
+is gathered. A record takes some 5 KB besides its value."""
+_BOUND_BYTES = 8 * 1024 * 1024
+"""The same, for their keys and values together."""
 _LINGER = 0.1
 """Seconds in which others may come along with the first: to the broker, a round of one record is as
 much work as one of a hundred. The shortest lane waits for longer."""
@@ -128,7 +133,8 @@ class Handover:
         producer: Producer,
         metrics: StreamMetrics,
         *,
-        bound: int = 5_000,
+        bound: int = _BOUND,
+        bound_bytes: int = _BOUND_BYTES,
         send_timeout: float = _SEND_TIMEOUT,
         backoff: float = _BACKOFF,
         linger: float = _LINGER,
@@ -136,10 +142,14 @@ class Handover:
         self._producer = producer
         self._metrics = metrics
         self._bound = bound
+        self._bound_bytes = bound_bytes
         self._send_timeout = send_timeout
         self._backoff = backoff
         self._linger = linger
         self._queue: deque[Letter] = deque()
+        self._unfinished = 0
+        self._unfinished_bytes = 0
+        """Of the records that are queued or under way."""
         self._arrived = asyncio.Event()
         self._enough = asyncio.Event()
         self._out_of_sequence = False
@@ -151,11 +161,17 @@ class Handover:
     @property
     def full(self) -> bool:
         """Whether intake must pause: the broker takes less than comes, or nothing at all."""
-        return self.failing or len(self._queue) >= self._bound
+        return (
+            self.failing
+            or self._unfinished >= self._bound
+            or self._unfinished_bytes >= self._bound_bytes
+        )
 
     def send(self, letter: Letter) -> None:
         """Queue one record; `letter.acknowledged` is called when the broker has it."""
         self._queue.append(letter)
+        self._unfinished += 1
+        self._unfinished_bytes += _size(letter)
         self._arrived.set()
         if len(self._queue) >= _ROUND:
             self._enough.set()
@@ -177,6 +193,7 @@ class Handover:
             await asyncio.sleep(_GLANCE)
             return
         letters = [self._queue.popleft() for _ in range(min(_ROUND, len(self._queue)))]
+        size = sum(map(_size, letters))
         try:
             failed = await self._send(letters)
         except asyncio.CancelledError:
@@ -184,6 +201,8 @@ class Handover:
             raise
         lost = [letter for letter, _ in failed]
         self._queue.extendleft(reversed(lost))
+        self._unfinished -= len(letters) - len(lost)
+        self._unfinished_bytes -= size - sum(map(_size, lost))
         if not self._queue:
             self._arrived.clear()
         if len(self._queue) < _ROUND:
@@ -220,13 +239,16 @@ class Handover:
         finally:
             for _, answer in batches:
                 answer.cancel()  # where it is not done
-        if not batches:
-            return self._failed(topic, letters, error)
-        failed = []
-        for batch, answer in batches:
-            known = answer.done() and not answer.cancelled()
-            failed += self._conclude(topic, batch, answer.exception() if known else error)
-        return failed
+        try:
+            if not batches:
+                return self._failed(topic, letters, error)
+            failed = []
+            for batch, answer in batches:
+                known = answer.done() and not answer.cancelled()
+                failed += self._conclude(topic, batch, answer.exception() if known else error)
+            return failed
+        finally:
+            del error  # its traceback has this frame, and that the letters
 
     def _conclude(
         self, topic: str, letters: Sequence[Letter], result: BaseException | None
@@ -250,3 +272,7 @@ class Handover:
             self._metrics.handover_failed(topic)
         log.debug("not acknowledged", topic=topic, records=len(letters), error=repr(error))
         return [(letter, type(error).__name__) for letter in letters]
+
+
+def _size(letter: Letter) -> int:
+    return len(letter.key or b"") + len(letter.value or b"")

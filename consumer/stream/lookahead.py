@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from aiokafka import TopicPartition
 
-_CAPACITY: Final = 8 * 1024 * 1024
+_CAPACITY: Final = 4 * 1024 * 1024
 """Bytes of memory, of all partitions together."""
 _PER_RECORD: Final = 500
 _PER_HEADER: Final = 150

@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Iterator
+from weakref import ref
 
 import pytest
 
@@ -24,6 +25,23 @@ def test_what_is_built_leaves_the_collectors_generations() -> None:
     assert gc.isenabled()
     assert gc.get_freeze_count() >= len(built)
     assert not any(item is built[0] for item in gc.get_objects())
+
+
+def test_what_is_garbage_before_a_reload_is_not_kept_for_ever() -> None:
+    """Frozen objects are never collected."""
+    with uncollected():
+        pass
+    garbage = _Cyclic()
+    garbage.itself = garbage
+    alive = ref(garbage)
+    del garbage
+    with uncollected():
+        pass
+    assert alive() is None
+
+
+class _Cyclic:
+    itself: object
 
 
 def test_inside_itself_it_ends_with_the_outermost() -> None:

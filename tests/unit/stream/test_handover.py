@@ -98,7 +98,13 @@ class FakeLetter:
 class Office:
     """A hand-over on a fake producer, and what it told."""
 
-    def __init__(self, bound: int = 100, send_timeout: float = 60.0, linger: float = 0.0) -> None:
+    def __init__(
+        self,
+        bound: int = 100,
+        bound_bytes: int = 100_000,
+        send_timeout: float = 60.0,
+        linger: float = 0.0,
+    ) -> None:
         self.producer = FakeProducer()
         self.metrics = Metrics("0", CollectorRegistry())
         self.metrics.stream.hands_over_to([TOPIC])
@@ -106,6 +112,7 @@ class Office:
             self.producer,
             self.metrics.stream,
             bound=bound,
+            bound_bytes=bound_bytes,
             send_timeout=send_timeout,
             backoff=0.0,
             linger=linger,
@@ -311,6 +318,33 @@ async def test_a_full_queue_pauses_intake() -> None:
     assert office.handover.full
 
 
+async def test_what_is_under_way_counts_until_the_broker_has_it() -> None:
+    """It is in memory as long as what is queued."""
+    office = Office(bound=2)
+    async with office.open():
+        office.send(b"a", b"b")
+        await office.sees(b"a", b"b")
+        assert office.handover.full
+        office.producer.acknowledge(b"a", b"b")
+        await wait_until(lambda: not office.handover.full, "room")
+
+
+async def test_large_records_pause_intake_before_many_do() -> None:
+    """The bytes of keys and values are bounded too; what failed or is not wanted is told apart."""
+    office = Office(bound_bytes=1_000)
+    office.unwanted = {b"c"}
+    async with office.open():
+        office.send(b"a" * 600)
+        assert not office.handover.full
+        office.send(b"b" * 600, b"c")
+        assert office.handover.full
+        await office.sees(b"a" * 600, b"b" * 600)
+        office.producer.acknowledge(b"a" * 600, b"b" * 600)
+        await wait_until(lambda: len(office.acknowledged) == 2, "both")
+        await wait_until(lambda: not office.handover.full, "room")
+    assert office.handover._unfinished == office.handover._unfinished_bytes == 0
+
+
 async def test_what_was_being_sent_is_kept_when_the_task_ends() -> None:
     """Its events stay unsettled, and the producer is closed."""
     office = Office()
@@ -352,7 +386,7 @@ async def test_few_wait_for_others() -> None:
 async def test_a_whole_round_waits_for_nobody() -> None:
     """Else a burst would be handed over no faster than the lingering allows."""
     office = Office(bound=10_000, linger=3600.0)
-    first, *others = keys = [str(number).encode() for number in range(2_000)]
+    first, *others = keys = [str(number).encode() for number in range(1_000)]
     async with office.open():
         office.send(first)
         await asyncio.sleep(0)

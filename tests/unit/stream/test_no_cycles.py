@@ -1,0 +1,135 @@
+"""What fails is freed by its reference counts: memory does not depend on the garbage collector."""
+
+import asyncio
+import gc
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count
+from typing import Any
+from weakref import ref
+
+import pytest
+from aiokafka.cluster import ClusterMetadata
+from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator
+from aiokafka.structs import TopicPartition
+from prometheus_client import CollectorRegistry
+
+from consumer.metrics import Metrics
+from consumer.stream.client import _give_up, _PendingBatches
+from consumer.stream.connections import FAILURES, connect
+from consumer.stream.handover import Handover, Letter
+from consumer.stream.race import AllFailedError
+from support.broker import free_port
+from support.waiting import wait_until
+
+TOPIC = "hookstream.retry.10s"
+TP = TopicPartition(TOPIC, 0)
+
+
+@pytest.fixture(autouse=True)
+def _no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+class _Letter:
+    topic = TOPIC
+    key = b"k"
+    value = b"v"
+    headers: list[tuple[str, bytes]] = []  # noqa: RUF012  # a stub that lives for one test
+    wanted = True
+    spread = False
+
+    def acknowledged(self) -> None:
+        """See `Letter.acknowledged`."""
+
+    def too_large(self) -> bool:
+        """See `Letter.too_large`."""
+        return False
+
+
+class _AwayAtFirst:
+    """A producer whose broker is back at the second try."""
+
+    def __init__(self, *, answers: bool) -> None:
+        self._tries = count()
+        self._answers = answers
+
+    async def send(self, topic: str, messages: Any) -> Any:
+        """See `Producer.send`."""
+        answer = asyncio.get_running_loop().create_future()
+        if next(self._tries):
+            answer.set_result(None)
+        elif self._answers:
+            answer.set_exception(KafkaConnectionError(topic))
+        else:
+            raise KafkaConnectionError(topic)
+        return [(messages, answer)]
+
+    async def renew(self) -> None:
+        """See `Producer.renew`."""
+
+
+@pytest.mark.parametrize("answers", [False, True])
+async def test_records_whose_hand_over_failed_are_freed_when_it_works(*, answers: bool) -> None:
+    """The error that came first has a traceback, and that the frame that had the records."""
+    handover = Handover(
+        _AwayAtFirst(answers=answers),
+        Metrics("0", CollectorRegistry()).stream,
+        backoff=0.0,
+        linger=0.0,
+    )
+    letter: Letter = _Letter()
+    alive = ref(letter)
+    handover.send(letter)
+    del letter
+    sending = asyncio.create_task(handover.run())
+    await wait_until(lambda: alive() is None, "the record to be freed")
+    sending.cancel()
+    await asyncio.wait({sending})
+
+
+async def test_a_refused_connection_leaves_nothing() -> None:
+    """While a broker is away there are many."""
+    port = free_port()
+    for _ in range(3):
+        with suppress(*FAILURES):
+            await connect("127.0.0.1", port)
+    await asyncio.sleep(0)
+    assert not [item for item in gc.get_objects() if isinstance(item, AllFailedError)]
+
+
+async def test_batches_that_were_given_up_are_freed_and_cause_no_error() -> None:
+    """One was never sent, one is under way, one failed and is queued again, and for one nobody
+    waits any more.
+    """
+    loop = asyncio.get_running_loop()
+    problems: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _loop, problem: problems.append(problem))
+    accumulator = MessageAccumulator(ClusterMetadata(), 1_000, 0, 30.0)
+    accumulator._pending_batches = _PendingBatches()
+    for _ in range(4):
+        accumulator._append_batch(_filled(), TP)
+    accumulator._pop_batch(TP)
+    accumulator.reenqueue(accumulator._pop_batch(TP))
+    accumulator._batches[TP][-1].future.cancel()
+    batches = [*accumulator._pending_batches, *accumulator._batches[TP]]
+    alive = [ref(batch) for batch in batches]
+    assert len(alive) == 4
+    del batches
+    _give_up(accumulator)
+    with pytest.raises(KafkaError):
+        raise accumulator._exception
+    del accumulator
+    await wait_until(lambda: not any(found() for found in alive), "the batches to be freed")
+    assert problems == []
+
+
+def _filled() -> BatchBuilder:
+    builder = BatchBuilder(1_000, 0)
+    builder.append(timestamp=None, key=None, value=b"v", headers=[])
+    builder.close()
+    return builder
