@@ -24,6 +24,7 @@ from consumer.stream.positions import (
     Log,
     Reached,
     TopicState,
+    Why,
     begin_at,
     first_time,
     next_note,
@@ -37,6 +38,9 @@ _RETRY_SECONDS = 1.0
 """Between two rounds while a partition waits."""
 _LOOK_SECONDS = 2.0
 """Between two looks whether each topic is the same one."""
+_CONFIRM_SECONDS = 3.0
+"""For which every answer must be the same before a log is read from its start again. A broker that
+is cut off from the others, or behind them, may tell of a topic or an end of before."""
 _MISSING_SECONDS = 3.0
 """A topic that is deleted and made again is away for less."""
 _TOLD = float("inf")
@@ -90,6 +94,8 @@ class Placement:
         """Since when, in monotonic seconds, or `_TOLD`."""
         self._remade: dict[str, Reached] = {}
         """Topics that were made again while this process read them, with a note of before."""
+        self._doubted: dict[TopicPartition, tuple[Why, str, float]] = {}
+        """Reasons to read a log from its start again: why, in which topic, since when."""
         self._wanted = asyncio.Event()
         metrics.needs(self._needed)
 
@@ -219,6 +225,8 @@ class Placement:
                 continue
             first = span.end if first == UNKNOWN_OFFSET else first
             beginning = begin_at(q.reached, q.topic, span, first)
+            if self._is_doubtful(q, beginning.why):
+                continue
             if q.commit is not None and assignment.reached(q.tp) is None:
                 self._commits.found(q.tp, q.commit)
             note = next_note(q.reached, q.topic, q.siblings, now)
@@ -227,6 +235,18 @@ class Placement:
             report.add(
                 Placed(q.tp, q.reached, span, beginning, span.end if old == UNKNOWN_OFFSET else old)
             )
+
+    def _is_doubtful(self, question: _Question, why: Why) -> bool:
+        """Whether a reason to read everything again must be heard once more."""
+        known = self._doubted.pop(question.tp, None)
+        if why not in (Why.REMADE, Why.LOG_ENDS_EARLIER):
+            return False
+        now = self._clock.monotonic()
+        since = known[2] if known and known[:2] == (why, question.topic.topic_id) else now
+        if now - since >= _CONFIRM_SECONDS:
+            return False
+        self._doubted[question.tp] = (why, question.topic.topic_id, since)
+        return True
 
     async def _ask(
         self, times: Iterable[tuple[TopicPartition, int]]

@@ -57,6 +57,13 @@ async def _joined(member: Member, *places: TopicPartition) -> None:
     await member.intake.placement.look()
 
 
+async def _confirmed(member: Member) -> None:
+    """Looked twice, so long after each other that what both times told is believed."""
+    await member.intake.placement.look()
+    member.clock.advance(3.0)
+    await member.intake.placement.look()
+
+
 def _positions(member: Member) -> Mapping[TopicPartition, int]:
     """Of the partitions that are read."""
     paused = member.consumer.paused()
@@ -213,7 +220,7 @@ async def test_a_topic_made_again_is_read_from_its_start(said: Said) -> None:
         member.consumer.logs[A].clear()
         member.view.ids[A.topic] += 1
         member.consumer.append(A, *(FakeRecord() for _ in range(5)))
-        member.intake.placement.hurry()
+        await _confirmed(member)
         await wait_until(lambda: len(member.handler.pending) >= 2 + 5, "the new records")
         for pending in old:
             assert not pending.revoked
@@ -235,6 +242,7 @@ async def test_a_topic_made_again_between_two_runs_is_read_from_its_start(said: 
     member.consumer.metadata[A] = CommitNote("cluster", "of before", 0, 2).text()
     member.consumer.append(A, FakeRecord(), FakeRecord())
     await _joined(member, A)
+    await _confirmed(member)
     assert _positions(member) == {A: 0}
     [line] = said("a topic was deleted and made again")
     assert line["events"] == 4
@@ -254,7 +262,7 @@ async def test_a_topic_made_again_after_it_was_gone_is_read_from_its_start() -> 
     for place in (A, B):
         member.consumer.append(place, FakeRecord(), FakeRecord())
     await member.consumer.rebalance(A, B)
-    await member.intake.placement.look()
+    await _confirmed(member)
     assert _positions(member) == {A: 0, B: 0}
 
 
@@ -316,11 +324,33 @@ async def test_a_log_that_begins_later_is_gone_on_with(said: Said) -> None:
     assert (line["level"], line["lost"], line["position"], line["log_start"]) == ("ERROR", 5, 2, 7)
 
 
+async def test_an_answer_of_before_makes_nothing_be_read_again(said: Said) -> None:
+    """A broker that is behind the others may tell of an earlier topic, or of an end that has long
+    been passed: that must be heard for some seconds, without another answer in between.
+    """
+    member = _member(records=5)
+    member.consumer.offsets[A] = 4
+    member.consumer.metadata[A] = CommitNote("cluster", "event-0", 0, 2).text()
+    del member.consumer.logs[A][2:]
+    await _joined(member, A)
+    member.clock.advance(60.0)
+    member.view.ids[A.topic] += 1
+    await member.intake.placement.look()
+    member.view.ids[A.topic] -= 1
+    await member.intake.placement.look()
+    assert _positions(member) == {}
+    member.consumer.append(A, FakeRecord(), FakeRecord(), FakeRecord())
+    await member.intake.placement.look()
+    assert _positions(member) == {A: 4}
+    assert [*said("records were lost"), *said("a topic was deleted")] == []
+
+
 async def test_a_log_that_ends_earlier_is_read_from_its_start(said: Said) -> None:
     """A commit of 9 in a log of 3."""
     member = _member(records=3)
     member.consumer.offsets[A] = 9
     await _joined(member, A)
+    await _confirmed(member)
     assert _positions(member) == {A: 0}
     [line] = said("records were lost")
     assert (line["lost"], line["position"], line["log_end"]) == (6, 9, 3)
@@ -333,7 +363,7 @@ async def test_records_that_were_polled_around_a_move_are_taken_once() -> None:
         await member.takes(2)
         for _ in range(5):
             member.view.ids[A.topic] += 1
-            member.intake.placement.hurry()
+            await _confirmed(member)
             await member.rounds(2)
         await member.rounds()
     taken = [offset for _, _, offset in member.handler.taken]
