@@ -165,6 +165,33 @@ async def test_a_topic_that_may_not_be_read(
     assert committed.get((topic, 0), -1) <= 0
 
 
+async def test_a_retry_topic_of_others_that_may_not_be_read(
+    broker: SecureBroker, workspace: Workspace
+) -> None:
+    """A retry topic of the prefix that the settings do not name, and that this user may see but not
+    read, is left out with a warning: the daemon delivers all else.
+    """
+    other = f"{workspace.topic_prefix}.retry.9s"
+    await workspace.cluster.create([other], partitions=2)
+    rights = enough(workspace) | {other: ["DESCRIBE"]}
+    workspace.write_settings(kafka=await user_with(broker, workspace, rights))
+    async with Receiver(response(503)) as receiver:
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with Daemon(workspace.config) as daemon:
+            await workspace.cluster.produce(workspace.topic("event"), [event("e1")])
+            await wait_until(lambda: len(receiver.requests) == 2, "the second attempt")
+            await wait_until(workspace.caught_up, "everything to be settled")
+            [line] = [
+                line
+                for line in daemon.logs
+                if line.get("topics") == [other] and line["level"] == "warning"
+            ]
+            assert "may not read a retry topic that the settings do not name" in line["event"]
+            assert await daemon.stop() == 0
+            assert daemon.complaints == []
+    await workspace.cluster.delete([other])
+
+
 async def test_a_group_that_may_not_be_joined(broker: SecureBroker, workspace: Workspace) -> None:
     """The daemon ends with the group's name."""
     kafka = await user_with(broker, workspace, enough(workspace))
