@@ -8,7 +8,7 @@ dials one.
 
 import asyncio
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,6 @@ import aiokafka.producer.producer
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.conn import CloseReason
 from aiokafka.errors import (
-    KafkaConnectionError,
     KafkaError,
     NodeNotReadyError,
     RequestTimedOutError,
@@ -32,13 +31,12 @@ from aiokafka.protocol.produce import ProduceRequest
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.stream.backoff import Address, Unreachable, pause_after
+from consumer.stream.bootstrap import ask_first, with_brokers
 from consumer.stream.connections import FAILURES, Connection, connect
 from consumer.stream.race import AllFailedError, race
 
 log = get_logger(__name__)
 
-SERVER_STAGGER = 0.5
-"""Seconds that a bootstrap server has before the next one is asked as well."""
 NODE_STAGGER = 1.0
 """Seconds that a known broker has for metadata before another one is asked as well."""
 PING_INTERVAL = 5.0
@@ -46,15 +44,6 @@ PING_INTERVAL = 5.0
 METADATA_GAP = 0.1
 """Seconds between two requests for metadata; aiokafka repeats them as fast as they are answered
 while a topic or a leader is missing."""
-
-
-class BootstrapError(KafkaConnectionError):  # type: ignore[misc]  # aiokafka has no types
-    """No bootstrap server let us in."""
-
-    def __init__(self, causes: Sequence[tuple[str, Exception]]) -> None:
-        super().__init__("; ".join(f"{server}: {cause!r}" for server, cause in causes))
-        self.causes = causes
-        """Each server as `host:port` with what came of it."""
 
 
 class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
@@ -136,15 +125,19 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
             if connection.connected():
                 return connection
             del self._conns[key]
-        dialling = self._dialling.get(key)
+        broker = self.cluster.broker_metadata(node_id)
+        if broker is None:
+            self.force_metadata_update()
+            return None
+        address = _address(broker)
+        dialling = self._dialling.get((key, address))
         if dialling is None:
-            broker = self.cluster.broker_metadata(node_id)
-            if broker is None or self._unreachable.rests(_address(broker)):
+            if self._unreachable.rests(address):
                 self.force_metadata_update()
                 return None
-            dialling = asyncio.ensure_future(self._dial(key, _address(broker)))
-            self._dialling[key] = dialling
-            dialling.add_done_callback(lambda _: self._dialling.pop(key, None))
+            dialling = asyncio.ensure_future(self._dial(key, address))
+            self._dialling[key, address] = dialling
+            dialling.add_done_callback(lambda _: self._dialling.pop((key, address), None))
         return await asyncio.shield(dialling)
 
     async def _dial(self, key: tuple[Any, int], address: Address) -> Connection | None:
@@ -154,7 +147,12 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
             self._note_failure(address, error)
             self.force_metadata_update()
             return None
+        except asyncio.CancelledError:
+            return None  # by `close`; whoever waits for this was not cancelled
         self._unreachable.discard(address)
+        if _moved(self.cluster.broker_metadata(key[0]), address):
+            connection.close()
+            return None
         self._conns[key] = connection
         return connection
 
@@ -216,11 +214,12 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
 
     async def _ask_node(self, node_id: Any, request: Any) -> tuple[Any, bool]:
         metadata = await self.send(node_id, request)
-        if _differ(self._cluster_id, metadata.cluster_id):
+        found = _cluster_id(metadata)
+        if _differ(self._cluster_id, found):
             # Its address was given to a broker of another cluster.
-            raise StaleMetadata(f"node {node_id} is of the cluster {metadata.cluster_id}")
+            raise StaleMetadata(f"node {node_id} is of the cluster {found}")
         self._answered = node_id
-        return _with_brokers(metadata), True
+        return with_brokers(metadata), True
 
     async def _ask_anew(self, request: Any) -> tuple[Any, bool]:
         """Metadata from the bootstrap servers, and whether it names other brokers."""
@@ -237,22 +236,10 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
 
     async def _ask_bootstrap_servers(self, request: Any) -> Any:
         servers = [(host, port) for host, port, _ in self.hosts]
-        attempts = [partial(self._ask_server, host, port, request) for host, port in servers]
-        try:
-            return await race(attempts, stagger=SERVER_STAGGER, failures=FAILURES)
-        except AllFailedError as error:
-            names = [f"{host}:{port}" for host, port in servers]
-            raise BootstrapError(list(zip(names, error.causes, strict=True))) from error
-
-    async def _ask_server(self, host: str, port: int, request: Any) -> Any:
-        connection = await self._connect(host, port)
-        try:
-            return _with_brokers(await connection.send(request))
-        finally:
-            connection.close()
+        return await ask_first(servers, self._connect, request)
 
     def _learn_cluster_id(self, metadata: Any) -> None:
-        found = metadata.cluster_id
+        found = _cluster_id(metadata)
         if _differ(self._cluster_id, found):
             raise HookstreamError(
                 f"kafka.bootstrap_servers lead to another cluster now ({found}, before "
@@ -272,6 +259,10 @@ def _address(broker: Any) -> Address:
     return broker.host, broker.port
 
 
+def _moved(broker: Any, address: Address) -> bool:
+    return broker is None or _address(broker) != address
+
+
 def _text(address: Address) -> str:
     return "{}:{}".format(*address)
 
@@ -284,11 +275,8 @@ def metadata_request(topics: Collection[str] | None) -> MetadataRequest:
     return MetadataRequest(wanted, allow_auto_topic_creation=False)
 
 
-def _with_brokers(metadata: Any) -> Any:
-    """The same, if it names brokers: one that has only just started knows none."""
-    if not metadata.brokers:
-        raise KafkaConnectionError("the broker knows no brokers yet")
-    return metadata
+def _cluster_id(metadata: Any) -> str | None:
+    return getattr(metadata, "cluster_id", None)  # brokers before 0.10.1 have none
 
 
 def _differ(known: str | None, found: str | None) -> bool:

@@ -17,7 +17,7 @@ from aiokafka.errors import (
 )
 
 from consumer.settings import KafkaSettings
-from consumer.stream.cluster_client import BootstrapError
+from consumer.stream.bootstrap import BootstrapError
 
 _GROUP_REFUSALS = {
     InconsistentGroupProtocolError: "another program uses the consumer group, in another way: "

@@ -1,5 +1,7 @@
 """A partition without a leader, in a cluster of three nodes."""
 
+import re
+from collections.abc import Callable
 from http import HTTPStatus
 
 import pytest
@@ -7,10 +9,12 @@ import pytest
 from support.daemon import Daemon
 from support.quorum import Quorum
 from support.received import ids
-from support.receiver import Receiver
+from support.receiver import Receiver, Reply, response
 from support.waiting import wait_until
 from support.workspace import Workspace, event, hook, ids_of
 
+DELIVERY = re.compile(rb"webhook-id: (\\S+)")
+MINUTE = 60.0
 WAITING = "hookstream_partitions_waiting"
 
 
@@ -104,3 +108,58 @@ async def test_a_start_while_a_partition_has_no_leader_begins_with_the_others(
             await _arrive(receiver, ["back"])
             assert ids_of("a", ["old"]).isdisjoint(ids(receiver.requests))
             assert await daemon.stop() == 0
+
+
+def _fails_at_first() -> Callable[[bytes], Reply]:
+    """Every delivery's first attempt is answered by 503."""
+    seen: set[bytes] = set()
+
+    def answer(head: bytes) -> Reply:
+        found = DELIVERY.search(head)
+        assert found is not None
+        first = found[1] not in seen
+        seen.add(found[1])
+        return response(HTTPStatus.SERVICE_UNAVAILABLE if first else HTTPStatus.OK)
+
+    return answer
+
+
+@pytest.mark.timeout(240)
+async def test_a_node_that_freezes_holds_up_nothing_for_long(
+    quorum: Quorum, spread: Workspace
+) -> None:
+    """When the node that coordinates the group and leads a part of every topic freezes, so that it
+    accepts connections and answers nothing, its successors are found: events of all partitions and
+    deferred deliveries flow within a minute, and go on when the node does.
+    """
+    topic = spread.topic("event")
+    spread.sources = {topic: {"topic": topic, "trigger": "event"}}
+    await quorum.create_copied(topic, partitions=3)
+    async with Receiver(otherwise=_fails_at_first()) as receiver:
+        spread.write_settings()
+        spread.write_hooks(hook("a", receiver.origin))
+        async with Daemon(spread.config) as daemon:
+            await _write(spread, ["before"], partition=0)
+            await _settles(spread, receiver, ["before"])
+            async with spread.cluster.admin() as admin:
+                coordinator = await admin.find_coordinator(spread.group)
+            with quorum.frozen(coordinator):
+                spread.cluster.bootstrap = quorum.alive
+                names = [f"frozen{partition}" for partition in range(3)]
+                for partition, name in enumerate(names):
+                    await _write(spread, [name], partition=partition)
+                await _settles(spread, receiver, names)
+                await wait_until(daemon.ready, "the daemon to be ready")
+            await _write(spread, ["after"], partition=1)
+            await _settles(spread, receiver, ["after"])
+            assert await daemon.stop() == 0
+
+
+async def _settles(workspace: Workspace, receiver: Receiver, names: list[str]) -> None:
+    """Each is delivered at its second attempt, and committed."""
+    await wait_until(
+        lambda: all(ids(receiver.requests).get(one, 0) >= 2 for one in ids_of("a", names)),
+        f"{names} to be delivered",
+        patience=MINUTE,
+    )
+    await wait_until(workspace.caught_up, f"{names} to be committed", patience=MINUTE)

@@ -19,9 +19,12 @@ class Forwarder:
     Without a target it accepts connections and answers nothing.
     """
 
-    def __init__(self, target: str | None = None, port: int = 0) -> None:
+    def __init__(self, target: str | None = None, port: int = 0, host: str = HOST) -> None:
         """`target`: `host:port`. `port`: where it listens; 0 for any."""
+        self._host = host
         self.target = target
+        self.silent = False
+        """Whether it keeps back what the target answers, on connections that are there too."""
         self.connections = 0
         """Accepted so far."""
         self._port = port or free_port()
@@ -33,10 +36,10 @@ class Forwarder:
     @property
     def address(self) -> str:
         """`host:port` where it listens."""
-        return f"{HOST}:{self._port}"
+        return f"{self._host}:{self._port}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, HOST, self._port)
+        self._server = await asyncio.start_server(self._serve, self._host, self._port)
         return self
 
     async def __aexit__(
@@ -83,21 +86,21 @@ class Forwarder:
         there, back = await asyncio.open_connection(host, int(port))
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(_copy(reader, back, moving))
-                group.create_task(_copy(there, writer, moving))
+                group.create_task(self._copy(reader, back, moving))
+                group.create_task(self._copy(there, writer, moving))
         finally:
             back.close()
 
-
-async def _copy(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, moving: asyncio.Event
-) -> None:
-    with suppress(OSError):
-        while data := await reader.read(_CHUNK):
-            await moving.wait()  # that of a stalled connection is never set again
-            writer.write(data)
-            await writer.drain()
-    writer.close()
+    async def _copy(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, moving: asyncio.Event
+    ) -> None:
+        with suppress(OSError):
+            while data := await reader.read(_CHUNK):
+                await moving.wait()  # that of a stalled connection is never set again
+                if not self.silent:
+                    writer.write(data)
+                    await writer.drain()
+        writer.close()
 
 
 class DropsSyns:

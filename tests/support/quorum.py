@@ -1,6 +1,8 @@
 """A real cluster of three nodes, each broker and controller, of which tests may kill one."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ class Quorum:
 
     def __init__(self, servers: Sequence[KafkaServer]) -> None:
         self.servers = {server.node.id: server for server in servers}
+        self._frozen: set[int] = set()
 
     @property
     def bootstrap(self) -> str:
@@ -36,6 +39,24 @@ class Quorum:
             errors = [for_code(code) for _, code, *_ in response.topic_errors if code]
             assert not errors, errors
         await wait_until(lambda: self._led(topic, len(leaders)), f"{topic} to have its leaders")
+
+    async def create_copied(self, topic: str, *, partitions: int) -> None:
+        """Make a topic that each node has a copy of."""
+        async with Cluster(self.bootstrap).admin() as admin:
+            await admin.create_topics([NewTopic(topic, partitions, NODES)])
+        await wait_until(lambda: self._led(topic, partitions), f"{topic} to have its leaders")
+
+    @contextmanager
+    def frozen(self, node: int) -> Iterator[None]:
+        """Stop a node's process in the middle of everything, and let it go on at the end."""
+        server = self.servers[node]
+        os.kill(server.pid, signal.SIGSTOP)
+        self._frozen.add(node)
+        try:
+            yield
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+            self._frozen.discard(node)
 
     async def kill(self, node: int) -> None:
         """Kill a node; returns when the others know that its partitions have no leader."""
@@ -66,7 +87,8 @@ class Quorum:
     @property
     def alive(self) -> str:
         """The nodes that run, as `kafka.bootstrap_servers` takes them."""
-        return ",".join(s.bootstrap for s in self.servers.values() if s.running)
+        well = self.servers.keys() - self._frozen
+        return ",".join(s.bootstrap for n, s in self.servers.items() if n in well and s.running)
 
 
 @contextmanager

@@ -1,0 +1,50 @@
+"""The first question to a cluster: of all bootstrap servers, the first that answers is enough."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any
+
+from aiokafka.errors import KafkaConnectionError
+
+from consumer.stream.backoff import Address
+from consumer.stream.connections import FAILURES, Connection
+from consumer.stream.race import AllFailedError, race
+
+SERVER_STAGGER = 0.5
+"""Seconds that a bootstrap server has before the next one is asked as well."""
+
+Connect = Callable[[str, int], Awaitable[Connection]]
+
+
+class BootstrapError(KafkaConnectionError):  # type: ignore[misc]  # aiokafka has no types
+    """No bootstrap server let us in."""
+
+    def __init__(self, causes: Sequence[tuple[str, Exception]]) -> None:
+        super().__init__("; ".join(f"{server}: {cause!r}" for server, cause in causes))
+        self.causes = causes
+        """Each server as `host:port` with what came of it."""
+
+
+async def ask_first(servers: Sequence[Address], connect: Connect, request: Any) -> Any:
+    """The first answer to a metadata request. Raises `BootstrapError` if there is none."""
+    attempts = [partial(_ask, host, port, connect, request) for host, port in servers]
+    try:
+        return await race(attempts, stagger=SERVER_STAGGER, failures=FAILURES)
+    except AllFailedError as error:
+        names = [f"{host}:{port}" for host, port in servers]
+        raise BootstrapError(list(zip(names, error.causes, strict=True))) from error
+
+
+async def _ask(host: str, port: int, connect: Connect, request: Any) -> Any:
+    connection = await connect(host, port)
+    try:
+        return with_brokers(await connection.send(request))
+    finally:
+        connection.close()
+
+
+def with_brokers(metadata: Any) -> Any:
+    """The same metadata, if it names brokers: a server that has only just started knows none."""
+    if not metadata.brokers:
+        raise KafkaConnectionError("the broker knows no brokers yet")
+    return metadata

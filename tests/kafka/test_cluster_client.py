@@ -1,0 +1,103 @@
+"""The client inside every consumer, producer and admin client of ours, on a real broker."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiokafka.client import ConnectionGroup
+from aiokafka.errors import KafkaConnectionError, StaleMetadata
+from aiokafka.protocol.admin import ApiVersionRequest
+from aiokafka.protocol.group import JoinGroupRequest
+from aiokafka.structs import BrokerMetadata
+
+from consumer.errors import HookstreamError
+from consumer.settings import KafkaSettings
+from consumer.stream import cluster_client, connections
+from consumer.stream.client import connection_options
+from consumer.stream.cluster_client import ClusterClient, metadata_request
+from support.broker import HOST
+from support.forwarder import Forwarder
+
+PROMPT = 20.0
+"""Seconds: less than aiokafka would wait, and enough for a busy machine."""
+
+
+@asynccontextmanager
+async def _client(bootstrap: str) -> AsyncIterator[ClusterClient]:
+    client = ClusterClient(**connection_options(KafkaSettings(bootstrap_servers=(bootstrap,))))
+    try:
+        await client.bootstrap()
+        yield client
+    finally:
+        await client.close()
+
+
+def _add_node(client: ClusterClient, node: int, address: str) -> None:
+    host, _, port = address.rpartition(":")
+    client.cluster._brokers[node] = BrokerMetadata(node, host, int(port), None)
+
+
+async def test_a_name_with_a_silent_address(
+    bootstrap_servers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the addresses of a name one that answers is enough: a silent one before it costs no more
+    than the stagger.
+    """
+
+    async def addresses(_host: str, _port: int) -> list[str]:
+        return ["127.0.0.2", HOST]
+
+    monkeypatch.setattr(connections, "_addresses", addresses)
+    port = int(bootstrap_servers.rpartition(":")[2])
+    async with Forwarder(port=port, host="127.0.0.2") as silent, asyncio.timeout(PROMPT):
+        async with _client(f"broker.test:{port}") as client:
+            assert client.cluster.brokers()
+        assert silent.connections > 0
+
+
+async def test_a_node_that_is_silent_holds_up_no_other(bootstrap_servers: str) -> None:
+    """While one node is dialled in vain, others answer, and nodes that do not are not chosen."""
+    async with Forwarder() as silent, _client(bootstrap_servers) as client:
+        [node] = [broker.nodeId for broker in client.cluster.brokers()]
+        _add_node(client, 99, silent.address)
+        waiting = asyncio.create_task(client.send(99, ApiVersionRequest()))
+        while not silent.connections:  # noqa: ASYNC110  # the other side cannot tell us
+            await asyncio.sleep(0)
+        async with asyncio.timeout(PROMPT):
+            assert (await client.send(node, metadata_request(()))).brokers
+        waiting.cancel()
+        client._note_failure((HOST, int(silent.address.rpartition(":")[2])), TimeoutError())
+        assert {client.get_random_node() for _ in range(20)} == {node}
+
+
+async def test_a_coordinator_that_falls_silent_while_a_member_joins(
+    bootstrap_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A join may take as long as its group does; but if the coordinator answers nothing else, its
+    connection is given up within seconds, so that its successor is looked for.
+    """
+    monkeypatch.setattr(cluster_client, "PING_INTERVAL", 0.1)
+    monkeypatch.setattr(connections, "REQUEST_TIMEOUT", 0.5)
+    join = JoinGroupRequest(topic_prefix, 10_000, 60_000, "", None, "consumer", [("range", b"")])
+    async with Forwarder(bootstrap_servers) as between, _client(bootstrap_servers) as client:
+        _add_node(client, 99, between.address)
+        for group in ConnectionGroup:
+            await client.send(99, ApiVersionRequest(), group=group)
+        between.silent = True
+        with pytest.raises(KafkaConnectionError):
+            async with asyncio.timeout(PROMPT):
+                await client.send(99, join, group=ConnectionGroup.COORDINATION)
+
+
+async def test_the_bootstrap_servers_lead_to_another_cluster(bootstrap_servers: str) -> None:
+    """Offsets of one cluster mean nothing in another one: the process must end, with a sentence. A
+    known address at which another cluster answers counts as one that does not answer.
+    """
+    async with _client(bootstrap_servers) as client:
+        [node] = [broker.nodeId for broker in client.cluster.brokers()]
+        client._cluster_id = "of-yesterday"
+        with pytest.raises(StaleMetadata):
+            await client._ask_node(node, metadata_request(()))
+        with pytest.raises(HookstreamError, match="another cluster now"):
+            await client._metadata_update(client.cluster, ())
