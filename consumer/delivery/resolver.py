@@ -58,7 +58,7 @@ class Resolver:
     def ask(self, host: str, found: Found) -> None:
         """Call `found` once, later, however long it takes."""
         name = self._names.setdefault(host, _Name())
-        name.waiting.append(found)
+        name.waiting[found] = None
         self._look_up(host, name)
         if self._loop.time() <= name.until:
             self._loop.call_later(_DOUBTED_WAIT, self._fall_back, name, found)
@@ -109,7 +109,7 @@ class Resolver:
     def _fall_back(self, name: "_Name", found: Found) -> None:
         """Use what there is: the name servers may be away, and most doubts are unfounded."""
         if found in name.waiting:
-            name.waiting.remove(found)
+            del name.waiting[found]
             found(name.addresses, "")
 
     def _settle(self, host: str, name: "_Name", addresses: Addresses, problem: str) -> None:
@@ -121,7 +121,7 @@ class Resolver:
             name.addresses, name.until = addresses, now + _STALE
         elif now > name.until:
             self._names.pop(host, None)
-        waiting, name.waiting = name.waiting, []
+        waiting, name.waiting = name.waiting, {}
         for found in waiting:
             found(addresses, problem)
 
@@ -142,4 +142,4 @@ class _Name:
         self.until = -math.inf
         """The loop's time until which they are used."""
         self.under_way = False
-        self.waiting: list[Found] = []
+        self.waiting: dict[Found, None] = {}

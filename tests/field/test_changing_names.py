@@ -10,8 +10,8 @@ from support.receiver import Receiver, response
 from support.waiting import wait_until
 from support.workspace import Workspace, event, hook
 
-SOON = 20.0
-"""Seconds: many times what another lookup needs, and a third of what addresses are kept for."""
+SOON = 40.0
+"""Seconds: many times what another lookup needs, and less than what addresses are kept for."""
 
 
 @pytest.fixture
