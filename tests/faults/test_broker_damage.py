@@ -41,6 +41,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     assert defaults is not None
     monkeypatch.setitem(defaults, "send_timeout", 2.0)
     monkeypatch.setattr(poller, "_CAREFUL", 3.0)
+    monkeypatch.setattr(poller, "_UNREADABLE_RETRY_SECONDS", 3.0)
 
 
 async def _refuses(daemon: InProcess, topic: str) -> float:
