@@ -1,7 +1,6 @@
 """The composition root: builds everything, runs it in one TaskGroup, and stops it in order."""
 
 import asyncio
-import random
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -11,12 +10,9 @@ from consumer import __version__, logs
 from consumer.admin import Admin
 from consumer.clock import Clock, SystemClock
 from consumer.delivery.authorities import authorities_digest
-from consumer.delivery.circuit import CircuitPolicy
 from consumer.delivery.descriptors import provide_descriptors
-from consumer.delivery.dispatcher import Dispatcher
 from consumer.delivery.guard import Policy
-from consumer.delivery.network import guard_policy, refused_uris
-from consumer.delivery.parking import Outcomes
+from consumer.delivery.network import guard_policy, warn_of_refused_uris
 from consumer.delivery.transport import Transport
 from consumer.errors import HookstreamError
 from consumer.health import Health
@@ -25,6 +21,7 @@ from consumer.matching.index import Index
 from consumer.metrics import Metrics
 from consumer.parts import (
     make_decoder,
+    make_dispatcher,
     make_limits,
     make_policy,
     make_topic_watch,
@@ -44,7 +41,6 @@ from consumer.stream.intake import Intake
 from consumer.stream.retry_topics import RetryTopics
 from consumer.stream.tls import tls_files
 from consumer.stream.topic_watch import TopicWatch
-from consumer.stream.tracker import Pending
 
 log = get_logger(__name__)
 
@@ -142,7 +138,9 @@ class App:
             retry_topics=retry_topics.consumed,
             router=router,
             handover=self._handover,
-            dispatcher=self._make_dispatcher(router),
+            dispatcher=make_dispatcher(
+                settings, self._transport, router, self._clock, self.metrics
+            ),
             clock=self._clock,
             metrics=self.metrics,
         )
@@ -172,20 +170,6 @@ class App:
         retry_topics.found(await self._topics.prepare())
         stack.push_async_callback(self._intake.close)
 
-    def _make_dispatcher(self, outcomes: Outcomes[Pending]) -> Dispatcher[Pending]:
-        settings = self._loaded.settings
-        return Dispatcher(
-            transport=self._transport,
-            outcomes=outcomes,
-            limits=make_limits(settings),
-            policy=make_policy(settings),
-            circuit_policy=CircuitPolicy(),
-            clock=self._clock,
-            timer=asyncio.get_running_loop().call_later,
-            random=random.random,
-            metrics=self.metrics,
-        )
-
     def _register_metrics(self, topics: Sequence[str]) -> None:
         metrics = self.metrics.stream
         self.metrics.hooks_loaded(len(self._loaded.index.hooks))
@@ -210,7 +194,7 @@ class App:
         )
         await stack.enter_async_context(admin)
         self.admin_port = admin.port
-        _warn_of_refusals(self._loaded.index, self._guard_network())
+        warn_of_refused_uris(self._loaded.index.hooks.values(), self._guard_network())
 
     async def _serve(self, group: asyncio.TaskGroup) -> None:
         """Run until the stop is asked for, then stop in order; a task's error ends it at once."""
@@ -289,7 +273,7 @@ class App:
         log.info("hooks and settings reloaded", hooks=len(loaded.index.hooks))
 
         def finish() -> None:
-            _warn_of_refusals(loaded.index, policy)
+            warn_of_refused_uris(loaded.index.hooks.values(), policy)
             replaced.take_apart()
 
         return finish
@@ -299,12 +283,6 @@ class App:
         policy = guard_policy(self._loaded.settings, self.admin_port)
         self._transport.restrict(policy)
         return policy
-
-
-def _warn_of_refusals(index: Index, policy: Policy) -> None:
-    """Say which hooks the network's policy is sure to stop."""
-    for problem in refused_uris(index.hooks.values(), policy):
-        log.warning("every request of a hook will be blocked", problem=str(problem))
 
 
 def _first(errors: BaseExceptionGroup[HookstreamError]) -> HookstreamError:

@@ -1,25 +1,31 @@
 """The daemon's parts as the settings describe them: for `run`, and for commands that use one."""
 
 import asyncio
+import random
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import assert_never
 
 from consumer.clock import Clock
 from consumer.delivery.aiohttp import AiohttpTransport
+from consumer.delivery.circuit import CircuitPolicy
 from consumer.delivery.curl import CurlTransport
+from consumer.delivery.dispatcher import Dispatcher
 from consumer.delivery.network import guard_policy
 from consumer.delivery.outcome import RetryPolicy
+from consumer.delivery.parking import Outcomes
 from consumer.delivery.registry import Limits
 from consumer.delivery.transport import Transport
 from consumer.events.decode import Decoder
 from consumer.hooks.table import RateLimit
+from consumer.metrics import Metrics
 from consumer.metrics.stream import StreamMetrics
 from consumer.settings import Settings, SourceSettings
 from consumer.stream.lanes import JITTER, Lane
 from consumer.stream.positions import EARLIEST, LATEST
 from consumer.stream.topic_settings import Keeping
 from consumer.stream.topic_watch import TopicWatch
+from consumer.stream.tracker import Pending
 
 
 def make_topic_watch(
@@ -81,6 +87,27 @@ def make_transport(settings: Settings, clock: Clock) -> Transport:
             return AiohttpTransport(loop, policy, clock=clock, ca_file=file)
         case _:
             assert_never(settings.delivery.transport)
+
+
+def make_dispatcher(
+    settings: Settings,
+    transport: Transport,
+    outcomes: Outcomes[Pending],
+    clock: Clock,
+    metrics: Metrics,
+) -> Dispatcher[Pending]:
+    """What decides which delivery starts when; made on the running loop."""
+    return Dispatcher(
+        transport=transport,
+        outcomes=outcomes,
+        limits=make_limits(settings),
+        policy=make_policy(settings),
+        circuit_policy=CircuitPolicy(),
+        clock=clock,
+        timer=asyncio.get_running_loop().call_later,
+        random=random.random,
+        metrics=metrics,
+    )
 
 
 def make_limits(settings: Settings) -> Limits:

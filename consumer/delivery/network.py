@@ -8,7 +8,10 @@ from urllib.parse import urlsplit
 from consumer.delivery.guard import OwnEndpoint, Policy
 from consumer.errors import Problem
 from consumer.hooks.table import Hook
+from consumer.logs import get_logger
 from consumer.settings import Settings
+
+log = get_logger(__name__)
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -20,6 +23,12 @@ def guard_policy(settings: Settings, admin_port: int | None = None) -> Policy:
     own = [OwnEndpoint.of(f"{host}:{admin_port or admin.port}", "hookstream's own admin server")]
     own += map(_broker, settings.kafka.bootstrap_servers)
     return Policy.of(allow=network.allow, deny=network.deny, own=own)
+
+
+def warn_of_refused_uris(hooks: Iterable[Hook], policy: Policy) -> None:
+    """Say which hooks the policy is sure to stop."""
+    for problem in refused_uris(hooks, policy):
+        log.warning("every request of a hook will be blocked", problem=str(problem))
 
 
 def _broker(server: str) -> OwnEndpoint:

@@ -4,7 +4,7 @@ import base64
 import binascii
 import re
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Annotated, Any, cast
 from urllib.parse import quote
 
@@ -23,7 +23,8 @@ from consumer.documents.durations import duration
 from consumer.documents.validation import Scalar, as_text
 from consumer.errors import Complaint
 from consumer.events.model import Trigger
-from consumer.hooks.secrets import ReadSecret, expand, has_reference
+from consumer.hooks.secrets import expand, has_reference
+from consumer.hooks.sharing import Sharing
 from consumer.hooks.table import (
     MAX_HEADER_VALUE_BYTES,
     Encoding,
@@ -56,31 +57,6 @@ MAX_HEADERS = 100
 """Of one hook; servers commonly take that many in all."""
 MAX_PARAMETERS = 100
 """Of one hook: each is a value to be read for each request."""
-_MOST_SHARED = 10_000
-
-
-class Sharing:
-    """What the definitions of one load have in common, so that it is read, checked and kept once:
-    secrets, and the parts that many hooks write alike.
-    """
-
-    def __init__(self, read_secret: ReadSecret) -> None:
-        self.read_secret = cache(read_secret)
-        self._parts: dict[tuple[Any, ...], Any] = {}
-
-    def part(self, field: str | None, raw: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-        """`validate(raw)`, or what it gave for an equal part of the same field."""
-        try:
-            key = (field, *raw.items())
-            known = self._parts.get(key)
-        except (AttributeError, TypeError):  # no mapping, or one of mappings and lists: refused
-            return validate(raw)
-        if known is None:
-            known = validate(raw)
-            if len(self._parts) == _MOST_SHARED:
-                self._parts.clear()
-            self._parts[key] = known
-        return known
 
 
 def _text(raw: Any) -> str:

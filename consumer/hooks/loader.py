@@ -14,8 +14,9 @@ from consumer.documents.tree import Document, spelling, without_nulls
 from consumer.documents.validation import Finding, findings
 from consumer.errors import Complaint, ConfigError, Problem
 from consumer.hooks.compile import brace_findings, compile_hook
-from consumer.hooks.definition import Definition, Sharing
+from consumer.hooks.definition import Definition
 from consumer.hooks.secrets import ReadSecret
+from consumer.hooks.sharing import Sharing
 from consumer.hooks.table import Hook, HookTable, take_apart
 from consumer.hooks.template import parse_template
 from consumer.pace import unhurried

@@ -5,8 +5,7 @@ replaces what is not. In a compressed batch they do not look at all of a record'
 aiokafka raises an error of one kind or another, and the partition stands.
 
 This parser is slower and gives up less: a name stays as it is; a record without structure is given
-as its raw bytes, as is what follows where its end cannot be told. That is no guess about damage:
-the checksum says that somebody wrote these bytes, so reading them again would change nothing.
+as its raw bytes, as is what follows it. The batch's checksum holds: another read changes nothing.
 """
 
 from collections.abc import Iterator
