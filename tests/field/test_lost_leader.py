@@ -13,7 +13,7 @@ from support.receiver import Receiver, Reply, response
 from support.waiting import wait_until
 from support.workspace import Workspace, event, hook, ids_of
 
-DELIVERY = re.compile(rb"webhook-id: (\\S+)")
+DELIVERY = re.compile(rb"webhook-id: (\S+)")
 MINUTE = 60.0
 WAITING = "hookstream_partitions_waiting"
 
