@@ -10,8 +10,10 @@ answer nobody reads, ends after `IDLE` seconds, and the oldest ends where there 
 import asyncio
 import gzip
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from errno import EADDRNOTAVAIL, EAFNOSUPPORT
 from http import HTTPStatus
+from socket import AI_PASSIVE, SOCK_STREAM, create_server
 from typing import NamedTuple, Self
 
 import orjson
@@ -48,7 +50,7 @@ class Admin:
     """`/healthz`, `/readyz` and `/metrics` while entered.
 
     Args:
-        host: a name or an address (IPv4 or IPv6 without brackets) of this machine.
+        hosts: names or addresses (IPv4, or IPv6 without brackets) of this machine.
         port: 0 for any free one.
         registry: what `/metrics` shows.
         health: whether the process does its work; called for each probe.
@@ -59,14 +61,14 @@ class Admin:
     def __init__(
         self,
         *,
-        host: str,
+        hosts: Sequence[str],
         port: int,
         registry: CollectorRegistry,
         health: Callable[[], Verdict],
         ready: Callable[[], Verdict],
         idle: float = IDLE,
     ) -> None:
-        self._host = host
+        self._hosts = hosts
         self._port = port
         self._registry = registry
         self._probes = {"/healthz": health, "/readyz": ready}
@@ -83,7 +85,7 @@ class Admin:
         """Start to listen.
 
         Raises:
-            HookstreamError: the address cannot be bound.
+            HookstreamError: an address cannot be bound.
         """
         server = _Server(
             self._handle, keepalive_timeout=self._idle, lingering_time=LINGER, access_log=None
@@ -91,11 +93,39 @@ class Admin:
         self._runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN)
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._host, self._port).start()
-        except OSError as error:
+            for host in self._hosts:
+                await self._listen(host)
+        except BaseException:
             await self._runner.cleanup()
-            raise HookstreamError(_cannot_listen(self._host, self._port, error)) from error
+            raise
         return self
+
+    async def _listen(self, host: str) -> None:
+        """Listen at each address of `host`; a name's that this machine does not have are left out
+        (`localhost` has one of IPv6 everywhere).
+        """
+        port = self.port if self._runner.addresses else self._port
+        loop = asyncio.get_running_loop()
+        bound, refused = 0, OSError()
+        try:
+            found = await loop.getaddrinfo(host, port, type=SOCK_STREAM, flags=AI_PASSIVE)
+            for family, *_, address in found:
+                if address in self._runner.addresses:  # by another name
+                    bound += 1
+                    continue
+                try:
+                    listener = create_server(address, family=family)
+                except OSError as error:
+                    if error.errno not in {EADDRNOTAVAIL, EAFNOSUPPORT}:
+                        raise
+                    refused = error
+                    continue
+                await web.SockSite(self._runner, listener).start()
+                bound += 1
+            if not bound:
+                raise refused
+        except OSError as error:
+            raise HookstreamError(_cannot_listen(host, port, error)) from error
 
     async def __aexit__(self, *_: object) -> None:
         """Close every connection; an answer under way has `SHUTDOWN` seconds."""
@@ -195,6 +225,11 @@ class _Connection(web.RequestHandler):
         return response
 
 
+def shown(host: str, port: int | None) -> str:
+    """`host:port`, an address of IPv6 in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _failure(status: HTTPStatus, headers: Mapping[str, str] | None = None) -> web.Response:
     return _json(status, {"error": status.phrase}, headers)
 
@@ -214,8 +249,7 @@ def _cannot_listen(host: str, port: int, error: OSError) -> str:
     # asyncio puts its own sentence into `strerror`; the resolver's numbers are below 0.
     number = error.errno or 0
     reason = os.strerror(number) if number > 0 else error.strerror
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return (
-        f"the admin server cannot listen on {place} ({reason}): "
+        f"the admin server cannot listen on {shown(host, port)} ({reason}): "
         "set admin.host and admin.port to a free address of this machine"
     )

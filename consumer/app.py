@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from consumer import __version__, logs
-from consumer.admin import Admin
+from consumer.admin import Admin, shown
 from consumer.clock import Clock, SystemClock
 from consumer.delivery.authorities import authorities_digest
 from consumer.delivery.descriptors import provide_descriptors
@@ -186,7 +186,7 @@ class App:
 
     async def _open_admin(self, stack: AsyncExitStack) -> None:
         admin = Admin(
-            host=self._loaded.settings.admin.host,
+            hosts=self._loaded.settings.admin.host,
             port=self._loaded.settings.admin.port,
             registry=self.metrics.registry,
             health=self.health.alive,
@@ -219,7 +219,7 @@ class App:
             hooks=len(self._loaded.index.hooks),
             topics=[source.topic for source in settings.sources],
             transport=settings.delivery.transport,
-            admin=f"{settings.admin.host}:{self.admin_port}",
+            admin=", ".join(shown(host, self.admin_port) for host in settings.admin.host),
         )
         await self._stop.wait()
         await self._drain(intake, self._loaded.settings.delivery.shutdown_grace)

@@ -1,24 +1,144 @@
-"""The image's health check: exit 0 where the daemon says that it is alive, 1 where not.
+"""The image's health check: exit 0 if the daemon says that it is alive, 1 if not.
 
-By http.client, which knows no proxies: `urllib` would send this to the environment's.
+The daemon is process 1 of the container, and the kernel knows where it listens: that is where the
+settings in use have put the admin server, whatever has become of their file since. Where process 1
+is something else, the settings are read: `--config FILE`, or the daemon's default, and the
+environment. Nothing of the daemon is imported, since this runs every few seconds.
 """
 
-import http.client
 import os
+import socket
 import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+TIMEOUT = 2.0
+"""Seconds for all attempts together."""
+DEFAULT_FILES = ("config/hookstream.yaml", "/etc/hookstream/hookstream.yaml")
+LISTEN = "0A"
+"""A socket's state in `/proc/net/tcp`."""
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # not bound to
+"""Where to reach a server that listens at every address."""
+
+Address = tuple[str, int]
 
 
-def alive(port: int, timeout: float = 2.0) -> bool:
-    """Whether loopback's `port` answers `/healthz` with 200 within `timeout` seconds."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+def alive(port: int, timeout: float = TIMEOUT, host: str = "127.0.0.1") -> bool:
+    """Whether `/healthz` is answered with 200 within `timeout` seconds. Without a proxy: `urllib`
+    would send this to the environment's.
+    """
+    deadline = time.monotonic() + timeout
+    answer = b""
     try:
-        connection.request("GET", "/healthz")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
+        with socket.create_connection((host, port), timeout) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            while b"\r\n" not in answer:
+                connection.settimeout(max(0.001, deadline - time.monotonic()))
+                piece = connection.recv(1024)
+                if not piece:
+                    return False
+                answer += piece
+    except OSError:
         return False
-    finally:
-        connection.close()
+    return answer.split()[1:2] == [b"200"]
+
+
+def listening(pids: Sequence[int], proc: Path = Path("/proc")) -> Iterator[Address]:
+    """Where these processes listen, as the kernel says."""
+    sockets = set()
+    for pid in pids:
+        with suppress(OSError):  # another user's
+            for entry in (proc / str(pid) / "fd").iterdir():
+                with suppress(OSError):  # closed meanwhile
+                    sockets.add(str(entry.readlink()))
+    for name in ("tcp", "tcp6"):
+        with suppress(OSError):
+            for line in (proc / "net" / name).read_text().splitlines()[1:]:
+                _, local, _, state, *rest = line.split()
+                if state == LISTEN and f"socket:[{rest[5]}]" in sockets:
+                    yield _address(local)
+
+
+def _address(text: str) -> Address:
+    """From the kernel's form: each 32 bits in the machine's byte order, all in hexadecimal."""
+    digits, _, port = text.partition(":")
+    words = [int(digits[at : at + 8], 16) for at in range(0, len(digits), 8)]
+    packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
+    family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6  # noqa: PLR2004  # IPv4's
+    return socket.inet_ntop(family, packed), int(port, 16)
+
+
+def daemon(proc: Path = Path("/proc")) -> tuple[Sequence[int], Sequence[str]]:
+    """The processes that may be the daemon, and its command line; empty if process 1 is neither
+    the daemon nor a container's init that has started it.
+    """
+    try:
+        words = (proc / "1/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return (), ()
+    if "run" not in words or not any(word.endswith(("hookstream", "consumer")) for word in words):
+        return (), ()
+    children = ""
+    with suppress(OSError):
+        children = (proc / "1/task/1/children").read_text()
+    return (1, *map(int, children.split())), words
+
+
+def config_of(words: Sequence[str]) -> str | None:
+    """The settings file that a command line names."""
+    for at, word in enumerate(words):
+        if word in {"--config", "-c"}:
+            return words[at + 1] if at + 1 < len(words) else None
+        if word.startswith("--config="):
+            return word.partition("=")[2]
+        if word.startswith("-c") and not word.startswith("--"):
+            return word.removeprefix("-c")
+    return None
+
+
+def settings(file: str | None, environ: Mapping[str, str]) -> Iterator[Address]:
+    """Where a file and the environment, which wins, put the admin server."""
+    section = _section(file)
+    hosts = environ.get("HOOKSTREAM_ADMIN__HOST") or section.get("host") or "127.0.0.1"
+    port = environ.get("HOOKSTREAM_ADMIN__PORT") or section.get("port") or "9464"
+    if isinstance(hosts, str):  # JSON's list or one with commas, no part of which has either
+        hosts = hosts.strip(" []").split(",")
+    assert isinstance(hosts, list)  # noqa: S101  # anything else is no list of hosts
+    for host in hosts:
+        yield str(host).strip(' "'), int(str(port))
+
+
+def _section(file: str | None) -> Mapping[str, object]:
+    found = file or next((one for one in DEFAULT_FILES if Path(one).exists()), None)
+    if found is None:
+        return {}
+    import yaml  # only here: it takes longer than all else
+
+    with Path(found).open(encoding="utf-8-sig") as stream:
+        # Texts, as the daemon reads them; it makes no objects.
+        document = yaml.load(stream, yaml.CBaseLoader)  # noqa: S506
+    section = document.get("admin") if isinstance(document, dict) else None
+    values = section if isinstance(section, dict) else {}
+    return {key: value for key, value in values.items() if value not in ("", "~", "null")}
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
+    """Why the daemon is not alive; empty if it is."""
+    own = config_of(arguments)
+    pids, words = ((), ()) if own else daemon()
+    try:
+        places = [*listening(pids)] or [*settings(own or config_of(words), environ)]
+    except Exception as error:  # noqa: BLE001  # settings that cannot be read, whatever they are
+        return f"cannot read where the admin server is: {error}"
+    deadline = time.monotonic() + TIMEOUT
+    for host, port in places:
+        left = deadline - time.monotonic()
+        if left > 0 and alive(port, left, LOOPBACK.get(host, host)):
+            return ""
+    return f"not alive at {', '.join(f'{host} port {port}' for host, port in places)}"
 
 
 if __name__ == "__main__":
-    sys.exit(not alive(int(os.environ.get("HOOKSTREAM_ADMIN__PORT", "9464"))))
+    sys.exit(main(sys.argv[1:], os.environ) or 0)

@@ -19,8 +19,9 @@ _PORTS = {"http": 80, "https": 443}
 def guard_policy(settings: Settings, admin_port: int | None = None) -> Policy:
     """What requests may go to. `admin_port`: the one in use, where the system picked it."""
     network, admin = settings.network, settings.admin
-    host = f"[{admin.host}]" if ":" in admin.host else admin.host
-    own = [OwnEndpoint.of(f"{host}:{admin_port or admin.port}", "hookstream's own admin server")]
+    port, what = admin_port or admin.port, "hookstream's own admin server"
+    hosts = (f"[{host}]" if ":" in host else host for host in admin.host)
+    own = [OwnEndpoint.of(f"{host}:{port}", what) for host in hosts]
     own += map(_broker, settings.kafka.bootstrap_servers)
     return Policy.of(allow=network.allow, deny=network.deny, own=own)
 

@@ -88,6 +88,11 @@ class SecretReader:
                 f"the environment variable {name} is not set",
                 "set it for the daemon, or correct the name",
             )
+        if self._environ[name].endswith(("\n", "\r")):
+            raise Complaint(
+                f"the secret in the environment variable {name} ends with a line end",
+                "take it out; if `echo` made it, `printf %s` makes none",
+            )
         return self._environ[name]
 
     def _file(self, name: str) -> str:

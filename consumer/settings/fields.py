@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from consumer.documents.files import files
 from consumer.documents.hosts import MAX_PORT, normalise_host
@@ -22,6 +22,7 @@ _SERVER = re.compile(r"(?P<host>\[[^\]]*\]|[^:\s]+)(:(?P<port>[0-9]{1,5}))?")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 """RFC 3339 in capitals."""
 _ENVIRONMENT_NAMES = re.compile(r"[A-Za-z_*?][A-Za-z0-9_*?]*")
+_NEVER_MEANT = re.compile(r"[\n\r\0]")  # SASL PLAIN parts user and password by a null
 _TOPIC = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
 _MAX_PREFIX = 200
 """Characters: what is appended, as `.retry.86400000ms`, fits into the 249 of a topic's name."""
@@ -129,14 +130,26 @@ def _secret_source(value: str) -> str:
     return value
 
 
+def _plain_text(value: str) -> str:
+    # A secret that was made with `echo`, an environment file, a YAML block: a text with a line end
+    # is another text, and whoever compares it (Kafka, a group's other members) says no more.
+    if value.endswith(("\n", "\r")):
+        raise Complaint(
+            "ends with a line end",
+            "take it out; if `echo` made it, `printf %s` makes none, and in YAML `|-` keeps none",
+        )
+    if _NEVER_MEANT.search(value):
+        raise Complaint("holds a line end or a null character", "take it out")
+    return value
+
+
 def _path(value: Path) -> Path:
-    if "\0" in str(value):
-        raise Complaint("holds a null character", "take it out")
+    _plain_text(str(value))
     return value
 
 
 def _existing_file(value: Path) -> Path:
-    files().watch(value)  # so that a change of it is noticed
+    files().watch(_path(value))  # so that a change of it is noticed
     if not is_regular_file(value):
         raise Complaint("names no file", "check the path and that this user may read it")
     return value
@@ -153,6 +166,11 @@ def _authorities(value: Path) -> Path:
     return value
 
 
+def _plain_secret(value: SecretStr) -> SecretStr:
+    _plain_text(value.get_secret_value())
+    return value
+
+
 def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
@@ -165,7 +183,8 @@ Listed = Annotated[tuple[Item, ...], BeforeValidator(_listed)]
 MAPPED = BeforeValidator(_mapped)
 UPPER = BeforeValidator(_upper)
 LOWER = BeforeValidator(_lower)
-NonEmpty = Annotated[Text, Field(min_length=1)]
+NonEmpty = Annotated[Text, Field(min_length=1), AfterValidator(_plain_text)]
+Password = Annotated[SecretStr, Field(min_length=1), AfterValidator(_plain_secret)]
 Server = Annotated[Text, AfterValidator(_server)]
 Topic = Annotated[Text, AfterValidator(_topic)]
 TopicPrefix = Annotated[Text, AfterValidator(_topic_prefix)]

@@ -4,7 +4,7 @@ import ssl
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from consumer.documents.durations import duration
@@ -22,6 +22,7 @@ from consumer.settings.fields import (
     Network,
     NonEmpty,
     Opening,
+    Password,
     SecretSource,
     Server,
     Start,
@@ -32,8 +33,6 @@ from consumer.settings.topics import OwnTopics
 
 Trigger = Literal["push_click", "message_log", "geofence", "event"]
 TRIGGERS: tuple[Trigger, ...] = get_args(Trigger)
-
-Password = Annotated[SecretStr, Field(min_length=1)]
 
 
 class Section(BaseModel):
@@ -204,7 +203,8 @@ class NetworkSettings(Section):
 class AdminSettings(Section):
     """The HTTP server for probes and metrics."""
 
-    host: NonEmpty = "127.0.0.1"
+    host: Listed[NonEmpty] = Field(default=("127.0.0.1",), min_length=1)
+    """One or several, all with the same port."""
     port: int = Field(default=9464, ge=0, le=65_535)
     """0: the system picks a free one."""
     token: Password | None = None

@@ -42,7 +42,7 @@ def admin(
 ) -> Admin:
     """A server with answers that are good unless the test says otherwise."""
     return Admin(
-        host=host,
+        hosts=host.split(),
         port=port,
         registry=registry or CollectorRegistry(),
         health=health,
@@ -333,3 +333,23 @@ async def test_ipv6_is_served() -> None:
         with pytest.raises(HookstreamError, match=r"on \[::1\]:\d+ \(Address already in use\)"):
             async with admin(host="::1", port=server.port):
                 pass
+
+
+async def test_several_hosts_are_served_at_one_port() -> None:
+    """IPv4 and IPv6, and a name whose addresses are among them; with port 0 the same free port."""
+    async with admin(host="127.0.0.1 ::1 127.0.0.2 localhost") as server:
+        for host in ("127.0.0.1", "::1", "127.0.0.2", "localhost"):
+            assert (await ask(server, "/healthz", host=host)).status == 200
+
+
+async def test_a_name_is_served_at_the_addresses_that_there_are() -> None:
+    """`localhost` means both families wherever both exist."""
+    async with admin(host="localhost") as server:
+        assert (await ask(server, "/healthz", host="127.0.0.1")).status == 200
+
+
+async def test_one_host_of_several_that_is_none_is_one_sentence() -> None:
+    """The others are let go of."""
+    with pytest.raises(HookstreamError, match=r"on 192\.0\.2\.1:\d+ \(.+\): set admin\.host"):
+        async with admin(host="127.0.0.1 192.0.2.1"):
+            pass

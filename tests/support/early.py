@@ -15,7 +15,10 @@ from support.dockerfile import stages
 from support.project import ROOT
 from support.waiting import wait_until
 
-_NAMESPACE = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
+_NAMESPACE = (
+    *("unshare", "--user", "--map-root-user"),
+    *("--pid", "--mount-proc", "--fork", "--kill-child"),
+)
 
 
 def entrypoint() -> tuple[str, ...]:
@@ -51,13 +54,20 @@ class EarlyDaemon(Daemon):
         super().__init__(config, by=before)
         self._is_child = as_process_one
 
+    async def launch(self) -> None:
+        """Start the process; returns when it has an id."""
+        await super().launch()
+        if self._is_child:
+            await wait_until(self._child, "the first process of the namespace")
+
     @property
     def pid(self) -> int:
         """The daemon's process, as it is called outside of its namespace."""
+        return int(self._child()) if self._is_child else self._process.pid
+
+    def _child(self) -> str:
         outer = self._process.pid
-        if not self._is_child:
-            return outer
-        return int(Path(f"/proc/{outer}/task/{outer}/children").read_text())
+        return Path(f"/proc/{outer}/task/{outer}/children").read_text()
 
     def signal(self, number: Signals) -> None:
         """Send a signal to the daemon itself."""

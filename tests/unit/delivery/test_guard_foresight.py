@@ -60,7 +60,7 @@ def test_guard_of_the_settings() -> None:
     """`network`, and the daemon's own endpoints as `admin` and `kafka` have them."""
     settings = Settings(
         network=NetworkSettings(allow=("127.0.0.0/8", "a.example"), deny=("127.0.0.9/32",)),
-        admin=AdminSettings(host="::1", port=9464),
+        admin=AdminSettings(host=("::1",), port=9464),
         kafka=KafkaSettings(bootstrap_servers=("127.0.0.1:9092", "kafka-2")),
     )
     policy = guard_policy(settings)

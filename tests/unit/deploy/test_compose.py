@@ -70,7 +70,7 @@ def test_settings_fit_the_services() -> None:
     assert settings.hooks.path == Path("/etc/hookstream/hooks")
     assert settings.network.allow == ("receiver",)
     assert "receiver" in SERVICES
-    assert settings.admin.host == "0.0.0.0"
+    assert settings.admin.host == ("0.0.0.0",)
     assert SERVICES["hookstream"]["ports"] == [f"127.0.0.1:{settings.admin.port}:9464"]
 
 

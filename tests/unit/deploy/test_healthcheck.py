@@ -8,11 +8,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from consumer.settings import load_settings
 from support.project import ROOT
 
 
@@ -41,22 +44,41 @@ def admin(request: pytest.FixtureRequest) -> Iterator[tuple[int, int]]:
         thread.join()
 
 
-def _alive() -> Callable[..., bool]:
-    """The check's function, loaded from the file that is copied into the image."""
+def _check() -> ModuleType:
+    """The check, loaded from the file that is copied into the image."""
     spec = importlib.util.spec_from_file_location("healthcheck", ROOT / "deploy/healthcheck.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    alive: Callable[..., bool] = module.alive
+    return module
+
+
+CHECK = _check()
+
+
+def _alive() -> Callable[..., bool]:
+    alive: Callable[..., bool] = CHECK.alive
     return alive
 
 
 def _exit_code(port: int) -> int:
+    return _run(HOOKSTREAM_ADMIN__PORT=str(port)).returncode
+
+
+def _run(
+    *arguments: str, folder: Path = ROOT, **environ: str
+) -> subprocess.CompletedProcess[bytes]:
     # A proxy in the environment must not be asked.
-    env = {**os.environ, "HOOKSTREAM_ADMIN__PORT": str(port), "http_proxy": "http://127.0.0.1:9"}
-    script = str(ROOT / "deploy/healthcheck.py")
-    return subprocess.run([sys.executable, script], env=env, check=False, timeout=30).returncode
+    env = {**os.environ, "http_proxy": "http://127.0.0.1:9", **environ}
+    return subprocess.run(
+        [sys.executable, str(ROOT / "deploy/healthcheck.py"), *arguments],
+        env=env,
+        cwd=folder,
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
 
 
 def test_only_200_is_healthy(admin: tuple[int, int]) -> None:
@@ -88,3 +110,128 @@ def test_it_ends_before_docker_ends_it() -> None:
     dockerfile = (ROOT / "deploy/Dockerfile").read_text()
     limit = float(dockerfile.split("--timeout=")[1].split("s")[0])
     assert inspect.signature(_alive()).parameters["timeout"].default < limit
+
+
+def test_an_answer_that_drips_is_unhealthy() -> None:
+    """The time limit is for the whole answer, not for each piece of it."""
+    over = threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            while not over.wait(0.01):
+                connection.sendall(b"H")
+
+    with socket.create_server(("127.0.0.1", 0)) as slow:
+        thread = threading.Thread(target=drip, args=(slow,))
+        thread.start()
+        try:
+            assert not _alive()(slow.getsockname()[1], timeout=0.1)
+        finally:
+            over.set()
+            thread.join()
+
+
+@pytest.mark.parametrize("admin", [200], indirect=True)
+def test_the_settings_file_says_where_to_ask(tmp_path: Path, admin: tuple[int, int]) -> None:
+    """The daemon's default file, or the one that is named; the environment wins over it."""
+    port, _ = admin
+    (tmp_path / "config").mkdir()
+    default = tmp_path / "config/hookstream.yaml"
+    default.write_text(f"admin:\n  host: 0.0.0.0\n  port: {port}\n")
+    other = tmp_path / "other.yaml"
+    other.write_text("admin: {port: 1}\n")
+    assert _run(folder=tmp_path).returncode == 0
+    assert _run("--config", str(other), folder=tmp_path).returncode == 1
+    named = _run("--config", str(other), folder=tmp_path, HOOKSTREAM_ADMIN__PORT=str(port))
+    assert named.returncode == 0
+
+
+def test_a_failure_says_where_it_asked(tmp_path: Path) -> None:
+    """`docker inspect` shows it; so it does for settings that cannot be read."""
+    file = tmp_path / "a.yaml"
+    file.write_text("admin: {host: [127.0.0.1, '::1'], port: 1}\n")
+    done = _run("--config", str(file))
+    assert (done.returncode, done.stderr) == (1, b"not alive at 127.0.0.1 port 1, ::1 port 1\n")
+    file.write_text("admin: [")
+    done = _run("--config", str(file))
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"cannot read where the admin server is: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "places"),
+    [
+        ("", {}, [("127.0.0.1", 9464)]),
+        ("admin:\n", {}, [("127.0.0.1", 9464)]),
+        ("admin: {host: , port: ~}\n", {}, [("127.0.0.1", 9464)]),
+        ("admin: {host: '::', port: 80}\n", {}, [("::", 80)]),
+        ("admin: {host: [a, b], port: '80'}\n", {}, [("a", 80), ("b", 80)]),
+        ("admin: {host: 'a, b'}\n", {}, [("a", 9464), ("b", 9464)]),
+        ("admin: {host: a, port: 80}\n", {"HOST": "b"}, [("b", 80)]),
+        ("admin: {host: a, port: 80}\n", {"PORT": "81", "HOST": ""}, [("a", 81)]),
+        ("", {"HOST": '["a", "::1"]'}, [("a", 9464), ("::1", 9464)]),
+        ("", {"HOST": "a,b"}, [("a", 9464), ("b", 9464)]),
+        ("log: {level: info}\n", {}, [("127.0.0.1", 9464)]),
+    ],
+)
+def test_settings_are_read_as_the_daemon_reads_them(
+    tmp_path: Path, text: str, environ: Mapping[str, str], places: list[tuple[str, int]]
+) -> None:
+    """File, environment, defaults; one host or several."""
+    file = tmp_path / "hookstream.yaml"
+    file.write_text(text)
+    env = {f"HOOKSTREAM_ADMIN__{name}": value for name, value in environ.items()}
+    assert [*CHECK.settings(str(file), env)] == places
+    settings = load_settings(file, env)
+    assert [(host, settings.admin.port) for host in settings.admin.host] == places
+
+
+@pytest.mark.parametrize(
+    ("words", "file"),
+    [
+        ("hookstream run", None),
+        ("python hookstream run --config a.yaml", "a.yaml"),
+        ("hookstream run --config=a.yaml", "a.yaml"),
+        ("hookstream run -c a.yaml", "a.yaml"),
+        ("hookstream run -ca.yaml", "a.yaml"),
+        ("hookstream run --config", None),
+    ],
+)
+def test_the_daemons_command_line_names_the_file(words: str, file: str | None) -> None:
+    """In each form that the command takes."""
+    assert CHECK.config_of(words.split()) == file
+
+
+def test_the_kernel_says_where_a_process_listens() -> None:
+    """IPv4 and IPv6, and nothing that another process has or that does not listen."""
+    with (
+        socket.create_server(("127.0.0.2", 0)) as four,
+        socket.create_server(("::1", 0), family=socket.AF_INET6) as six,
+        socket.create_connection(four.getsockname()),
+    ):
+        found = [*CHECK.listening([os.getpid()])]
+        assert four.getsockname() in found
+        assert six.getsockname()[:2] in found
+        assert all(place[0] in {"127.0.0.2", "::1"} for place in found)
+    assert [*CHECK.listening([])] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "children", "pids"),
+    [
+        ("/opt/hookstream/bin/python /opt/hookstream/bin/hookstream run", "", (1,)),
+        ("python -m consumer run --config a.yaml", "", (1,)),
+        ("/sbin/docker-init -- hookstream run", "7 ", (1, 7)),
+        ("/usr/lib/systemd/systemd --system", "7 8", ()),
+        ("hookstream check", "", ()),
+    ],
+)
+def test_process_one_is_the_daemon_or_its_init(
+    tmp_path: Path, words: str, children: str, pids: tuple[int, ...]
+) -> None:
+    """Anything else on a machine is none of ours."""
+    (tmp_path / "1/task/1").mkdir(parents=True)
+    (tmp_path / "1/cmdline").write_text(words.replace(" ", "\0") + "\0")
+    (tmp_path / "1/task/1/children").write_text(children)
+    assert CHECK.daemon(tmp_path)[0] == pids

@@ -127,6 +127,7 @@ def test_a_kubernetes_secret_mount_is_one_directory(tmp_path: Path) -> None:
     [
         ("env", "NOPE", "NOPE is not set"),
         ("env", "EMPTY", "env:EMPTY is empty"),
+        ("env", "ECHOED", "ECHOED ends with a line end"),
         ("file", "nope", "relative path"),
         ("file", "/no\0pe", "cannot be read"),
         ("file", "/" + "x" * 5000, "cannot be read"),
@@ -148,6 +149,6 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, kind: str, name: str, mess
     (tmp_path / "blank").write_text("\n")
     name = name.format(folder=tmp_path)
     with pytest.raises(Complaint, match=message) as caught:
-        SecretReader({"EMPTY": "", "OTHER": "canary"}, ["*", "/"])(kind, name)
+        SecretReader({"EMPTY": "", "OTHER": "canary", "ECHOED": "canary\n"}, ["*", "/"])(kind, name)
     assert name in caught.value.message
     assert "canary" not in caught.value.message + caught.value.mend

@@ -93,7 +93,7 @@ def test_nothing_at_all_means_the_defaults(tmp_path: Path, monkeypatch: pytest.M
     assert [format_duration(delay) for delay in settings.retry.delays] == [
         "10s", "1m", "10m", "1h", "6h",
     ]  # fmt: skip
-    assert (settings.admin.host, settings.admin.port) == ("127.0.0.1", 9464)
+    assert (settings.admin.host, settings.admin.port) == (("127.0.0.1",), 9464)
     assert settings.delivery.shutdown_grace == 25.0
 
 
