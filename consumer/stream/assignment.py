@@ -30,6 +30,8 @@ class Assignment:
         returns of them may be of either side."""
         self.ends: dict[TopicPartition, int] = {}
         """The ends of their logs, as last seen."""
+        self.sure_ends: dict[TopicPartition, int] = {}
+        """Those that are sure to be of the topic that is read, not of one made again."""
         self._last: dict[TopicPartition, Reached] = {}
         """Those that were read in an earlier assignment of this process."""
         self._left: list[Partition] = []
@@ -71,6 +73,7 @@ class Assignment:
             self.waiting.discard(tp)
             self.moved.discard(tp)
             self.ends.pop(tp, None)
+            self.sure_ends.pop(tp, None)
             partition = self.read.pop(tp, None)
             if partition is None:
                 continue
@@ -89,7 +92,7 @@ class Assignment:
         partition = self.read.get(tp)
         if partition is None:
             return None
-        return Reached(partition.next_offset, self.notes[tp], self.ends.get(tp, 0))
+        return Reached(partition.next_offset, self.notes[tp], self.sure_ends.get(tp, 0))
 
     def reached_before(self, tp: TopicPartition) -> Reached | None:
         """How far this process had read a partition when it last had it."""

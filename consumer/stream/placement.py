@@ -121,9 +121,10 @@ class Placement:
         Raises `HookstreamError` if this user may not ask.
         """
         try:
+            seen = dict(self._assignment.ends)
             topics = await self._view.topics([*self._sources, *self._retry_topics.consumed])
             if topics is not None:
-                self._compare(topics)
+                self._compare(topics, seen)
                 await self._place({name: state for name, state in topics.items() if state})
         except REFUSALS as error:
             if not self._retry_topics.leave_out(error):
@@ -131,16 +132,24 @@ class Placement:
         except KafkaError as error:
             log.warning("positions could not be asked for; tried again", error=repr(error))
 
-    def _compare(self, topics: Mapping[str, TopicState | None]) -> None:
-        """Notice topics that are gone, are there again, or were made again."""
+    def _compare(
+        self, topics: Mapping[str, TopicState | None], seen: Mapping[TopicPartition, int]
+    ) -> None:
+        """Notice topics that are gone, are there again, or were made again. `seen`: the ends of
+        logs before `topics` was asked for, which are of the same topics if these did not change.
+        """
         for name in self._needed & topics.keys():
             self._note_missing(name, missing=topics[name] is None)
         assignment = self._assignment
         for tp, note in assignment.notes.items():
             state = topics.get(tp.topic)
-            if state is not None and not note.is_of(state):
+            if state is None:
+                continue
+            if not note.is_of(state):
                 self._remade[tp.topic] = Reached(0, note)
                 self._suspend(tp)
+            elif tp in seen:
+                assignment.sure_ends[tp] = seen[tp]
         for tp in assignment.waiting:
             state, before = topics.get(tp.topic), assignment.reached_before(tp)
             if state and before and before.note and not before.note.is_of(state):
