@@ -67,6 +67,7 @@ definitions = st.fixed_dictionaries(
         "parameters": st.lists(entries, max_size=3) | values,
         "select": st.lists(scalars, max_size=2) | values,
         "rate_limit": st.dictionaries(st.sampled_from(["requests", "per", "x"]), scalars) | values,
+        "retry_on": st.lists(st.sampled_from(["403", "599", "200", "x"]), max_size=3) | values,
         "signing_secrets": st.lists(texts, max_size=2) | values,
         "timeout": st.sampled_from(["1s", "1", "9h"]) | values,
         "enabled": values,
@@ -295,5 +296,5 @@ def test_text_without_a_dollar_brace_is_left_alone(text: str) -> None:
 def test_the_definitions_above_cover_every_field() -> None:
     """So that a new field is tried with strange values too."""
     fields = {"id", "trigger", "uri", "uri_parameters", "headers", "parameters", "select"}
-    fields |= {"rate_limit", "signing_secrets", "timeout", "enabled"}
+    fields |= {"rate_limit", "retry_on", "signing_secrets", "timeout", "enabled"}
     assert set(Definition.model_fields) == fields | {"name", "app"}
