@@ -18,7 +18,7 @@ from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 from aiokafka.record.legacy_records import LegacyRecordBatch
 from aiokafka.record.util import calc_crc32c
 
-Headers = tuple[tuple[str, bytes | None], ...]
+from consumer.stream.record_fields import Cursor, Headers, MalformedError
 
 _PREFIX = Struct(">qi")
 """Of a batch of any format: its first offset, and the bytes that follow."""
@@ -36,8 +36,6 @@ _DECOMPRESS = {
     3: codec.lz4_decode,
     4: codec.zstd_decode,
 }
-_VARINT_BITS = 70
-"""Ten bytes of seven bits hold 64."""
 
 
 class UnreadableBatchError(CorruptRecordException):  # type: ignore[misc]  # aiokafka has no types
@@ -47,28 +45,6 @@ class UnreadableBatchError(CorruptRecordException):  # type: ignore[misc]  # aio
     """Known where a fetch is read."""
     offset: int
     """Likewise. What is before it was read."""
-
-
-class RawHeaderName(str):
-    """A header name that is not UTF-8: text for people, and the bytes for the next record.
-
-    aiokafka's encoder in Python asks a name for its bytes (`encode`).
-    """
-
-    __slots__ = ("raw",)
-
-    raw: bytes
-
-    def __new__(cls, raw: bytes) -> Self:
-        r"""Bytes that are no text show as `\xff`."""
-        name = super().__new__(cls, raw.decode("utf-8", "backslashreplace"))
-        name.raw = raw
-        return name
-
-    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        """The bytes that it was read from."""
-        del encoding, errors
-        return self.raw
 
 
 class Unparsed(bytes):
@@ -193,13 +169,13 @@ class _Batch:
         except Exception as error:  # noqa: BLE001  # each library has errors of its own
             yield self._rest(bytes(self._data), f"a batch cannot be decompressed: {error!r}")
             return
-        cursor, last, start, left = _Cursor(data, 0, len(data)), -1, 0, self._count
+        cursor, last, start, left = Cursor(data, 0, len(data)), -1, 0, self._count
         while left > 0:
             try:
                 record = cursor.part(cursor.varint())
                 record.take(1)  # attributes, of which there are none
                 timestamp, delta = self._first_timestamp + record.varint(), record.varint()
-            except _MalformedError:
+            except MalformedError:
                 break
             left -= 1
             if not last < delta <= self._last_delta - left:
@@ -221,7 +197,7 @@ class _Batch:
             raise UnsupportedCodecError(f"compression codec {number} is unknown")
         return bytes(_DECOMPRESS[number](bytes(self._data[_HEADER.size :])))
 
-    def _record(self, cursor: "_Cursor", offset: int, timestamp: int) -> ParsedRecord:
+    def _record(self, cursor: Cursor, offset: int, timestamp: int) -> ParsedRecord:
         """The record at `cursor`, behind its offset; all its bytes as the value if they have no
         structure.
         """
@@ -229,73 +205,7 @@ class _Batch:
         timestamp = self._max_timestamp if appended else timestamp
         try:
             key, value, headers = cursor.nullable(), cursor.nullable(), cursor.headers()
-        except _MalformedError as error:
+        except MalformedError as error:
             raw = Unparsed(cursor.all(), f"a record without structure: {error}")
             return ParsedRecord(offset, timestamp, int(appended), None, raw, ())
         return ParsedRecord(offset, timestamp, int(appended), key, value, headers)
-
-
-class _MalformedError(Exception):
-    """A field does not fit its record."""
-
-
-class _Cursor:
-    """Reads fields from `pos` on, none of which may pass `end`."""
-
-    __slots__ = ("_data", "_end", "_first", "pos")
-
-    def __init__(self, data: bytes, pos: int, end: int) -> None:
-        self._data = data
-        self._first = pos
-        self._end = end
-        self.pos = pos
-
-    def all(self) -> bytes:
-        """Every byte from the first to the end."""
-        return self._data[self._first : self._end]
-
-    def part(self, length: int) -> "_Cursor":
-        """Another one for the next so many bytes."""
-        self.take(length)
-        return _Cursor(self._data, self.pos - length, self.pos)
-
-    def varint(self) -> int:
-        """A signed integer of up to 64 bits (Protocol Buffers' zigzag)."""
-        value = shift = 0
-        while self.pos < self._end and shift < _VARINT_BITS:
-            byte = self._data[self.pos]
-            self.pos += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:  # noqa: PLR2004  # the last one
-                return (value >> 1) ^ -(value & 1)
-            shift += 7
-        raise _MalformedError("an integer does not end")
-
-    def take(self, length: int) -> bytes:
-        """So many bytes."""
-        if not 0 <= length <= self._end - self.pos:
-            raise _MalformedError(f"a length of {length}")
-        self.pos += length
-        return self._data[self.pos - length : self.pos]
-
-    def nullable(self) -> bytes | None:
-        """Bytes behind their length; None where that is negative."""
-        length = self.varint()
-        return self.take(length) if length >= 0 else None
-
-    def headers(self) -> Headers:
-        """All headers, up to the end."""
-        count = self.varint()
-        if not 0 <= count <= self._end - self.pos:
-            raise _MalformedError(f"{count} headers")
-        headers = tuple((_name(self.take(self.varint())), self.nullable()) for _ in range(count))
-        if self.pos != self._end:
-            raise _MalformedError("bytes follow the last header")
-        return headers
-
-
-def _name(raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return RawHeaderName(raw)

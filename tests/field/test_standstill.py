@@ -42,6 +42,31 @@ async def test_time_outs_over_a_standstill_are_not_the_endpoints_fault(
     assert set(ledger.attempts.values()) == {2}
 
 
+async def test_a_short_standstill_changes_nothing(workspace: Workspace) -> None:
+    """A process that was stopped for two seconds under load keeps its partitions, defers nothing
+    and sends nothing twice.
+    """
+    await workspace.create_topics()
+    async with Ledger(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
+        workspace.write_settings(delivery={"per_hook_concurrency": 4})
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with Daemon(workspace.config) as daemon:
+            async with ledger.load(batch=50, ahead=300):
+                await wait_until(lambda: len(ledger.answered) > 200, "the load")
+                daemon.signal(signal.SIGSTOP)
+                await asyncio.sleep(2.0)  # the fault itself: not waiting for anything
+                before = len(ledger.answered)
+                daemon.signal(signal.SIGCONT)
+                assert await daemon.ready()
+                await wait_until(lambda: len(ledger.answered) > before + 200, "it to go on")
+            await wait_until(workspace.caught_up, "all to be settled")
+            assert not await daemon.sample(RETRIED)
+            assert len(daemon.said("partitions assigned")) == 1
+            assert daemon.said("circuit changed") == []
+        await ledger.check()
+    assert ledger.repeated == set()
+
+
 async def test_a_member_that_slept_longer_than_its_session_sends_nothing_of_before(
     workspace: Workspace, tmp_path: Path
 ) -> None:

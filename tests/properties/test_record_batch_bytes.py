@@ -13,12 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.stream.odd_records import RawNamesBatch, read_odd_records
-from consumer.stream.record_batches import (
-    RawHeaderName,
-    RecordBatches,
-    Unparsed,
-    UnreadableBatchError,
-)
+from consumer.stream.record_batches import RecordBatches, Unparsed, UnreadableBatchError
+from consumer.stream.record_fields import RawHeaderName
 from support.raw_batches import HEADER, Written, make_batch, seal
 
 read_odd_records()

@@ -13,7 +13,8 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from consumer.events.decode import Headers
 from consumer.settings import KafkaSettings
 from consumer.stream.client import KafkaProducer, _pack
-from consumer.stream.record_batches import RawHeaderName, RecordBatches
+from consumer.stream.record_batches import RecordBatches
+from consumer.stream.record_fields import RawHeaderName
 
 _PARTITIONS = 4
 
