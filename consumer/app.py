@@ -38,6 +38,7 @@ from consumer.stream.client import KafkaProducer, in_words, make_consumer
 from consumer.stream.cluster_view import ClusterView
 from consumer.stream.handover import Handover
 from consumer.stream.intake import Intake
+from consumer.stream.other_prefixes import warn_of_other_prefixes
 from consumer.stream.retry_topics import RetryTopics
 from consumer.stream.tls import tls_files
 from consumer.stream.topic_watch import TopicWatch
@@ -213,11 +214,13 @@ class App:
             group.create_task(self._watch_transport()),
         ]
         settings = self._loaded.settings
+        sources = [source.topic for source in settings.sources]
+        helpers.append(group.create_task(warn_of_other_prefixes(settings.kafka, sources)))
         log.info(
             "hookstream runs",
             version=__version__,
             hooks=len(self._loaded.index.hooks),
-            topics=[source.topic for source in settings.sources],
+            topics=sources,
             transport=settings.delivery.transport,
             admin=", ".join(shown(host, self.admin_port) for host in settings.admin.host),
         )

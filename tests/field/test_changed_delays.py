@@ -6,6 +6,10 @@ from support.receiver import Receiver, response
 from support.waiting import wait_until
 from support.workspace import Workspace, event, hook
 
+LEFT_BEHIND = (
+    "deliveries of this group wait below another topic prefix, and are not sent: run it "
+    "once with that kafka.topic_prefix, if no installation does"
+)
 DRAINED = "retry topics that the settings do not name are drained, too"
 
 
@@ -41,6 +45,31 @@ async def test_deliveries_of_a_delay_that_is_gone_are_sent_when_due(workspace: W
     last = max(float(record.facts["hookstream-not-before"]) for record in waiting)
     times = [int(_timestamp(head)) for head in receiver.requests[3:]]
     assert max(times) >= int(last)
+
+
+async def test_deliveries_below_a_former_prefix_are_named(workspace: Workspace) -> None:
+    """Deliveries that wait below the `kafka.topic_prefix` of earlier settings are told of in a
+    warning at the start, with the prefix and their number.
+    """
+    await workspace.create_topics()
+    workspace.delays = ("30s",)
+    workspace.write_settings()
+    former = workspace.topic_prefix
+    async with Receiver(*[response(503)] * 3) as receiver:
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with Daemon(workspace.config) as daemon:
+            await workspace.cluster.produce(workspace.topic("event"), map(event, "abc"))
+            await receiver.until(requests=3)
+            assert await daemon.stop() == 0
+        workspace.topic_prefix = f"{former}-2"
+        workspace.write_settings()
+        try:
+            async with Daemon(workspace.config) as daemon:
+                lines = await wait_until(lambda: daemon.said(LEFT_BEHIND), "the warning")
+                assert [(line["topic_prefix"], line["records"]) for line in lines] == [(former, 3)]
+        finally:
+            await workspace.remove_topics()
+            workspace.topic_prefix = former
 
 
 def _timestamp(head: bytes) -> bytes:

@@ -1,0 +1,91 @@
+"""Finds deliveries that wait where a changed `kafka.topic_prefix` has left them."""
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from consumer.errors import HookstreamError
+from consumer.logs import get_logger
+from consumer.settings import KafkaSettings, OwnTopics
+from consumer.stream.client import connection_options, make_reader
+from consumer.stream.cluster_client import ClusterClient
+from consumer.stream.tasks import within
+from consumer.stream.topics import describe_topics
+
+log = get_logger(__name__)
+
+_TIMEOUT = 30.0
+_RETRY_TOPIC = re.compile(r"(?P<prefix>.+)\.retry\.[^.]+")
+
+
+async def warn_of_other_prefixes(settings: KafkaSettings, sources: Collection[str]) -> None:
+    """Name each other prefix below which retry topics have records that this group has begun to
+    read and has not read to the end. Never raises; nothing but a warning depends on it.
+    """
+    try:
+        async with within(_TIMEOUT):
+            found = await _left_behind(settings, sources)
+    except (HookstreamError, KafkaError, TimeoutError) as error:
+        log.debug("other prefixes not looked at", error=repr(error))
+        return
+    for prefix, records in found.items():
+        log.warning(
+            "deliveries of this group wait below another topic prefix, and are not sent: run it "
+            "once with that kafka.topic_prefix, if no installation does",
+            topic_prefix=prefix,
+            records=records,
+        )
+
+
+async def _left_behind(settings: KafkaSettings, sources: Collection[str]) -> Mapping[str, int]:
+    """The number of records, by prefix."""
+    client = ClusterClient(**connection_options(settings))
+    try:
+        await client.bootstrap()
+        topics = await describe_topics(client)
+    finally:
+        await client.close()
+    prefixes = {
+        topic: prefix
+        for topic in topics.keys() - set(sources)
+        if (prefix := other_prefix(topic, settings.own_topics))
+    }
+    places = [
+        TopicPartition(topic, part["partition"])
+        for topic in prefixes
+        for part in topics[topic]["partitions"]
+    ]
+    left: Counter[str] = Counter()
+    for place, records in (await _unread(settings, places)).items():
+        left[prefixes[place.topic]] += records
+    return +left
+
+
+def other_prefix(topic: str, own: OwnTopics) -> str:
+    """The prefix of a retry topic that is not below our own; empty for all other topics."""
+    match = _RETRY_TOPIC.fullmatch(topic)
+    if match is None or match["prefix"] == own.prefix:
+        return ""
+    return match["prefix"] if OwnTopics(match["prefix"]).retry_delay(topic) is not None else ""
+
+
+async def _unread(
+    settings: KafkaSettings, places: Collection[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """Records behind the group's committed offsets, where there are any."""
+    if not places:
+        return {}
+    reader = make_reader(settings, settings.group_id)
+    try:
+        await reader.start()
+        reader.assign(list(places))
+        # The public `committed()` asks for each partition by itself.
+        held = await reader._coordinator.fetch_committed_offsets(list(places))  # noqa: SLF001
+        ends = await reader.end_offsets(list(held)) if held else {}
+    finally:
+        await asyncio.shield(reader.stop())
+    return {place: max(0, end - held[place].offset) for place, end in ends.items()}
