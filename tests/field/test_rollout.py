@@ -56,11 +56,10 @@ async def test_a_replica_that_lags_behind_gives_nothing_up(
                 """New events of an old replica's partitions match nothing there."""
                 nonlocal sent
                 if len(conduct.attempts) < len(names):
-                    for number in range(sent, sent + 10):
-                        name = f"e{number}"
-                        await workspace.cluster.produce(
-                            workspace.topic("event"), [event(name)], key=name.encode()
-                        )
+                    async with workspace.cluster.producer() as producer:
+                        for name in (f"e{number}" for number in range(sent, sent + 10)):
+                            topic, key = workspace.topic("event"), name.encode()
+                            await producer.send(topic, event(name), key=key)
                     sent += 10
                 return len(conduct.attempts) >= len(names)
 
