@@ -61,22 +61,16 @@ async def check(daemon: EarlyDaemon) -> int:
     return await process.wait()
 
 
-@pytest.mark.parametrize(
-    "admin",
-    [
-        {"host": "::1", "port": 0},
-        {"host": ["127.0.0.3", "::"], "port": free_port()},
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("host", ["::1", ["127.0.0.3", "::"]], ids=["one", "several"])
+@pytest.mark.parametrize("any_port", [True, False], ids=["any port", "a named port"])
 async def test_it_asks_where_the_settings_in_use_put_the_server(
-    container: Callable[..., EarlyDaemon], admin: dict[str, object]
+    container: Callable[..., EarlyDaemon], host: object, any_port: bool
 ) -> None:
     """The health check asks where the settings in use put the admin server, be it in the settings
     file only, at any address, at several or at a free port; and still does when the file has
     changed, which takes a restart to have an effect.
     """
-    daemon = container(**admin)
+    daemon = container(host=host, port=0 if any_port else free_port())
     await daemon.launch()
 
     async def healthy() -> bool:
