@@ -13,9 +13,9 @@ from consumer.events.decode import Headers, UndecodableError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
 from consumer.stream.client import answered_within, make_reader
+from consumer.stream.parsed_records import UnreadableBatchError
 from consumer.stream.passport import Passport, read_passport
 from consumer.stream.progress import Progress
-from consumer.stream.record_batches import UnreadableBatchError
 from consumer.stream.record_headers import original_headers, read_group
 from consumer.stream.topics import existing_topics
 

@@ -10,18 +10,22 @@ from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import ConsumerRecord
 
-from consumer.stream.record_batches import RecordBatches, UnreadableBatchError
+from consumer.stream.decompression import bound_decompression
+from consumer.stream.parsed_records import UnreadableBatchError
+from consumer.stream.record_batches import RecordBatches
 
 
 def read_odd_records() -> None:
-    """Let a record with a header name that is not UTF-8 be read, and nothing but
-    `UnreadableBatchError` be raised for what cannot be. A second call does nothing.
+    """Let a record with a header name that is not UTF-8 be read, and a batch be decompressed to
+    `MAX_BATCH_BYTES` at most. Nothing but `UnreadableBatchError` is raised for what cannot be read.
+    A second call does nothing.
 
     The parser's own errors are of many kinds (decoders', libraries', Python's), and say nothing
     of their place.
     """
     fetcher.MemoryRecords = _FetchedBytes
     fetcher.PartitionRecords = _FetchedRecords
+    bound_decompression()
 
 
 class _FetchedBytes(MemoryRecords):  # type: ignore[misc]  # aiokafka has no types
@@ -30,6 +34,16 @@ class _FetchedBytes(MemoryRecords):  # type: ignore[misc]  # aiokafka has no typ
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
         self.data = data
+
+    def next_batch(self) -> Any:
+        """As aiokafka does. Raises `UnreadableBatchError` for a batch that ends before it begins:
+        the position would stay or go back, and the same records be read again and again.
+        """
+        batch = super().next_batch()
+        # Formats before 2 have no base offset, and one record behind each offset.
+        if batch.next_offset <= getattr(batch, "base_offset", -1):
+            raise UnreadableBatchError("a batch ends before it begins")
+        return batch
 
 
 class _FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka has no types

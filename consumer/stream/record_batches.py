@@ -11,14 +11,15 @@ as its raw bytes, as is what follows it. The batch's checksum holds: another rea
 from collections.abc import Iterator
 from struct import Struct
 from struct import error as StructError  # noqa: N812  # a lower-case class of the library's
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
-from aiokafka import TopicPartition, codec
-from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
+from aiokafka.errors import UnsupportedCodecError
 from aiokafka.record.legacy_records import LegacyRecordBatch
 from aiokafka.record.util import calc_crc32c
 
-from consumer.stream.record_fields import Cursor, Headers, MalformedError
+from consumer.stream.decompression import DECODERS
+from consumer.stream.parsed_records import ParsedRecord, Unparsed, UnreadableBatchError
+from consumer.stream.record_fields import Cursor, MalformedError
 
 _PREFIX = Struct(">qi")
 """Of a batch of any format: its first offset, and the bytes that follow."""
@@ -29,49 +30,6 @@ _MAGIC_AT = 16
 _CHECKED_FROM = 21
 """The checksum covers the attributes and all that follows."""
 _CODEC, _APPEND_TIME, _TRANSACTIONAL, _CONTROL = 0x07, 0x08, 0x10, 0x20
-_DECOMPRESS = {
-    0: bytes,
-    1: codec.gzip_decode,
-    2: codec.snappy_decode,
-    3: codec.lz4_decode,
-    4: codec.zstd_decode,
-}
-
-
-class UnreadableBatchError(CorruptRecordException):  # type: ignore[misc]  # aiokafka has no types
-    """What is at this place of a partition cannot be read; the text says why."""
-
-    tp: TopicPartition
-    """Known where a fetch is read."""
-    offset: int
-    """Likewise. What is before it was read."""
-
-
-class Unparsed(bytes):
-    """The value of a record that has no structure: its bytes, or those of the rest of its batch.
-
-    No event, whatever the bytes are; `why` is for people.
-    """
-
-    why: str
-
-    def __new__(cls, raw: bytes, why: str) -> Self:
-        """`why` in a few words."""
-        value = super().__new__(cls, raw)
-        value.why = why
-        return value
-
-
-class ParsedRecord(NamedTuple):
-    """One record; the attributes that aiokafka's own have."""
-
-    offset: int
-    timestamp: int
-    timestamp_type: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-    checksum: None = None
 
 
 class RecordBatches:
@@ -164,6 +122,8 @@ class _Batch:
     def _read(self) -> Iterator[ParsedRecord]:
         try:
             data = self._decompressed()
+        except UnreadableBatchError:  # too large: what it holds must not be given up unread
+            raise
         except UnsupportedCodecError as error:  # which another release may have
             raise UnreadableBatchError(str(error)) from error
         except Exception as error:  # noqa: BLE001  # each library has errors of its own
@@ -193,9 +153,9 @@ class _Batch:
 
     def _decompressed(self) -> bytes:
         number = self._attributes & _CODEC
-        if number not in _DECOMPRESS:
+        if number not in DECODERS:
             raise UnsupportedCodecError(f"compression codec {number} is unknown")
-        return bytes(_DECOMPRESS[number](bytes(self._data[_HEADER.size :])))
+        return DECODERS[number](bytes(self._data[_HEADER.size :]))
 
     def _record(self, cursor: Cursor, offset: int, timestamp: int) -> ParsedRecord:
         """The record at `cursor`, behind its offset; all its bytes as the value if they have no

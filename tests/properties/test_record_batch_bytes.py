@@ -1,5 +1,6 @@
 """Any bytes in a record batch: what can be read is, and the rest is one kind of error."""
 
+import struct
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -13,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.stream.odd_records import RawNamesBatch, read_odd_records
-from consumer.stream.record_batches import RecordBatches, Unparsed, UnreadableBatchError
+from consumer.stream.parsed_records import Unparsed, UnreadableBatchError
+from consumer.stream.record_batches import RecordBatches
 from consumer.stream.record_fields import RawHeaderName
 from support.raw_batches import HEADER, Written, make_batch, seal
 
@@ -194,6 +196,25 @@ def test_any_change_to_a_batch_ends_in_records_or_in_one_kind_of_error(
     if found.next_offset <= 1:
         with pytest.raises(UnreadableBatchError, match="event/0/1: "):
             fetch(sealed, offset=1)
+
+
+@pytest.mark.parametrize("delta", [-1, -2, -(2**31)])
+@pytest.mark.parametrize("attributes", [0x00, 0x10, 0x20, 0x30])
+def test_a_batch_that_ends_before_it_begins_is_unreadable(delta: int, attributes: int) -> None:
+    """No batch, not that of a transaction's end either, leaves the position where it was or moves
+    it back: the same bytes would be read again and again.
+    """
+    marker = struct.pack(">hh", 0, 1)  # the key of a commit
+    batch = make_batch((marker, b"v", []), timestamps=[5])
+    batch[22] = attributes
+    struct.pack_into(">i", batch, 23, delta)
+    good = seal(make_batch((b"k", b"good", []), timestamps=[5]))
+    sealed = seal(batch, base_offset=1)
+    found = fetch(good + sealed)
+    assert [record.value for record in found.records] == [b"good"]
+    assert found.next_offset == 1
+    with pytest.raises(UnreadableBatchError, match=r"event/0/1: .*ends before it begins"):
+        fetch(sealed, offset=1)
 
 
 @given(st.integers(0, 1), st.integers(0, 2), st.binary(max_size=20))

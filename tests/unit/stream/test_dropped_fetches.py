@@ -17,7 +17,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 import consumer.stream.client  # noqa: F401  # it prepares aiokafka, as in the daemon
 from consumer.stream import fetches
-from consumer.stream.record_batches import UnreadableBatchError
+from consumer.stream.parsed_records import UnreadableBatchError
 
 A, B = TopicPartition("event", 0), TopicPartition("event", 1)
 RECORDS = 3

@@ -1,0 +1,111 @@
+"""Bounded decompression of record batches.
+
+The broker bounds a batch by its compressed size only (`max.message.bytes`), and one megabyte can
+hold gigabytes (a decompression bomb). aiokafka decompresses whatever comes.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from gzip import GzipFile
+from io import BytesIO
+from mmap import MADV_DONTNEED, MAP_ANONYMOUS, MAP_PRIVATE, mmap
+from struct import unpack_from
+from threading import Lock
+from typing import Any
+
+import cramjam
+from aiokafka import codec
+from aiokafka.record.default_records import DefaultRecordBatch
+from aiokafka.record.legacy_records import LegacyRecordBatch
+
+from consumer.stream.parsed_records import UnreadableBatchError
+
+MAX_BATCH_BYTES = 64 * 1024 * 1024
+"""Bytes of a decompressed batch, at most: 64 times the size that a broker takes by default. JSON
+shrinks to a tenth or a twentieth."""
+_KEPT_BYTES = 1024 * 1024
+"""What a batch may have filled of the buffer before its memory is given back to the system."""
+_XERIAL_HEADER_BYTES = 16
+
+_lock = Lock()
+_buffer = mmap(-1, MAX_BATCH_BYTES, flags=MAP_PRIVATE | MAP_ANONYMOUS)
+"""Takes memory only as far as it is written to. A new buffer for each batch cost more time than
+the decompression of a small one."""
+
+
+def gzip_decode(data: bytes) -> bytes:
+    """The bytes behind a gzip stream. Raises `UnreadableBatchError` if they are too many."""
+    with GzipFile(fileobj=BytesIO(data)) as stream:
+        found = stream.read(MAX_BATCH_BYTES + 1)
+    if len(found) > MAX_BATCH_BYTES:
+        raise _too_large()
+    return found
+
+
+def snappy_decode(data: bytes) -> bytes:
+    """The bytes behind Snappy's raw format or blocks of it, as Java's clients write them.
+
+    Raises `UnreadableBatchError` if they are too many.
+    """
+    raw = bytes(data)
+    blocks = list(_xerial_blocks(raw)) if codec._detect_xerial_stream(raw) else [raw]  # noqa: SLF001
+    if sum(map(cramjam.snappy.decompress_raw_len, blocks)) > MAX_BATCH_BYTES:
+        raise _too_large()
+    return b"".join(bytes(cramjam.snappy.decompress_raw(block)) for block in blocks)
+
+
+def lz4_decode(data: bytes) -> bytes:
+    """The bytes behind an LZ4 frame. Raises `UnreadableBatchError` if they are too many."""
+    return _into_buffer(cramjam.lz4.decompress_into, data)
+
+
+def zstd_decode(data: bytes) -> bytes:
+    """The bytes behind a Zstandard frame. Raises `UnreadableBatchError` if they are too many."""
+    return _into_buffer(cramjam.zstd.decompress_into, data)
+
+
+DECODERS: dict[int, Callable[[bytes], bytes]] = {
+    0: bytes,
+    1: gzip_decode,
+    2: snappy_decode,
+    3: lz4_decode,
+    4: zstd_decode,
+}
+"""By the codec's number in a batch's attributes."""
+
+
+def bound_decompression() -> None:
+    """Let aiokafka's parsers use these functions. A second call does nothing."""
+    for batch in (DefaultRecordBatch, LegacyRecordBatch):
+        module = vars(sys.modules[batch.__module__])
+        for decode in (gzip_decode, snappy_decode, lz4_decode, zstd_decode):
+            if decode.__name__ in module:  # the formats before 2 have no Zstandard
+                module[decode.__name__] = decode
+
+
+def _into_buffer(decompress: Callable[[Any, mmap], int], data: bytes) -> bytes:
+    with _lock:  # the library lets other threads run meanwhile
+        size = MAX_BATCH_BYTES
+        try:
+            size = decompress(data, _buffer)
+            return _buffer[:size]
+        except cramjam.DecompressionError as error:
+            if "whole buffer" in str(error):
+                raise _too_large() from error
+            raise
+        finally:
+            if size > _KEPT_BYTES:
+                _buffer.madvise(MADV_DONTNEED)
+
+
+def _xerial_blocks(data: bytes) -> Iterator[bytes]:
+    start = _XERIAL_HEADER_BYTES
+    while start < len(data):
+        (size,) = unpack_from(">I", data, start)
+        start += 4
+        yield data[start : start + size]
+        start += size
+
+
+def _too_large() -> UnreadableBatchError:
+    return UnreadableBatchError(f"a batch has more than {MAX_BATCH_BYTES} bytes when decompressed")
