@@ -23,7 +23,10 @@ def main() -> None:
         PROCESS.take_over()
         _run_daemon()
     else:
+        from consumer.stdio import check_output
+
         unblock()  # the other commands keep Python's defaults
+        check_output()
         _run_command()
 
 
@@ -31,6 +34,7 @@ def _run_command() -> None:
     from consumer.cli.commands import commands
     from consumer.cli.console import print_error, print_problems
     from consumer.errors import ConfigError, HookstreamError
+    from consumer.stdio import OutputError
 
     try:
         commands()
@@ -40,14 +44,19 @@ def _run_command() -> None:
     except HookstreamError as error:
         print_error(str(error))
         sys.exit(RUN_TIME_FAILURE)
+    except OutputError as error:
+        if not error.reader_is_gone:  # a reader that has seen enough wants no sentence
+            print_error(str(error))
+        sys.exit(RUN_TIME_FAILURE)
 
 
 def _run_daemon() -> None:
     """Run the command, and end the process whatever its threads wait for."""
-    from consumer.stdio import background_stderr, end_process, keep_descriptors
+    from consumer.stdio import background_stderr, check_output, end_process, keep_descriptors
 
     keep_descriptors()
     background_stderr()
+    check_output()
     code: object = None
     try:
         _run_command()

@@ -6,6 +6,7 @@ that shares it.
 """
 
 import atexit
+import errno
 import os
 import select
 import sys
@@ -13,8 +14,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from io import TextIOBase
-from typing import NoReturn
+from io import BufferedWriter, FileIO, TextIOBase, TextIOWrapper
+from typing import Any, NoReturn, TextIO
 
 CAPACITY = 128 * 1024
 """Bytes of lines that wait to be written, some seven hundred lines: what comes in while a reader
@@ -192,6 +193,56 @@ class BackgroundStream(TextIOBase):
         return left[-len(chunk) :]
 
 
+class OutputError(Exception):
+    """Standard output cannot be written."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"standard output cannot be written: {error.strerror}")
+        self.reader_is_gone = error.errno == errno.EPIPE
+        """Whether it is a pipe that has no reader any more, as behind `| head -1`."""
+
+
+class _Output(FileIO):
+    """The file below a standard stream. The first write that fails raises `OutputError`, or nothing
+    if it is `unheard`; what is written after that is dropped, also by the end of the process.
+    """
+
+    def __init__(self, fd: int, *, unheard: bool) -> None:
+        super().__init__(fd, "w", closefd=False)
+        self._unheard = unheard
+        self._failed = False
+
+    def write(self, data: Any, /) -> int:
+        """See `io.RawIOBase`: bytes of any kind."""
+        if not self._failed:
+            try:
+                return super().write(data)
+            except OSError as error:
+                self._failed = True
+                if not self._unheard:
+                    raise OutputError(error) from error
+        return memoryview(data).nbytes
+
+
+def check_output() -> None:
+    """Let whatever writes to standard output raise `OutputError` if that fails. What standard error
+    does not take is dropped: no sentence could tell of it.
+    """
+    sys.stdout = _checked(sys.stdout, unheard=False)
+    sys.stderr = _checked(sys.stderr, unheard=True)
+
+
+def _checked(stream: TextIO, *, unheard: bool) -> TextIO:
+    if not isinstance(stream, TextIOWrapper):  # closed, or a `BackgroundStream`
+        return stream
+    return TextIOWrapper(
+        BufferedWriter(_Output(stream.fileno(), unheard=unheard)),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.line_buffering,
+    )
+
+
 def keep_descriptors() -> None:
     """Open what was closed before the process began: the next file or connection would get its
     number, and whatever is written to standard error after that would go there.
@@ -220,7 +271,7 @@ def end_process(code: object) -> NoReturn:
     read a file, that never answers.
     """
     atexit._run_exitfuncs()  # noqa: SLF001  # what Python would do, and no public way to it
-    with suppress(OSError, ValueError):  # nobody reads it any more
+    with suppress(OSError, ValueError, OutputError):  # nobody reads it any more
         sys.stdout.flush()
     if isinstance(sys.stderr, BackgroundStream):
         sys.stderr.finish()

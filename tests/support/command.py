@@ -25,7 +25,7 @@ def run_command(*arguments: str, folder: Path, environ: Mapping[str, str] | None
     done = subprocess.run(
         [sys.executable, "-m", "consumer", *arguments],
         cwd=folder,
-        env=_environment(environ),
+        env=environment(environ),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=TIME_LIMIT,
@@ -47,7 +47,7 @@ def call_command(
     code: object = 0
     with (
         chdir(folder),
-        patch.dict(os.environ, _environment(environ), clear=True),
+        patch.dict(os.environ, environment(environ), clear=True),
         patch.object(sys, "argv", ["hookstream", *arguments]),
         patch.object(sys, "stdin", given),
         redirect_stdout(out),
@@ -60,7 +60,7 @@ def call_command(
     return Done(arguments, int(str(code or 0)), _written(out), _written(err))
 
 
-def _environment(more: Mapping[str, str] | None) -> dict[str, str]:
+def environment(more: Mapping[str, str] | None) -> dict[str, str]:
     """The test's own without hookstream's names, with `more`, and wide enough for any sentence."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith("HOOKSTREAM_")}
     return {**bare, "COLUMNS": "200", **(more or {})}
