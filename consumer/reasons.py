@@ -1,4 +1,6 @@
-"""The closed lists that several packages share, each in this one place (contract sections 5 and 7).
+"""The closed lists that several packages share, each in this one place.
+
+People read them in docs/reference/records.md#reasons and docs/reference/metrics.md.
 
 Each use that differs by member ends in `assert_never`: a forgotten one fails the type check.
 """

@@ -13,7 +13,7 @@ from consumer.logs import get_logger
 log = get_logger(__name__)
 
 GONE_LIMIT = 5
-"""410 in a row that disable a hook (contract section 4)."""
+"""410 in a row that disable a hook (docs/operations.md#hooks)."""
 _TOO_MANY = 429
 _PAUSING_STATUSES = frozenset({_TOO_MANY, 503})
 _TOLD_PAUSE = 1.0

@@ -167,7 +167,7 @@ class Easy:
 
     def failure(self, code: int, message: str) -> Answer:
         """Why there is no response; `code` and `message` are libcurl's. If the header block was
-        complete there is one, whatever became of the rest (contract section 4).
+        complete there is one, whatever became of the rest (docs/security.md#receivers).
         """
         refusal = self._door.refusal
         if refusal is not None:

@@ -28,8 +28,8 @@ _RETRIED_STATUSES = frozenset({408, 425, 429})
 
 
 def meaning(answer: Answer, retry_on: Container[int] = ()) -> Meaning:
-    """Contract section 4: 2xx is success; what may pass by itself is retried, and what the hook's
-    `retry_on` lists; the rest is not.
+    """What an answer means for its delivery (docs/reference/hooks.md#fields): 2xx is success; what
+    may pass by itself is retried, and what the hook's `retry_on` lists; the rest is not.
     """
     match answer.error:
         case None:

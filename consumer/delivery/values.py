@@ -1,4 +1,4 @@
-"""From JSON values to the text that goes into a request (contract section 3)."""
+"""From JSON values to the text that goes into a request (docs/reference/hooks.md)."""
 
 import re
 from typing import Any, Final, assert_never

@@ -97,6 +97,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 def _wrong_word(word: Any, expected: str) -> tuple[str, str]:
     words = expected.replace("'", "").replace(" or ", ", ").split(", ")
+    if len(words) == 1:
+        return f"is not {words[0]}, the only value", f"write {words[0]}, or take it out"
     near = get_close_matches(word, words, n=1) if isinstance(word, str) else []
     mend = f"did you mean `{near[0]}`?" if near else f"write one of {', '.join(words)}"
     return "is not one of the allowed words", mend

@@ -1,7 +1,7 @@
 """From the bytes of a Kafka record to an `Event`.
 
 No validation framework here: this runs for every record, wanted or not. Only what delivery
-relies on is checked; a part of another type than the contract's counts as absent.
+relies on is checked; a part of another type than docs/reference/events.md says counts as absent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,7 +46,9 @@ class Record(Protocol):
 
 
 def subject_path(trigger: Trigger) -> Path:
-    """Where the events of a trigger have what a hook's `select` names (contract section 2)."""
+    """Where the events of a trigger have what a hook's `select` names, as
+    docs/reference/events.md has it.
+    """
     match trigger:
         case "push_click" | "message_log":
             return ("notification", "id")
@@ -58,7 +60,7 @@ def subject_path(trigger: Trigger) -> Path:
             assert_never(trigger)
 
 
-# Where each name of `sources[].fields` belongs in the contract's shape.
+# Where each name of `sources[].fields` belongs in an event.
 FIELD_PLACES: Mapping[str, Path] = {
     "id": ("id",),
     "occurred_at": ("occurred_at",),
@@ -76,11 +78,11 @@ class Decoder:
     """Decodes the records of one topic: one trigger, one shape."""
 
     def __init__(self, trigger: Trigger, fields: Mapping[str, str] | None = None) -> None:
-        """`fields` maps names of the contract (section 2) to dotted paths of a foreign shape."""
+        """`fields` maps the names that docs/reference/events.md lists to dotted paths."""
         paths = {name: parse_path(path) for name, path in (fields or {}).items()}
         self.trigger = trigger
         self.maps = bool(paths)
-        """Whether the shape is another one than the contract's."""
+        """Whether the shape is a foreign one."""
         self._subject = paths.pop("subject", None)
         self._usual_subject = subject_path(trigger)
         self._moves = tuple((FIELD_PLACES[name], path) for name, path in paths.items())
@@ -169,7 +171,7 @@ def _seconds(occurred_at: Any, timestamp: int) -> float:
 
 
 def _moved(source: dict[str, Any], moves: tuple[tuple[Path, Path], ...]) -> dict[str, Any]:
-    """A copy of `source` with the mapped parts at the contract's places; the rest stays."""
+    """A copy of `source` with the mapped parts in their places; the rest stays."""
     document = dict(source)
     parts: dict[str, dict[str, Any]] = {}
     for place, path in moves:

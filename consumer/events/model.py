@@ -46,5 +46,5 @@ class Event:
         """What a hook's `select` names: a notification, a geofence or an event key."""
         self.notification = notification
         self.document = document
-        """The whole event in the contract's shape (`user`, `device`, `data`, ...), with every
-        unknown field kept; a foreign shape has been mapped before."""
+        """The whole event in the shape of docs/reference/events.md (`user`, `device`, `data`, ...),
+        with every unknown field kept; a foreign shape has been mapped before."""

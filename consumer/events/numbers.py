@@ -1,4 +1,4 @@
-"""Numbers that JSON libraries round, kept as they are written (contract section 2).
+"""Numbers that JSON libraries round, kept as they are written (docs/reference/events.md#numbers).
 
 orjson turns an integer beyond 64 bits and a decimal of more than 17 digits into the nearest double,
 and refuses a number beyond the doubles (`1e400`), which RFC 8259 allows.

@@ -1,11 +1,11 @@
-"""A hook definition as its author writes it (contract, section 3), checked field by field."""
+"""A hook definition as its author writes it (docs/reference/hooks.md), checked field by field."""
 
 import base64
 import binascii
 import re
 from dataclasses import replace
 from functools import cached_property
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 from urllib.parse import quote
 
 from pydantic import (
@@ -268,6 +268,7 @@ class Definition(Form):
     name: PlainText | None = None
     enabled: bool = True
     app: PlainText | None = None
+    method: Literal["GET"] = "GET"
     trigger: Trigger
     select: Annotated[tuple[PlainText, ...], Field(min_length=1)] | None = None
     uri: Annotated[Template, PlainValidator(_template, json_schema_input_type=str)]

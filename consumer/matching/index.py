@@ -68,7 +68,7 @@ def composed_values(event: Event) -> Mapping[str, Any]:
     """Hook id to the values that the operator entered when composing the notification.
 
     A click on a button takes the button's values in the place of the notification's own,
-    where the button has any (contract section 2).
+    if the button has any (docs/reference/events.md#fields).
     """
     notification = event.notification
     if notification is None:

@@ -1,4 +1,4 @@
-"""Every metric of the contract's section 7, kept as plain numbers and read at scrape time."""
+"""Every metric of docs/reference/metrics.md, kept as plain numbers and read at scrape time."""
 
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterator
@@ -73,7 +73,7 @@ class Metrics(Collector):
         self._last_reload_successful = False
 
     def collect(self) -> Iterator[Metric]:
-        """Every family of the contract, complete when it is yielded."""
+        """Every family, complete when it is yielded."""
         yield counter(
             "hookstream_events",
             "Events taken from Kafka.",

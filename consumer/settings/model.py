@@ -116,8 +116,8 @@ class KafkaSettings(Section):
 
 
 class FieldPaths(Section):
-    """Where a topic of another shape keeps what the contract's event keeps; None: where the
-    contract has it.
+    """Where a topic of another shape keeps the parts of an event; None: in the place that
+    docs/reference/events.md names.
     """
 
     id: DottedPath | None = None

@@ -1,4 +1,4 @@
-"""Names of the topics that hookstream itself writes (contract section 5)."""
+"""Names of the topics that hookstream itself writes (docs/reference/records.md#topics)."""
 
 from dataclasses import dataclass
 

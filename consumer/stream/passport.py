@@ -1,8 +1,8 @@
-"""The headers of a record on a retry or dead-letter topic (contract section 5).
+"""The headers of a record on a retry or dead-letter topic.
 
-hookstream's own headers come first, each once. The headers of the source record follow, in their
-order and with their duplicates; the names in `OWN_HEADERS` are reserved, so a source record's
-header with such a name is not kept.
+docs/reference/records.md#records-on-them lists them. hookstream's own headers come first, each
+once. The headers of the source record follow, in their order and with their duplicates; the names
+in `OWN_HEADERS` are reserved, so a source record's header with such a name is not kept.
 """
 
 import re

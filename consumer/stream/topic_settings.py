@@ -1,4 +1,7 @@
-"""The settings of topics in Kafka that decide whether records are lost (contract section 5)."""
+"""The settings of topics in Kafka that decide whether records are lost.
+
+docs/reference/records.md#topics lists them.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""An answer is its status line and header block, whatever becomes of its body (contract section 4).
+"""An answer is its status line and header block, whatever becomes of its body.
 
 Both adapters, without and with TLS; HTTP/2, which libcurl alone has.
 """

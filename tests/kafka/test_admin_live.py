@@ -27,7 +27,7 @@ CONTRACT = {
     "hookstream_reloads": ("counter", {"result"}),
     "hookstream_last_reload_successful": ("gauge", set()),
 }
-"""Section 7; the parser takes `_total` off a counter's family."""
+"""As docs/reference/metrics.md has them; the parser takes `_total` off a counter's family."""
 
 
 async def test_metrics_of_a_run_are_the_contracts(workspace: Workspace) -> None:

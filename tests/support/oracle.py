@@ -1,7 +1,8 @@
-"""What must be sent: the contract's sections 2 to 4 once more, naively.
+"""What must be sent, once more and naively.
 
-Written from the contract alone and sharing no line with the daemon: it scans all hooks for each
-event, reads with the standard library's JSON and expands with the `uritemplate` library.
+Written from the rules of docs/reference/events.md and docs/reference/hooks.md alone, and sharing no
+line with the daemon: it scans all hooks for each event, reads with the standard library's JSON and
+expands with the `uritemplate` library.
 """
 
 import json

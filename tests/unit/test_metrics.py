@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from consumer.metrics import STATUSES, Metrics, status_label
 from consumer.reasons import ErrorKind, Reason
 
-# Name, type and labels as section 7 of the contract has them, in full (`le` is the histogram's).
+# Name, type and labels as docs/reference/metrics.md has them, in full (`le` is the histogram's).
 CONTRACT = {
     "hookstream_events_total": ("counter", {"trigger", "result"}),
     "hookstream_deliveries_total": ("counter", {"hook", "outcome"}),

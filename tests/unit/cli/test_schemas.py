@@ -24,6 +24,7 @@ FULL = {
     "name": 7,
     "enabled": False,
     "app": "shop",
+    "method": "GET",
     "trigger": "event",
     "select": ["a", 1],
     "uri": "https://example.com/{x}",
@@ -76,6 +77,7 @@ def test_a_definition_with_every_field_fits_the_schema() -> None:
     ("field", "value"),
     [
         ("id", "Not An Id"),
+        ("method", "POST"),
         ("trigger", "push-click"),
         ("surprise", 1),
         ("timeout", 10),

@@ -158,7 +158,7 @@ def test_retry_after_holds_for_the_endpoint(status: int) -> None:
 
 @pytest.mark.parametrize("status", [500, 502, 504])
 def test_of_other_statuses_it_holds_for_the_delivery_only(status: int) -> None:
-    """Contract section 4."""
+    """A `Retry-After` of another status than 429 and 503 pauses nothing but its own delivery."""
     bench = Bench(replace(LIMITS, per_hook=1))
     bench.submit(HOOK, times=2)
     bench.transport.answer(asks(60.0, status))

@@ -1,4 +1,4 @@
-"""The request of a delivery: sections 3 and 4 of the contract, rule by rule."""
+"""The request of a delivery: the rules of docs/reference/hooks.md, one by one."""
 
 import json
 import time

@@ -62,7 +62,7 @@ def asks(seconds: float, status: int = 503) -> Answer:
     ],
 )
 def test_every_status_has_its_meaning(statuses: list[int], expected: Meaning) -> None:
-    """Contract section 4."""
+    """Each status is delivered, retried or given up as the tables here say, and no other way."""
     assert {meaning(Answer(status=status)) for status in statuses} == {expected}
 
 

@@ -1,4 +1,4 @@
-"""From JSON values to text (contract section 3)."""
+"""From JSON values to text (docs/reference/hooks.md)."""
 
 from typing import Any
 from unittest.mock import Mock

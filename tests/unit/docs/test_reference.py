@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import typer
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
@@ -18,6 +19,7 @@ from consumer.metrics import Metrics
 from consumer.reasons import Reason
 from consumer.settings import Settings
 from consumer.settings.model import DEFAULT_SOURCES, FieldPaths, SourceSettings
+from consumer.stream.record_headers import OWN_HEADERS
 from support.filled_metrics import fill_stream
 from support.project import ROOT
 
@@ -121,6 +123,11 @@ def test_records_page_lists_every_reason() -> None:
     assert names("records.md", "Reasons") == list(Reason)
 
 
+def test_records_page_lists_every_header() -> None:
+    """Every header that hookstream adds to a record is on the page once, and no other."""
+    assert sorted(names("records.md", "Records on them")) == sorted(OWN_HEADERS)
+
+
 def test_events_page_lists_every_trigger_and_mapped_name() -> None:
     """Every trigger with its default topic, and every name that can be mapped, is on the page."""
     table = {row[0].strip("`"): row[1].strip("`") for row in rows("events.md")}
@@ -163,6 +170,21 @@ def test_pages_link_to_what_exists() -> None:
             assert file.exists(), f"{page.name}: {target}"
             if anchor and file.suffix == ".md":
                 assert anchor[1:] in _anchors(file), f"{page.name}: {target}{anchor}"
+
+
+@pytest.mark.parametrize("folder", ["consumer", "tests", "benchmarks", "deploy"])
+def test_code_names_pages_that_exist(folder: str) -> None:
+    """Every page that a comment or docstring names is in docs/, and has the heading that it names;
+    none speaks of a section by number of a page that is not part of this project.
+    """
+    for file in sorted((ROOT / folder).rglob("*.py")):
+        text = file.read_text()
+        for name, anchor in re.findall(r"\b(docs/[\w/-]+\.md)(#[\w-]+)?", text):
+            assert (ROOT / name).exists(), f"{file}: {name}"
+            assert not anchor or anchor[1:] in _anchors(ROOT / name), f"{file}: {name}{anchor}"
+        numbered = r"contract,? sections? \d|section \d+ of the (contract|design)"
+        found = re.search(numbered, text, flags=re.IGNORECASE)
+        assert found is None, f"{file}: {found}"
 
 
 def _anchors(page: Path) -> set[str]:

@@ -1,4 +1,4 @@
-"""From a record's bytes to an event: section 2 of the contract, rule by rule."""
+"""From a record's bytes to an event: the rules of docs/reference/events.md, one by one."""
 
 from typing import Any
 

@@ -20,6 +20,7 @@ id: click-analytics
 name: Click analytics
 enabled: true
 app: shop
+method: GET
 trigger: push_click
 select: [spring-sale, summer-sale]
 uri: https://analytics.example.com/collect/{campaign}
@@ -51,7 +52,7 @@ def hook_of(folder: Path, text: str, **environ: str) -> Hook:
 
 
 def test_the_contracts_example_compiles_to_this(tmp_path: Path) -> None:
-    """Every field of section 3."""
+    """A definition with every field of docs/reference/hooks.md is loaded as it is written."""
     (tmp_path / "secret").write_text(f"whsec_{KEY}\n")
     text = CONTRACT.replace("SECRET", str(tmp_path / "secret"))
     assert hook_of(tmp_path, text, ANALYTICS_KEY="canary") == Hook(
@@ -84,7 +85,7 @@ def test_the_contracts_example_compiles_to_this(tmp_path: Path) -> None:
         needs_composed=False,
         file=str(tmp_path / "hook.yaml"),
         line=2,
-        uri_line=8,
+        uri_line=9,
     )
 
 

@@ -42,6 +42,8 @@ def problems(folder: Path) -> tuple[Problem, ...]:
         (f"{GOOD}enabled: perhaps", 4, "enabled", "neither true nor false", "true or false"),
         (f"{GOOD}app: ''", 4, "app", "is empty", ""),
         (f"{GOOD}app: ${{env:KEY}}", 4, "app", "secrets cannot stand here", "fixed"),
+        (f"{GOOD}method: POST", 4, "method", "is not GET, the only value", "write GET"),
+        (f"{GOOD}method: get", 4, "method", "is not GET, the only value", "write GET"),
         (f"{GOOD}select: sale", 4, "select", "is not a list", "[one, two]"),
         (f"{GOOD}select: []", 4, "select", "too few", "1"),
         (f"{GOOD}select:\n- a\n-\n", 6, "select[1]", "is not text", ""),
@@ -118,7 +120,7 @@ def problems(folder: Path) -> tuple[Problem, ...]:
             f"{GOOD}headers: [{{key: A, source: fixed, value: a, encode: base64}}]",
             4,
             "headers[0].encode",
-            "not one of the allowed words",
+            "is not percent, the only value",
             "percent",
         ),
         (

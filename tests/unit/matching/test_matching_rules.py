@@ -1,4 +1,4 @@
-"""Which hooks an event fires: sections 2 and 3 of the contract, rule by rule."""
+"""Which hooks an event fires: the rules of docs/reference/events.md and hooks.md, one by one."""
 
 from typing import Any
 

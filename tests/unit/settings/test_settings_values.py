@@ -222,7 +222,7 @@ def test_settings_do_not_change() -> None:
 
 
 def test_the_contracts_settings_all_exist() -> None:
-    """Section 6 of the contract, name by name."""
+    """Each section has the settings that people rely on, and no other."""
     contract = {
         "kafka": "bootstrap_servers group_id topic_prefix security_protocol sasl_mechanism "
         "sasl_username sasl_password ssl_cafile ssl_certfile ssl_keyfile",

@@ -160,7 +160,7 @@ def parked_record(member: Member, due_in: float) -> FakeRecord:
 
 
 async def test_a_record_that_is_not_due_holds_back_its_lane_only(member: Member) -> None:
-    """The lane goes on when it is, in order; the sources do not wait (section 6 of the design)."""
+    """The lane goes on when it is, in order; the sources do not wait."""
     member.consumer.append(RETRY, parked_record(member, 10.0), parked_record(member, 10.5))
     async with member.running(RETRY, A):
         await member.takes(2)

@@ -1,4 +1,4 @@
-"""The headers of section 5 of the contract, by name."""
+"""The headers of docs/reference/records.md, by name."""
 
 from dataclasses import replace
 
