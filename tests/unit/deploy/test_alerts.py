@@ -1,5 +1,6 @@
 """The alert rules: valid PromQL, about metrics and labels that the daemon really has."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,8 +8,10 @@ import promql_parser
 import pytest
 import yaml
 
+from consumer.documents.durations import parse_duration
 from consumer.metrics import Metrics
 from consumer.reasons import Reason
+from consumer.stream.lanes import UNKNOWN_HOOK_SECONDS
 from support.filled_metrics import fill_stream
 from support.project import ROOT
 
@@ -64,6 +67,53 @@ def test_an_alert_says_what_to_do(rule: dict[str, Any]) -> None:
     """Each has a severity, a summary and a description."""
     assert rule["labels"]["severity"] in {"page", "ticket"}
     assert set(rule["annotations"]) == {"summary", "description"}
+
+
+def _accepts(matcher: promql_parser.Matcher, value: str) -> bool:
+    match str(matcher.op).removeprefix("MatchOp."):
+        case "Equal":
+            return matcher.value == value
+        case "NotRe":
+            return not re.fullmatch(matcher.value, value)
+        case other:
+            raise NotImplementedError(other)
+
+
+def _alerts_on(metric: str, **labels: str) -> list[str]:
+    """The alerts that a sample of `metric` with these `labels` raises as it grows."""
+
+    def watches(selector: promql_parser.VectorSelector) -> bool:
+        matchers = selector.matchers.matchers
+        return selector.name == metric and all(
+            _accepts(matcher, labels.get(matcher.name, "")) for matcher in matchers
+        )
+
+    return [rule["alert"] for rule in RULES if watches(next(_selectors(rule["expr"])))]
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_dead_letter_raises_one_alert(reason: Reason) -> None:
+    """Each reason of a dead letter has one alert, and those that need another remedy than the rest
+    have one of their own.
+    """
+    own = {
+        Reason.TOO_LARGE: "HookstreamRecordTooLarge",
+        Reason.HOOK_REMOVED: "HookstreamHookRemoved",
+    }
+    found = _alerts_on("hookstream_dead_letters_total", hook="shop", reason=reason)
+    assert found == [own.get(reason, "HookstreamDeadLetters")]
+
+
+def test_a_hook_that_a_replica_does_not_know_raises_an_alert() -> None:
+    """Deliveries that are deferred for want of their hook raise an alert before they are given up;
+    those of a known hook do not.
+    """
+    name = "hookstream_deliveries_total"
+    assert _alerts_on(name, hook="", outcome="retried") == ["HookstreamHookUnknown"]
+    assert _alerts_on(name, hook="shop", outcome="retried") == []
+    assert _alerts_on(name, hook="", outcome="dead_lettered") == []
+    [rule] = [rule for rule in RULES if rule["alert"] == "HookstreamHookUnknown"]
+    assert parse_duration(rule["for"]) < UNKNOWN_HOOK_SECONDS
 
 
 OBSERVED_ONLY = {"hookstream_build_info", "hookstream_in_flight"}
