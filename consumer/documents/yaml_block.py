@@ -2,7 +2,7 @@
 
 A document of `key: value` and `- item` lines is read here, since the objects that PyYAML makes of
 libyaml's events cost several times as much. Nothing is refused here: every mistake, and whatever
-is not plainly in this form, is left to `yaml_reader`, which alone says what YAML is. Whatever is
+is not plainly in this form, is left to `yaml_composer`, which alone says what YAML is. Whatever is
 read here is read there to the same values and lines (`tests/properties/test_plain_blocks.py`).
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 from consumer.documents.tree import Lines
 
 _MAX_DEPTH = 20
-"""Collections inside collections; what goes deeper is left to `yaml_reader`, and its limit."""
+"""Collections inside collections; what goes deeper is left to `yaml_composer`, and its limit."""
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 """A text without quotes that is one of these is null."""
 

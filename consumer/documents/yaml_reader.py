@@ -1,211 +1,20 @@
-"""YAML, read from libyaml's events: lines for every value, bounded depth and aliases, no tags.
-
-Plain scalars are not resolved to numbers, dates or booleans, so the traps of YAML 1.1 (`no`,
-`1:30`, `2026-11-24`, `007`) do not exist; only an empty scalar, `~` and `null` are null.
-
-A hundred thousand definitions would be eight million events. So what every event passes is short,
-and documents in the plainest form are read without them (`yaml_block`).
+"""Reads YAML documents and their lines: those in the plainest form by `yaml_block`, all others by
+libyaml (`yaml_composer`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from io import StringIO
 from itertools import islice
 from typing import Any, TextIO
 
-from yaml import MarkedYAMLError, YAMLError
-from yaml._yaml import CParser
-from yaml.events import (
-    AliasEvent,
-    DocumentEndEvent,
-    DocumentStartEvent,
-    Event,
-    MappingEndEvent,
-    MappingStartEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-)
-from yaml.reader import ReaderError
-
 from consumer.documents.tree import Document, Lines, Place
-from consumer.documents.yaml_block import NULLS, PlainBlock, take_lines
-from consumer.errors import Complaint
+from consumer.documents.yaml_block import PlainBlock, take_lines
+from consumer.documents.yaml_composer import compose
 from consumer.pace import unhurried
 
-MAX_DEPTH = 50
-"""Collections inside collections; definitions need four."""
-MAX_ALIASED = 100_000
-"""Values that the aliases of one document may repeat, nested aliases counted in full."""
 _BLANK = frozenset({"", " ", "\t", "\r", "\n"})
 """What may follow `---`; the end of the text, too."""
-
-
-class _OpenMapping:
-    """A mapping whose end has not been read yet."""
-
-    __slots__ = ("anchor", "collection", "inner", "key", "line", "lines")
-
-    def __init__(self, anchor: str | None, line: int) -> None:
-        self.collection: dict[str, Any] = {}
-        self.lines: list[int] = []
-        self.anchor = anchor
-        self.line = line
-        self.inner = 0
-        """Values inside those in it; the ones behind aliases count each time."""
-        self.key: str | None = None
-        """The key whose value comes next; None where a key comes next."""
-
-    @property
-    def size(self) -> int:
-        """Values in it, itself included."""
-        return 1 + 2 * len(self.collection) + self.inner
-
-    def add(self, value: Any, line: int) -> None:
-        if self.key is not None:
-            self.collection[self.key] = value
-            self.key = None
-            return
-        if not isinstance(value, str):
-            raise _not_a_key(line)
-        if value in self.collection:
-            first = self.lines[list(self.collection).index(value)]
-            message = f"`{value}` is already given in line {first}"
-            raise Complaint(message, "keep one of the two", line=line)
-        self.key = value
-        self.lines.append(line)
-
-
-class _OpenSequence:
-    """A sequence whose end has not been read yet."""
-
-    __slots__ = ("anchor", "collection", "inner", "line", "lines")
-
-    key = ""
-    """Never None: no key is ever waited for."""
-
-    def __init__(self, anchor: str | None, line: int) -> None:
-        self.collection: list[Any] = []
-        self.lines: list[int] = []
-        self.anchor = anchor
-        self.line = line
-        self.inner = 0
-
-    @property
-    def size(self) -> int:
-        """See `_OpenMapping`."""
-        return 1 + len(self.collection) + self.inner
-
-    def add(self, value: Any, line: int) -> None:
-        self.collection.append(value)
-        self.lines.append(line)
-
-
-class _Composer:
-    """Builds one document's values. Iterative: the depth of the input costs no stack."""
-
-    def __init__(self, before: int) -> None:
-        self._first = before + 1
-        self.root: Any = None
-        self.line = 1
-        self.lines: Lines = {}
-        self._open: list[_OpenMapping | _OpenSequence] = []
-        self._anchors: dict[str, tuple[Any, int]] = {}
-        self._aliased = 0
-
-    # Each takes the next event of the document, and raises a Complaint with its line, where the
-    # document is not one that hookstream reads.
-
-    def scalar(self, event: Any) -> None:
-        line = event.start_mark.line + self._first
-        if event.tag is not None:
-            raise _tagged(line)
-        value: str | None = event.value
-        if value in NULLS and event.implicit[0] and not self._at_key():
-            value = None
-        if event.anchor is not None:
-            self._anchors[event.anchor] = (value, 1)
-        if self._open:
-            self._open[-1].add(value, line)
-        else:
-            self.root, self.line = value, line
-
-    def alias(self, event: Any) -> None:
-        line = event.start_mark.line + self._first
-        if event.anchor not in self._anchors:
-            raise Complaint(
-                f"the alias *{event.anchor} names nothing that ends before it",
-                f"write &{event.anchor} at the value that it repeats",
-                line=line,
-            )
-        value, size = self._anchors[event.anchor]
-        self._aliased += size
-        if self._aliased > MAX_ALIASED:
-            raise Complaint(
-                f"the aliases repeat more than {MAX_ALIASED:,} values",
-                "write the values out, or use fewer aliases",
-                line=line,
-            )
-        top = self._open[-1]  # an alias cannot be a document: it has no anchor before it
-        top.inner += size - 1
-        top.add(value, line)
-
-    def start_mapping(self, event: Any) -> None:
-        self._start(_OpenMapping, event)
-
-    def start_sequence(self, event: Any) -> None:
-        self._start(_OpenSequence, event)
-
-    def _start(self, kind: type[_OpenMapping | _OpenSequence], event: Any) -> None:
-        line = event.start_mark.line + self._first
-        if event.tag is not None:
-            raise _tagged(line)
-        if len(self._open) == MAX_DEPTH:
-            raise Complaint(
-                f"more than {MAX_DEPTH} collections are nested",
-                "take out the brackets or the indentation that nothing needs",
-                line=line,
-            )
-        if self._at_key():
-            raise _not_a_key(line)
-        self._open.append(kind(event.anchor, line))
-
-    def end(self, _event: Event) -> None:
-        done = self._open.pop()
-        self.lines[id(done.collection)] = done.lines
-        if done.anchor is not None:
-            self._anchors[done.anchor] = (done.collection, done.size)
-        if self._open:
-            top = self._open[-1]
-            top.inner += done.size - 1
-            top.add(done.collection, done.line)
-        else:
-            self.root, self.line = done.collection, done.line
-
-    def _at_key(self) -> bool:
-        return bool(self._open) and self._open[-1].key is None
-
-
-_STEPS: dict[type[Event], Callable[[_Composer, Any], None]] = {
-    ScalarEvent: _Composer.scalar,
-    AliasEvent: _Composer.alias,
-    MappingStartEvent: _Composer.start_mapping,
-    SequenceStartEvent: _Composer.start_sequence,
-    MappingEndEvent: _Composer.end,
-    SequenceEndEvent: _Composer.end,
-}
-
-
-def _not_a_key(line: int) -> Complaint:
-    return Complaint(
-        "a key is a list, a mapping or null",
-        "put text that begins with a brace in quotes",
-        line=line,
-    )
-
-
-def _tagged(line: int) -> Complaint:
-    return Complaint("tags (!...) are not used here", "take the tag out", line=line)
 
 
 def read_yaml(source: str | TextIO) -> Iterator[Document]:
@@ -214,7 +23,7 @@ def read_yaml(source: str | TextIO) -> Iterator[Document]:
     its line ends (`newline=""`).
 
     Raises:
-        Complaint: with its line, where it is not YAML or goes beyond the limits above.
+        Complaint: with its line, if it is not YAML or goes beyond the limits of `yaml_composer`.
     """
     stream = StringIO(source, newline="") if isinstance(source, str) else source
     number = 1
@@ -262,21 +71,8 @@ def _parts(stream: TextIO) -> Iterator[list[str]]:
 
 
 def _composed(text: str, before: int) -> Iterator[Document]:
-    """The documents of `text`, which has so many lines before it."""
-    next_event: Callable[[], Any] = CParser(text).get_event
-    composer = _Composer(before)
-    try:
-        for event in unhurried(iter(next_event, None)):
-            kind = type(event)
-            step = _STEPS.get(kind)
-            if step is not None:
-                step(composer, event)
-            elif kind is DocumentStartEvent:
-                composer = _Composer(before)
-            elif kind is DocumentEndEvent:
-                yield from _documents(composer.root, composer.line, composer.lines)
-    except YAMLError as error:
-        raise _unreadable(error, text, before) from None
+    for root, line, lines in compose(text, before):
+        yield from _documents(root, line, lines)
 
 
 def _documents(root: Any, line: int, lines: Lines) -> Iterator[Document]:
@@ -307,16 +103,3 @@ def _line_of(root: Any, line: int, lines: Lines, place: Place) -> int:
         line = known[steps.index(step)]
         value = value[step]
     return line
-
-
-def _unreadable(error: YAMLError, text: str, before: int) -> Complaint:
-    mend = "look for tabs, a missing quote or bracket, or uneven indentation here and above"
-    if isinstance(error, ReaderError):
-        line = text.encode()[: error.position].count(b"\n") + 1 + before
-        return Complaint("a character that YAML does not allow", "take it out", line=line)
-    if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
-        return Complaint("is not YAML", mend)
-    message = f"is not YAML: {error.problem}"
-    if error.context and error.context_mark:
-        message += f", {error.context} that begins in line {error.context_mark.line + 1 + before}"
-    return Complaint(message, mend, line=error.problem_mark.line + 1 + before)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from consumer.documents.tree import Place
-from consumer.documents.yaml_reader import MAX_DEPTH, read_yaml
+from consumer.documents.yaml_composer import MAX_DEPTH
+from consumer.documents.yaml_reader import read_yaml
 from consumer.errors import Complaint
 
 
