@@ -23,10 +23,21 @@ from consumer.stream.parsed_records import UnreadableBatchError
 MAX_BATCH_BYTES = 64 * 1024 * 1024
 """Bytes of a decompressed batch, at most: 64 times the size that a broker takes by default. JSON
 shrinks to a tenth or a twentieth."""
+MAX_FETCH_BYTES = 8 * 1024 * 1024
+"""Decompressed bytes of one partition's fetch behind which no further batch of it is read. It is
+fetched again then, which costs little, and JSON does not come so far."""
 _KEPT_BYTES = 1024 * 1024
 """What a batch may have filled of the buffer before its memory is given back to the system."""
 _XERIAL_HEADER_BYTES = 16
 
+
+class _Decompressed:
+    """How many bytes were decompressed in the life of the process, too large batches left out."""
+
+    total = 0
+
+
+decompressed = _Decompressed()
 _lock = Lock()
 _buffer = mmap(-1, MAX_BATCH_BYTES, flags=MAP_PRIVATE | MAP_ANONYMOUS)
 """Takes memory only as far as it is written to. A new buffer for each batch cost more time than
@@ -39,7 +50,7 @@ def gzip_decode(data: bytes) -> bytes:
         found = stream.read(MAX_BATCH_BYTES + 1)
     if len(found) > MAX_BATCH_BYTES:
         raise _too_large()
-    return found
+    return _counted(found)
 
 
 def snappy_decode(data: bytes) -> bytes:
@@ -51,7 +62,7 @@ def snappy_decode(data: bytes) -> bytes:
     blocks = list(_xerial_blocks(raw)) if codec._detect_xerial_stream(raw) else [raw]  # noqa: SLF001
     if sum(map(cramjam.snappy.decompress_raw_len, blocks)) > MAX_BATCH_BYTES:
         raise _too_large()
-    return b"".join(bytes(cramjam.snappy.decompress_raw(block)) for block in blocks)
+    return _counted(b"".join(bytes(cramjam.snappy.decompress_raw(block)) for block in blocks))
 
 
 def lz4_decode(data: bytes) -> bytes:
@@ -88,7 +99,7 @@ def _into_buffer(decompress: Callable[[Any, mmap], int], data: bytes) -> bytes:
         size = MAX_BATCH_BYTES
         try:
             size = decompress(data, _buffer)
-            return _buffer[:size]
+            return _counted(_buffer[:size])
         except cramjam.DecompressionError as error:
             if "whole buffer" in str(error):
                 raise _too_large() from error
@@ -96,6 +107,11 @@ def _into_buffer(decompress: Callable[[Any, mmap], int], data: bytes) -> bytes:
         finally:
             if size > _KEPT_BYTES:
                 _buffer.madvise(MADV_DONTNEED)
+
+
+def _counted(data: bytes) -> bytes:
+    decompressed.total += len(data)
+    return data
 
 
 def _xerial_blocks(data: bytes) -> Iterator[bytes]:

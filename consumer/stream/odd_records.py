@@ -10,7 +10,7 @@ from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import ConsumerRecord
 
-from consumer.stream.decompression import bound_decompression
+from consumer.stream.decompression import MAX_FETCH_BYTES, bound_decompression, decompressed
 from consumer.stream.parsed_records import UnreadableBatchError
 from consumer.stream.record_batches import RecordBatches
 
@@ -34,6 +34,12 @@ class _FetchedBytes(MemoryRecords):  # type: ignore[misc]  # aiokafka has no typ
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
         self.data = data
+        self.ended = False
+        """Whether no further batch is read."""
+
+    def has_next(self) -> bool:
+        """Whether a batch is left to be read."""
+        return not self.ended and super().has_next()
 
     def next_batch(self) -> Any:
         """As aiokafka does. Raises `UnreadableBatchError` for a batch that ends before it begins:
@@ -49,7 +55,7 @@ class _FetchedBytes(MemoryRecords):  # type: ignore[misc]  # aiokafka has no typ
 class _FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka has no types
     """One partition's records of a fetch, by aiokafka's parser as far as that comes, then by ours.
 
-    Costs nothing as long as nothing fails: aiokafka has a `__next__` of its own in this place.
+    aiokafka has a `__next__` of its own in this place: this costs little as long as nothing fails.
     """
 
     _records_iterator: Iterator[Any] | None
@@ -58,8 +64,18 @@ class _FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka has n
         super().__init__(tp, records, *details)
         self._data: bytes | None = getattr(records, "data", None)
         self._first: int = self.next_fetch_offset
+        self._decompressed = 0
 
     def __next__(self) -> Any:
+        before = decompressed.total
+        try:
+            return self._next()
+        finally:
+            if decompressed.total != before:  # a batch has begun
+                self._decompressed += decompressed.total - before
+                self._records.ended = self._decompressed >= MAX_FETCH_BYTES
+
+    def _next(self) -> Any:
         try:
             return next(self._records_iterator)  # type: ignore[arg-type]  # as aiokafka does it
         except StopIteration:

@@ -42,14 +42,16 @@ class RecordBatches:
         self._data = data
         self._offset = offset
         self._pos = 0
+        self.ended = False
+        """Whether no further batch is read."""
 
     def size_in_bytes(self) -> int:
         """Of the whole fetch, read or not."""
         return len(self._data)
 
     def has_next(self) -> bool:
-        """Whether a whole batch is left: a fetch may end within one."""
-        left = len(self._data) - self._pos
+        """Whether a whole batch is left to be read: a fetch may end within one."""
+        left = 0 if self.ended else len(self._data) - self._pos
         return left >= _PREFIX.size and left >= _PREFIX.size + self._length()
 
     def next_batch(self) -> "_Batch | Any":

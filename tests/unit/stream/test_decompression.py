@@ -13,7 +13,7 @@ from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
 from aiokafka.consumer import fetcher
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 
-from consumer.stream.decompression import DECODERS, MAX_BATCH_BYTES
+from consumer.stream.decompression import DECODERS, MAX_BATCH_BYTES, MAX_FETCH_BYTES
 from consumer.stream.odd_records import read_odd_records
 from consumer.stream.parsed_records import UnreadableBatchError
 from support.raw_batches import HEADER, make_batch, seal
@@ -81,6 +81,30 @@ def test_a_batch_that_expands_without_bound_is_unreadable_and_takes_no_memory(co
         next(fetch(bomb, offset=1))
     assert resident_mib("VmHWM") - before < SLACK_MIB
     assert resident_mib("VmRSS") - before < MAX_BATCH_BYTES / 2**20 / 2
+
+
+@pytest.mark.parametrize("name", [b"n", b"\xff"], ids=["aiokafka's parser", "our parser"])
+def test_many_batches_that_expand_are_read_a_few_at_a_time(name: bytes) -> None:
+    """Of a fetch of small batches that each hold megabytes only the first few are read, and the
+    next fetch goes on behind them: no record is passed over, none comes twice.
+    """
+    value = bytes(3 * 1024 * 1024)
+    batches = []
+    for number in range(12):
+        batch = make_batch((b"%d" % number, value, [("n", b"")]), timestamps=[5])
+        payload = bytes(batch[HEADER:]).replace(b"\x02n\x00", b"\x02" + name + b"\x00")
+        batches.append(batch_of(zstd_encode(payload), 4, base_offset=number))
+    keys: list[bytes] = []
+    fetches = 0
+    while len(keys) < len(batches):
+        records = fetch(b"".join(batches[len(keys) :]), offset=len(keys))
+        found = [record.key for record in records]
+        assert 0 < len(found) <= MAX_FETCH_BYTES / len(value) + 1
+        keys += found
+        assert records.next_fetch_offset == len(keys)
+        fetches += 1
+    assert keys == [b"%d" % number for number in range(12)]
+    assert fetches > 1
 
 
 @pytest.mark.parametrize("codec", [1, 2, 3])
