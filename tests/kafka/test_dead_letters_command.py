@@ -5,7 +5,9 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
 
 import orjson
 import pytest
@@ -186,6 +188,36 @@ async def test_list_is_json_for_programs(workspace: Workspace) -> None:
     assert [orjson.loads(line) for line in out.splitlines()] == lines[-2:]
     code, out, err = await _run(workspace, "list", "--hook", f"{NAME}-x")
     assert (code, out, err) == (0, "", "note: no such dead letters\n")
+
+
+@pytest.fixture
+def full_disk() -> Iterator[IO[bytes]]:
+    """A file each write to which fails."""
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    with full.open("wb") as file:
+        yield file
+
+
+@pytest.mark.parametrize(
+    "words", [("list",), ("list", "--limit", "1"), ("replay", "--yes")], ids=" ".join
+)
+async def test_a_full_disk_is_told_and_nothing_is_sent(
+    workspace: Workspace, full_disk: IO[bytes], words: Sequence[str]
+) -> None:
+    """A list or a plan that does not fit on the disk ends in one sentence and exit code 1, and what
+    could not be shown is not sent.
+    """
+    await _prepare(workspace)
+    await bury(workspace.cluster, workspace.dead_letter_topic, exhausted(range(3), NAME))
+    process = await asyncio.create_subprocess_exec(
+        *_command(workspace, *words), stdin=DEVNULL, stdout=full_disk, stderr=PIPE, cwd=ROOT
+    )
+    _, err = await process.communicate()
+    assert err == b"error: standard output cannot be written: No space left on device\n"
+    assert process.returncode == 1
+    assert await _on_lane(workspace) == []
 
 
 async def test_list_is_a_table_for_people(workspace: Workspace) -> None:
