@@ -120,7 +120,11 @@ class Admin:
                         raise
                     refused = error
                     continue
-                await web.SockSite(self._runner, listener).start()
+                try:
+                    await web.SockSite(self._runner, listener).start()
+                except BaseException:
+                    listener.close()
+                    raise
                 bound += 1
             if not bound:
                 raise refused

@@ -117,6 +117,7 @@ class App:
         own = settings.kafka.own_topics
         topics = [source.topic for source in settings.sources]
         consumer = make_consumer(settings.kafka)
+        stack.push_async_callback(consumer.stop)  # for a start that ends before intake has one
         retry_topics = RetryTopics(consumer, own, settings.retry.delays, self.metrics.stream)
         lane_topics = [lane.topic for lane in retry_topics.lanes]
         self._handover = Handover(KafkaProducer(settings.kafka), self.metrics.stream)

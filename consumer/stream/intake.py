@@ -170,6 +170,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         _, late = await asyncio.wait({leaving}, timeout=self._patience())
         if late:
             leaving.cancel()
+            drop_connections(self._consumer)
             log.warning("could not leave the group in time; it will notice by itself")
         elif not leaving.cancelled() and (error := leaving.exception()) is not None:
             log.warning("the Kafka client was not closed in order", error=repr(error))

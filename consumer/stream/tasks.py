@@ -55,7 +55,7 @@ async def watch_tasks(consumer: AIOKafkaConsumer) -> None:
 
 
 def drop_connections(consumer: AIOKafkaConsumer) -> None:
-    """Close them, for a consumer whose `stop` fails on a task that ended before."""
+    """Close them, for a consumer whose `stop` took too long, or failed on a task that had ended."""
     for connection in list(consumer._client._conns.values()):  # noqa: SLF001
         connection.close()
 

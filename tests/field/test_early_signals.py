@@ -129,7 +129,8 @@ Moment = Callable[[EarlyDaemon, Workspace], Awaitable[None]]
 
 
 async def _first_instant(daemon: EarlyDaemon, _workspace: Workspace) -> None:
-    await daemon.handles(signal.SIGTERM)
+    # The last handler that is installed. Coverage has one of its own for SIGTERM, before ours.
+    await daemon.handles(signal.SIGHUP)
 
 
 async def _reading_settings(_daemon: EarlyDaemon, workspace: Workspace) -> None:
