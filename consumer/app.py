@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from consumer import __version__, logs
 from consumer.admin import Admin, shown
 from consumer.clock import Clock, SystemClock
-from consumer.delivery.authorities import authorities_digest
+from consumer.delivery.authorities import Authorities, refuse_loss
 from consumer.delivery.descriptors import provide_descriptors
 from consumer.delivery.guard import Policy
 from consumer.delivery.network import guard_policy, warn_of_refused_uris
@@ -53,17 +53,19 @@ _PARK_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Settings and hooks that were read together."""
+    """Settings and hooks that were read together, and the authorities that the settings name."""
 
     settings: Settings
     index: Index
+    authorities: Authorities
+    """Of receivers' certificates."""
 
 
 class App:
     """One daemon. `run` returns after `stop`, or raises what nothing can be done about."""
 
     def __init__(self, load: Callable[[], Loaded], clock: Clock | None = None) -> None:
-        """`load` reads settings and hooks; raises `ConfigError`. It runs here and at reloads."""
+        """`load` reads all files; raises `ConfigError`. It runs here, and in a reload's thread."""
         self._loaded = load()
         self._clock = clock or SystemClock()
         self._tls = tls_files(self._loaded.settings.kafka)
@@ -121,8 +123,7 @@ class App:
         retry_topics = RetryTopics(consumer, own, settings.retry.delays, self.metrics.stream)
         lane_topics = [lane.topic for lane in retry_topics.lanes]
         self._handover = Handover(KafkaProducer(settings.kafka), self.metrics.stream)
-        self._authorities = authorities_digest(settings.network.ca_file)
-        self._transport = make_transport(settings, self._clock)
+        self._transport = make_transport(settings, self._loaded.authorities, self._clock)
         stack.push_async_callback(self._transport.close)
         decoders = {source.topic: make_decoder(source) for source in settings.sources}
         router = RetryRouter(
@@ -257,12 +258,10 @@ class App:
         """
         after = loaded.settings
         refuse_fixed(self._loaded.settings, after)
-        authorities = authorities_digest(after.network.ca_file)
+        refuse_loss(self._loaded.authorities, loaded.authorities)
         if self._tls is not None:
             self._tls.renew()
-        if authorities != self._authorities:
-            self._authorities = authorities
-            self._transport.renew_trust()
+        self._transport.trust(loaded.authorities)
         self._loaded = loaded
         provide_descriptors(after.delivery.concurrency)
         policy = self._guard_network()

@@ -8,6 +8,7 @@ from typing import assert_never
 
 from consumer.clock import Clock
 from consumer.delivery.aiohttp import AiohttpTransport
+from consumer.delivery.authorities import Authorities
 from consumer.delivery.circuit import CircuitPolicy
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.dispatcher import Dispatcher
@@ -75,16 +76,14 @@ def start_times(settings: Settings) -> dict[str, int]:
     }
 
 
-def make_transport(settings: Settings, clock: Clock) -> Transport:
+def make_transport(settings: Settings, authorities: Authorities, clock: Clock) -> Transport:
     """The client that the settings name; made on the running loop."""
-    loop, ca_file = asyncio.get_running_loop(), settings.network.ca_file
-    file = str(ca_file) if ca_file is not None else None
-    policy = guard_policy(settings)
+    loop, policy = asyncio.get_running_loop(), guard_policy(settings)
     match settings.delivery.transport:
         case "curl":
-            return CurlTransport(loop, policy, ca_file=file)
+            return CurlTransport(loop, policy, authorities)
         case "aiohttp":
-            return AiohttpTransport(loop, policy, clock=clock, ca_file=file)
+            return AiohttpTransport(loop, policy, authorities, clock=clock)
         case _:
             assert_never(settings.delivery.transport)
 

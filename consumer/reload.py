@@ -14,8 +14,9 @@ from consumer.settings import Settings
 
 log = get_logger(__name__)
 
-_FIXED_SECTIONS = ("kafka", "sources", "admin")
-_FIXED_SETTINGS = (("retry", "delays"), ("delivery", "transport"), ("network", "ca_file"))
+FIXED_SECTIONS = ("kafka", "sources", "admin")
+FIXED_SETTINGS = (("retry", "delays"), ("delivery", "transport"))
+"""What holds for the life of the process."""
 
 LoadedT = TypeVar("LoadedT")
 ResultT = TypeVar("ResultT")
@@ -70,10 +71,10 @@ class Reloader(Generic[LoadedT]):
 
 def refuse_fixed(before: Settings, after: Settings) -> None:
     """Raise `HookstreamError` if settings differ that hold for the life of the process."""
-    changed = [name for name in _FIXED_SECTIONS if getattr(before, name) != getattr(after, name)]
+    changed = [name for name in FIXED_SECTIONS if getattr(before, name) != getattr(after, name)]
     changed += [
         f"{section}.{name}"
-        for section, name in _FIXED_SETTINGS
+        for section, name in FIXED_SETTINGS
         if getattr(getattr(before, section), name) != getattr(getattr(after, section), name)
     ]
     if changed:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from consumer.delivery.authorities import Authorities
 from consumer.delivery.guard import Policy
 from consumer.delivery.transport import Answer, Request
 from consumer.reasons import ErrorKind
@@ -44,7 +45,7 @@ class ScriptedTransport:
         """See `Transport.restrict`."""
         self.policies.append(policy)
 
-    def renew_trust(self) -> None:
+    def trust(self, authorities: Authorities) -> None:
         """Nothing: there is no network."""
 
     async def failure(self) -> str:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
@@ -20,6 +21,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.receiver import Receiver, Tls
 from consumer.clock import SystemClock
 from consumer.delivery.aiohttp import AiohttpTransport
+from consumer.delivery.authorities import Authorities
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.guard import Policy
 from consumer.delivery.transport import Answer, Request
@@ -85,11 +87,15 @@ def _compare(bench: Bench, scheme: str, tls: Tls | None) -> Iterator[Row]:
 
 
 def _open_curl(loop: asyncio.AbstractEventLoop, ca_file: str | None) -> _Client:
-    return CurlTransport(loop, _POLICY, ca_file=ca_file)
+    return CurlTransport(loop, _POLICY, _authorities(ca_file))
 
 
 def _open_aiohttp(loop: asyncio.AbstractEventLoop, ca_file: str | None) -> _Client:
-    return AiohttpTransport(loop, _POLICY, clock=SystemClock(), ca_file=ca_file)
+    return AiohttpTransport(loop, _POLICY, _authorities(ca_file), clock=SystemClock())
+
+
+def _authorities(ca_file: str | None) -> Authorities:
+    return Authorities(Path(ca_file).read_bytes() if ca_file is not None else b"")
 
 
 def _run(opener: _Opener, origin: str, ca_file: str | None, count: int) -> _Cost:

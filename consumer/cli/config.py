@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from consumer.cli.process import uncollected
+from consumer.delivery.authorities import Authorities, read_authorities
 from consumer.documents.files import read_consistently
 from consumer.errors import ConfigError, Problem
 from consumer.hooks.loader import load_hooks
@@ -40,6 +41,17 @@ def read_config(file: Path | None) -> Config:
         ConfigError: with every problem of both.
     """
     return read_consistently(partial(_read, file))
+
+
+@uncollected()
+def read_with_authorities(file: Path | None) -> tuple[Config, Authorities]:
+    """`read_config`, and the authorities of receivers' certificates as they were at that moment."""
+
+    def read() -> tuple[Config, Authorities]:
+        config = _read(file)
+        return config, read_authorities(config.settings.network.ca_file)
+
+    return read_consistently(read)
 
 
 def _read(file: Path | None) -> Config:

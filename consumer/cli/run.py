@@ -5,7 +5,7 @@ from pathlib import Path
 
 from consumer import logs
 from consumer.app import App, Loaded
-from consumer.cli.config import read_config
+from consumer.cli.config import read_with_authorities
 from consumer.cli.process import run_on_loop, settle_memory, uncollected
 from consumer.clock import SystemClock
 from consumer.matching.index import Index
@@ -18,8 +18,8 @@ def run(file: Path | None) -> None:
 
     @uncollected()
     def load() -> Loaded:
-        config = read_config(file)
-        return Loaded(config.settings, Index(config.table))
+        config, authorities = read_with_authorities(file)
+        return Loaded(config.settings, Index(config.table), authorities)
 
     app = App(load)
     settings = app.settings

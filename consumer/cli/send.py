@@ -13,6 +13,7 @@ from consumer.cli.process import run_on_loop
 from consumer.cli.sample import Sample, build
 from consumer.clock import Clock
 from consumer.delivery.answers import GONE_LIMIT
+from consumer.delivery.authorities import read_authorities
 from consumer.delivery.outcome import Bury, Delivered, Meaning, Park, Repeat, meaning
 from consumer.delivery.request import delivery_id
 from consumer.delivery.transport import Answer, Request
@@ -48,7 +49,7 @@ def send(hook: Hook, event: Event, shown: Sample, settings: Settings, clock: Clo
 
 
 async def _attempt(request: Request, settings: Settings, clock: Clock) -> Answer:
-    transport = make_transport(settings, clock)
+    transport = make_transport(settings, read_authorities(settings.network.ca_file), clock)
     answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
     try:
         transport.send(request, answered.set_result)

@@ -5,7 +5,6 @@ One attempt is one request: a kept connection that dies as the request goes out 
 
 import asyncio
 import re
-import ssl
 from contextlib import suppress
 from email.utils import mktime_tz, parsedate_tz
 from typing import cast
@@ -15,6 +14,7 @@ import yarl
 
 from consumer.clock import Clock
 from consumer.delivery.aiohttp_pool import DIAL, Dial, NoResponseError, Pool
+from consumer.delivery.authorities import Authorities
 from consumer.delivery.guard import Policy
 from consumer.delivery.transport import (
     BODY_LIMIT,
@@ -40,23 +40,21 @@ _SECONDS = re.compile(r"\s*(\d+)")
 class AiohttpTransport:
     """One task per attempt. Made and used on the loop's thread, while the loop runs.
 
-    `policy`: what may be dialled. `ca_file`: PEM file that replaces the system's certificate
-    authorities. Raises OSError or ssl.SSLError where it cannot be used.
+    `policy`: what may be dialled. `authorities`: those that receivers are checked with.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         policy: Policy,
+        authorities: Authorities,
         *,
         clock: Clock,
-        ca_file: str | None = None,
     ) -> None:
         self._loop = loop
         self._clock = clock
-        self._ca_file = ca_file
-        self._tls = ssl.create_default_context(cafile=ca_file)
-        self._pool = Pool(loop, policy, self._tls)
+        self._authorities = authorities
+        self._pool = Pool(loop, policy, authorities.context)
         self._retired: set[asyncio.Task[None]] = set()
         self._under_way: dict[asyncio.Task[Answer], Done] = {}
 
@@ -76,17 +74,18 @@ class AiohttpTransport:
         if policy != self._pool.policy:
             self._begin(policy)
 
-    def renew_trust(self) -> None:
-        """See `Transport.renew_trust`."""
-        self._tls = ssl.create_default_context(cafile=self._ca_file)
-        self._begin(self._pool.policy)
+    def trust(self, authorities: Authorities) -> None:
+        """See `Transport.trust`."""
+        if authorities.pem != self._authorities.pem:
+            self._authorities = authorities
+            self._begin(self._pool.policy)
 
     def _begin(self, policy: Policy) -> None:
         """Send what comes from now on over new connections."""
         before = self._pool
         if before.session.closed:
             return
-        self._pool = Pool(self._loop, policy, self._tls)
+        self._pool = Pool(self._loop, policy, self._authorities.context)
         ending = self._loop.create_task(before.end())
         self._retired.add(ending)
         ending.add_done_callback(self._retired.discard)

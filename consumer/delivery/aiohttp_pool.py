@@ -49,9 +49,10 @@ DIAL: ContextVar[Dial] = ContextVar("DIAL")
 
 
 class Pool:
-    """The connections that were made by one policy, and what goes on over them.
+    """The connections that were made by one policy with the same authorities (`tls`), and what goes
+    on over them.
 
-    A changed policy begins a new pool, so that no request goes over a connection that it forbids.
+    A change of them begins a new pool, so that no request goes over a connection that they forbid.
     """
 
     def __init__(

@@ -11,9 +11,9 @@ Linux only: epoll.
 """
 
 import asyncio
-import ssl
 import threading
 
+from consumer.delivery.authorities import Authorities
 from consumer.delivery.curl_engine import Engine
 from consumer.delivery.curl_routes import Route
 from consumer.delivery.guard import Policy
@@ -27,18 +27,15 @@ _PATIENCE = 5.0
 class CurlTransport:
     """The engine's driver. Made and used on the loop's thread.
 
-    `policy`: what may be dialled. `ca_file`: PEM file that replaces the system's certificate
-    authorities, as `curl --cacert` does. Raises OSError or ssl.SSLError where it cannot be
-    used.
+    `policy`: what may be dialled. `authorities`: those that receivers are checked with.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, policy: Policy, *, ca_file: str | None = None
+        self, loop: asyncio.AbstractEventLoop, policy: Policy, authorities: Authorities
     ) -> None:
-        ssl.create_default_context(cafile=ca_file)  # libcurl would say so at each request only
         self._loop = loop
         self._policy = policy
-        self._ca_file = ca_file
+        self._authorities = authorities
         self._engine: Engine | None = None
         self._lookups = Lookups(loop, self._start)
         self._turn_due = False
@@ -60,12 +57,12 @@ class CurlTransport:
             if self._engine is not None:
                 self._engine.restrict(policy)
 
-    def renew_trust(self) -> None:
-        """See `Transport.renew_trust`: libcurl reads the files anew for each pool, which also keeps
-        the sessions (CURLOPT_CA_CACHE_TIMEOUT).
-        """
-        if self._engine is not None:
-            self._engine.restrict(self._policy)
+    def trust(self, authorities: Authorities) -> None:
+        """See `Transport.trust`."""
+        if authorities.pem != self._authorities.pem:
+            self._authorities = authorities
+            if self._engine is not None:
+                self._engine.trust(authorities)
 
     async def failure(self) -> str:
         """See `Transport.failure`: the engine broke with nothing to do."""
@@ -89,7 +86,7 @@ class CurlTransport:
             self._loop.call_soon(self._turn)
 
     def _begin(self) -> None:
-        self._engine = Engine(self._policy, ca_file=self._ca_file, report=self._lookups.learn)
+        self._engine = Engine(self._policy, self._authorities, report=self._lookups.learn)
         self._loop.add_reader(self._engine.fileno(), self._turn)
 
     def _end(self, engine: Engine) -> list[Done]:

@@ -1,11 +1,11 @@
 """One easy handle of libcurl: how an attempt is put to it, and what its end means."""
 
-import ssl
 from enum import Enum
 from typing import Any, Final
 
 import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
 
+from consumer.delivery.authorities import Authorities
 from consumer.delivery.curl_routes import FOR_GOOD, Route
 from consumer.delivery.curl_sockets import Door, Sockets, silent_for
 from consumer.delivery.guard import Policy
@@ -62,9 +62,9 @@ class Easy:
     """
 
     __slots__ = ("_door", "_getinfo", "_label", "_limits", "_lines", "_setopt", "_watching",
-                 "handle", "resolves", "route")  # fmt: skip
+                 "authorities", "handle", "resolves", "route")  # fmt: skip
 
-    def __init__(self, sockets: Sockets, ca_file: str | None) -> None:
+    def __init__(self, sockets: Sockets) -> None:
         """Set all that is the same for every request."""
         self.handle: Any = pycurl.Curl()
         self._setopt = self.handle.setopt
@@ -75,6 +75,8 @@ class Easy:
         self._lines: list[bytes] = []
         """The header lines of the answer, while it is watched."""
         self._watching = False
+        self.authorities: Authorities | None = None
+        """Kept here because libcurl knows no more than their path."""
         self.route: Route
         """Of the attempt."""
         self.resolves = False
@@ -100,7 +102,13 @@ class Easy:
             (pycurl.SSL_VERIFYHOST, 2),
         ):
             self._setopt(option, value)
-        self._trust(ca_file)
+        # The libcurl inside a wheel would look where its build machine had authorities.
+        self.handle.unsetopt(pycurl.CAPATH)
+
+    def trust(self, authorities: Authorities) -> None:
+        """Check receivers with these, and no others."""
+        self._setopt(pycurl.CAINFO, authorities.path)
+        self.authorities = authorities
 
     def prepare(self, request: Request, route: Route, policy: Policy) -> None:
         """What differs from request to request; what is set already is not set again."""
@@ -255,18 +263,6 @@ class Easy:
             or bool(self._getinfo(pycurl.SIZE_DOWNLOAD_T) > 0)
             or bool(self._getinfo(pycurl.CONTENT_LENGTH_DOWNLOAD_T) >= 0)
         )
-
-    def _trust(self, ca_file: str | None) -> None:
-        """The given authorities, else those that Python's own ssl module would use: the libcurl
-        inside a wheel looks where its build machine had them.
-        """
-        system = ssl.get_default_verify_paths()
-        cafile, capath = (ca_file, None) if ca_file else (system.cafile, system.capath)
-        for option, path in ((pycurl.CAINFO, cafile), (pycurl.CAPATH, capath)):
-            if path is not None:
-                self._setopt(option, path)
-            else:
-                self.handle.unsetopt(option)
 
 
 def is_whole(lines: list[bytes]) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
 
+from consumer.delivery.authorities import Authorities
 from consumer.delivery.curl_easy import Easy, Trouble
 from consumer.delivery.curl_routes import Route
 from consumer.delivery.curl_sockets import Sockets
@@ -30,22 +31,22 @@ _BROKEN = pycurl.CSELECT_IN | pycurl.CSELECT_OUT | pycurl.CSELECT_ERR
 class Engine:
     """Starts attempts and collects their answers; a caller's turn goes react, start, collect.
 
-    The turn is due when `fileno` is readable, and once `timeout` has passed. `ca_file` as for
-    `CurlTransport`. `report` hears what failed attempts say of the way to an origin.
+    The turn is due when `fileno` is readable, and once `timeout` has passed. `report` hears what
+    failed attempts say of the way to an origin.
     """
 
     def __init__(
         self,
         policy: Policy,
+        authorities: Authorities,
         *,
-        ca_file: str | None,
         report: Callable[[Route, Trouble], None],
     ) -> None:
-        self._ca_file = ca_file
         self._report = report
         self._sockets = Sockets()
         self._free: list[Easy] = []
         self._policy = policy
+        self._authorities = authorities
         self._pools = [_Pool(self._sockets)]
         """The one in use comes last; the others end with their last attempt."""
         self._refused: list[tuple[Done, Answer]] = []
@@ -62,8 +63,16 @@ class Engine:
     def restrict(self, policy: Policy) -> None:
         """Begin attempts by this policy, on new connections only."""
         self._policy = policy
-        self._pools.append(_Pool(self._sockets))
-        self._drop_retired()
+        self._begin_pool()
+
+    def trust(self, authorities: Authorities) -> None:
+        """Begin attempts with these, on new connections only: libcurl keeps what it has read of
+        them, and TLS sessions, for each multi handle.
+        """
+        self._authorities = authorities
+        for easy in self._free:  # else the ones before would stay for as long as the last of these
+            easy.trust(authorities)
+        self._begin_pool()
 
     def react(self) -> None:
         """Let libcurl read and write where it can now."""
@@ -78,7 +87,9 @@ class Engine:
         """Begin an attempt; it goes out with the next `collect`. Never raises."""
         pool = self._pools[-1]
         try:
-            easy = self._free.pop() if self._free else Easy(self._sockets, self._ca_file)
+            easy = self._free.pop() if self._free else Easy(self._sockets)
+            if easy.authorities is not self._authorities:
+                easy.trust(self._authorities)
             easy.prepare(request, route, self._policy)
             pool.resolve(easy, route)
             pool.multi.add_handle(easy.handle)
@@ -140,6 +151,10 @@ class Engine:
         self._free.append(easy)
         return easy, done
 
+    def _begin_pool(self) -> None:
+        self._pools.append(_Pool(self._sockets))
+        self._drop_retired()
+
     def _drop_retired(self) -> None:
         for pool in self._pools[:-1]:
             if not pool.under_way:
@@ -149,9 +164,10 @@ class Engine:
 
 
 class _Pool:
-    """The connections that were made by one policy: one multi handle, and what goes on in it.
+    """The connections that were made by one policy with the same authorities: one multi handle,
+    and what goes on in it.
 
-    A changed policy begins a new pool, so that no request goes over a connection that it forbids.
+    A change of them begins a new pool, so that no request goes over a connection that they forbid.
     """
 
     __slots__ = ("_beginning", "_resolved", "multi", "under_way")

@@ -5,6 +5,7 @@ one contract suite (`tests/contract/`) holds both to this page.
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from consumer.delivery.authorities import Authorities
 from consumer.delivery.guard import Policy
 from consumer.reasons import ErrorKind
 
@@ -110,9 +111,10 @@ class Transport(Protocol):
         """
         ...
 
-    def renew_trust(self) -> None:
-        """Read the certificate authorities again: no connection made until now carries an attempt
-        that comes from now on, and no TLS session is resumed.
+    def trust(self, authorities: Authorities) -> None:
+        """Check receivers' certificates with these from now on. If they differ from the ones
+        before, no connection made until now carries an attempt that comes from now on, and no TLS
+        session is resumed.
         """
         ...
 

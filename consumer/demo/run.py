@@ -17,6 +17,7 @@ from rich.console import Console
 from consumer import logs
 from consumer.app import App, Loaded
 from consumer.clock import SystemClock
+from consumer.delivery.authorities import read_authorities
 from consumer.demo.numbers import Numbers, read_numbers
 from consumer.demo.summary import Costs, print_summary
 from consumer.demo.view import Moment, Scene, View, hook_table, is_wide, make_view
@@ -77,7 +78,8 @@ def write_files(folder: Path, bootstrap: str, ports: Mapping[str, int]) -> Path:
 def load(file: Path) -> Loaded:
     """As `hookstream run` loads, but deaf to the environment: the demo is the same everywhere."""
     settings = load_settings(file, {})
-    return Loaded(settings, Index(load_hooks(settings.hooks.path, SecretReader({}, ()))))
+    index = Index(load_hooks(settings.hooks.path, SecretReader({}, ())))
+    return Loaded(settings, index, read_authorities(settings.network.ca_file))
 
 
 def _topics() -> list[str]:

@@ -13,7 +13,7 @@ from consumer.delivery.aiohttp import AiohttpTransport
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.guard import Policy
 from consumer.delivery.transport import Transport
-from support.attempts import LOOPBACK, Opener
+from support.attempts import LOOPBACK, Opener, trusting
 from support.tls import server_context
 
 
@@ -45,9 +45,9 @@ async def open_transport(request: pytest.FixtureRequest) -> AsyncIterator[Opener
 
     def opener(ca_file: str | None = None, policy: Policy = LOOPBACK) -> Transport:
         transport: Transport = (
-            CurlTransport(loop, policy, ca_file=ca_file)
+            CurlTransport(loop, policy, trusting(ca_file))
             if request.param == "curl"
-            else AiohttpTransport(loop, policy, clock=SystemClock(), ca_file=ca_file)
+            else AiohttpTransport(loop, policy, trusting(ca_file), clock=SystemClock())
         )
         opened.append(transport)
         return transport

@@ -12,7 +12,7 @@ from consumer.delivery.curl import CurlTransport
 from consumer.delivery.transport import Answer, Request, Transport
 from consumer.reasons import ErrorKind
 from doubles import ScriptedTransport
-from support.attempts import LOOPBACK, Attempt, answer_of, get
+from support.attempts import LOOPBACK, Attempt, answer_of, get, trusting
 from support.receiver import Receiver, Reply, Then, response
 
 
@@ -49,9 +49,9 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
         yield Place(ScriptedTransport(loop, script), "http://receiver.example")
         return
     transport: Transport = (
-        CurlTransport(loop, LOOPBACK)
+        CurlTransport(loop, LOOPBACK, trusting())
         if request.param == "curl"
-        else AiohttpTransport(loop, LOOPBACK, clock=SystemClock())
+        else AiohttpTransport(loop, LOOPBACK, trusting(), clock=SystemClock())
     )
     async with Receiver(otherwise=by_target) as receiver:
         yield Place(transport, receiver.origin, receiver)

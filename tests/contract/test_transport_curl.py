@@ -16,7 +16,7 @@ from consumer.delivery.curl_engine import Engine
 from consumer.delivery.guard import Policy
 from consumer.delivery.transport import Request
 from consumer.reasons import ErrorKind
-from support.attempts import LOOPBACK, PATIENCE, Attempt, answer_of, get
+from support.attempts import LOOPBACK, PATIENCE, Attempt, answer_of, get, trusting
 from support.http2 import Http2Receiver
 from support.receiver import Receiver, Reply, Then, response
 from support.tls import server_context
@@ -25,7 +25,7 @@ from support.tls import server_context
 @pytest.fixture
 async def transport(ca_file: str) -> AsyncIterator[CurlTransport]:
     """The curl transport; it trusts the tests' authority."""
-    transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK, ca_file=ca_file)
+    transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK, trusting(ca_file))
     yield transport
     await transport.close()
 
@@ -166,7 +166,7 @@ async def test_close_does_not_wait_for_a_lookup(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(pycurl, "CurlMulti", Stuck)
     monkeypatch.setattr(curl, "_PATIENCE", 0.05)
-    transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK)
+    transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK, trusting())
     async with Receiver(Reply(then=Then.HANG)) as receiver:
         attempt = Attempt(transport, get(receiver.origin + "/"))
         await receiver.until(requests=1)

@@ -13,7 +13,7 @@ import trustme
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.transport import Transport
 from consumer.reasons import ErrorKind
-from support.attempts import LOOPBACK, Attempt, answer_of, get
+from support.attempts import LOOPBACK, Attempt, answer_of, get, trusting
 from support.forwarder import Forwarder
 from support.http2 import Http2Receiver
 from support.receiver import Receiver
@@ -36,7 +36,7 @@ async def receiver(
 @pytest.fixture
 async def curl(ca_file: str) -> AsyncIterator[CurlTransport]:
     """The transport that has HTTP/2."""
-    transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK, ca_file=ca_file)
+    transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK, trusting(ca_file))
     yield transport
     await transport.close()
 

@@ -14,7 +14,7 @@ import trustme
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.transport import Transport
 from consumer.reasons import ErrorKind
-from support.attempts import LOOPBACK, Attempt, answer_of, get
+from support.attempts import LOOPBACK, Attempt, answer_of, get, trusting
 from support.receiver import Receiver
 from support.tls import server_context
 
@@ -144,7 +144,7 @@ async def test_floods_over_http2(ca_file: str, authority: trustme.CA, flood: Flo
     tls = server_context(authority, "127.0.0.1")
     tls.set_alpn_protocols(["h2"])
     async with flooding(flood, tls) as flooder:
-        transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK, ca_file=ca_file)
+        transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK, trusting(ca_file))
         try:
             body = flood is HTTP2["a body"]
             url = f"https://127.0.0.1:{flooder.port}/"

@@ -14,7 +14,7 @@ from consumer.delivery import curl_routes
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.transport import Answer, Transport
 from consumer.reasons import ErrorKind
-from support.attempts import LOOPBACK, Attempt, answer_of, get
+from support.attempts import LOOPBACK, Attempt, answer_of, get, trusting
 from support.http2 import Http2Receiver, Stream
 from support.receiver import Receiver, Reply, Then, response
 from support.tls import server_context
@@ -171,7 +171,7 @@ async def test_complete_head_counts_over_http2(
     """HEADERS are the answer, whatever comes behind them: RST_STREAM, GOAWAY, the connection's end
     or nothing.
     """
-    transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK, ca_file=ca_file)
+    transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK, trusting(ca_file))
     async with Http2Receiver(server_context(authority, "127.0.0.1")) as receiver:
         receiver.then_play([(end, body)])
         answer = await answer_of(transport, get(receiver.origin + "/", timeout=TIMEOUT))

@@ -14,7 +14,7 @@ from consumer.delivery import lookups, resolver
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.transport import Transport
 from consumer.reasons import ErrorKind
-from support.attempts import LOOPBACK, PATIENCE, Attempt, answer_of, get
+from support.attempts import LOOPBACK, PATIENCE, Attempt, answer_of, get, trusting
 from support.forwarder import DropsSyns
 from support.http2 import Http2Receiver
 from support.receiver import Receiver, response
@@ -206,7 +206,7 @@ async def test_http2_connection_that_is_never_idle(
     del names
     monkeypatch.setattr(resolver, "_FRESH", 0.05)
     monkeypatch.setattr(lookups, "CONNECTION_LIFETIME", 0.2)
-    transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK, ca_file=ca_file)
+    transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK, trusting(ca_file))
     async with Http2Receiver(server_context(authority, "h2.example")) as receiver:
         origin = receiver.origin.replace("127.0.0.1", "h2.example")
         attempts = [Attempt(transport, get(origin + "/hang", timeout=PATIENCE))]
@@ -226,7 +226,7 @@ async def test_a_host_that_moves_while_the_old_one_goes_on(
     of connections.
     """
     monkeypatch.setattr(resolver, "_FRESH", 0.05)
-    transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK)
+    transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK, trusting())
     async with Receiver() as new, Receiver(host="127.0.0.9", port=port_of(new)) as old:
         names.addresses["moved.example"] = ["127.0.0.9"]
         request = get(url(new, "moved.example"))

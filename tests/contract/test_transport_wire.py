@@ -16,7 +16,7 @@ from consumer.delivery.aiohttp import AiohttpTransport
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.transport import RETRY_AFTER_LIMIT, Answer, Transport
 from consumer.reasons import ErrorKind
-from support.attempts import LOOPBACK, PATIENCE, Attempt, answer_of, get
+from support.attempts import LOOPBACK, PATIENCE, Attempt, answer_of, get, trusting
 from support.receiver import Receiver, Reply, Then, response
 
 
@@ -305,8 +305,8 @@ async def test_many_at_once(transport: Transport, receiver: Receiver) -> None:
 @pytest.mark.parametrize(
     "opener",
     [
-        lambda loop: CurlTransport(loop, LOOPBACK),
-        lambda loop: AiohttpTransport(loop, LOOPBACK, clock=SystemClock()),
+        lambda loop: CurlTransport(loop, LOOPBACK, trusting()),
+        lambda loop: AiohttpTransport(loop, LOOPBACK, trusting(), clock=SystemClock()),
     ],
     ids=["curl", "aiohttp"],
 )

@@ -14,7 +14,7 @@ from consumer.delivery.request import RequestBuilder, delivery_id
 from consumer.events.decode import Decoder
 from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
-from support.attempts import LOOPBACK, answer_of
+from support.attempts import LOOPBACK, answer_of, trusting
 from support.command import SECRETS, write_config
 from support.fakes import FakeRecord
 from support.receiver import Receiver
@@ -91,7 +91,7 @@ async def _send_as_the_daemon(folder: Path, now: int) -> None:
     record = FakeRecord(json.dumps(EVENT).encode())
     event = Decoder("push_click")(record)
     builder = RequestBuilder(table.hooks["odd"], timeout=10, connect_timeout=10)
-    transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK)
+    transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK, trusting())
     try:
         answer = await answer_of(transport, builder.build(event, delivery_id(event.id, "odd"), now))
         assert answer.status == 200

@@ -13,7 +13,7 @@ from consumer.clock import SystemClock
 from consumer.delivery.aiohttp import AiohttpTransport
 from consumer.delivery.curl import CurlTransport
 from consumer.delivery.transport import RETRY_AFTER_LIMIT, Answer, Transport
-from support.attempts import LOOPBACK, Attempt, get
+from support.attempts import LOOPBACK, Attempt, get, trusting
 from support.receiver import Receiver, Reply, Then, response
 
 _TIMEOUT = 0.3
@@ -93,11 +93,11 @@ def _check(answer: Answer) -> None:
 
 
 def _curl(loop: asyncio.AbstractEventLoop) -> Transport:
-    return CurlTransport(loop, LOOPBACK)
+    return CurlTransport(loop, LOOPBACK, trusting())
 
 
 def _aiohttp(loop: asyncio.AbstractEventLoop) -> Transport:
-    return AiohttpTransport(loop, LOOPBACK, clock=SystemClock())
+    return AiohttpTransport(loop, LOOPBACK, trusting(), clock=SystemClock())
 
 
 @pytest.mark.parametrize("opener", [_curl, _aiohttp], ids=["curl", "aiohttp"])

@@ -1,8 +1,10 @@
 """Short words for tests that send requests through a Transport."""
 
 import asyncio
+from pathlib import Path
 from typing import Protocol
 
+from consumer.delivery.authorities import Authorities, read_authorities
 from consumer.delivery.guard import Policy
 from consumer.delivery.transport import Answer, Request, Transport
 
@@ -14,8 +16,13 @@ class Opener(Protocol):
     """Makes a transport, to be closed after the test."""
 
     def __call__(self, ca_file: str | None = None, policy: Policy = LOOPBACK) -> Transport:
-        """It trusts the authorities in this file, or the system's where it is None."""
+        """It trusts the authorities in this file, or none."""
         ...
+
+
+def trusting(ca_file: str | None = None) -> Authorities:
+    """Those in the file; none without one."""
+    return read_authorities(Path(ca_file)) if ca_file is not None else Authorities(b"")
 
 
 PATIENCE = 15.0

@@ -17,6 +17,7 @@ import orjson
 from prometheus_client.parser import text_string_to_metric_families
 
 from consumer.app import App, Loaded
+from consumer.delivery.authorities import read_authorities
 from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
 from consumer.matching.index import Index
@@ -78,7 +79,8 @@ class InProcess(Probed):
     def _load(self) -> Loaded:
         settings = load_settings(self._config, {})
         reader = SecretReader(os.environ, settings.hooks.secrets)
-        return Loaded(settings, Index(load_hooks(settings.hooks.path, reader)))
+        index = Index(load_hooks(settings.hooks.path, reader))
+        return Loaded(settings, index, read_authorities(settings.network.ca_file))
 
     @property
     def admin_port(self) -> int | None:  # type: ignore[override]

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from consumer.delivery.authorities import Authorities
 from consumer.delivery.endpoint import Delivery
 from consumer.delivery.guard import Policy
 from consumer.delivery.outcome import Park
@@ -91,7 +92,7 @@ class FakeTransport:
     def restrict(self, policy: Policy) -> None:
         """See `Transport.restrict`; nothing is dialled here."""
 
-    def renew_trust(self) -> None:
+    def trust(self, authorities: Authorities) -> None:
         """Nothing: there is no network."""
 
     def answer(self, answer: Answer | int = 200, index: int = 0) -> Request:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
 import pytest
 
+from consumer.delivery.authorities import Authorities
 from consumer.delivery.curl_engine import Engine
 from consumer.delivery.curl_sockets import Sockets
 from consumer.delivery.guard import Policy
@@ -127,7 +128,7 @@ def test_number_of_a_closed_multi_handle(sockets: Sockets, pair: Pair) -> None:
 def test_idle_socket_that_speaks_up_goes(pair: Pair) -> None:
     """A peer that closes an idle connection wakes the loop once, not for ever."""
     ours, peer = pair
-    engine = Engine(Policy(), ca_file=None, report=lambda _route, _trouble: None)
+    engine = Engine(Policy(), Authorities(b""), report=lambda _route, _trouble: None)
     change(engine._sockets, pycurl.POLL_IN, ours)
     change(engine._sockets, pycurl.POLL_REMOVE, ours)
     peer.close()

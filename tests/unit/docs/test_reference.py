@@ -17,6 +17,7 @@ from consumer.events.model import TRIGGERS
 from consumer.hooks.definition import Definition, HeaderEntry
 from consumer.metrics import Metrics
 from consumer.reasons import Reason
+from consumer.reload import FIXED_SECTIONS, FIXED_SETTINGS
 from consumer.settings import Settings
 from consumer.settings.model import DEFAULT_SOURCES, FieldPaths, SourceSettings
 from consumer.stream.record_headers import OWN_HEADERS
@@ -86,6 +87,25 @@ def test_settings_page_lists_every_setting_with_its_default() -> None:
     code["hooks.path"] = "hooks beside the settings file"
     code["sources[].fields"] = "none"
     assert page == code
+
+
+def test_settings_page_says_what_a_reload_takes() -> None:
+    """A setting has "restart" in its reload column exactly if a reload with a change of it is
+    refused.
+    """
+    column = {
+        row[0].strip("`"): row[2]
+        for row in rows("settings.md")
+        if re.fullmatch(r"`[a-z_]+(\[\])?\.[a-z_]+`", row[0])
+    }
+    fixed = {
+        name
+        for name in column
+        if name.partition(".")[0].removesuffix("[]") in FIXED_SECTIONS
+        or tuple(name.split(".")) in FIXED_SETTINGS
+    }
+    assert {name for name, reload in column.items() if reload == "restart"} == fixed
+    assert {name for name, reload in column.items() if reload == "yes"} == set(column) - fixed
 
 
 def test_hooks_page_lists_every_field() -> None:
