@@ -126,7 +126,8 @@ class AiohttpTransport:
                 )
             else:
                 answer = Answer(error=_kind(error), detail=_detail(error))
-            pool.learn(dial, timed_out=answer.error is ErrorKind.TIMEOUT)
+            timed_out = answer.error is ErrorKind.TIMEOUT
+            answer.gave_up_connections = pool.learn(dial, timed_out=timed_out)
         answer.duration = self._clock.monotonic() - started
         return answer
 

@@ -71,17 +71,19 @@ class Pool:
             middlewares=(_once,),
         )
 
-    def learn(self, dial: Dial, *, timed_out: bool) -> None:
-        """Draw the consequences from a failed attempt."""
+    def learn(self, dial: Dial, *, timed_out: bool) -> bool:
+        """Draw the consequences from a failed attempt: see `Answer.gave_up_connections`."""
         doubt, gate = self.names.resolver.doubt, dial.gate
+        gave_up = False
         if gate.refusal is not None:
             if gate.refused_by_lookup:
                 doubt(dial.host, usable=False)
         elif not dial.connected:
             doubt(dial.host, usable=True)
         elif timed_out and dial.kept_since is not None:
-            self._connector.renew(dial.origin, dial.kept_since)
+            gave_up = self._connector.renew(dial.origin, dial.kept_since)
             doubt(dial.host, usable=True)  # it may have moved
+        return gave_up
 
     async def end(self) -> None:
         """Close with the last attempt."""
@@ -108,10 +110,14 @@ class _Connector(aiohttp.TCPConnector):
         self._renewed: dict[str, float] = {}
         """By origin, the loop's time before which its connections were made that are not used."""
 
-    def renew(self, origin: str, made: float) -> None:
-        """Use none of its connections again; but once, for all that were made together."""
-        if made >= self._renewed.get(origin, made):
-            self._renewed[origin] = self._clock()
+    def renew(self, origin: str, made: float) -> bool:
+        """Use none of its connections again; but once, for all that were made together. False if
+        that is done already.
+        """
+        if made < self._renewed.get(origin, made):
+            return False
+        self._renewed[origin] = self._clock()
+        return True
 
     async def connect(
         self,

@@ -19,7 +19,7 @@ _PAUSING_STATUSES = frozenset({_TOO_MANY, 503})
 _TOLD_PAUSE = 1.0
 """Seconds: no line tells of a shorter pause."""
 _TELL_INTERVAL = 60.0
-"""Seconds between two lines about pauses of one endpoint."""
+"""Seconds between two lines about pauses of one endpoint, or about its connections."""
 
 
 def learn(
@@ -44,6 +44,21 @@ def learn(
         _count_gone(endpoint)
     elif answer.status:
         endpoint.gone_in_a_row = 0
+
+
+def tell_given_up(endpoint: Endpoint[OriginT], now: float) -> None:
+    """Count that the connections to a receiver were given up, and tell it, at most once a minute:
+    the HTTP client itself would go on in silence.
+    """
+    endpoint.metrics.connections_given_up += 1
+    if now >= endpoint.given_up_told_at + _TELL_INTERVAL:
+        endpoint.given_up_told_at = now
+        log.warning(
+            "kept connections to a receiver were given up: an attempt on one of them timed out; "
+            "something between may drop connections without closing them",
+            hook=endpoint.hook.id,
+            times=endpoint.metrics.connections_given_up,
+        )
 
 
 def _reject(hook_id: str, circuit: Circuit, answer: Answer, *, probe: bool, now: float) -> None:

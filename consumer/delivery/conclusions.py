@@ -5,7 +5,7 @@ from functools import partial
 from typing import Generic
 
 from consumer.clock import Clock
-from consumer.delivery.answers import learn
+from consumer.delivery.answers import learn, tell_given_up
 from consumer.delivery.circuit import Circuit
 from consumer.delivery.endpoint import Delivery, OriginT
 from consumer.delivery.outcome import Meaning, meaning
@@ -59,6 +59,8 @@ class Conclusions(Generic[OriginT]):
         """Do what follows from `answer`, which came `now`, to an attempt that `circuit` allowed."""
         endpoint = delivery.endpoint
         what = meaning(answer, endpoint.hook.retry_on)
+        if answer.gave_up_connections:
+            tell_given_up(endpoint, now)
         if what is Meaning.RETRY and not delivery.excused and self.excuses(answer, now):
             self._excuse(delivery, circuit, now, probe=probe)
             return

@@ -141,6 +141,7 @@ class Engine:
                 self._release(pool, handle)
                 if trouble is not None:
                     self._report(easy.route, trouble)
+                    answer.gave_up_connections = trouble is Trouble.STALLED
                 answers.append((done, answer))
 
     def _release(self, pool: "_Pool", handle: Any) -> tuple[Easy, Done]:

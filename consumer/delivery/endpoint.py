@@ -124,8 +124,8 @@ class Endpoint(Generic[OriginT]):
 
     __slots__ = (
         "_answers", "_busy", "_measured_to", "backlog", "bucket", "builder", "circuit",
-        "disabled_by_410", "gone_in_a_row", "hook", "host", "in_flight", "metrics",
-        "pause_told_at", "paused_until", "place", "waiting",
+        "disabled_by_410", "given_up_told_at", "gone_in_a_row", "hook", "host", "in_flight",
+        "metrics", "pause_told_at", "paused_until", "place", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -152,6 +152,8 @@ class Endpoint(Generic[OriginT]):
         """Monotonic seconds before which the receiver asked for no request (`Retry-After`)."""
         self.pause_told_at = -inf
         """Monotonic seconds at which the log told of a pause last."""
+        self.given_up_told_at = -inf
+        """Monotonic seconds at which the log told last that connections were given up."""
         self.gone_in_a_row = 0
         """410 since the last other answer."""
         self.disabled_by_410 = False

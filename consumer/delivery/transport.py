@@ -57,7 +57,8 @@ class Request:
 class Answer:
     """What came back: a status, or the kind of error that stood in its way."""
 
-    __slots__ = ("blocked_by_lookup", "detail", "duration", "error", "retry_after", "status")
+    __slots__ = ("blocked_by_lookup", "detail", "duration", "error", "gave_up_connections",
+                 "retry_after", "status")  # fmt: skip
 
     def __init__(
         self,
@@ -84,6 +85,10 @@ class Answer:
         """True if `error` is `BLOCKED` because of the addresses that a lookup found: the next
         lookup may find others. False for a refusal that is certain: a literal address, a name in
         `network.deny`."""
+        self.gave_up_connections = False
+        """True if the attempt timed out on a connection that may be dead, so that no attempt that
+        begins from now on goes over a connection that the origin had until then. Of several
+        attempts that fail because of the same connections, one says so."""
 
 
 Done = Callable[[Answer], None]

@@ -133,6 +133,12 @@ class Metrics(Collector):
             (((hook,), metrics.paused_until) for hook, metrics in hooks),
         )
         yield counter(
+            "hookstream_connections_given_up",
+            "Times that kept connections were given up because an attempt on one timed out.",
+            ("hook",),
+            (((hook,), metrics.connections_given_up) for hook, metrics in hooks),
+        )
+        yield counter(
             "hookstream_disabled_matches",
             "Events that a hook with `enabled: false` would have fired for.",
             ("hook",),

@@ -16,7 +16,7 @@ from consumer.reasons import ErrorKind
 from support.attempts import LOOPBACK, Attempt, answer_of, get, trusting
 from support.forwarder import Forwarder
 from support.http2 import Http2Receiver
-from support.receiver import Receiver
+from support.receiver import Receiver, Reply, Then
 from support.tls import server_context
 from support.waiting import wait_until
 
@@ -67,6 +67,26 @@ async def test_after_a_time_out_the_next_attempt_has_a_new_connection(
             for _ in range(kept):
                 assert (await answer_of(transport, get(origin + "/"))).status == 200
         assert way.connections == kept + 2
+
+
+async def test_connections_that_are_given_up_are_told(
+    transport: Transport, receiver: Receiver
+) -> None:
+    """Of several attempts that time out on kept connections to one host, one answer says that the
+    connections were given up, and no answer of an attempt that made its connection itself does.
+    """
+    async with Forwarder(receiver.authority) as way:
+        origin = receiver.origin.replace(receiver.authority, way.address)
+        attempts = [Attempt(transport, get(origin + "/")) for _ in range(3)]
+        assert [(await attempt.answer()).gave_up_connections for attempt in attempts] == [False] * 3
+        way.stall()
+        attempts = [Attempt(transport, get(origin + "/", timeout=SHORT)) for _ in range(3)]
+        told = [(await attempt.answer()).gave_up_connections for attempt in attempts]
+        assert sorted(told) == [False, False, True]
+    async with Receiver(Reply(then=Then.HANG)) as hanging:
+        answer = await answer_of(transport, get(hanging.origin + "/", timeout=SHORT))
+        assert answer.error is ErrorKind.TIMEOUT
+        assert not answer.gave_up_connections
 
 
 async def test_other_hosts_keep_their_connections(transport: Transport, receiver: Receiver) -> None:
