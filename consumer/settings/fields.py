@@ -151,7 +151,7 @@ def _path(value: Path) -> Path:
 def _existing_file(value: Path) -> Path:
     files().watch(_path(value))  # so that a change of it is noticed
     if not is_regular_file(value):
-        raise Complaint("names no file", "check the path and that this user may read it")
+        raise Complaint(f"names no file: {value}", "check the path and that this user may read it")
     return value
 
 
@@ -161,7 +161,8 @@ def _authorities(value: Path) -> Path:
         ssl.create_default_context(cafile=files().resolve(value))
     except OSError:  # ssl.SSLError is one
         raise Complaint(
-            "holds no certificate that can be read", "write the authorities into it, in PEM"
+            f"names {value}, which holds no certificate that can be read",
+            "write the authorities into it, in PEM",
         ) from None
     return value
 

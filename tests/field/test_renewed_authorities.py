@@ -109,7 +109,9 @@ async def test_a_renewed_ca_file_is_in_force_after_sighup(site: Site, transport:
         write(site.bundle, HALF)
         await refused(daemon)
         [line] = daemon.said(LOAD_REFUSED)
-        assert str(site.bundle) in str(line["problems"]) or "network.ca_file" in str(line)
+        [problem] = line["problems"]
+        assert f"network.ca_file: names {site.bundle}, which holds no certificate" in problem
+        assert "write the authorities into it, in PEM" in problem
         write(site.bundle, site.first)
         await reloaded(daemon)
         await site.is_refused(daemon, "late")
