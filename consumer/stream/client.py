@@ -19,6 +19,7 @@ from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
 from consumer.stream.cluster_client import install_cluster_client
+from consumer.stream.cluster_identity import BootstrapServers
 from consumer.stream.fetches import (
     ANSWER_BYTES,
     PARTITION_BYTES,
@@ -58,7 +59,7 @@ _MAX_BATCH = 64 * 1024
 def connection_options(settings: KafkaSettings) -> dict[str, Any]:
     """What every client needs to reach the cluster."""
     options: dict[str, Any] = {
-        "bootstrap_servers": list(settings.bootstrap_servers),
+        "bootstrap_servers": BootstrapServers(settings.bootstrap_servers),
         "client_id": CLIENT_ID,
         "security_protocol": settings.security_protocol,
     }

@@ -8,7 +8,6 @@ dials one.
 
 import asyncio
 import random
-from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -21,18 +20,17 @@ from aiokafka.errors import (
     KafkaError,
     NodeNotReadyError,
     RequestTimedOutError,
-    StaleMetadata,
 )
 from aiokafka.protocol.admin import ApiVersionRequest
 from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
-from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.produce import ProduceRequest
 
-from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.stream.backoff import Address, Unreachable, pause_after
 from consumer.stream.bootstrap import ask_first, with_brokers
-from consumer.stream.connections import FAILURES, Connection, connect
+from consumer.stream.cluster_identity import identity_for
+from consumer.stream.connections import CONNECT_TIMEOUT, FAILURES, Connection, connect
+from consumer.stream.metadata import metadata_request
 from consumer.stream.race import AllFailedError, race
 
 log = get_logger(__name__)
@@ -50,7 +48,8 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
     """aiokafka's client, in which one server that is away holds up nothing but its own answers.
 
     When no known broker answers, the bootstrap servers are asked again (KIP-899), whose names are
-    looked up anew. A client goes only to the cluster that it began with.
+    looked up anew. All clients of a process go to one cluster only: each connection to a broker is
+    asked for its cluster before anything else, since an address may belong to another one by now.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -60,7 +59,8 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
         """Brokers."""
         self._answered: object = None
         """The node that answered for metadata last."""
-        self._cluster_id: str | None = None
+        self.identity = identity_for(options.get("bootstrap_servers"))
+        """The cluster of this client and of all others that the same settings made."""
         self._metadata_failures = 0
         self._metadata_after = 0.0
         """The loop's time before which nobody is asked for metadata."""
@@ -68,7 +68,7 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
     async def bootstrap(self) -> None:
         """Learn the cluster from the first server that answers. Raises `BootstrapError`."""
         metadata = await self._ask_bootstrap_servers(metadata_request(()))
-        self._learn_cluster_id(metadata)
+        self.identity.learn(metadata)
         self.cluster.update_metadata(metadata)
         if self._sync_task is None:
             self._sync_task: Any = asyncio.ensure_future(self._md_synchronizer())
@@ -142,7 +142,7 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
 
     async def _dial(self, key: tuple[Any, int], address: Address) -> Connection | None:
         try:
-            connection = await self._connect(*address, on_close=self._on_connection_closed)
+            connection = await self._connect_to_broker(address)
         except FAILURES as error:
             self._note_failure(address, error)
             self.force_metadata_update()
@@ -154,6 +154,17 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
             connection.close()
             return None
         self._conns[key] = connection
+        return connection
+
+    async def _connect_to_broker(self, address: Address) -> Connection:
+        """A connection to a broker of this cluster. Raises one of `FAILURES` otherwise."""
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            connection = await self._connect(*address, on_close=self._on_connection_closed)
+            try:
+                self.identity.require(await connection.send(metadata_request(())))
+            except BaseException:
+                connection.close()
+                raise
         return connection
 
     async def _connect(self, host: str, port: int, **options: Any) -> Connection:
@@ -206,25 +217,31 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
         if metadata is None:
             return False
         cluster_metadata.update_metadata(metadata)
+        self._close_moved()
         return True
+
+    def _close_moved(self) -> None:
+        """Close connections to addresses that their brokers had before. A broker that the metadata
+        does not name keeps its connections: one that has just started may not know all others.
+        """
+        for (node_id, _), connection in list(self._conns.items()):
+            broker = self.cluster.broker_metadata(node_id)
+            if broker is not None and _address(broker) != (connection.host, connection.port):
+                connection.close(reason=CloseReason.OUT_OF_SYNC)
 
     def _metadata_pause(self) -> float:
         failures = self._metadata_failures
         return pause_after(failures, random.random()) if failures else METADATA_GAP  # noqa: S311
 
     async def _ask_node(self, node_id: Any, request: Any) -> tuple[Any, bool]:
-        metadata = await self.send(node_id, request)
-        found = _cluster_id(metadata)
-        if _differ(self._cluster_id, found):
-            # Its address was given to a broker of another cluster.
-            raise StaleMetadata(f"node {node_id} is of the cluster {found}")
+        metadata = with_brokers(await self.send(node_id, request))
         self._answered = node_id
-        return with_brokers(metadata), True
+        return metadata, True
 
     async def _ask_anew(self, request: Any) -> tuple[Any, bool]:
         """Metadata from the bootstrap servers, and whether it names other brokers."""
         metadata = await self._ask_bootstrap_servers(request)
-        self._learn_cluster_id(metadata)
+        self.identity.learn(metadata)
         known = {_address(broker) for broker in self.cluster.brokers()}
         found = {(host, port) for _, host, port, *_ in metadata.brokers}
         self._unreachable.retain(found)
@@ -237,15 +254,6 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
     async def _ask_bootstrap_servers(self, request: Any) -> Any:
         servers = [(host, port) for host, port, _ in self.hosts]
         return await ask_first(servers, self._connect, request)
-
-    def _learn_cluster_id(self, metadata: Any) -> None:
-        found = _cluster_id(metadata)
-        if _differ(self._cluster_id, found):
-            raise HookstreamError(
-                f"kafka.bootstrap_servers lead to another cluster now ({found}, before "
-                f"{self._cluster_id}): start the daemon again, if that is meant"
-            )
-        self._cluster_id = self._cluster_id or found
 
     def _nodes(self) -> list[Any]:
         """The brokers, first those that are likely to answer."""
@@ -265,22 +273,6 @@ def _moved(broker: Any, address: Address) -> bool:
 
 def _text(address: Address) -> str:
     return "{}:{}".format(*address)
-
-
-def metadata_request(topics: Collection[str] | None) -> MetadataRequest:
-    """Asks for the brokers and for `topics`, all if None. No topic comes about by the question, as
-    it would by default on brokers with auto.create.topics.enable, with the broker's own settings.
-    """
-    wanted = None if topics is None else list(topics)
-    return MetadataRequest(wanted, allow_auto_topic_creation=False)
-
-
-def _cluster_id(metadata: Any) -> str | None:
-    return getattr(metadata, "cluster_id", None)  # brokers before 0.10.1 have none
-
-
-def _differ(known: str | None, found: str | None) -> bool:
-    return known is not None and found is not None and known != found
 
 
 def install_cluster_client() -> None:

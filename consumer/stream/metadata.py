@@ -1,11 +1,13 @@
-"""Kafka's Metadata request with topic ids (version 10, KIP-516): aiokafka has no newer than 5."""
+"""Kafka's Metadata request: one that makes no topic, and one with topic ids (version 10, KIP-516),
+since aiokafka has none newer than 5.
+"""
 
 from collections.abc import Collection
 from io import BytesIO
 from uuid import UUID
 
 from aiokafka.protocol.api import Request, RequestStruct, Response
-from aiokafka.protocol.metadata import MetadataRequest_v5
+from aiokafka.protocol.metadata import MetadataRequest, MetadataRequest_v5
 from aiokafka.protocol.types import (
     AbstractType,
     Boolean,
@@ -18,6 +20,14 @@ from aiokafka.protocol.types import (
 )
 
 NO_TOPIC_ID = UUID(int=0)
+
+
+def metadata_request(topics: Collection[str] | None) -> MetadataRequest:
+    """Asks for the brokers and for `topics`, all if None. No topic comes about by the question, as
+    it would by default on brokers with auto.create.topics.enable, with the broker's own settings.
+    """
+    wanted = None if topics is None else list(topics)
+    return MetadataRequest(wanted, allow_auto_topic_creation=False)
 
 
 class Uuid(AbstractType):  # type: ignore[misc]  # aiokafka has no types

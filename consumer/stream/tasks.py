@@ -39,19 +39,25 @@ async def within(seconds: float) -> AsyncIterator[None]:
 
 
 async def watch_tasks(consumer: AIOKafkaConsumer) -> None:
-    """Wait, as a rule for ever, until a task that a started `consumer` lives by has ended; then
-    raise `HookstreamError`.
+    """Wait, as a rule for ever, until a task that a started `consumer` lives by has ended, or any
+    client of the process has found another cluster; then raise `HookstreamError`.
 
     They refresh the metadata, keep the membership in the group, and fetch. aiokafka starts each
     once, and looks at most of them no more: aio-libs/aiokafka#1038 ended the first.
     """
+    client = consumer._client  # noqa: SLF001  # no public way to any of these
+    identity = asyncio.ensure_future(client.identity.watch())
     tasks: set[asyncio.Task[None]] = {
-        consumer._client._sync_task,  # noqa: SLF001  # no public way to any of them
+        identity,
+        client._sync_task,  # noqa: SLF001
         consumer._coordinator._coordination_task,  # noqa: SLF001
         consumer._fetcher._fetch_task,  # noqa: SLF001
     }
-    ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    raise HookstreamError("; ".join(map(_obituary, ended)))
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        identity.cancel()
+    raise HookstreamError("; ".join(dict.fromkeys(map(_obituary, ended))))
 
 
 def drop_connections(consumer: AIOKafkaConsumer) -> None:

@@ -17,7 +17,8 @@ from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
 from consumer.stream.client import answered_within, connection_options
-from consumer.stream.cluster_client import ClusterClient, metadata_request
+from consumer.stream.cluster_client import ClusterClient
+from consumer.stream.metadata import metadata_request
 from consumer.stream.topic_settings import POLICY, RELEVANT, Keeping, Values
 
 log = get_logger(__name__)

@@ -6,16 +6,16 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiokafka.client import ConnectionGroup
-from aiokafka.errors import KafkaConnectionError, StaleMetadata
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.admin import ApiVersionRequest
 from aiokafka.protocol.group import JoinGroupRequest
 from aiokafka.structs import BrokerMetadata
 
-from consumer.errors import HookstreamError
 from consumer.settings import KafkaSettings
 from consumer.stream import cluster_client, connections
 from consumer.stream.client import connection_options
-from consumer.stream.cluster_client import ClusterClient, metadata_request
+from consumer.stream.cluster_client import ClusterClient
+from consumer.stream.metadata import metadata_request
 from support.broker import HOST
 from support.forwarder import Forwarder
 
@@ -88,16 +88,3 @@ async def test_a_coordinator_that_falls_silent_while_a_member_joins(
         with pytest.raises(KafkaConnectionError):
             async with asyncio.timeout(PROMPT):
                 await client.send(99, join, group=ConnectionGroup.COORDINATION)
-
-
-async def test_the_bootstrap_servers_lead_to_another_cluster(bootstrap_servers: str) -> None:
-    """Offsets of one cluster mean nothing in another one: the process must end, with a sentence. A
-    known address at which another cluster answers counts as one that does not answer.
-    """
-    async with _client(bootstrap_servers) as client:
-        [node] = [broker.nodeId for broker in client.cluster.brokers()]
-        client._cluster_id = "of-yesterday"
-        with pytest.raises(StaleMetadata):
-            await client._ask_node(node, metadata_request(()))
-        with pytest.raises(HookstreamError, match="another cluster now"):
-            await client._metadata_update(client.cluster, ())
