@@ -20,6 +20,7 @@ from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
 from consumer.stream.cluster_client import install_cluster_client
 from consumer.stream.cluster_identity import BootstrapServers
+from consumer.stream.failed_partitions import FailedPartitions
 from consumer.stream.fetches import (
     ANSWER_BYTES,
     PARTITION_BYTES,
@@ -151,20 +152,30 @@ class KafkaProducer:
         self._starting = asyncio.Lock()
         self._turns: defaultdict[str, Iterator[int]] = defaultdict(count)
         """By topic: of one count, topics sent to in turn would get the even and the odd numbers."""
+        self._failed_partitions = FailedPartitions(lambda: asyncio.get_running_loop().time())
         self._most: dict[str, int] = {}
         """Records in a batch, for each topic that does not take `_MAX_BATCH`."""
 
     async def send(self, topic: str, messages: Sequence[MessageT]) -> Sent[MessageT]:
-        """See `handover.Producer`. The keys decide on the partitions, as in Java's client."""
+        """See `handover.Producer`. The keys decide on the partitions, as in Java's client; but one
+        partition that takes nothing must not hold back all that is handed over, and our own records
+        are read wherever they are. In a source a key keeps its partition: others may rely on it.
+        """
         async with self._starting:
             if self._producer is None:
                 self._producer = await self._start()
             producer = self._producer
         partitions = sorted(await producer.partitions_for(topic))
-        led = list(producer.client.cluster.available_partitions_for_topic(topic))
+        led = sorted(producer.client.cluster.available_partitions_for_topic(topic))
+        divided = by_partition(
+            messages,
+            partitions,
+            self._failed_partitions.usable(topic, led),
+            turn=next(self._turns[topic]),
+            may_move=topic in self._settings.own_topics,
+        )
         packed = []
-        turn = next(self._turns[topic])
-        for partition, its in by_partition(messages, partitions, led, turn=turn).items():
+        for partition, its in divided.items():
             for batch in _pack(producer, its, self._most.get(topic, len(its))):
                 packed.append((partition, *batch))
                 await asyncio.sleep(0)
@@ -200,12 +211,16 @@ class KafkaProducer:
         builder.close()
         try:
             await (await producer.send_batch(builder, topic, partition=partition))
+            self._failed_partitions.succeeded(topic, partition)
         except (MessageSizeTooLargeError, RecordListTooLargeError):
             records = builder.record_count()
             if records == 1:
                 raise TooLargeError from None
             self._most[topic] = records // 2
             raise BatchTooLargeError from None
+        except (KafkaError, asyncio.CancelledError):  # by the hand-over, when its time is up
+            self._failed_partitions.failed(topic, partition)
+            raise
 
     async def _start(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(

@@ -1,4 +1,6 @@
-"""Which partition a record goes to: as Java's client decides, so that it is the same for both."""
+"""Which partition a record goes to: as Java's client decides, so that it is the same for both, as
+long as that partition takes records.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -29,15 +31,23 @@ KeyedT = TypeVar("KeyedT", bound=Keyed)
 
 
 def by_partition(
-    records: Sequence[KeyedT], partitions: Sequence[int], led: Sequence[int], *, turn: int
+    records: Sequence[KeyedT],
+    partitions: Sequence[int],
+    usable: Sequence[int],
+    *,
+    turn: int,
+    may_move: bool,
 ) -> dict[int, list[KeyedT]]:
     """They in their order, for each partition.
 
-    `partitions` of the topic in the order of their numbers. Records without a key take turns at
-    the ones that are `led` now, or at all where none is: `RUN` after `RUN` of them, from the
-    `turn`th one on. So few records make one batch, and many are spread (as KIP-480 has it).
+    `partitions` of the topic in the order of their numbers; `usable`: those that take records now.
+    Records without a key take turns at the usable ones, or at all if there is none: `RUN` after
+    `RUN` of them, from the `turn`th one on. So few records make one batch, and many are spread (as
+    KIP-480 has it). Records of one key go together: to the key's partition, or to a usable one in
+    its place if they `may_move`.
     """
-    turns = led or partitions
+    turns = usable or partitions
+    takes = frozenset(turns)
     keyless = turn * RUN
     found: defaultdict[int, list[KeyedT]] = defaultdict(list)
     for record in records:
@@ -45,8 +55,11 @@ def by_partition(
         if key is None or record.spread:
             found[turns[keyless // RUN % len(turns)]].append(record)
             keyless += 1
-        else:
-            found[partitions[(murmur2(key) & 0x7FFFFFFF) % len(partitions)]].append(record)
+            continue
+        number = murmur2(key) & 0x7FFFFFFF
+        home = partitions[number % len(partitions)]
+        moves = may_move and home not in takes
+        found[turns[number % len(turns)] if moves else home].append(record)
     return found
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,12 +29,14 @@ class Quorum:
         """Every node, as `kafka.bootstrap_servers` takes them."""
         return ",".join(server.bootstrap for server in self.servers.values())
 
-    async def create(self, topic: str, leaders: Sequence[int]) -> None:
+    async def create(
+        self, topic: str, leaders: Sequence[int], configs: Mapping[str, str] | None = None
+    ) -> None:
         """Make a topic whose partitions have one copy each, on these nodes in order."""
         placed = {number: [node] for number, node in enumerate(leaders)}
         async with Cluster(self.bootstrap).admin() as admin:
             response = await admin.create_topics(
-                [NewTopic(topic, -1, -1, replica_assignments=placed)]
+                [NewTopic(topic, -1, -1, placed, dict(configs or {}))]
             )
             errors = [for_code(code) for _, code, *_ in response.topic_errors if code]
             assert not errors, errors

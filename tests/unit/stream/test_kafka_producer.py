@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.errors import NotEnoughReplicasError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from consumer.events.decode import Headers
@@ -24,8 +25,12 @@ class FakeClient:
 
     def __init__(self) -> None:
         self.sent: Counter[tuple[str, int]] = Counter()
+        self.led: set[int] = set(range(_PARTITIONS))
+        self.mute: set[int] = set()
+        """Partitions that never acknowledge a batch."""
+        self.refusing: set[int] = set()
         self.client = SimpleNamespace(
-            cluster=SimpleNamespace(available_partitions_for_topic=lambda _: range(_PARTITIONS)),
+            cluster=SimpleNamespace(available_partitions_for_topic=lambda _: self.led),
             close=self.close,
         )
 
@@ -42,10 +47,13 @@ class FakeClient:
         return SimpleNamespace(append=lambda **_: True, size=lambda: 1, close=lambda: None)
 
     async def send_batch(self, _batch: Any, topic: str, *, partition: int) -> asyncio.Future[None]:
-        """Acknowledged at once."""
+        """Acknowledged at once, unless its partition is mute or refuses it."""
         self.sent[topic, partition] += 1
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        answer.set_result(None)
+        if partition in self.refusing:
+            answer.set_exception(NotEnoughReplicasError())
+        elif partition not in self.mute:
+            answer.set_result(None)
         return answer
 
 
@@ -70,6 +78,49 @@ async def test_topics_in_turn_use_all_their_partitions(monkeypatch: pytest.Monke
             for _, answer in await producer.send(topic, [message]):
                 await answer
     assert client.sent == {(t, p): 1 for t in ("a", "b") for p in range(_PARTITIONS)}
+
+
+async def _send_keyed(producer: KafkaProducer, topic: str) -> int:
+    """Send one record of a certain key; gives back how many were not acknowledged."""
+    message = SimpleNamespace(key=b"user", value=b"v", headers=[], spread=False)
+    answers = [answer for _, answer in await producer.send(topic, [message])]
+    await asyncio.wait(answers, timeout=0.01)
+    for answer in answers:
+        answer.cancel()  # as the hand-over does when its time is up
+    results = await asyncio.gather(*answers, return_exceptions=True)
+    return sum(result is not None for result in results)
+
+
+@pytest.mark.parametrize("trouble", ["no leader", "mute", "too few replicas"])
+async def test_a_keyed_record_whose_partition_takes_nothing_goes_to_another(
+    monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    """One partition of a retry or dead-letter topic that has no leader, does not answer or refuses
+    its records holds back no delivery that fails: keyed records go to another partition. In a
+    source, which is not ours, a key keeps its partition.
+    """
+    producer, client = KafkaProducer(KafkaSettings()), FakeClient()
+    monkeypatch.setattr(producer, "_producer", client)
+    own = KafkaSettings().own_topics
+    for topic in (own.dead_letter, own.retry(10.0), "source"):
+        assert await _send_keyed(producer, topic) == 0
+    [(_, home)] = [place for place in client.sent if place[0] == own.dead_letter]
+    match trouble:
+        case "no leader":
+            client.led.discard(home)
+        case "mute":
+            client.mute.add(home)
+        case _:
+            client.refusing.add(home)
+    client.sent.clear()
+    expected = 0 if trouble == "no leader" else 1
+    for topic in (own.dead_letter, own.retry(10.0)):
+        assert await _send_keyed(producer, topic) == expected
+        assert await _send_keyed(producer, topic) == 0
+        assert sum(client.sent[topic, other] for other in client.led - {home}) == 2 - expected
+    for _ in range(2):
+        await _send_keyed(producer, "source")
+    assert client.sent["source", home] == 2
 
 
 @dataclass
