@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 
 from consumer.stream.race import AllFailedError, race
+from consumer.stream.tls import TlsFiles
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for a connection with all that belongs to it: name, TCP, TLS, versions, SASL."""
@@ -40,16 +41,24 @@ class Connection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka has no t
 
     async def connect(self) -> None:
         """Open it: TCP, TLS, the server's versions, SASL."""
+        tls = self._ssl_context if self._security_protocol.endswith("SSL") else None
+        try:
+            await self._open(tls)
+        except FAILURES as error:
+            if tls is not None:
+                tls.failed(error)
+            raise
+
+    async def _open(self, tls: TlsFiles | None) -> None:
         loop = self._loop
         self._closed_fut = loop.create_future()
         reader = asyncio.StreamReader(limit=READER_LIMIT, loop=loop)
         protocol = AIOKafkaProtocol(self._closed_fut, reader, loop=loop)
-        tls = self._ssl_context.current() if self._security_protocol.endswith("SSL") else None
         transport, _ = await loop.create_connection(
             lambda: protocol,
             self._address,
             self._port,
-            ssl=tls,
+            ssl=tls.current() if tls else None,
             server_hostname=self._host if tls else None,
         )
         self._writer = asyncio.StreamWriter(transport, protocol, reader, loop)

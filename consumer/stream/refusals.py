@@ -18,6 +18,7 @@ from aiokafka.errors import (
 
 from consumer.settings import KafkaSettings
 from consumer.stream.bootstrap import BootstrapError
+from consumer.stream.tls import tls_files
 
 _GROUP_REFUSALS = {
     InconsistentGroupProtocolError: "another program uses the consumer group, in another way: "
@@ -71,7 +72,9 @@ def _reason(error: Exception, server: str, settings: KafkaSettings) -> str | Non
             f"({error.verify_message}): set kafka.ssl_cafile to its authority's"
         )
     if isinstance(error, KafkaError | ssl.SSLError | ConnectionResetError):
-        return _goes_away(server, settings)
+        tls = tls_files(settings)
+        problem = tls.certificate_problem(error) if tls is not None else None
+        return problem or _goes_away(server, settings)
     return None
 
 

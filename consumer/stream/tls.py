@@ -6,12 +6,26 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+from consumer.clock import Clock, SystemClock
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
 from consumer.stream.certificates import not_after
 
 log = get_logger(__name__)
+
+_CERTIFICATE_ALERTS = {
+    "ACCESS_DENIED",
+    "BAD_CERTIFICATE",
+    "CERTIFICATE_EXPIRED",
+    "CERTIFICATE_REQUIRED",
+    "CERTIFICATE_REVOKED",
+    "CERTIFICATE_UNKNOWN",
+    "UNKNOWN_CA",
+    "UNSUPPORTED_CERTIFICATE",
+}
+"""TLS alerts by which a server refuses a client's certificate (RFC 8446, section 6.2), as they are
+named behind `ALERT_` in Python's ssl."""
 
 
 class TlsFiles:
@@ -20,8 +34,15 @@ class TlsFiles:
     A new context each time: one that exists can be given authorities, but none can be taken away.
     """
 
-    def __init__(self, ca_file: Path | None, certificate: Path | None, key: Path | None) -> None:
+    def __init__(
+        self,
+        ca_file: Path | None,
+        certificate: Path | None,
+        key: Path | None,
+        clock: Clock | None = None,
+    ) -> None:
         """`ca_file`: None for the system's authorities. `key`: None if it is in `certificate`."""
+        self._clock = clock or SystemClock()
         self._ca_file = ca_file
         self._certificate = certificate
         self._key = key
@@ -30,6 +51,8 @@ class TlsFiles:
         self._error: OSError | None = None
         """Why the files as they are now cannot be used; `ssl.SSLError` is one."""
         self._not_after: float | None = None
+        self._told: set[str] = set()
+        """Problems of the certificate in use that the log has."""
 
     def current(self) -> ssl.SSLContext:
         """For the next connection. Files that cannot be used, such as a certificate whose key is
@@ -42,7 +65,34 @@ class TlsFiles:
         if self._context is None:
             assert self._error is not None  # noqa: S101  # one of the two is there
             raise self._error
+        if self._expired:
+            self._tell(self._expiry())
         return self._context
+
+    def failed(self, error: Exception) -> None:
+        """Take note of why a connection with these files failed: a certificate that the server
+        refuses is an error line, once, and not a line for each attempt.
+        """
+        problem = self.certificate_problem(error)
+        if problem is not None:
+            self._tell(problem)
+
+    def certificate_problem(self, error: Exception) -> str | None:
+        """A sentence about our certificate: that it has expired by its own time, or that a server
+        refused it, which `error` tells. None if nothing is known to be wrong with it.
+        """
+        if self._expired:
+            return self._expiry()
+        alert = _certificate_alert(error)
+        if alert is None:
+            return None
+        if self._certificate is None:
+            return f"Kafka asks for a client certificate ({alert}): set kafka.ssl_certfile"
+        until = f", which is valid until {self._until()}," if self._until() else ""
+        return (
+            f"Kafka refuses the client certificate {self._certificate}{until} ({alert}): "
+            "renew kafka.ssl_certfile, or have the brokers trust it"
+        )
 
     def renew(self) -> None:
         """Read what has changed. Raises `HookstreamError` if it cannot be used."""
@@ -57,6 +107,21 @@ class TlsFiles:
         """Epoch seconds until which the certificate is valid; None if there is none."""
         self._refresh()
         return self._not_after
+
+    @property
+    def _expired(self) -> bool:
+        return self._not_after is not None and self._not_after < self._clock.now()
+
+    def _expiry(self) -> str:
+        return (
+            f"the client certificate for Kafka, {self._certificate}, has expired at "
+            f"{self._until()}: renew kafka.ssl_certfile"
+        )
+
+    def _tell(self, problem: str) -> None:
+        if problem not in self._told:
+            self._told.add(problem)
+            log.error("the client certificate for Kafka cannot be used", problem=problem)
 
     def _refresh(self) -> None:
         stamp = tuple(_stamp(path) for path in self._paths())
@@ -83,6 +148,7 @@ class TlsFiles:
             context.load_cert_chain(self._certificate, self._key)
             until = not_after(self._certificate.read_bytes())
         self._context, self._not_after = context, until
+        self._told.clear()
 
     def _until(self) -> str | None:
         if self._not_after is None:
@@ -96,6 +162,18 @@ class TlsFiles:
             system = ssl.get_default_verify_paths()
             yield from (path for path in (system.cafile, system.capath) if path)
         yield from (path for path in (self._certificate, self._key) if path)
+
+
+def _certificate_alert(error: BaseException) -> str | None:
+    """The alert in words, such as "certificate expired", if `error` or its cause is one about the
+    certificate of the client: with TLS 1.3 it comes behind the handshake.
+    """
+    for found in (error, error.__cause__):
+        if isinstance(found, ssl.SSLError):
+            _, is_alert, name = (found.reason or "").partition("ALERT_")
+            if is_alert and name in _CERTIFICATE_ALERTS:
+                return name.replace("_", " ").lower()
+    return None
 
 
 def _stamp(path: str | Path) -> tuple[int, ...]:

@@ -20,6 +20,12 @@ from support.workspace import Workspace, event, hook
 NOT_AFTER = "hookstream_kafka_certificate_not_after_seconds"
 SOON = datetime(2037, 5, 6, 7, 8, 9, tzinfo=UTC)
 LATER = datetime(2060, 5, 6, 7, 8, 9, tzinfo=UTC)
+BEGIN = datetime(2020, 5, 6, 7, 8, 9, tzinfo=UTC)
+EXPIRED = datetime(2021, 5, 6, 7, 8, 9, tzinfo=UTC)
+USELESS = "the client certificate for Kafka cannot be used"
+UNREACHABLE = "hookstream_broker_unreachable_seconds"
+SEVERAL_DIALS = 10.0
+"""Seconds: pauses between attempts are two at most."""
 MINUTE = 60.0
 
 
@@ -84,6 +90,34 @@ async def test_a_renewed_client_certificate(broker: SecureBroker, workspace: Wor
             await _arrives(workspace, receiver, "e2")
             await wait_until(daemon.ready, "the daemon to be ready")
             assert await daemon.stop() == 0
+
+
+async def test_a_client_certificate_that_has_expired(
+    broker: SecureBroker, workspace: Workspace
+) -> None:
+    """When the brokers come back after the client certificate has expired, one error line names the
+    file and the time, however often they are dialled; with the next certificate events flow.
+    """
+    async with Receiver() as receiver:
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with Daemon(workspace.config) as daemon:
+            await _arrives(workspace, receiver, "e1")
+            broker.certify_client(broker.authority, not_before=BEGIN, not_after=EXPIRED)
+            await asyncio.to_thread(broker.restart)
+            await wait_until(lambda: daemon.said(USELESS), "the line")
+
+            async def misses_the_broker() -> bool:
+                return await daemon.sample(UNREACHABLE) > SEVERAL_DIALS
+
+            await wait_until(misses_the_broker, "further attempts")
+            [line] = daemon.said(USELESS)
+            assert line["level"] == "error"
+            assert str(broker.certificate) in line["problem"]
+            assert EXPIRED.isoformat() in line["problem"]
+            broker.certify_client(broker.authority, not_after=LATER)
+            await _arrives(workspace, receiver, "e2")
+            assert len(daemon.said(USELESS)) == 1
+            await daemon.stop()
 
 
 async def test_a_renewed_authority(broker: SecureBroker, workspace: Workspace) -> None:
