@@ -84,10 +84,12 @@ class StreamMetrics:
         """Read the number of partitions that no leader answers for with `read` at each scrape."""
         self._waiting = read
 
-    def needs(self, topics: Iterable[str]) -> None:
+    def needs(self, sources: Iterable[str], retry_topics: Iterable[str]) -> None:
         """Name the topics that the settings name, so that each is counted from 0."""
-        for topic in topics:
+        for topic in sources:
             self._missing.setdefault(topic, False)
+            self._remade.setdefault(topic, 0)
+        for topic in retry_topics:
             self._remade.setdefault(topic, 0)
 
     def offsets_lost(self, topic: str, partition: int, records: int) -> None:
@@ -96,7 +98,7 @@ class StreamMetrics:
         self._lost[place] = self._lost.get(place, 0) + records
 
     def topic_missing(self, topic: str, *, missing: bool) -> None:
-        """A topic that is read was deleted, or is there again."""
+        """A source was deleted, or is there again."""
         self._missing[topic] = missing
 
     def topic_remade(self, topic: str) -> None:
@@ -160,7 +162,7 @@ class StreamMetrics:
         )
         yield gauge(
             "hookstream_topic_missing",
-            "1 if a topic that is read does not exist.",
+            "1 if a source does not exist.",
             ("topic",),
             (((topic,), missing) for topic, missing in self._missing.items()),
         )

@@ -31,12 +31,14 @@ from consumer.stream.bootstrap import ask_first, with_brokers
 from consumer.stream.cluster_identity import identity_for
 from consumer.stream.connections import CONNECT_TIMEOUT, FAILURES, Connection, connect
 from consumer.stream.metadata import metadata_request
-from consumer.stream.race import AllFailedError, race
+from consumer.stream.race import AllFailedError, first_success, race
 
 log = get_logger(__name__)
 
 NODE_STAGGER = 1.0
-"""Seconds that a known broker has for metadata before another one is asked as well."""
+"""Seconds that a broker has for what any could answer before another one is asked as well."""
+ANY_NODE = "any node"
+"""The node of a question that every broker answers alike: metadata, settings, who coordinates."""
 PING_INTERVAL = 5.0
 """Seconds between two questions whether a coordinator that makes us wait is there at all."""
 METADATA_GAP = 0.1
@@ -58,7 +60,7 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
         self._unreachable = Unreachable(self._loop.time, random.random)
         """Brokers."""
         self._answered: object = None
-        """The node that answered for metadata last."""
+        """The node that was the last to answer what any node could."""
         self.identity = identity_for(options.get("bootstrap_servers"))
         """The cluster of this client and of all others that the same settings made."""
         self._metadata_failures = 0
@@ -88,6 +90,8 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
         self, node_id: Any, request: Any, *, group: int = ConnectionGroup.DEFAULT
     ) -> Any:
         """The node's answer to `request`, or a `KafkaError`."""
+        if node_id == ANY_NODE:
+            return await self._send_to_any(request, group)
         connection = await self._get_conn(node_id, group=group)
         if connection is None:
             raise NodeNotReadyError(f"node {node_id} cannot be reached now")
@@ -108,11 +112,14 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
             self._note_failure((connection.host, connection.port), error)
             raise RequestTimedOutError from error
 
+    async def _send_to_any(self, request: Any, group: int) -> Any:
+        """The first answer in a staggered race, so that a frozen broker costs `NODE_STAGGER`."""
+        asked = [partial(self._ask_node, node, request, group) for node in self._nodes()]
+        return await first_success(asked, stagger=NODE_STAGGER, failures=(KafkaError,))
+
     def get_random_node(self) -> Any:
-        """One of the brokers; of those that answer, if any does."""
-        brokers = self.cluster.brokers()
-        well = [broker for broker in brokers if _address(broker) not in self._unreachable]
-        return random.choice(well or list(brokers)).nodeId if brokers else None  # noqa: S311
+        """The node for questions that any can answer, which aiokafka asks of one by chance."""
+        return ANY_NODE if self.cluster.brokers() else None
 
     async def _get_conn(
         self, node_id: Any, *, group: int = ConnectionGroup.DEFAULT, no_hint: bool = False
@@ -205,7 +212,7 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
         """
         await asyncio.sleep(max(0.0, self._metadata_after - self._loop.time()))
         request = metadata_request(topics or None)
-        asked = [partial(self._ask_node, node, request) for node in self._nodes()]
+        asked = [partial(self._ask_for_metadata, node, request) for node in self._nodes()]
         asked.append(partial(self._ask_anew, request))
         try:
             metadata, progress = await race(asked, stagger=NODE_STAGGER, failures=FAILURES)
@@ -233,10 +240,15 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
         failures = self._metadata_failures
         return pause_after(failures, random.random()) if failures else METADATA_GAP  # noqa: S311
 
-    async def _ask_node(self, node_id: Any, request: Any) -> tuple[Any, bool]:
-        metadata = with_brokers(await self.send(node_id, request))
+    async def _ask_node(
+        self, node_id: Any, request: Any, group: int = ConnectionGroup.DEFAULT
+    ) -> Any:
+        answer = await self.send(node_id, request, group=group)
         self._answered = node_id
-        return metadata, True
+        return answer
+
+    async def _ask_for_metadata(self, node_id: Any, request: Any) -> tuple[Any, bool]:
+        return with_brokers(await self._ask_node(node_id, request)), True
 
     async def _ask_anew(self, request: Any) -> tuple[Any, bool]:
         """Metadata from the bootstrap servers, and whether it names other brokers."""

@@ -14,7 +14,7 @@ from aiokafka.conn import READER_LIMIT, AIOKafkaConnection, AIOKafkaProtocol, Cl
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 
-from consumer.stream.race import AllFailedError, race
+from consumer.stream.race import first_success
 from consumer.stream.tls import TlsFiles
 
 CONNECT_TIMEOUT = 10.0
@@ -111,16 +111,9 @@ async def connect(host: str, port: int, **options: Any) -> Connection:
             partial(_connect_to, host, port, address, options)
             for address in await _addresses(host, port)
         ]
-        try:
-            return await race(
-                attempts, stagger=ADDRESS_STAGGER, failures=FAILURES, discard=Connection.close
-            )
-        except AllFailedError as error:
-            causes = error.causes
-        try:
-            raise causes[0]  # not in the handler: each would be the other's cause, in a cycle
-        finally:
-            del causes
+        return await first_success(
+            attempts, stagger=ADDRESS_STAGGER, failures=FAILURES, discard=Connection.close
+        )
 
 
 async def _connect_to(host: str, port: int, address: str, options: Any) -> Connection:

@@ -83,7 +83,6 @@ class Placement:
         """
         self._sources = sources
         self._retry_topics = retry_topics
-        self._needed = {*sources, *(lane.topic for lane in retry_topics.lanes)}
         self._suspend = suspend
         self._view = view
         self._assignment = assignment
@@ -91,13 +90,13 @@ class Placement:
         self._clock = clock
         self._metrics = metrics
         self._missing: dict[str, float] = {}
-        """Since when, in monotonic seconds, or `_TOLD`."""
+        """Sources: since when, in monotonic seconds, or `_TOLD`."""
         self._remade: dict[str, Reached] = {}
         """Topics that were made again while this process read them, with a note of before."""
         self._doubted: dict[TopicPartition, tuple[Why, str, float]] = {}
         """Reasons to read a log from its start again: why, in which topic, since when."""
         self._wanted = asyncio.Event()
-        metrics.needs(self._needed)
+        metrics.needs(sources, [lane.topic for lane in retry_topics.lanes])
 
     def hurry(self) -> None:
         """A partition waits: look at once."""
@@ -138,7 +137,7 @@ class Placement:
         """Notice topics that are gone, are there again, or were made again. `seen`: the ends of
         logs before `topics` was asked for, which are of the same topics if these did not change.
         """
-        for name in self._needed & topics.keys():
+        for name in self._sources.keys() & topics.keys():
             self._note_missing(name, missing=topics[name] is None)
         assignment = self._assignment
         for tp, note in assignment.notes.items():
@@ -157,7 +156,9 @@ class Placement:
         self._view.notice(topics)
 
     def _note_missing(self, topic: str, *, missing: bool) -> None:
-        """Tell once that a topic is gone, but not while it may just be made again."""
+        """Tell once that a source is gone, but not while it may just be made again. Topics of ours
+        are made again by `TopicWatch`, which tells of it.
+        """
         if not missing:
             if self._missing.pop(topic, None) == _TOLD:
                 self._metrics.topic_missing(topic, missing=False)

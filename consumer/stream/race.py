@@ -68,6 +68,26 @@ async def race(
                 discard(late)
 
 
+async def first_success(
+    attempts: Sequence[Callable[[], Awaitable[ResultT]]],
+    *,
+    stagger: float,
+    failures: tuple[type[Exception], ...],
+    discard: Callable[[ResultT], object] = _ignore,
+) -> ResultT:
+    """The result of a `race` between one attempt or more. If there is none, the first attempt's
+    failure is raised.
+    """
+    try:
+        return await race(attempts, stagger=stagger, failures=failures, discard=discard)
+    except AllFailedError as error:
+        causes = error.causes
+    try:
+        raise causes[0]  # not in the handler: each would be the other's cause, in a cycle
+    finally:
+        del causes
+
+
 def _cause(attempt: "asyncio.Future[ResultT]") -> Exception:
     error = None if attempt.cancelled() else attempt.exception()
     return error if isinstance(error, Exception) else TimeoutError("cancelled")

@@ -9,7 +9,7 @@ def fill_stream(metrics: Metrics) -> None:
     metrics.log_lines_dropped_from(lambda: 0)
     stream.hands_over_to(["topic"])
     stream.consumes(["topic"])
-    stream.needs(["topic"])
+    stream.needs(["topic"], ["retry"])
     stream.topic_problems({"topic": False})
     stream.offsets_lost("topic", 0, 0)
     stream.in_flight_from(lambda: 0)
