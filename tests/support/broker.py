@@ -18,6 +18,7 @@ HOST = "127.0.0.1"
 
 CLUSTER_ID = base64.urlsafe_b64encode(b"hookstream-tests").rstrip(b"=").decode()
 """KRaft wants sixteen bytes in base64url. One for all: what differs is the data folder."""
+OTHER_CLUSTER_ID = base64.urlsafe_b64encode(b"another-cluster!").rstrip(b"=").decode()
 
 PORTS = range(20_000, 32_000)
 """Below Linux's ephemeral ports. Inside them, a client that dials a broker which is down can be
@@ -128,12 +129,14 @@ class KafkaServer:
         quorum: Sequence[Node] = (),
         extra: Mapping[str, str] | None = None,
         heap: str = "512m",
+        cluster_id: str = CLUSTER_ID,
     ) -> None:
         self.node = node or new_node()
         self.folder = folder
         self._quorum = quorum or (self.node,)
         self._java = ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-cp", f"{lib}/*"]
         self._extra = extra
+        self._cluster_id = cluster_id
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -244,7 +247,7 @@ class KafkaServer:
         if not config.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             config.write_text(properties(self.node, self._quorum, data, self._extra))
-            tool = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(config)]
+            tool = ["kafka.tools.StorageTool", "format", "-t", self._cluster_id, "-c", str(config)]
             done = subprocess.run(
                 [*self._java, *tool],
                 stdin=subprocess.DEVNULL,
