@@ -8,6 +8,7 @@ from functools import partial
 from ipaddress import ip_address
 from itertools import chain, zip_longest
 from socket import SOCK_STREAM
+from ssl import SSLContext
 from typing import Any
 
 from aiokafka.conn import READER_LIMIT, AIOKafkaConnection, AIOKafkaProtocol, CloseReason
@@ -41,15 +42,18 @@ class Connection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka has no t
 
     async def connect(self) -> None:
         """Open it: TCP, TLS, the server's versions, SASL."""
-        tls = self._ssl_context if self._security_protocol.endswith("SSL") else None
+        if not self._security_protocol.endswith("SSL"):
+            await self._open(None)
+            return
+        files: TlsFiles = self._ssl_context
+        tls = files.current()
         try:
             await self._open(tls)
         except FAILURES as error:
-            if tls is not None:
-                tls.failed(error)
+            files.failed(tls, error)
             raise
 
-    async def _open(self, tls: TlsFiles | None) -> None:
+    async def _open(self, tls: SSLContext | None) -> None:
         loop = self._loop
         self._closed_fut = loop.create_future()
         reader = asyncio.StreamReader(limit=READER_LIMIT, loop=loop)
@@ -58,7 +62,7 @@ class Connection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka has no t
             lambda: protocol,
             self._address,
             self._port,
-            ssl=tls.current() if tls else None,
+            ssl=tls,
             server_hostname=self._host if tls else None,
         )
         self._writer = asyncio.StreamWriter(transport, protocol, reader, loop)

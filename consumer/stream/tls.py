@@ -69,12 +69,13 @@ class TlsFiles:
             self._tell(self._expiry())
         return self._context
 
-    def failed(self, error: Exception) -> None:
-        """Take note of why a connection with these files failed: a certificate that the server
-        refuses is an error line, once, and not a line for each attempt.
+    def failed(self, context: ssl.SSLContext, error: Exception) -> None:
+        """Take note of why a connection with `context` failed: a certificate that the server
+        refuses is an error line, once, and not a line for each attempt. A context that was renewed
+        since tells nothing about the certificate in use.
         """
         problem = self.certificate_problem(error)
-        if problem is not None:
+        if problem is not None and context is self._context:
             self._tell(problem)
 
     def certificate_problem(self, error: Exception) -> str | None:
@@ -88,7 +89,7 @@ class TlsFiles:
             return None
         if self._certificate is None:
             return f"Kafka asks for a client certificate ({alert}): set kafka.ssl_certfile"
-        until = f", which is valid until {self._until()}," if self._until() else ""
+        until = f", which is valid until {self._until()}" if self._until() else ""
         return (
             f"Kafka refuses the client certificate {self._certificate}{until} ({alert}): "
             "renew kafka.ssl_certfile, or have the brokers trust it"

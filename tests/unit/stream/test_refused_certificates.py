@@ -202,6 +202,23 @@ def test_a_server_that_asks_for_a_certificate(
     ]
 
 
+def test_a_refusal_of_a_certificate_that_was_renewed_meanwhile_is_not_told(
+    files: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If the files are renewed while a connection with the former certificate is being made, its
+    refusal says nothing about the new one.
+    """
+    refusal = ssl.SSLError(1, "alert")
+    refusal.reason = "TLSV1_ALERT_UNKNOWN_CA"
+    former = files.tls.current()
+    files.certify(AUTHORITY, until=FUTURE)
+    present = files.tls.current()
+    files.tls.failed(former, refusal)
+    assert not _told(caplog)
+    files.tls.failed(present, refusal)
+    assert len(_told(caplog)) == 1
+
+
 async def test_another_failure_is_not_the_certificate(
     files: Files, caplog: pytest.LogCaptureFixture
 ) -> None:
