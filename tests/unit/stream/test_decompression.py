@@ -30,6 +30,9 @@ ENCODERS = {1: gzip_encode, 2: snappy_encode, 3: lz4_encode, 4: zstd_encode}
 SLACK_MIB = 160
 """The bound twice, since the bytes are copied once, and what the allocator keeps."""
 
+LOOKS = 4
+"""More than fit in that, were the bytes kept."""
+
 
 def xerial(*blocks: bytes) -> bytes:
     """Blocks as Java's Snappy clients write them."""
@@ -70,17 +73,17 @@ def resident_mib(name: str) -> float:
 @pytest.mark.parametrize("codec", BOMBS)
 def test_a_batch_that_expands_without_bound_is_unreadable_and_takes_no_memory(codec: int) -> None:
     """A small batch that holds more than the bound is held like one that cannot be read, with a
-    reason; the batches before it are read, memory stays bounded and is given back.
+    reason; the batches before it are read, and memory stays bounded however often it is tried.
     """
     bomb = batch_of(BOMBS[codec](), codec, base_offset=1)
     before = resident_mib("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the maximum begins anew
     good = seal(make_batch((b"k", b"good", []), timestamps=[5]))
     assert [record.value for record in fetch(good + bomb)] == [b"good"]
-    with pytest.raises(UnreadableBatchError, match=r"event/0/1: .*67108864 bytes"):
-        next(fetch(bomb, offset=1))
+    for _ in range(LOOKS):
+        with pytest.raises(UnreadableBatchError, match=r"event/0/1: .*67108864 bytes"):
+            next(fetch(bomb, offset=1))
     assert resident_mib("VmHWM") - before < SLACK_MIB
-    assert resident_mib("VmRSS") - before < MAX_BATCH_BYTES / 2**20 / 2
 
 
 @pytest.mark.parametrize("name", [b"n", b"\xff"], ids=["aiokafka's parser", "our parser"])
