@@ -80,7 +80,7 @@ class Bench:
     @contextmanager
     def running(self, contestant: Contestant, task: Task) -> Iterator[Process]:
         """The contestant at work; nothing waits on the lanes."""
-        self.broker.forget_lanes()
+        self.broker.forget_retry_topics()
         with self.joining(contestant, task) as process:
             yield process
 

@@ -71,7 +71,7 @@ class Broker:
                 raise BenchmarkError(f"the group has not {members} members after {_TIMEOUT:g} s")
             time.sleep(_GLANCE)
 
-    def forget_lanes(self) -> None:
+    def forget_retry_topics(self) -> None:
         """Delete the daemon's own topics: the next run must not find what this one parked."""
         names = self._lanes()
         if names:
@@ -82,7 +82,7 @@ class Broker:
         """Delete a topic, for its room on the disk."""
         self._admin.delete_topics([topic])[topic].result(_TIMEOUT)
 
-    def parked(self) -> dict[str, set[str]]:
+    def deferred(self) -> dict[str, set[str]]:
         """Hook to the ids of its deliveries that are on a retry lane or in the dead letters."""
         found = defaultdict(set)
         for record in self._read(self._lanes()):

@@ -32,14 +32,14 @@ def main() -> None:
 
 def _run_command() -> None:
     from consumer.cli.commands import commands
-    from consumer.cli.console import print_error, print_problems
+    from consumer.cli.console import print_diagnostics, print_error
     from consumer.errors import ConfigError, HookstreamError
     from consumer.stdio import OutputError
 
     try:
         commands()
     except ConfigError as error:
-        print_problems(error.problems)
+        print_diagnostics(error.diagnostics)
         sys.exit(USAGE_ERROR)
     except HookstreamError as error:
         print_error(str(error))

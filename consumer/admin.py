@@ -38,7 +38,7 @@ SHUTDOWN = 1.0
 """Seconds for answers under way when the server ends."""
 
 
-class Verdict(NamedTuple):
+class ProbeResult(NamedTuple):
     """The answer to a probe."""
 
     ok: bool
@@ -64,8 +64,8 @@ class Admin:
         hosts: Sequence[str],
         port: int,
         registry: CollectorRegistry,
-        health: Callable[[], Verdict],
-        ready: Callable[[], Verdict],
+        health: Callable[[], ProbeResult],
+        ready: Callable[[], ProbeResult],
         idle: float = IDLE,
     ) -> None:
         self._hosts = hosts

@@ -9,37 +9,37 @@ from dataclasses import dataclass
 from consumer import __version__, logs
 from consumer.admin import Admin, shown
 from consumer.clock import Clock, SystemClock
-from consumer.delivery.authorities import Authorities, refuse_loss
-from consumer.delivery.descriptors import provide_descriptors
-from consumer.delivery.guard import Policy
-from consumer.delivery.network import guard_policy, warn_of_refused_uris
-from consumer.delivery.transport import Transport
+from consumer.delivery.egress.guard import EgressPolicy
+from consumer.delivery.egress.network import guard_policy, warn_of_refused_uris
+from consumer.delivery.http.authorities import Authorities, refuse_loss
+from consumer.delivery.http.descriptors import provide_descriptors
+from consumer.delivery.http.transport import Transport
 from consumer.errors import HookstreamError
-from consumer.health import Health
-from consumer.logs import get_logger
-from consumer.matching.index import Index
-from consumer.metrics import Metrics
-from consumer.parts import (
+from consumer.factories import (
     make_decoder,
-    make_dispatcher,
     make_limits,
     make_policy,
+    make_scheduler,
     make_topic_watch,
     make_transport,
     start_times,
 )
+from consumer.health import Health
+from consumer.logs import get_logger
+from consumer.matching.index import Index
+from consumer.metrics import Metrics
 from consumer.pipeline import Pipeline
 from consumer.presence import Presence
 from consumer.reload import Reloader, refuse_fixed
 from consumer.retry_router import RetryRouter
 from consumer.settings import Settings
 from consumer.startup import CANCEL_SECONDS, start_unless_stopped
-from consumer.stream.client import KafkaProducer, in_words, make_consumer
+from consumer.stream.client import KafkaProducer, make_consumer, translate_errors
 from consumer.stream.cluster_view import ClusterView
-from consumer.stream.handover import Handover
 from consumer.stream.intake import Intake
+from consumer.stream.known_retry_topics import KnownRetryTopics
 from consumer.stream.other_prefixes import warn_of_other_prefixes
-from consumer.stream.retry_topics import RetryTopics
+from consumer.stream.outbox import Outbox
 from consumer.stream.tls import tls_files
 from consumer.stream.topic_watch import TopicWatch
 
@@ -47,7 +47,7 @@ log = get_logger(__name__)
 
 _FINISH_SHARE = 0.6
 """Share of the grace in which what is in flight may finish."""
-_PARK_SHARE = 0.2
+_DEFER_SHARE = 0.2
 """Share of the grace for parking the rest; the last one is for committing and leaving."""
 
 
@@ -76,7 +76,7 @@ class App:
         """The admin server's port once it is open."""
         self._transport: Transport
         self._intake: Intake
-        self._handover: Handover
+        self._outbox: Outbox
         self._pipeline: Pipeline
         self._topics: TopicWatch
         self._presence: Presence
@@ -106,7 +106,7 @@ class App:
         """Build everything and join the group."""
         try:
             await self._build(stack)
-            async with in_words(self._loaded.settings.kafka):
+            async with translate_errors(self._loaded.settings.kafka):
                 await self._intake.start()
         except asyncio.CancelledError:
             self._intake.stop_taking(self._clock.monotonic() + 2 * CANCEL_SECONDS)
@@ -120,18 +120,18 @@ class App:
         topics = [source.topic for source in settings.sources]
         consumer = make_consumer(settings.kafka)
         stack.push_async_callback(consumer.stop)  # for a start that ends before intake has one
-        retry_topics = RetryTopics(consumer, own, settings.retry.delays, self.metrics.stream)
-        lane_topics = [lane.topic for lane in retry_topics.lanes]
-        self._handover = Handover(KafkaProducer(settings.kafka), self.metrics.stream)
+        retry_topics = KnownRetryTopics(consumer, own, settings.retry.delays, self.metrics.stream)
+        lane_topics = [retry_topic.topic for retry_topic in retry_topics.named]
+        self._outbox = Outbox(KafkaProducer(settings.kafka), self.metrics.stream)
         self._transport = make_transport(settings, self._loaded.authorities, self._clock)
         stack.push_async_callback(self._transport.close)
         decoders = {source.topic: make_decoder(source) for source in settings.sources}
         router = RetryRouter(
-            lanes=retry_topics.lanes,
+            retry_topics=retry_topics.named,
             dead_letter_topic=own.dead_letter,
             group=settings.kafka.group_id,
             mapped_sources={topic for topic, decoder in decoders.items() if decoder.maps},
-            handover=self._handover,
+            outbox=self._outbox,
             clock=self._clock,
             metrics=self.metrics,
         )
@@ -140,10 +140,8 @@ class App:
             decoders=decoders,
             retry_topics=retry_topics.consumed,
             router=router,
-            handover=self._handover,
-            dispatcher=make_dispatcher(
-                settings, self._transport, router, self._clock, self.metrics
-            ),
+            outbox=self._outbox,
+            scheduler=make_scheduler(settings, self._transport, router, self._clock, self.metrics),
             clock=self._clock,
             metrics=self.metrics,
         )
@@ -157,9 +155,9 @@ class App:
             metrics=self.metrics.stream,
         )
         self._presence = Presence(
-            self._intake.membership, self._pipeline.dispatcher, self._handover, self._clock
+            self._intake.membership, self._pipeline.scheduler, self._outbox, self._clock
         )
-        self.health = Health(self._intake, self._handover, self._presence, self._stop.is_set)
+        self.health = Health(self._intake, self._outbox, self._presence, self._stop.is_set)
         self.metrics.stream.consumes(topics)
         self._register_metrics([*lane_topics, own.dead_letter])
         await self._open_admin(stack)
@@ -167,7 +165,7 @@ class App:
             lambda: self.settings,
             retry_topics.consumed,
             self.metrics.stream,
-            urgent=lambda: self._handover.failing,
+            urgent=lambda: self._outbox.failing,
         )
         stack.push_async_callback(self._topics.close)
         retry_topics.found(await self._topics.prepare())
@@ -176,16 +174,16 @@ class App:
     def _register_metrics(self, topics: Sequence[str]) -> None:
         metrics = self.metrics.stream
         self.metrics.hooks_loaded(len(self._loaded.index.hooks))
-        metrics.hands_over_to(topics)
-        metrics.in_flight_from(lambda: self._pipeline.dispatcher.in_flight)
-        metrics.broker_unreachable_from(lambda: self._intake.watch.unreachable_for)
+        metrics.declare_topics(topics)
+        metrics.set_in_flight_source(lambda: self._pipeline.scheduler.in_flight)
+        metrics.set_broker_unreachable_source(lambda: self._intake.watch.unreachable_for)
         if self._tls is not None:
-            metrics.certificate_not_after_from(self._tls.not_after)
-        metrics.rebalancing_from(self._intake.membership.seconds_without_share)
-        metrics.unreadable_from(self._intake.unreadable.places)
-        metrics.lag_from(self._intake.watch.lag)
-        metrics.waiting_from(lambda: self._intake.watch.waiting)
-        metrics.oldest_unsettled_from(self._intake.oldest_unsettled)
+            metrics.set_certificate_not_after_source(self._tls.not_after)
+        metrics.set_rebalancing_source(self._intake.membership.seconds_without_share)
+        metrics.set_unreadable_source(self._intake.unreadable.partitions)
+        metrics.set_lag_source(self._intake.watch.lag)
+        metrics.set_waiting_source(lambda: self._intake.watch.waiting)
+        metrics.set_oldest_unsettled_source(self._intake.oldest_unsettled)
 
     async def _open_admin(self, stack: AsyncExitStack) -> None:
         admin = Admin(
@@ -211,7 +209,7 @@ class App:
             group.create_task(self._topics.run()),
             group.create_task(self._intake.membership.watch()),
             group.create_task(self._presence.standstill.run()),
-            group.create_task(self._handover.run()),
+            group.create_task(self._outbox.run()),
             group.create_task(self.reloader.run()),
             group.create_task(self._watch_transport()),
         ]
@@ -246,8 +244,8 @@ class App:
         intake.cancel()  # its poll may wait for a broker that is away; all that was taken stays
         await asyncio.wait({intake})
         if not await self._intake.settled(grace * _FINISH_SHARE):
-            self._pipeline.park(lambda _pending: True)
-            await self._intake.settled(grace * _PARK_SHARE)
+            self._pipeline.defer(lambda _pending: True)
+            await self._intake.settled(grace * _DEFER_SHARE)
         await self._intake.commit()
         left = self._intake.unsettled
         (log.warning if left else log.info)("stopped", left_to_the_next_run=left)
@@ -267,24 +265,24 @@ class App:
         policy = self._guard_network()
         replaced = self._pipeline.index
         self._pipeline.use(loaded.index)
-        self._pipeline.dispatcher.reconfigure(
+        self._pipeline.scheduler.reconfigure(
             make_limits(after), make_policy(after), loaded.index.hooks
         )
-        self.metrics.keep(loaded.index.hooks)
+        self.metrics.retain_hooks(loaded.index.hooks)
         self.metrics.hooks_loaded(len(loaded.index.hooks))
         logs.configure(after.log.format, after.log.level, sys.stderr, self._clock)
         log.info("hooks and settings reloaded", hooks=len(loaded.index.hooks))
 
         def finish() -> None:
             warn_of_refused_uris(loaded.index.hooks.values(), policy)
-            replaced.take_apart()
+            replaced.clear_gradually()
 
         return finish
 
-    def _guard_network(self) -> Policy:
+    def _guard_network(self) -> EgressPolicy:
         """Let no request go where the settings do not."""
         policy = guard_policy(self._loaded.settings, self.admin_port)
-        self._transport.restrict(policy)
+        self._transport.set_policy(policy)
         return policy
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from consumer.admin import Verdict
+from consumer.admin import ProbeResult
 from consumer.presence import Presence
-from consumer.stream.handover import Handover
 from consumer.stream.intake import Intake
+from consumer.stream.outbox import Outbox
 
 _STALLED = 300.0
 """Seconds without progress after which something is stuck: no attempt takes that long, and what
@@ -18,41 +18,41 @@ class Health:
     """The two verdicts on one daemon."""
 
     def __init__(
-        self, intake: Intake, handover: Handover, presence: Presence, stopping: Callable[[], bool]
+        self, intake: Intake, outbox: Outbox, presence: Presence, stopping: Callable[[], bool]
     ) -> None:
         self._intake = intake
-        self._handover = handover
+        self._outbox = outbox
         self._presence = presence
         self._stopping = stopping
 
-    def alive(self) -> Verdict:
+    def alive(self) -> ProbeResult:
         """Alive unless stuck. A broker that is away is not cured by a restart, so no reason; and a
         process that did not run was not stuck in itself.
         """
         awake_for = self._presence.standstill.awake_for()
         idle = min(self._intake.idle, awake_for)
         if idle > _STALLED:
-            return Verdict(ok=False, reason=f"intake stands since {idle:.0f} s")
+            return ProbeResult(ok=False, reason=f"intake stands since {idle:.0f} s")
         stalled = min(self._intake.watch.stalled_for, awake_for)
-        if stalled > _STALLED and not self._handover.failing:
-            return Verdict(
+        if stalled > _STALLED and not self._outbox.failing:
+            return ProbeResult(
                 ok=False, reason=f"events wait, and none was settled for {stalled:.0f} s"
             )
-        return Verdict(ok=True, reason="alive")
+        return ProbeResult(ok=True, reason="alive")
 
-    def ready(self) -> Verdict:
+    def ready(self) -> ProbeResult:
         """Whether events are being taken."""
-        reason = self._obstacle()
-        return Verdict(ok=not reason, reason=reason or "hooks loaded, group joined")
+        reason = self._why_not_ready()
+        return ProbeResult(ok=not reason, reason=reason or "hooks loaded, group joined")
 
-    def _obstacle(self) -> str:
+    def _why_not_ready(self) -> str:
         membership = self._intake.membership
         obstacles = (
             "stopping" if self._stopping() else "",
             "" if self._intake.watch.reachable else "the broker does not answer",
-            membership.obstacle(),
+            membership.why_not_ready(),
             "" if membership.joined else "not yet a member of the consumer group",
             _DOUBTED if self._presence.doubted else "",
-            "the broker takes no retries and dead letters" if self._handover.failing else "",
+            "the broker takes no retries and dead letters" if self._outbox.failing else "",
         )
         return next(filter(None, obstacles), "")

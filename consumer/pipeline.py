@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
 from consumer.clock import Clock
-from consumer.delivery.dispatcher import Dispatcher
-from consumer.delivery.endpoint import Delivery
-from consumer.delivery.registry import Shares
-from consumer.delivery.request import delivery_ids
+from consumer.delivery.http.request import delivery_ids
+from consumer.delivery.scheduling.endpoint import Delivery
+from consumer.delivery.scheduling.registry import Shares
+from consumer.delivery.scheduling.scheduler import Scheduler
 from consumer.events.decode import Decoder, Record, UndecodableError
 from consumer.events.model import TRIGGERS, Event, Trigger
 from consumer.hooks.table import Hook
@@ -16,15 +16,19 @@ from consumer.matching.index import Index
 from consumer.metrics import Metrics
 from consumer.reasons import Reason
 from consumer.retry_router import RetryRouter
-from consumer.stream.handover import Handover
-from consumer.stream.lanes import Lane
-from consumer.stream.passport import FirstRecord, Passport, read_passport
+from consumer.stream.delivery_metadata import (
+    DeliveryMetadata,
+    OriginalRecord,
+    read_delivery_metadata,
+)
+from consumer.stream.outbox import Outbox
 from consumer.stream.record_headers import read_group, read_replaying_group
-from consumer.stream.tracker import Partition, Pending
+from consumer.stream.retry_topic import RetryTopic
+from consumer.stream.tracker import InFlightRecord, OffsetTracker
 
 log = get_logger(__name__)
 
-_GLANCE = 0.01
+CAPACITY_POLL_SECONDS = 0.01
 """Seconds between two looks for room while intake is paused."""
 
 
@@ -36,10 +40,10 @@ class Pipeline:
         *,
         index: Index,
         decoders: Mapping[str, Decoder],
-        retry_topics: Mapping[str, Lane],
+        retry_topics: Mapping[str, RetryTopic],
         router: RetryRouter,
-        handover: Handover,
-        dispatcher: Dispatcher[Pending],
+        outbox: Outbox,
+        scheduler: Scheduler[InFlightRecord],
         clock: Clock,
         metrics: Metrics,
     ) -> None:
@@ -50,8 +54,8 @@ class Pipeline:
         self._events = {t: metrics.events(d.trigger) for t, d in decoders.items()}
         self._retry_topics = retry_topics
         self._router = router
-        self._handover = handover
-        self.dispatcher = dispatcher
+        self._outbox = outbox
+        self.scheduler = scheduler
         self._group = router.group.encode()
         self._clock = clock
         self._metrics = metrics
@@ -64,19 +68,19 @@ class Pipeline:
         self._router.use(index.hooks.values())
 
     @property
-    def full(self) -> bool:
+    def at_capacity(self) -> bool:
         """Whether intake must pause."""
-        return self.dispatcher.full or self._handover.full
+        return self.scheduler.at_capacity or self._outbox.at_capacity
 
-    async def room(self) -> None:
+    async def wait_for_capacity(self) -> None:
         """Wait for room; slow endpoints are relieved of what would hold up the others.
 
         By the table, not by who has deliveries: the others' may be behind in the same topic.
         """
         if len(self.index.hooks) > 1:
-            self.dispatcher.relieve()
-        if self.full:
-            await asyncio.sleep(_GLANCE)
+            self.scheduler.shed_load()
+        if self.at_capacity:
+            await asyncio.sleep(CAPACITY_POLL_SECONDS)
 
     def is_foreign(self, record: Record) -> bool:
         """Whether a record on a retry topic is another group's, which is passed over; counted."""
@@ -86,14 +90,14 @@ class Pipeline:
         self._pass_over(record.topic, group)
         return True
 
-    def take(self, record: Record, partition: Partition) -> None:
+    def handle(self, record: Record, partition: OffsetTracker) -> None:
         """Take one record in, of a source topic or of a retry topic."""
         if record.topic in self._retry_topics:
-            self._take_again(record, partition)
+            self._handle_deferred(record, partition)
         else:
-            self._take_event(record, partition)
+            self._handle_event(record, partition)
 
-    def assigned(self, counts: Mapping[str, tuple[int, int]]) -> None:
+    def on_assigned(self, counts: Mapping[str, tuple[int, int]]) -> None:
         """Divide the rate limits among the replicas by the partitions that each has.
 
         A hook's events come from its trigger's topics and from the retry topics.
@@ -108,13 +112,13 @@ class Pipeline:
             by_trigger[decoder.trigger].append(topic)
         retries = [topic for topic in counts if topic in self._retry_topics]
         shares = {t: share([*topics, *retries]) for t, topics in by_trigger.items()}
-        self.dispatcher.divide(Shares(shares, share(counts)))
+        self.scheduler.divide(Shares(shares, share(counts)))
 
-    def park(self, which: Callable[[Pending], bool]) -> None:
+    def defer(self, which: Callable[[InFlightRecord], bool]) -> None:
         """Hand over to the first retry topic what is without an outcome."""
-        self.dispatcher.park_all(which)
+        self.scheduler.defer_all(which)
 
-    def _take_event(self, record: Record, partition: Partition) -> None:
+    def _handle_event(self, record: Record, partition: OffsetTracker) -> None:
         if record.headers and self._is_replay_of_others(record):
             partition.skip(record.offset)
             return
@@ -137,15 +141,15 @@ class Pipeline:
             return
         counts.matched()
         pending = partition.receive(record.offset, record, len(hooks), self._clock.monotonic())
-        dispatcher = self.dispatcher
+        scheduler = self.scheduler
         delivery_id = delivery_ids(event.id)
         for hook in hooks:
-            dispatcher.submit(
+            scheduler.submit(
                 Delivery(
                     id=delivery_id(hook.id),
                     event=event,
-                    endpoint=dispatcher.endpoint(hook),
-                    origin=pending,
+                    endpoint=scheduler.endpoint(hook),
+                    source_record=pending,
                 )
             )
 
@@ -170,55 +174,55 @@ class Pipeline:
                 group=group.decode(errors="backslashreplace"),
             )
 
-    def _take_again(self, record: Record, partition: Partition) -> None:
+    def _handle_deferred(self, record: Record, partition: OffsetTracker) -> None:
         """Go on with a deferred delivery, with the hook as it is defined now."""
         try:
-            passport = read_passport(record.headers)
+            metadata = read_delivery_metadata(record.headers)
         except UndecodableError as error:
             self._router.undecodable(record, partition, "", str(error))
             return
-        first = FirstRecord(passport, record)
+        first = OriginalRecord(metadata, record)
         pending = partition.receive(record.offset, first, 1, self._clock.monotonic())
-        hook = self.index.hooks.get(passport.hook)
+        hook = self.index.hooks.get(metadata.hook)
         if hook is None:
-            self._router.unknown_hook(pending, passport, record.timestamp / 1000)
+            self._router.unknown_hook(pending, metadata, record.timestamp / 1000)
             return
         if not hook.enabled:
-            self._router.disabled_hook(pending, passport, record.timestamp / 1000)
+            self._router.disabled_hook(pending, metadata, record.timestamp / 1000)
             return
-        if passport.mapped and passport.topic not in self._decoders:
-            self._router.unknown_source(pending, passport, record.timestamp / 1000)
+        if metadata.mapped and metadata.topic not in self._decoders:
+            self._router.unknown_source(pending, metadata, record.timestamp / 1000)
             return
         try:
-            event = self._decoder(passport)(first)
+            event = self._decoder(metadata)(first)
         except UndecodableError as error:
             # The topic's mapping changed. It keeps its delivery, so that a replay goes on with it.
-            self._router.give_up(pending, passport, Reason.UNDECODABLE, str(error), hook.id)
+            self._router.give_up(pending, metadata, Reason.UNDECODABLE, str(error), hook.id)
             return
-        delivery = self._resume(passport, event, hook, pending)
+        delivery = self._resume(metadata, event, hook, pending)
         delay = self._retry_topics[record.topic].delay
-        self.dispatcher.resubmit(delivery, delay, passport.reason)
+        self.scheduler.resubmit(delivery, delay, metadata.reason)
 
-    def _decoder(self, passport: Passport) -> Decoder:
+    def _decoder(self, metadata: DeliveryMetadata) -> Decoder:
         """The decoder of the topic that the event came from, be it a source still or not."""
-        decoder = self._decoders.get(passport.topic)
+        decoder = self._decoders.get(metadata.topic)
         if decoder is not None:
             return decoder
         for trigger in TRIGGERS:
-            if trigger == passport.trigger:
+            if trigger == metadata.trigger:
                 return Decoder(trigger)
         raise UndecodableError("the header hookstream-trigger names no trigger")
 
     def _resume(
-        self, passport: Passport, event: Event, hook: Hook, pending: Pending
-    ) -> Delivery[Pending]:
+        self, metadata: DeliveryMetadata, event: Event, hook: Hook, pending: InFlightRecord
+    ) -> Delivery[InFlightRecord]:
         return Delivery(
             # A record that somebody else wrote may lack it.
-            id=passport.delivery_id or delivery_ids(event.id)(hook.id),
+            id=metadata.delivery_id or delivery_ids(event.id)(hook.id),
             event=event,
-            endpoint=self.dispatcher.endpoint(hook),
-            origin=pending,
-            attempts=passport.attempts,
-            first_failed_at=passport.first_failed_at,
-            last_status=passport.last_status,
+            endpoint=self.scheduler.endpoint(hook),
+            source_record=pending,
+            attempts=metadata.attempts,
+            first_failed_at=metadata.first_failed_at,
+            last_status=metadata.last_status,
         )

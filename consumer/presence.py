@@ -10,13 +10,13 @@ from math import inf
 from typing import Protocol
 
 from consumer.clock import Clock, boottime
-from consumer.delivery.transport import Answer
+from consumer.delivery.http.transport import AttemptResult
 from consumer.logs import get_logger
 from consumer.reasons import ErrorKind
 from consumer.standstill import BLINK_SECONDS, TICK_SECONDS, Standstill
 from consumer.stream.client import HEARTBEAT_INTERVAL, SESSION_TIMEOUT
-from consumer.stream.handover import Handover
 from consumer.stream.membership import Membership
+from consumer.stream.outbox import Outbox
 
 log = get_logger(__name__)
 
@@ -28,14 +28,14 @@ been an interval old."""
 class Starter(Protocol):
     """The part of the dispatcher that is told here."""
 
-    excuses: Callable[[Answer, float], bool]
+    excuses: Callable[[AttemptResult, float], bool]
 
-    def renew(self, *, start_until: float, awake_until: float) -> None:
-        """See `Dispatcher.renew`."""
+    def extend(self, *, start_until: float, awake_until: float) -> None:
+        """See `Scheduler.extend`."""
         ...
 
     def woke(self) -> None:
-        """See `Dispatcher.woke`."""
+        """See `Scheduler.woke`."""
         ...
 
 
@@ -43,10 +43,10 @@ class Presence:
     """Allows deliveries and hand-overs from tick to tick, for as long as one may be missed."""
 
     def __init__(
-        self, membership: Membership, dispatcher: Starter, handover: Handover, clock: Clock
+        self, membership: Membership, scheduler: Starter, outbox: Outbox, clock: Clock
     ) -> None:
         self._membership = membership
-        self._dispatcher = dispatcher
+        self._scheduler = scheduler
         self._clock = clock
         self._until = inf
         self._ticked_at = clock.monotonic()
@@ -55,10 +55,10 @@ class Presence:
         self.doubted = False
         """Whether the group may have given the partitions to others meanwhile."""
         self.standstill = Standstill((clock.monotonic, boottime), self._ticked)
-        dispatcher.excuses = self._excuses
-        handover.allowed = self._allowed
+        scheduler.excuses = self._excuses
+        outbox.allowed = self._allowed
 
-    def _excuses(self, answer: Answer, now: float) -> bool:
+    def _excuses(self, answer: AttemptResult, now: float) -> bool:
         """Whether an attempt that failed at `now` (monotonic seconds) lost its time to a standstill
         of this process; after a long one whatever failed did.
         """
@@ -79,7 +79,7 @@ class Presence:
             self.doubted = False
             log.info("a member of the group, and going on")
         self._until = -inf if self.doubted else now + LEASE_SECONDS
-        self._dispatcher.renew(start_until=self._until, awake_until=now + BLINK_SECONDS)
+        self._scheduler.extend(start_until=self._until, awake_until=now + BLINK_SECONDS)
 
     def _woke(self, now: float, passed: float) -> None:
         self._woke_at, self._slept = now, passed
@@ -87,4 +87,4 @@ class Presence:
         (log.warning if self.doubted else log.debug)(
             "the process stood still", seconds=round(passed, 1), paused=self.doubted
         )
-        self._dispatcher.woke()
+        self._scheduler.woke()

@@ -9,8 +9,8 @@ from consumer.clock import Clock
 from consumer.errors import ConfigError, HookstreamError
 from consumer.logs import get_logger
 from consumer.metrics import Metrics
-from consumer.pace import Pace, at_pace, unhurried
 from consumer.settings import Settings
+from consumer.throttle import Throttle, throttled, unhurried
 
 log = get_logger(__name__)
 
@@ -62,9 +62,9 @@ class Reloader(Generic[LoadedT]):
                 await self._in_thread(finish)
 
     async def _in_thread(self, work: Callable[[], ResultT]) -> ResultT:
-        pace = Pace(self._clock)
+        pace = Throttle(self._clock)
         try:
-            return await asyncio.to_thread(at_pace, pace, work)
+            return await asyncio.to_thread(throttled, pace, work)
         finally:
             pace.give_up()  # where the daemon stops meanwhile: its end waits for every thread
 
@@ -86,7 +86,7 @@ def refuse_fixed(before: Settings, after: Settings) -> None:
 def _tell(error: Exception) -> None:
     match error:
         case ConfigError():
-            problems, cause = [str(problem) for problem in unhurried(error.problems)], None
+            problems, cause = [str(problem) for problem in unhurried(error.diagnostics)], None
         case HookstreamError():
             problems, cause = [str(error)], None
         case bug:

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Callable
 
-from consumer.delivery.authorities import Authorities
-from consumer.delivery.guard import Policy
-from consumer.delivery.transport import Answer, Request
+from consumer.delivery.egress.guard import EgressPolicy
+from consumer.delivery.http.authorities import Authorities
+from consumer.delivery.http.transport import AttemptResult, Request
 from consumer.reasons import ErrorKind
 
-Script = Callable[[Request], Answer | None]
+Script = Callable[[Request], AttemptResult | None]
 """The answer to a request, or None: hold it until the test answers."""
 
 
@@ -18,15 +18,15 @@ class ScriptedTransport:
     def __init__(self, loop: asyncio.AbstractEventLoop, script: Script) -> None:
         self.sent: list[Request] = []
         """Everything, in order."""
-        self.held: list[tuple[Request, Callable[[Answer], None]]] = []
+        self.held: list[tuple[Request, Callable[[AttemptResult], None]]] = []
         """What waits for `answer`."""
-        self.policies: list[Policy] = []
-        """Those of `restrict`, in order."""
+        self.policies: list[EgressPolicy] = []
+        """Those of `set_policy`, in order."""
         self._loop = loop
         self._script = script
         self._closed = False
 
-    def send(self, request: Request, done: Callable[[Answer], None]) -> None:
+    def send(self, request: Request, done: Callable[[AttemptResult], None]) -> None:
         """See `Transport.send`."""
         self.sent.append(request)
         answer = _closed() if self._closed else self._script(request)
@@ -35,14 +35,14 @@ class ScriptedTransport:
         else:
             self._loop.call_soon(done, answer)
 
-    def answer(self, answer: Answer) -> Request:
+    def answer(self, answer: AttemptResult) -> Request:
         """Answer the request held longest, and return it."""
         request, done = self.held.pop(0)
         self._loop.call_soon(done, answer)
         return request
 
-    def restrict(self, policy: Policy) -> None:
-        """See `Transport.restrict`."""
+    def set_policy(self, policy: EgressPolicy) -> None:
+        """See `Transport.set_policy`."""
         self.policies.append(policy)
 
     def trust(self, authorities: Authorities) -> None:
@@ -61,5 +61,5 @@ class ScriptedTransport:
         await asyncio.sleep(0)  # let the loop run what was answered
 
 
-def _closed() -> Answer:
-    return Answer(error=ErrorKind.CONNECT, detail="the transport was closed")
+def _closed() -> AttemptResult:
+    return AttemptResult(error=ErrorKind.CONNECT, detail="the transport was closed")

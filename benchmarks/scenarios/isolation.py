@@ -41,17 +41,17 @@ def failing(bench: Bench) -> list[Row]:
         require(found.hits, deliveries)
         return found
 
-    parked = []
+    deferred = []
 
     def run_failing() -> Run:
         found = run(some, healthy)
-        parked.append(len(bench.broker.parked()["only"]))
+        deferred.append(len(bench.broker.deferred()["only"]))
         return found
 
     pairs = alternate(bench.pairs, run_failing, partial(run, none, events))
     for topic in (some, none):
         bench.broker.forget(topic)
-    on_lanes = _all("failing deliveries on the lanes", parked, events - healthy)
+    on_lanes = _all("failing deliveries on the lanes", deferred, events - healthy)
     return [*rows(pairs, "success", "successes"), on_lanes]
 
 
@@ -63,7 +63,7 @@ def hung_steady(bench: Bench) -> list[Row]:
     worst = max(look.delay for look in looks)
     return [
         _all("healthy deliveries arrived", [look.healthy for look in looks], events - hung),
-        _all("hung deliveries on the lanes", [look.parked for look in looks], hung),
+        _all("hung deliveries on the lanes", [look.deferred for look in looks], hung),
         Row(
             "delay, 99th percentile, worst",
             "s",
@@ -122,7 +122,7 @@ class _Look(NamedTuple):
     """What was there some seconds after the last event."""
 
     healthy: int
-    parked: int
+    deferred: int
     """Deliveries of the hung hook on the lanes."""
     delay: float
     """99th percentile of the healthy ones, in seconds from the event to the answer."""
@@ -149,10 +149,10 @@ def _steady(bench: Bench, rate: float, events: int, *, patience: float, hung: bo
         _sleep_until(began + events / rate + patience)
         process.check()
         hits = [hit for hit in receiver.hits() if hit.number != _FIRST]
-        parked = len(bench.broker.parked().get(HUNG, ()))
+        deferred = len(bench.broker.deferred().get(HUNG, ()))
     bench.broker.forget(topic)
     percentiles = quantiles((hit.delay for hit in hits), n=100)
-    return _Look(len({hit.number for hit in hits}), parked, percentiles[98])
+    return _Look(len({hit.number for hit in hits}), deferred, percentiles[98])
 
 
 def _sleep_until(moment: float) -> None:

@@ -42,7 +42,7 @@ def _run(bench: Bench, number: int) -> _Run:
     """The events come when the group has formed, so that no rebalance is measured."""
     events = bench.scaled(_EVENTS)
     topic, daemon = bench.broker.make_topic(), Daemon(new_group())
-    bench.broker.forget_lanes()
+    bench.broker.forget_retry_topics()
     with Receiver(bench.new_folder()) as receiver, ExitStack() as stack:
         task = Task(bench.broker.bootstrap, topic, [Endpoint("only", receiver.origin)])
         members = [stack.enter_context(bench.joining(daemon, task)) for _ in range(number)]

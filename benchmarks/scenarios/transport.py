@@ -20,11 +20,11 @@ from benchmarks.bench import Bench, Row, compare, rotate
 from benchmarks.errors import BenchmarkError
 from benchmarks.receiver import Receiver, Tls
 from consumer.clock import SystemClock
-from consumer.delivery.aiohttp import AiohttpTransport
-from consumer.delivery.authorities import Authorities
-from consumer.delivery.curl import CurlTransport
-from consumer.delivery.guard import Policy
-from consumer.delivery.transport import Answer, Request
+from consumer.delivery.egress.guard import EgressPolicy
+from consumer.delivery.http.aiohttp import AiohttpTransport
+from consumer.delivery.http.authorities import Authorities
+from consumer.delivery.http.curl import CurlTransport
+from consumer.delivery.http.transport import AttemptResult, Request
 
 _GETS = 20_000
 _AIOHTTP = "aiohttp"
@@ -36,13 +36,13 @@ _HEADERS = [
     b"webhook-timestamp: 1700000000",
     b"webhook-signature: v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
 ]
-_POLICY = Policy.of(allow=["127.0.0.0/8"])
+_POLICY = EgressPolicy.of(allow=["127.0.0.0/8"])
 
 
 class _Client(Protocol):
     """As much of a `Transport` as a GET needs."""
 
-    def send(self, request: Request, done: Callable[[Answer], None]) -> None: ...
+    def send(self, request: Request, done: Callable[[AttemptResult], None]) -> None: ...
     async def close(self) -> None: ...
 
 
@@ -113,7 +113,7 @@ async def _measure(opener: _Opener, origin: str, ca_file: str | None, count: int
         to_send -= 1
         transport.send(Request(origin, f"/collect/spring?uid={to_send}", _HEADERS, 10, 5), done)
 
-    def done(answer: Answer) -> None:
+    def done(answer: AttemptResult) -> None:
         nonlocal left
         left -= 1
         if answer.status != _OK and not finished.done():

@@ -8,10 +8,10 @@ from rich.text import Text
 
 from consumer.cli.config import Config
 from consumer.cli.console import output, print_note
-from consumer.delivery.network import guard_policy, refused_uris
+from consumer.delivery.egress.network import guard_policy, refused_uris
 from consumer.documents.durations import format_duration
 from consumer.errors import ConfigError
-from consumer.hooks.table import Brace, Hook, RateLimit
+from consumer.hooks.table import Hook, RateLimit, UriVariable
 
 _SHOWN_SUBJECTS = 3
 
@@ -36,7 +36,7 @@ def show(config: Config) -> None:
             f"{count} hook{'s' if count != 1 else ''} from {settings.hooks.path}, fed by {topics}",
         )
     )
-    for note in _surprises(config):
+    for note in _warnings(config):
         print_note(note)
 
 
@@ -60,7 +60,7 @@ def _table(config: Config) -> Table:
 
 def uri(hook: Hook) -> str:
     """The URI as a template: `https://host/collect/{campaign}`."""
-    pieces = (f"{{{p.name}}}" if isinstance(p, Brace) else p for p in hook.pieces)
+    pieces = (f"{{{p.name}}}" if isinstance(p, UriVariable) else p for p in hook.template_parts)
     return hook.origin + "".join(pieces)
 
 
@@ -80,7 +80,7 @@ def _rate(limit: RateLimit | None) -> str:
     return f"{limit.requests} / {format_duration(limit.per)}" if limit is not None else ""
 
 
-def _surprises(config: Config) -> Iterator[str]:
+def _warnings(config: Config) -> Iterator[str]:
     fed = {source.trigger for source in config.settings.sources}
     for hook in config.table.hooks.values():
         if hook.enabled and hook.trigger not in fed:

@@ -92,7 +92,7 @@ def sample(
 ) -> None:
     """Show a hook's request as a curl command."""
     from consumer.cli.config import find_hook, read_config
-    from consumer.cli.event import read_event, why_not
+    from consumer.cli.event import mismatch_reason, read_event
     from consumer.cli.sample import event_sample, template_sample
 
     loaded = read_config(config)
@@ -104,7 +104,7 @@ def sample(
         clock = SystemClock()
         happened = read_event(event, found, settings, clock)
         shown = event_sample(found, happened, settings, clock.now(), reveal=reveal)
-        obstacle = why_not(found, happened)
+        obstacle = mismatch_reason(found, happened)
     # Bytes: header values are UTF-8 on the wire, whatever the terminal's locale.
     typer.echo(shown.curl(settings).encode())
     if obstacle:
@@ -126,14 +126,14 @@ def send(
 ) -> None:
     """Send one delivery now, and say what came of it."""
     from consumer.cli.config import find_hook, read_config
-    from consumer.cli.event import read_event, why_not
+    from consumer.cli.event import mismatch_reason, read_event
     from consumer.cli.sample import event_sample
     from consumer.cli.send import send as send_now
 
     loaded, clock = read_config(config), SystemClock()
     settings, found = loaded.settings, find_hook(loaded.table, hook)
     happened = read_event(event, found, settings, clock)
-    obstacle = why_not(found, happened)
+    obstacle = mismatch_reason(found, happened)
     if obstacle:
         print_note(f"the daemon would not send this: {obstacle}")
     shown = event_sample(found, happened, settings, clock.now(), reveal=False)
@@ -153,8 +153,8 @@ def demo(
     """Watch the whole system on this machine, on generated events."""
     from consumer.cli.console import output
     from consumer.cli.process import run_on_loop
+    from consumer.demo.environment import Options
     from consumer.demo.run import run_demo
-    from consumer.demo.world import Options
 
     console = output()
     run_on_loop(lambda: run_demo(Options(seconds, rate, seed), console))

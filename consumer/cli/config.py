@@ -8,10 +8,10 @@ from pathlib import Path
 
 import typer
 
-from consumer.cli.process import uncollected
-from consumer.delivery.authorities import Authorities, read_authorities
+from consumer.cli.process import gc_paused
+from consumer.delivery.http.authorities import Authorities, read_authorities
 from consumer.documents.files import read_consistently
-from consumer.errors import ConfigError, Problem
+from consumer.errors import ConfigError, Diagnostic
 from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
 from consumer.hooks.table import Hook, HookTable
@@ -33,7 +33,7 @@ class Config:
     table: HookTable
 
 
-@uncollected()
+@gc_paused()
 def read_config(file: Path | None) -> Config:
     """Read settings and hooks, and what they name, as they were at one moment.
 
@@ -43,7 +43,7 @@ def read_config(file: Path | None) -> Config:
     return read_consistently(partial(_read, file))
 
 
-@uncollected()
+@gc_paused()
 def read_with_authorities(file: Path | None) -> tuple[Config, Authorities]:
     """`read_config`, and the authorities of receivers' certificates as they were at that moment."""
 
@@ -60,7 +60,7 @@ def _read(file: Path | None) -> Config:
         settings = load_settings(file, environ)
     except ConfigError as error:
         hooks = load_hooks_settings(file, environ)
-        raise ConfigError([*error.problems, *_hook_problems(hooks, environ)]) from None
+        raise ConfigError([*error.diagnostics, *_hook_diagnostics(hooks, environ)]) from None
     own = [file or DEFAULT_FILE, settings.kafka.ssl_certfile, settings.kafka.ssl_keyfile]
     return Config(settings, _load(settings.hooks, environ, [one for one in own if one]))
 
@@ -69,14 +69,16 @@ def _load(hooks: HooksSettings, environ: Mapping[str, str], own: Iterable[Path] 
     return load_hooks(hooks.path, SecretReader(environ, hooks.secrets, own))
 
 
-def _hook_problems(hooks: HooksSettings | None, environ: Mapping[str, str]) -> Sequence[Problem]:
+def _hook_diagnostics(
+    hooks: HooksSettings | None, environ: Mapping[str, str]
+) -> Sequence[Diagnostic]:
     """What is wrong with the hooks, as far as the settings say where they are."""
     if hooks is None:
         return ()
     try:
         _load(hooks, environ)
     except ConfigError as error:
-        return error.problems
+        return error.diagnostics
     return ()
 
 

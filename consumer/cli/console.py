@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from consumer.errors import Problem
+from consumer.errors import Diagnostic
 from consumer.logs import printable
 
 # Colours only where a terminal reads them (and NO_COLOR does not forbid them): rich decides.
@@ -32,12 +32,12 @@ def print_note(sentence: str) -> None:
     _say("note", "bold yellow", sentence)
 
 
-def print_problems(problems: Sequence[Problem]) -> None:
+def print_diagnostics(diagnostics: Sequence[Diagnostic]) -> None:
     """Every problem, one a line, then how many there are."""
-    for problem in problems:
-        print_error(str(problem))
-    if len(problems) > 1:
-        _ERRORS.print(Text(f"{len(problems)} problems", style="bold"))
+    for diagnostic in diagnostics:
+        print_error(str(diagnostic))
+    if len(diagnostics) > 1:
+        _ERRORS.print(Text(f"{len(diagnostics)} problems", style="bold"))
 
 
 def _say(kind: str, style: str, sentence: str) -> None:

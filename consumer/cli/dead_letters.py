@@ -114,5 +114,5 @@ def replay(
         )
     settings = load_settings(config, environment())
     command = Command(settings, selection, limit=limit, again=again)
-    if command.prepare() and not dry_run:
-        command.carry_out(ask=not yes)
+    if command.plan() and not dry_run:
+        command.execute(ask=not yes)

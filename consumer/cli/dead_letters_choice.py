@@ -7,7 +7,7 @@ import typer
 
 from consumer.clock import Clock
 from consumer.documents.durations import parse_duration
-from consumer.errors import Complaint
+from consumer.errors import InvalidValue
 from consumer.reasons import Reason
 from consumer.stream.dead_letters import Selection
 
@@ -37,7 +37,7 @@ def _since(text: str | None, clock: Clock) -> int | None:
         return None
     try:
         moment = clock.now() - parse_duration(text)
-    except Complaint:
+    except InvalidValue:
         try:
             written = datetime.fromisoformat(text)
         except ValueError:

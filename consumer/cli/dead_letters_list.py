@@ -19,7 +19,7 @@ from consumer.cli.dead_letters import SHOWN
 from consumer.cli.process import run_on_loop
 from consumer.logs import printable
 from consumer.settings import KafkaSettings
-from consumer.stream.dead_letters import DeadLetter, DeadLetterReader, Selection
+from consumer.stream.dead_letters import DeadLetterReader, DeadLetterRecord, Selection
 
 FOREIGN = "not written by hookstream"
 
@@ -35,8 +35,10 @@ async def _show(selection: Selection, limit: int | None, settings: KafkaSettings
             print_note(f"no dead letters: there is no topic {reader.topic} yet")
             return
         starts = await reader.starts(selection.since)
-        async with aclosing(reader.read(starts, reader.ends)) as letters:
-            chosen = (letter async for letter in letters if selection.takes(letter))
+        async with aclosing(reader.read(starts, reader.ends)) as dead_letters:
+            chosen = (
+                dead_letter async for dead_letter in dead_letters if selection.takes(dead_letter)
+            )
             if output().is_terminal:
                 found = await _print_table(chosen, limit or SHOWN)
             else:
@@ -54,22 +56,22 @@ def note_others(reader: DeadLetterReader) -> None:
         print_note(f"{count:,} of the group {printable(group)} left out: see kafka.group_id")
 
 
-async def _print_lines(letters: AsyncIterable[DeadLetter], limit: int | None) -> int:
+async def _print_lines(dead_letters: AsyncIterable[DeadLetterRecord], limit: int | None) -> int:
     """One JSON object a line; without a limit nothing is kept in memory."""
     if limit is not None:
-        kept, counts = await newest(letters, limit)
-        for letter in kept:
-            typer.echo(orjson.dumps(facts(letter)))
+        kept, counts = await newest(dead_letters, limit)
+        for dead_letter in kept:
+            typer.echo(orjson.dumps(facts(dead_letter)))
         return counts.total()
     found = 0
-    async for letter in letters:
-        typer.echo(orjson.dumps(facts(letter)))
+    async for dead_letter in dead_letters:
+        typer.echo(orjson.dumps(facts(dead_letter)))
         found += 1
     return found
 
 
-async def _print_table(letters: AsyncIterable[DeadLetter], limit: int) -> int:
-    kept, counts = await newest(letters, limit)
+async def _print_table(dead_letters: AsyncIterable[DeadLetterRecord], limit: int) -> int:
+    kept, counts = await newest(dead_letters, limit)
     if kept:
         console = output()
         console.print(_table(kept))
@@ -80,56 +82,58 @@ async def _print_table(letters: AsyncIterable[DeadLetter], limit: int) -> int:
 
 
 async def newest(
-    letters: AsyncIterable[DeadLetter], limit: int
-) -> tuple[list[DeadLetter], Counter[tuple[str, ...]]]:
+    dead_letters: AsyncIterable[DeadLetterRecord], limit: int
+) -> tuple[list[DeadLetterRecord], Counter[tuple[str, ...]]]:
     """The newest `limit` letters, the newest last, and a count of all by hook and reason.
 
     What is kept has its size in memory bounded: values and headers are cut off as soon as they
     are counted.
     """
-    heap: list[tuple[tuple[int, int, int], DeadLetter]] = []
+    heap: list[tuple[tuple[int, int, int], DeadLetterRecord]] = []
     counts: Counter[tuple[str, ...]] = Counter()
-    async for letter in letters:
-        passport = letter.passport
-        counts[(passport.hook, passport.reason) if passport else ("", FOREIGN)] += 1
-        entry = letter.age_order, replace(letter, value=None, headers=())
+    async for dead_letter in dead_letters:
+        metadata = dead_letter.metadata
+        counts[(metadata.hook, metadata.reason) if metadata else ("", FOREIGN)] += 1
+        entry = dead_letter.age_order, replace(dead_letter, value=None, headers=())
         if len(heap) < limit:
             heapq.heappush(heap, entry)
         else:
             heapq.heappushpop(heap, entry)
-    return [letter for _, letter in sorted(heap, key=lambda entry: entry[0])], counts
+    return [dead_letter for _, dead_letter in sorted(heap, key=lambda entry: entry[0])], counts
 
 
-def facts(letter: DeadLetter) -> Mapping[str, Any]:
+def facts(dead_letter: DeadLetterRecord) -> Mapping[str, Any]:
     """Everything about a letter but the event itself. Times are RFC 3339."""
     known: dict[str, Any] = {
-        "time": rfc3339(letter.timestamp / 1000),
-        "partition": letter.partition,
-        "offset": letter.offset,
-        "key": letter.key.decode(errors="backslashreplace") if letter.key is not None else None,
-        "value_bytes": letter.value_bytes,
-        "foreign": letter.passport is None,
+        "time": rfc3339(dead_letter.timestamp / 1000),
+        "partition": dead_letter.partition,
+        "offset": dead_letter.offset,
+        "key": dead_letter.key.decode(errors="backslashreplace")
+        if dead_letter.key is not None
+        else None,
+        "value_bytes": dead_letter.value_bytes,
+        "foreign": dead_letter.metadata is None,
     }
-    passport = letter.passport
-    if passport is not None:
+    metadata = dead_letter.metadata
+    if metadata is not None:
         known |= {
-            "hook": passport.hook or None,
-            "reason": passport.reason,
-            "delivery_id": passport.delivery_id or None,
-            "attempts": passport.attempts,
-            "last_status": passport.last_status or None,
-            "first_failed_at": rfc3339(passport.first_failed_at),
-            "source": passport.source,
-            "source_time": rfc3339(passport.timestamp / 1000),
-            "trigger": passport.trigger or None,
-            "detail": passport.detail or None,
-            "replayed_from": passport.replay.origin if passport.replay else None,
-            "replayed_at": rfc3339(passport.replay.at if passport.replay else None),
+            "hook": metadata.hook or None,
+            "reason": metadata.reason,
+            "delivery_id": metadata.delivery_id or None,
+            "attempts": metadata.attempts,
+            "last_status": metadata.last_status or None,
+            "first_failed_at": rfc3339(metadata.first_failed_at),
+            "source": metadata.source,
+            "source_time": rfc3339(metadata.timestamp / 1000),
+            "trigger": metadata.trigger or None,
+            "detail": metadata.detail or None,
+            "replayed_from": metadata.replay.replayed_from if metadata.replay else None,
+            "replayed_at": rfc3339(metadata.replay.at if metadata.replay else None),
         }
     return known
 
 
-def _table(letters: Iterable[DeadLetter]) -> Table:
+def _table(dead_letters: Iterable[DeadLetterRecord]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("time (UTC)", no_wrap=True)
     for heading in ("hook", "reason", "status"):
@@ -137,21 +141,21 @@ def _table(letters: Iterable[DeadLetter]) -> Table:
     table.add_column("attempts", justify="right")
     for heading in ("source", "delivery id", "detail"):
         table.add_column(heading, overflow="fold")
-    for letter in letters:
-        table.add_row(*(Text(printable(cell)) for cell in _cells(letter)))
+    for dead_letter in dead_letters:
+        table.add_row(*(Text(printable(cell)) for cell in _cells(dead_letter)))
     return table
 
 
-def _cells(letter: DeadLetter) -> Iterable[str]:
-    yield (rfc3339(letter.timestamp / 1000) or "")[:19].replace("T", " ")
-    passport = letter.passport
-    if passport is None:
-        yield from ("", FOREIGN, "", "", letter.place, "", "")
+def _cells(dead_letter: DeadLetterRecord) -> Iterable[str]:
+    yield (rfc3339(dead_letter.timestamp / 1000) or "")[:19].replace("T", " ")
+    metadata = dead_letter.metadata
+    if metadata is None:
+        yield from ("", FOREIGN, "", "", dead_letter.record_ref, "", "")
         return
-    yield from (passport.hook, passport.reason, passport.last_status, str(passport.attempts))
-    yield from (passport.source, passport.delivery_id)
-    again = f"replayed from {passport.replay.origin}" if passport.replay else ""
-    yield "; ".join(part for part in (passport.detail, again) if part)
+    yield from (metadata.hook, metadata.reason, metadata.last_status, str(metadata.attempts))
+    yield from (metadata.source, metadata.delivery_id)
+    again = f"replayed from {metadata.replay.replayed_from}" if metadata.replay else ""
+    yield "; ".join(part for part in (metadata.detail, again) if part)
 
 
 def counts_table(counts: Iterable[tuple[Iterable[str], int]], headings: Iterable[str]) -> Table:

@@ -34,19 +34,19 @@ class Command:
         self._again = again
         self._group = f"{settings.kafka.group_id}.replay.{selection.name}"
         self._route = Route(
-            lane=settings.kafka.own_topics.retry(settings.retry.delays[0]),
+            retry_topic=settings.kafka.own_topics.retry(settings.retry.delays[0]),
             sources={source.topic for source in settings.sources},
             group=settings.kafka.group_id,
         )
         self._plan: Plan
 
-    def prepare(self) -> bool:
+    def plan(self) -> bool:
         """Look, and print what would be sent; whether that is anything."""
         self._plan = plan = run_on_loop(self._make_plan)
         if plan.sent_before:
             print_note(f"goes on after {plan.sent_before:,} already sent; --again starts over")
         console = output()
-        for why, count in plan.obstacles.most_common():
+        for why, count in plan.not_replayable.most_common():
             print_note(f"{count:,} cannot be sent back: {why}")
         if not plan.total:
             console.print(f"nothing to send{' that was not sent before' * bool(plan.sent_before)}")
@@ -70,7 +70,7 @@ class Command:
             )
         return plan
 
-    def carry_out(self, *, ask: bool) -> None:
+    def execute(self, *, ask: bool) -> None:
         """Send what was planned, once a person agreed where they are to be asked.
 
         Raises:
@@ -112,7 +112,7 @@ class Command:
                     "the same command goes on"
                 ) from error
             finally:
-                await producer.renew()
+                await producer.reset()
         return replayer.sent, stop.is_set()
 
 

@@ -43,7 +43,7 @@ def read_event(file: BinaryIO, hook: Hook, settings: Settings, clock: Clock) -> 
         raise typer.BadParameter(f"{file.name}: {error}", param_hint="--event") from None
 
 
-def why_not(hook: Hook, event: Event) -> str:
+def mismatch_reason(hook: Hook, event: Event) -> str:
     """Why `hook` does not fire for `event`; empty where it does."""
     if hook in Index(HookTable(MappingProxyType({hook.id: hook}))).match(event):
         return ""

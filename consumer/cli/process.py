@@ -37,7 +37,7 @@ def run_on_loop(
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Build what stays, without the garbage collector: neither while it is built, nor ever after,
     does it pass over what is there. A hundred thousand hooks would cost it half of the load's time,
     and each pass over them would hold up every delivery. There are no cycles among them: they are
@@ -57,7 +57,7 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def settle_memory() -> None:
+def tune_gc() -> None:
     """After start-up: tell the garbage collector what it need not look at.
 
     Modules, settings and hooks live as long as the process, so they leave its generations. Events

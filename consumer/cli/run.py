@@ -6,7 +6,7 @@ from pathlib import Path
 from consumer import logs
 from consumer.app import App, Loaded
 from consumer.cli.config import read_with_authorities
-from consumer.cli.process import run_on_loop, settle_memory, uncollected
+from consumer.cli.process import gc_paused, run_on_loop, tune_gc
 from consumer.clock import SystemClock
 from consumer.matching.index import Index
 from consumer.signals import PROCESS
@@ -16,7 +16,7 @@ from consumer.stdio import background_stderr
 def run(file: Path | None) -> None:
     """Serve until a signal; raises `HookstreamError` where that is not possible."""
 
-    @uncollected()
+    @gc_paused()
     def load() -> Loaded:
         config, authorities = read_with_authorities(file)
         return Loaded(config.settings, Index(config.table), authorities)
@@ -25,8 +25,8 @@ def run(file: Path | None) -> None:
     settings = app.settings
     stderr = background_stderr()
     logs.configure(settings.log.format, settings.log.level, stderr, SystemClock())
-    app.metrics.log_lines_dropped_from(lambda: stderr.dropped)
-    settle_memory()
+    app.metrics.set_log_lines_dropped_source(lambda: stderr.dropped)
+    tune_gc()
     with stderr.never_waited_for():
         run_on_loop(lambda: serve(app), process_ends=True)
 

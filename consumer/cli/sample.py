@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from secrets import token_hex
 
-from consumer.delivery.request import RequestBuilder, delivery_id
-from consumer.delivery.transport import Request
-from consumer.delivery.values import RejectedError
+from consumer.delivery.http.request import RequestBuilder, delivery_id
+from consumer.delivery.http.transport import Request
+from consumer.delivery.http.values import RejectedError
 from consumer.errors import HookstreamError
 from consumer.events.model import Event
-from consumer.hooks.table import Brace, Header, Hook, Value
+from consumer.hooks.table import Header, Hook, UriVariable, Value
 from consumer.settings import Settings
 
 _CURL = ("curl", "-q", "-i", "--globoff", "--noproxy", "*")
@@ -50,7 +50,9 @@ def template_sample(hook: Hook, settings: Settings, *, reveal: bool) -> Sample:
         return value if reveal or not value.secret else stand_ins.fixed(value.reference)
 
     told = replace(hook, headers=tuple(map(_with_encoding, hook.headers)))
-    shown = replace(_with_values(told, known), origin=stand_ins.add("${hook.url}"), pieces=("",))
+    shown = replace(
+        _with_values(told, known), origin=stand_ins.add("${hook.url}"), template_parts=("",)
+    )
     nothing = Event(
         id="", trigger=hook.trigger, occurred_at=0, app=None, subject=None, notification=None,
         document={},
@@ -130,11 +132,11 @@ def _with_values(hook: Hook, change: Callable[[Value], Value]) -> Hook:
         hook,
         headers=tuple(replace(header, value=change(header.value)) for header in hook.headers),
         parameters=tuple(replace(one, value=change(one.value)) for one in hook.parameters),
-        pieces=tuple(
+        template_parts=tuple(
             replace(piece, entry=change(piece.entry))
-            if isinstance(piece, Brace) and piece.entry is not None
+            if isinstance(piece, UriVariable) and piece.entry is not None
             else piece
-            for piece in hook.pieces
+            for piece in hook.template_parts
         ),
     )
 

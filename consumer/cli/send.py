@@ -12,14 +12,21 @@ from consumer.cli.console import output
 from consumer.cli.process import run_on_loop
 from consumer.cli.sample import Sample, build
 from consumer.clock import Clock
-from consumer.delivery.answers import GONE_LIMIT
-from consumer.delivery.authorities import read_authorities
-from consumer.delivery.outcome import Bury, Delivered, Meaning, Park, Repeat, meaning
-from consumer.delivery.request import delivery_id
-from consumer.delivery.transport import Answer, Request
+from consumer.delivery.http.authorities import read_authorities
+from consumer.delivery.http.request import delivery_id
+from consumer.delivery.http.transport import AttemptResult, Request
+from consumer.delivery.scheduling.answers import MAX_CONSECUTIVE_410
+from consumer.delivery.scheduling.retry_policy import (
+    AnswerKind,
+    DeadLetter,
+    Defer,
+    Delivered,
+    RetryNow,
+    classify,
+)
 from consumer.events.model import Event
+from consumer.factories import make_policy, make_transport
 from consumer.hooks.table import Hook
-from consumer.parts import make_policy, make_transport
 from consumer.settings import Settings
 
 
@@ -33,7 +40,7 @@ def send(hook: Hook, event: Event, shown: Sample, settings: Settings, clock: Clo
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    delivered = meaning(answer, hook.retry_on) is Meaning.SUCCESS
+    delivered = classify(answer, hook.retry_on) is AnswerKind.SUCCESS
     for name, text in (
         ("request", f"GET {shown.url}"),
         ("delivery", delivery_id(event.id, hook.id)),
@@ -48,9 +55,9 @@ def send(hook: Hook, event: Event, shown: Sample, settings: Settings, clock: Clo
     return delivered
 
 
-async def _attempt(request: Request, settings: Settings, clock: Clock) -> Answer:
+async def _attempt(request: Request, settings: Settings, clock: Clock) -> AttemptResult:
     transport = make_transport(settings, read_authorities(settings.network.ca_file), clock)
-    answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    answered: asyncio.Future[AttemptResult] = asyncio.get_running_loop().create_future()
     try:
         transport.send(request, answered.set_result)
         return await answered
@@ -58,7 +65,7 @@ async def _attempt(request: Request, settings: Settings, clock: Clock) -> Answer
         await transport.close()
 
 
-def _status(answer: Answer) -> str:
+def _status(answer: AttemptResult) -> str:
     if answer.error is not None:
         return (
             f"none: {answer.error} ({answer.detail})" if answer.detail else f"none: {answer.error}"
@@ -69,24 +76,24 @@ def _status(answer: Answer) -> str:
         return str(answer.status)
 
 
-def _follows(answer: Answer, hook: Hook, settings: Settings) -> str:
+def _follows(answer: AttemptResult, hook: Hook, settings: Settings) -> str:
     """What the daemon would do after such a first attempt."""
-    what = meaning(answer, hook.retry_on)
+    what = classify(answer, hook.retry_on)
     decision = make_policy(settings).decide(
         what, answer, attempts=1, elapsed=answer.duration, age=0.0, random=random.random
     )
     match decision:
         case Delivered():
             return "delivered"
-        case Repeat():
+        case RetryNow():
             return "would be retried within seconds"
-        case Park(lane):
-            topic = settings.kafka.own_topics.retry(settings.retry.delays[lane])
+        case Defer(retry_topic):
+            topic = settings.kafka.own_topics.retry(settings.retry.delays[retry_topic])
             return f"would be retried, by way of {topic}"
-        case Bury(reason):
+        case DeadLetter(reason):
             gone = ""
-            if what is Meaning.GONE and not hook.braces:
-                gone = f"; {GONE_LIMIT} in a row disable the hook until a reload"
+            if what is AnswerKind.GONE and not hook.uri_variables:
+                gone = f"; {MAX_CONSECUTIVE_410} in a row disable the hook until a reload"
             return f"would go to the dead-letter topic: {reason}{gone}"
         case _:
             assert_never(decision)

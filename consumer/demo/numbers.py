@@ -37,7 +37,7 @@ class Numbers:
     hooks: Mapping[str, HookNumbers]
     """By id, in the order asked for."""
     in_flight: int
-    parked: int
+    deferred: int
     """Deliveries that wait on a retry topic."""
     reasons: Mapping[str, int]
     """Dead letters by reason, only those that there are."""

@@ -17,11 +17,11 @@ from rich.console import Console
 from consumer import logs
 from consumer.app import App, Loaded
 from consumer.clock import SystemClock
-from consumer.delivery.authorities import read_authorities
+from consumer.delivery.http.authorities import read_authorities
+from consumer.demo.environment import DemoEnvironment, Options
 from consumer.demo.numbers import Numbers, read_numbers
 from consumer.demo.summary import Costs, print_summary
-from consumer.demo.view import Moment, Scene, View, hook_table, is_wide, make_view
-from consumer.demo.world import Options, World
+from consumer.demo.view import DemoInfo, Snapshot, View, hook_table, is_wide, make_view
 from consumer.errors import HookstreamError
 from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
@@ -56,7 +56,7 @@ async def run_demo(options: Options, console: Console) -> None:
     console.print("starting an embedded Kafka broker, receivers, and the daemon ...")
     with tempfile.TemporaryDirectory(prefix="hookstream-demo-") as folder:
         logs.configure("text", "error", sys.stderr, SystemClock())  # the picture tells the rest
-        async with World(options, _topics()) as world:
+        async with DemoEnvironment(options, _topics()) as world:
             file = write_files(Path(folder), world.bootstrap, world.ports)
             await _Demo(console, world, options, partial(load, file)).run()
 
@@ -85,18 +85,18 @@ def load(file: Path) -> Loaded:
 def _topics() -> list[str]:
     settings = Settings.model_validate(_SETTINGS)
     own = settings.kafka.own_topics
-    lanes = [own.retry(delay) for delay in settings.retry.delays]
-    return [*(source.topic for source in settings.sources), *lanes, own.dead_letter]
+    retry_topics = [own.retry(delay) for delay in settings.retry.delays]
+    return [*(source.topic for source in settings.sources), *retry_topics, own.dead_letter]
 
 
 class _Demo:
     """One showing."""
 
     def __init__(
-        self, console: Console, world: World, options: Options, load: Callable[[], Loaded]
+        self, console: Console, world: DemoEnvironment, options: Options, load: Callable[[], Loaded]
     ) -> None:
         self._console = console
-        self._world = world
+        self._environment = world
         self._seconds = options.seconds
         self._clock = SystemClock()
         self._app = App(load, self._clock)
@@ -139,9 +139,9 @@ class _Demo:
 
     async def _show(self, daemon: asyncio.Task[None], began: float) -> None:
         """Show what goes on until the daemon has ended, and end it when the events have."""
-        produced = asyncio.create_task(self._world.produce())
+        produced = asyncio.create_task(self._environment.produce())
         catch_up_until = began + self._seconds + _CATCH_UP
-        scene = Scene(
+        scene = DemoInfo(
             seconds=self._seconds,
             endpoints=self._endpoints,
             metrics_url=f"http://127.0.0.1:{self._app.admin_port}/metrics",
@@ -168,7 +168,7 @@ class _Demo:
     def _draw(self, view: View, began: float, phase: str) -> None:
         cpu, now = time.thread_time(), self._clock.monotonic()
         numbers = self._numbers()
-        view.show(Moment("stopping" if self._stopping else phase, now - began, numbers), now)
+        view.show(Snapshot("stopping" if self._stopping else phase, now - began, numbers), now)
         self._cost_of_view += time.thread_time() - cpu
 
     def _sum_up(self, seconds: float, cpu: float) -> None:
@@ -188,6 +188,6 @@ class _Demo:
 
 def _behaviour(hook: Hook) -> str:
     """The first step of the hook's path: how its receiver behaves."""
-    first = hook.pieces[0]
+    first = hook.template_parts[0]
     assert isinstance(first, str)  # noqa: S101  # a path starts with a slash
     return first.split("/")[1]

@@ -28,7 +28,7 @@ _WIDE = 96
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class Snapshot:
     """What there is to show."""
 
     phase: str
@@ -39,7 +39,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class DemoInfo:
     """What stays the same."""
 
     seconds: float
@@ -52,7 +52,7 @@ class Scene:
 class View(Protocol):
     """Shows moments as they pass; a context while it does."""
 
-    def show(self, moment: Moment, now: float) -> None:
+    def show(self, moment: Snapshot, now: float) -> None:
         """Draw; `now` is monotonic."""
         ...
 
@@ -66,7 +66,7 @@ class View(Protocol):
     ) -> None: ...
 
 
-def make_view(console: Console, scene: Scene) -> View:
+def make_view(console: Console, scene: DemoInfo) -> View:
     """The live one on a terminal, else the plain one."""
     return LiveView(console, scene) if console.is_terminal else LineView(console, scene)
 
@@ -74,13 +74,13 @@ def make_view(console: Console, scene: Scene) -> View:
 class LiveView:
     """One picture, drawn over and over."""
 
-    def __init__(self, console: Console, scene: Scene) -> None:
+    def __init__(self, console: Console, scene: DemoInfo) -> None:
         self._scene = scene
         self._console = console
         self._events, self._delivered = Rate(), Rate()
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
-    def show(self, moment: Moment, now: float) -> None:
+    def show(self, moment: Snapshot, now: float) -> None:
         """See `View`."""
         numbers, wide = moment.numbers, is_wide(self._console)
         events = self._events.update(now, sum(numbers.events.values()))
@@ -105,14 +105,14 @@ class LiveView:
 class LineView:
     """For files, pipes and build logs."""
 
-    def __init__(self, console: Console, scene: Scene) -> None:
+    def __init__(self, console: Console, scene: DemoInfo) -> None:
         self._console = console
         self._scene = scene
         self._delivered = Rate()
         self._said_at = -math.inf
         self._phase = ""
 
-    def show(self, moment: Moment, now: float) -> None:
+    def show(self, moment: Snapshot, now: float) -> None:
         """See `View`."""
         numbers = moment.numbers
         rate = self._delivered.update(now, numbers.delivered)
@@ -163,7 +163,7 @@ def hook_table(
     return table
 
 
-def _heading(moment: Moment, scene: Scene) -> RenderableType:
+def _heading(moment: Snapshot, scene: DemoInfo) -> RenderableType:
     done = min(moment.elapsed, scene.seconds)
     line = Table.grid(expand=True, padding=(0, 1))
     line.add_column(no_wrap=True)
@@ -193,7 +193,7 @@ def _totals(
     )  # fmt: skip
     grid.add_row(
         "delivered", Text(f"{numbers.delivered:,}", "green"), f"{delivered:,.0f}/s",
-        "to be tried again", Text(f"{numbers.parked:,}", "yellow" if numbers.parked else ""),
+        "to be tried again", Text(f"{numbers.deferred:,}", "yellow" if numbers.deferred else ""),
     )  # fmt: skip
     grid.add_row(
         "retried", Text(f"{numbers.retried:,}", "yellow" if numbers.retried else ""), "",
@@ -206,7 +206,7 @@ def _totals(
     )
 
 
-def _legend(numbers: Numbers, scene: Scene, *, wide: bool) -> RenderableType:
+def _legend(numbers: Numbers, scene: DemoInfo, *, wide: bool) -> RenderableType:
     lines = Text(style="dim", overflow="fold")
     if not wide:
         used = dict.fromkeys(scene.endpoints[hook] for hook in numbers.hooks)

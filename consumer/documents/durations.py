@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from consumer.errors import Complaint
+from consumer.errors import InvalidValue
 
 _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 _DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h)")
@@ -19,7 +19,7 @@ def parse_duration(text: str) -> float:
     """
     match = _DURATION.fullmatch(text)
     if match is None:
-        raise Complaint(
+        raise InvalidValue(
             "is not a duration", "write a whole number and its unit: 500ms, 10s, 1m, 6h"
         )
     return int(match[1]) * _MILLISECONDS[match[2]] / 1_000
@@ -42,10 +42,10 @@ def duration(minimum: str, maximum: str) -> BeforeValidator:
 
     def validate(value: Any) -> float:
         if not isinstance(value, str):
-            raise Complaint("is not a duration", f"write one from {minimum} to {maximum}")
+            raise InvalidValue("is not a duration", f"write one from {minimum} to {maximum}")
         seconds = parse_duration(value)
         if not low <= seconds <= high:
-            raise Complaint(
+            raise InvalidValue(
                 f"{value} is out of range", f"write a duration from {minimum} to {maximum}"
             )
         return seconds

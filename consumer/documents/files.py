@@ -12,8 +12,8 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import TextIO, TypeVar
 
-from consumer.errors import ConfigError, Problem
-from consumer.pace import unhurried
+from consumer.errors import ConfigError, Diagnostic
+from consumer.throttle import unhurried
 
 ResultT = TypeVar("ResultT")
 Stamp = tuple[int, ...] | None
@@ -252,4 +252,6 @@ def read_consistently(
         finally:
             _FILES.reset(token)
     message = "kept changing while it was read with the files that belong to it"
-    raise ConfigError([Problem(message, "reload when whatever writes it has ended", file=changed)])
+    raise ConfigError(
+        [Diagnostic(message, "reload when whatever writes it has ended", file=changed)]
+    )

@@ -5,7 +5,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 import idna
 
-from consumer.errors import Complaint
+from consumer.errors import InvalidValue
 
 MAX_PORT = 65_535
 _LABEL = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -47,7 +47,7 @@ def _ipv4(name: str) -> str:
     try:
         return str(IPv4Address(name))
     except AddressValueError:
-        raise Complaint(
+        raise InvalidValue(
             "the host is an unusual spelling of an IPv4 address",
             "write four decimal numbers without leading zeros: 192.0.2.1",
         ) from None
@@ -59,14 +59,14 @@ def _ipv6(host: str) -> str:
     except AddressValueError:
         address = None
     if address is None or not host.endswith("]") or address.scope_id is not None:
-        raise Complaint(
+        raise InvalidValue(
             "the host is not an IPv6 address in brackets", "write it like [2001:db8::1], no zone"
         )
     return f"[{address}]"
 
 
-def _not_a_host() -> Complaint:
-    return Complaint(
+def _not_a_host() -> InvalidValue:
+    return InvalidValue(
         "the host is not a domain name or an IP address",
         "write a name of letters, digits, hyphens and dots, or an address",
     )

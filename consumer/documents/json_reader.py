@@ -6,10 +6,10 @@ from functools import partial
 from json import JSONDecodeError, JSONDecoder
 from typing import Any, NoReturn, TextIO, cast
 
-from consumer.documents.tree import Document, Place
-from consumer.errors import Complaint
+from consumer.documents.tree import Document, DocumentPath
+from consumer.errors import InvalidValue
 
-_PIECE = 1024 * 1024
+_CHUNK_CHARACTERS = 1024 * 1024
 """Characters."""
 _CUT = 2
 """Characters that may stand behind a number that goes on in the next piece: `e+`."""
@@ -23,7 +23,7 @@ class _RepeatedKeyError(Exception):
     """An object holds one key twice; the decoder cannot tell where."""
 
 
-def read_json(stream: TextIO, piece: int = _PIECE) -> Iterator[Document]:
+def read_json(stream: TextIO, piece: int = _CHUNK_CHARACTERS) -> Iterator[Document]:
     """The document in `stream`; an array stands for its items, as in YAML.
 
     Of an array no more is held than `piece` characters, or its largest item: to decode a large file
@@ -59,7 +59,7 @@ class _Source:
 
     def __init__(self, stream: TextIO, piece: int) -> None:
         self._stream = stream
-        self._piece = piece
+        self._chunk = piece
         self._text = ""
         self._position = 0
         self._line = 1
@@ -85,10 +85,10 @@ class _Source:
         text, self._position = self._text[self._position : end], end
         return _document(value, text, line)
 
-    def broken(self, what: str, at: int | None = None) -> Complaint:
+    def broken(self, what: str, at: int | None = None) -> InvalidValue:
         """`what` is wrong here, or at another offset behind it."""
         end = self._position if at is None else at
-        return Complaint(
+        return InvalidValue(
             f"is not JSON: {what}",
             "look for a missing comma, quote or bracket here and above",
             line=self._line + self._text.count("\n", self._counted, end),
@@ -114,7 +114,7 @@ class _Source:
 
     def _read_on(self) -> bool:
         """Take a piece, in proportion to what a value has already, and drop what lies behind."""
-        piece = self._stream.read(max(self._piece, len(self._text) - self._position))
+        piece = self._stream.read(max(self._chunk, len(self._text) - self._position))
         if piece:
             self._line_here()
             self._text = self._text[self._position :] + piece
@@ -150,67 +150,67 @@ def _skip(text: str, position: int) -> int:
 
 def _document(value: Any, text: str, line: int) -> Document:
     locate = partial(_line_of, value, text, line)
-    if _ESCAPED_SURROGATE.search(text) and (place := _half_pair(value, ())) is not None:
-        raise Complaint(
+    if _ESCAPED_SURROGATE.search(text) and (path := _half_pair(value, ())) is not None:
+        raise InvalidValue(
             "holds half a surrogate pair (\\ud800 to \\udfff)",
             "write the character itself, or both halves",
-            line=locate(place),
+            line=locate(path),
         )
     return Document(value, line, locate)
 
 
-def _half_pair(value: Any, place: Place) -> Place | None:
+def _half_pair(value: Any, path: DocumentPath) -> DocumentPath | None:
     if isinstance(value, str):
-        return place if _SURROGATE.search(value) else None
+        return path if _SURROGATE.search(value) else None
     if isinstance(value, dict):
         if any(map(_SURROGATE.search, value)):
-            return place
+            return path
         pairs: Iterator[tuple[str | int, Any]] = iter(value.items())
     elif isinstance(value, list):
         pairs = enumerate(value)
     else:
         return None
-    found = (_half_pair(item, (*place, step)) for step, item in pairs)
+    found = (_half_pair(item, (*path, step)) for step, item in pairs)
     return next((inner for inner in found if inner is not None), None)
 
 
-def _line_of(value: Any, text: str, line: int, place: Place) -> int:
-    nearest = _only_such_key(value, text, place)
+def _line_of(value: Any, text: str, line: int, path: DocumentPath) -> int:
+    nearest = _only_such_key(value, text, path)
     if nearest < 0:
         nearest = depth = 0
         for position, offset in _walk(text):
             shared = len(position)
-            if shared > depth and position == place[:shared]:
+            if shared > depth and position == path[:shared]:
                 nearest, depth = offset, shared
-                if depth == len(place):
+                if depth == len(path):
                     break
     return line + text.count("\n", 0, nearest)
 
 
-def _only_such_key(value: Any, text: str, place: Place) -> int:
+def _only_such_key(value: Any, text: str, path: DocumentPath) -> int:
     """The offset of a member of the root, where its key is the only string of that spelling in the
     whole value; below 0 where that is not sure. To walk there takes longer than to decode it all,
     and every definition is asked for the line of its URI.
     """
-    if len(place) != 1 or not isinstance(value, dict) or place[0] not in value:
+    if len(path) != 1 or not isinstance(value, dict) or path[0] not in value:
         return -1
-    key = f'"{place[0]}"'  # without a backslash, whatever looks like a whole string is one
+    key = f'"{path[0]}"'  # without a backslash, whatever looks like a whole string is one
     certain = "\\" not in text and text.count(key) == 1
     return text.find(key) if certain else -1
 
 
-def _repeated(text: str, line: int) -> Complaint:
-    seen: dict[Place, int] = {}
-    place, offset = next(
-        (place, offset) for place, offset in _walk(text) if seen.setdefault(place, offset) != offset
+def _repeated(text: str, line: int) -> InvalidValue:
+    seen: dict[DocumentPath, int] = {}
+    path, offset = next(
+        (path, offset) for path, offset in _walk(text) if seen.setdefault(path, offset) != offset
     )
-    first, again = (line + text.count("\n", 0, at) for at in (seen[place], offset))
-    return Complaint(
-        f"`{place[-1]}` is already given in line {first}", "keep one of the two", line=again
+    first, again = (line + text.count("\n", 0, at) for at in (seen[path], offset))
+    return InvalidValue(
+        f"`{path[-1]}` is already given in line {first}", "keep one of the two", line=again
     )
 
 
-def _walk(text: str) -> Iterator[tuple[Place, int]]:
+def _walk(text: str) -> Iterator[tuple[DocumentPath, int]]:
     """Every member and item below the value in `text`, with the offset where it begins.
     The decoder has read that value before, so its tokens are known to be in order.
     """
@@ -223,10 +223,10 @@ def _walk(text: str) -> Iterator[tuple[Place, int]]:
             steps.pop()
         elif steps and steps[-1] is None:
             steps[-1] = _DECODER.decode(mark)
-            yield cast("Place", tuple(steps)), token.start()
+            yield cast("DocumentPath", tuple(steps)), token.start()
         elif mark != ":":
             if steps and isinstance(steps[-1], int):
-                yield cast("Place", tuple(steps)), token.start()
+                yield cast("DocumentPath", tuple(steps)), token.start()
             if mark in "{[":
                 steps.append(None if mark == "{" else 0)
         if not steps:

@@ -9,7 +9,7 @@ from consumer.documents.files import files
 from consumer.documents.json_reader import read_json
 from consumer.documents.tree import Document
 from consumer.documents.yaml_reader import read_yaml
-from consumer.errors import Complaint
+from consumer.errors import InvalidValue
 
 _ESCAPED = re.compile(r"[\udc80-\udcff]")  # what `surrogateescape` makes of a byte that is no text
 
@@ -30,10 +30,10 @@ def read_documents(file: Path) -> Iterator[Document]:
         raise _not_utf8(Path(files().resolve(file)).read_bytes()) from None
 
 
-def _not_utf8(raw: bytes) -> Complaint:
+def _not_utf8(raw: bytes) -> InvalidValue:
     text = raw.decode(errors="surrogateescape")
     readable = _ESCAPED.split(text, maxsplit=1)[0]
-    return Complaint("is not UTF-8", "save the file as UTF-8", line=1 + readable.count("\n"))
+    return InvalidValue("is not UTF-8", "save the file as UTF-8", line=1 + readable.count("\n"))
 
 
 def is_regular_file(file: Path) -> bool:
@@ -41,9 +41,9 @@ def is_regular_file(file: Path) -> bool:
     return S_ISREG(files().mode(file))
 
 
-def unreadable(error: OSError | RuntimeError | ValueError) -> Complaint:
+def unreadable(error: OSError | RuntimeError | ValueError) -> InvalidValue:
     """Why a file cannot be opened, as a sentence without its name. RuntimeError: links in a
     circle, before Python 3.13; ValueError: a name with a null character.
     """
     reason = (getattr(error, "strerror", None) or "the name leads to no file").lower()
-    return Complaint(reason, "check that the file is there and that this user may read it")
+    return InvalidValue(reason, "check that the file is there and that this user may read it")

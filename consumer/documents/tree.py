@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-Place = tuple[str | int, ...]
+DocumentPath = tuple[str | int, ...]
 """Keys and indexes from a document's root down to one value."""
 Lines = dict[int, list[int]]
 """By the identity of a mapping or sequence: the lines of its keys or items, in order."""
@@ -20,7 +20,7 @@ class Document:
     """dict, list, str, bool (JSON only) or None, nested."""
     line: int
     """1-based line of the root."""
-    locate: Callable[[Place], int]
+    locate: Callable[[DocumentPath], int]
     """The 1-based line of a value; where it does not exist, of the nearest value around it."""
 
 
@@ -31,7 +31,7 @@ def without_nulls(data: Any) -> Any:
     return {key: value for key, value in data.items() if value is not None}
 
 
-def spelling(place: Place) -> str:
+def spelling(path: DocumentPath) -> str:
     """A place as people write it: `headers[0].value`."""
-    parts = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
+    parts = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return "".join(parts).removeprefix(".")

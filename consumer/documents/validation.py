@@ -8,17 +8,17 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic_core import ErrorDetails
 
-from consumer.documents.tree import Place
-from consumer.errors import Complaint
+from consumer.documents.tree import DocumentPath
+from consumer.errors import InvalidValue
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One problem of one document, its place still relative to the document."""
 
-    place: Place
+    path: DocumentPath
     message: str
-    mend: str
+    hint: str
 
 
 def as_text(value: Any) -> Any:
@@ -61,8 +61,8 @@ def findings(error: ValidationError, model: type[BaseModel]) -> Iterator[Finding
     details = error.errors(include_url=False)
     for detail in details:
         if not _follows(detail, details):
-            place = tuple(step for step in detail["loc"] if step != "[key]")
-            yield _finding(detail, place, model)
+            path = tuple(step for step in detail["loc"] if step != "[key]")
+            yield _finding(detail, path, model)
 
 
 def _follows(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
@@ -75,17 +75,17 @@ def _follows(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
     return detail["type"] == "default_factory_not_called"
 
 
-def _finding(detail: ErrorDetails, place: Place, model: type[BaseModel]) -> Finding:
+def _finding(detail: ErrorDetails, path: DocumentPath, model: type[BaseModel]) -> Finding:
     context = detail.get("ctx", {})
-    complaint = context.get("error")
-    if isinstance(complaint, Complaint):
-        return Finding((*place, *complaint.place), complaint.message, complaint.mend)
+    invalid = context.get("error")
+    if isinstance(invalid, InvalidValue):
+        return Finding((*path, *invalid.path), invalid.message, invalid.hint)
     if detail["type"] == "extra_forbidden":
-        return Finding(place, "is not a known field", _unknown(place, model))
+        return Finding(path, "is not a known field", _unknown(path, model))
     if detail["type"] == "literal_error":
-        return Finding(place, *_wrong_word(detail["input"], context["expected"]))
-    message, mend = _SENTENCES.get(detail["type"], (detail["msg"].lower(), "correct it"))
-    return Finding(place, message, mend.format(**context))
+        return Finding(path, *_wrong_word(detail["input"], context["expected"]))
+    message, hint = _SENTENCES.get(detail["type"], (detail["msg"].lower(), "correct it"))
+    return Finding(path, message, hint.format(**context))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -100,17 +100,17 @@ def _wrong_word(word: Any, expected: str) -> tuple[str, str]:
     if len(words) == 1:
         return f"is not {words[0]}, the only value", f"write {words[0]}, or take it out"
     near = get_close_matches(word, words, n=1) if isinstance(word, str) else []
-    mend = f"did you mean `{near[0]}`?" if near else f"write one of {', '.join(words)}"
-    return "is not one of the allowed words", mend
+    hint = f"did you mean `{near[0]}`?" if near else f"write one of {', '.join(words)}"
+    return "is not one of the allowed words", hint
 
 
-def _unknown(place: Place, model: type[BaseModel]) -> str:
+def _unknown(path: DocumentPath, model: type[BaseModel]) -> str:
     owner = model
-    for step in place[:-1]:
+    for step in path[:-1]:
         # A list's index or a mapping's free key leads to no other model.
         field = owner.model_fields.get(str(step))
         owner = _model_within(field.annotation) or owner if field else owner
-    return did_you_mean(str(place[-1]), owner.model_fields)
+    return did_you_mean(str(path[-1]), owner.model_fields)
 
 
 def _model_within(annotation: Any) -> type[BaseModel] | None:

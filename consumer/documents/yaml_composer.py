@@ -27,8 +27,8 @@ from yaml.reader import ReaderError
 
 from consumer.documents.tree import Lines
 from consumer.documents.yaml_block import NULLS
-from consumer.errors import Complaint
-from consumer.pace import unhurried
+from consumer.errors import InvalidValue
+from consumer.throttle import unhurried
 
 MAX_DEPTH = 50
 """Collections inside collections; definitions need four."""
@@ -97,7 +97,7 @@ class _OpenMapping:
         if value in self.collection:
             first = self.lines[list(self.collection).index(value)]
             message = f"`{value}` is already given in line {first}"
-            raise Complaint(message, "keep one of the two", line=line)
+            raise InvalidValue(message, "keep one of the two", line=line)
         self.key = value
         self.lines.append(line)
 
@@ -159,7 +159,7 @@ class _Composer:
     def alias(self, event: Any) -> None:
         line = event.start_mark.line + self._first
         if event.anchor not in self._anchors:
-            raise Complaint(
+            raise InvalidValue(
                 f"the alias *{event.anchor} names nothing that ends before it",
                 f"write &{event.anchor} at the value that it repeats",
                 line=line,
@@ -167,7 +167,7 @@ class _Composer:
         value, size = self._anchors[event.anchor]
         self._aliased += size
         if self._aliased > MAX_ALIASED:
-            raise Complaint(
+            raise InvalidValue(
                 f"the aliases repeat more than {MAX_ALIASED:,} values",
                 "write the values out, or use fewer aliases",
                 line=line,
@@ -187,7 +187,7 @@ class _Composer:
         if event.tag is not None:
             raise _tagged(line)
         if len(self._open) == MAX_DEPTH:
-            raise Complaint(
+            raise InvalidValue(
                 f"more than {MAX_DEPTH} collections are nested",
                 "take out the brackets or the indentation that nothing needs",
                 line=line,
@@ -222,26 +222,26 @@ _STEPS: dict[type[Event], Callable[[_Composer, Any], None]] = {
 }
 
 
-def _not_a_key(line: int) -> Complaint:
-    return Complaint(
+def _not_a_key(line: int) -> InvalidValue:
+    return InvalidValue(
         "a key is a list, a mapping or null",
         "put text that begins with a brace in quotes",
         line=line,
     )
 
 
-def _tagged(line: int) -> Complaint:
-    return Complaint("tags (!...) are not used here", "take the tag out", line=line)
+def _tagged(line: int) -> InvalidValue:
+    return InvalidValue("tags (!...) are not used here", "take the tag out", line=line)
 
 
-def _unreadable(error: YAMLError, text: str, before: int) -> Complaint:
-    mend = "look for tabs, a missing quote or bracket, or uneven indentation here and above"
+def _unreadable(error: YAMLError, text: str, before: int) -> InvalidValue:
+    hint = "look for tabs, a missing quote or bracket, or uneven indentation here and above"
     if isinstance(error, ReaderError):
         line = text.encode()[: error.position].count(b"\n") + 1 + before
-        return Complaint("a character that YAML does not allow", "take it out", line=line)
+        return InvalidValue("a character that YAML does not allow", "take it out", line=line)
     if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
-        return Complaint("is not YAML", mend)
+        return InvalidValue("is not YAML", hint)
     message = f"is not YAML: {error.problem}"
     if error.context and error.context_mark:
         message += f", {error.context} that begins in line {error.context_mark.line + 1 + before}"
-    return Complaint(message, mend, line=error.problem_mark.line + 1 + before)
+    return InvalidValue(message, hint, line=error.problem_mark.line + 1 + before)

@@ -8,10 +8,10 @@ from io import StringIO
 from itertools import islice
 from typing import Any, TextIO
 
-from consumer.documents.tree import Document, Lines, Place
+from consumer.documents.tree import Document, DocumentPath, Lines
 from consumer.documents.yaml_block import PlainBlock, take_lines
 from consumer.documents.yaml_composer import compose
-from consumer.pace import unhurried
+from consumer.throttle import unhurried
 
 _BLANK = frozenset({"", " ", "\t", "\r", "\n"})
 """What may follow `---`; the end of the text, too."""
@@ -93,9 +93,9 @@ def _let_go(root: Any, line: int, lines: Lines) -> Iterator[Document]:
         yield from _documents(root, line, lines)
 
 
-def _line_of(root: Any, line: int, lines: Lines, place: Place) -> int:
+def _line_of(root: Any, line: int, lines: Lines, path: DocumentPath) -> int:
     value = root
-    for step in place:
+    for step in path:
         known = lines.get(id(value), ())
         steps: list[str | int] = list(value if isinstance(value, dict) else range(len(known)))
         if step not in steps:

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterator, Sequence
 
 from consumer.documents.validation import Finding
 from consumer.hooks.definition import Definition, Entry
-from consumer.hooks.table import Brace, Hook, RateLimit
+from consumer.hooks.table import Hook, RateLimit, UriVariable
 
 
-def brace_findings(
+def variable_findings(
     names: Sequence[str], described: Collection[str], parameter_keys: Sequence[str]
 ) -> Iterator[Finding]:
     """What does not fit between the URI's brace names, `uri_parameters` and `parameters`."""
@@ -38,8 +38,10 @@ def compile_hook(definition: Definition, file: str, line: int, uri_line: int) ->
     """The hook of a definition that has no findings; lines are 1-based in `file`."""
     template = definition.uri
     entries = {entry.key: entry for entry in definition.parameters}
-    braces = {name: _brace(name, definition, entries.get(name)) for name in template.names}
-    pieces = (braces[part] if index % 2 else part for index, part in enumerate(template.parts))
+    variables = {
+        name: _uri_variable(name, definition, entries.get(name)) for name in template.names
+    }
+    pieces = (variables[part] if index % 2 else part for index, part in enumerate(template.parts))
     return Hook(
         id=definition.id,
         name=definition.name or definition.id,
@@ -48,19 +50,19 @@ def compile_hook(definition: Definition, file: str, line: int, uri_line: int) ->
         trigger=definition.trigger,
         select=frozenset(definition.select) if definition.select is not None else None,
         origin=template.origin,
-        host=template.host,
-        pieces=tuple(piece for piece in pieces if piece),
+        host_key=template.host_key,
+        template_parts=tuple(piece for piece in pieces if piece),
         has_query=template.has_query,
         headers=tuple([entry.header for entry in definition.headers]),
         parameters=tuple(
-            [entry.parameter for entry in definition.parameters if entry.key not in braces]
+            [entry.parameter for entry in definition.parameters if entry.key not in variables]
         ),
         rate_limit=_rate_limit(definition),
         timeout=definition.timeout,
         retry_on=frozenset(definition.retry_on),
         signing_keys=definition.signing_secrets,
         needs_composed=any(
-            brace.entry is None and brace.default is None for brace in braces.values()
+            variable.entry is None and variable.default is None for variable in variables.values()
         ),
         file=file,
         line=line,
@@ -68,10 +70,12 @@ def compile_hook(definition: Definition, file: str, line: int, uri_line: int) ->
     )
 
 
-def _brace(name: str, definition: Definition, entry: Entry | None) -> Brace:
+def _uri_variable(name: str, definition: Definition, entry: Entry | None) -> UriVariable:
     described = definition.uri_parameters[name]
     missing = described.missing or (entry.missing if entry else None) or "reject"
-    return Brace(name, described.label, entry.value if entry else None, described.default, missing)
+    return UriVariable(
+        name, described.label, entry.value if entry else None, described.default, missing
+    )
 
 
 def _rate_limit(definition: Definition) -> RateLimit | None:

@@ -21,10 +21,10 @@ from pydantic import (
 
 from consumer.documents.durations import duration
 from consumer.documents.validation import Scalar, as_text
-from consumer.errors import Complaint
+from consumer.errors import InvalidValue
 from consumer.events.model import Trigger
+from consumer.hooks.load_context import LoadContext
 from consumer.hooks.secrets import expand, has_reference
-from consumer.hooks.sharing import Sharing
 from consumer.hooks.table import (
     MAX_HEADER_VALUE_BYTES,
     Encoding,
@@ -62,14 +62,14 @@ MAX_PARAMETERS = 100
 def _text(raw: Any) -> str:
     text = raw if type(raw) is str else as_text(raw)
     if not isinstance(text, str):
-        raise Complaint("is not text", "write one text")
+        raise InvalidValue("is not text", "write one text")
     return text
 
 
 def _without_secrets(raw: Any) -> str:
     text = _text(raw)
     if has_reference(text):
-        raise Complaint(
+        raise InvalidValue(
             "holds ${, but secrets cannot stand here",
             "put ${...} into a header or parameter with `source: fixed`",
         )
@@ -79,14 +79,14 @@ def _without_secrets(raw: Any) -> str:
 def _plain(raw: Any) -> str:
     text = _without_secrets(raw)
     if not text:
-        raise Complaint("is empty", "write at least one character, or take it out")
+        raise InvalidValue("is empty", "write at least one character, or take it out")
     return text
 
 
 def _hook_id(raw: Any) -> str:
     text = _text(raw)
     if not _ID.fullmatch(text):
-        raise Complaint("is not a hook id", "use 1 to 64 of a to z, 0 to 9 and hyphen")
+        raise InvalidValue("is not a hook id", "use 1 to 64 of a to z, 0 to 9 and hyphen")
     return text
 
 
@@ -94,12 +94,12 @@ def _template(raw: Any) -> Template:
     return parse_template(_text(raw))
 
 
-def _sharing(info: ValidationInfo) -> Sharing:
-    return cast("Sharing", info.context)
+def _load_context(info: ValidationInfo) -> LoadContext:
+    return cast("LoadContext", info.context)
 
 
 def _shared(raw: Any, validate: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
-    return _sharing(info).part(info.field_name, raw, validate)
+    return _load_context(info).intern(info.field_name, raw, validate)
 
 
 _SHARED = WrapValidator(_shared)
@@ -112,7 +112,7 @@ def _value(raw: Any, info: ValidationInfo) -> Value:
     if source == "fixed":
         return Value(
             source,
-            text=expand(text, _sharing(info).read_secret),
+            text=expand(text, _load_context(info).read_secret),
             missing=missing,
             secret=has_reference(text),
             reference=text,
@@ -120,7 +120,9 @@ def _value(raw: Any, info: ValidationInfo) -> Value:
     _plain(text)
     path = tuple(text.split("."))
     if source == "event" and not all(path):
-        raise Complaint("is not a dotted path", "write names joined by single dots: data.category")
+        raise InvalidValue(
+            "is not a dotted path", "write names joined by single dots: data.category"
+        )
     return Value(source, path=path, missing=missing, reference=text)
 
 
@@ -128,9 +130,9 @@ def _header_name(raw: Any) -> str:
     name = _text(raw)
     lower = name.lower()
     if not _TOKEN.fullmatch(name):
-        raise Complaint("is not a header name", "use 1 to 100 letters, digits and hyphens")
+        raise InvalidValue("is not a header name", "use 1 to 100 letters, digits and hyphens")
     if lower in _RESERVED_HEADERS or lower.startswith("webhook-"):
-        raise Complaint(
+        raise InvalidValue(
             f"{name} is a header that hookstream or the connection sets", "take this entry out"
         )
     return name
@@ -138,14 +140,14 @@ def _header_name(raw: Any) -> str:
 
 def _header_value(value: Value, info: ValidationInfo) -> Value:
     if _BAD_FIELD_VALUE.search(value.text):  # empty unless fixed
-        raise Complaint(
+        raise InvalidValue(
             "holds a line end, a control character, or a blank at an end",
             "correct the value, or the secret that it refers to",
         )
     if info.data.get("encode") == "percent":
         value = replace(value, text=quote(value.text, safe=""))
     if len(value.text.encode()) > MAX_HEADER_VALUE_BYTES:
-        raise Complaint(
+        raise InvalidValue(
             f"is longer than {MAX_HEADER_VALUE_BYTES} bytes",
             "shorten the value, or the secret that it refers to",
         )
@@ -153,7 +155,7 @@ def _header_value(value: Value, info: ValidationInfo) -> Value:
 
 
 def _no_encoding(_raw: Any) -> None:
-    raise Complaint(
+    raise InvalidValue(
         "is for headers only", "take it out: values in a URI are percent-encoded as they are"
     )
 
@@ -161,10 +163,10 @@ def _no_encoding(_raw: Any) -> None:
 def _retried_status(raw: Any) -> int:
     text = _text(raw)
     if not _STATUS.fullmatch(text):
-        raise Complaint("is not an HTTP status", "write three digits, such as 403")
+        raise InvalidValue("is not an HTTP status", "write three digits, such as 403")
     status = int(text)
     if status not in _RETRIABLE:
-        raise Complaint(
+        raise InvalidValue(
             "is no status of a failure", f"write one from {_RETRIABLE[0]} to {_RETRIABLE[-1]}"
         )
     return status
@@ -175,13 +177,13 @@ def _signing_key(raw: Any, info: ValidationInfo) -> bytes:
     recommends 24 to 64. What they would decode differently (strange letters, an empty key)
     does not: its signatures would never verify.
     """
-    text = expand(_text(raw), _sharing(info).read_secret).removeprefix(_SIGNING_PREFIX)
+    text = expand(_text(raw), _load_context(info).read_secret).removeprefix(_SIGNING_PREFIX)
     try:
         key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if not key:
-        raise Complaint(
+        raise InvalidValue(
             "is not a Standard Webhooks secret",
             "write whsec_ and the key's 24 to 64 bytes in base64",
         )
@@ -244,8 +246,8 @@ def _distinct(headers: tuple[HeaderEntry, ...]) -> tuple[HeaderEntry, ...]:
     seen: set[str] = set()
     for index, header in enumerate(headers):
         if header.key.lower() in seen:
-            raise Complaint(
-                f"the header {header.key} is already given", "keep one", place=(index, "key")
+            raise InvalidValue(
+                f"the header {header.key} is already given", "keep one", path=(index, "key")
             )
         seen.add(header.key.lower())
     return headers
@@ -262,7 +264,7 @@ class UriParameter(Form):
 
 
 class Definition(Form):
-    """One document. Validated with a `Sharing` as context, so secrets are read here too."""
+    """One document. Validated with a `LoadContext` as context, so secrets are read here too."""
 
     id: Annotated[str, PlainValidator(_hook_id, json_schema_input_type=_HookId)]
     name: PlainText | None = None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from consumer.documents.files import files
 from consumer.documents.reader import is_regular_file, unreadable
-from consumer.errors import Complaint
+from consumer.errors import InvalidValue
 
 ReadSecret = Callable[[str, str], str]
 """Kind (`env` or `file`) and name to the secret's text; raises Complaint, never with the text."""
@@ -35,7 +35,7 @@ def expand(text: str, read: ReadSecret) -> str:
             return "${"
         kind, _, name = match["body"].partition(":")
         if not match["close"] or kind not in {"env", "file"} or not name:
-            raise Complaint(
+            raise InvalidValue(
                 "has ${ that begins no reference",
                 "write ${env:NAME} or ${file:/PATH}, or $${ for the characters themselves",
             )
@@ -69,27 +69,27 @@ class SecretReader:
         """
         text = self._variable(name) if kind == "env" else self._file(name)
         if not text:
-            raise Complaint(f"the secret {kind}:{name} is empty", "give it a value")
+            raise InvalidValue(f"the secret {kind}:{name} is empty", "give it a value")
         return text
 
     def _variable(self, name: str) -> str:
         if name.startswith(_OWN_PREFIX):
-            raise Complaint(
+            raise InvalidValue(
                 f"the environment variable {name} is one of hookstream's own settings",
                 "give the secret a name of its own",
             )
         if not any(fnmatchcase(name, one) for one in self._names):
-            raise Complaint(
+            raise InvalidValue(
                 f"the environment variable {name} is not allowed",
                 f"add {name} to hooks.secrets in the settings",
             )
         if name not in self._environ:
-            raise Complaint(
+            raise InvalidValue(
                 f"the environment variable {name} is not set",
                 "set it for the daemon, or correct the name",
             )
         if self._environ[name].endswith(("\n", "\r")):
-            raise Complaint(
+            raise InvalidValue(
                 f"the secret in the environment variable {name} ends with a line end",
                 "take it out; if `echo` made it, `printf %s` makes none",
             )
@@ -97,7 +97,7 @@ class SecretReader:
 
     def _file(self, name: str) -> str:
         if not name.startswith("/"):
-            raise Complaint(f"the secret file {name} has a relative path", "start it with /")
+            raise InvalidValue(f"the secret file {name} has a relative path", "start it with /")
         # Judged and opened by its real path: neither `..` nor a link leads out of a folder,
         # and the links inside a Kubernetes mount stay inside it.
         read = files()
@@ -107,7 +107,7 @@ class SecretReader:
         except (OSError, ValueError) as error:
             raise _unreadable(name, error) from None
         if real.is_relative_to(_PROCESSES) or str(real) in map(read.resolve, self._own):
-            raise Complaint(
+            raise InvalidValue(
                 f"the secret file {name} is the system's or one of hookstream's own",
                 "keep the secret in a file of its own",
             )
@@ -115,7 +115,7 @@ class SecretReader:
             # As it was written, where that is enough: a mount's own folders change their names.
             written = Path(name).parent
             folder = written if real.is_relative_to(read.resolve(written)) else real.parent
-            raise Complaint(
+            raise InvalidValue(
                 f"the secret file {name} is in no allowed directory",
                 f"add {folder} to hooks.secrets in the settings",
             )
@@ -125,20 +125,20 @@ class SecretReader:
 def _read(file: Path, name: str) -> str:
     # A pipe or a device would hold the load up, or never end.
     if not is_regular_file(file) or file.stat().st_size > MAX_SECRET_BYTES:
-        raise Complaint(
+        raise InvalidValue(
             f"the secret file {name} is no regular file of at most {MAX_SECRET_BYTES:,} bytes",
             "name the file that holds the secret and nothing else",
         )
     try:
         return file.read_text("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
-        raise Complaint(f"the secret file {name} is not UTF-8", "store it as text") from None
+        raise InvalidValue(f"the secret file {name} is not UTF-8", "store it as text") from None
     except OSError as error:
         raise _unreadable(name, error) from None
 
 
-def _unreadable(name: str, error: OSError | RuntimeError | ValueError) -> Complaint:
-    return Complaint(
+def _unreadable(name: str, error: OSError | RuntimeError | ValueError) -> InvalidValue:
+    return InvalidValue(
         f"the secret file {name} cannot be read: {unreadable(error).message}",
         "mount it for the daemon, or correct the path",
     )

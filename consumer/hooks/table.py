@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from consumer.events.model import Trigger
-from consumer.pace import unhurried
+from consumer.throttle import unhurried
 
 Source = Literal["profile", "device", "event", "fixed"]
 Missing = Literal["omit", "empty", "reject"]
@@ -54,7 +54,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Brace:
+class UriVariable:
     """One `{name}` in the URI: composed value, else `entry`, else `default`, else `missing`."""
 
     name: str
@@ -86,9 +86,9 @@ class Hook:
     """None: every event of the trigger."""
     origin: str
     """`scheme://host[:port]`, ASCII, host lower-case and IDNA-encoded; literal IPv6 in brackets."""
-    host: str
+    host_key: str
     """Key of the per-host bounds: `host:port`."""
-    pieces: tuple[str | Brace, ...]
+    template_parts: tuple[str | UriVariable, ...]
     """The request target as a template: literal text (already encoded) and braces, in order.
     The literal text starts with `/`. `?` is part of it where the URI has a query."""
     has_query: bool
@@ -117,14 +117,14 @@ class Hook:
         differ in nothing of it are the same to a receiver.
         """
         return (
-            self.origin, self.pieces, self.headers, self.parameters, self.timeout,
+            self.origin, self.template_parts, self.headers, self.parameters, self.timeout,
             self.signing_keys, self.retry_on,
         )  # fmt: skip
 
     @property
-    def braces(self) -> tuple[Brace, ...]:
+    def uri_variables(self) -> tuple[UriVariable, ...]:
         """The URI's braces in order of appearance."""
-        return tuple(piece for piece in self.pieces if isinstance(piece, Brace))
+        return tuple(piece for piece in self.template_parts if isinstance(piece, UriVariable))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class HookTable:
     hooks: Mapping[str, Hook] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def take_apart(table: dict[Any, Any]) -> None:
+def clear_gradually(table: dict[Any, Any]) -> None:
     """Empty `table` item by item. Freed at once, a hundred thousand hooks would hold the
     interpreter's lock, and with it every delivery, for a tenth of a second.
     """

@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from consumer.events.model import Event, Trigger
-from consumer.hooks.table import Hook, HookTable, take_apart
-from consumer.pace import unhurried
+from consumer.hooks.table import Hook, HookTable, clear_gradually
+from consumer.throttle import unhurried
 
 _NONE: tuple[Hook, ...] = ()
 
@@ -36,16 +36,16 @@ class Index:
                     selected[hook.trigger, subject].append(hook)
         self._everything = {trigger: tuple(found) for trigger, found in everything.items()}
         self._selected = {key: tuple(found) for key, found in unhurried(selected.items())}
-        take_apart(selected)
+        clear_gradually(selected)
         self.disabled = Index(HookTable(disabled)) if disabled else None
         """The hooks with `enabled: false`, as if they were enabled; None if there are none."""
 
-    def take_apart(self) -> None:
+    def clear_gradually(self) -> None:
         """Free the hooks little by little, in any thread; for an index that is no longer used."""
         for part in (self._selected, self._everything, self._hooks):
-            take_apart(part)
+            clear_gradually(part)
         if self.disabled is not None:
-            self.disabled.take_apart()
+            self.disabled.clear_gradually()
 
     def match(self, event: Event) -> tuple[Hook, ...]:
         """The hooks that fire for `event`, each once; their order carries no meaning."""

@@ -53,7 +53,7 @@ class EventMetrics:
 class HookMetrics:
     """What became of the deliveries of one hook. The holder of a hook keeps this object.
 
-    Dropped by `Metrics.keep` it still counts, for attempts in flight, but nobody reads it any more.
+    Dropped by `Metrics.retain_hooks` it still counts, for attempts in flight, but is not exposed.
     """
 
     __slots__ = (

@@ -46,7 +46,7 @@ class Metrics(Collector):
         """
         return self._hooks[hook_id]
 
-    def keep(self, hook_ids: Container[str]) -> None:
+    def retain_hooks(self, hook_ids: Container[str]) -> None:
         """Drop the series of hooks that a reload removed: of all but these.
 
         A hook that comes back later starts from 0, which Prometheus takes as a counter's reset.
@@ -59,7 +59,7 @@ class Metrics(Collector):
         self._hook_count = count
         self._last_reload_successful = True
 
-    def log_lines_dropped_from(self, read: Callable[[], int]) -> None:
+    def set_log_lines_dropped_source(self, read: Callable[[], int]) -> None:
         """Read the log lines that could not be written with `read` at each scrape."""
         self._log_lines_dropped = read
 

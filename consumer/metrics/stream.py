@@ -26,7 +26,7 @@ class StreamMetrics:
         self._missing: dict[str, bool] = {}
         self._remade: dict[str, int] = {}
 
-    def hands_over_to(self, topics: Iterable[str]) -> None:
+    def declare_topics(self, topics: Iterable[str]) -> None:
         """Name the retry and dead-letter topics, so that their failures are counted from 0."""
         for topic in topics:
             self._handover_failures.setdefault(topic, 0)
@@ -48,39 +48,39 @@ class StreamMetrics:
         """Whether each topic of ours is missing, or has settings by which it would lose records."""
         self._topic_problems = topics
 
-    def in_flight_from(self, read: Callable[[], int]) -> None:
+    def set_in_flight_source(self, read: Callable[[], int]) -> None:
         """Read the number of attempts in flight with `read` at each scrape."""
         self._in_flight = read
 
-    def oldest_unsettled_from(self, read: Callable[[], float]) -> None:
+    def set_oldest_unsettled_source(self, read: Callable[[], float]) -> None:
         """Read the age in seconds of the oldest unsettled event with `read` at each scrape."""
         self._oldest_unsettled = read
 
-    def broker_unreachable_from(self, read: Callable[[], float]) -> None:
+    def set_broker_unreachable_source(self, read: Callable[[], float]) -> None:
         """Read the seconds for which no broker has answered with `read` at each scrape."""
         self._broker_unreachable = read
 
-    def certificate_not_after_from(self, read: Callable[[], float | None]) -> None:
+    def set_certificate_not_after_source(self, read: Callable[[], float | None]) -> None:
         """Read until when the certificate shown to Kafka is valid, in epoch seconds, with `read` at
         each scrape; None if none is shown.
         """
         self._certificate_not_after = read
 
-    def lag_from(self, read: Callable[[], Mapping[tuple[str, int], int]]) -> None:
+    def set_lag_source(self, read: Callable[[], Mapping[tuple[str, int], int]]) -> None:
         """Read the records behind the end, by (topic, partition), with `read` at each scrape."""
         self._lag = read
 
-    def rebalancing_from(self, read: Callable[[], float]) -> None:
+    def set_rebalancing_source(self, read: Callable[[], float]) -> None:
         """Read the seconds without a share of the partitions with `read` at each scrape."""
         self._rebalancing = read
 
-    def unreadable_from(self, read: Callable[[], Iterable[tuple[str, int]]]) -> None:
+    def set_unreadable_source(self, read: Callable[[], Iterable[tuple[str, int]]]) -> None:
         """Read the partitions whose next record cannot be read, by topic and number, with `read`
         at each scrape.
         """
         self._unreadable = read
 
-    def waiting_from(self, read: Callable[[], int]) -> None:
+    def set_waiting_source(self, read: Callable[[], int]) -> None:
         """Read the number of partitions that no leader answers for with `read` at each scrape."""
         self._waiting = read
 

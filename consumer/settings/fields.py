@@ -14,7 +14,7 @@ from consumer.documents.files import files
 from consumer.documents.hosts import MAX_PORT, normalise_host
 from consumer.documents.reader import is_regular_file
 from consumer.documents.validation import Text
-from consumer.errors import Complaint
+from consumer.errors import InvalidValue
 
 Item = TypeVar("Item")
 
@@ -46,19 +46,19 @@ def _json(text: str) -> Any:
     try:
         return json.loads(text, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
-        raise Complaint("is not JSON", "check its quotes, commas and brackets") from None
+        raise InvalidValue("is not JSON", "check its quotes, commas and brackets") from None
 
 
 def _server(value: str) -> str:
     match = _SERVER.fullmatch(value)
     if match is None or (match["port"] and not 1 <= int(match["port"]) <= MAX_PORT):
-        raise Complaint("is not a broker's address", "write host:port, such as kafka-1:9092")
+        raise InvalidValue("is not a broker's address", "write host:port, such as kafka-1:9092")
     return value
 
 
 def _topic(value: str) -> str:
     if not _TOPIC.fullmatch(value):
-        raise Complaint(
+        raise InvalidValue(
             "is not a name that Kafka allows",
             "use 1 to 249 letters, digits, dots, hyphens and underscores",
         )
@@ -67,7 +67,7 @@ def _topic(value: str) -> str:
 
 def _topic_prefix(value: str) -> str:
     if not _TOPIC.fullmatch(value) or len(value) > _MAX_PREFIX or value.endswith("."):
-        raise Complaint(
+        raise InvalidValue(
             "is not the beginning of a topic's name",
             f"use 1 to {_MAX_PREFIX} letters, digits, dots, hyphens and underscores, "
             "without a dot at the end: hookstream.retry.10s begins with hookstream",
@@ -85,7 +85,7 @@ def _start(value: str) -> str:
             return time
     except (ValueError, OverflowError):
         pass  # no such day, or hour
-    raise Complaint(
+    raise InvalidValue(
         "says not where to begin",
         "write earliest, latest, or a time with its zone: 2026-11-24T10:00:00Z",
     )
@@ -93,7 +93,7 @@ def _start(value: str) -> str:
 
 def _dotted_path(value: str) -> str:
     if not all(value.split(".")):
-        raise Complaint("is not a dotted path", "write names joined by single dots: user.id")
+        raise InvalidValue("is not a dotted path", "write names joined by single dots: user.id")
     return value
 
 
@@ -105,25 +105,25 @@ def _network(value: str) -> str:
     try:
         return str(ip_network(value))
     except ValueError:
-        raise Complaint(
+        raise InvalidValue(
             "is not a network, or has bits set behind its prefix",
             "write the network's first address and its prefix, such as 10.0.0.0/8 or fd00::/8",
         ) from None
 
 
-def _opening(value: str) -> str:
+def _allow_entry(value: str) -> str:
     """What `_network` takes, or one port of a host: `name:9000`, `10.0.0.5:9000`, `[::1]:9000`."""
     match = _SERVER.fullmatch(value)
     if match is None or not match["port"]:
         return _network(value)
     if not 1 <= int(match["port"]) <= MAX_PORT:
-        raise Complaint("has a port out of range", "write a port from 1 to 65535, or none")
+        raise InvalidValue("has a port out of range", "write a port from 1 to 65535, or none")
     return f"{normalise_host(match['host']).rstrip('.')}:{int(match['port'])}"
 
 
 def _secret_source(value: str) -> str:
     if "\0" in value or (not value.startswith("/") and not _ENVIRONMENT_NAMES.fullmatch(value)):
-        raise Complaint(
+        raise InvalidValue(
             "is neither an environment name nor a directory",
             "write a name (* and ? stand for any letters), or a path that starts with /",
         )
@@ -134,12 +134,12 @@ def _plain_text(value: str) -> str:
     # A secret that was made with `echo`, an environment file, a YAML block: a text with a line end
     # is another text, and whoever compares it (Kafka, a group's other members) says no more.
     if value.endswith(("\n", "\r")):
-        raise Complaint(
+        raise InvalidValue(
             "ends with a line end",
             "take it out; if `echo` made it, `printf %s` makes none, and in YAML `|-` keeps none",
         )
     if _NEVER_MEANT.search(value):
-        raise Complaint("holds a line end or a null character", "take it out")
+        raise InvalidValue("holds a line end or a null character", "take it out")
     return value
 
 
@@ -151,7 +151,9 @@ def _path(value: Path) -> Path:
 def _existing_file(value: Path) -> Path:
     files().watch(_path(value))  # so that a change of it is noticed
     if not is_regular_file(value):
-        raise Complaint(f"names no file: {value}", "check the path and that this user may read it")
+        raise InvalidValue(
+            f"names no file: {value}", "check the path and that this user may read it"
+        )
     return value
 
 
@@ -160,7 +162,7 @@ def _authorities(value: Path) -> Path:
     try:
         ssl.create_default_context(cafile=files().resolve(value))
     except OSError:  # ssl.SSLError is one
-        raise Complaint(
+        raise InvalidValue(
             f"names {value}, which holds no certificate that can be read",
             "write the authorities into it, in PEM",
         ) from None
@@ -192,7 +194,7 @@ TopicPrefix = Annotated[Text, AfterValidator(_topic_prefix)]
 Start = Annotated[Text, AfterValidator(_start)]
 DottedPath = Annotated[Text, AfterValidator(_dotted_path)]
 Network = Annotated[Text, AfterValidator(_network)]
-Opening = Annotated[Text, AfterValidator(_opening)]
+AllowEntry = Annotated[Text, AfterValidator(_allow_entry)]
 SecretSource = Annotated[Text, AfterValidator(_secret_source)]
 Folder = Annotated[Path, AfterValidator(_path)]
 ExistingFile = Annotated[Path, AfterValidator(_existing_file)]

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from consumer.documents.tree import spelling
 from consumer.documents.validation import Finding, findings
-from consumer.errors import ConfigError, Problem
+from consumer.errors import ConfigError, Diagnostic
 from consumer.settings.model import HooksSettings, Settings
 from consumer.settings.sources import PREFIX, EnvironmentSource, FileSource
 
@@ -32,13 +32,13 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     if path is None and DEFAULT_FILE.exists():
         path = DEFAULT_FILE
     file, variables = FileSource(path), EnvironmentSource(environ)
-    problems = variables.problems
+    diagnostics = variables.diagnostics
     try:
         settings = Settings(_build_sources=((variables, file), {}))
     except ValidationError as error:
-        problems += [_problem(found, file, variables) for found in findings(error, Settings)]
-    if problems:
-        raise ConfigError(problems)
+        diagnostics += [_diagnostic(found, file, variables) for found in findings(error, Settings)]
+    if diagnostics:
+        raise ConfigError(diagnostics)
     return settings
 
 
@@ -55,12 +55,14 @@ def load_hooks_settings(path: Path | None, environ: Mapping[str, str]) -> HooksS
         return None
 
 
-def _problem(found: Finding, file: FileSource, variables: EnvironmentSource) -> Problem:
-    message, mend, field = found.message, found.mend, spelling(found.place)
-    name = variables.name_of(found.place)
+def _diagnostic(found: Finding, file: FileSource, variables: EnvironmentSource) -> Diagnostic:
+    message, hint, field = found.message, found.hint, spelling(found.path)
+    name = variables.name_of(found.path)
     if name is not None:
-        return Problem(message, mend, file=name, field=field)
+        return Diagnostic(message, hint, file=name, field=field)
     if file.file is None:
-        mend += f" (as {PREFIX}{'__'.join(map(str, found.place)).upper()})"
-        return Problem(message, mend, field=field)
-    return Problem(message, mend, file=str(file.file), line=file.line_of(found.place), field=field)
+        hint += f" (as {PREFIX}{'__'.join(map(str, found.path)).upper()})"
+        return Diagnostic(message, hint, field=field)
+    return Diagnostic(
+        message, hint, file=str(file.file), line=file.line_of(found.path), field=field
+    )

@@ -9,11 +9,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from consumer.documents.durations import duration
 from consumer.documents.files import files
-from consumer.errors import Complaint
+from consumer.errors import InvalidValue
 from consumer.settings.fields import (
     LOWER,
     MAPPED,
     UPPER,
+    AllowEntry,
     AuthoritiesFile,
     DottedPath,
     ExistingFile,
@@ -21,7 +22,6 @@ from consumer.settings.fields import (
     Listed,
     Network,
     NonEmpty,
-    Opening,
     Password,
     SecretSource,
     Server,
@@ -77,26 +77,26 @@ class KafkaSettings(Section):
         sasl = self.security_protocol.startswith("SASL")
         for name in ("sasl_username", "sasl_password"):
             if sasl and getattr(self, name) is None:
-                raise Complaint(
+                raise InvalidValue(
                     f"is missing, but security_protocol is {self.security_protocol}",
                     "add it",
-                    place=(name,),
+                    path=(name,),
                 )
             if not sasl and getattr(self, name) is not None:
-                raise Complaint(
+                raise InvalidValue(
                     f"is not used with security_protocol {self.security_protocol}",
                     "set security_protocol to SASL_SSL, or take it out",
-                    place=(name,),
+                    path=(name,),
                 )
         for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
             if getattr(self, name) is not None and not self.security_protocol.endswith("SSL"):
-                raise Complaint(
+                raise InvalidValue(
                     f"is not used with security_protocol {self.security_protocol}",
                     "set security_protocol to SSL or SASL_SSL, or take it out",
-                    place=(name,),
+                    path=(name,),
                 )
         if self.ssl_keyfile is not None and self.ssl_certfile is None:
-            raise Complaint("has no certificate", "add ssl_certfile", place=("ssl_keyfile",))
+            raise InvalidValue("has no certificate", "add ssl_certfile", path=("ssl_keyfile",))
         return self
 
     @model_validator(mode="after")
@@ -107,10 +107,10 @@ class KafkaSettings(Section):
                 key = read.resolve(self.ssl_keyfile) if self.ssl_keyfile else None
                 own.load_cert_chain(read.resolve(self.ssl_certfile), key, password=str)
             except OSError:  # ssl.SSLError is one
-                raise Complaint(
+                raise InvalidValue(
                     "holds no certificate with its key",
                     "write both in PEM, the key unencrypted and here or in ssl_keyfile",
-                    place=("ssl_certfile",),
+                    path=("ssl_certfile",),
                 ) from None
         return self
 
@@ -188,14 +188,14 @@ class RetrySettings(Section):
         if any(
             later <= earlier for earlier, later in zip(self.delays, self.delays[1:], strict=False)
         ):
-            raise Complaint("do not rise", "sort them and keep each once", place=("delays",))
+            raise InvalidValue("do not rise", "sort them and keep each once", path=("delays",))
         return self
 
 
 class NetworkSettings(Section):
     """Exceptions to the rule that only public addresses are dialled."""
 
-    allow: Listed[Opening] = ()
+    allow: Listed[AllowEntry] = ()
     deny: Listed[Network] = ()
     ca_file: AuthoritiesFile | None = None
 
@@ -247,14 +247,14 @@ class Settings(BaseSettings):
     def _topics_are_distinct(self) -> Self:
         seen: set[str] = set()
         for index, source in enumerate(self.sources):
-            place = ("sources", index, "topic")
+            path = ("sources", index, "topic")
             if source.topic in seen:
-                raise Complaint(f"{source.topic} is already a source", "keep one", place=place)
+                raise InvalidValue(f"{source.topic} is already a source", "keep one", path=path)
             if source.topic in self.kafka.own_topics:
-                raise Complaint(
+                raise InvalidValue(
                     f"{source.topic} is a topic that hookstream itself writes",
                     "name the topic of the events, or set another kafka.topic_prefix",
-                    place=place,
+                    path=path,
                 )
             seen.add(source.topic)
         return self

@@ -9,8 +9,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import InitSettingsSource
 
 from consumer.documents.reader import read_documents
-from consumer.documents.tree import Document, Place, without_nulls
-from consumer.errors import Complaint, ConfigError, Problem
+from consumer.documents.tree import Document, DocumentPath, without_nulls
+from consumer.errors import ConfigError, Diagnostic, InvalidValue
 from consumer.settings.model import Settings
 
 PREFIX = "HOOKSTREAM_"
@@ -25,27 +25,27 @@ class EnvironmentSource(InitSettingsSource):
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self.problems = list(_slips(environ))
-        self.names: dict[Place, str] = {}
+        self.diagnostics = list(_misspelt_names(environ))
+        self.names: dict[DocumentPath, str] = {}
         values: dict[str, Any] = {}
         for name in sorted(environ):
             if environ[name] and _is_setting(name):
-                place = tuple(name.removeprefix(PREFIX).lower().split(_LEVELS))
-                self.names[place] = name
-                if not _put(values, place, environ[name]):
+                path = tuple(name.removeprefix(PREFIX).lower().split(_LEVELS))
+                self.names[path] = name
+                if not _put(values, path, environ[name]):
                     message = "sets a part of a setting that is also set whole"
-                    self.problems.append(Problem(message, "unset one of the two", file=name))
+                    self.diagnostics.append(Diagnostic(message, "unset one of the two", file=name))
         super().__init__(Settings, values)
 
-    def name_of(self, place: Place) -> str | None:
+    def name_of(self, path: DocumentPath) -> str | None:
         """The variable that set the value at `place`, or something in it or around it; or, where
         a part is missing, another part of the same setting.
         """
-        setting = place[:2]
+        setting = path[:2]
         return next(
             (
                 name
-                for wanted in (place, setting)
+                for wanted in (path, setting)
                 for known, name in self.names.items()
                 if _related(known, wanted)
             ),
@@ -66,16 +66,16 @@ class FileSource(InitSettingsSource):
         }
         super().__init__(Settings, _with_whole_paths(sections, file.parent) if file else sections)
 
-    def line_of(self, place: Place) -> int:
+    def line_of(self, path: DocumentPath) -> int:
         """The 1-based line of a value; 0 without a file."""
-        return self.document.locate(place) if self.document else 0
+        return self.document.locate(path) if self.document else 0
 
 
 def _is_setting(name: str) -> bool:
     return name.startswith(PREFIX) and (_LEVELS in name or name == f"{PREFIX}SOURCES")
 
 
-def _slips(environ: Mapping[str, str]) -> Iterator[Problem]:
+def _misspelt_names(environ: Mapping[str, str]) -> Iterator[Diagnostic]:
     """Names of settings whose levels are joined by one underscore. Left alone, they would be
     settings that silently do nothing. A value with `://` is Kubernetes' `..._ADMIN_PORT`.
     """
@@ -83,18 +83,18 @@ def _slips(environ: Mapping[str, str]) -> Iterator[Problem]:
         for key in _fields_of(field.annotation):
             name = f"{PREFIX}{section}_{key}".upper()
             if "://" not in environ.get(name, "://"):
-                mend = f"write {PREFIX}{section.upper()}{_LEVELS}{key.upper()}"
-                yield Problem("joins section and key by one underscore", mend, file=name)
+                hint = f"write {PREFIX}{section.upper()}{_LEVELS}{key.upper()}"
+                yield Diagnostic("joins section and key by one underscore", hint, file=name)
 
 
-def _put(values: dict[str, Any], place: tuple[str, ...], value: str) -> bool:
+def _put(values: dict[str, Any], path: tuple[str, ...], value: str) -> bool:
     """Whether there was room: a text already there cannot have parts."""
     inner: Any = values
-    for step in place[:-1]:
+    for step in path[:-1]:
         inner = inner.setdefault(step, {})
         if not isinstance(inner, dict):
             return False
-    inner[place[-1]] = value
+    inner[path[-1]] = value
     return True
 
 
@@ -105,16 +105,16 @@ def _fields_of(annotation: Any) -> Mapping[str, FieldInfo]:
     return {}
 
 
-def _related(known: Place, place: Place) -> bool:
-    shared = min(len(known), len(place))
-    return known[:shared] == place[:shared]
+def _related(known: DocumentPath, path: DocumentPath) -> bool:
+    shared = min(len(known), len(path))
+    return known[:shared] == path[:shared]
 
 
 def _only_document(file: Path) -> Document | None:
     try:
         documents = list(read_documents(file))
-    except Complaint as complaint:
-        raise _refused(file, complaint.line, complaint.message, complaint.mend) from None
+    except InvalidValue as invalid:
+        raise _refused(file, invalid.line, invalid.message, invalid.hint) from None
     for document in documents[:1]:
         if not isinstance(document.data, dict):
             raise _refused(file, document.line, "is no mapping of sections", "write `kafka:` etc.")
@@ -123,8 +123,8 @@ def _only_document(file: Path) -> Document | None:
     return documents[0] if documents else None
 
 
-def _refused(file: Path, line: int, message: str, mend: str) -> ConfigError:
-    return ConfigError([Problem(message, mend, file=str(file), line=line)])
+def _refused(file: Path, line: int, message: str, hint: str) -> ConfigError:
+    return ConfigError([Diagnostic(message, hint, file=str(file), line=line)])
 
 
 def _is_path(annotation: Any) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from consumer.documents.durations import format_duration, parse_duration
-from consumer.errors import Complaint
+from consumer.errors import InvalidValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class OwnTopics:
             return None
         try:
             return parse_duration(topic.removeprefix(self._retry_start))
-        except Complaint:
+        except InvalidValue:
             return None
 
     def __contains__(self, topic: str) -> bool:

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from consumer.stream.positions import Beginning, CommitNote, Reached, Why
-from consumer.stream.tracker import Partition
+from consumer.stream.positions import Beginning, CommitNote, Position, Why
+from consumer.stream.tracker import OffsetTracker
 
 
 class Assignment:
@@ -19,7 +19,7 @@ class Assignment:
         self._consumer = consumer
         self.generation = 0
         """Counts assignments and revocations."""
-        self.read: dict[TopicPartition, Partition] = {}
+        self.read: dict[TopicPartition, OffsetTracker] = {}
         """Those that were given a position."""
         self.notes: dict[TopicPartition, CommitNote] = {}
         """What their commits say."""
@@ -32,9 +32,9 @@ class Assignment:
         """The ends of their logs, as last seen."""
         self.sure_ends: dict[TopicPartition, int] = {}
         """Those that are sure to be of the topic that is read, not of one made again."""
-        self._last: dict[TopicPartition, Reached] = {}
+        self._last: dict[TopicPartition, Position] = {}
         """Those that were read in an earlier assignment of this process."""
-        self._left: list[Partition] = []
+        self._left: list[OffsetTracker] = []
         """Logs that are gone, with deliveries under way that nobody can read again."""
 
     def assign(self, tps: Collection[TopicPartition]) -> None:
@@ -50,15 +50,15 @@ class Assignment:
         self._consumer.pause(tp)
         self.waiting.add(tp)
 
-    def begin(self, tp: TopicPartition, beginning: Beginning, note: CommitNote) -> Partition:
+    def begin(self, tp: TopicPartition, beginning: Beginning, note: CommitNote) -> OffsetTracker:
         """Read a partition that waits from `beginning`; its commits say `note`."""
         partition = self.read.get(tp)
         if partition is not None and beginning.why in (Why.REMADE, Why.LOG_ENDS_EARLIER):
             self._leave(partition)
             partition = None
         if partition is None:
-            partition = self.read[tp] = Partition(tp.topic, tp.partition, beginning.offset)
-        partition.reach(beginning.offset)
+            partition = self.read[tp] = OffsetTracker(tp.topic, tp.partition, beginning.offset)
+        partition.skip_to(beginning.offset)
         self.notes[tp] = note
         self.waiting.discard(tp)
         self.moved.add(tp)
@@ -77,24 +77,24 @@ class Assignment:
             partition = self.read.pop(tp, None)
             if partition is None:
                 continue
-            self._last[tp] = Reached(partition.next_offset, self.notes.pop(tp))
+            self._last[tp] = Position(partition.next_offset, self.notes.pop(tp))
             if self._consumer.partitions_for_topic(tp.topic):
                 partition.revoked = True
             else:  # the topic was deleted
                 self._leave(partition)
 
-    def reads(self, tp: TopicPartition, partition: Partition) -> bool:
+    def reads(self, tp: TopicPartition, partition: OffsetTracker) -> bool:
         """Whether `partition` is what is read of `tp` now."""
         return self.read.get(tp) is partition and tp not in self.waiting
 
-    def reached(self, tp: TopicPartition) -> Reached | None:
+    def position(self, tp: TopicPartition) -> Position | None:
         """How far this process has read a partition in its present assignment."""
         partition = self.read.get(tp)
         if partition is None:
             return None
-        return Reached(partition.next_offset, self.notes[tp], self.sure_ends.get(tp, 0))
+        return Position(partition.next_offset, self.notes[tp], self.sure_ends.get(tp, 0))
 
-    def reached_before(self, tp: TopicPartition) -> Reached | None:
+    def earlier_position(self, tp: TopicPartition) -> Position | None:
         """How far this process had read a partition when it last had it."""
         return self._last.get(tp)
 
@@ -108,13 +108,13 @@ class Assignment:
         partition = self.read.get(tp)
         return partition.committable if partition is not None else None
 
-    def under_way(self) -> Iterator[Partition]:
+    def under_way(self) -> Iterator[OffsetTracker]:
         """All that may have something unsettled."""
         self._left = [partition for partition in self._left if partition.unsettled]
         yield from self.read.values()
         yield from self._left
 
-    def _leave(self, partition: Partition) -> None:
+    def _leave(self, partition: OffsetTracker) -> None:
         """What is under way of a log that is gone goes on, and its end changes no offset."""
         if partition.unsettled:
             self._left.append(partition)

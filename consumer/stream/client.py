@@ -27,10 +27,10 @@ from consumer.stream.fetches import (
     bound_fetches,
     free_dropped_fetches,
 )
-from consumer.stream.handover import BatchTooLargeError, MessageT, Sent, TooLargeError
+from consumer.stream.kafka_errors import REFUSALS, refusal, unreachable
 from consumer.stream.odd_records import RawNamesBatch, read_odd_records
+from consumer.stream.outbox import BatchTooLargeError, MessageT, Sent, TooLargeError
 from consumer.stream.partitioner import by_partition
-from consumer.stream.refusals import REFUSALS, refusal, unreachable
 from consumer.stream.tasks import within
 from consumer.stream.tls import tls_files
 
@@ -116,7 +116,7 @@ def make_reader(settings: KafkaSettings, group: str | None) -> AIOKafkaConsumer:
 
 
 @asynccontextmanager
-async def in_words(settings: KafkaSettings) -> AsyncIterator[None]:
+async def translate_errors(settings: KafkaSettings) -> AsyncIterator[None]:
     """What fails in the block is raised as `HookstreamError`, for people."""
     try:
         yield
@@ -130,10 +130,10 @@ async def in_words(settings: KafkaSettings) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def answered_within(settings: KafkaSettings, seconds: float) -> AsyncIterator[None]:
+async def kafka_timeout(settings: KafkaSettings, seconds: float) -> AsyncIterator[None]:
     """The same, for questions that the cluster answers in time or not at all."""
     try:
-        async with in_words(settings), within(seconds):
+        async with translate_errors(settings), within(seconds):
             yield
     except TimeoutError as error:
         servers = ", ".join(settings.bootstrap_servers)
@@ -185,7 +185,7 @@ class KafkaProducer:
             for partition, builder, batch in packed
         ]
 
-    async def renew(self) -> None:
+    async def reset(self) -> None:
         """See `handover.Producer`."""
         producer, self._producer = self._producer, None
         if producer is None:

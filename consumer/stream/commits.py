@@ -13,7 +13,7 @@ from consumer.stream.tasks import within
 
 log = get_logger(__name__)
 
-_STRAY = 60.0
+LATE_COMMIT_WINDOW_SECONDS = 60.0
 """Seconds in which a commit that was given up may still reach the broker: longer than aiokafka
 waits for an answer."""
 
@@ -28,7 +28,7 @@ class Commits:
         self._known: dict[TopicPartition, Committed] = {}
         """What the group has committed."""
         self._one_at_a_time = asyncio.Lock()
-        self._stray_until = clock.monotonic()
+        self._recommit_all_until = clock.monotonic()
 
     def found(self, tp: TopicPartition, committed: Committed) -> None:
         """The group had committed this before."""
@@ -46,7 +46,7 @@ class Commits:
         it. So for a while after a failure everything is committed again, moved or not.
         """
         async with self._one_at_a_time:
-            astray = self._clock.monotonic() < self._stray_until
+            astray = self._clock.monotonic() < self._recommit_all_until
             moved = {
                 tp: committed
                 for tp, committed in self._committable().items()
@@ -63,7 +63,7 @@ class Commits:
             except (KafkaError, TimeoutError) as error:
                 level = log.info if isinstance(error, CommitFailedError) else log.warning
                 level("offsets not committed; tried again", error=type(error).__name__)
-                self._stray_until = self._clock.monotonic() + _STRAY
+                self._recommit_all_until = self._clock.monotonic() + LATE_COMMIT_WINDOW_SECONDS
                 return
             self._known.update(moved)
 

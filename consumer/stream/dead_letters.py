@@ -12,9 +12,9 @@ from aiokafka import TopicPartition
 from consumer.events.decode import Headers, UndecodableError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
-from consumer.stream.client import answered_within, make_reader
+from consumer.stream.client import kafka_timeout, make_reader
+from consumer.stream.delivery_metadata import DeliveryMetadata, read_delivery_metadata
 from consumer.stream.parsed_records import UnreadableBatchError
-from consumer.stream.passport import Passport, read_passport
 from consumer.stream.progress import Progress
 from consumer.stream.record_headers import original_headers, read_group
 from consumer.stream.topics import existing_topics
@@ -33,7 +33,7 @@ Offsets = Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetter:
+class DeadLetterRecord:
     """One record of the dead-letter topic."""
 
     topic: str
@@ -45,13 +45,13 @@ class DeadLetter:
     value: bytes | None
     value_bytes: int
     """Also known where the value was cut off to save memory."""
-    passport: Passport | None
+    metadata: DeliveryMetadata | None
     """None where the record lacks this daemon's headers: somebody else wrote it."""
     headers: Headers = ()
     """Those of the source record."""
 
     @property
-    def place(self) -> str:
+    def record_ref(self) -> str:
         """`topic/partition/offset`."""
         return f"{self.topic}/{self.partition}/{self.offset}"
 
@@ -76,12 +76,12 @@ class Selection:
         named = {"hook": self.hook, "reason": self.reason}
         return ",".join(f"{key}={value}" for key, value in named.items() if value) or "all"
 
-    def takes(self, letter: DeadLetter) -> bool:
+    def takes(self, dead_letter: DeadLetterRecord) -> bool:
         """Whether hook and reason fit; `since` is where reading starts."""
-        passport = letter.passport
-        if passport is None:
+        metadata = dead_letter.metadata
+        if metadata is None:
             return self.hook is None and self.reason is None
-        return self.hook in {None, passport.hook} and self.reason in {None, passport.reason}
+        return self.hook in {None, metadata.hook} and self.reason in {None, metadata.reason}
 
 
 class DeadLetterReader:
@@ -120,14 +120,14 @@ class DeadLetterReader:
         self._consumer = make_reader(self._settings, self._group)
         self._stack.push_async_callback(self._close)
         try:
-            async with answered_within(self._settings, ANSWER_TIMEOUT):
+            async with kafka_timeout(self._settings, ANSWER_TIMEOUT):
                 await self._consumer.start()
-                places = [TopicPartition(self.topic, number) for number in partitions]
-                ends = await self._consumer.end_offsets(places)
+                partitions = [TopicPartition(self.topic, number) for number in partitions]
+                ends = await self._consumer.end_offsets(partitions)
         except BaseException:
             await self._stack.aclose()
             raise
-        self.ends = {place.partition: end for place, end in ends.items()}
+        self.ends = {tp.partition: end for tp, end in ends.items()}
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -144,18 +144,18 @@ class DeadLetterReader:
         """Where reading starts in each partition: at the first record that is not older than
         `since` (milliseconds since the epoch), else at the beginning.
         """
-        places = [TopicPartition(self.topic, number) for number in self.ends]
-        if since is None or not places:
+        partitions = [TopicPartition(self.topic, number) for number in self.ends]
+        if since is None or not partitions:
             # What retention took since is skipped by the broker's own answer.
             return dict.fromkeys(self.ends, 0)
-        async with answered_within(self._settings, ANSWER_TIMEOUT):
-            found = await self._consumer.offsets_for_times(dict.fromkeys(places, since))
+        async with kafka_timeout(self._settings, ANSWER_TIMEOUT):
+            found = await self._consumer.offsets_for_times(dict.fromkeys(partitions, since))
         return {
-            place.partition: first.offset if first is not None else self.ends[place.partition]
-            for place, first in found.items()
+            tp.partition: first.offset if first is not None else self.ends[tp.partition]
+            for tp, first in found.items()
         }
 
-    async def read(self, starts: Offsets, ends: Offsets) -> AsyncGenerator[DeadLetter, None]:
+    async def read(self, starts: Offsets, ends: Offsets) -> AsyncGenerator[DeadLetterRecord, None]:
         """The letters of this group from `starts` to `ends`, the oldest first; once for each
         reader.
         """
@@ -165,26 +165,28 @@ class DeadLetterReader:
         self._consumer.assign([TopicPartition(self.topic, number) for number in starts])
         for number, offset in starts.items():
             self._consumer.seek(TopicPartition(self.topic, number), offset)
-        buffers: dict[TopicPartition, deque[DeadLetter]] = {
+        buffers: dict[TopicPartition, deque[DeadLetterRecord]] = {
             TopicPartition(self.topic, number): deque() for number in starts
         }
         self._next = {TopicPartition(self.topic, number): at for number, at in starts.items()}
         while buffers:
-            async with answered_within(self._settings, ANSWER_TIMEOUT):
+            async with kafka_timeout(self._settings, ANSWER_TIMEOUT):
                 await self._fill(buffers, ends)
             while buffers and all(buffers.values()):
                 oldest = min(buffers.values(), key=lambda buffer: buffer[0].age_order)
                 yield oldest.popleft()
 
-    async def _fill(self, buffers: dict[TopicPartition, deque[DeadLetter]], ends: Offsets) -> None:
+    async def _fill(
+        self, buffers: dict[TopicPartition, deque[DeadLetterRecord]], ends: Offsets
+    ) -> None:
         """Have at least one letter of each partition that is not at its end; drop the others."""
         consumer = self._consumer
         while True:
-            for place in [place for place, buffer in buffers.items() if not buffer]:
-                if await consumer.position(place) >= ends[place.partition]:
-                    consumer.pause(place)
-                    del buffers[place]
-            empty = [place for place, buffer in buffers.items() if not buffer]
+            for tp in [tp for tp, buffer in buffers.items() if not buffer]:
+                if await consumer.position(tp) >= ends[tp.partition]:
+                    consumer.pause(tp)
+                    del buffers[tp]
+            empty = [tp for tp, buffer in buffers.items() if not buffer]
             if not empty:
                 return
             try:
@@ -195,14 +197,14 @@ class DeadLetterReader:
                 self.unreadable[error.tp.partition] = error.offset
                 consumer.pause(error.tp)
                 del buffers[error.tp]
-                for place in buffers.keys() & empty:  # their records went with the error
-                    consumer.seek(place, self._next[place])
+                for tp in buffers.keys() & empty:  # their records went with the error
+                    consumer.seek(tp, self._next[tp])
                 continue
-            for place, records in batches.items():
-                self._next[place] = records[-1].offset + 1
-                end = ends[place.partition]
+            for tp, records in batches.items():
+                self._next[tp] = records[-1].offset + 1
+                end = ends[tp.partition]
                 own = (record for record in records if record.offset < end and self._is_own(record))
-                buffers[place] += map(_letter, own)
+                buffers[tp] += map(_dead_letter_record, own)
 
     def _is_own(self, record: Any) -> bool:
         group = read_group(record.headers)
@@ -213,15 +215,14 @@ class DeadLetterReader:
 
     async def progress(self) -> dict[int, Progress]:
         """How far earlier replays under this group went, where they did."""
-        places = [TopicPartition(self.topic, number) for number in self.ends]
-        if not places:
+        partitions = [TopicPartition(self.topic, number) for number in self.ends]
+        if not partitions:
             return {}
-        async with answered_within(self._settings, ANSWER_TIMEOUT):
+        async with kafka_timeout(self._settings, ANSWER_TIMEOUT):
             # The public `committed()` drops the metadata, and asks for each partition by itself.
-            kept = await self._consumer._coordinator.fetch_committed_offsets(places)  # noqa: SLF001
+            kept = await self._consumer._coordinator.fetch_committed_offsets(partitions)  # noqa: SLF001
         found = {
-            place.partition: Progress.parse(held.offset, held.metadata)
-            for place, held in kept.items()
+            tp.partition: Progress.parse(held.offset, held.metadata) for tp, held in kept.items()
         }
         # Progress behind the end is of a log that lost its end since, or of another topic.
         return {number: p for number, p in found.items() if p.offset <= self.ends[number]}
@@ -231,16 +232,16 @@ class DeadLetterReader:
         offsets = {
             TopicPartition(self.topic, number): (p.offset, str(p)) for number, p in progress.items()
         }
-        async with answered_within(self._settings, ANSWER_TIMEOUT):
+        async with kafka_timeout(self._settings, ANSWER_TIMEOUT):
             await self._consumer.commit(offsets)
 
 
-def _letter(record: Any) -> DeadLetter:
+def _dead_letter_record(record: Any) -> DeadLetterRecord:
     try:
-        passport = read_passport(record.headers)
+        metadata = read_delivery_metadata(record.headers)
     except UndecodableError:
-        passport = None
-    return DeadLetter(
+        metadata = None
+    return DeadLetterRecord(
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
@@ -249,5 +250,5 @@ def _letter(record: Any) -> DeadLetter:
         value=record.value,
         value_bytes=len(record.value or b""),
         headers=original_headers(record.headers),
-        passport=passport,
+        metadata=metadata,
     )

@@ -10,10 +10,10 @@ from consumer.events.decode import Record
 from consumer.logs import get_logger
 from consumer.stream.assignment import Assignment
 from consumer.stream.handler import Handler
-from consumer.stream.lanes import Lane
 from consumer.stream.poller import Poller
 from consumer.stream.record_headers import read_not_before
-from consumer.stream.tracker import Partition
+from consumer.stream.retry_topic import RetryTopic
+from consumer.stream.tracker import OffsetTracker
 
 log = get_logger(__name__)
 
@@ -31,47 +31,47 @@ class Feed:
         handler: Handler,
         assignment: Assignment,
         poller: Poller,
-        lanes: Mapping[str, Lane],
+        retry_topics: Mapping[str, RetryTopic],
         clock: Clock,
     ) -> None:
         """`lanes`: the retry topics that are consumed, which may become more or fewer."""
         self._handler = handler
         self._assignment = assignment
         self._poller = poller
-        self._lanes = lanes
+        self._retry_topics = retry_topics
         self._clock = clock
 
     async def take(
-        self, partition: Partition, records: Sequence[Record], goes_on: Callable[[], bool]
+        self, partition: OffsetTracker, records: Sequence[Record], goes_on: Callable[[], bool]
     ) -> None:
         """Hand over `records`, polled for `partition`, as long as the assignment `goes_on`: after
         it they are void.
         """
-        place = TopicPartition(partition.topic, partition.number)
-        lane = self._lanes.get(place.topic)
+        tp = TopicPartition(partition.topic, partition.number)
+        retry_topic = self._retry_topics.get(tp.topic)
         handler = self._handler
         for number, record in enumerate(records):
             if number % _SLICE == _SLICE - 1:
                 await asyncio.sleep(0)
-            while handler.full and goes_on():
-                await handler.room()
+            while handler.at_capacity and goes_on():
+                await handler.wait_for_capacity()
             if not goes_on():
                 return
-            if lane is not None:
+            if retry_topic is not None:
                 if handler.is_foreign(record):
                     partition.skip(record.offset)  # due or not: it holds back nothing of ours
                     continue
-                due = self._due(place, record, lane)
+                due = self._due(tp, record, retry_topic)
                 # Where its log may be gone, nothing can wait in it any more.
-                if due > self._clock.monotonic() and self._assignment.reads(place, partition):
-                    partition.reach(record.offset)
-                    self._poller.hold(place, records, number, due)
+                if due > self._clock.monotonic() and self._assignment.reads(tp, partition):
+                    partition.skip_to(record.offset)
+                    self._poller.pause_until(tp, records, number, due)
                     return
             self._take_one(record, partition)
 
-    def _take_one(self, record: Record, partition: Partition) -> None:
+    def _take_one(self, record: Record, partition: OffsetTracker) -> None:
         try:
-            self._handler.take(record, partition)
+            self._handler.handle(record, partition)
         except Exception as bug:  # noqa: BLE001  # whatever it is, the record stays
             # Never settled, so never committed past: a bug must lose nothing.
             partition.receive(record.offset, record, 1, self._clock.monotonic())
@@ -83,13 +83,13 @@ class Feed:
                 offset=record.offset,
             )
 
-    def _due(self, place: TopicPartition, record: Record, lane: Lane) -> float:
+    def _due(self, tp: TopicPartition, record: Record, retry_topic: RetryTopic) -> float:
         """Monotonic seconds at which a deferred record is due; only its partition waits for it."""
         # One monotonic due time per record: a clock that is set does not move it.
-        due_at = self._poller.held(place, record.offset)
+        due_at = self._poller.paused_until(tp, record.offset)
         if due_at is not None:
             return due_at
-        return self._clock.monotonic() + lane.wait(
+        return self._clock.monotonic() + retry_topic.seconds_until_due(
             parked_at=record.timestamp / 1000,
             not_before=read_not_before(record.headers),
             now=self._clock.now(),

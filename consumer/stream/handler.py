@@ -4,18 +4,18 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from consumer.events.decode import Record
-from consumer.stream.tracker import Partition, Pending
+from consumer.stream.tracker import InFlightRecord, OffsetTracker
 
 
 class Handler(Protocol):
     """What intake feeds."""
 
-    async def room(self) -> None:
+    async def wait_for_capacity(self) -> None:
         """Wait until more records can be taken."""
         ...
 
     @property
-    def full(self) -> bool:
+    def at_capacity(self) -> bool:
         """Whether `room` would wait."""
         ...
 
@@ -23,14 +23,14 @@ class Handler(Protocol):
         """Whether a record on a retry topic is another group's: it is passed over."""
         ...
 
-    def take(self, record: Record, partition: Partition) -> None:
+    def handle(self, record: Record, partition: OffsetTracker) -> None:
         """Take one record in: `partition` must have received or skipped it on return."""
         ...
 
-    def assigned(self, counts: Mapping[str, tuple[int, int]]) -> None:
+    def on_assigned(self, counts: Mapping[str, tuple[int, int]]) -> None:
         """This member's share: by topic, the partitions that it has and that there are."""
         ...
 
-    def park(self, which: Callable[[Pending], bool]) -> None:
+    def defer(self, which: Callable[[InFlightRecord], bool]) -> None:
         """Hand over what is still under way for the records that are `which`."""
         ...

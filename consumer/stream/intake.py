@@ -16,13 +16,13 @@ from consumer.stream.cluster_view import View
 from consumer.stream.commits import Commits
 from consumer.stream.feed import Feed
 from consumer.stream.handler import Handler
+from consumer.stream.known_retry_topics import KnownRetryTopics
 from consumer.stream.lag import LagWatch
 from consumer.stream.membership import Membership
 from consumer.stream.placement import Placement
 from consumer.stream.poller import Poller
-from consumer.stream.retry_topics import RetryTopics
 from consumer.stream.tasks import drop_connections, watch_tasks
-from consumer.stream.tracker import Partition
+from consumer.stream.tracker import OffsetTracker
 
 log = get_logger(__name__)
 
@@ -32,9 +32,9 @@ _LEAST = 0.2
 """Seconds that a commit and the leaving of the group have in any case."""
 DRAIN_BUDGET = 5.0
 """Seconds that a revocation waits for what is under way, before it parks the rest."""
-_GLANCE = 0.01
+DRAIN_POLL_SECONDS = 0.01
 """Seconds between two looks whether all is settled."""
-PARK_BUDGET = 5.0
+DEFER_BUDGET = 5.0
 """Seconds for the broker to acknowledge what a revocation parked."""
 
 
@@ -48,7 +48,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         handler: Handler,
         *,
         sources: Mapping[str, int],
-        retry_topics: RetryTopics,
+        retry_topics: KnownRetryTopics,
         clock: Clock,
         metrics: StreamMetrics,
         commit_timeout: float = _COMMIT_TIMEOUT,
@@ -66,7 +66,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._commits = Commits(consumer, self._assignment, clock)
         self._poller = Poller(consumer, self._assignment.next_offset, self._out_of_range, clock)
         self._feed = Feed(handler, self._assignment, self._poller, retry_topics.consumed, clock)
-        self.watch = LagWatch(view, self._assignment, self._poller.holds, clock)
+        self.watch = LagWatch(view, self._assignment, self._poller.is_paused, clock)
         self.placement = Placement(
             view,
             self._assignment,
@@ -80,7 +80,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self.unreadable = self._poller.unreadable
         self._stopping = asyncio.Event()
         self.membership = Membership(consumer, clock)
-        self._epoch = 0
+        self._assignment_generation = 0
         self._moved_at = clock.monotonic()
         self._leave_by = float("inf")
 
@@ -95,23 +95,23 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Take records until `stop_taking`; raises what the broker will never forgive."""
         while not self._stopping.is_set():
             self._moved_at = self._clock.monotonic()
-            if self._handler.full:
-                await self._handler.room()
+            if self._handler.at_capacity:
+                await self._handler.wait_for_capacity()
                 continue
             if self.retry_topics.changed:
                 await self._resubscribe()
-            epoch = self._epoch
+            epoch = self._assignment_generation
             taken = await self._poll(epoch)
 
             def goes_on(epoch: int = epoch) -> bool:
-                return epoch == self._epoch and not self._stopping.is_set()
+                return epoch == self._assignment_generation and not self._stopping.is_set()
 
             for partition, records in taken:
                 await self._feed.take(partition, records, goes_on)
             if goes_on():  # all of it was taken
-                await self._poller.pass_gaps(self._assignment.read)
+                await self._poller.skip_gaps(self._assignment.read)
 
-    async def _poll(self, epoch: int) -> list[tuple[Partition, Sequence[Record]]]:
+    async def _poll(self, epoch: int) -> list[tuple[OffsetTracker, Sequence[Record]]]:
         """The next records, with the partitions that they are of, in the assignment `epoch`."""
         read, moved = self._assignment.read, self._assignment.moved
         moved.clear()
@@ -121,17 +121,15 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             if not self.retry_topics.leave_out(error.__cause__):
                 raise
             return []
-        if epoch != self._epoch:
+        if epoch != self._assignment_generation:
             # The poll outlived an assignment: it may have drained the next one already.
-            self._poller.lose_place()
+            self._poller.invalidate_positions()
             return []
-        for place in moved & batches.keys():
+        for tp in moved & batches.keys():
             # The same for one partition, whose position was set meanwhile.
-            self._consumer.seek(place, read[place].next_offset)
+            self._consumer.seek(tp, read[tp].next_offset)
         return [
-            (read[place], records)
-            for place, records in batches.items()
-            if place in read and place not in moved
+            (read[tp], records) for tp, records in batches.items() if tp in read and tp not in moved
         ]
 
     async def _resubscribe(self) -> None:
@@ -186,14 +184,14 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self.placement.hurry()
         self.membership.assigned()
         self.retry_topics.look_soon()
-        mine = Counter(place.topic for place in assigned)
+        mine = Counter(tp.topic for tp in assigned)
         every = self._consumer.partitions_for_topic
-        self._handler.assigned({t: (mine[t], len(every(t) or ())) for t in self._topics})
+        self._handler.on_assigned({t: (mine[t], len(every(t) or ())) for t in self._topics})
         log.info("partitions assigned", partitions=_names(assigned))
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Give the partitions back as far as they are still ours, and forget them."""
-        self._epoch += 1  # nothing is taken any more
+        self._assignment_generation += 1  # nothing is taken any more
         self.membership.revoked()
         there, read = self._consumer.partitions_for_topic, self._assignment.read
         # What is under way of a topic that was deleted goes on: nobody can read it again.
@@ -208,17 +206,17 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         finally:
             # aiokafka swallows what a listener raises: the partitions must go all the same.
             self._assignment.revoke(revoked)
-            for place in revoked:
-                self._poller.forget(place)
-                self._commits.forget(place)
+            for tp in revoked:
+                self._poller.forget(tp)
+                self._commits.forget(tp)
         if revoked:
             log.info("partitions revoked", partitions=_names(revoked))
 
-    async def _give_back(self, leaving: Collection[Partition]) -> None:
+    async def _give_back(self, leaving: Collection[OffsetTracker]) -> None:
         """Let what is under way finish, park the rest, commit."""
         if not await self.settled(DRAIN_BUDGET, leaving):
-            self._handler.park(lambda pending: pending.partition in leaving)
-            await self.settled(PARK_BUDGET, leaving)
+            self._handler.defer(lambda pending: pending.tracker in leaving)
+            await self.settled(DEFER_BUDGET, leaving)
         await self.commit()
 
     @property
@@ -240,13 +238,15 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Seconds since intake last went round: it never waits for long."""
         return self._clock.monotonic() - self._moved_at
 
-    async def settled(self, budget: float, partitions: Collection[Partition] | None = None) -> bool:
+    async def settled(
+        self, budget: float, partitions: Collection[OffsetTracker] | None = None
+    ) -> bool:
         """Wait up to `budget` seconds until nothing of `partitions` (all) is unsettled."""
         deadline = self._clock.monotonic() + budget
         while sum(p.unsettled for p in partitions) if partitions is not None else self.unsettled:
             if self._clock.monotonic() >= deadline:
                 return False
-            await asyncio.sleep(_GLANCE)
+            await asyncio.sleep(DRAIN_POLL_SECONDS)
         return True
 
     def _patience(self) -> float:
@@ -254,15 +254,15 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         left = self._leave_by - self._clock.monotonic()
         return max(_LEAST, min(self._commit_timeout, left / 2))
 
-    def _suspend(self, place: TopicPartition) -> None:
+    def _suspend(self, tp: TopicPartition) -> None:
         """Let a partition wait for another position."""
-        self._poller.forget(place)
-        self._assignment.suspend(place)
+        self._poller.forget(tp)
+        self._assignment.suspend(tp)
 
-    def _out_of_range(self, place: TopicPartition) -> None:
-        self._suspend(place)
+    def _out_of_range(self, tp: TopicPartition) -> None:
+        self._suspend(tp)
         self.placement.hurry()
 
 
-def _names(places: Collection[TopicPartition]) -> list[str]:
-    return sorted(f"{place.topic}/{place.partition}" for place in places)
+def _names(partitions: Collection[TopicPartition]) -> list[str]:
+    return sorted(f"{tp.topic}/{tp.partition}" for tp in partitions)

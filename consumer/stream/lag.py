@@ -53,9 +53,9 @@ class LagWatch:
         """Ask for the ends of the assigned partitions, and note whether anything moved."""
         assignment = self._assignment
         generation = assignment.generation
-        places = assignment.read.keys() | assignment.waiting
+        partitions = assignment.read.keys() | assignment.waiting
         try:
-            ends = await self._view.offsets(dict.fromkeys(places, LATEST), READ_COMMITTED)
+            ends = await self._view.offsets(dict.fromkeys(partitions, LATEST), READ_COMMITTED)
             # Without an end any answer shows that the broker is there.
             answers = bool(ends) or await self._view.topics([]) is not None
         except KafkaError:
@@ -67,16 +67,16 @@ class LagWatch:
         if generation != assignment.generation:
             return
         assignment.ends.update(ends)
-        self._note_away(places - ends.keys())
+        self._note_away(partitions - ends.keys())
         self._note_progress(ends.keys())
 
     def lag(self) -> dict[tuple[str, int], int]:
         """Records between each assigned partition's settled prefix and its end."""
         committable = self._assignment.committable
         return {
-            (place.topic, place.partition): max(0, end - settled)
-            for place, end in self._assignment.ends.items()
-            if (settled := committable(place)) is not None
+            (tp.topic, tp.partition): max(0, end - settled)
+            for tp, end in self._assignment.ends.items()
+            if (settled := committable(tp)) is not None
         }
 
     @property
@@ -97,9 +97,9 @@ class LagWatch:
     def _note_progress(self, answered: AbstractSet[TopicPartition]) -> None:
         ends, read = self._assignment.ends, self._assignment.read
         going = read.keys() & answered - self._assignment.waiting
-        seen = {place: read[place].committable for place in going}
+        seen = {tp: read[tp].committable for tp in going}
         behind = [p for p, at in seen.items() if at < ends[p] and not self._on_hold(p)]
-        if not behind or any(seen[place] != self._seen.get(place) for place in behind):
+        if not behind or any(seen[tp] != self._seen.get(tp) for tp in behind):
             self._moved_at = self._clock.monotonic()
         self._seen = seen
 
@@ -123,5 +123,5 @@ class LagWatch:
                 log.error("the broker does not answer")
 
 
-def _names(places: Collection[TopicPartition]) -> list[str]:
-    return sorted(f"{place.topic}/{place.partition}" for place in places)
+def _names(partitions: Collection[TopicPartition]) -> list[str]:
+    return sorted(f"{tp.topic}/{tp.partition}" for tp in partitions)

@@ -23,7 +23,7 @@ class Membership:
 
     def __init__(self, consumer: AIOKafkaConsumer, clock: Clock) -> None:
         """`consumer` need not be started yet."""
-        self.patience = REBALANCE_TIMEOUT
+        self.stall_timeout = REBALANCE_TIMEOUT
         """Seconds that a rebalance may take, and that the coordinator may be silent."""
         self._consumer = consumer
         self._clock = clock
@@ -79,12 +79,12 @@ class Membership:
         if self._without_since is not None:
             return now - self._without_since
         silent = now - self._answered_at
-        return silent if silent > self.patience else 0.0
+        return silent if silent > self.stall_timeout else 0.0
 
-    def obstacle(self) -> str:
+    def why_not_ready(self) -> str:
         """What this member waits for, once that takes longer than a rebalance may; else empty."""
         seconds = self.seconds_without_share()
-        if seconds <= self.patience:
+        if seconds <= self.stall_timeout:
             return ""
         return f"without a share of the partitions for {seconds:.0f} s: {self._cause()}"
 
@@ -104,7 +104,7 @@ class Membership:
         told, foreign, shares = False, list[str](), 0
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            waits = bool(self.obstacle())
+            waits = bool(self.why_not_ready())
             if waits and not told:
                 log.error(
                     "without a share of the partitions",

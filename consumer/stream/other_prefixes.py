@@ -54,14 +54,14 @@ async def _left_behind(settings: KafkaSettings, sources: Collection[str]) -> Map
         for topic in topics.keys() - set(sources)
         if (prefix := other_prefix(topic, settings.own_topics))
     }
-    places = [
+    partitions = [
         TopicPartition(topic, part["partition"])
         for topic in prefixes
         for part in topics[topic]["partitions"]
     ]
     left: Counter[str] = Counter()
-    for place, records in (await _unread(settings, places)).items():
-        left[prefixes[place.topic]] += records
+    for tp, records in (await _unread(settings, partitions)).items():
+        left[prefixes[tp.topic]] += records
     return +left
 
 
@@ -74,18 +74,18 @@ def other_prefix(topic: str, own: OwnTopics) -> str:
 
 
 async def _unread(
-    settings: KafkaSettings, places: Collection[TopicPartition]
+    settings: KafkaSettings, partitions: Collection[TopicPartition]
 ) -> dict[TopicPartition, int]:
     """Records behind the group's committed offsets, where there are any."""
-    if not places:
+    if not partitions:
         return {}
     reader = make_reader(settings, settings.group_id)
     try:
         await reader.start()
-        reader.assign(list(places))
+        reader.assign(list(partitions))
         # The public `committed()` asks for each partition by itself.
-        held = await reader._coordinator.fetch_committed_offsets(list(places))  # noqa: SLF001
+        held = await reader._coordinator.fetch_committed_offsets(list(partitions))  # noqa: SLF001
         ends = await reader.end_offsets(list(held)) if held else {}
     finally:
         await asyncio.shield(reader.stop())
-    return {place: max(0, end - held[place].offset) for place, end in ends.items()}
+    return {tp: max(0, end - held[tp].offset) for tp, end in ends.items()}

@@ -6,9 +6,9 @@ from typing import Protocol
 from consumer.events.decode import Headers
 from consumer.metrics.hooks import HookMetrics
 from consumer.reasons import Reason
-from consumer.stream.passport import Passport
+from consumer.stream.delivery_metadata import DeliveryMetadata
 from consumer.stream.record_headers import original_headers
-from consumer.stream.tracker import Pending
+from consumer.stream.tracker import InFlightRecord
 
 
 class Content(Enum):
@@ -31,20 +31,28 @@ class Router(Protocol):
 
 
 class OutgoingRecord:
-    """One record on its way to a retry or dead-letter topic: a `handover.Letter`.
+    """One record on its way to a retry or dead-letter topic: a `handover.ModelRecord`.
 
     It settles its delivery when the broker has acknowledged it. Its headers are made when it is
     sent.
     """
 
-    __slots__ = ("_content", "_router", "metrics", "passport", "pending", "reason", "topic")
+    __slots__ = (
+        "_content",
+        "_router",
+        "in_flight_record",
+        "metadata",
+        "metrics",
+        "reason",
+        "topic",
+    )
 
     def __init__(
         self,
         router: Router,
         topic: str,
-        pending: Pending,
-        passport: Passport,
+        in_flight_record: InFlightRecord,
+        metadata: DeliveryMetadata,
         metrics: HookMetrics,
         *,
         reason: Reason | None,
@@ -53,8 +61,8 @@ class OutgoingRecord:
         """`reason`: why it is dead-lettered; None if it is deferred."""
         self._router = router
         self.topic = topic
-        self.pending = pending
-        self.passport = passport
+        self.in_flight_record = in_flight_record
+        self.metadata = metadata
         self.metrics = metrics
         self.reason = reason
         self._content = content
@@ -62,32 +70,32 @@ class OutgoingRecord:
     @property
     def key(self) -> bytes | None:
         """As the record had it that was consumed; none without the value."""
-        return self.pending.record.key if self._content is Content.WHOLE else None
+        return self.in_flight_record.record.key if self._content is Content.WHOLE else None
 
     @property
     def spread(self) -> bool:
         """True if another replica is to read it: the one that has the key's partition knows less
         than it should.
         """
-        return self.passport.unknown_since is not None
+        return self.metadata.unknown_since is not None
 
     @property
     def value(self) -> bytes | None:
         """As the record had it that was consumed; empty if that was too large."""
-        return self.pending.record.value if self._content is Content.WHOLE else b""
+        return self.in_flight_record.record.value if self._content is Content.WHOLE else b""
 
     @property
     def headers(self) -> Headers:
         """Those that hookstream adds, then the original ones."""
-        own: Headers = self.passport.headers(self._router.group)
+        own: Headers = self.metadata.headers(self._router.group)
         if self._content is Content.OWN_HEADERS:
             return own
-        return [*own, *original_headers(self.pending.record.headers)]
+        return [*own, *original_headers(self.in_flight_record.record.headers)]
 
     @property
     def wanted(self) -> bool:
-        """See `handover.Letter.wanted`."""
-        return not self.pending.revoked
+        """See `handover.ModelRecord.wanted`."""
+        return not self.in_flight_record.revoked
 
     def acknowledged(self) -> None:
         """Count, and settle."""
@@ -95,7 +103,7 @@ class OutgoingRecord:
             self.metrics.retried()
         else:
             self.metrics.dead_lettered(self.reason)
-        self.pending.settle_one()
+        self.in_flight_record.ack_one()
 
     def too_large(self) -> bool:
         """Send less of it in its place, if it is not the least already."""

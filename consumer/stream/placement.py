@@ -14,6 +14,8 @@ from consumer.metrics.stream import StreamMetrics
 from consumer.stream.assignment import Assignment
 from consumer.stream.cluster_view import READ_UNCOMMITTED, View
 from consumer.stream.commits import Commits
+from consumer.stream.kafka_errors import REFUSALS, refusal
+from consumer.stream.known_retry_topics import KnownRetryTopics
 from consumer.stream.placement_report import Placed, Report
 from consumer.stream.positions import (
     EARLIEST,
@@ -22,15 +24,13 @@ from consumer.stream.positions import (
     UNKNOWN_OFFSET,
     Committed,
     Log,
-    Reached,
+    Position,
     TopicState,
     Why,
     begin_at,
     first_time,
     next_note,
 )
-from consumer.stream.refusals import REFUSALS, refusal
-from consumer.stream.retry_topics import RetryTopics
 
 log = get_logger(__name__)
 
@@ -52,7 +52,7 @@ class _Question:
 
     tp: TopicPartition
     topic: TopicState
-    reached: Reached | None
+    position: Position | None
     commit: Committed | None
     siblings: Collection[Committed]
     first: int
@@ -73,7 +73,7 @@ class Placement:
         commits: Commits,
         *,
         sources: Mapping[str, int],
-        retry_topics: RetryTopics,
+        retry_topics: KnownRetryTopics,
         suspend: Callable[[TopicPartition], None],
         clock: Clock,
         metrics: StreamMetrics,
@@ -91,12 +91,12 @@ class Placement:
         self._metrics = metrics
         self._missing: dict[str, float] = {}
         """Sources: since when, in monotonic seconds, or `_TOLD`."""
-        self._remade: dict[str, Reached] = {}
+        self._remade: dict[str, Position] = {}
         """Topics that were made again while this process read them, with a note of before."""
         self._doubted: dict[TopicPartition, tuple[Why, str, float]] = {}
         """Reasons to read a log from its start again: why, in which topic, since when."""
         self._wanted = asyncio.Event()
-        metrics.needs(sources, [lane.topic for lane in retry_topics.lanes])
+        metrics.needs(sources, [retry_topic.topic for retry_topic in retry_topics.named])
 
     def hurry(self) -> None:
         """A partition waits: look at once."""
@@ -145,14 +145,14 @@ class Placement:
             if state is None:
                 continue
             if not note.is_of(state):
-                self._remade[tp.topic] = Reached(0, note)
+                self._remade[tp.topic] = Position(0, note)
                 self._suspend(tp)
             elif tp in seen:
                 assignment.sure_ends[tp] = seen[tp]
         for tp in assignment.waiting:
-            state, before = topics.get(tp.topic), assignment.reached_before(tp)
+            state, before = topics.get(tp.topic), assignment.earlier_position(tp)
             if state and before and before.note and not before.note.is_of(state):
-                self._remade[tp.topic] = Reached(0, before.note)
+                self._remade[tp.topic] = Position(0, before.note)
         self._view.notice(topics)
 
     def _note_missing(self, topic: str, *, missing: bool) -> None:
@@ -203,9 +203,9 @@ class Placement:
         commit = commits.get(tp)
         siblings = [at for other, at in commits.items() if other.topic == tp.topic and other != tp]
         remade = self._remade.get(tp.topic)
-        reached = self._assignment.reached(tp)
+        reached = self._assignment.position(tp)
         if reached is None and commit is not None:
-            reached = Reached(commit.offset, commit.note)
+            reached = Position(commit.offset, commit.note)
         if reached is None and remade is not None and not siblings:
             reached = remade
         start = EARLIEST if remade is not None else self._sources.get(tp.topic, EARLIEST)
@@ -234,16 +234,18 @@ class Placement:
             if first is None:
                 continue
             first = span.end if first == UNKNOWN_OFFSET else first
-            beginning = begin_at(q.reached, q.topic, span, first)
+            beginning = begin_at(q.position, q.topic, span, first)
             if self._is_doubtful(q, beginning.why):
                 continue
-            if q.commit is not None and assignment.reached(q.tp) is None:
+            if q.commit is not None and assignment.position(q.tp) is None:
                 self._commits.found(q.tp, q.commit)
-            note = next_note(q.reached, q.topic, q.siblings, now)
+            note = next_note(q.position, q.topic, q.siblings, now)
             assignment.begin(q.tp, beginning, note)
             old = olds.get(q.tp, UNKNOWN_OFFSET)
             report.add(
-                Placed(q.tp, q.reached, span, beginning, span.end if old == UNKNOWN_OFFSET else old)
+                Placed(
+                    q.tp, q.position, span, beginning, span.end if old == UNKNOWN_OFFSET else old
+                )
             )
 
     def _is_doubtful(self, question: _Question, why: Why) -> bool:

@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 
 from consumer.logs import get_logger
 from consumer.metrics.stream import StreamMetrics
-from consumer.stream.positions import EARLIEST, LATEST, Beginning, Log, Reached, Why
+from consumer.stream.positions import EARLIEST, LATEST, Beginning, Log, Position, Why
 
 log = get_logger(__name__)
 
@@ -19,7 +19,7 @@ class Placed:
     """A partition that was given a position, and why."""
 
     tp: TopicPartition
-    reached: Reached | None
+    position: Position | None
     log: Log
     beginning: Beginning
     old_end: int
@@ -51,13 +51,13 @@ class Report:
         """One partition was begun; a loss is told at once."""
         beginning = placed.beginning
         self._metrics.offsets_lost(placed.tp.topic, placed.tp.partition, beginning.lost)
-        if beginning.lost and placed.reached is not None:
+        if beginning.lost and placed.position is not None:
             log.error(
                 "records were lost: the position is outside the log",
                 topic=placed.tp.topic,
                 partition=placed.tp.partition,
                 lost=beginning.lost,
-                position=placed.reached.offset,
+                position=placed.position.offset,
                 log_start=placed.log.start,
                 log_end=placed.log.end,
                 why=beginning.why.value,

@@ -95,7 +95,7 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class Position:
     """How far a partition was read: by the group's commit, or by this process."""
 
     offset: int
@@ -123,7 +123,7 @@ class Beginning:
     lost: int = 0
 
 
-def begin_at(reached: Reached | None, topic: TopicState, log: Log, first: int) -> Beginning:
+def begin_at(reached: Position | None, topic: TopicState, log: Log, first: int) -> Beginning:
     """Decide where to read a partition. `first`: the offset for a group that never read it.
 
     An unread record is never passed over without being counted in `lost`. Records that were read
@@ -169,7 +169,7 @@ def first_time(start: int, partition: int, topic: TopicState, siblings: Iterable
 
 
 def next_note(
-    reached: Reached | None, topic: TopicState, siblings: Iterable[Committed], now: float
+    reached: Position | None, topic: TopicState, siblings: Iterable[Committed], now: float
 ) -> CommitNote:
     """The note for the next commits of a partition, at `now` in epoch seconds: when the group began
     the source is kept as long as the topic is the same.

@@ -33,7 +33,7 @@ class Progress:
         """Whether the record at `offset` was gone through."""
         return any(first <= offset < end for first, end in self.done)
 
-    def first_open(self, start: int) -> int:
+    def first_unsent(self, start: int) -> int:
         """The first offset from `start` on that was not gone through."""
         return next((end for first, end in self.done if first <= start < end), start)
 

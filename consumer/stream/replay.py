@@ -11,16 +11,16 @@ from consumer.clock import Clock
 from consumer.errors import HookstreamError
 from consumer.events.decode import Headers
 from consumer.settings import KafkaSettings
-from consumer.stream.client import answered_within
+from consumer.stream.client import kafka_timeout
 from consumer.stream.dead_letters import (
     ANSWER_TIMEOUT,
-    DeadLetter,
     DeadLetterReader,
+    DeadLetterRecord,
     Offsets,
     Selection,
 )
-from consumer.stream.handover import BatchTooLargeError, Producer, TooLargeError, by_topic
-from consumer.stream.passport import Replay
+from consumer.stream.delivery_metadata import Replay
+from consumer.stream.outbox import BatchTooLargeError, Producer, TooLargeError, by_topic
 from consumer.stream.progress import Progress
 
 BATCH = 100
@@ -30,14 +30,14 @@ REPLAYED = "replay"
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class ReplayRecord:
     """A dead letter on its way back: a `handover.Message`."""
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: Headers
-    place: str
+    record_ref: str
     """Of the dead letter."""
     spread: bool = False
 
@@ -46,40 +46,40 @@ class Copy:
 class Route:
     """Where a dead letter goes: deliveries to `lane`, undecodable records to their source."""
 
-    lane: str
+    retry_topic: str
     """The retry topic with the shortest delay."""
     sources: Collection[str]
     """Topics that the daemon consumes."""
     group: str
     """`kafka.group_id`, which is to read it."""
 
-    def obstacle(self, letter: DeadLetter) -> str:
+    def why_not_replayable(self, dead_letter: DeadLetterRecord) -> str:
         """Why it cannot be sent back; empty where it can."""
-        passport = letter.passport
-        if passport is None:
+        metadata = dead_letter.metadata
+        if metadata is None:
             return "not written by hookstream"
-        if not letter.value:
+        if not dead_letter.value:
             return "kept without its value, which was empty or too large"
-        if not passport.hook and passport.topic not in self.sources:
-            return f"undecodable, and {passport.topic} is no source any more"
+        if not metadata.hook and metadata.topic not in self.sources:
+            return f"undecodable, and {metadata.topic} is no source any more"
         return ""
 
-    def target(self, letter: DeadLetter) -> str:
+    def target(self, dead_letter: DeadLetterRecord) -> str:
         """The topic for one without obstacle."""
-        passport = letter.passport
-        return self.lane if passport is None or passport.hook else passport.topic
+        metadata = dead_letter.metadata
+        return self.retry_topic if metadata is None or metadata.hook else metadata.topic
 
-    def message(self, letter: DeadLetter, now: float) -> Copy:
+    def message(self, dead_letter: DeadLetterRecord, now: float) -> ReplayRecord:
         """The record to write for one without obstacle, due at once; `now`: epoch seconds.
 
         The delivery keeps its id and its event, and begins its attempts anew.
         """
-        passport, told = letter.passport, Replay(letter.place, now)
-        if passport is None or not passport.hook:
+        metadata, told = dead_letter.metadata, Replay(dead_letter.record_ref, now)
+        if metadata is None or not metadata.hook:
             own = told.source_headers(self.group)
         else:
             own = replace(
-                passport,
+                metadata,
                 reason=REPLAYED,
                 attempts=0,
                 last_status="",
@@ -89,8 +89,14 @@ class Route:
                 detail="",
                 replay=told,
             ).headers(self.group)
-        headers = [*own, *letter.headers]
-        return Copy(self.target(letter), letter.key, letter.value, headers, letter.place)
+        headers = [*own, *dead_letter.headers]
+        return ReplayRecord(
+            self.target(dead_letter),
+            dead_letter.key,
+            dead_letter.value,
+            headers,
+            dead_letter.record_ref,
+        )
 
 
 @dataclass(slots=True)
@@ -105,7 +111,7 @@ class Plan:
     """Of earlier replays under the same group."""
     counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """Letters to send, by hook, reason and target topic."""
-    obstacles: Counter[str] = field(default_factory=Counter)
+    not_replayable: Counter[str] = field(default_factory=Counter)
     """Letters that cannot be sent, by the reason why not."""
 
     @property
@@ -118,15 +124,17 @@ class Plan:
         """Letters that earlier replays sent, and this one passes over."""
         return sum(progress.sent for progress in self.progress.values())
 
-    async def letters(self, reader: DeadLetterReader) -> AsyncGenerator[DeadLetter, None]:
+    async def dead_letters(
+        self, reader: DeadLetterReader
+    ) -> AsyncGenerator[DeadLetterRecord, None]:
         """What was not gone through yet, the oldest first, whether chosen or not."""
         nothing = Progress()
         done = {number: self.progress.get(number, nothing) for number in self.ends}
-        starts = {number: done[number].first_open(first) for number, first in self.starts.items()}
-        async with aclosing(reader.read(starts, self.ends)) as letters:
-            async for letter in letters:
-                if not done[letter.partition].covers(letter.offset):
-                    yield letter
+        starts = {number: done[number].first_unsent(first) for number, first in self.starts.items()}
+        async with aclosing(reader.read(starts, self.ends)) as dead_letters:
+            async for dead_letter in dead_letters:
+                if not done[dead_letter.partition].covers(dead_letter.offset):
+                    yield dead_letter
 
 
 async def make_plan(
@@ -141,16 +149,20 @@ async def make_plan(
     starts = await reader.starts(selection.since)
     progress = {} if again else await reader.progress()
     plan = Plan(selection, limit, starts, reader.ends, progress)
-    async with aclosing(plan.letters(reader)) as letters:
-        async for letter in letters:
+    async with aclosing(plan.dead_letters(reader)) as dead_letters:
+        async for dead_letter in dead_letters:
             if limit is not None and plan.total >= limit:
                 break
-            if not selection.takes(letter):
+            if not selection.takes(dead_letter):
                 continue
-            if why := route.obstacle(letter):
-                plan.obstacles[why] += 1
-            elif letter.passport is not None:
-                kind = letter.passport.hook, letter.passport.reason, route.target(letter)
+            if why := route.why_not_replayable(dead_letter):
+                plan.not_replayable[why] += 1
+            elif dead_letter.metadata is not None:
+                kind = (
+                    dead_letter.metadata.hook,
+                    dead_letter.metadata.reason,
+                    route.target(dead_letter),
+                )
                 plan.counts[kind] += 1
     return plan
 
@@ -184,16 +196,18 @@ class Replayer:
         Raises `HookstreamError` where the broker does not take a letter: progress stays before
         the batch it is in, of which some may have been taken.
         """
-        plan, passed, batch = self._plan, dict(self._plan.starts), list[DeadLetter]()
-        async with aclosing(plan.letters(self._reader)) as letters:
-            async for letter in letters:
+        plan, passed, batch = self._plan, dict(self._plan.starts), list[DeadLetterRecord]()
+        async with aclosing(plan.dead_letters(self._reader)) as dead_letters:
+            async for dead_letter in dead_letters:
                 if stopped():
                     return
                 if self.sent + len(batch) == plan.limit:
                     break
-                if plan.selection.takes(letter) and not self._route.obstacle(letter):
-                    batch.append(letter)
-                passed[letter.partition] = letter.offset + 1
+                if plan.selection.takes(dead_letter) and not self._route.why_not_replayable(
+                    dead_letter
+                ):
+                    batch.append(dead_letter)
+                passed[dead_letter.partition] = dead_letter.offset + 1
                 if len(batch) == BATCH:
                     await self._flush(batch, passed)
                     advanced(len(batch))
@@ -203,13 +217,13 @@ class Replayer:
             await self._flush(batch, passed)
             advanced(len(batch))
 
-    async def _flush(self, batch: Collection[DeadLetter], passed: Offsets) -> None:
+    async def _flush(self, batch: Collection[DeadLetterRecord], passed: Offsets) -> None:
         if not self.sent and batch:
             # Who may not keep progress learns it before anything is sent.
             await self._reader.keep({n: self._kept.get(n, Progress()) for n in self._plan.ends})
         await self._send(batch)
         self.sent += len(batch)
-        sent = Counter(letter.partition for letter in batch)
+        sent = Counter(dead_letter.partition for dead_letter in batch)
         moved = {
             number: self._kept.get(number, Progress()).extended(
                 self._plan.starts[number], next_offset, sent[number]
@@ -221,17 +235,19 @@ class Replayer:
             await self._reader.keep(moved)
             self._kept.update(moved)
 
-    async def _send(self, batch: Iterable[DeadLetter]) -> None:
+    async def _send(self, batch: Iterable[DeadLetterRecord]) -> None:
         now = self._clock.now()
-        messages = [self._route.message(letter, now) for letter in batch]
+        messages = [self._route.message(dead_letter, now) for dead_letter in batch]
         while messages:
-            async with answered_within(self._settings, ANSWER_TIMEOUT):
+            async with kafka_timeout(self._settings, ANSWER_TIMEOUT):
                 left = await asyncio.gather(*starmap(self._send_to_one, by_topic(messages).items()))
                 messages = list(chain.from_iterable(left))
                 if messages:
-                    await self._producer.renew()
+                    await self._producer.reset()
 
-    async def _send_to_one(self, topic: str, messages: Sequence[Copy]) -> list[Copy]:
+    async def _send_to_one(
+        self, topic: str, messages: Sequence[ReplayRecord]
+    ) -> list[ReplayRecord]:
         """Write to one topic; gives back what is to be sent again, in smaller batches."""
         batches = await self._producer.send(topic, messages)
         answers = await asyncio.gather(*(answer for _, answer in batches), return_exceptions=True)
@@ -249,8 +265,8 @@ class Replayer:
         return list(chain.from_iterable(its for its, _ in failed))
 
 
-def _too_large(message: Copy) -> HookstreamError:
+def _too_large(message: ReplayRecord) -> HookstreamError:
     return HookstreamError(
-        f"{message.place} is too large for {message.topic}: raise max.message.bytes there, "
+        f"{message.record_ref} is too large for {message.topic}: raise max.message.bytes there, "
         "and give the same command again"
     )

@@ -15,7 +15,7 @@ class StrayCancellationError(KafkaError):  # type: ignore[misc]  # aiokafka has 
 
 
 @contextmanager
-def cancelled_by_us_only() -> Iterator[None]:
+def raise_on_stray_cancel() -> Iterator[None]:
     """Let `CancelledError` pass only where this task was cancelled; else `StrayCancellationError`.
 
     Whoever waits for a future that aiokafka cancels gets the same error as one who is cancelled
@@ -34,7 +34,7 @@ def cancelled_by_us_only() -> Iterator[None]:
 async def within(seconds: float) -> AsyncIterator[None]:
     """Wait for aiokafka so long; `TimeoutError` afterwards, and no stray cancellation at all."""
     async with asyncio.timeout(seconds):
-        with cancelled_by_us_only():
+        with raise_on_stray_cancel():
             yield
 
 
@@ -57,7 +57,7 @@ async def watch_tasks(consumer: AIOKafkaConsumer) -> None:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         identity.cancel()
-    raise HookstreamError("; ".join(dict.fromkeys(map(_obituary, ended))))
+    raise HookstreamError("; ".join(dict.fromkeys(map(_describe_exit, ended))))
 
 
 def drop_connections(consumer: AIOKafkaConsumer) -> None:
@@ -66,7 +66,7 @@ def drop_connections(consumer: AIOKafkaConsumer) -> None:
         connection.close()
 
 
-def _obituary(task: asyncio.Task[None]) -> str:
+def _describe_exit(task: asyncio.Task[None]) -> str:
     name = getattr(task.get_coro(), "__name__", task.get_name())
     error = None if task.cancelled() else task.exception()
     if isinstance(error, HookstreamError):

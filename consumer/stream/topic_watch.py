@@ -11,7 +11,7 @@ from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.metrics.stream import StreamMetrics
 from consumer.settings import KafkaSettings
-from consumer.stream.client import answered_within, connection_options
+from consumer.stream.client import connection_options, kafka_timeout
 from consumer.stream.tasks import within
 from consumer.stream.topic_settings import Keeping, source_warnings, topic_problem
 from consumer.stream.topics import ANSWER_TIMEOUT, create_topics, describe_topics, read_settings
@@ -65,7 +65,7 @@ class TopicWatch:
         cannot be made or would lose records.
         """
         self._admin = admin = AIOKafkaAdminClient(**connection_options(self._settings))
-        async with answered_within(self._settings, ANSWER_TIMEOUT):
+        async with kafka_timeout(self._settings, ANSWER_TIMEOUT):
             await admin.start()
             known = await describe_topics(admin._client)  # noqa: SLF001  # no public way
             _require(self._sources, known)

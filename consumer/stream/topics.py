@@ -16,7 +16,7 @@ from aiokafka.errors import (
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
-from consumer.stream.client import answered_within, connection_options
+from consumer.stream.client import connection_options, kafka_timeout
 from consumer.stream.cluster_client import ClusterClient
 from consumer.stream.metadata import metadata_request
 from consumer.stream.topic_settings import POLICY, RELEVANT, Keeping, Values
@@ -35,7 +35,7 @@ async def existing_topics(
     """
     client = ClusterClient(**connection_options(settings))
     try:
-        async with answered_within(settings, ANSWER_TIMEOUT):
+        async with kafka_timeout(settings, ANSWER_TIMEOUT):
             await client.bootstrap()
             topics = await describe_topics(client, names)
     finally:

@@ -3,7 +3,7 @@
 from consumer.events.decode import Record
 
 
-class Partition:
+class OffsetTracker:
     """One assignment of one partition's log, from the first position in it to its revocation.
 
     A new assignment of the same partition is a new object, and so is another log in its place
@@ -21,23 +21,23 @@ class Partition:
         """The offset behind the last record taken; before the first one, where reading begins."""
         # Ordered by offset, as records arrive; only what is unsettled is kept, so that one slow
         # delivery does not hold the memory of all that settled behind it.
-        self._unsettled: dict[int, Pending] = {}
+        self._unsettled: dict[int, InFlightRecord] = {}
 
-    def receive(self, offset: int, record: Record, deliveries: int, now: float) -> "Pending":
+    def receive(self, offset: int, record: Record, deliveries: int, now: float) -> "InFlightRecord":
         """Take in the record at `offset`, settled once `deliveries` of it are.
 
         `record` is what was first consumed: on a retry topic it has another offset. `now`:
         monotonic seconds.
         """
         self.next_offset = offset + 1
-        pending = self._unsettled[offset] = Pending(self, offset, record, deliveries, now)
+        pending = self._unsettled[offset] = InFlightRecord(self, offset, record, deliveries, now)
         return pending
 
     def skip(self, offset: int) -> None:
         """Take in a record that nobody wants: settled at once."""
         self.next_offset = offset + 1
 
-    def reach(self, offset: int) -> None:
+    def skip_to(self, offset: int) -> None:
         """There is no record before `offset` that was not received."""
         self.next_offset = max(self.next_offset, offset)
 
@@ -65,20 +65,20 @@ class Partition:
         return first.received_at if first is not None else None
 
 
-class Pending:
+class InFlightRecord:
     """A received record that is not settled yet."""
 
-    __slots__ = ("_offset", "_remaining", "partition", "received_at", "record")
+    __slots__ = ("_offset", "_remaining", "received_at", "record", "tracker")
 
     def __init__(
         self,
-        partition: Partition,
+        tracker: OffsetTracker,
         offset: int,
         record: Record,
         deliveries: int,
         received_at: float,
     ) -> None:
-        self.partition = partition
+        self.tracker = tracker
         self._offset = offset
         self.record = record
         self.received_at = received_at
@@ -87,10 +87,10 @@ class Pending:
     @property
     def revoked(self) -> bool:
         """Whether the partition was given to another member since."""
-        return self.partition.revoked
+        return self.tracker.revoked
 
-    def settle_one(self) -> None:
+    def ack_one(self) -> None:
         """One of its deliveries is delivered or durably handed over."""
         self._remaining -= 1
         if self._remaining == 0:
-            self.partition.settle(self._offset)
+            self.tracker.settle(self._offset)

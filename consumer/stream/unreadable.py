@@ -30,7 +30,7 @@ class UnreadablePartitions:
         """Those of `partitions` that could not be read."""
         return self._offsets.keys() & partitions
 
-    def places(self) -> list[tuple[str, int]]:
+    def partitions(self) -> list[tuple[str, int]]:
         """Topic and partition of each."""
         return [(tp.topic, tp.partition) for tp in self._offsets]
 
@@ -39,10 +39,10 @@ class UnreadablePartitions:
         if self._offsets.get(tp) == offset:
             return
         self._offsets[tp] = offset
-        place = f"{tp.topic}/{tp.partition}"
+        tp = f"{tp.topic}/{tp.partition}"
         log.error(
             "a partition cannot be read",
-            partition=place,
+            partition=tp,
             offset=offset,
             error=repr(error),
             hint=_HINT,

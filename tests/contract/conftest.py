@@ -9,10 +9,10 @@ import pytest
 import trustme
 
 from consumer.clock import SystemClock
-from consumer.delivery.aiohttp import AiohttpTransport
-from consumer.delivery.curl import CurlTransport
-from consumer.delivery.guard import Policy
-from consumer.delivery.transport import Transport
+from consumer.delivery.egress.guard import EgressPolicy
+from consumer.delivery.http.aiohttp import AiohttpTransport
+from consumer.delivery.http.curl import CurlTransport
+from consumer.delivery.http.transport import Transport
 from support.attempts import LOOPBACK, Opener, trusting
 from support.tls import server_context
 
@@ -43,7 +43,7 @@ async def open_transport(request: pytest.FixtureRequest) -> AsyncIterator[Opener
     loop = asyncio.get_running_loop()
     opened: list[Transport] = []
 
-    def opener(ca_file: str | None = None, policy: Policy = LOOPBACK) -> Transport:
+    def opener(ca_file: str | None = None, policy: EgressPolicy = LOOPBACK) -> Transport:
         transport: Transport = (
             CurlTransport(loop, policy, trusting(ca_file))
             if request.param == "curl"

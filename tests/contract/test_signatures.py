@@ -11,8 +11,8 @@ import pytest
 import yaml
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from consumer.delivery.request import RequestBuilder, delivery_id
-from consumer.delivery.transport import Transport
+from consumer.delivery.http.request import RequestBuilder, delivery_id
+from consumer.delivery.http.transport import Transport
 from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
 from support.attempts import answer_of

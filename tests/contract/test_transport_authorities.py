@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from consumer.delivery.guard import Policy
-from consumer.delivery.transport import Transport
+from consumer.delivery.egress.guard import EgressPolicy
+from consumer.delivery.http.transport import Transport
 from consumer.reasons import ErrorKind
 from support.attempts import Attempt, Opener, answer_of, get, trusting
 from support.receiver import Receiver, Reply, response
@@ -92,7 +92,7 @@ async def test_connections_read_no_file(
     spoil(bundle, broken)
     async with Receiver(tls=server_tls) as receiver:
         assert (await answer_of(changing, get(receiver.origin + "/"))).status == 200
-        changing.restrict(Policy.of(allow=["127.0.0.0/8", "192.0.2.1"]))
+        changing.set_policy(EgressPolicy.of(allow=["127.0.0.0/8", "192.0.2.1"]))
         assert (await answer_of(changing, get(receiver.origin + "/"))).status == 200
         assert receiver.connections == 2
 

@@ -10,11 +10,11 @@ import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind 
 import pytest
 import trustme
 
-from consumer.delivery import curl
-from consumer.delivery.curl import CurlTransport
-from consumer.delivery.curl_engine import Engine
-from consumer.delivery.guard import Policy
-from consumer.delivery.transport import Request
+from consumer.delivery.egress.guard import EgressPolicy
+from consumer.delivery.http import curl
+from consumer.delivery.http.curl import CurlTransport
+from consumer.delivery.http.curl_engine import Engine
+from consumer.delivery.http.transport import Request
 from consumer.reasons import ErrorKind
 from support.attempts import LOOPBACK, PATIENCE, Attempt, answer_of, get, trusting
 from support.http2 import Http2Receiver
@@ -56,7 +56,7 @@ class Break:
         monkeypatch.setattr(Engine, method, wrapped)
 
 
-@pytest.mark.parametrize("method", ["react", "collect"])
+@pytest.mark.parametrize("method", ["handle_events", "drain_results"])
 async def test_engine_that_breaks(
     monkeypatch: pytest.MonkeyPatch,
     transport: CurlTransport,
@@ -86,12 +86,12 @@ async def test_engine_that_cannot_be_built_again(
         raise OSError("no descriptors left")
 
     before = Attempt(transport, get("http://127.0.0.1:9/"))
-    Break(monkeypatch, "react").now = True
+    Break(monkeypatch, "handle_events").now = True
     monkeypatch.setattr(Engine, "__init__", fail)
     assert (await before.answer()).error is ErrorKind.CONNECT
     after = await answer_of(transport, get("http://127.0.0.1:9/"))
     assert after.error is ErrorKind.CONNECT
-    assert [str(error) for error in heard] == ["react", "no descriptors left"]
+    assert [str(error) for error in heard] == ["handle_events", "no descriptors left"]
     assert "OSError: no descriptors left" in await transport.failure()
 
 
@@ -99,15 +99,15 @@ async def test_engine_that_breaks_idle(
     monkeypatch: pytest.MonkeyPatch, transport: CurlTransport, heard: list[BaseException]
 ) -> None:
     """With nothing under way to blame, the transport ends instead of turning in circles."""
-    breaker = Break(monkeypatch, "react")
+    breaker = Break(monkeypatch, "handle_events")
     async with Receiver() as receiver:
         request = get(receiver.origin + "/")
         assert (await answer_of(transport, request)).status == 200
         breaker.now = True
     async with asyncio.timeout(PATIENCE):  # the closed connection makes the epoll speak up
-        assert "RuntimeError: react" in await transport.failure()
+        assert "RuntimeError: handle_events" in await transport.failure()
     assert (await answer_of(transport, request)).error is ErrorKind.CONNECT
-    assert [str(error) for error in heard] == ["react"]
+    assert [str(error) for error in heard] == ["handle_events"]
 
 
 async def test_what_the_last_answers_send(
@@ -119,10 +119,10 @@ async def test_what_the_last_answers_send(
         request = get(receiver.origin + "/")
         transport.send(request, lambda _answer: again.append(Attempt(transport, request)))
         await receiver.until(requests=1)
-        Break(monkeypatch, "react").now = True
+        Break(monkeypatch, "handle_events").now = True
         await answer_of(transport, request)
         assert (await again[0].answer()).status == 200
-    assert [str(error) for error in heard] == ["react"]
+    assert [str(error) for error in heard] == ["handle_events"]
 
 
 async def test_the_earliest_timer_counts(transport: CurlTransport) -> None:
@@ -165,7 +165,7 @@ async def test_close_does_not_wait_for_a_lookup(monkeypatch: pytest.MonkeyPatch)
             closed.set()
 
     monkeypatch.setattr(pycurl, "CurlMulti", Stuck)
-    monkeypatch.setattr(curl, "_PATIENCE", 0.05)
+    monkeypatch.setattr(curl, "_CLOSE_TIMEOUT_SECONDS", 0.05)
     transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK, trusting())
     async with Receiver(Reply(then=Then.HANG)) as receiver:
         attempt = Attempt(transport, get(receiver.origin + "/"))
@@ -191,7 +191,7 @@ async def test_change_on_http2(transport: CurlTransport, authority: trustme.CA) 
         before = [Attempt(transport, get(receiver.origin + "/")) for _ in range(20)]
         for attempt in before:
             assert (await attempt.answer()).status == 204
-        transport.restrict(Policy.of())
+        transport.set_policy(EgressPolicy.of())
         behind = [Attempt(transport, get(receiver.origin + "/")) for _ in range(20)]
         assert {(await attempt.answer()).error for attempt in behind} == {ErrorKind.BLOCKED}
         assert len(receiver.requests) == 20

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 import pytest
 import trustme
 
-from consumer.delivery.curl import CurlTransport
-from consumer.delivery.transport import Transport
+from consumer.delivery.http.curl import CurlTransport
+from consumer.delivery.http.transport import Transport
 from consumer.reasons import ErrorKind
 from support.attempts import LOOPBACK, Attempt, answer_of, get, trusting
 from support.forwarder import Forwarder

@@ -8,7 +8,7 @@ from itertools import permutations
 
 import pytest
 
-from consumer.delivery.special_addresses import IPV4_BLOCKS, IPV6_BLOCKS
+from consumer.delivery.egress.special_addresses import IPV4_BLOCKS, IPV6_BLOCKS
 from support.own_network import PORT, Told, run_inside, unavailable
 
 PUBLIC, PUBLIC_6 = "93.184.215.14", "2606:4700::1"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from consumer.delivery.transport import Answer, Request, Transport
+from consumer.delivery.http.transport import AttemptResult, Request, Transport
 from consumer.reasons import ErrorKind
 from support.attempts import PATIENCE, Attempt, Opener, answer_of, get
 from support.receiver import Receiver, Reply, Then, response
@@ -45,7 +45,7 @@ def secretive(origin: str, *, timeout: float = 10, connect: float = 10) -> Reque
     return get(f"{origin}/{SECRET}?key={SECRET}", header, timeout=timeout, connect=connect)
 
 
-def assert_failed(answer: Answer, kind: ErrorKind) -> None:
+def assert_failed(answer: AttemptResult, kind: ErrorKind) -> None:
     """An error has its kind, some words for people, no status, and tells no secret."""
     assert (answer.status, answer.error, answer.retry_after) == (0, kind, None)
     assert answer.detail

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import pytest
 import trustme
 
-from consumer.delivery.curl import CurlTransport
-from consumer.delivery.transport import Transport
+from consumer.delivery.http.curl import CurlTransport
+from consumer.delivery.http.transport import Transport
 from consumer.reasons import ErrorKind
 from support.attempts import LOOPBACK, Attempt, answer_of, get, trusting
 from support.receiver import Receiver

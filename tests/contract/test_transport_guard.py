@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from consumer.delivery.aiohttp import AiohttpTransport
-from consumer.delivery.curl import CurlTransport
-from consumer.delivery.guard import OwnEndpoint, Policy
-from consumer.delivery.transport import Answer, Transport
+from consumer.delivery.egress.guard import EgressPolicy, OwnEndpoint
+from consumer.delivery.http.aiohttp import AiohttpTransport
+from consumer.delivery.http.curl import CurlTransport
+from consumer.delivery.http.transport import AttemptResult, Transport
 from consumer.reasons import ErrorKind
 from support.attempts import LOOPBACK, PATIENCE, Attempt, Opener, answer_of, get
 from support.receiver import Receiver, Reply, Then, response
 
 OPEN = "127.0.0.1"
 SHUT = "127.0.0.2"
-ONE_ADDRESS = Policy.of(allow=[OPEN])
+ONE_ADDRESS = EgressPolicy.of(allow=[OPEN])
 LAST = response(200, "Connection: close", then=Then.CLOSE)
 
 
@@ -67,7 +67,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Names:
 def forget_names(transport: Transport) -> None:
     """As if they had been looked up long ago."""
     if isinstance(transport, AiohttpTransport):
-        transport._pool.names.resolver.forget()
+        transport._pool.names.resolver.invalidate()
     else:
         assert isinstance(transport, CurlTransport)
         transport._lookups.forget()
@@ -96,7 +96,7 @@ def port_of(receiver: Receiver) -> int:
     return int(receiver.authority.rpartition(":")[2])
 
 
-def assert_blocked(answer: Answer, *words: str, by_lookup: bool = False) -> None:
+def assert_blocked(answer: AttemptResult, *words: str, by_lookup: bool = False) -> None:
     """Refused by the guard, with a reason that a person can read; `by_lookup`: because of the
     addresses that a name has just now.
     """
@@ -140,7 +140,7 @@ async def test_loopback_over_ipv6(open_transport: Opener) -> None:
 async def test_localhost(open_transport: Opener, trap: Trap) -> None:
     """The name that everybody has, by the system's own resolver."""
     answer = await answer_of(
-        open_transport(policy=Policy.of()), get(f"http://localhost:{trap.port}/")
+        open_transport(policy=EgressPolicy.of()), get(f"http://localhost:{trap.port}/")
     )
     assert_blocked(answer, "is loopback")
 
@@ -185,7 +185,7 @@ async def test_mixed_answer_set_whose_open_part_is_down(
 ) -> None:
     """A connect error, which is retried; a forbidden address is no second choice."""
     names["mixed.example"] = addresses
-    transport = open_transport(policy=Policy.of(allow=["127.0.0.3"]))
+    transport = open_transport(policy=EgressPolicy.of(allow=["127.0.0.3"]))
     answer = await answer_of(transport, get(f"http://mixed.example:{trap.port}/"))
     assert answer.error is ErrorKind.CONNECT
 
@@ -210,7 +210,7 @@ async def test_rebinding(
 async def test_allowed_by_name(open_transport: Opener, names: Names, receiver: Receiver) -> None:
     """One host is let through wherever it is; its address under another name is not."""
     names["receiver.internal"] = names["other.internal"] = [OPEN]
-    transport = open_transport(policy=Policy.of(allow=["receiver.internal"]))
+    transport = open_transport(policy=EgressPolicy.of(allow=["receiver.internal"]))
     port = port_of(receiver)
     receiver.then_play([LAST])
     assert (await answer_of(transport, get(f"http://receiver.internal:{port}/"))).status == 200
@@ -225,7 +225,7 @@ async def test_denied(open_transport: Opener, names: Names, receiver: Receiver) 
     names["denied.example"] = [OPEN]
     port = port_of(receiver)
     for denied in ("denied.example", OPEN):
-        transport = open_transport(policy=Policy.of(allow=["127.0.0.0/8"], deny=[denied]))
+        transport = open_transport(policy=EgressPolicy.of(allow=["127.0.0.0/8"], deny=[denied]))
         answer = await answer_of(transport, get(f"http://denied.example:{port}/"))
         assert_blocked(answer, denied, "network.deny", by_lookup=denied == OPEN)
     assert receiver.connections == 0
@@ -234,7 +234,7 @@ async def test_denied(open_transport: Opener, names: Names, receiver: Receiver) 
 async def test_own_endpoint(open_transport: Opener, receiver: Receiver) -> None:
     """The daemon's own listeners are out of reach inside an allowed network."""
     own = OwnEndpoint.of(receiver.authority, "the admin server")
-    transport = open_transport(policy=Policy.of(allow=["127.0.0.0/8"], own=[own]))
+    transport = open_transport(policy=EgressPolicy.of(allow=["127.0.0.0/8"], own=[own]))
     answer = await answer_of(transport, get(receiver.origin + "/"))
     assert_blocked(answer, "the admin server")
     assert receiver.connections == 0
@@ -248,7 +248,7 @@ async def test_pooled_connection_after_a_change(open_transport: Opener, receiver
     for _ in range(2):
         assert (await answer_of(transport, get(receiver.origin + "/"))).status == 200
     assert receiver.connections == 1
-    transport.restrict(Policy.of())
+    transport.set_policy(EgressPolicy.of())
     assert_blocked(await answer_of(transport, get(receiver.origin + "/")), OPEN)
     await receiver.until(left=1)
     assert (receiver.connections, len(receiver.requests)) == (1, 2)
@@ -260,27 +260,27 @@ async def test_idle_connection_is_closed_after_a_change(
     """At once, though nothing is sent any more; whatever the transport does at that moment."""
     transport = open_transport()
     for number in range(20):
-        transport.restrict(LOOPBACK)
+        transport.set_policy(LOOPBACK)
         for _ in range(1 + number % 2):
             assert (await answer_of(transport, get(receiver.origin + "/"))).status == 200
-        transport.restrict(Policy.of())
+        transport.set_policy(EgressPolicy.of())
         await receiver.until(left=number + 1)
 
 
 async def test_the_same_policy_again(open_transport: Opener, receiver: Receiver) -> None:
     """A reload that changes nothing costs no connection."""
-    transport = open_transport(policy=Policy.of(allow=["10.0.0.0/8", OPEN]))
+    transport = open_transport(policy=EgressPolicy.of(allow=["10.0.0.0/8", OPEN]))
     for _ in range(3):
-        transport.restrict(Policy.of(allow=[OPEN, "10.0.0.0/8"]))
+        transport.set_policy(EgressPolicy.of(allow=[OPEN, "10.0.0.0/8"]))
         assert (await answer_of(transport, get(receiver.origin + "/"))).status == 200
     assert receiver.connections == 1
 
 
 async def test_policy_that_opens(open_transport: Opener, receiver: Receiver) -> None:
     """What was blocked goes through after the change."""
-    transport = open_transport(policy=Policy.of())
+    transport = open_transport(policy=EgressPolicy.of())
     assert_blocked(await answer_of(transport, get(receiver.origin + "/")))
-    transport.restrict(LOOPBACK)
+    transport.set_policy(LOOPBACK)
     assert (await answer_of(transport, get(receiver.origin + "/"))).status == 200
 
 
@@ -292,7 +292,7 @@ async def test_attempt_under_way_at_a_change(open_transport: Opener, receiver: R
     transport = open_transport()
     attempt = Attempt(transport, get(receiver.origin + "/"))
     await receiver.until(requests=1)
-    transport.restrict(Policy.of())
+    transport.set_policy(EgressPolicy.of())
     assert_blocked(await answer_of(transport, get(receiver.origin + "/")))
     assert attempt.answers == []
     released.set()
@@ -306,13 +306,13 @@ async def test_close_after_a_change(open_transport: Opener, receiver: Receiver) 
     transport = open_transport()
     before = Attempt(transport, get(receiver.origin + "/"))
     await receiver.until(requests=1)
-    transport.restrict(ONE_ADDRESS)
+    transport.set_policy(ONE_ADDRESS)
     behind = Attempt(transport, get(receiver.origin + "/"))
     await receiver.until(requests=2)
     await transport.close()
     for attempt in (before, behind):
         assert [answer.error for answer in attempt.answers] == [ErrorKind.CONNECT]
-    transport.restrict(Policy.of())  # a reload in the very end of the daemon
+    transport.set_policy(EgressPolicy.of())  # a reload in the very end of the daemon
     await receiver.until(left=2)
 
 
@@ -321,7 +321,7 @@ async def test_many_changes_leave_nothing(open_transport: Opener, receiver: Rece
     before = descriptors()
     transport = open_transport()
     for number in range(20):
-        transport.restrict(LOOPBACK if number % 2 else ONE_ADDRESS)
+        transport.set_policy(LOOPBACK if number % 2 else ONE_ADDRESS)
         attempts = [Attempt(transport, get(receiver.origin + "/")) for _ in range(5)]
         shut = [Attempt(transport, get("http://10.0.0.1/")) for _ in range(5)]
         assert {(await attempt.answer()).status for attempt in attempts} == {200}

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Iterable
 import pytest
 import trustme
 
-from consumer.delivery import curl_routes
-from consumer.delivery.curl import CurlTransport
-from consumer.delivery.transport import Answer, Transport
+from consumer.delivery.http import curl_routes
+from consumer.delivery.http.curl import CurlTransport
+from consumer.delivery.http.transport import AttemptResult, Transport
 from consumer.reasons import ErrorKind
 from support.attempts import LOOPBACK, Attempt, answer_of, get, trusting
 from support.http2 import Http2Receiver, Stream
@@ -76,7 +76,7 @@ async def receiver(
 
 async def answers_to(
     transport: Transport, receiver: Receiver, names: Iterable[str]
-) -> dict[str, Answer]:
+) -> dict[str, AttemptResult]:
     """Of requests for these, all at once."""
     attempts = {
         name: Attempt(transport, get(f"{receiver.origin}/{name}", timeout=TIMEOUT))

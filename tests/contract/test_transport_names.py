@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import trustme
 
-from consumer.delivery import lookups, resolver
-from consumer.delivery.curl import CurlTransport
-from consumer.delivery.transport import Transport
+from consumer.delivery.http import lookups, resolver
+from consumer.delivery.http.curl import CurlTransport
+from consumer.delivery.http.transport import Transport
 from consumer.reasons import ErrorKind
 from support.attempts import LOOPBACK, PATIENCE, Attempt, answer_of, get, trusting
 from support.forwarder import DropsSyns

@@ -11,10 +11,10 @@ import pytest
 import uvloop
 
 from consumer.clock import SystemClock
-from consumer.delivery import aiohttp_pool, curl_easy
-from consumer.delivery.aiohttp import AiohttpTransport
-from consumer.delivery.curl import CurlTransport
-from consumer.delivery.transport import RETRY_AFTER_LIMIT, Answer, Transport
+from consumer.delivery.http import aiohttp_pool, curl_easy
+from consumer.delivery.http.aiohttp import AiohttpTransport
+from consumer.delivery.http.curl import CurlTransport
+from consumer.delivery.http.transport import RETRY_AFTER_LIMIT, AttemptResult, Transport
 from consumer.reasons import ErrorKind
 from support.attempts import LOOPBACK, PATIENCE, Attempt, answer_of, get, trusting
 from support.receiver import Receiver, Reply, Then, response
@@ -282,7 +282,7 @@ async def test_hung_request_holds_back_no_other(transport: Transport, receiver: 
     others = asyncio.Semaphore(0)
     statuses: list[int] = []
 
-    def done(answer: Answer) -> None:
+    def done(answer: AttemptResult) -> None:
         statuses.append(answer.status)
         others.release()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from support.broker import KafkaServer
 from support.daemon import Daemon
-from support.ledger import Ledger
+from support.ledger_harness import LedgerHarness
 from support.receiver import Receiver
 from support.waiting import wait_until
 from support.workspace import Workspace, hook
@@ -39,7 +39,7 @@ async def test_memory_is_bounded_with_a_backlog_and_no_broker(
     """
     await mortal.create_topics()
     async with (
-        Ledger(mortal, ["a"], _fails) as ledger,
+        LedgerHarness(mortal, ["a"], _fails) as ledger,
         Receiver(otherwise=ledger) as receiver,
     ):
         mortal.write_settings(retry={"delays": ["1h"]})

@@ -7,11 +7,11 @@ from http import HTTPStatus
 import pytest
 
 from support.broker import KafkaServer
+from support.commits_harness import CommitsHarness
 from support.daemon import Daemon
-from support.ledger import Ledger
+from support.ledger_harness import LedgerHarness
 from support.receiver import Receiver
 from support.waiting import wait_until
-from support.watch import Watch
 from support.workspace import Workspace, hook
 
 AWAY = 60.0
@@ -44,13 +44,13 @@ async def test_a_broker_that_is_killed_and_comes_back(
     """
     await mortal.create_topics()
     async with (
-        Ledger(mortal, ["a"], _fails_at_first) as ledger,
+        LedgerHarness(mortal, ["a"], _fails_at_first) as ledger,
         Receiver(otherwise=ledger) as receiver,
     ):
         mortal.write_settings()
         mortal.write_hooks(hook("a", receiver.origin))
         may_repeat: set[str] = set()
-        async with Daemon(mortal.config) as daemon, Watch(ledger) as watch:
+        async with Daemon(mortal.config) as daemon, CommitsHarness(ledger) as watch:
             async with ledger.load(batch=20, ahead=200):
                 for _ in range(2):
                     enough = len(ledger.answered) + 200
@@ -76,13 +76,13 @@ async def test_a_broker_that_is_away_for_a_minute(server: KafkaServer, mortal: W
     """
     await mortal.create_topics()
     async with (
-        Ledger(mortal, ["a"], _fails_at_first) as ledger,
+        LedgerHarness(mortal, ["a"], _fails_at_first) as ledger,
         Receiver(otherwise=ledger) as receiver,
     ):
         mortal.write_settings()
         mortal.write_hooks(hook("a", receiver.origin))
         async with Daemon(mortal.config) as daemon:
-            async with Watch(ledger):
+            async with CommitsHarness(ledger):
                 await ledger.write(500)
                 await wait_until(lambda: not ledger.untried, "the first ones to be tried")
                 ledger.held = asyncio.Event()
@@ -119,7 +119,7 @@ async def test_sigterm_with_requests_under_way(
     all that was not.
     """
     await mortal.create_topics()
-    async with Ledger(mortal, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
+    async with LedgerHarness(mortal, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
         mortal.write_settings(delivery={"shutdown_grace": f"{GRACE:.0f}s", "timeout": "1m"})
         mortal.write_hooks(hook("a", receiver.origin))
         ledger.held = late = asyncio.Event()
@@ -136,6 +136,6 @@ async def test_sigterm_with_requests_under_way(
         if broker == "away":
             await asyncio.to_thread(server.restart)
         assert took < GRACE + 1.0
-        async with Daemon(mortal.config) as daemon, Watch(ledger):
+        async with Daemon(mortal.config) as daemon, CommitsHarness(ledger):
             await _settled(mortal, daemon)
         await ledger.check()

@@ -20,13 +20,13 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it lists no
 )
 
 from consumer.stream import poller
-from consumer.stream.handover import Handover
+from consumer.stream.outbox import Outbox
 from support.broker import KafkaServer
+from support.commits_harness import CommitsHarness
 from support.daemon import InProcess
-from support.ledger import Ledger
+from support.ledger_harness import LedgerHarness
 from support.receiver import Receiver
 from support.waiting import wait_until
-from support.watch import Watch
 from support.workspace import Workspace, hook
 
 SOME = 40
@@ -37,7 +37,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hand-over is given up after two seconds, not twenty, and a partition that cannot be read
     is tried again after three, not thirty.
     """
-    defaults = Handover.__init__.__kwdefaults__
+    defaults = Outbox.__init__.__kwdefaults__
     assert defaults is not None
     monkeypatch.setitem(defaults, "send_timeout", 2.0)
     monkeypatch.setattr(poller, "_CAREFUL", 3.0)
@@ -49,7 +49,7 @@ async def _refuses(daemon: InProcess, topic: str) -> float:
     return await daemon.sample(f'hookstream_handover_failures_total{{topic="{topic}"}}')
 
 
-async def _check_pause(daemon: InProcess, ledger: Ledger, topic: str) -> None:
+async def _check_pause(daemon: InProcess, ledger: LedgerHarness, topic: str) -> None:
     """While `topic` takes nothing: the metric rises, `/readyz` says why, intake pauses."""
     await wait_until(lambda: _refuses(daemon, topic), "the metric to rise")
     status, why = await daemon.get("/readyz")
@@ -72,15 +72,15 @@ async def test_a_retry_topic_that_takes_nothing_for_a_while(mortal: Workspace) -
     """
     await mortal.create_topics()
     async with (
-        Ledger(mortal, ["a"], _some_fail_at_first) as ledger,
+        LedgerHarness(mortal, ["a"], _some_fail_at_first) as ledger,
         Receiver(otherwise=ledger) as receiver,
     ):
         mortal.write_settings()
         mortal.write_hooks(hook("a", receiver.origin))
-        async with InProcess(mortal.config) as daemon, Watch(ledger):
+        async with InProcess(mortal.config) as daemon, CommitsHarness(ledger):
             await asyncio.to_thread(_permit, mortal, writing=False)
             await ledger.write(SOME)
-            await _check_pause(daemon, ledger, mortal.lanes[0])
+            await _check_pause(daemon, ledger, mortal.retry_topics[0])
             await asyncio.to_thread(_permit, mortal, writing=True)
             await wait_until(daemon.ready, "the daemon to be ready again")
             await wait_until(mortal.caught_up, "all to be settled")
@@ -97,8 +97,8 @@ def _some_fail_at_first(delivery: str, attempt: int) -> int:
 def _permit(workspace: Workspace, *, writing: bool) -> None:
     """Let everybody write to the retry topics, or nobody; all else stays allowed."""
     admin = AdminClient({"bootstrap.servers": workspace.cluster.bootstrap})
-    for lane in workspace.lanes:
-        place = (ResourceType.TOPIC, lane, ResourcePatternType.LITERAL, "User:*", "*")
+    for retry_topic in workspace.retry_topics:
+        place = (ResourceType.TOPIC, retry_topic, ResourcePatternType.LITERAL, "User:*", "*")
         everything = AclBinding(*place, AclOperation.ALL, AclPermissionType.ALLOW)
         writes = AclBinding(*place, AclOperation.WRITE, AclPermissionType.DENY)
         denials = AclBindingFilter(*place, AclOperation.WRITE, AclPermissionType.DENY)
@@ -117,7 +117,10 @@ async def test_a_dead_letter_topic_that_is_missing_for_a_while(mortal: Workspace
     goes on by itself, and every refused delivery is there.
     """
     await mortal.create_topics()
-    async with Ledger(mortal, ["a"], _refused) as ledger, Receiver(otherwise=ledger) as receiver:
+    async with (
+        LedgerHarness(mortal, ["a"], _refused) as ledger,
+        Receiver(otherwise=ledger) as receiver,
+    ):
         mortal.write_settings()
         mortal.write_hooks(hook("a", receiver.origin))
         async with InProcess(mortal.config) as daemon:
@@ -128,9 +131,9 @@ async def test_a_dead_letter_topic_that_is_missing_for_a_while(mortal: Workspace
             await wait_until(mortal.caught_up, "all to be settled")
             await wait_until(daemon.ready, "the daemon to be ready again")
         await ledger.check()
-    assert {letter.facts["hookstream-reason"] for letter in await mortal.dead_letters()} == {
-        "permanent"
-    }
+    assert {
+        dead_letter.facts["hookstream-reason"] for dead_letter in await mortal.dead_letters()
+    } == {"permanent"}
 
 
 def _refused(_delivery: str, _attempt: int) -> int:
@@ -147,7 +150,7 @@ async def test_a_corrupt_batch_holds_back_its_own_partition_only(
     """
     await mortal.create_topics()
     topic = mortal.topic("event")
-    async with Ledger(mortal, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
+    async with LedgerHarness(mortal, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
         mortal.write_settings()
         mortal.write_hooks(hook("a", receiver.origin))
         for _ in range(3):  # three batches in each partition
@@ -156,12 +159,12 @@ async def test_a_corrupt_batch_holds_back_its_own_partition_only(
         first, last_byte = _second_batch(log)
         await asyncio.to_thread(_flip, server, log, last_byte)
         unreadable = f'hookstream_partitions_unreadable{{partition="1",topic="{topic}"}}'
-        async with InProcess(mortal.config) as daemon, Watch(ledger) as watch:
+        async with InProcess(mortal.config) as daemon, CommitsHarness(ledger) as watch:
             await ledger.write(90)
             readable = {
                 delivery
                 for owed in ledger.owed
-                if owed.place != (topic, 1) or owed.offset < first
+                if owed.record_ref != (topic, 1) or owed.offset < first
                 for delivery in owed.deliveries
             }
             await wait_until(lambda: ledger.answered.keys() >= readable, "the other records")

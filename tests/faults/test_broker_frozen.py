@@ -9,11 +9,11 @@ import pytest
 from aiokafka.errors import KafkaError
 
 from support.broker import KafkaServer
+from support.commits_harness import CommitsHarness
 from support.daemon import Daemon
-from support.ledger import Ledger
+from support.ledger_harness import LedgerHarness
 from support.receiver import Receiver
 from support.waiting import wait_until
-from support.watch import Watch
 from support.workspace import Workspace, hook
 
 FROZEN = 60.0
@@ -41,12 +41,12 @@ async def test_a_broker_that_freezes(server: KafkaServer, mortal: Workspace) -> 
     """
     await mortal.create_topics()
     async with (
-        Ledger(mortal, ["a"], _fails_at_first) as ledger,
+        LedgerHarness(mortal, ["a"], _fails_at_first) as ledger,
         Receiver(otherwise=ledger) as receiver,
     ):
         mortal.write_settings()
         mortal.write_hooks(hook("a", receiver.origin))
-        async with Daemon(mortal.config) as daemon, Watch(ledger):
+        async with Daemon(mortal.config) as daemon, CommitsHarness(ledger):
             await ledger.write(50)
             await wait_until(mortal.caught_up, "the first to be settled")
             ledger.held = asyncio.Event()

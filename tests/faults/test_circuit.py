@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from consumer.delivery.circuit import CircuitPolicy
+from consumer.delivery.scheduling.circuit import CircuitPolicy
 from support.broker import free_port
-from support.conduct import Conduct
+from support.commits_harness import CommitsHarness
 from support.daemon import Daemon
-from support.ledger import Ledger
+from support.ledger_harness import LedgerHarness
 from support.receiver import Receiver, response
+from support.receiver_harness import ReceiverHarness
 from support.waiting import wait_until
-from support.watch import Watch
 from support.workspace import Workspace, event, hook, ids_of
 
 OPEN = 'hookstream_circuit_open{hook="a"}'
@@ -22,7 +22,7 @@ REFUSED = 'hookstream_attempts_total{hook="flapping",status="connect"}'
 
 
 async def _only_lanes_are_behind(workspace: Workspace) -> bool:
-    return {topic for topic, _ in await workspace.behind()} <= set(workspace.lanes)
+    return {topic for topic, _ in await workspace.behind()} <= set(workspace.retry_topics)
 
 
 def _states(daemon: Daemon) -> list[str]:
@@ -38,7 +38,7 @@ async def test_circuit_opens_probes_one_at_a_time_and_closes(workspace: Workspac
     """
     early, late = [f"early{n}" for n in range(FAILURES)], [f"late{n}" for n in range(200)]
     together, probed = asyncio.Event(), asyncio.Event()
-    conduct = Conduct(
+    conduct = ReceiverHarness(
         lambda _arrival: (
             replace(response(503), after=together)
             if len(conduct.arrivals) <= FAILURES
@@ -59,10 +59,10 @@ async def test_circuit_opens_probes_one_at_a_time_and_closes(workspace: Workspac
             await workspace.cluster.produce(topic, map(event, late))
             await wait_until(lambda: len(conduct.arrivals) > FAILURES, "the probe")
             await wait_until(lambda: _only_lanes_are_behind(workspace), "all to be parked")
-            before = await workspace.cluster.ends(workspace.lanes)
+            before = await workspace.cluster.ends(workspace.retry_topics)
 
             async def lanes_went_round() -> bool:
-                ends = await workspace.cluster.ends(workspace.lanes)
+                ends = await workspace.cluster.ends(workspace.retry_topics)
                 return sum(ends.values()) >= sum(before.values()) + len(late)
 
             await wait_until(lanes_went_round, "due deliveries to be parked again")
@@ -90,13 +90,13 @@ async def test_a_receiver_that_comes_and_goes(workspace: Workspace, transport: s
     await workspace.create_topics()
     workspace.write_settings(delivery={"transport": transport})
     async with (
-        Ledger(workspace, ["steady", "flapping"]) as ledger,
+        LedgerHarness(workspace, ["steady", "flapping"]) as ledger,
         Receiver(otherwise=ledger) as steady,
     ):
         workspace.write_hooks(
             hook("steady", steady.origin), hook("flapping", f"http://127.0.0.1:{port}")
         )
-        async with Daemon(workspace.config) as daemon, Watch(ledger):
+        async with Daemon(workspace.config) as daemon, CommitsHarness(ledger):
 
             async def answered(hook_id: str) -> bool:
                 return {f"e{n}:{hook_id}" for n in range(len(ledger.owed))} <= set(ledger.answered)

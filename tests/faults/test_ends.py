@@ -3,11 +3,11 @@
 import signal
 from collections.abc import Mapping
 
-from consumer.delivery.answers import GONE_LIMIT
+from consumer.delivery.scheduling.answers import MAX_CONSECUTIVE_410
 from support.cluster import Placed
-from support.conduct import Arrival, Conduct
 from support.daemon import Daemon
 from support.receiver import Receiver, Reply, response
+from support.receiver_harness import Arrival, ReceiverHarness
 from support.waiting import wait_until
 from support.workspace import Workspace, event, hook, ids_of
 
@@ -20,11 +20,11 @@ async def _write(workspace: Workspace, *names: str) -> None:
 
 async def _reasons(workspace: Workspace) -> Mapping[str, str]:
     """Reason by delivery."""
-    letters = await workspace.dead_letters()
+    dead_letters = await workspace.dead_letters()
     reasons = {
-        one.facts["hookstream-delivery-id"]: one.facts["hookstream-reason"] for one in letters
+        one.facts["hookstream-delivery-id"]: one.facts["hookstream-reason"] for one in dead_letters
     }
-    assert len(reasons) == len(letters), "one letter for each"
+    assert len(reasons) == len(dead_letters), "one letter for each"
     return reasons
 
 
@@ -32,7 +32,7 @@ async def _parked(workspace: Workspace, deliveries: set[str]) -> list[Placed]:
     """The first lane's records, once these deliveries are among them."""
 
     async def there() -> list[Placed]:
-        found = await workspace.cluster.read(workspace.lanes[0])
+        found = await workspace.cluster.read(workspace.retry_topics[0])
         names = {one.facts["hookstream-delivery-id"] for one in found}
         return found if names >= deliveries else []
 
@@ -44,7 +44,7 @@ async def test_a_delivery_expires(workspace: Workspace) -> None:
     first failure, a delivery is a dead letter as `expired`, with all its attempts, and not before.
     """
     names = [f"e{number}" for number in range(10)]
-    conduct = Conduct(lambda _arrival: response(503))
+    conduct = ReceiverHarness(lambda _arrival: response(503))
     await workspace.create_topics()
     workspace.write_settings(delivery={"expire_after": "3s"}, retry={"max_attempts": 1_000})
     async with Receiver(otherwise=conduct) as receiver:
@@ -54,9 +54,9 @@ async def test_a_delivery_expires(workspace: Workspace) -> None:
             await wait_until(workspace.caught_up, "all to expire")
             assert await daemon.stop() == 0
     assert await _reasons(workspace) == dict.fromkeys(ids_of("a", names), "expired")
-    for letter in await workspace.dead_letters():
-        facts = letter.facts
-        assert letter.timestamp / 1000 >= float(facts["hookstream-first-failed-at"]) + 3
+    for dead_letter in await workspace.dead_letters():
+        facts = dead_letter.facts
+        assert dead_letter.timestamp / 1000 >= float(facts["hookstream-first-failed-at"]) + 3
         assert (
             int(facts["hookstream-attempts"]) == conduct.attempts[facts["hookstream-delivery-id"]]
         )
@@ -67,7 +67,7 @@ async def test_attempts_end(workspace: Workspace) -> None:
     """1. A receiver never takes anything; a pass has three attempts, there are seven in all. 2. The
     delivery is a dead letter as `exhausted` after exactly as many, two lanes later.
     """
-    conduct = Conduct(lambda _arrival: response(500))
+    conduct = ReceiverHarness(lambda _arrival: response(500))
     await workspace.create_topics()
     workspace.write_settings(delivery={"quick_attempts": 3}, retry={"max_attempts": 7})
     async with Receiver(otherwise=conduct) as receiver:
@@ -77,9 +77,9 @@ async def test_attempts_end(workspace: Workspace) -> None:
             await wait_until(workspace.caught_up, "the end of its attempts")
             assert await daemon.stop() == 0
     assert conduct.attempts == {"e1:a": 7}
-    [letter] = await workspace.dead_letters()
-    assert letter.facts["hookstream-reason"] == "exhausted"
-    assert letter.facts["hookstream-attempts"] == "7"
+    [dead_letter] = await workspace.dead_letters()
+    assert dead_letter.facts["hookstream-reason"] == "exhausted"
+    assert dead_letter.facts["hookstream-attempts"] == "7"
 
 
 async def test_a_hook_is_disabled_while_deliveries_are_parked(workspace: Workspace) -> None:
@@ -92,8 +92,8 @@ async def test_a_hook_is_disabled_while_deliveries_are_parked(workspace: Workspa
     def answer(arrival: Arrival) -> Reply:
         return response(410 if arrival.delivery in ids_of("gone", fatal) else 503)
 
-    fatal = [f"f{number}" for number in range(GONE_LIMIT)]
-    conduct = Conduct(answer)
+    fatal = [f"f{number}" for number in range(MAX_CONSECUTIVE_410)]
+    conduct = ReceiverHarness(answer)
     await workspace.create_topics()
     workspace.delays = ("5s", "6s")
     workspace.write_settings()

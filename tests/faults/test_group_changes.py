@@ -8,14 +8,14 @@ import pytest
 from aiokafka.admin import NewPartitions
 
 from consumer.clock import SystemClock
-from consumer.delivery.curl import CurlTransport
-from consumer.delivery.transport import Answer, Request
+from consumer.delivery.http.curl import CurlTransport
+from consumer.delivery.http.transport import AttemptResult, Request
 from consumer.stream import client
+from support.commits_harness import CommitsHarness
 from support.daemon import Daemon, InProcess
-from support.ledger import Ledger
+from support.ledger_harness import LedgerHarness
 from support.receiver import Receiver
 from support.waiting import wait_until
-from support.watch import Watch
 from support.workspace import Workspace, hook
 
 CHURN = 20
@@ -44,10 +44,10 @@ async def test_members_that_come_and_go_each_half_second(workspace: Workspace) -
     the end all are settled, and no commit went back or passed what was unsettled.
     """
     await workspace.create_topics(partitions=4)
-    async with Ledger(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
+    async with LedgerHarness(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
         workspace.write_settings()
         workspace.write_hooks(hook("a", receiver.origin))
-        async with Daemon(workspace.config) as stays, Watch(ledger):
+        async with Daemon(workspace.config) as stays, CommitsHarness(ledger):
             async with ledger.load(batch=20, ahead=200):
                 before = len(ledger.answered)
                 async with asyncio.TaskGroup() as leaving:
@@ -72,11 +72,11 @@ async def test_what_is_slow_at_a_revocation_is_parked_and_its_late_answer_change
     4. What was parked arrives.
     """
     await workspace.create_topics(partitions=4)
-    async with Ledger(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
+    async with LedgerHarness(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
         workspace.write_settings(delivery={"timeout": "1m", "per_hook_concurrency": 8})
         workspace.write_hooks(hook("a", receiver.origin))
         ledger.held = late = asyncio.Event()
-        async with Daemon(workspace.config) as first, Watch(ledger):
+        async with Daemon(workspace.config) as first, CommitsHarness(ledger):
             await ledger.write(8)
             await receiver.until(requests=4)
             async with Daemon(workspace.config) as second:
@@ -108,7 +108,9 @@ async def test_two_replicas_share_the_partitions_and_the_rate_limit(
     by_replica = Counter[int]()
     send = CurlTransport.send
 
-    def note(transport: CurlTransport, request: Request, done: Callable[[Answer], None]) -> None:
+    def note(
+        transport: CurlTransport, request: Request, done: Callable[[AttemptResult], None]
+    ) -> None:
         started.append(SystemClock.monotonic())
         by_replica[id(transport)] += 1
         send(transport, request, done)
@@ -116,12 +118,12 @@ async def test_two_replicas_share_the_partitions_and_the_rate_limit(
     monkeypatch.setattr(CurlTransport, "send", note)
     limit = {"requests": RATE, "per": "1s", "burst": BURST}
     await workspace.create_topics(partitions=4)
-    async with Ledger(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
+    async with LedgerHarness(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
         workspace.write_settings()
         workspace.write_hooks(hook("a", receiver.origin, rate_limit=limit))
         async with InProcess(workspace.config) as one, InProcess(workspace.config) as two:
             await wait_until(lambda: _shares(one) == _shares(two) == 0.5, "the halves")
-            async with Watch(ledger):
+            async with CommitsHarness(ledger):
                 await ledger.write(EVENTS)
                 await _settled(workspace, one, two)
         await ledger.check()
@@ -132,7 +134,7 @@ async def test_two_replicas_share_the_partitions_and_the_rate_limit(
 
 def _shares(daemon: InProcess) -> float:
     """The part of the hook's rate that the replica may use."""
-    return daemon.app._pipeline.dispatcher._registry._shares.hooks["event"]
+    return daemon.app._pipeline.scheduler._registry._shares.hooks["event"]
 
 
 def _worst_excess(times: Sequence[float]) -> float:
@@ -157,21 +159,21 @@ async def test_partitions_that_are_added_are_consumed_from_their_first_record(
     """
     monkeypatch.setattr(client, "_METADATA_AGE", 0.5)
     await workspace.create_topics(partitions=1)
-    async with Ledger(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
+    async with LedgerHarness(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
         workspace.write_settings()
         workspace.write_hooks(hook("a", receiver.origin))
-        async with InProcess(workspace.config) as daemon, Watch(ledger):
+        async with InProcess(workspace.config) as daemon, CommitsHarness(ledger):
             await ledger.write(100)
             async with workspace.cluster.admin() as admin:
                 await admin.create_partitions({workspace.topic("event"): NewPartitions(4)})
             await wait_until(lambda: _partitions(workspace), "the new partitions")
-            async with Ledger(workspace, ["a"]) as fresh:  # a producer that knows of them
+            async with LedgerHarness(workspace, ["a"]) as fresh:  # a producer that knows of them
                 fresh.owed = ledger.owed
                 await fresh.write(200)
             await wait_until(lambda: len(ledger.answered) == 300, "all to arrive")
             await _settled(workspace, daemon)
         await ledger.check()
-    assert {owed.place[1] for owed in ledger.owed} == {0, 1, 2, 3}
+    assert {owed.record_ref[1] for owed in ledger.owed} == {0, 1, 2, 3}
 
 
 async def _partitions(workspace: Workspace) -> bool:

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.conduct import Conduct
+from support.commits_harness import PublishedRecords
 from support.daemon import Daemon
 from support.receiver import Receiver, Reply, Then
+from support.receiver_harness import ReceiverHarness
 from support.waiting import wait_until
-from support.watch import HandedOver
 from support.workspace import Workspace, event, hook, ids_of
 
 TIMEOUTS = 'hookstream_attempts_total{{hook="{}",status="timeout"}}'
@@ -29,7 +29,7 @@ def _names(number: int) -> list[str]:
 
 async def _handed_over(workspace: Workspace) -> set[str]:
     """The deliveries that are, or were, on a retry or dead-letter topic."""
-    handed_over = HandedOver(workspace)
+    handed_over = PublishedRecords(workspace)
     await handed_over.start()
     try:
         await handed_over.catch_up()
@@ -51,7 +51,7 @@ async def test_one_dead_endpoint_of_ten(
     workspace.write_settings(delivery={"transport": transport})
     well = [f"well{number}" for number in range(9)]
     expected = {delivery for hook_id in well for delivery in ids_of(hook_id, names)}
-    conduct = Conduct()
+    conduct = ReceiverHarness()
     async with Receiver(otherwise=conduct) as receiver:
         workspace.write_hooks(
             *(hook(hook_id, receiver.origin) for hook_id in well),
@@ -62,7 +62,9 @@ async def test_one_dead_endpoint_of_ten(
             await wait_until(lambda: conduct.reached(expected), "the nine", patience=60)
 
             async def only_lanes_are_behind() -> bool:
-                return {topic for topic, _ in await workspace.behind()} <= set(workspace.lanes)
+                return {topic for topic, _ in await workspace.behind()} <= set(
+                    workspace.retry_topics
+                )
 
             await wait_until(only_lanes_are_behind, "the events to be settled")
             assert await _handed_over(workspace) >= ids_of("dead", names)
@@ -83,7 +85,7 @@ async def test_most_endpoints_hang_at_once(workspace: Workspace, transport: str)
     names = _names(400)
     hung, well = [f"hung{n}" for n in range(6)], ["well0", "well1"]
     expected = {delivery for hook_id in well for delivery in ids_of(hook_id, names)}
-    hanging, conduct = Conduct(lambda _arrival: Reply(then=Then.HANG)), Conduct()
+    hanging, conduct = ReceiverHarness(lambda _arrival: Reply(then=Then.HANG)), ReceiverHarness()
     await workspace.create_topics()
     workspace.write_settings(
         delivery={
@@ -107,5 +109,5 @@ async def test_most_endpoints_hang_at_once(workspace: Workspace, transport: str)
             assert await daemon.stop() == 0
     assert conduct.attempts == dict.fromkeys(expected, 1)
     missing = {d for hook_id in hung for d in ids_of(hook_id, names)}
-    assert {topic for topic, _ in await workspace.behind()} <= set(workspace.lanes)
+    assert {topic for topic, _ in await workspace.behind()} <= set(workspace.retry_topics)
     assert await _handed_over(workspace) >= missing

@@ -6,12 +6,12 @@ from http import HTTPStatus
 import pytest
 
 from support.cluster import Offsets
+from support.commits_harness import CommitsHarness
 from support.daemon import Daemon
 from support.group import evict
-from support.ledger import Ledger
+from support.ledger_harness import LedgerHarness
 from support.receiver import Receiver
 from support.waiting import wait_until
-from support.watch import Watch
 from support.workspace import Workspace, hook
 
 KILLS = 20
@@ -41,14 +41,14 @@ async def test_twenty_kills_under_load_lose_nothing(workspace: Workspace) -> Non
     moments = random.Random(seed)  # noqa: S311  # no secret
     await workspace.create_topics()
     async with (
-        Ledger(workspace, ["steady", "flaky"], _sometimes_failing) as ledger,
+        LedgerHarness(workspace, ["steady", "flaky"], _sometimes_failing) as ledger,
         Receiver(otherwise=ledger) as receiver,
     ):
         workspace.write_settings()
         workspace.write_hooks(hook("steady", receiver.origin), hook("flaky", receiver.origin))
         await _make_lanes(workspace)
         may_repeat: set[str] = set()
-        async with Watch(ledger) as watch:
+        async with CommitsHarness(ledger) as watch:
             async with ledger.load(batch=20, ahead=200):
                 for kill in range(KILLS):
                     committed = watch.committed
@@ -71,7 +71,7 @@ async def _make_lanes(workspace: Workspace) -> None:
         assert await daemon.stop() == 0
 
 
-async def _evict(workspace: Workspace, ledger: Ledger) -> set[str]:
+async def _evict(workspace: Workspace, ledger: LedgerHarness) -> set[str]:
     """After a kill: what may come again; the group forgets the dead member at once."""
     await evict(workspace.cluster, workspace.group)
     return await ledger.not_committed()
@@ -87,15 +87,15 @@ async def test_killed_between_a_retry_lanes_acknowledgement_and_the_commit(
     killed_in_time = 0
     await workspace.create_topics()
     async with (
-        Ledger(workspace, ["a"], _fails_once) as ledger,
+        LedgerHarness(workspace, ["a"], _fails_once) as ledger,
         Receiver(otherwise=ledger) as receiver,
     ):
         workspace.write_settings()
         workspace.write_hooks(hook("a", receiver.origin))
         await _make_lanes(workspace)
-        async with Watch(ledger):
+        async with CommitsHarness(ledger):
             for _ in range(TRIES):
-                ends = await workspace.cluster.ends(workspace.lanes)
+                ends = await workspace.cluster.ends(workspace.retry_topics)
                 async with Daemon(workspace.config):
                     await ledger.write(1)
                     await wait_until(lambda: _moved(workspace, ends), "the lane's end to move")  # noqa: B023
@@ -112,4 +112,4 @@ def _fails_once(_delivery: str, attempt: int) -> int:
 
 
 async def _moved(workspace: Workspace, before: Offsets) -> bool:
-    return await workspace.cluster.ends(workspace.lanes) != before
+    return await workspace.cluster.ends(workspace.retry_topics) != before

@@ -5,9 +5,9 @@ from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 
-from support.conduct import Arrival, Conduct
 from support.daemon import Daemon
 from support.receiver import Receiver, response
+from support.receiver_harness import Arrival, ReceiverHarness
 from support.waiting import wait_until
 from support.workspace import Workspace, event, hook, ids_of
 
@@ -40,7 +40,7 @@ async def test_a_backlog_behind_a_failing_hook_stays_in_kafka(workspace: Workspa
     names = [f"e{number}" for number in range(EVENTS)]
     held = asyncio.Event()
     held.set()
-    conduct = Conduct(lambda arrival: replace(response(_status(arrival)), after=held))
+    conduct = ReceiverHarness(lambda arrival: replace(response(_status(arrival)), after=held))
     await workspace.create_topics()
     workspace.delays = tuple(f"6{delay}" for delay in workspace.delays)  # parked ones stay away
     workspace.write_settings(delivery={"quick_attempts": 3, "timeout": "2m"})

@@ -8,9 +8,9 @@ from functools import partial
 import pytest
 
 from support.cluster import Placed
-from support.conduct import Arrival, Conduct
 from support.daemon import Daemon
 from support.receiver import Receiver, Reply, Then, response
+from support.receiver_harness import Arrival, ReceiverHarness
 from support.waiting import wait_until
 from support.workspace import Workspace, event, hook, ids_of
 
@@ -63,7 +63,7 @@ def _attempts(samples: Mapping[str, float], hook_id: str) -> dict[str, float]:
 
 
 async def _lane(workspace: Workspace, number: int) -> list[Placed]:
-    return await workspace.cluster.read(workspace.lanes[number])
+    return await workspace.cluster.read(workspace.retry_topics[number])
 
 
 @pytest.mark.parametrize("transport", ["curl", "aiohttp"])
@@ -76,13 +76,13 @@ async def test_each_recovers_by_itself(workspace: Workspace, transport: str) -> 
     await workspace.create_topics()
     workspace.write_settings(delivery={"transport": transport})
     async with AsyncExitStack() as stack:
-        conducts: dict[str, Conduct] = {}
+        conducts: dict[str, ReceiverHarness] = {}
         hooks = []
         for name, (_, reply) in ODD.items():
-            conducts[name] = Conduct(partial(_badly_at_first, reply))
+            conducts[name] = ReceiverHarness(partial(_badly_at_first, reply))
             receiver = await stack.enter_async_context(Receiver(otherwise=conducts[name]))
             hooks.append(hook(name, receiver.origin, timeout="2s"))
-        well = Conduct()
+        well = ReceiverHarness()
         receiver = await stack.enter_async_context(Receiver(otherwise=well))
         workspace.write_hooks(*hooks, hook("well", receiver.origin))
         daemon = await stack.enter_async_context(Daemon(workspace.config))
@@ -95,10 +95,10 @@ async def test_each_recovers_by_itself(workspace: Workspace, transport: str) -> 
         assert await daemon.stop() == 0
     assert daemon.complaints == []
     assert await workspace.dead_letters() == []
-    for lane, attempts in enumerate(("1", "2")):
-        parked = await _lane(workspace, lane)
-        assert Counter(one.facts["hookstream-hook"] for one in parked) == dict.fromkeys(ODD, 2)
-        assert {one.facts["hookstream-attempts"] for one in parked} == {attempts}
+    for retry_topic, attempts in enumerate(("1", "2")):
+        deferred = await _lane(workspace, retry_topic)
+        assert Counter(one.facts["hookstream-hook"] for one in deferred) == dict.fromkeys(ODD, 2)
+        assert {one.facts["hookstream-attempts"] for one in deferred} == {attempts}
 
 
 @pytest.mark.parametrize("transport", ["curl", "aiohttp"])
@@ -118,7 +118,7 @@ async def test_wild_retry_after(workspace: Workspace, transport: str) -> None:
 
     await workspace.create_topics()
     workspace.write_settings(delivery={"transport": transport})
-    conduct = Conduct(answer)
+    conduct = ReceiverHarness(answer)
     async with Receiver(otherwise=conduct) as receiver:
         workspace.write_hooks(*(hook(name, receiver.origin) for name in replies))
         async with Daemon(workspace.config) as daemon:

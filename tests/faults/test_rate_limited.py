@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from support.conduct import Arrival, Conduct, Latency
 from support.daemon import Daemon
 from support.receiver import Receiver
+from support.receiver_harness import Arrival, Latency, ReceiverHarness
 from support.waiting import wait_until
 from support.workspace import Workspace, event, hook, ids_of
 
@@ -32,7 +32,7 @@ def _over_budget(arrivals: Sequence[Arrival]) -> float:
 
 
 async def _lane_records(workspace: Workspace) -> int:
-    return sum((await workspace.cluster.ends(workspace.lanes)).values())
+    return sum((await workspace.cluster.ends(workspace.retry_topics)).values())
 
 
 async def test_a_burst_for_a_limited_hook(workspace: Workspace) -> None:
@@ -43,7 +43,7 @@ async def test_a_burst_for_a_limited_hook(workspace: Workspace) -> None:
     """
     burst = [f"b{number}" for number in range(EVENTS)]
     behind = [f"o{number}" for number in range(1_000)]
-    conduct = Conduct()
+    conduct = ReceiverHarness()
     await workspace.create_topics()
     workspace.delays = (*workspace.delays, "5s")
     workspace.write_settings()
@@ -80,7 +80,7 @@ async def test_a_burst_for_a_limited_host(workspace: Workspace) -> None:
     """
     burst = [f"b{number}" for number in range(EVENTS // 4)]
     behind = [f"o{number}" for number in range(100)]
-    conduct = Conduct()
+    conduct = ReceiverHarness()
     await workspace.create_topics()
     workspace.write_settings(delivery={"host_rate_limit": LIMIT})
     async with Receiver(otherwise=conduct) as one, Receiver(otherwise=conduct) as two:
@@ -118,7 +118,7 @@ async def test_concurrency_is_never_exceeded(workspace: Workspace, transport: st
     """
     names = [f"e{number}" for number in range(100)]
     latency = Latency(0.03)
-    conduct = Conduct(latency)
+    conduct = ReceiverHarness(latency)
     await workspace.create_topics()
     workspace.write_settings(
         delivery={

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from support.conduct import Conduct
 from support.daemon import Daemon
 from support.receiver import Receiver
+from support.receiver_harness import ReceiverHarness
 from support.waiting import wait_until
 from support.workspace import Workspace, event, hook
 
@@ -37,7 +37,7 @@ async def test_whatever_is_wrong_changes_nothing(workspace: Workspace) -> None:
     change. 1. Each reload is counted as failed, and the log names what is wrong. 2. The next event
     goes by the old table. 3. Mended, it is taken over.
     """
-    conduct = Conduct()
+    conduct = ReceiverHarness()
     await workspace.create_topics()
     workspace.write_settings()
     async with Receiver(otherwise=conduct) as receiver:

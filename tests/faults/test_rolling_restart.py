@@ -9,11 +9,11 @@ from aiokafka.admin import NewTopic
 
 from support.broker import KafkaServer, new_node
 from support.cluster import Cluster
+from support.commits_harness import CommitsHarness
 from support.daemon import Daemon
-from support.ledger import Ledger
+from support.ledger_harness import LedgerHarness
 from support.receiver import Receiver
 from support.waiting import wait_until
-from support.watch import Watch
 from support.workspace import Workspace, hook
 
 COPIES = 3
@@ -52,10 +52,10 @@ async def test_a_rolling_restart_of_three_brokers(
     bootstrap = ",".join(server.bootstrap for server in servers)
     workspace = Workspace(tmp_path, Cluster(bootstrap), topic_prefix)
     await _create(workspace)
-    async with Ledger(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
+    async with LedgerHarness(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
         workspace.write_settings()
         workspace.write_hooks(hook("a", receiver.origin))
-        async with Daemon(workspace.config) as daemon, Watch(ledger):
+        async with Daemon(workspace.config) as daemon, CommitsHarness(ledger):
             async with ledger.load(batch=20, ahead=200):
                 for server in servers:
                     await asyncio.to_thread(server.stop)

@@ -19,7 +19,7 @@ async def test_deliveries_of_a_delay_that_is_gone_are_sent_when_due(workspace: W
     """
     await workspace.create_topics()
     workspace.delays = ("4s",)
-    [old] = workspace.lanes
+    [old] = workspace.retry_topics
     workspace.write_settings()
     names = [f"e{number}" for number in range(3)]
     async with Receiver(*[response(503)] * 3) as receiver:
@@ -85,7 +85,7 @@ async def test_a_retry_topic_of_newer_settings_is_drained_by_older_ones(
     await workspace.create_topics()
     newer = workspace.folder / "newer.yaml"
     workspace.delays = ("3s",)
-    [made] = workspace.lanes
+    [made] = workspace.retry_topics
     workspace.write_settings()
     workspace.config.rename(newer)
     workspace.delays = ("1s",)

@@ -108,7 +108,7 @@ def storm(step: Callable[[int], object], pause: float) -> Iterator[None]:
 def hosts_of(config: Path) -> tuple[int, set[str]]:
     """How many hooks are loaded, and the hosts that they name: one for each generation."""
     hooks = read_config(config).table.hooks
-    return len(hooks), {one.host for one in hooks.values()}
+    return len(hooks), {one.host_key for one in hooks.values()}
 
 
 def test_a_mount_that_is_exchanged_all_the_time(tmp_path: Path) -> None:
@@ -171,6 +171,6 @@ def test_settings_hooks_and_secrets_of_one_checkout(tmp_path: Path) -> None:
             [a] = config.table.hooks.values()
             [header] = a.headers
             group = config.settings.kafka.group_id
-            assert a.host == f"{group}.example:443"
+            assert a.host_key == f"{group}.example:443"
             assert header.value.text == f"{group} {group}"
             seen.add(group)

@@ -16,7 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it lists no
 
 from support.daemon import Daemon, InProcess
 from support.group import ForeignMembers
-from support.ledger import Ledger
+from support.ledger_harness import LedgerHarness
 from support.receiver import Receiver
 from support.waiting import wait_until
 from support.workspace import Workspace, hook
@@ -33,14 +33,14 @@ async def test_a_member_that_waits_for_its_share_is_not_ready_and_says_for_whom(
     it goes on when it has its share.
     """
     await workspace.create_topics()
-    async with Ledger(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
+    async with LedgerHarness(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
         workspace.write_settings()
         workspace.write_hooks(hook("a", receiver.origin))
         async with (
             InProcess(workspace.config) as daemon,
             ForeignMembers(workspace.cluster, workspace.group, workspace.topic("event")) as others,
         ):
-            daemon.app._intake.membership.patience = 4.0  # as if a rebalance took no longer
+            daemon.app._intake.membership.stall_timeout = 4.0  # as if a rebalance took no longer
             assert await daemon.sample(REBALANCING) == 0.0
             await others.join()
             await others.joined()
@@ -88,7 +88,7 @@ async def test_a_member_with_other_topics_takes_none_of_ours(workspace: Workspac
     await workspace.create_topics()
     other = workspace.topic("other")
     await workspace.cluster.create([other])
-    async with Ledger(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
+    async with LedgerHarness(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
         workspace.write_settings()
         workspace.write_hooks(hook("a", receiver.origin))
         foreign = AIOKafkaConsumer(

@@ -46,7 +46,7 @@ async def test_a_partition_of_an_own_topic_without_a_leader_holds_back_no_delive
     topic = spread.topic("event")
     spread.sources = {topic: {"topic": topic, "trigger": "event"}}
     await quorum.create(topic, [1])
-    for own in (*spread.lanes, spread.dead_letter_topic):
+    for own in (*spread.retry_topics, spread.dead_letter_topic):
         await quorum.create(own, [1, 2, 3], {"retention.ms": "-1"})
     async with Receiver(otherwise=_refusing()) as receiver:
         spread.write_settings()

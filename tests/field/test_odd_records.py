@@ -8,7 +8,7 @@ from aiokafka.codec import zstd_encode
 from support.cluster import Placed
 from support.command import Done, run_command
 from support.daemon import Daemon
-from support.letters import passport as make_passport
+from support.dead_letters import metadata as make_passport
 from support.project import ROOT
 from support.raw_batches import HEADER, make_batch, rename, seal, write_batch
 from support.received import ids, parse
@@ -50,7 +50,7 @@ async def test_a_header_name_that_is_not_utf_8_harms_no_record(workspace: Worksp
             await wait_until(lambda: _settled(workspace, daemon), "all to be settled")
             assert daemon.complaints == []
     assert seen == {"before:a": 1, "odd:a": 2, "behind:a": 1, "other:a": 1}
-    [deferred] = await workspace.cluster.read(workspace.lanes[0])
+    [deferred] = await workspace.cluster.read(workspace.retry_topics[0])
     assert _bytes(deferred) == [(RAW, b"1"), (b"traceparent", b"00-1")]
 
 
@@ -78,16 +78,17 @@ async def test_a_record_without_structure_is_a_dead_letter_and_harms_no_other(
             await wait_until(lambda: _settled(workspace, daemon), "all to be settled")
             assert daemon.complaints == []
     assert ids(receiver.requests) == {"before:a": 1, "behind:a": 1}
-    letters = {
-        letter.facts["hookstream-source"]: letter for letter in await workspace.dead_letters()
+    dead_letters = {
+        dead_letter.facts["hookstream-source"]: dead_letter
+        for dead_letter in await workspace.dead_letters()
     }
-    assert letters.keys() == {f"{topic}/0/1", f"{topic}/0/2"}
-    for letter in letters.values():
-        assert letter.value is not None
-        assert letter.value in payload
-        assert letter.facts["hookstream-reason"] == "undecodable"
-        assert "structure" in letter.facts["hookstream-detail"]
-    assert event("odd") in (letters[f"{topic}/0/1"].value or b"")
+    assert dead_letters.keys() == {f"{topic}/0/1", f"{topic}/0/2"}
+    for dead_letter in dead_letters.values():
+        assert dead_letter.value is not None
+        assert dead_letter.value in payload
+        assert dead_letter.facts["hookstream-reason"] == "undecodable"
+        assert "structure" in dead_letter.facts["hookstream-detail"]
+    assert event("odd") in (dead_letters[f"{topic}/0/1"].value or b"")
 
 
 def _bytes(record: Placed) -> list[tuple[bytes, bytes | None]]:
@@ -112,11 +113,11 @@ async def test_a_dead_letter_with_such_a_header_name_is_listed_and_replayed(
     workspace.write_settings()
     workspace.write_hooks(hook("a", "http://127.0.0.1:1"))
     topic = workspace.topic("event")
-    letters = [
+    dead_letters = [
         (None, event(f"e{offset}"), [*make_passport(offset, topic=topic).headers(), *more])
         for offset, more in enumerate([[], ODD, []])
     ]
-    batch = rename(make_batch(*letters), b"hh", RAW)
+    batch = rename(make_batch(*dead_letters), b"hh", RAW)
     await write_batch(workspace.cluster, workspace.dead_letter_topic, batch)
     listed = await asyncio.to_thread(_dead_letters, workspace, "list")
     assert listed.returncode == 0, listed.stderr
@@ -125,7 +126,7 @@ async def test_a_dead_letter_with_such_a_header_name_is_listed_and_replayed(
     replayed = await asyncio.to_thread(_dead_letters, workspace, "replay", "--hook", "a", "--yes")
     assert replayed.returncode == 0, replayed.stderr
     assert replayed.stdout.splitlines()[-1] == "3 sent"
-    sent = await workspace.cluster.read(workspace.lanes[0])
+    sent = await workspace.cluster.read(workspace.retry_topics[0])
     assert sorted(map(_bytes, sent), key=len) == [[], [], [(RAW, b"1"), (b"traceparent", b"00-1")]]
 
 

@@ -8,7 +8,7 @@ from http import HTTPStatus
 import pytest
 
 from support.daemon import Daemon
-from support.ledger import Ledger
+from support.ledger_harness import LedgerHarness
 from support.offsets import commit, delete_records
 from support.received import ids
 from support.receiver import Receiver
@@ -137,13 +137,13 @@ async def test_a_retry_topic_that_loses_its_records_while_it_waits_is_told(
     """
     workspace.delays = ("3001ms",)
     async with (
-        Ledger(workspace, ["a"], _fails_once) as ledger,
+        LedgerHarness(workspace, ["a"], _fails_once) as ledger,
         Receiver(otherwise=ledger) as receiver,
     ):
         workspace.write_settings(retry={"delays": ["3001ms"]})
         workspace.write_hooks(hook("a", receiver.origin))
         async with Daemon(workspace.config) as daemon:
-            retry = (workspace.lanes[0], 0)
+            retry = (workspace.retry_topics[0], 0)
 
             async def deferred(count: int) -> bool:
                 return (await workspace.cluster.ends([retry[0]]))[retry] == count
@@ -183,7 +183,7 @@ async def test_every_assigned_partition_has_a_committed_offset_within_seconds(
             async def all_committed() -> bool:
                 committed = await workspace.cluster.committed(workspace.group)
                 return committed == await workspace.cluster.ends(
-                    [*workspace.sources, *workspace.lanes]
+                    [*workspace.sources, *workspace.retry_topics]
                 )
 
             await wait_until(all_committed, "every partition's end to be committed", patience=10)

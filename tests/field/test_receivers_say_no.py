@@ -7,10 +7,10 @@ from email.utils import format_datetime
 
 import pytest
 
-from consumer.delivery.circuit import CircuitPolicy
-from support.conduct import Arrival, Conduct
+from consumer.delivery.scheduling.circuit import CircuitPolicy
 from support.daemon import Daemon
 from support.receiver import Receiver, Reply, response
+from support.receiver_harness import Arrival, ReceiverHarness
 from support.waiting import wait_until
 from support.workspace import Workspace, event, hook, ids_of
 
@@ -29,8 +29,8 @@ async def write(workspace: Workspace, ids: list[str]) -> None:
 
 async def reasons(workspace: Workspace) -> Counter[str]:
     """How many dead letters there are for each reason."""
-    letters = await workspace.dead_letters()
-    return Counter(letter.facts["hookstream-reason"] for letter in letters)
+    dead_letters = await workspace.dead_letters()
+    return Counter(dead_letter.facts["hookstream-reason"] for dead_letter in dead_letters)
 
 
 async def test_a_410_for_one_value_of_a_brace_costs_that_delivery_only(
@@ -46,7 +46,7 @@ async def test_a_410_for_one_value_of_a_brace_costs_that_delivery_only(
 
     await workspace.create_topics()
     workspace.write_settings()
-    async with Receiver(otherwise=Conduct(answer)) as receiver:
+    async with Receiver(otherwise=ReceiverHarness(answer)) as receiver:
         workspace.write_hooks(
             hook(
                 "a",
@@ -73,7 +73,7 @@ async def test_a_hook_that_410_disabled_shows_in_a_gauge_until_a_reload(
     comes then is a dead letter `disabled` without a request. After a reload deliveries are made.
     """
     status = 410
-    conduct = Conduct(lambda _arrival: response(status))
+    conduct = ReceiverHarness(lambda _arrival: response(status))
     await workspace.create_topics()
     workspace.write_settings(delivery={"per_hook_concurrency": 1})
     async with Receiver(otherwise=conduct) as receiver:
@@ -105,7 +105,7 @@ async def test_a_receiver_that_rejects_what_it_took_before_loses_less_than_the_c
     volume are dead letters, the others are deferred, and delivered when the receiver answers 2xx.
     """
     broken = False
-    conduct = Conduct(lambda _arrival: response(404 if broken else 200))
+    conduct = ReceiverHarness(lambda _arrival: response(404 if broken else 200))
     good, bad = [f"g{number}" for number in range(30)], [f"b{number}" for number in range(200)]
     await workspace.create_topics()
     workspace.write_settings()
@@ -148,7 +148,7 @@ async def test_a_receiver_that_rejects_some_by_design_gets_every_request_at_once
 
     await workspace.create_topics()
     workspace.write_settings()
-    async with Receiver(otherwise=Conduct(answer)) as receiver:
+    async with Receiver(otherwise=ReceiverHarness(answer)) as receiver:
         workspace.write_hooks(hook("a", receiver.origin))
         async with Daemon(workspace.config) as daemon:
             await write(workspace, [f"e{number}" for number in range(500)])
@@ -183,7 +183,7 @@ async def test_nothing_is_sent_before_the_time_that_retry_after_names(
         named = format_datetime(until, usegmt=True) if as_date else str(SECONDS)
         return response(status, f"Retry-After: {named}")
 
-    conduct = Conduct(answer)
+    conduct = ReceiverHarness(answer)
     await workspace.create_topics()
     workspace.write_settings(
         delivery={
@@ -218,7 +218,7 @@ async def test_a_hook_may_list_statuses_that_are_retried(workspace: Workspace) -
             return response(404)
         return response(403 if arrival.attempt == 1 else 200)
 
-    conduct = Conduct(answer)
+    conduct = ReceiverHarness(answer)
     await workspace.create_topics()
     workspace.write_settings()
     async with Receiver(otherwise=conduct) as receiver:

@@ -79,7 +79,11 @@ async def test_headers_travel_to_the_dead_letter_and_back(workspace: Workspace) 
                 return len(await workspace.dead_letters()) == 2
 
             await wait_until(two, "another dead letter")
-    records = [r for lane in workspace.lanes for r in await workspace.cluster.read(lane)]
+    records = [
+        r
+        for retry_topic in workspace.retry_topics
+        for r in await workspace.cluster.read(retry_topic)
+    ]
     records += await workspace.dead_letters()
     assert len(records) == 7  # two retries, a dead letter, its replay, and the same again
     for record in records:
@@ -107,24 +111,24 @@ async def test_what_is_no_event_travels_whole(workspace: Workspace, key: bytes |
         for time in TIMES:
             await _produce(workspace, *values, key=key, timestamp=time)
         await wait_until(workspace.caught_up, "everything to be settled")
-        letters = sorted(await workspace.dead_letters(), key=_source_offset)
+        dead_letters = sorted(await workspace.dead_letters(), key=_source_offset)
         assert "3 sent" in await asyncio.to_thread(_replay, workspace)  # those with a value
         await wait_until(workspace.caught_up, "the replays to be settled")
         assert daemon.complaints == []
-    assert [letter.value for letter in letters] == values * len(TIMES)
-    times = [int(letter.facts["hookstream-source-timestamp"]) for letter in letters]
+    assert [dead_letter.value for dead_letter in dead_letters] == values * len(TIMES)
+    times = [int(dead_letter.facts["hookstream-source-timestamp"]) for dead_letter in dead_letters]
     assert times == [time for time in TIMES for _ in values]
-    for letter in letters:
-        assert letter.key == key
-        _check_headers(letter, workspace)
-    replayed = (await workspace.cluster.read(workspace.topic("event")))[len(letters) :]
+    for dead_letter in dead_letters:
+        assert dead_letter.key == key
+        _check_headers(dead_letter, workspace)
+    replayed = (await workspace.cluster.read(workspace.topic("event")))[len(dead_letters) :]
     assert [(record.key, record.value) for record in replayed] == [(key, b"\xff")] * 3
     for record in replayed:
         assert list(original_headers(record.headers)) == HEADERS
 
 
-def _source_offset(letter: Placed) -> int:
-    return int(letter.facts["hookstream-source"].rpartition("/")[2])
+def _source_offset(dead_letter: Placed) -> int:
+    return int(dead_letter.facts["hookstream-source"].rpartition("/")[2])
 
 
 @pytest.mark.parametrize("time", TIMES)
@@ -166,10 +170,10 @@ async def test_headers_of_another_hookstream_are_only_headers(workspace: Workspa
         workspace.write_hooks(hook("a", receiver.origin), hook("other", receiver.origin, app="x"))
         async with Daemon(workspace.config):
             await _produce(workspace, event("e1"), headers=[*told.items(), *HEADERS])
-            [letter] = await wait_until(workspace.dead_letters, "a dead letter")
+            [dead_letter] = await wait_until(workspace.dead_letters, "a dead letter")
     assert ids(receiver.requests) == {"e1:a": 2}
-    _check_headers(letter, workspace)
-    facts = letter.facts
+    _check_headers(dead_letter, workspace)
+    facts = dead_letter.facts
     assert facts["hookstream-attempts"] == "2"
     assert facts["hookstream-source"] == f"{workspace.topic('event')}/0/0"
     assert not facts.keys() & {"hookstream-replayed-from", "hookstream-unknown-since"}
@@ -196,10 +200,10 @@ async def test_what_is_too_large_is_dead_lettered_without_its_value(
             first, second = sorted(await workspace.dead_letters(), key=_source_offset)
             samples = await daemon.samples()
             assert samples['hookstream_dead_letters_total{hook="a",reason="too_large"}'] == 2
-    for letter in (first, second):
-        assert letter.facts["hookstream-reason"] == "too_large"
-        assert letter.facts["hookstream-last-status"] == str(status)
-        assert (letter.key, letter.value) == (None, b"")
+    for dead_letter in (first, second):
+        assert dead_letter.facts["hookstream-reason"] == "too_large"
+        assert dead_letter.facts["hookstream-last-status"] == str(status)
+        assert (dead_letter.key, dead_letter.value) == (None, b"")
     _check_headers(first, workspace)
     assert original_headers(second.headers) == []
     assert ids(receiver.requests)["e3:a"] == 1

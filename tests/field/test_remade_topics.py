@@ -8,7 +8,7 @@ from http import HTTPStatus
 import pytest
 
 from support.daemon import Daemon
-from support.ledger import Ledger
+from support.ledger_harness import LedgerHarness
 from support.offsets import remake
 from support.received import ids
 from support.receiver import Receiver
@@ -73,7 +73,7 @@ async def test_a_topic_made_again_while_the_daemon_is_held_loses_none_of_its_rec
     old delivery ends later, changes no offset of the new topic and raises nothing.
     """
     async with (
-        Ledger(workspace, ["a"]) as ledger,
+        LedgerHarness(workspace, ["a"]) as ledger,
         Receiver(otherwise=ledger) as receiver,
     ):
         workspace.write_settings()
@@ -114,7 +114,7 @@ async def test_an_old_delivery_of_a_topic_made_again_is_deferred_when_it_fails(
         return HTTPStatus.SERVICE_UNAVAILABLE if fails else HTTPStatus.OK
 
     async with (
-        Ledger(workspace, ["a"], decide) as ledger,
+        LedgerHarness(workspace, ["a"], decide) as ledger,
         Receiver(otherwise=ledger) as receiver,
     ):
         workspace.write_settings()
@@ -150,7 +150,7 @@ async def test_a_retry_topic_made_again_loses_none_of_its_new_records(
 
     workspace.delays = workspace.delays[:1]
     async with (
-        Ledger(workspace, ["a"], decide) as ledger,
+        LedgerHarness(workspace, ["a"], decide) as ledger,
         Receiver(otherwise=ledger) as receiver,
     ):
         workspace.write_settings()
@@ -161,7 +161,7 @@ async def test_a_retry_topic_made_again_loses_none_of_its_new_records(
                 lambda: ids_of("a", _names("old", 10)) <= ledger.answered.keys(), "the old ones"
             )
             await wait_until(workspace.caught_up, "them to be settled")
-            [retry] = workspace.lanes
+            [retry] = workspace.retry_topics
             partitions = len(await workspace.cluster.ends([retry]))
             await remake(workspace.cluster, retry, partitions=partitions)
             await workspace.cluster.produce(topic, map(event, _names("new", 30)))

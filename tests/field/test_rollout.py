@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from consumer.stream.passport import Passport
-from support.conduct import Arrival, Conduct
+from consumer.stream.delivery_metadata import DeliveryMetadata
 from support.daemon import Daemon
-from support.letters import Written, bury
+from support.dead_letters import WrittenDeadLetter, write_dead_letters
 from support.receiver import Receiver, Reply, response
+from support.receiver_harness import Arrival, ReceiverHarness
 from support.waiting import wait_until
 from support.workspace import Workspace, event, hook
 
@@ -40,7 +40,7 @@ async def test_a_replica_that_lags_behind_gives_nothing_up(
     def answer(arrival: Arrival) -> Reply:
         return response(503 if arrival.attempt == 1 else 200)
 
-    conduct = Conduct(answer)
+    conduct = ReceiverHarness(answer)
     await workspace.create_topics()
     workspace.write_settings()
     async with Receiver(otherwise=conduct) as receiver:
@@ -81,8 +81,8 @@ async def test_a_hook_that_stays_unknown_is_removed(workspace: Workspace) -> Non
     workspace.write_settings()
     workspace.write_hooks(hook("other", "http://127.0.0.1:9"))
 
-    def waiting(number: int, unknown_for: float) -> Written:
-        passport = Passport(
+    def waiting(number: int, unknown_for: float) -> WrittenDeadLetter:
+        metadata = DeliveryMetadata(
             "hook_removed",
             workspace.topic("event"),
             0,
@@ -95,17 +95,23 @@ async def test_a_hook_that_stays_unknown_is_removed(workspace: Workspace) -> Non
             not_before=time.time(),
             unknown_since=time.time() - unknown_for,
         )
-        return Written(passport, event(f"e{number}"), group=workspace.group)
+        return WrittenDeadLetter(metadata, event(f"e{number}"), group=workspace.group)
 
     async with Daemon(workspace.config):
-        await bury(workspace.cluster, workspace.lanes[0], [waiting(1, 601.0), waiting(2, 500.0)])
-        [letter] = await wait_until(workspace.dead_letters, "a dead letter")
+        await write_dead_letters(
+            workspace.cluster, workspace.retry_topics[0], [waiting(1, 601.0), waiting(2, 500.0)]
+        )
+        [dead_letter] = await wait_until(workspace.dead_letters, "a dead letter")
 
         async def again() -> bool:
-            found = [r for lane in workspace.lanes for r in await workspace.cluster.read(lane)]
+            found = [
+                r
+                for retry_topic in workspace.retry_topics
+                for r in await workspace.cluster.read(retry_topic)
+            ]
             return len(found) >= 4
 
         await wait_until(again, "the other one to be deferred again, and again")
         assert len(await workspace.dead_letters()) == 1
-    assert letter.facts["hookstream-delivery-id"] == "e1:gone"
-    assert letter.facts["hookstream-reason"] == "hook_removed"
+    assert dead_letter.facts["hookstream-delivery-id"] == "e1:gone"
+    assert dead_letter.facts["hookstream-reason"] == "hook_removed"

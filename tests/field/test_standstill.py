@@ -6,7 +6,7 @@ from pathlib import Path
 
 from support.cluster import Cluster
 from support.daemon import Daemon
-from support.ledger import Ledger
+from support.ledger_harness import LedgerHarness
 from support.receiver import Receiver
 from support.waiting import wait_until
 from support.workspace import Workspace, hook
@@ -23,7 +23,7 @@ async def test_time_outs_over_a_standstill_are_not_the_endpoints_fault(
     nothing: what was under way is sent again, and the first probe of its health is answered well.
     """
     await workspace.create_topics()
-    async with Ledger(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
+    async with LedgerHarness(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
         workspace.write_settings(delivery={"timeout": "3s"})
         workspace.write_hooks(hook("a", receiver.origin))
         async with Daemon(workspace.config) as daemon:
@@ -47,7 +47,7 @@ async def test_a_short_standstill_changes_nothing(workspace: Workspace) -> None:
     and sends nothing twice.
     """
     await workspace.create_topics()
-    async with Ledger(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
+    async with LedgerHarness(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
         workspace.write_settings(delivery={"per_hook_concurrency": 4})
         workspace.write_hooks(hook("a", receiver.origin))
         async with Daemon(workspace.config) as daemon:
@@ -77,8 +77,8 @@ async def test_a_member_that_slept_longer_than_its_session_sends_nothing_of_befo
     other = Workspace(tmp_path / "other", Cluster(workspace.cluster.bootstrap), workspace.prefix)
     await workspace.create_topics(partitions=4)
     async with (
-        Ledger(workspace, ["a"]) as ledger,
-        Ledger(workspace, ["a"]) as stopped,
+        LedgerHarness(workspace, ["a"]) as ledger,
+        LedgerHarness(workspace, ["a"]) as stopped,
         Receiver(otherwise=ledger) as well,
         Receiver(otherwise=stopped) as sleepers,
     ):

@@ -2,9 +2,9 @@
 
 import signal
 
-from support.conduct import Conduct
 from support.daemon import Daemon
 from support.receiver import Receiver
+from support.receiver_harness import ReceiverHarness
 from support.waiting import wait_until
 from support.workspace import Workspace, event, hook
 
@@ -18,7 +18,7 @@ async def test_a_counter_tells_how_many_events_a_switched_off_hook_missed(
     """Events that would have matched a hook with `enabled: false` are counted for it, those that it
     does not select are not; and once it is enabled again it gets what comes then.
     """
-    conduct = Conduct()
+    conduct = ReceiverHarness()
     await workspace.create_topics()
     workspace.write_settings()
     async with Receiver(otherwise=conduct) as receiver:

@@ -52,7 +52,7 @@ async def test_a_topic_of_ours_that_would_lose_records(
     """A topic of ours whose settings would lose records is refused at the start, with topic,
     setting, value and the command that sets it right; after that command the daemon runs.
     """
-    topic = ready.lanes[0] if which == "retry" else ready.dead_letter_topic
+    topic = ready.retry_topics[0] if which == "retry" else ready.dead_letter_topic
     right = {"retention.ms": "-1"}
     await ready.cluster.create([topic], partitions=1, configs=right | {setting: value})
     sentence = await Daemon(ready.config).refuses()
@@ -109,27 +109,29 @@ async def test_a_dead_letter_topic_that_is_deleted_under_the_daemon(deleted: Wor
     the settings that it must have, made by the daemon, and no dead letter is lost; one that has got
     the broker's defaults is an error line with the command that sets it right, and a metric.
     """
-    letters, cluster = deleted.dead_letter_topic, deleted.cluster
-    series = f'hookstream_topic_problems{{topic="{letters}"}}'
+    dead_letters, cluster = deleted.dead_letter_topic, deleted.cluster
+    series = f'hookstream_topic_problems{{topic="{dead_letters}"}}'
     async with Receiver(otherwise=lambda _head: response(404)) as receiver:
         deleted.write_hooks(hook("a", receiver.origin))
         async with Daemon(deleted.config) as daemon:
-            assert (await _configs(cluster, letters))["retention.bytes"] == "-1"
-            await cluster.delete([letters])
+            assert (await _configs(cluster, dead_letters))["retention.bytes"] == "-1"
+            await cluster.delete([dead_letters])
             await cluster.produce(deleted.topic("event"), [event("e1")])
             await wait_until(deleted.caught_up, "the event to be settled", patience=90)
             assert len(await deleted.dead_letters()) == 1
-            configs = await _configs(cluster, letters)
+            configs = await _configs(cluster, dead_letters)
             assert (configs["retention.ms"], configs["retention.bytes"]) == ("-1", "-1")
             assert await daemon.sample(series) == 0
             async with cluster.admin() as admin:  # as if somebody else had made it by use
-                await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, letters, {})])
+                await admin.alter_configs(
+                    [ConfigResource(ConfigResourceType.TOPIC, dead_letters, {})]
+                )
             told = await wait_until(
                 lambda: daemon.said("a topic of ours would lose records"), "the error line"
             )
-            assert told[0]["topic"] == letters
+            assert told[0]["topic"] == dead_letters
             assert f"retention.ms={WEEK_MS}" in told[0]["problem"]
             assert "kafka-configs.sh" in told[0]["problem"]
             assert await daemon.sample(series) == 1
             assert await daemon.stop() == 0
-        assert letters in await Daemon(deleted.config).refuses()
+        assert dead_letters in await Daemon(deleted.config).refuses()

@@ -78,7 +78,7 @@ async def test_deferred_deliveries_are_their_own_groups(
             await workspace.cluster.produce(workspace.topic("event"), map(event, names))
             await ours.until(requests=len(names))
             assert await daemon.stop() == 0
-        written = len(await workspace.cluster.read(workspace.lanes[0]))
+        written = len(await workspace.cluster.read(workspace.retry_topics[0]))
         async with Daemon(neighbour.config) as daemon:
             await wait_until(neighbour.caught_up, "the neighbour to have read everything")
             assert await _foreign(daemon) >= written
@@ -86,7 +86,7 @@ async def test_deferred_deliveries_are_their_own_groups(
                 "records of another group are passed over; "
                 "give each kafka.group_id a kafka.topic_prefix of its own"
             )
-            assert (line["topic"], line["group"]) == (workspace.lanes[0], workspace.group)
+            assert (line["topic"], line["group"]) == (workspace.retry_topics[0], workspace.group)
             assert await daemon.stop() == 0
         assert theirs.requests == []
         assert await neighbour.dead_letters() == []
@@ -126,7 +126,7 @@ async def test_dead_letters_are_their_own_groups(
             out, err = await _command(installation, "replay", "--yes")
             assert out.splitlines()[-1] == "1 sent"
             assert f"1 of the group {other.group} left out" in err
-    sent = await workspace.cluster.read(workspace.lanes[0])
+    sent = await workspace.cluster.read(workspace.retry_topics[0])
     assert {record.facts["hookstream-delivery-id"] for record in sent} == {"ours:crm", "theirs:crm"}
     assert {record.facts["hookstream-group"] for record in sent} == {
         workspace.group,

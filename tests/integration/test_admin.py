@@ -15,7 +15,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import Collector
 
-from consumer.admin import MAX_CONNECTIONS, Admin, Verdict
+from consumer.admin import MAX_CONNECTIONS, Admin, ProbeResult
 from consumer.errors import HookstreamError
 from consumer.metrics import Metrics
 
@@ -36,8 +36,8 @@ def admin(
     host: str = "127.0.0.1",
     port: int = 0,
     registry: CollectorRegistry | None = None,
-    health: Callable[[], Verdict] = lambda: Verdict(ok=True, reason="alive"),
-    ready: Callable[[], Verdict] = lambda: Verdict(ok=True, reason="ready"),
+    health: Callable[[], ProbeResult] = lambda: ProbeResult(ok=True, reason="alive"),
+    ready: Callable[[], ProbeResult] = lambda: ProbeResult(ok=True, reason="ready"),
     idle: float = 5.0,
 ) -> Admin:
     """A server with answers that are good unless the test says otherwise."""
@@ -86,13 +86,13 @@ async def ask(
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 async def test_a_probe_is_asked_anew_each_time(path: str) -> None:
     """200 while it is well, 503 while not, and the reason both times."""
-    verdict = Verdict(ok=True, reason="3 hooks loaded")
-    well = Verdict(ok=True, reason="")
-    asked, other = (lambda: verdict), (lambda: well)
+    probe_result = ProbeResult(ok=True, reason="3 hooks loaded")
+    well = ProbeResult(ok=True, reason="")
+    asked, other = (lambda: probe_result), (lambda: well)
     health, ready = (asked, other) if path == "/healthz" else (other, asked)
     async with admin(health=health, ready=ready) as server:
         good = await ask(server, path)
-        verdict = Verdict(ok=False, reason="no partition assigned")
+        probe_result = ProbeResult(ok=False, reason="no partition assigned")
         bad = await ask(server, path)
     assert (good.status, json.loads(good.body)) == (200, {"ok": True, "reason": "3 hooks loaded"})
     assert bad.status == 503
@@ -102,7 +102,7 @@ async def test_a_probe_is_asked_anew_each_time(path: str) -> None:
 
 async def test_the_probes_are_apart() -> None:
     """A daemon that is not ready is alive: Kubernetes must not restart it."""
-    async with admin(ready=lambda: Verdict(ok=False, reason="no hooks")) as server:
+    async with admin(ready=lambda: ProbeResult(ok=False, reason="no hooks")) as server:
         assert (await ask(server, "/healthz")).status == 200
         assert (await ask(server, "/readyz")).status == 503
 
@@ -192,7 +192,7 @@ async def test_no_answer_tells_the_version(sent: bytes, caplog: pytest.LogCaptur
 async def test_a_probe_that_fails_is_an_error_and_a_line(caplog: pytest.LogCaptureFixture) -> None:
     """A bug in a verdict is answered with 500 and logged with its traceback."""
 
-    def broken() -> Verdict:
+    def broken() -> ProbeResult:
         raise RuntimeError("boom")
 
     async with admin(health=broken) as server:

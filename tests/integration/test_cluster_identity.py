@@ -134,5 +134,5 @@ async def test_every_client_of_a_process_keeps_to_the_cluster_of_the_first(
             with pytest.raises(HookstreamError, match=ANOTHER):
                 await watch_tasks(consumer)
     finally:
-        await producer.renew()
+        await producer.reset()
         await consumer.stop()

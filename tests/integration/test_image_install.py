@@ -25,7 +25,7 @@ def test_the_build_stage_makes_a_working_environment(tmp_path: Path) -> None:
 
     script = (
         "import consumer, aiohttp, aiokafka, confluent_kafka, cramjam, pycurl, uvloop;"
-        "import consumer.delivery.dispatcher as hot;"
+        "import consumer.delivery.scheduling.scheduler as hot;"
         "print(consumer.__version__, consumer.__file__, hot.__file__)"
     )
     done = subprocess.run(

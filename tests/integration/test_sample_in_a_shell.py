@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from consumer.delivery.curl import CurlTransport
-from consumer.delivery.request import RequestBuilder, delivery_id
+from consumer.delivery.http.curl import CurlTransport
+from consumer.delivery.http.request import RequestBuilder, delivery_id
 from consumer.events.decode import Decoder
 from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader

@@ -37,7 +37,7 @@ class Reader:
         held: set[TopicPartition] = set()
         while held != self.places:
             for place, records in (await self.poller.poll()).items():
-                self.poller.hold(place, records, 0, self.clock.monotonic() + HOUR)
+                self.poller.pause_until(place, records, 0, self.clock.monotonic() + HOUR)
                 held.add(place)
 
     def _next_offset(self, place: TopicPartition) -> int | None:

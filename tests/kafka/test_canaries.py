@@ -15,7 +15,7 @@ import pytest
 
 from consumer import logs
 from consumer.clock import SystemClock
-from consumer.delivery.request import RequestBuilder
+from consumer.delivery.http.request import RequestBuilder
 from support.broker import free_port
 from support.cluster import Cluster
 from support.command import call_command, run_command
@@ -96,7 +96,7 @@ async def workspace(
     workspace = Workspace(tmp_path, Cluster(secure_broker.bootstrap), topic_prefix)
     workspace.sources = {workspace.topic("event"): workspace.sources[workspace.topic("event")]}
     await workspace.create_topics(partitions=1)
-    topics = [*workspace.sources, *workspace.lanes, workspace.dead_letter_topic]
+    topics = [*workspace.sources, *workspace.retry_topics, workspace.dead_letter_topic]
     rights = {topic: ["READ", "WRITE", "CREATE"] for topic in topics}
     await secure_broker.allow("hookstream", rights, group=workspace.group)
     (tmp_path / "secret").write_text(f"{FILE}\n")
@@ -182,12 +182,12 @@ async def _fail_to_reload(workspace: Workspace, daemon: Daemon) -> None:
 REFUSED = "reload refused; the old settings and hooks stay"
 
 
-def _check_dead_letters(letters: list[Any]) -> None:
+def _check_dead_letters(dead_letters: list[Any]) -> None:
     """The key and the value are the record's own; what the daemon adds tells nothing."""
-    reasons = {letter.facts["hookstream-reason"] for letter in letters}
+    reasons = {dead_letter.facts["hookstream-reason"] for dead_letter in dead_letters}
     assert reasons == {"permanent", "rejected", "exhausted", "undecodable"}
-    for letter in letters:
-        check("a dead letter's headers", str(letter.facts))
+    for dead_letter in dead_letters:
+        check("a dead letter's headers", str(dead_letter.facts))
 
 
 async def test_no_command_tells_a_secret(

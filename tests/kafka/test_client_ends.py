@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from consumer.delivery.curl_engine import Engine
+from consumer.delivery.http.curl_engine import Engine
 from consumer.errors import HookstreamError
 from support.daemon import InProcess
 from support.receiver import Receiver
@@ -46,11 +46,11 @@ async def test_a_client_that_cannot_be_built_again_ends_the_daemon(
     with monkeypatch.context() as broken:
 
         def react(engine: Engine) -> None:
-            if engine.unanswered():
+            if engine.fail_unanswered():
                 broken.setattr(Engine, "__init__", fail)
                 raise RuntimeError("broken")
 
-        broken.setattr(Engine, "react", react)
+        broken.setattr(Engine, "handle_events", react)
         said = await _ends(workspace, InProcess(workspace.config))
     assert "no descriptors left" in said
     assert "start the daemon again" in said
@@ -67,14 +67,14 @@ async def test_a_client_that_breaks_idle_ends_the_daemon(
     """1. An event is delivered, then the client breaks. 2. The daemon ends, what was settled is
     committed, and nothing is sent again.
     """
-    whole = Engine.react
+    whole = Engine.handle_events
 
     def react(engine: Engine) -> None:
-        if receiver.requests and not engine.unanswered():
+        if receiver.requests and not engine.fail_unanswered():
             raise RuntimeError("broken")
         whole(engine)
 
-    monkeypatch.setattr(Engine, "react", react)
+    monkeypatch.setattr(Engine, "handle_events", react)
     assert "broken" in await _ends(workspace, InProcess(workspace.config))
     assert await workspace.caught_up()
     assert len(receiver.requests) == 1

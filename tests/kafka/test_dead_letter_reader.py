@@ -22,23 +22,23 @@ from consumer.clock import SystemClock
 from consumer.errors import HookstreamError
 from consumer.settings import KafkaSettings
 from consumer.stream.client import KafkaProducer
-from consumer.stream.dead_letters import DeadLetter, DeadLetterReader, Selection
+from consumer.stream.dead_letters import DeadLetterReader, DeadLetterRecord, Selection
 from consumer.stream.replay import Replayer, Route, make_plan
 from support.broker import KafkaServer
 from support.cluster import Cluster
-from support.letters import Written, bury, exhausted, passport
+from support.dead_letters import WrittenDeadLetter, exhausted, metadata, write_dead_letters
 from support.waiting import wait_until
 
 DEAD_LETTER_TOPIC = KafkaSettings().own_topics.dead_letter
 START = 1_795_514_400_000
 
 
-async def _read(cluster: Cluster, topic: str, since: int | None = None) -> list[DeadLetter]:
+async def _read(cluster: Cluster, topic: str, since: int | None = None) -> list[DeadLetterRecord]:
     settings = KafkaSettings(bootstrap_servers=(cluster.bootstrap,))
     async with DeadLetterReader(settings, topic=topic) as reader:
-        letters = reader.read(await reader.starts(since), reader.ends)
-        async with aclosing(letters):
-            return [letter async for letter in letters]
+        dead_letters = reader.read(await reader.starts(since), reader.ends)
+        async with aclosing(dead_letters):
+            return [dead_letter async for dead_letter in dead_letters]
 
 
 async def test_letters_come_whole_and_by_age(cluster: Cluster, topic_prefix: str) -> None:
@@ -46,20 +46,25 @@ async def test_letters_come_whole_and_by_age(cluster: Cluster, topic_prefix: str
     else: all are read, the oldest first, with all that the daemon wrote.
     """
     await cluster.create([topic_prefix])
-    letters = [
-        Written(passport(n), partition=n % 7 % 3, timestamp_ms=START + n, key=str(n).encode())
+    dead_letters = [
+        WrittenDeadLetter(
+            metadata(n), partition=n % 7 % 3, timestamp_ms=START + n, key=str(n).encode()
+        )
         for n in range(1_000)
     ]
-    await bury(
+    await write_dead_letters(
         cluster,
         topic_prefix,
-        [*letters, Written(None, timestamp_ms=START + 1_000, headers=[("other", b"\xff")])],
+        [
+            *dead_letters,
+            WrittenDeadLetter(None, timestamp_ms=START + 1_000, headers=[("other", b"\xff")]),
+        ],
     )
     *read, foreign = await _read(cluster, topic_prefix)
-    assert [(one.passport, one.key, one.timestamp, one.value) for one in read] == [
-        (one.passport, one.key, one.timestamp_ms, one.value) for one in letters
+    assert [(one.metadata, one.key, one.timestamp, one.value) for one in read] == [
+        (one.metadata, one.key, one.timestamp_ms, one.value) for one in dead_letters
     ]
-    assert foreign.passport is None
+    assert foreign.metadata is None
 
 
 async def test_what_cannot_be_read_ends_its_own_partition_only(
@@ -72,10 +77,11 @@ async def test_what_cannot_be_read_ends_its_own_partition_only(
     source, retry = f"{topic_prefix}.event", f"{topic_prefix}.retry"
     await cluster.create([topic_prefix], partitions=2)
     await cluster.create([source, retry], partitions=1)
-    letters = [
-        Written(passport(n, topic=source), partition=n % 2, value=b"%d" % n) for n in range(10)
+    dead_letters = [
+        WrittenDeadLetter(metadata(n, topic=source), partition=n % 2, value=b"%d" % n)
+        for n in range(10)
     ]
-    await bury(cluster, topic_prefix, letters)
+    await write_dead_letters(cluster, topic_prefix, dead_letters)
     consumer_record = fetcher.PartitionRecords._consumer_record
 
     def damaged(self: Any, tp: TopicPartition, record: Any) -> Any:
@@ -103,19 +109,20 @@ async def _replay(cluster: Cluster, topic: str, retry: str) -> tuple[int, dict[i
     async with DeadLetterReader(settings, topic=topic, group=group) as reader:
         replayer = Replayer(plan, route, reader, producer, settings=settings, clock=clock)
         await replayer.run(stopped=lambda: False, advanced=lambda _count: None)
-    await producer.renew()
+    await producer.reset()
     return replayer.sent, reader.unreadable
 
 
 async def test_since_skips_what_is_older(cluster: Cluster, topic_prefix: str) -> None:
     """In each partition reading starts at the first record of that time, also behind the last."""
     await cluster.create([topic_prefix])
-    letters = [
-        Written(passport(n), partition=n % 2, timestamp_ms=START + n * 1_000) for n in range(10)
+    dead_letters = [
+        WrittenDeadLetter(metadata(n), partition=n % 2, timestamp_ms=START + n * 1_000)
+        for n in range(10)
     ]
-    await bury(cluster, topic_prefix, letters)
+    await write_dead_letters(cluster, topic_prefix, dead_letters)
     found = await _read(cluster, topic_prefix, START + 7_000)
-    assert [one.passport.offset for one in found if one.passport] == [7, 8, 9]
+    assert [one.metadata.offset for one in found if one.metadata] == [7, 8, 9]
     assert await _read(cluster, topic_prefix, START + 60_000) == []
 
 
@@ -124,13 +131,13 @@ async def test_records_that_never_happened_are_passed(cluster: Cluster, topic_pr
     behind its marker.
     """
     await cluster.create([topic_prefix], partitions=1)
-    await bury(cluster, topic_prefix, exhausted([1]))
+    await write_dead_letters(cluster, topic_prefix, exhausted([1]))
     async with cluster.producer(transactional_id=topic_prefix) as producer:
         await producer.begin_transaction()
-        await producer.send_and_wait(topic_prefix, b"never", headers=passport(2).headers())
+        await producer.send_and_wait(topic_prefix, b"never", headers=metadata(2).headers())
         await producer.abort_transaction()
-    [letter] = await _read(cluster, topic_prefix)
-    assert letter.passport == passport(1)
+    [dead_letter] = await _read(cluster, topic_prefix)
+    assert dead_letter.metadata == metadata(1)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +155,7 @@ def guarded(kafka_lib: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 async def _rule(
     cluster: Cluster,
     operation: AclOperation,
-    verdict: AclPermissionType,
+    probe_result: AclPermissionType,
     *,
     kind: ResourceType = ResourceType.TOPIC,
     name: str = DEAD_LETTER_TOPIC,
@@ -161,12 +168,12 @@ async def _rule(
         "User:ANONYMOUS",
         "*",
         operation,
-        verdict,
+        probe_result,
     )
     admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
     admin.create_acls([rule])[rule].result(10)
     one = AclBindingFilter(
-        kind, name, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*", operation, verdict
+        kind, name, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*", operation, probe_result
     )
     # The broker learns it from the controller: what it answers is what it goes by.
     await wait_until(lambda: admin.describe_acls(one).result(10), "the rule to hold")
@@ -191,7 +198,7 @@ async def test_looking_makes_no_topic_and_needs_the_right(guarded: Cluster) -> N
     async with guarded.admin() as admin:
         assert DEAD_LETTER_TOPIC not in await admin.list_topics()
     await guarded.create([DEAD_LETTER_TOPIC], partitions=1)
-    await bury(guarded, DEAD_LETTER_TOPIC, exhausted([1]))
+    await write_dead_letters(guarded, DEAD_LETTER_TOPIC, exhausted([1]))
     assert await _denial(guarded) == ""
     await _rule(guarded, AclOperation.DESCRIBE, AclPermissionType.ALLOW)
     told = f"Kafka refuses the topic {DEAD_LETTER_TOPIC}: ask for the right to it"
@@ -204,9 +211,9 @@ async def test_who_may_not_keep_progress_sends_nothing(guarded: Cluster) -> None
     """A group that this user may look at, but not commit under: that is told before the first
     letter goes, not after a batch that nobody would remember.
     """
-    topic, lane, group = "kept.dead-letter", "kept.retry", "kept.replay.all"
-    await guarded.create([topic, lane], partitions=1)
-    await bury(guarded, topic, exhausted([1]))
+    topic, retry_topic, group = "kept.dead-letter", "kept.retry", "kept.replay.all"
+    await guarded.create([topic, retry_topic], partitions=1)
+    await write_dead_letters(guarded, topic, exhausted([1]))
     await _rule(
         guarded,
         AclOperation.DESCRIBE,
@@ -215,7 +222,7 @@ async def test_who_may_not_keep_progress_sends_nothing(guarded: Cluster) -> None
         name=group,
     )
     settings = KafkaSettings(bootstrap_servers=(guarded.bootstrap,))
-    route, producer = Route(lane, (), settings.group_id), KafkaProducer(settings)
+    route, producer = Route(retry_topic, (), settings.group_id), KafkaProducer(settings)
     try:
         async with DeadLetterReader(settings, topic=topic, group=group) as reader:
             plan = await make_plan(reader, Selection(), route, limit=None, again=False)
@@ -227,8 +234,8 @@ async def test_who_may_not_keep_progress_sends_nothing(guarded: Cluster) -> None
             with pytest.raises(HookstreamError, match=r"refuses the group .*ask for the right"):
                 await replayer.run(stopped=lambda: False, advanced=int)
     finally:
-        await producer.renew()
-    assert await guarded.read(lane) == []
+        await producer.reset()
+    assert await guarded.read(retry_topic) == []
 
 
 async def test_no_broker_is_a_sentence() -> None:

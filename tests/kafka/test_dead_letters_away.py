@@ -6,7 +6,7 @@ import pytest
 
 from consumer import app
 from consumer.stream import topic_watch
-from consumer.stream.handover import Handover
+from consumer.stream.outbox import Outbox
 from support.daemon import InProcess
 from support.received import ids
 from support.receiver import Receiver, Reply, response
@@ -26,22 +26,22 @@ async def test_nothing_passes_a_dead_letter_that_is_not_acknowledged(
     offset stays before it, whatever was delivered behind it. 4. Intake pauses: an event written
     now is not sent. 5. The topic is back: the letter is written, the event sent, all committed.
     """
-    monkeypatch.setattr(app, "Handover", partial(Handover, send_timeout=1.0))
+    monkeypatch.setattr(app, "Outbox", partial(Outbox, send_timeout=1.0))
     # The daemon would make the topic again by itself.
     monkeypatch.setattr(topic_watch, "URGENT_INTERVAL", 3_600.0)
     await workspace.create_topics(partitions=1)
     workspace.write_settings()
     cluster, topic = workspace.cluster, workspace.topic("event")
-    dead_letters = workspace.dead_letter_topic
-    failures_of = f'hookstream_handover_failures_total{{topic="{dead_letters}"}}'
+    dead_letter_topic = workspace.dead_letter_topic
+    failures_of = f'hookstream_handover_failures_total{{topic="{dead_letter_topic}"}}'
     async with Receiver(otherwise=_answer) as receiver:
         workspace.write_hooks(hook("a", receiver.origin))
         async with InProcess(workspace.config) as daemon:
             [first] = await cluster.produce(topic, [event("bad1")])
             await wait_until(workspace.caught_up, "the first dead letter")
-            letters = await workspace.dead_letters()
-            assert [one.facts["hookstream-source"] for one in letters] == [first.source]
-            await cluster.delete([dead_letters])
+            dead_letters = await workspace.dead_letters()
+            assert [one.facts["hookstream-source"] for one in dead_letters] == [first.source]
+            await cluster.delete([dead_letter_topic])
 
             [second, _] = await cluster.produce(topic, [event("bad2"), event("good1")])
             await wait_until(lambda: _unready(daemon), "the daemon to say that it is not ready")
@@ -58,7 +58,7 @@ async def test_nothing_passes_a_dead_letter_that_is_not_acknowledged(
             assert committed[topic, 0] == second.offset
             assert (await daemon.get("/healthz"))[0] == 200
 
-            await cluster.create([dead_letters], partitions=1)
+            await cluster.create([dead_letter_topic], partitions=1)
             await wait_until(workspace.caught_up, "everything to be settled")
             await wait_until(daemon.ready, "the daemon to be ready again")
         assert ids(receiver.requests)["good2:a"] == 1

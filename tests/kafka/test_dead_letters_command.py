@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 from consumer.cli.commands import commands
 from consumer.reasons import Reason
 from consumer.stream.client import KafkaProducer
-from consumer.stream.handover import MessageT
+from consumer.stream.outbox import MessageT
 from consumer.stream.replay import BATCH
 from support.cluster import Placed
 from support.daemon import InProcess
-from support.letters import Written, bury, exhausted, passport
+from support.dead_letters import WrittenDeadLetter, exhausted, metadata, write_dead_letters
 from support.project import ROOT
 from support.received import ids
 from support.receiver import Receiver, response
@@ -53,7 +53,7 @@ async def _prepare(workspace: Workspace) -> None:
 
 
 async def _on_lane(workspace: Workspace) -> list[Placed]:
-    return await workspace.cluster.read(workspace.lanes[0])
+    return await workspace.cluster.read(workspace.retry_topics[0])
 
 
 async def test_every_reason_is_delivered_after_a_replay(workspace: Workspace) -> None:
@@ -67,15 +67,17 @@ async def test_every_reason_is_delivered_after_a_replay(workspace: Workspace) ->
     async with Receiver() as receiver:
         workspace.write_hooks(hook(NAME, receiver.origin))
         async with InProcess(workspace.config):
-            letters = [
-                Written(passport(n, hook=NAME, reason=reason, topic=source), event(f"e{n}"))
+            dead_letters = [
+                WrittenDeadLetter(
+                    metadata(n, hook=NAME, reason=reason, topic=source), event(f"e{n}")
+                )
                 for n, reason in enumerate(Reason)
             ]
-            lost = passport(number, hook="", reason="undecodable", topic=source)
-            await bury(
+            lost = metadata(number, hook="", reason="undecodable", topic=source)
+            await write_dead_letters(
                 workspace.cluster,
                 workspace.dead_letter_topic,
-                [*letters, Written(lost, event(f"e{number}"))],
+                [*dead_letters, WrittenDeadLetter(lost, event(f"e{number}"))],
             )
             code, out, err = await _run(workspace, "replay", "--hook", NAME, "--yes")
             assert (code, out.splitlines()[-1]) == (0, f"{number} sent"), err
@@ -101,27 +103,27 @@ async def test_a_replay_that_fails_again_tells_its_story(workspace: Workspace) -
         workspace.write_hooks(hook(NAME, receiver.origin))
         async with InProcess(workspace.config):
 
-            async def letters() -> list[Placed]:
+            async def dead_letters() -> list[Placed]:
                 found = await workspace.dead_letters()
                 return [one for one in found if one.facts["hookstream-delivery-id"] == first_id]
 
             await workspace.cluster.produce(workspace.topic("event"), [event("e1")])
-            [first] = await wait_until(letters, "a dead letter")
+            [first] = await wait_until(dead_letters, "a dead letter")
             assert "hookstream-replayed-from" not in first.facts
             assert (await _run(workspace, "replay", "--hook", NAME, "--yes"))[0] == 0
             await receiver.until(requests=3)
 
             async def two() -> list[Placed]:
-                found = await letters()
+                found = await dead_letters()
                 return found if len(found) == 2 else []
 
             [second] = [one for one in await wait_until(two, "another") if one != first]
             assert second.facts["hookstream-replayed-from"] == first.source
             assert second.facts["hookstream-source"] == first.facts["hookstream-source"]
             assert second.facts["hookstream-attempts"] == "2"
-            parked = await _on_lane(workspace)
-            assert [one.facts["hookstream-replayed-from"] for one in parked] == [first.source] * 2
-            assert "replay" in {one.facts["hookstream-reason"] for one in parked}
+            deferred = await _on_lane(workspace)
+            assert [one.facts["hookstream-replayed-from"] for one in deferred] == [first.source] * 2
+            assert "replay" in {one.facts["hookstream-reason"] for one in deferred}
             code, out, _ = await _run(workspace, "replay", "--hook", NAME, "--yes")
             assert (code, out.splitlines()[-1]) == (0, "1 sent")
             await receiver.until(requests=4)
@@ -132,7 +134,9 @@ async def test_a_replay_that_fails_again_tells_its_story(workspace: Workspace) -
 async def test_nothing_is_sent_that_nobody_agreed_to(workspace: Workspace) -> None:
     """A dry run, a refusal, no terminal to ask on: each says so, and nothing goes; a `y` sends."""
     await _prepare(workspace)
-    await bury(workspace.cluster, workspace.dead_letter_topic, exhausted(range(3), NAME))
+    await write_dead_letters(
+        workspace.cluster, workspace.dead_letter_topic, exhausted(range(3), NAME)
+    )
     words = ("replay", "--hook", NAME)
     code, out, _ = await _run(workspace, *words, "--dry-run")
     assert code == 0
@@ -154,11 +158,11 @@ async def test_list_is_json_for_programs(workspace: Workspace) -> None:
     """One object a line, all facts, the oldest first, no event value; `--limit` has the newest."""
     await _prepare(workspace)
     secret = b'{"id": "e", "user": {"id": "somebody"}}'
-    letters = [
-        Written(passport(n, hook=NAME), secret, timestamp_ms=1_795_514_400_000 + n)
+    dead_letters = [
+        WrittenDeadLetter(metadata(n, hook=NAME), secret, timestamp_ms=1_795_514_400_000 + n)
         for n in range(60)
     ]
-    await bury(workspace.cluster, workspace.dead_letter_topic, letters)
+    await write_dead_letters(workspace.cluster, workspace.dead_letter_topic, dead_letters)
     code, out, err = await _run(workspace, "list", "--hook", NAME)
     assert (code, err) == (0, "")
     assert "somebody" not in out
@@ -210,7 +214,9 @@ async def test_a_full_disk_is_told_and_nothing_is_sent(
     could not be shown is not sent.
     """
     await _prepare(workspace)
-    await bury(workspace.cluster, workspace.dead_letter_topic, exhausted(range(3), NAME))
+    await write_dead_letters(
+        workspace.cluster, workspace.dead_letter_topic, exhausted(range(3), NAME)
+    )
     process = await asyncio.create_subprocess_exec(
         *_command(workspace, *words), stdin=DEVNULL, stdout=full_disk, stderr=PIPE, cwd=ROOT
     )
@@ -223,10 +229,10 @@ async def test_a_full_disk_is_told_and_nothing_is_sent(
 async def test_list_is_a_table_for_people(workspace: Workspace) -> None:
     """The newest fifty, how many more there are, and what they are; nothing moves the cursor."""
     await _prepare(workspace)
-    letters = exhausted(range(59), NAME)
-    await bury(workspace.cluster, workspace.dead_letter_topic, letters)
-    evil = Written(passport(59, hook=NAME, reason="\x1b[2Jpermanent"))
-    await bury(workspace.cluster, workspace.dead_letter_topic, [evil])
+    dead_letters = exhausted(range(59), NAME)
+    await write_dead_letters(workspace.cluster, workspace.dead_letter_topic, dead_letters)
+    evil = WrittenDeadLetter(metadata(59, hook=NAME, reason="\x1b[2Jpermanent"))
+    await write_dead_letters(workspace.cluster, workspace.dead_letter_topic, [evil])
     terminal = Terminal(*_command(workspace, "list", "--hook", NAME))
     await terminal.start()
     assert await terminal.end() == 0
@@ -244,7 +250,11 @@ def test_ctrl_c_ends_behind_a_batch(workspace: Workspace, monkeypatch: pytest.Mo
     """
     total = 3 * BATCH
     asyncio.run(_prepare(workspace))
-    asyncio.run(bury(workspace.cluster, workspace.dead_letter_topic, exhausted(range(total), NAME)))
+    asyncio.run(
+        write_dead_letters(
+            workspace.cluster, workspace.dead_letter_topic, exhausted(range(total), NAME)
+        )
+    )
 
     class Interrupted(KafkaProducer):
         number = 0
@@ -273,7 +283,7 @@ def test_ctrl_c_ends_behind_a_batch(workspace: Workspace, monkeypatch: pytest.Mo
 async def test_a_missing_retry_topic_is_told_before_anything_is_sent(workspace: Workspace) -> None:
     """The daemon never ran with these delays: the sentence names the topic, exit code 1."""
     await _prepare(workspace)
-    await bury(workspace.cluster, workspace.dead_letter_topic, exhausted([1], NAME))
+    await write_dead_letters(workspace.cluster, workspace.dead_letter_topic, exhausted([1], NAME))
     workspace.write_settings(retry={"delays": ["7m"]})
     code, _, err = await _run(workspace, "replay", "--hook", NAME, "--yes")
     assert code == 1
@@ -290,12 +300,16 @@ async def test_a_retry_that_became_undecodable_keeps_its_delivery(workspace: Wor
     async with Receiver() as receiver:
         workspace.write_hooks(hook(NAME, receiver.origin))
         async with InProcess(workspace.config):
-            parked = passport(1, hook=NAME, reason="retry", topic=workspace.topic("event"))
-            await bury(workspace.cluster, workspace.lanes[0], [Written(parked, b"[]")])
-            [letter] = await wait_until(workspace.dead_letters, "a dead letter")
-    facts = letter.facts
+            deferred = metadata(1, hook=NAME, reason="retry", topic=workspace.topic("event"))
+            await write_dead_letters(
+                workspace.cluster, workspace.retry_topics[0], [WrittenDeadLetter(deferred, b"[]")]
+            )
+            [dead_letter] = await wait_until(workspace.dead_letters, "a dead letter")
+    facts = dead_letter.facts
     assert facts["hookstream-reason"] == "undecodable"
     assert facts["hookstream-detail"] == "the JSON value is not an object"
     for fact in ("delivery-id", "hook", "source", "attempts"):
-        assert facts[f"hookstream-{fact}"] == dict(parked.headers())[f"hookstream-{fact}"].decode()
+        assert (
+            facts[f"hookstream-{fact}"] == dict(deferred.headers())[f"hookstream-{fact}"].decode()
+        )
     assert receiver.requests == []

@@ -37,26 +37,27 @@ async def test_hostile_records_cost_nobody_else_anything(workspace: Workspace) -
     delivered = [parse(head) for head in receiver.requests]
     assert len(delivered) == len(FIT) + 2
     assert all(request.target == "/h/a" for request in delivered)
-    letters = {
-        letter.facts["hookstream-source"]: letter for letter in await workspace.dead_letters()
+    dead_letters = {
+        dead_letter.facts["hookstream-source"]: dead_letter
+        for dead_letter in await workspace.dead_letters()
     }
     _, *records, _ = records
     refused, unfit = records[: len(UNDECODABLE)], records[len(UNDECODABLE) : -len(FIT)]
-    assert letters.keys() == {record.source for record in [*refused, *unfit]}
+    assert dead_letters.keys() == {record.source for record in [*refused, *unfit]}
     for record in refused:
-        _check(record, letters[record.source], "undecodable")
+        _check(record, dead_letters[record.source], "undecodable")
     for record in unfit:
-        _check(record, letters[record.source], "rejected")
+        _check(record, dead_letters[record.source], "rejected")
 
 
-def _check(record: Placed, letter: Placed, reason: str) -> None:
+def _check(record: Placed, dead_letter: Placed, reason: str) -> None:
     assert record.value is not None
     if len(record.value) < _ROOM:
-        assert letter.facts["hookstream-reason"] == reason
-        assert letter.value == record.value
+        assert dead_letter.facts["hookstream-reason"] == reason
+        assert dead_letter.value == record.value
     else:
-        assert letter.facts["hookstream-reason"] == "too_large"
-        assert letter.value == b""
+        assert dead_letter.facts["hookstream-reason"] == "too_large"
+        assert dead_letter.value == b""
         size = f"too large to hand over: {len(record.value)} bytes"
-        assert letter.facts["hookstream-detail"].startswith(size)
-    assert sum(len(name) + len(value or b"") for name, value in letter.headers) < 1_000
+        assert dead_letter.facts["hookstream-detail"].startswith(size)
+    assert sum(len(name) + len(value or b"") for name, value in dead_letter.headers) < 1_000

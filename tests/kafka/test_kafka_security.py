@@ -41,7 +41,7 @@ async def workspace(
 def enough(workspace: Workspace) -> Rights:
     """The rights that docs/security.md asks for, where the topics are there."""
     rights = dict.fromkeys(workspace.sources, READS)
-    rights |= {lane: [*READS, *WRITES] for lane in workspace.lanes}
+    rights |= {retry_topic: [*READS, *WRITES] for retry_topic in workspace.retry_topics}
     return rights | {workspace.dead_letter_topic: WRITES}
 
 
@@ -73,7 +73,9 @@ async def delivers(workspace: Workspace) -> None:
             assert await daemon.stop() == 0
             assert daemon.complaints == []
     assert len(receiver.requests) == 2
-    assert [letter.facts["hookstream-hook"] for letter in await workspace.dead_letters()] == ["bad"]
+    assert [
+        dead_letter.facts["hookstream-hook"] for dead_letter in await workspace.dead_letters()
+    ] == ["bad"]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,7 @@ async def test_a_topic_that_may_not_be_read(
     broker: SecureBroker, workspace: Workspace, which: str, kept: list[str]
 ) -> None:
     """The daemon ends with the topic's name; nothing is committed, not even what may be read."""
-    topic = workspace.topic("event") if which == "source" else workspace.lanes[0]
+    topic = workspace.topic("event") if which == "source" else workspace.retry_topics[0]
     rights = enough(workspace) | {topic: [*kept, *(["WRITE"] if which == "lane" else [])]}
     workspace.write_settings(kafka=await user_with(broker, workspace, rights))
     await workspace.cluster.produce(workspace.topic("event"), [event("e1")])
@@ -203,13 +205,13 @@ async def test_a_group_that_may_not_be_joined(broker: SecureBroker, workspace: W
 
 async def test_topics_that_may_not_be_made(broker: SecureBroker, workspace: Workspace) -> None:
     """The sentence names the topic and what to do."""
-    await workspace.cluster.delete(workspace.lanes)
+    await workspace.cluster.delete(workspace.retry_topics)
     rights = enough(workspace)
-    for lane in workspace.lanes:
-        del rights[lane]
+    for retry_topic in workspace.retry_topics:
+        del rights[retry_topic]
     workspace.write_settings(kafka=await user_with(broker, workspace, rights))
     sentence = await refusal_of(workspace)
-    assert any(lane in sentence for lane in workspace.lanes)
+    assert any(retry_topic in sentence for retry_topic in workspace.retry_topics)
     assert "could not be created (TopicAuthorizationFailedError)" in sentence
 
 
@@ -221,7 +223,7 @@ async def test_a_topic_that_may_not_be_written(
     the topic and the reason, and nothing is committed past the event. 3. The right is granted: the
     hand-over is made up for, and the daemon is ready.
     """
-    topic = workspace.lanes[0] if which == "lane" else workspace.dead_letter_topic
+    topic = workspace.retry_topics[0] if which == "lane" else workspace.dead_letter_topic
     rights = enough(workspace) | {topic: READS if which == "lane" else ["DESCRIBE"]}
     workspace.write_settings(kafka=await user_with(broker, workspace, rights))
     async with Receiver(
@@ -268,5 +270,5 @@ async def not_ready(daemon: Daemon) -> bool:
 
 async def handed_over(workspace: Workspace, topic: str, source: str) -> bool:
     """Whether the record of `source` is on `topic`."""
-    letters = await workspace.cluster.read(topic)
-    return any(letter.facts["hookstream-source"] == source for letter in letters)
+    dead_letters = await workspace.cluster.read(topic)
+    return any(dead_letter.facts["hookstream-source"] == source for dead_letter in dead_letters)

@@ -79,8 +79,8 @@ def _check_deliveries(heads: list[bytes]) -> None:
     assert signed > 100
 
 
-def _rejects(letters: list[Placed]) -> Counter[tuple[str, str]]:
+def _rejects(dead_letters: list[Placed]) -> Counter[tuple[str, str]]:
     return Counter(
-        (letter.facts["hookstream-source"], letter.facts.get("hookstream-hook", ""))
-        for letter in letters
+        (dead_letter.facts["hookstream-source"], dead_letter.facts.get("hookstream-hook", ""))
+        for dead_letter in dead_letters
     )

@@ -93,10 +93,13 @@ async def test_network_policy_changes_with_sighup(workspace: Workspace) -> None:
             await _reload(daemon, OK)
             await receiver.until(left=1)
             assert await _targets(workspace, receiver, "e2") == set()
-            (letter,) = await workspace.dead_letters()
-            assert letter.facts["hookstream-reason"] == "blocked"
-            assert letter.facts["hookstream-attempts"] == "1"
-            assert letter.facts["hookstream-detail"] == "127.0.0.1 is in network.deny: 127.0.0.1/32"
+            (dead_letter,) = await workspace.dead_letters()
+            assert dead_letter.facts["hookstream-reason"] == "blocked"
+            assert dead_letter.facts["hookstream-attempts"] == "1"
+            assert (
+                dead_letter.facts["hookstream-detail"]
+                == "127.0.0.1 is in network.deny: 127.0.0.1/32"
+            )
             assert await daemon.sample('hookstream_attempts_total{hook="a",status="blocked"}') == 1
             [foreseen] = daemon.said("every request of a hook will be blocked")
             assert "hook a: uri: " in str(foreseen["problem"])
@@ -117,9 +120,11 @@ async def test_own_admin_server_is_out_of_reach(workspace: Workspace) -> None:
             workspace.write_hooks(hook("a", f"http://127.0.0.1:{daemon.admin_port}"))
             await _reload(daemon, OK)
             assert await _targets(workspace, receiver, "e1") == set()
-            (letter,) = await workspace.dead_letters()
-            assert letter.facts["hookstream-reason"] == "blocked"
-            assert letter.facts["hookstream-detail"].endswith("is hookstream's own admin server")
+            (dead_letter,) = await workspace.dead_letters()
+            assert dead_letter.facts["hookstream-reason"] == "blocked"
+            assert dead_letter.facts["hookstream-detail"].endswith(
+                "is hookstream's own admin server"
+            )
             assert await daemon.stop() == 0
 
 

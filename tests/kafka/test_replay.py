@@ -13,17 +13,17 @@ from consumer.events.decode import Headers
 from consumer.settings import KafkaSettings
 from consumer.stream.client import KafkaProducer
 from consumer.stream.dead_letters import DeadLetterReader, Selection
-from consumer.stream.handover import MessageT, Producer
-from consumer.stream.passport import read_passport
+from consumer.stream.delivery_metadata import read_delivery_metadata
+from consumer.stream.outbox import MessageT, Producer
 from consumer.stream.replay import BATCH, Plan, Replayer, Route, make_plan
 from support.cluster import Cluster
-from support.letters import Written, bury, exhausted, passport
+from support.dead_letters import WrittenDeadLetter, exhausted, metadata, write_dead_letters
 
 CLOCK = SystemClock()
 EVERYTHING = Selection()
 
 
-class Desk:
+class ReplayHarness:
     """A person with a dead-letter topic, a retry topic and a source that are this test's own."""
 
     def __init__(self, cluster: Cluster, prefix: str) -> None:
@@ -49,7 +49,7 @@ class Desk:
         async with self.reader(selection) as reader:
             return await make_plan(reader, selection, self.route, limit=limit, again=again)
 
-    async def carry_out(
+    async def execute(
         self,
         plan: Plan,
         *,
@@ -73,14 +73,14 @@ class Desk:
                 await replayer.run(stopped=stopped, advanced=told.append)
                 return replayer.sent
         finally:
-            await producer.renew()
+            await producer.reset()
 
     async def replay(
         self, selection: Selection = EVERYTHING, limit: int | None = None, *, again: bool = False
     ) -> int:
         """Plan and carry out; how many were sent, which is what was planned."""
         plan = await self.plan(selection, limit, again=again)
-        sent = await self.carry_out(plan)
+        sent = await self.execute(plan)
         assert sent == plan.total
         return sent
 
@@ -97,9 +97,9 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(cluster: Cluster, topic_prefix: str) -> Desk:
+async def desk(cluster: Cluster, topic_prefix: str) -> ReplayHarness:
     """With empty topics: two partitions of dead letters."""
-    desk = Desk(cluster, topic_prefix)
+    desk = ReplayHarness(cluster, topic_prefix)
     await cluster.create([desk.topic], partitions=2)
     await cluster.create([desk.lane, desk.source], partitions=1)
     return desk
@@ -118,7 +118,7 @@ class Breaking:
     ) -> list[tuple[Sequence[MessageT], asyncio.Future[None]]]:
         """As long as there is a broker."""
         taken = messages[: self.acknowledgements - len(self.acknowledged)]
-        ids = [read_passport(message.headers).delivery_id for message in taken]
+        ids = [read_delivery_metadata(message.headers).delivery_id for message in taken]
         self.acknowledged += ids
         batches = await self.inner.send(topic, taken)
         if len(taken) < len(messages):
@@ -126,22 +126,22 @@ class Breaking:
             raise TimeoutError
         return batches
 
-    async def renew(self) -> None:
+    async def reset(self) -> None:
         """As it does."""
-        await self.inner.renew()
+        await self.inner.reset()
 
 
-async def test_a_replayed_letter_is_its_delivery_begun_anew(desk: Desk) -> None:
+async def test_a_replayed_letter_is_its_delivery_begun_anew(desk: ReplayHarness) -> None:
     """Key, value, delivery id, source and source time stay; attempts begin at nothing, and the
     headers tell of the replay.
     """
-    letter = Written(passport(7), value=b'{"id": "e7"}')
-    await bury(desk.cluster, desk.topic, [letter])
+    dead_letter = WrittenDeadLetter(metadata(7), value=b'{"id": "e7"}')
+    await write_dead_letters(desk.cluster, desk.topic, [dead_letter])
     before = CLOCK.now()
     assert await desk.replay() == 1
     [sent] = await desk.cluster.read(desk.lane)
     facts = sent.facts
-    assert (sent.key, sent.value) == (letter.key, letter.value)
+    assert (sent.key, sent.value) == (dead_letter.key, dead_letter.value)
     moments = [float(facts.pop(f"hookstream-{name}")) for name in ("not-before", "replayed-at")]
     assert all(before - 0.001 <= moment <= CLOCK.now() + 0.001 for moment in moments)
     assert facts == {
@@ -157,14 +157,16 @@ async def test_a_replayed_letter_is_its_delivery_begun_anew(desk: Desk) -> None:
     }
 
 
-async def test_an_undecodable_record_goes_back_to_its_source(desk: Desk) -> None:
+async def test_an_undecodable_record_goes_back_to_its_source(desk: ReplayHarness) -> None:
     """An undecodable record goes back with its raw bytes, its key and its original headers, and
     with headers that tell who replayed what and when.
     """
     raw = b"\xff not JSON"
-    lost = passport(1, hook="", reason="undecodable", topic=desk.source)
+    lost = metadata(1, hook="", reason="undecodable", topic=desk.source)
     headers: Headers = [("ce_type", b"a"), ("ce_type", b"\xff"), ("", None)]
-    await bury(desk.cluster, desk.topic, [Written(lost, raw, b"key", headers=headers)])
+    await write_dead_letters(
+        desk.cluster, desk.topic, [WrittenDeadLetter(lost, raw, b"key", headers=headers)]
+    )
     assert await desk.replay() == 1
     [sent] = await desk.cluster.read(desk.source)
     assert (sent.key, sent.value) == (b"key", raw)
@@ -177,32 +179,32 @@ async def test_an_undecodable_record_goes_back_to_its_source(desk: Desk) -> None
     assert await desk.sent() == []
 
 
-async def test_what_cannot_be_sent_is_told_and_left(desk: Desk) -> None:
+async def test_what_cannot_be_sent_is_told_and_left(desk: ReplayHarness) -> None:
     """Records of others, letters without a value, and undecodable ones whose source is no more."""
-    gone = passport(1, hook="", reason="undecodable", topic="gone")
-    letters = [
-        Written(None),
-        Written(passport(2), b""),
-        Written(gone),
-        Written(passport(3)),
+    gone = metadata(1, hook="", reason="undecodable", topic="gone")
+    dead_letters = [
+        WrittenDeadLetter(None),
+        WrittenDeadLetter(metadata(2), b""),
+        WrittenDeadLetter(gone),
+        WrittenDeadLetter(metadata(3)),
     ]
-    await bury(desk.cluster, desk.topic, letters)
+    await write_dead_letters(desk.cluster, desk.topic, dead_letters)
     plan = await desk.plan()
     assert plan.counts == {("a", "exhausted", desk.lane): 1}
-    assert sorted(plan.obstacles.values()) == [1, 1, 1]
-    assert await desk.carry_out(plan) == 1
+    assert sorted(plan.not_replayable.values()) == [1, 1, 1]
+    assert await desk.execute(plan) == 1
     assert await desk.sent() == ["e3:a"]
 
 
-async def test_filters_choose(desk: Desk) -> None:
+async def test_filters_choose(desk: ReplayHarness) -> None:
     """Hook and reason both have to fit; what does not fit stays for another replay."""
-    letters = [
-        Written(passport(1, hook="a", reason="exhausted")),
-        Written(passport(2, hook="a", reason="permanent"), partition=1),
-        Written(passport(3, hook="b", reason="exhausted")),
-        Written(None),
+    dead_letters = [
+        WrittenDeadLetter(metadata(1, hook="a", reason="exhausted")),
+        WrittenDeadLetter(metadata(2, hook="a", reason="permanent"), partition=1),
+        WrittenDeadLetter(metadata(3, hook="b", reason="exhausted")),
+        WrittenDeadLetter(None),
     ]
-    await bury(desk.cluster, desk.topic, letters)
+    await write_dead_letters(desk.cluster, desk.topic, dead_letters)
     assert await desk.replay(Selection(hook="a", reason="permanent")) == 1
     assert await desk.sent() == ["e2:a"]
     assert await desk.replay(Selection(hook="b")) == 1
@@ -211,59 +213,62 @@ async def test_filters_choose(desk: Desk) -> None:
     assert await desk.replay(Selection(reason="exhausted")) == 2
 
 
-async def test_the_oldest_of_all_partitions_go_first(desk: Desk) -> None:
+async def test_the_oldest_of_all_partitions_go_first(desk: ReplayHarness) -> None:
     """1. Letters of both partitions, by turns in time. 2. Each run takes the oldest that are
     left, whatever their partition, and a run after the last finds nothing.
     """
-    letters = [
-        Written(passport(n), partition=n % 2, timestamp_ms=1_795_514_400_000 + n) for n in range(9)
+    dead_letters = [
+        WrittenDeadLetter(metadata(n), partition=n % 2, timestamp_ms=1_795_514_400_000 + n)
+        for n in range(9)
     ]
-    await bury(desk.cluster, desk.topic, sorted(letters, key=lambda one: one.partition))
+    await write_dead_letters(
+        desk.cluster, desk.topic, sorted(dead_letters, key=lambda one: one.partition)
+    )
     assert [await desk.replay(limit=4) for _ in range(4)] == [4, 4, 1, 0]
     assert await desk.sent() == [f"e{n}:a" for n in range(9)]
     assert (await desk.plan()).sent_before == 9
 
 
-async def test_a_second_replay_finds_only_newer_letters(desk: Desk) -> None:
+async def test_a_second_replay_finds_only_newer_letters(desk: ReplayHarness) -> None:
     """1. Three go. 2. Nothing is left. 3. Two more come, and only they go. 4. Starting over takes
     all five.
     """
-    await bury(desk.cluster, desk.topic, exhausted(range(3)))
+    await write_dead_letters(desk.cluster, desk.topic, exhausted(range(3)))
     assert await desk.replay() == 3
     assert await desk.replay() == 0
-    await bury(desk.cluster, desk.topic, exhausted([3, 4], partition=1))
+    await write_dead_letters(desk.cluster, desk.topic, exhausted([3, 4], partition=1))
     assert await desk.replay() == 2
     assert await desk.sent() == [f"e{n}:a" for n in range(5)]
     assert await desk.replay(again=True) == 5
 
 
-async def test_a_stopped_replay_goes_on_with_the_rest(desk: Desk) -> None:
+async def test_a_stopped_replay_goes_on_with_the_rest(desk: ReplayHarness) -> None:
     """1. A signal comes after the second batch. 2. What was acknowledged until then is committed.
     3. The same command sends the rest, and nothing twice.
     """
     total = 3 * BATCH + 20
-    await bury(desk.cluster, desk.topic, exhausted(range(total)))
+    await write_dead_letters(desk.cluster, desk.topic, exhausted(range(total)))
     plan, batches = await desk.plan(), list[int]()
     assert plan.total == total
-    sent = await desk.carry_out(plan, stopped=lambda: len(batches) == 2, batches=batches)
+    sent = await desk.execute(plan, stopped=lambda: len(batches) == 2, batches=batches)
     assert sent == 2 * BATCH
     assert len(await desk.sent()) == sent
     rest = await desk.plan()
     assert (rest.total, rest.sent_before) == (total - sent, sent)
-    assert await desk.carry_out(rest) == total - sent
+    assert await desk.execute(rest) == total - sent
     assert await desk.sent() == [f"e{n}:a" for n in range(total)]
 
 
-async def test_a_broken_replay_repeats_no_more_than_a_batch(desk: Desk) -> None:
+async def test_a_broken_replay_repeats_no_more_than_a_batch(desk: ReplayHarness) -> None:
     """1. The broker stops acknowledging within the second batch. 2. The replay ends with a
     sentence, and has committed the first batch only. 3. The same command sends everything behind
     it: what the broken batch had brought twice, and nothing not at all.
     """
     total, brought = 2 * BATCH + 10, BATCH + BATCH // 2
-    await bury(desk.cluster, desk.topic, exhausted(range(total)))
+    await write_dead_letters(desk.cluster, desk.topic, exhausted(range(total)))
     breaking = Breaking(KafkaProducer(desk.settings), brought)
     with pytest.raises(HookstreamError, match="did not answer"):
-        await desk.carry_out(await desk.plan(), producer=breaking)
+        await desk.execute(await desk.plan(), producer=breaking)
     committed = await desk.cluster.committed(desk.group(EVERYTHING))
     assert committed[desk.topic, 0] == BATCH
     assert await desk.replay() == total - BATCH
@@ -272,51 +277,54 @@ async def test_a_broken_replay_repeats_no_more_than_a_batch(desk: Desk) -> None:
     assert len(sent) == total + brought - BATCH
 
 
-async def test_a_letter_too_large_for_the_retry_topic_is_not_passed(desk: Desk) -> None:
+async def test_a_letter_too_large_for_the_retry_topic_is_not_passed(desk: ReplayHarness) -> None:
     """The sentence names it, and nothing behind an unacknowledged letter is committed."""
     await desk.takes_at_most(2000)
-    large = Written(passport(1), value=bytes(2_000))
-    await bury(desk.cluster, desk.topic, [*exhausted([0]), large])
+    large = WrittenDeadLetter(metadata(1), value=bytes(2_000))
+    await write_dead_letters(desk.cluster, desk.topic, [*exhausted([0]), large])
     with pytest.raises(HookstreamError, match=rf"{desk.topic}/0/1 is too large for {desk.lane}"):
-        await desk.carry_out(await desk.plan())
+        await desk.execute(await desk.plan())
     assert (await desk.plan()).total == 2
 
 
-async def test_a_retry_topic_that_takes_small_batches_gets_every_letter(desk: Desk) -> None:
+async def test_a_retry_topic_that_takes_small_batches_gets_every_letter(
+    desk: ReplayHarness,
+) -> None:
     """What is in one batch at first does not fit in the topic."""
     total = BATCH + 10
     await desk.takes_at_most(4000)
-    await bury(desk.cluster, desk.topic, exhausted(range(total)))
+    await write_dead_letters(desk.cluster, desk.topic, exhausted(range(total)))
     assert await desk.replay() == total
     assert sorted(await desk.sent()) == sorted(f"e{number}:a" for number in range(total))
 
 
-async def test_a_replay_since_a_time_leaves_what_is_older(desk: Desk) -> None:
+async def test_a_replay_since_a_time_leaves_what_is_older(desk: ReplayHarness) -> None:
     """1. Only what is young enough goes. 2. A replay without a time then takes the older ones,
     and not the younger ones again. 3. Newer ones go as ever.
     """
     start = 1_795_514_400_000
-    letters = [
-        Written(passport(n), partition=n % 2, timestamp_ms=start + n * 1000) for n in range(10)
+    dead_letters = [
+        WrittenDeadLetter(metadata(n), partition=n % 2, timestamp_ms=start + n * 1000)
+        for n in range(10)
     ]
-    await bury(desk.cluster, desk.topic, letters)
+    await write_dead_letters(desk.cluster, desk.topic, dead_letters)
     assert await desk.replay(Selection(since=start + 6_000)) == 4
     assert await desk.replay(limit=2) == 2
-    await bury(desk.cluster, desk.topic, exhausted([10]))
+    await write_dead_letters(desk.cluster, desk.topic, exhausted([10]))
     assert await desk.replay() == 5
     assert sorted(await desk.sent()) == sorted(f"e{n}:a" for n in range(11))
 
 
-async def test_a_letter_that_comes_later_waits_for_the_next_replay(desk: Desk) -> None:
+async def test_a_letter_that_comes_later_waits_for_the_next_replay(desk: ReplayHarness) -> None:
     """Between plan and sending another letter comes: what was agreed to goes, nothing more."""
-    await bury(desk.cluster, desk.topic, exhausted([1, 2]))
+    await write_dead_letters(desk.cluster, desk.topic, exhausted([1, 2]))
     plan = await desk.plan()
-    await bury(desk.cluster, desk.topic, exhausted([3]))
-    assert await desk.carry_out(plan) == 2
+    await write_dead_letters(desk.cluster, desk.topic, exhausted([3]))
+    assert await desk.execute(plan) == 2
     assert await desk.replay() == 1
 
 
-async def _set_offset(desk: Desk, offset: int) -> None:
+async def _set_offset(desk: ReplayHarness, offset: int) -> None:
     """As `kafka-consumer-groups --reset-offsets` does."""
     place = TopicPartition(desk.topic, 0)
     tool = AIOKafkaConsumer(
@@ -332,17 +340,17 @@ async def _set_offset(desk: Desk, offset: int) -> None:
         await tool.stop()
 
 
-async def test_an_offset_set_with_kafkas_tools_counts(desk: Desk) -> None:
+async def test_an_offset_set_with_kafkas_tools_counts(desk: ReplayHarness) -> None:
     """Whoever moves the group's offset decides where the next replay begins."""
-    await bury(desk.cluster, desk.topic, exhausted(range(5)))
+    await write_dead_letters(desk.cluster, desk.topic, exhausted(range(5)))
     assert await desk.replay(limit=1) == 1
     await _set_offset(desk, 3)
     assert await desk.replay() == 2
     assert await desk.sent() == ["e0:a", "e3:a", "e4:a"]
 
 
-async def test_progress_behind_the_end_is_of_another_log(desk: Desk) -> None:
+async def test_progress_behind_the_end_is_of_another_log(desk: ReplayHarness) -> None:
     """A log that lost its end, or began anew: no letter in it is passed over."""
-    await bury(desk.cluster, desk.topic, exhausted(range(5)))
+    await write_dead_letters(desk.cluster, desk.topic, exhausted(range(5)))
     await _set_offset(desk, 99)
     assert await desk.replay() == 5

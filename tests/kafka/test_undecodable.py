@@ -55,21 +55,22 @@ async def test_rubbish_is_kept_byte_for_byte(workspace: Workspace) -> None:
             await wait_until(workspace.caught_up, "everything to be settled")
             counted = await daemon.samples()
     assert ids(receiver.requests) == {"first:a": 1, "last:a": 1}
-    letters = {
-        letter.facts["hookstream-source"]: letter for letter in await workspace.dead_letters()
+    dead_letters = {
+        dead_letter.facts["hookstream-source"]: dead_letter
+        for dead_letter in await workspace.dead_letters()
     }
-    assert letters.keys() == {record.source for record in records}
+    assert dead_letters.keys() == {record.source for record in records}
     for record in records:
-        _check(record, letters[record.source])
+        _check(record, dead_letters[record.source])
     number = len(RUBBISH)
     events = 'hookstream_events_total{result="undecodable",trigger="event"}'
     assert counted[events] == number
     assert counted['hookstream_dead_letters_total{hook="",reason="undecodable"}'] == number
 
 
-def _check(record: Placed, letter: Placed) -> None:
-    assert (letter.key, letter.value) == (record.key, record.value)
-    facts = letter.facts
+def _check(record: Placed, dead_letter: Placed) -> None:
+    assert (dead_letter.key, dead_letter.value) == (record.key, record.value)
+    facts = dead_letter.facts
     assert facts["hookstream-reason"] == "undecodable"
     assert facts["hookstream-trigger"] == "event"
     assert not facts.keys() & {

@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from consumer.delivery.circuit import Circuit, CircuitPolicy, CircuitState
+from consumer.delivery.scheduling.circuit import Circuit, CircuitPolicy, CircuitState
 
 
 class CircuitMachine(RuleBasedStateMachine):

@@ -8,12 +8,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from consumer.delivery.endpoint import Delivery, Place
-from consumer.delivery.transport import Answer
+from consumer.delivery.http.transport import AttemptResult
+from consumer.delivery.scheduling.endpoint import Delivery, QueueState
 from consumer.hooks.table import Hook, RateLimit
 from consumer.reasons import ErrorKind
-from support.bench import LIMITS, POLICY, Bench
-from support.fakes import FakeOrigin, make_hook
+from support.fakes import FakeSourceRecord, make_hook
+from support.scheduler_harness import LIMITS, POLICY, SchedulerHarness
 
 RATE, HOST_RATE = RateLimit(2, 1.0, 2), RateLimit(7, 1.0, 3)
 BOUNDS = replace(
@@ -23,15 +23,15 @@ HOSTS = ("x.example", "y.example")
 HOOKS = ("a", "b", "c", "limited")
 ANSWERS = st.sampled_from(
     [
-        Answer(status=200),
-        Answer(status=200),
-        Answer(status=503),
-        Answer(status=404),
-        Answer(status=410),
-        Answer(status=429, retry_after=2.0),
-        Answer(status=503, retry_after=20.0),
-        Answer(error=ErrorKind.BLOCKED, blocked_by_lookup=True, detail="a private address"),
-        Answer(error=ErrorKind.TIMEOUT),
+        AttemptResult(status=200),
+        AttemptResult(status=200),
+        AttemptResult(status=503),
+        AttemptResult(status=404),
+        AttemptResult(status=410),
+        AttemptResult(status=429, retry_after=2.0),
+        AttemptResult(status=503, retry_after=20.0),
+        AttemptResult(error=ErrorKind.BLOCKED, blocked_by_lookup=True, detail="a private address"),
+        AttemptResult(error=ErrorKind.TIMEOUT),
     ]
 )
 
@@ -47,9 +47,9 @@ class DispatcherMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.bench = Bench(BOUNDS, policy=replace(POLICY, quick_attempts=2))
+        self.bench = SchedulerHarness(BOUNDS, policy=replace(POLICY, quick_attempts=2))
         self.hooks = {name: make(name, HOSTS[0]) for name in HOOKS}
-        self.submitted: list[Delivery[FakeOrigin]] = []
+        self.submitted: list[Delivery[FakeSourceRecord]] = []
         self.sent_at: defaultdict[str, list[float]] = defaultdict(list)
         self.seen = 0
         self.adopted_at = dict.fromkeys(HOOKS, 0.0)
@@ -58,20 +58,20 @@ class DispatcherMachine(RuleBasedStateMachine):
     @rule(id=st.sampled_from(HOOKS), times=st.integers(1, 4), again=st.booleans())
     def submit(self, id: str, times: int, again: bool) -> None:
         """Deliveries arrive, new ones or out of a lane."""
-        known = self.bench.dispatcher._registry._endpoints.get(id)
+        known = self.bench.scheduler._registry._endpoints.get(id)
         if known is not None and known.hook is not self.hooks[id]:
             self.adopted_at[id] = self.bench.clock.monotonic()
         for _ in range(times):
             delivery = self.bench.delivery(self.hooks[id], attempts=int(again))
             self.submitted.append(delivery)
             if again:
-                self.bench.dispatcher.resubmit(delivery, POLICY.lanes[0])
+                self.bench.scheduler.resubmit(delivery, POLICY.delays[0])
             else:
-                self.bench.dispatcher.submit(delivery)
+                self.bench.scheduler.submit(delivery)
 
     @precondition(lambda self: self.bench.transport.open)
     @rule(data=st.data(), answer=ANSWERS)
-    def answer(self, data: st.DataObject, answer: Answer) -> None:
+    def answer(self, data: st.DataObject, answer: AttemptResult) -> None:
         """Any attempt under way ends."""
         last = len(self.bench.transport.open) - 1
         self.bench.transport.answer(answer, data.draw(st.integers(0, last)))
@@ -84,15 +84,15 @@ class DispatcherMachine(RuleBasedStateMachine):
     @rule()
     def relieve(self) -> None:
         """Intake pauses."""
-        self.bench.dispatcher.relieve()
+        self.bench.scheduler.shed_load()
 
     @precondition(lambda self: self.submitted)
     @rule(data=st.data(), park=st.booleans())
     def revoke(self, data: st.DataObject, park: bool) -> None:
         """One record's partition leaves, its deliveries parked before or not."""
-        origin = data.draw(st.sampled_from(self.submitted)).origin
+        origin = data.draw(st.sampled_from(self.submitted)).source_record
         if park:
-            self.bench.dispatcher.park_all(lambda other: other is origin)
+            self.bench.scheduler.defer_all(lambda other: other is origin)
         origin.revoked = True
 
     @rule(id=st.sampled_from(HOOKS), host=st.sampled_from(HOSTS))
@@ -103,15 +103,15 @@ class DispatcherMachine(RuleBasedStateMachine):
     @rule()
     def reconfigure(self) -> None:
         """A reload that changes no bound."""
-        self.bench.dispatcher.reconfigure(
-            replace(BOUNDS), self.bench.dispatcher._parking.policy, HOOKS
+        self.bench.scheduler.reconfigure(
+            replace(BOUNDS), self.bench.scheduler._deferrals.policy, HOOKS
         )
 
     @invariant()
     def bounds_are_kept(self) -> None:
         """In all, per host and per hook; the dispatcher's own count is right."""
         urls = [request.url.split("/") for request, _ in self.bench.transport.open]
-        assert len(urls) == self.bench.dispatcher.in_flight <= BOUNDS.concurrency
+        assert len(urls) == self.bench.scheduler.in_flight <= BOUNDS.concurrency
         assert max(Counter(url[2] for url in urls).values(), default=0) <= BOUNDS.per_host
         assert max(Counter(url[3] for url in urls).values(), default=0) <= BOUNDS.per_hook
 
@@ -128,7 +128,7 @@ class DispatcherMachine(RuleBasedStateMachine):
             self._keeps(HOST_RATE, self.sent_at[host], at)
             if hook == "limited":
                 self._keeps(RATE, self.sent_at[hook], at)
-            assert at >= self.bench.dispatcher._registry._endpoints[hook].paused_until
+            assert at >= self.bench.scheduler._registry._endpoints[hook].paused_until
 
     def _keeps(self, rate: RateLimit, earlier: list[float], now: float) -> None:
         earlier.append(now)
@@ -140,19 +140,19 @@ class DispatcherMachine(RuleBasedStateMachine):
         """Whoever may start has started: no wake-up is ever lost. A new definition, which ends a
         pause, may be noticed a second later.
         """
-        dispatcher = self.bench.dispatcher
+        scheduler = self.bench.scheduler
         now = self.bench.clock.monotonic()
-        for endpoint in dispatcher._registry._endpoints.values():
-            waiting = [d for d in endpoint.waiting if not d.ended and not d.origin.revoked]
+        for endpoint in scheduler._registry._endpoints.values():
+            waiting = [d for d in endpoint.waiting if not d.ended and not d.source_record.revoked]
             mine = endpoint.in_flight
             if (
                 waiting
                 and mine < BOUNDS.per_hook
-                and mine < BOUNDS.concurrency - dispatcher.in_flight
+                and mine < BOUNDS.concurrency - scheduler.in_flight
                 and mine < BOUNDS.per_host - endpoint.host.in_flight
             ):
-                at_host = endpoint.place is Place.HOST
-                assert at_host or endpoint.place is Place.TIMER
+                at_host = endpoint.queue_state is QueueState.BLOCKED_ON_HOST
+                assert at_host or endpoint.queue_state is QueueState.BLOCKED_ON_RATE
                 if endpoint.paused_until > now or now < self.adopted_at[endpoint.hook.id] + 1.0:
                     continue
                 bucket = endpoint.host.bucket if at_host else endpoint.bucket
@@ -169,20 +169,20 @@ class DispatcherMachine(RuleBasedStateMachine):
     @invariant()
     def the_room_is_counted_right(self) -> None:
         """`full` rests on it."""
-        endpoints: Any = self.bench.dispatcher._registry._endpoints.values()
-        assert self.bench.dispatcher._waiting == sum(len(e.waiting) for e in endpoints)
+        endpoints: Any = self.bench.scheduler._registry._endpoints.values()
+        assert self.bench.scheduler._waiting == sum(len(e.waiting) for e in endpoints)
 
     def teardown(self) -> None:
         """Once everybody answers, every delivery has its outcome, but the revoked ones."""
         for _ in range(500):
-            if not self.bench.busy and not self.bench.dispatcher.in_flight:
+            if not self.bench.busy and not self.bench.scheduler.in_flight:
                 break
             self.bench.transport.answer_all()
             self.bench.clock.advance(1.0)
-        owed = {delivery.id for delivery in self.submitted if not delivery.origin.revoked}
+        owed = {delivery.id for delivery in self.submitted if not delivery.source_record.revoked}
         assert owed <= {told for told, _ in self.bench.outcomes.told}
         assert not self.bench.busy
-        assert self.bench.dispatcher.in_flight == 0
+        assert self.bench.scheduler.in_flight == 0
 
 
 TestDispatcherMachine = DispatcherMachine.TestCase

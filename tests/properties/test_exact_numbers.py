@@ -8,7 +8,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.delivery.request import RequestBuilder
+from consumer.delivery.http.request import RequestBuilder
 from consumer.events.decode import Decoder
 from consumer.events.numbers import LongNumber, loads_exactly, may_be_rounded
 from support.fakes import FakeRecord, make_brace, make_hook, make_value
@@ -129,7 +129,7 @@ def test_no_long_number_is_overlooked(before: bytes, number: str, behind: bytes)
 
 INTEGER_HOOK = make_hook(
     uri="https://receiver.example/{brace}",
-    braces=[make_brace("brace", entry=make_value("event", "data.n"))],
+    variables=[make_brace("brace", entry=make_value("event", "data.n"))],
     headers={
         "X-User": make_value("profile", "id"),
         "X-List": make_value("device", "list"),

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.events.decode import Headers, UndecodableError
-from consumer.stream.dead_letters import DeadLetter
-from consumer.stream.passport import read_passport
+from consumer.stream.dead_letters import DeadLetterRecord
+from consumer.stream.delivery_metadata import read_delivery_metadata
 from consumer.stream.record_headers import OWN_HEADERS, original_headers, read_group
 from consumer.stream.replay import Route
 from support.fakes import FakeRecord, make_hook
-from support.line import DEAD, GROUP, LANES, Line, Posted
+from support.pipeline_harness import DEAD, GROUP, LANES, PipelineHarness, Published
 
 VALUES = st.none() | st.binary()
 OWN = st.sampled_from(sorted(OWN_HEADERS))
@@ -39,17 +39,17 @@ def _kept(headers: Headers) -> list[tuple[str, bytes | None]]:
     return [(name, value) for name, value in headers if name not in OWN_HEADERS]
 
 
-def _check(posted: Posted, source: FakeRecord) -> None:
+def _check(posted: Published, source: FakeRecord) -> None:
     """The record is the source's, and each of hookstream's headers is there once at most."""
-    headers = list(posted.letter.headers)
-    assert (posted.letter.key, posted.letter.value) == (source.key, source.value)
+    headers = list(posted.outgoing.headers)
+    assert (posted.outgoing.key, posted.outgoing.value) == (source.key, source.value)
     assert original_headers(headers) == _kept(source.headers)
     own = [name for name, _ in headers if name in OWN_HEADERS]
     assert len(own) == len(set(own))
     assert dict(headers)["hookstream-group"] == GROUP.encode()
-    passport = posted.passport
-    assert (passport.topic, passport.partition, passport.offset) == ("event", 0, 7)
-    assert passport.timestamp == source.timestamp
+    metadata = posted.metadata
+    assert (metadata.topic, metadata.partition, metadata.offset) == ("event", 0, 7)
+    assert metadata.timestamp == source.timestamp
 
 
 @given(headers=NOT_REPLAYED, key=VALUES, timestamp=TIMESTAMPS)
@@ -59,37 +59,45 @@ def test_headers_travel_through_retries_and_dead_letters(
     """All original headers travel through every retry topic, the dead-letter topic and a replay, in
     their order, with duplicates and without values; hookstream's own are replaced each time.
     """
-    line = Line(make_hook("h1"))
+    line = PipelineHarness(make_hook("h1"))
     source = FakeRecord(EVENT, "event", 0, 7, timestamp, key, headers)
-    line.take(source)
+    line.handle(source)
     for topic in (LANES[0].topic, LANES[1].topic):
         line.transport.answer(503)
         posted = line.acknowledge()
-        assert posted.letter.topic == topic
+        assert posted.outgoing.topic == topic
         _check(posted, source)
-        assert posted.passport.delivery_id == "e1:h1"
-        line.take(posted.record())
+        assert posted.metadata.delivery_id == "e1:h1"
+        line.handle(posted.record())
     line.transport.answer(404)
     dead = line.acknowledge()
-    assert dead.letter.topic == DEAD
+    assert dead.outgoing.topic == DEAD
     _check(dead, source)
     replayed = _replay(dead)
-    line.take(replayed)
+    line.handle(replayed)
     line.transport.answer(404)
     again = line.acknowledge()
     _check(again, source)
-    assert again.passport == replace(
-        dead.passport,
+    assert again.metadata == replace(
+        dead.metadata,
         attempts=1,
-        replay=again.passport.replay,
-        first_failed_at=again.passport.first_failed_at,
+        replay=again.metadata.replay,
+        first_failed_at=again.metadata.first_failed_at,
     )
 
 
-def _replay(dead: Posted) -> FakeRecord:
-    letter = dead.letter
-    found = DeadLetter(
-        DEAD, 0, 3, 0, letter.key, letter.value, 0, dead.passport, original_headers(letter.headers)
+def _replay(dead: Published) -> FakeRecord:
+    dead_letter = dead.outgoing
+    found = DeadLetterRecord(
+        DEAD,
+        0,
+        3,
+        0,
+        dead_letter.key,
+        dead_letter.value,
+        0,
+        dead.metadata,
+        original_headers(dead_letter.headers),
     )
     copy = Route(LANES[0].topic, {"event"}, GROUP).message(found, 1_800_000_000.0)
     return FakeRecord(copy.value, copy.topic, 0, 9, 0, copy.key, copy.headers)
@@ -107,19 +115,19 @@ def test_headers_travel_with_what_is_no_event(
     """An undecodable record keeps its key, value and headers in its dead letter, and its replay to
     the source topic has them too, beside what tells of the replay.
     """
-    line = Line(make_hook("h1"))
+    line = PipelineHarness(make_hook("h1"))
     source = FakeRecord(value, "event", 0, 7, timestamp, key, headers)
-    line.take(source)
+    line.handle(source)
     dead = line.acknowledge()
-    assert dead.passport.reason == "undecodable"
+    assert dead.metadata.reason == "undecodable"
     _check(dead, source)
     replayed = replace(_replay(dead), topic="event", offset=7, timestamp=timestamp)
     added = {name for name, _ in replayed.headers if name in OWN_HEADERS}
     assert added == {f"hookstream-replayed-{what}" for what in ("from", "at", "by")}
-    line.take(replayed)
+    line.handle(replayed)
     again = line.acknowledge()
     _check(again, source)
-    assert again.passport.replay is not None
+    assert again.metadata.replay is not None
 
 
 @given(headers=NOT_REPLAYED)
@@ -127,13 +135,13 @@ def test_no_header_of_a_source_record_stops_its_event(headers: Headers) -> None:
     """A source topic may be another installation's retry topic, or be written by an enemy: only the
     mark of another group's replay makes a record passed over.
     """
-    line = Line(make_hook("h1"))
-    line.take(FakeRecord(EVENT, headers=headers))
+    line = PipelineHarness(make_hook("h1"))
+    line.handle(FakeRecord(EVENT, headers=headers))
     assert len(line.transport.sent) == 1
     line.transport.answer(503)
     (posted,) = line.post
-    assert posted.passport.replay is None
-    assert posted.passport.attempts == 1
+    assert posted.metadata.replay is None
+    assert posted.metadata.attempts == 1
 
 
 @given(headers=HOSTILE)
@@ -141,31 +149,31 @@ def test_a_record_on_a_retry_topic_has_one_outcome(headers: Headers) -> None:
     """Whatever headers a record on a retry topic has, it is passed over, sent, deferred again or
     dead-lettered, and a dead letter without its value is small.
     """
-    line = Line(make_hook("h1"), make_hook("h2"))
+    line = PipelineHarness(make_hook("h1"), make_hook("h2"))
     record = FakeRecord(EVENT, LANES[0].topic, headers=headers)
     if line.pipeline.is_foreign(record):
         assert read_group(headers) != GROUP.encode()
         return
-    line.take(record)
+    line.handle(record)
     assert len(line.transport.sent) + len(line.post) == 1
     if line.post:
-        letter = line.handover._queue.popleft()
-        assert letter.too_large()
+        dead_letter = line.outbox._queue.popleft()
+        assert dead_letter.too_large()
         (posted,) = line.post
-        assert posted.letter.value == b""
-        assert posted.passport.reason == "too_large"
-        assert line.handover._queue.popleft().too_large()
+        assert posted.outgoing.value == b""
+        assert posted.metadata.reason == "too_large"
+        assert line.outbox._queue.popleft().too_large()
         (posted,) = line.post
-        assert {name for name, _ in posted.letter.headers} <= OWN_HEADERS
-        assert sum(len(value or b"") for _, value in posted.letter.headers) < 64 * 1024
-        assert not line.handover._queue[0].too_large()
+        assert {name for name, _ in posted.outgoing.headers} <= OWN_HEADERS
+        assert sum(len(value or b"") for _, value in posted.outgoing.headers) < 64 * 1024
+        assert not line.outbox._queue[0].too_large()
 
 
 @given(headers=HOSTILE)
 def test_an_outgoing_record_can_be_read_again(headers: Headers) -> None:
     """What is read from any headers without an error is written so that it is read the same."""
     try:
-        passport = read_passport(headers)
+        metadata = read_delivery_metadata(headers)
     except UndecodableError:
         return
-    assert read_passport(passport.headers(GROUP)) == passport
+    assert read_delivery_metadata(metadata.headers(GROUP)) == metadata

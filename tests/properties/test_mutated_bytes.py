@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consumer.delivery.request import RequestBuilder, delivery_id
-from consumer.delivery.values import RejectedError
+from consumer.delivery.http.request import RequestBuilder, delivery_id
+from consumer.delivery.http.values import RejectedError
 from consumer.errors import ConfigError
 from consumer.events.decode import Decoder, UndecodableError
 from consumer.hooks.loader import load_hooks
@@ -82,8 +82,8 @@ def load(folder: Path, content: bytes) -> HookTable | None:
     try:
         return load_hooks(folder, SecretReader({"KEY": "canary"}, ["KEY"]))
     except ConfigError as error:
-        problems = error.problems
-    assert all(problem.message and problem.mend for problem in problems)
+        problems = error.diagnostics
+    assert all(problem.message and problem.hint for problem in problems)
     assert "canary" not in "".join(map(str, problems))
     return None
 

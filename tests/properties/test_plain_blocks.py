@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.documents.tree import Document, Place
+from consumer.documents.tree import Document, DocumentPath
 from consumer.documents.yaml_block import PlainBlock
 from consumer.documents.yaml_reader import _composed, read_yaml
-from consumer.errors import Complaint
+from consumer.errors import InvalidValue
 
 # Lines that may belong together, such as are only almost in the plain form, and noise.
 indents = st.sampled_from(["", "", "", "  ", "  ", "    ", " ", "   "])
@@ -94,7 +94,7 @@ nested = st.lists(
 noise = st.text(st.sampled_from("ab-: \n#'\"~?|"), max_size=20)
 
 
-def places_of(value: Any, place: Place = ()) -> Iterator[Place]:
+def places_of(value: Any, place: DocumentPath = ()) -> Iterator[DocumentPath]:
     """Every place in a value."""
     yield place
     if isinstance(value, dict):
@@ -112,8 +112,8 @@ def outcome(documents: Iterator[Document]) -> tuple[list[Any], int]:
         for document in documents:
             lines = [document.locate(place) for place in places_of(document.data)]
             found.append((document.data, document.line, lines))
-    except Complaint as complaint:
-        return found, complaint.line
+    except InvalidValue as invalid:
+        return found, invalid.line
     return found, 0
 
 

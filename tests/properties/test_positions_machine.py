@@ -8,7 +8,7 @@ from consumer.stream.positions import (
     LATEST,
     Committed,
     Log,
-    Reached,
+    Position,
     TopicState,
     Why,
     begin_at,
@@ -38,7 +38,7 @@ class PositionsMachine(RuleBasedStateMachine):
         self.gone: set[int] = set()
         """Numbers of the records that are in no log any more."""
         self.committed: Committed | None = None
-        self.position: Reached | None = None
+        self.position: Position | None = None
 
     @initialize(start=st.sampled_from([EARLIEST, LATEST]), records=st.integers(0, 5))
     def set_up(self, start: int, records: int) -> None:
@@ -47,7 +47,7 @@ class PositionsMachine(RuleBasedStateMachine):
         self.write(records)
         if start == LATEST:
             self.unread.clear()
-        self.place()
+        self.tp()
         self.commit()
 
     @property
@@ -73,7 +73,7 @@ class PositionsMachine(RuleBasedStateMachine):
         end = min(position.offset + count, self.span.end)
         for offset in range(position.offset, end):
             self.unread.discard(self.log[offset])
-        self.position = Reached(end, position.note, self.span.end)
+        self.position = Position(end, position.note, self.span.end)
 
     @rule()
     def commit(self) -> None:
@@ -96,7 +96,7 @@ class PositionsMachine(RuleBasedStateMachine):
         lost = {self.log.pop(offset) for offset in range(end, self.span.end)}
         self.span = Log(self.span.start, end)
         self.unread -= lost  # those that were read are what the position tells
-        self.place()
+        self.tp()
         self.commit()
 
     @rule(records=st.integers(0, 8))
@@ -117,14 +117,14 @@ class PositionsMachine(RuleBasedStateMachine):
         """The reader sees the end of the log, if it is still that log."""
         position = self.position
         if position is not None and position.note is not None and position.note.is_of(self.topic):
-            self.position = Reached(position.offset, position.note, self.span.end)
+            self.position = Position(position.offset, position.note, self.span.end)
 
     @rule()
-    def place(self) -> None:
+    def tp(self) -> None:
         """The reader is given a position: after an error, or because the topic is another one."""
         reached = self.position
         if reached is None and self.committed is not None:
-            reached = Reached(self.committed.offset, self.committed.note)
+            reached = Position(self.committed.offset, self.committed.note)
         time = first_time(self.start, 0, self.topic, [])
         first = self.span.start if time == EARLIEST else self.span.end
         beginning = begin_at(reached, self.topic, self.span, first)
@@ -134,13 +134,13 @@ class PositionsMachine(RuleBasedStateMachine):
         self.unread -= lost  # of a topic that is gone, a new reader cannot know how long it was
         note = next_note(reached, self.topic, [], now=0.0)
         assert note.is_of(self.topic)
-        self.position = Reached(beginning.offset, note, self.span.end)
+        self.position = Position(beginning.offset, note, self.span.end)
 
     @rule()
     def restart(self) -> None:
         """Another reader goes on at the commit; what was not committed is owed again."""
         self.position = None
-        self.place()
+        self.tp()
 
     def is_placed(self) -> bool:
         """Whether the position is one of this log."""

@@ -26,7 +26,7 @@ def test_progress_is_a_set_of_offsets(steps: list[tuple[int, int, int]], start: 
     progress, model = _after(steps)
     assert {offset for offset in range(70) if progress.covers(offset)} == model
     gap = next(offset for offset in range(start, 70) if offset not in model)
-    assert progress.first_open(start) == gap
+    assert progress.first_unsent(start) == gap
     assert progress.offset == max(model, default=-1) + 1
     assert progress.sent == sum(sent for first, end, sent in steps if first < end)
 
@@ -43,7 +43,7 @@ def test_any_text_beside_an_offset_is_read(text: str, offset: int) -> None:
     """Whoever committed it, and whatever it says: nothing before the offset is sent again."""
     progress = Progress.parse(offset, text)
     assert progress.offset == offset
-    assert progress.first_open(0) == offset
+    assert progress.first_unsent(0) == offset
 
 
 @given(st.lists(st.integers(0, 2**62), min_size=60, max_size=80, unique=True))

@@ -8,8 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from uritemplate import URITemplate
 
-from consumer.delivery.request import RequestBuilder, delivery_id
-from consumer.delivery.values import RejectedError
+from consumer.delivery.http.request import RequestBuilder, delivery_id
+from consumer.delivery.http.values import RejectedError
 from consumer.hooks.table import Missing, Source, Value
 from support.fakes import make_brace, make_event, make_hook, make_value
 from support.strict_http import Parsed, on_the_wire
@@ -79,7 +79,7 @@ def test_any_definition_and_event_make_one_request(
     """No value changes scheme, host or port, adds a header, or ends the request early."""
     hook = make_hook(
         uri=ORIGIN + template,
-        braces=[make_brace("b", default="x"), make_brace("c", default="y")],
+        variables=[make_brace("b", default="x"), make_brace("c", default="y")],
         headers=headers,
         parameters=parameters,
         signing_keys=(b"k" * 24,) if signed else (),

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.clock import SystemClock
-from consumer.delivery.aiohttp import AiohttpTransport
-from consumer.delivery.curl import CurlTransport
-from consumer.delivery.transport import RETRY_AFTER_LIMIT, Answer, Transport
+from consumer.delivery.http.aiohttp import AiohttpTransport
+from consumer.delivery.http.curl import CurlTransport
+from consumer.delivery.http.transport import RETRY_AFTER_LIMIT, AttemptResult, Transport
 from support.attempts import LOOPBACK, Attempt, get, trusting
 from support.receiver import Receiver, Reply, Then, response
 
@@ -85,7 +85,7 @@ def complete_heads(draw: st.DrawFn) -> tuple[int, bytes]:
     return status, b"\r\n".join(lines) + draw(BODIES | st.binary(max_size=300))
 
 
-def _check(answer: Answer) -> None:
+def _check(answer: AttemptResult) -> None:
     assert (answer.status == 0) == (answer.error is not None)
     assert answer.status == 0 or 200 <= answer.status <= 999
     assert answer.retry_after is None or 0 < answer.retry_after <= RETRY_AFTER_LIMIT
@@ -164,7 +164,7 @@ async def _opened(opener: Callable[[asyncio.AbstractEventLoop], Transport]) -> T
     return opener(asyncio.get_running_loop())
 
 
-async def _attempt(transport: Transport, origin: str, limit: float = _TIMEOUT) -> Answer:
+async def _attempt(transport: Transport, origin: str, limit: float = _TIMEOUT) -> AttemptResult:
     odd = Attempt(transport, get(f"{origin}/odd", timeout=limit))
     answer = await odd.answer()
     _check(answer)

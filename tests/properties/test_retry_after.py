@@ -6,8 +6,8 @@ from email.utils import format_datetime
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consumer.delivery.aiohttp import _retry_after
-from consumer.delivery.transport import RETRY_AFTER_LIMIT
+from consumer.delivery.http.aiohttp import _retry_after
+from consumer.delivery.http.transport import RETRY_AFTER_LIMIT
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC).timestamp()
 

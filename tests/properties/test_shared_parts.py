@@ -47,7 +47,7 @@ def load(folder: Path, definitions: Sequence[Any]) -> Result:
     try:
         table = load_hooks(folder, SecretReader({"KEY": "canary"}, ["KEY"]))
     except ConfigError as error:
-        return [], [str(problem) for problem in error.problems]
+        return [], [str(problem) for problem in error.diagnostics]
     return list(table.hooks.values()), []
 
 

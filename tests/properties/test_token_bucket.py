@@ -5,7 +5,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.delivery.ratelimit import TokenBucket
+from consumer.delivery.scheduling.token_bucket import TokenBucket
 from consumer.hooks.table import RateLimit
 
 LIMITS = st.builds(
@@ -42,7 +42,7 @@ def test_no_window_holds_more_than_its_budget(
 
 @given(limit=LIMITS, share=SHARES, seconds=st.integers(0, 100))
 def test_a_greedy_sender_gets_all_of_it(limit: RateLimit, share: float, seconds: int) -> None:
-    """Who sends whenever `wait` allows has burst + t * rate through after t, less one at most."""
+    """Sending whenever `wait` allows lets burst + t * rate through after t, less one at most."""
     bucket, begin, sent = TokenBucket(limit, share), 50.0, 0
     now = begin
     end = begin + bucket.interval * seconds

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from consumer.stream.tracker import Partition, Pending
+from consumer.stream.tracker import InFlightRecord, OffsetTracker
 from support.fakes import FakeRecord
 
 
@@ -13,10 +13,10 @@ from support.fakes import FakeRecord
 class Model:
     """One assignment: every offset received in it, and how many settlements each still needs."""
 
-    partition: Partition
+    partition: OffsetTracker
     next_offset: int
     missing: dict[int, int] = field(default_factory=dict)
-    owed: list[tuple[int, Pending]] = field(default_factory=list)
+    owed: list[tuple[int, InFlightRecord]] = field(default_factory=list)
     """Offset and handle, once for each settlement that will come."""
 
     @property
@@ -45,7 +45,7 @@ class TrackerMachine(RuleBasedStateMachine):
         """The partition leaves and comes back, at an offset that others committed."""
         if self.models:
             self.current.partition.revoked = True
-        self.models.append(Model(Partition("event", 0, start), start))
+        self.models.append(Model(OffsetTracker("event", 0, start), start))
         self.offset = start
 
     @rule(gap=st.integers(0, 3), deliveries=st.integers(1, 3))
@@ -66,7 +66,7 @@ class TrackerMachine(RuleBasedStateMachine):
     def reach(self, gap: int) -> None:
         """The consumer's position passes markers behind the last record."""
         self.offset += gap
-        self.current.partition.reach(self.offset)
+        self.current.partition.skip_to(self.offset)
         self.current.next_offset = self.offset
 
     def step(self, gap: int) -> int:
@@ -81,7 +81,7 @@ class TrackerMachine(RuleBasedStateMachine):
         """One delivery ends, of this assignment or of an earlier one."""
         model = data.draw(st.sampled_from([model for model in self.models if model.owed]))
         offset, pending = model.owed.pop(data.draw(st.integers(0, len(model.owed) - 1)))
-        pending.settle_one()
+        pending.ack_one()
         model.missing[offset] -= 1
 
     @invariant()

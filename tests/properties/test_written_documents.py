@@ -14,9 +14,9 @@ from uritemplate import URITemplate
 from consumer.documents.durations import format_duration, parse_duration
 from consumer.documents.hosts import normalise_host
 from consumer.documents.json_reader import read_json
-from consumer.documents.tree import Document, Place
+from consumer.documents.tree import Document, DocumentPath
 from consumer.documents.yaml_reader import read_yaml
-from consumer.errors import Complaint, ConfigError
+from consumer.errors import ConfigError, InvalidValue
 from consumer.hooks.definition import Definition
 from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader, expand
@@ -92,7 +92,7 @@ def documents_of(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def places_of(value: Any, place: Place = ()) -> list[Place]:
+def places_of(value: Any, place: DocumentPath = ()) -> list[DocumentPath]:
     """Every place in a value."""
     pairs: list[tuple[str | int, Any]] = []
     if isinstance(value, dict):
@@ -150,8 +150,8 @@ def test_any_text_is_read_or_refused_with_a_line(text: str) -> None:
         try:
             for document in read(StringIO(text)):
                 check_lines(document, text.count("\n") + text.count("\x85") + 1)
-        except Complaint as complaint:
-            assert 1 <= complaint.line <= text.count("\n") + text.count("\x85") + 2  # noqa: PT017
+        except InvalidValue as invalid:
+            assert 1 <= invalid.line <= text.count("\n") + text.count("\x85") + 2  # noqa: PT017
 
 
 def load(folder: Path, name: str, content: bytes) -> HookTable:
@@ -173,11 +173,11 @@ def test_any_definition_is_loaded_or_refused_with_a_line(
     try:
         table = load(tmp_path, name, text.encode())
     except ConfigError as error:
-        for problem in error.problems:
+        for problem in error.diagnostics:
             assert problem.file in {str(tmp_path / name), str(tmp_path)}
             assert problem.line or problem.message == "holds no hook"
             assert problem.message
-            assert problem.mend
+            assert problem.hint
             assert "canary" not in str(problem)
     else:
         assert len(table.hooks) == len(found)
@@ -190,7 +190,7 @@ def test_any_bytes_are_loaded_or_refused(tmp_path: Path, content: bytes, name: s
     """A file of noise ends in a problem, never in a traceback."""
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, name, content)
-    assert caught.value.problems
+    assert caught.value.diagnostics
 
 
 sections = st.sampled_from([*Settings.model_fields, "other"])
@@ -214,9 +214,9 @@ def test_any_settings_are_loaded_or_refused(
     try:
         loaded = load_settings(path, environ)
     except ConfigError as error:
-        for problem in error.problems:
+        for problem in error.diagnostics:
             assert problem.file in environ or (problem.file == str(path) and problem.line)
-            assert problem.mend
+            assert problem.hint
     else:
         assert isinstance(loaded, Settings)
 
@@ -258,7 +258,7 @@ def test_a_uri_is_refused_or_safe(uri: str) -> None:
     for candidate in (uri, f"https://{uri}", f"https://x.example/{uri}"):
         try:
             template = parse_template(candidate)
-        except Complaint:
+        except InvalidValue:
             continue
         literal = "".join(template.parts[::2])
         whole = template.origin + "{x}".join(template.parts[::2])
@@ -276,7 +276,7 @@ def test_a_normal_host_stays_as_it_is(host: str) -> None:
     """Normalising twice is normalising once."""
     try:
         normal = normalise_host(host)
-    except Complaint:
+    except InvalidValue:
         return
     assert normalise_host(normal) == normal
     assert normal.isascii()

@@ -4,18 +4,18 @@ import asyncio
 from pathlib import Path
 from typing import Protocol
 
-from consumer.delivery.authorities import Authorities, read_authorities
-from consumer.delivery.guard import Policy
-from consumer.delivery.transport import Answer, Request, Transport
+from consumer.delivery.egress.guard import EgressPolicy
+from consumer.delivery.http.authorities import Authorities, read_authorities
+from consumer.delivery.http.transport import AttemptResult, Request, Transport
 
-LOOPBACK = Policy.of(allow=["127.0.0.0/8", "::1/128"])
+LOOPBACK = EgressPolicy.of(allow=["127.0.0.0/8", "::1/128"])
 """Lets the receivers of tests through the guard."""
 
 
 class Opener(Protocol):
     """Makes a transport, to be closed after the test."""
 
-    def __call__(self, ca_file: str | None = None, policy: Policy = LOOPBACK) -> Transport:
+    def __call__(self, ca_file: str | None = None, policy: EgressPolicy = LOOPBACK) -> Transport:
         """It trusts the authorities in this file, or none."""
         ...
 
@@ -40,22 +40,22 @@ class Attempt:
     """One request on its way; keeps every answer that comes, since there must be exactly one."""
 
     def __init__(self, transport: Transport, request: Request) -> None:
-        self.answers: list[Answer] = []
+        self.answers: list[AttemptResult] = []
         self._answered = asyncio.Event()
         transport.send(request, self._done)
 
-    async def answer(self) -> Answer:
+    async def answer(self) -> AttemptResult:
         """Wait for it."""
         async with asyncio.timeout(PATIENCE):
             await self._answered.wait()
         return self.answers[0]
 
-    def _done(self, answer: Answer) -> None:
+    def _done(self, answer: AttemptResult) -> None:
         asyncio.get_running_loop()  # raises on any thread but the loop's
         self.answers.append(answer)
         self._answered.set()
 
 
-async def answer_of(transport: Transport, request: Request) -> Answer:
+async def answer_of(transport: Transport, request: Request) -> AttemptResult:
     """Send and wait."""
     return await Attempt(transport, request).answer()

@@ -17,7 +17,7 @@ import orjson
 from prometheus_client.parser import text_string_to_metric_families
 
 from consumer.app import App, Loaded
-from consumer.delivery.authorities import read_authorities
+from consumer.delivery.http.authorities import read_authorities
 from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
 from consumer.matching.index import Index

@@ -8,15 +8,14 @@ from typing import Any
 
 import orjson
 
-from consumer.delivery.authorities import Authorities
-from consumer.delivery.endpoint import Delivery
-from consumer.delivery.guard import Policy
-from consumer.delivery.outcome import Park
-from consumer.delivery.transport import Answer, Request
+from consumer.delivery.egress.guard import EgressPolicy
+from consumer.delivery.http.authorities import Authorities
+from consumer.delivery.http.transport import AttemptResult, Request
+from consumer.delivery.scheduling.endpoint import Delivery
+from consumer.delivery.scheduling.retry_policy import Defer
 from consumer.events.decode import Decoder, Headers
 from consumer.events.model import Event, Trigger
 from consumer.hooks.table import (
-    Brace,
     Header,
     Hook,
     HookTable,
@@ -24,6 +23,7 @@ from consumer.hooks.table import (
     Parameter,
     RateLimit,
     Source,
+    UriVariable,
     Value,
 )
 from consumer.hooks.template import parse_template
@@ -80,28 +80,28 @@ class FakeTransport:
         """Everything, in order."""
         self.sent_at: list[float] = []
         """Monotonic seconds at which each was sent."""
-        self.open: list[tuple[Request, Callable[[Answer], None]]] = []
+        self.open: list[tuple[Request, Callable[[AttemptResult], None]]] = []
         """What has no answer yet, in order."""
 
-    def send(self, request: Request, done: Callable[[Answer], None]) -> None:
+    def send(self, request: Request, done: Callable[[AttemptResult], None]) -> None:
         """See `Transport.send`."""
         self.sent.append(request)
         self.sent_at.append(self._clock.monotonic())
         self.open.append((request, done))
 
-    def restrict(self, policy: Policy) -> None:
-        """See `Transport.restrict`; nothing is dialled here."""
+    def set_policy(self, policy: EgressPolicy) -> None:
+        """See `Transport.set_policy`; nothing is dialled here."""
 
     def trust(self, authorities: Authorities) -> None:
         """Nothing: there is no network."""
 
-    def answer(self, answer: Answer | int = 200, index: int = 0) -> Request:
+    def answer(self, answer: AttemptResult | int = 200, index: int = 0) -> Request:
         """Answer the open attempt number `index`, the oldest if not told otherwise."""
         request, done = self.open.pop(index)
-        done(Answer(status=answer) if isinstance(answer, int) else answer)
+        done(AttemptResult(status=answer) if isinstance(answer, int) else answer)
         return request
 
-    def answer_all(self, answer: Answer | int = 200) -> int:
+    def answer_all(self, answer: AttemptResult | int = 200) -> int:
         """Answer what is open now; returns how many attempts that were."""
         count = len(self.open)
         for _ in range(count):
@@ -118,7 +118,7 @@ class FakeTransport:
 
 
 @dataclass(eq=False)
-class FakeOrigin:
+class FakeSourceRecord:
     """The record that a delivery came from."""
 
     revoked: bool = False
@@ -130,19 +130,19 @@ class OutcomeLog:
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
         """Delivery id and outcome: `delivered`, `parked <cause>`, `buried <reason>`."""
-        self.parks: dict[str, Park] = {}
+        self.parks: dict[str, Defer] = {}
 
     def delivered(self, delivery: Delivery[Any]) -> None:
         """See `Outcomes.delivered`."""
         self.told.append((delivery.id, "delivered"))
 
-    def parked(self, delivery: Delivery[Any], park: Park, cause: str) -> None:
-        """See `Outcomes.parked`."""
+    def deferred(self, delivery: Delivery[Any], park: Defer, cause: str) -> None:
+        """See `Outcomes.deferred`."""
         self.told.append((delivery.id, f"parked {cause}"))
         self.parks[delivery.id] = park
 
-    def buried(self, delivery: Delivery[Any], reason: Reason, detail: str) -> None:
-        """See `Outcomes.buried`."""
+    def dead_lettered(self, delivery: Delivery[Any], reason: Reason, detail: str) -> None:
+        """See `Outcomes.dead_lettered`."""
         assert detail
         self.told.append((delivery.id, f"buried {reason}"))
 
@@ -187,16 +187,16 @@ def make_brace(
     entry: Value | None = None,
     default: str | None = None,
     missing: Missing = "reject",
-) -> Brace:
+) -> UriVariable:
     """What an entry of `uri_parameters` compiles to."""
-    return Brace(name, name, entry, default, missing)
+    return UriVariable(name, name, entry, default, missing)
 
 
 def make_hook(
     id: str = "h1",
     *,
     uri: str = "https://receiver.example/hook",
-    braces: Sequence[Brace] = (),
+    variables: Sequence[UriVariable] = (),
     headers: Mapping[str, Value] | None = None,
     parameters: Sequence[tuple[str, Value]] = (),
     trigger: Trigger = "event",
@@ -207,12 +207,12 @@ def make_hook(
     signing_keys: tuple[bytes, ...] = (),
     needs_composed: bool = False,
 ) -> Hook:
-    """A compiled hook; a brace that is not described has neither entry nor default.
+    """A compiled hook; a variable that is not described has neither entry nor default.
 
     Names of `parameters` are percent-encoded already, as in the table.
     """
     template = parse_template(uri)
-    known = {brace.name: brace for brace in braces}
+    known = {variable.name: variable for variable in variables}
     pieces = [
         (known.get(part) or make_brace(part)) if index % 2 else part
         for index, part in enumerate(template.parts)
@@ -225,8 +225,8 @@ def make_hook(
         trigger=trigger,
         select=select,
         origin=template.origin,
-        host=template.host,
-        pieces=tuple(piece for piece in pieces if piece),
+        host_key=template.host_key,
+        template_parts=tuple(piece for piece in pieces if piece),
         has_query=template.has_query,
         headers=tuple(Header(name, value) for name, value in (headers or {}).items()),
         parameters=tuple(Parameter(name, value) for name, value in parameters),

@@ -10,9 +10,9 @@ from consumer.events.decode import Record
 from consumer.metrics.stream import StreamMetrics
 from consumer.settings import OwnTopics
 from consumer.stream.intake import Intake
+from consumer.stream.known_retry_topics import KnownRetryTopics
 from consumer.stream.positions import EARLIEST
-from consumer.stream.retry_topics import RetryTopics
-from consumer.stream.tracker import Partition, Pending
+from consumer.stream.tracker import InFlightRecord, OffsetTracker
 from support.fake_consumer import FakeConsumer
 from support.fake_view import FakeView
 from support.fakes import FakeClock
@@ -26,52 +26,52 @@ class FakeHandler:
     """A Handler that settles when the test says so."""
 
     def __init__(self) -> None:
-        self.full = False
+        self.at_capacity = False
         self.taken: list[tuple[str, int, int]] = []
         """Topic, partition and offset of each record."""
-        self.pending: list[Pending] = []
+        self.pending: list[InFlightRecord] = []
         self.shares: list[Mapping[str, tuple[int, int]]] = []
         self.bugs: set[int] = set()
         """Offsets at which `take` raises."""
         self.fills_at = 0
         """How many records make it full; 0: no number does."""
         self.parks_at_once = True
-        self.parked: list[Pending] = []
+        self.deferred: list[InFlightRecord] = []
 
-    async def room(self) -> None:
-        """See `Handler.room`."""
+    async def wait_for_capacity(self) -> None:
+        """See `Handler.wait_for_capacity`."""
         await asyncio.sleep(0)
 
     def is_foreign(self, record: Record) -> bool:
         """See `Handler.is_foreign`."""
         return ("hookstream-group", b"foreign") in record.headers
 
-    def take(self, record: Record, partition: Partition) -> None:
-        """See `Handler.take`."""
+    def handle(self, record: Record, partition: OffsetTracker) -> None:
+        """See `Handler.handle`."""
         if record.offset in self.bugs:
             raise RuntimeError("a bug")
         self.taken.append((record.topic, record.partition, record.offset))
         self.pending.append(partition.receive(record.offset, record, 1, 0.0))
         if len(self.taken) == self.fills_at:
-            self.full = True
+            self.at_capacity = True
 
-    def assigned(self, counts: Mapping[str, tuple[int, int]]) -> None:
-        """See `Handler.assigned`."""
+    def on_assigned(self, counts: Mapping[str, tuple[int, int]]) -> None:
+        """See `Handler.on_assigned`."""
         self.shares.append(counts)
 
-    def park(self, which: Callable[[Pending], bool]) -> None:
-        """See `Handler.park`."""
+    def defer(self, which: Callable[[InFlightRecord], bool]) -> None:
+        """See `Handler.defer`."""
         leaving = [pending for pending in self.pending if which(pending)]
-        self.parked += leaving
+        self.deferred += leaving
         self.pending = [pending for pending in self.pending if pending not in leaving]
         if self.parks_at_once:
             for pending in leaving:
-                pending.settle_one()
+                pending.ack_one()
 
     def settle(self, count: int = 1) -> None:
         """The oldest deliveries end."""
         for _ in range(count):
-            self.pending.pop(0).settle_one()
+            self.pending.pop(0).ack_one()
 
 
 class Member:
@@ -83,7 +83,7 @@ class Member:
         self.view = FakeView(self.consumer)
         self.handler = FakeHandler()
         self.metrics = StreamMetrics()
-        self.retry_topics = RetryTopics(
+        self.retry_topics = KnownRetryTopics(
             self.consumer, OwnTopics("hookstream"), [10.0], self.metrics
         )
         self.intake = Intake(
@@ -111,9 +111,9 @@ class Member:
             placing.cancel()
             await task
 
-    def holds(self, place: TopicPartition) -> bool:
+    def is_paused(self, place: TopicPartition) -> bool:
         """Whether a partition is held at a record that is not due."""
-        return self.intake._poller.holds(place)
+        return self.intake._poller.is_paused(place)
 
     async def takes(self, count: int) -> None:
         """Wait until so many records were taken."""

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from consumer.clock import SystemClock
-from consumer.delivery.aiohttp import AiohttpTransport
-from consumer.delivery.curl import CurlTransport
-from consumer.delivery.guard import OwnEndpoint, Policy
-from consumer.delivery.transport import Transport
+from consumer.delivery.egress.guard import EgressPolicy, OwnEndpoint
+from consumer.delivery.http.aiohttp import AiohttpTransport
+from consumer.delivery.http.curl import CurlTransport
+from consumer.delivery.http.transport import Transport
 from support.attempts import answer_of, get, trusting
 
 TIME_LIMIT = 120.0
@@ -192,14 +192,14 @@ async def _main(task: dict[str, Any]) -> list[Told]:
     own = [OwnEndpoint.of(server, "ours") for server in task["own"]]
     for number, url in enumerate(task["urls"]):
         # One that differs in nothing but a port begins new connections and new lookups.
-        policy = Policy.of(allow=[*task["allow"], f"192.0.2.1:{number + 1}"], own=own)
+        policy = EgressPolicy.of(allow=[*task["allow"], f"192.0.2.1:{number + 1}"], own=own)
         if number == 0:
             transport: Transport = (
                 CurlTransport(loop, policy, trusting())
                 if task["transport"] == "curl"
                 else AiohttpTransport(loop, policy, trusting(), clock=SystemClock())
             )
-        transport.restrict(policy)
+        transport.set_policy(policy)
         answer = await answer_of(transport, get(url))
         told.append(
             Told(answer.status, answer.error or "", answer.detail, everywhere.dialled.copy())

@@ -2,7 +2,7 @@
 
 import httptools
 
-from consumer.delivery.transport import Request
+from consumer.delivery.http.transport import Request
 
 
 class Parsed:

@@ -44,7 +44,7 @@ class Workspace:
         return self.folder / "hookstream.yaml"
 
     @property
-    def lanes(self) -> list[str]:
+    def retry_topics(self) -> list[str]:
         """The retry lanes' topics."""
         return [f"{self.topic_prefix}.retry.{delay}" for delay in self.delays]
 
@@ -89,12 +89,12 @@ class Workspace:
     async def create_own_topics(self, partitions: int = 3) -> None:
         """Make what a daemon makes at its start."""
         keep = {"retention.ms": "-1"}
-        own = [*self.lanes, self.dead_letter_topic]
+        own = [*self.retry_topics, self.dead_letter_topic]
         await self.cluster.create(own, partitions=partitions, configs=keep)
 
     async def remove_topics(self) -> None:
         """Remove everything in the cluster that is this test's own."""
-        await self.cluster.delete([*self.sources, *self.lanes, self.dead_letter_topic])
+        await self.cluster.delete([*self.sources, *self.retry_topics, self.dead_letter_topic])
 
     async def dead_letters(self) -> list[Placed]:
         """What is in the dead-letter topic."""
@@ -104,7 +104,7 @@ class Workspace:
         """Records that are not settled, by partition of the sources and of the retry lanes: the
         distance from the group's committed offset to the end, where there is one.
         """
-        ends = await self.cluster.ends([*self.sources, *self.lanes])
+        ends = await self.cluster.ends([*self.sources, *self.retry_topics])
         committed = await self.cluster.committed(self.group)
         missing = {place: end - committed.get(place, 0) for place, end in ends.items()}
         return {place: number for place, number in missing.items() if number}

@@ -15,7 +15,7 @@ class State(SimpleNamespace):
         super().__init__(
             idle=0.0,
             watch=SimpleNamespace(stalled_for=0.0, reachable=True),
-            membership=SimpleNamespace(joined=True, obstacle=lambda: ""),
+            membership=SimpleNamespace(joined=True, why_not_ready=lambda: ""),
             failing=False,
             doubted=False,
             standstill=SimpleNamespace(awake_for=lambda: 86_400.0),
@@ -103,7 +103,7 @@ def test_a_process_that_stood_still_is_not_ready_before_it_is_a_member_again(
 
 def test_a_member_that_waits_for_its_share_says_what_for(health: Health, state: Any) -> None:
     """Not before a rebalance may take so long, which the membership knows."""
-    state.membership.obstacle = lambda: "without a share of the partitions for 61 s: because"
+    state.membership.why_not_ready = lambda: "without a share of the partitions for 61 s: because"
     assert not health.ready().ok
     assert health.ready().reason.endswith("61 s: because")
     assert health.alive().ok

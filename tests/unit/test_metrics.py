@@ -60,11 +60,11 @@ def used(metrics: Metrics) -> Metrics:
     hook.attempt("2xx", 0.02)
     hook.latency(0.3)
     metrics.events("event")
-    metrics.stream.hands_over_to(["hookstream.retry.10s"])
-    metrics.stream.in_flight_from(lambda: 1)
-    metrics.stream.oldest_unsettled_from(lambda: 2.0)
-    metrics.stream.lag_from(lambda: {("event", 0): 3})
-    metrics.stream.unreadable_from(lambda: [("event", 1)])
+    metrics.stream.declare_topics(["hookstream.retry.10s"])
+    metrics.stream.set_in_flight_source(lambda: 1)
+    metrics.stream.set_oldest_unsettled_source(lambda: 2.0)
+    metrics.stream.set_lag_source(lambda: {("event", 0): 3})
+    metrics.stream.set_unreadable_source(lambda: [("event", 1)])
     return metrics
 
 
@@ -143,7 +143,7 @@ def test_outcomes_count_under_their_hook(metrics: Metrics) -> None:
 def test_series_stand_at_zero_before_the_first_count(metrics: Metrics) -> None:
     """A counter that first appears as 1 is no rise: the first dead letter must raise an alert."""
     metrics.hook("quiet")
-    metrics.stream.hands_over_to(["hookstream.dead-letter"])
+    metrics.stream.declare_topics(["hookstream.dead-letter"])
     for reason in Reason:
         assert read(metrics, "hookstream_dead_letters_total", hook="quiet", reason=reason) == 0
     for status in STATUSES:
@@ -215,7 +215,7 @@ def test_durations_fall_into_cumulative_buckets(metrics: Metrics) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lanes", "le", "below"),
+    ("retry_topics", "le", "below"),
     [
         ((10,), "15.0", "5.0"),
         ((10, 60), "90.0", "15.0"),
@@ -225,12 +225,12 @@ def test_durations_fall_into_cumulative_buckets(metrics: Metrics) -> None:
     ],
 )
 def test_a_latency_bucket_tells_the_retry_lane(
-    metrics: Metrics, lanes: tuple[int, ...], le: str, below: str
+    metrics: Metrics, retry_topics: tuple[int, ...], le: str, below: str
 ) -> None:
     """After each default lane a delivery, with a fifth of jitter, is in that lane's bucket."""
     hook = metrics.hook("h1")
-    hook.latency(sum(lanes))
-    hook.latency(sum(lanes) * 1.2)
+    hook.latency(sum(retry_topics))
+    hook.latency(sum(retry_topics) * 1.2)
     name = "hookstream_delivery_latency_seconds_bucket"
     assert read(metrics, name, hook="h1", le=le) == 2
     assert read(metrics, name, hook="h1", le=below) == 0
@@ -261,9 +261,9 @@ def test_gauges_are_read_when_asked(metrics: Metrics) -> None:
     lag = {("event", 0): 5}
     age = [1.5]
     in_flight = [2]
-    metrics.stream.lag_from(lambda: lag)
-    metrics.stream.oldest_unsettled_from(lambda: age[0])
-    metrics.stream.in_flight_from(lambda: in_flight[0])
+    metrics.stream.set_lag_source(lambda: lag)
+    metrics.stream.set_oldest_unsettled_source(lambda: age[0])
+    metrics.stream.set_in_flight_source(lambda: in_flight[0])
     assert read(metrics, "hookstream_in_flight") == 2
     age[0], in_flight[0] = 9.5, 64
     lag[("event", 0)], lag[("event", 1)] = 6, 7
@@ -281,7 +281,7 @@ def test_a_removed_hook_loses_its_series(metrics: Metrics) -> None:
     gone.attempt("2xx", 0.1)
     metrics.hook("stays").delivered()
     metrics.hook("").dead_lettered(Reason.UNDECODABLE)
-    metrics.keep({"stays", "never-there"})
+    metrics.retain_hooks({"stays", "never-there"})
     gone.delivered()
     text = exposition(metrics)
     assert 'hook="gone"' not in text

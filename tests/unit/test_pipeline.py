@@ -5,24 +5,24 @@ from dataclasses import replace
 
 import pytest
 
-from consumer.delivery.transport import Answer
+from consumer.delivery.http.transport import AttemptResult
 from consumer.hooks.table import RateLimit
 from consumer.reasons import ErrorKind
-from consumer.stream.passport import Passport
-from support.bench import LIMITS
+from consumer.stream.delivery_metadata import DeliveryMetadata
 from support.fakes import (
     FakeRecord,
     make_hook,
     make_record,
     make_value,
 )
-from support.line import DEAD, EVENT, LANES, Line
+from support.pipeline_harness import DEAD, EVENT, LANES, PipelineHarness
+from support.scheduler_harness import LIMITS
 
 
 def test_a_delivered_event_is_settled() -> None:
     """And counted, with its delay since it happened."""
-    line = Line(make_hook("h1"))
-    partition = line.take(make_record(EVENT))
+    line = PipelineHarness(make_hook("h1"))
+    partition = line.handle(make_record(EVENT))
     assert partition.committable == 0
     line.clock.advance(1.0)
     line.transport.answer(200)
@@ -38,8 +38,8 @@ def test_a_delivered_event_is_settled() -> None:
 )
 def test_an_impossible_time_counts_as_the_receipt(time: object) -> None:
     """Whether it is the event's or its record's: the latency's sum would tell nothing after it."""
-    line = Line(make_hook("h1"))
-    line.take(make_record({"id": "e1", "occurred_at": time}, timestamp=-1))
+    line = PipelineHarness(make_hook("h1"))
+    line.handle(make_record({"id": "e1", "occurred_at": time}, timestamp=-1))
     line.clock.advance(1.5)
     line.transport.answer(200)
     assert line.count("delivery_latency_seconds_sum", hook="h1") == 1.5
@@ -47,11 +47,11 @@ def test_an_impossible_time_counts_as_the_receipt(time: object) -> None:
 
 def test_an_impossible_time_of_a_deferred_event_counts_as_its_first_failure() -> None:
     """That is a moment after its receipt, and its headers tell it."""
-    line = Line(make_hook("h1"))
-    line.take(make_record({"id": "e1"}, timestamp=0))
+    line = PipelineHarness(make_hook("h1"))
+    line.handle(make_record({"id": "e1"}, timestamp=0))
     line.transport.answer(503)
     line.clock.advance(12.0)
-    line.take(line.acknowledge().record(offset=70))
+    line.handle(line.acknowledge().record(offset=70))
     line.transport.answer(200)
     assert line.count("delivery_latency_seconds_sum", hook="h1") == pytest.approx(12.0)
 
@@ -59,9 +59,9 @@ def test_an_impossible_time_of_a_deferred_event_counts_as_its_first_failure() ->
 @pytest.mark.parametrize("ahead", [1.0, 3_600.0, 80_000.0])
 def test_a_time_that_is_a_little_ahead_is_no_time_at_all(ahead: float) -> None:
     """The sender's clock is fast, or in another zone."""
-    line = Line(make_hook("h1"))
+    line = PipelineHarness(make_hook("h1"))
     at = int((line.clock.now() + ahead) * 1000)
-    line.take(make_record({"id": "e1", "occurred_at": at}))
+    line.handle(make_record({"id": "e1", "occurred_at": at}))
     line.clock.advance(0.5)
     line.transport.answer(200)
     assert line.count("delivery_latency_seconds_sum", hook="h1") == 0.0
@@ -69,32 +69,38 @@ def test_a_time_that_is_a_little_ahead_is_no_time_at_all(ahead: float) -> None:
 
 def test_an_event_that_nobody_wants_is_settled_at_once() -> None:
     """It costs no request and no memory."""
-    line = Line(make_hook("h1", select=frozenset({"other"})))
-    assert line.take(make_record(EVENT)).committable == 1
+    line = PipelineHarness(make_hook("h1", select=frozenset({"other"})))
+    assert line.handle(make_record(EVENT)).committable == 1
     assert line.transport.sent == []
     assert line.count("events_total", trigger="event", result="unmatched") == 1.0
 
 
 def test_an_event_is_settled_when_its_last_delivery_is() -> None:
     """Each hook is a delivery of its own, and one fails."""
-    line = Line(make_hook("h1"), make_hook("h2"))
-    partition = line.take(make_record(EVENT, key=b"k"))
+    line = PipelineHarness(make_hook("h1"), make_hook("h2"))
+    partition = line.handle(make_record(EVENT, key=b"k"))
     line.transport.answer(200)
     line.transport.answer(503)
     assert partition.committable == 0
     posted = line.acknowledge()
     assert partition.committable == 1
-    assert posted.letter.topic == LANES[0].topic
+    assert posted.outgoing.topic == LANES[0].topic
 
 
 @pytest.mark.parametrize("value", [b"\xff not json \x00", b"[]", b"", None])
 def test_an_undecodable_record_is_buried_as_its_raw_bytes(value: bytes | None) -> None:
     """Reason and place in the headers; the partition goes on once the broker has it."""
-    line = Line(make_hook("h1"))
-    partition = line.take(FakeRecord(value, offset=3, key=b"\x00k", timestamp=5))
+    line = PipelineHarness(make_hook("h1"))
+    partition = line.handle(FakeRecord(value, offset=3, key=b"\x00k", timestamp=5))
     (posted,) = line.post
-    assert (posted.letter.topic, posted.letter.key, posted.letter.value) == (DEAD, b"\x00k", value)
-    assert replace(posted.passport, detail="") == Passport("undecodable", "event", 0, 3, 5, "event")
+    assert (posted.outgoing.topic, posted.outgoing.key, posted.outgoing.value) == (
+        DEAD,
+        b"\x00k",
+        value,
+    )
+    assert replace(posted.metadata, detail="") == DeliveryMetadata(
+        "undecodable", "event", 0, 3, 5, "event"
+    )
     assert partition.committable == 3
     line.acknowledge()
     assert partition.committable == 4
@@ -107,22 +113,26 @@ def test_an_undecodable_record_is_buried_as_its_raw_bytes(value: bytes | None) -
     [
         (404, "permanent", "404"),
         (410, "permanent", "410"),
-        (Answer(error=ErrorKind.BLOCKED, detail="10.0.0.1 is private"), "blocked", "blocked"),
+        (
+            AttemptResult(error=ErrorKind.BLOCKED, detail="10.0.0.1 is private"),
+            "blocked",
+            "blocked",
+        ),
     ],
 )
 def test_a_permanent_failure_is_a_dead_letter(
-    answer: Answer | int, reason: str, status: str
+    answer: AttemptResult | int, reason: str, status: str
 ) -> None:
     """With reason and status, settled once the broker has it."""
-    line = Line(make_hook("h1"))
-    partition = line.take(make_record(EVENT))
+    line = PipelineHarness(make_hook("h1"))
+    partition = line.handle(make_record(EVENT))
     line.transport.answer(answer)
     assert partition.committable == 0
     posted = line.acknowledge()
     assert partition.committable == 1
-    assert posted.letter.topic == DEAD
-    assert (posted.passport.reason, posted.passport.last_status) == (reason, status)
-    assert posted.passport.not_before is None
+    assert posted.outgoing.topic == DEAD
+    assert (posted.metadata.reason, posted.metadata.last_status) == (reason, status)
+    assert posted.metadata.not_before is None
     assert line.count("dead_letters_total", hook="h1", reason=reason) == 1.0
     assert line.count("deliveries_total", hook="h1", outcome="dead_lettered") == 1.0
 
@@ -130,33 +140,33 @@ def test_a_permanent_failure_is_a_dead_letter(
 def test_a_rejected_delivery_tells_its_field_and_not_its_value() -> None:
     """The dead letter says how to mend it."""
     hook = make_hook("h1", headers={"X": make_value("event", "data.note")})
-    line = Line(hook)
-    line.take(make_record({"id": "e1", "data": {"note": "canary\n"}}))
+    line = PipelineHarness(hook)
+    line.handle(make_record({"id": "e1", "data": {"note": "canary\n"}}))
     (posted,) = line.post
-    assert posted.passport.reason == "rejected"
-    assert posted.passport.detail == "header X would hold a control character"
-    assert "canary" not in str(posted.letter.headers)
+    assert posted.metadata.reason == "rejected"
+    assert posted.metadata.detail == "header X would hold a control character"
+    assert "canary" not in str(posted.outgoing.headers)
 
 
 def test_a_partition_that_left_wants_no_hand_over() -> None:
     """The next owner does it; an acknowledgement that comes late settles nothing here."""
-    line = Line(make_hook("h1"))
-    partition = line.take(make_record(EVENT))
+    line = PipelineHarness(make_hook("h1"))
+    partition = line.handle(make_record(EVENT))
     line.transport.answer(503)
-    assert line.post[0].letter.wanted
+    assert line.post[0].outgoing.wanted
     partition.revoked = True
-    assert not line.post[0].letter.wanted
+    assert not line.post[0].outgoing.wanted
 
 
 def test_park_hands_over_what_has_no_outcome() -> None:
     """To the first lane, without an attempt spent; the answer that comes later is void."""
-    line = Line(make_hook("h1", rate_limit=RateLimit(1, 60.0, 1)))
-    partition = line.take(make_record(EVENT))
-    line.take(make_record({**EVENT, "id": "e2"}, offset=1))
-    line.pipeline.park(lambda pending: pending.partition is partition)
-    assert [posted.letter.topic for posted in line.post] == [LANES[0].topic] * 2
-    assert [posted.passport.reason for posted in line.post] == ["stopped", "stopped"]
-    assert sorted(posted.passport.attempts for posted in line.post) == [0, 1]
+    line = PipelineHarness(make_hook("h1", rate_limit=RateLimit(1, 60.0, 1)))
+    partition = line.handle(make_record(EVENT))
+    line.handle(make_record({**EVENT, "id": "e2"}, offset=1))
+    line.pipeline.defer(lambda pending: pending.tracker is partition)
+    assert [posted.outgoing.topic for posted in line.post] == [LANES[0].topic] * 2
+    assert [posted.metadata.reason for posted in line.post] == ["stopped", "stopped"]
+    assert sorted(posted.metadata.attempts for posted in line.post) == [0, 1]
     line.transport.answer(200)
     line.acknowledge()
     line.acknowledge()
@@ -165,35 +175,35 @@ def test_park_hands_over_what_has_no_outcome() -> None:
 
 def test_intake_pauses_while_the_broker_takes_no_hand_over() -> None:
     """Else memory would fill with what cannot be settled (invariant 2)."""
-    line = Line(make_hook("h1"))
-    assert not line.pipeline.full
-    line.handover.failing = True
-    assert line.pipeline.full
+    line = PipelineHarness(make_hook("h1"))
+    assert not line.pipeline.at_capacity
+    line.outbox.failing = True
+    assert line.pipeline.at_capacity
 
 
 async def test_room_relieves_the_waiting_room() -> None:
     """An endpoint that hangs cannot hold up intake for longer than the patience, though nothing was
     read yet for the table's other hook: its events may be behind.
     """
-    line = Line(make_hook("h1"), make_hook("h2", trigger="push_click"))
+    line = PipelineHarness(make_hook("h1"), make_hook("h2", trigger="push_click"))
     for offset in range(LIMITS.waiting + 10):
-        line.take(make_record({"id": f"e{offset}"}, offset=offset))
-    assert line.pipeline.full
+        line.handle(make_record({"id": f"e{offset}"}, offset=offset))
+    assert line.pipeline.at_capacity
     line.clock.advance(2.0)
     async with asyncio.timeout(10):
-        while line.pipeline.full:
-            await line.pipeline.room()
+        while line.pipeline.at_capacity:
+            await line.pipeline.wait_for_capacity()
     assert line.post
 
 
 async def test_nobody_is_parked_for_the_sake_of_nobody() -> None:
     """With one hook only, a pause costs less than a lane."""
-    line = Line(make_hook("h1"))
+    line = PipelineHarness(make_hook("h1"))
     for offset in range(LIMITS.waiting + 10):
-        line.take(make_record({"id": f"e{offset}"}, offset=offset))
+        line.handle(make_record({"id": f"e{offset}"}, offset=offset))
     line.clock.advance(30.0)
-    await line.pipeline.room()
-    assert line.pipeline.full
+    await line.pipeline.wait_for_capacity()
+    assert line.pipeline.at_capacity
     assert not line.post
 
 
@@ -209,22 +219,22 @@ def test_rate_limits_are_divided_by_partitions(
     counts: dict[str, tuple[int, int]], shares: dict[str, float]
 ) -> None:
     """A hook's events come from its trigger's topics and from the lanes."""
-    line = Line(
+    line = PipelineHarness(
         make_hook("event", rate_limit=RateLimit(1, 1.0, 1)),
         make_hook("push_click", trigger="push_click", rate_limit=RateLimit(1, 1.0, 1)),
     )
-    line.pipeline.assigned({**counts, **{lane.topic: (1, 2) for lane in LANES}})
+    line.pipeline.on_assigned({**counts, **{retry_topic.topic: (1, 2) for retry_topic in LANES}})
     for hook in line.pipeline.index.hooks.values():
-        bucket = line.pipeline.dispatcher.endpoint(hook).bucket
+        bucket = line.pipeline.scheduler.endpoint(hook).bucket
         assert bucket is not None
         assert 1 / bucket.interval == pytest.approx(shares[hook.id])
 
 
 def test_a_member_without_partitions_divides_by_nothing() -> None:
     """It sends nothing, and the next assignment counts."""
-    line = Line(make_hook("h1", rate_limit=RateLimit(1, 1.0, 1)))
-    topics = ["event", "push-click", *(lane.topic for lane in LANES)]
-    line.pipeline.assigned(dict.fromkeys(topics, (0, 4)))
-    line.take(make_record(EVENT))
+    line = PipelineHarness(make_hook("h1", rate_limit=RateLimit(1, 1.0, 1)))
+    topics = ["event", "push-click", *(retry_topic.topic for retry_topic in LANES)]
+    line.pipeline.on_assigned(dict.fromkeys(topics, (0, 4)))
+    line.handle(make_record(EVENT))
     line.clock.advance(1.0)  # what was not ours before comes without a burst
     assert len(line.transport.sent) == 1

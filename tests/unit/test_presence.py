@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from consumer.delivery.transport import Answer
+from consumer.delivery.http.transport import AttemptResult
 from consumer.presence import LEASE_SECONDS, Presence
 from consumer.reasons import ErrorKind
 from consumer.stream.client import HEARTBEAT_INTERVAL, SESSION_TIMEOUT
@@ -14,7 +14,7 @@ from support.fakes import FakeClock
 TIMEOUT = ErrorKind.TIMEOUT
 
 
-class Process:
+class ProcessHarness:
     """One whose time the test lets pass."""
 
     def __init__(self) -> None:
@@ -23,18 +23,18 @@ class Process:
         self.starts_until = self.awake_until = 0.0
         self.woken = 0
         self.excuses: Any = None
-        self.handover = SimpleNamespace(allowed=None)
+        self.outbox = SimpleNamespace(allowed=None)
         member: Any = self.member
-        handover: Any = self.handover
-        self.presence = Presence(member, self, handover, self.clock)
+        outbox: Any = self.outbox
+        self.presence = Presence(member, self, outbox, self.clock)
         self.presence.standstill.tick()
 
-    def renew(self, *, start_until: float, awake_until: float) -> None:
-        """See `Dispatcher.renew`."""
+    def extend(self, *, start_until: float, awake_until: float) -> None:
+        """See `Scheduler.extend`."""
         self.starts_until, self.awake_until = start_until, awake_until
 
     def woke(self) -> None:
-        """See `Dispatcher.woke`."""
+        """See `Scheduler.woke`."""
         self.woken += 1
 
     def runs(self, seconds: float) -> None:
@@ -51,23 +51,23 @@ class Process:
     def may_send(self) -> bool:
         """Whether deliveries may start; hand-overs may in the same way."""
         may = self.clock.monotonic() < self.starts_until
-        assert self.handover.allowed() == may
+        assert self.outbox.allowed() == may
         return may
 
     def failed(self, error: ErrorKind, seconds: float) -> bool:
         """Whether an attempt of so many seconds that fails now is excused."""
-        answer = Answer(error=error, duration=seconds)
+        answer = AttemptResult(error=error, duration=seconds)
         excused: bool = self.excuses(answer, self.clock.monotonic())
         return excused
 
 
 @pytest.fixture
-def process() -> Process:
+def process() -> ProcessHarness:
     """A member of its group."""
-    return Process()
+    return ProcessHarness()
 
 
-def test_a_process_that_runs_may_send(process: Process) -> None:
+def test_a_process_that_runs_may_send(process: ProcessHarness) -> None:
     """It need not be confirmed: a coordinator may be away for a while."""
     process.runs(600.0)
     assert process.may_send
@@ -75,7 +75,7 @@ def test_a_process_that_runs_may_send(process: Process) -> None:
     assert process.woken == 0
 
 
-def test_a_short_standstill_changes_nothing_for_the_partitions(process: Process) -> None:
+def test_a_short_standstill_changes_nothing_for_the_partitions(process: ProcessHarness) -> None:
     """The session outlasts it; only how long answers took is forgotten."""
     process.runs(60.0)
     process.stands(2.0)
@@ -85,7 +85,7 @@ def test_a_short_standstill_changes_nothing_for_the_partitions(process: Process)
 
 @pytest.mark.parametrize("seconds", [LEASE_SECONDS + 0.1, 12.0, 20.0, 320.0])
 def test_nothing_is_sent_after_a_long_standstill_before_the_group_confirms(
-    process: Process, seconds: float
+    process: ProcessHarness, seconds: float
 ) -> None:
     """Not even by whoever runs before the first tick, and not for an old heartbeat's answer."""
     process.runs(60.0)
@@ -103,7 +103,7 @@ def test_nothing_is_sent_after_a_long_standstill_before_the_group_confirms(
     assert not process.presence.doubted
 
 
-def test_a_second_standstill_waits_for_another_confirmation(process: Process) -> None:
+def test_a_second_standstill_waits_for_another_confirmation(process: ProcessHarness) -> None:
     """The one between them is no word on what came after it."""
     process.stands(20.0)
     process.member.confirmed_at = process.clock.monotonic()
@@ -118,7 +118,7 @@ def test_the_lease_ends_before_the_session_does() -> None:
     assert 0.0 < LEASE_SECONDS < SESSION_TIMEOUT - HEARTBEAT_INTERVAL
 
 
-def test_a_standstill_excuses_the_time_outs_over_it(process: Process) -> None:
+def test_a_standstill_excuses_the_time_outs_over_it(process: ProcessHarness) -> None:
     """They fall due at once; an attempt that began after it is not excused."""
     process.runs(60.0)
     assert not process.failed(TIMEOUT, 10.0)
@@ -131,7 +131,7 @@ def test_a_standstill_excuses_the_time_outs_over_it(process: Process) -> None:
     assert not process.failed(TIMEOUT, 2.9)
 
 
-def test_only_a_long_standstill_excuses_other_errors(process: Process) -> None:
+def test_only_a_long_standstill_excuses_other_errors(process: ProcessHarness) -> None:
     """A receiver ends the connection of a client that says nothing; not within seconds."""
     process.stands(2.0)
     assert not process.failed(ErrorKind.CONNECT, 2.1)
@@ -140,7 +140,7 @@ def test_only_a_long_standstill_excuses_other_errors(process: Process) -> None:
     assert not process.failed(ErrorKind.CONNECT, 0.0)
 
 
-def test_a_process_that_just_runs_has_no_excuse(process: Process) -> None:
+def test_a_process_that_just_runs_has_no_excuse(process: ProcessHarness) -> None:
     """A slow tick is no standstill."""
     process.clock.advance(1.4)
     assert not process.failed(TIMEOUT, 2.0)

@@ -7,7 +7,7 @@ from consumer.metrics import Metrics
 from consumer.metrics.hooks import status_label
 from consumer.reasons import ErrorKind, Reason
 from support.fakes import make_hook, make_record
-from support.line import DEAD, EVENT, Line
+from support.pipeline_harness import DEAD, EVENT, PipelineHarness
 from support.project import ROOT
 
 
@@ -27,12 +27,12 @@ def test_every_reason_is_counted(reason: Reason) -> None:
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_leaves_and_settles(reason: Reason) -> None:
     """A dead letter of any reason is written, acknowledged, counted and settled."""
-    line = Line(make_hook("h1"))
-    partition = line.take(make_record(EVENT))
-    delivery = next(iter(line.pipeline.dispatcher._open))
-    line.router.buried(delivery, reason, "why")
+    line = PipelineHarness(make_hook("h1"))
+    partition = line.handle(make_record(EVENT))
+    delivery = next(iter(line.pipeline.scheduler._unfinished))
+    line.router.dead_lettered(delivery, reason, "why")
     posted = line.acknowledge()
-    assert (posted.letter.topic, posted.passport.reason) == (DEAD, reason)
+    assert (posted.outgoing.topic, posted.metadata.reason) == (DEAD, reason)
     assert partition.committable == 1
 
 

@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from prometheus_client import CollectorRegistry
 
-from consumer.errors import ConfigError, HookstreamError, Problem
+from consumer.errors import ConfigError, Diagnostic, HookstreamError
 from consumer.metrics import Metrics
-from consumer.pace import unhurried
 from consumer.reload import Reloader
+from consumer.throttle import unhurried
 from support.fakes import FakeClock
 from support.waiting import wait_until
 
 
-class Desk:
+class ReloaderHarness:
     """A reloader whose loads the test lets end."""
 
     def __init__(self) -> None:
@@ -81,9 +81,9 @@ async def refusal_line(caplog: pytest.LogCaptureFixture) -> logging.LogRecord:
 
 
 @pytest.fixture
-async def desk() -> AsyncIterator[Desk]:
+async def desk() -> AsyncIterator[ReloaderHarness]:
     """One whose reloader runs."""
-    desk = Desk()
+    desk = ReloaderHarness()
     task = asyncio.create_task(desk.reloader.run())
     yield desk
     desk.may_end.set()
@@ -92,7 +92,7 @@ async def desk() -> AsyncIterator[Desk]:
         await task
 
 
-async def test_a_request_puts_new_settings_in_use(desk: Desk) -> None:
+async def test_a_request_puts_new_settings_in_use(desk: ReloaderHarness) -> None:
     """Each request once the one before it is done."""
     desk.reloader.request()
     await desk.until(ok=1, failed=0)
@@ -101,7 +101,7 @@ async def test_a_request_puts_new_settings_in_use(desk: Desk) -> None:
     assert desk.in_use == 2
 
 
-async def test_what_takes_long_is_finished_in_a_thread(desk: Desk) -> None:
+async def test_what_takes_long_is_finished_in_a_thread(desk: ReloaderHarness) -> None:
     """The loop's thread has deliveries to make; the next reload begins after it."""
     main = threading.main_thread()
     desk.reloader.request()
@@ -112,17 +112,17 @@ async def test_what_takes_long_is_finished_in_a_thread(desk: Desk) -> None:
     assert all(thread is not main for _, thread in desk.finished)
 
 
-async def test_a_reload_takes_rests_but_the_loop_does_not(desk: Desk) -> None:
+async def test_a_reload_takes_rests_but_the_loop_does_not(desk: ReloaderHarness) -> None:
     """What a rest would hold up on the loop's thread are the deliveries that it is meant for."""
     desk.reloader.request()
     await wait_until(lambda: bool(desk.finished), "the end")
     assert desk.rests == [("load", True), ("apply", False), ("finish", True)]
 
 
-async def test_what_is_wrong_is_told_with_rests(desk: Desk) -> None:
+async def test_what_is_wrong_is_told_with_rests(desk: ReloaderHarness) -> None:
     """A mistake in a template may be in every hook that was made of it."""
 
-    class Noting(Problem):
+    class Noting(Diagnostic):
         def __str__(self) -> str:
             desk.note("tell")
             return ""
@@ -159,7 +159,7 @@ async def test_a_reload_ends_with_the_daemon() -> None:
         await task
 
 
-async def test_requests_during_a_reload_make_one_more(desk: Desk) -> None:
+async def test_requests_during_a_reload_make_one_more(desk: ReloaderHarness) -> None:
     """Files may have changed after they were read; reading them once more is enough."""
     desk.may_end.clear()
     desk.reloader.request()
@@ -171,7 +171,7 @@ async def test_requests_during_a_reload_make_one_more(desk: Desk) -> None:
     assert desk.loads == 2
 
 
-PROBLEM = Problem("is no URI", "begin it with https://", file="hooks/a.yaml", line=3)
+PROBLEM = Diagnostic("is no URI", "begin it with https://", file="hooks/a.yaml", line=3)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ PROBLEM = Problem("is no URI", "begin it with https://", file="hooks/a.yaml", li
 )
 @pytest.mark.parametrize("place", ["error", "refusal"])
 async def test_on_any_error_the_old_ones_stay(
-    desk: Desk, error: Exception, place: str, caplog: pytest.LogCaptureFixture
+    desk: ReloaderHarness, error: Exception, place: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A bug too: it is counted and told, the daemon lives, and the next reload works."""
     desk.reloader.request()
@@ -197,9 +197,11 @@ async def test_on_any_error_the_old_ones_stay(
     assert desk.in_use > 1
 
 
-async def test_every_problem_is_told(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+async def test_every_problem_is_told(
+    desk: ReloaderHarness, caplog: pytest.LogCaptureFixture
+) -> None:
     """With its place, as at the start."""
-    desk.error = ConfigError([PROBLEM, Problem("is empty", "fill it")])
+    desk.error = ConfigError([PROBLEM, Diagnostic("is empty", "fill it")])
     desk.reloader.request()
     fields = (await refusal_line(caplog)).__dict__["fields"]
     assert fields["problems"] == [str(PROBLEM), "is empty (fill it)"]

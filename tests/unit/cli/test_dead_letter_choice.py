@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 from consumer.cli.commands import commands
 from consumer.cli.dead_letters_choice import choose
 from consumer.cli.dead_letters_list import newest, rfc3339
-from consumer.stream.dead_letters import DeadLetter, Selection
-from support.letters import passport
+from consumer.stream.dead_letters import DeadLetterRecord, Selection
+from support.dead_letters import metadata
 
 NOW = 1_795_514_400.0
 
@@ -57,19 +57,21 @@ def test_a_misspelt_reason_is_told_the_right_one() -> None:
 
 async def test_only_the_newest_are_kept_in_memory() -> None:
     """So many as were asked for, without their values; all are counted."""
-    held: list[DeadLetter] = []
+    held: list[DeadLetterRecord] = []
 
-    async def letters() -> AsyncIterator[DeadLetter]:
+    async def dead_letters() -> AsyncIterator[DeadLetterRecord]:
         for n in (3, 1, 4, 0, 2):
-            letter = DeadLetter("dead", 0, n, n, None, b"value", 5, passport(n, hook=f"h{n % 2}"))
-            held.append(letter)
-            yield letter
+            dead_letter = DeadLetterRecord(
+                "dead", 0, n, n, None, b"value", 5, metadata(n, hook=f"h{n % 2}")
+            )
+            held.append(dead_letter)
+            yield dead_letter
 
-    kept, counts = await newest(letters(), 2)
-    assert [letter.offset for letter in kept] == [3, 4]
-    assert all(letter.value is None and letter.value_bytes == 5 for letter in kept)
+    kept, counts = await newest(dead_letters(), 2)
+    assert [dead_letter.offset for dead_letter in kept] == [3, 4]
+    assert all(dead_letter.value is None and dead_letter.value_bytes == 5 for dead_letter in kept)
     assert counts == {("h1", "exhausted"): 2, ("h0", "exhausted"): 3}
-    assert all(letter.value is not None for letter in held)
+    assert all(dead_letter.value is not None for dead_letter in held)
 
 
 def test_a_number_that_is_no_time_stays_a_number() -> None:

@@ -7,7 +7,7 @@ import orjson
 import pytest
 import typer
 
-from consumer.cli.event import read_event, why_not
+from consumer.cli.event import mismatch_reason, read_event
 from consumer.hooks.table import Hook
 from consumer.settings import Settings
 from support.fakes import FakeClock, make_event, make_hook
@@ -71,6 +71,6 @@ def test_why_a_hook_does_not_fire(
     if "select" in hook:
         hook = {**hook, "select": frozenset(hook["select"])}
     event = make_event({"id": "e1", **document}, trigger="push_click")
-    reason = why_not(make_hook(trigger="push_click", **hook), event)
+    reason = mismatch_reason(make_hook(trigger="push_click", **hook), event)
     assert words in reason
     assert bool(words) == bool(reason)

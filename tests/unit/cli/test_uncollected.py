@@ -6,7 +6,7 @@ from weakref import ref
 
 import pytest
 
-from consumer.cli.process import uncollected
+from consumer.cli.process import gc_paused
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def thawed() -> Iterator[None]:
 def test_what_is_built_leaves_the_collectors_generations() -> None:
     """A pass over a hundred thousand hooks would hold up every delivery."""
     built: list[list[int]] = []
-    with uncollected():
+    with gc_paused():
         assert not gc.isenabled()
         built += [[number] for number in range(10_000)]
     assert gc.isenabled()
@@ -29,13 +29,13 @@ def test_what_is_built_leaves_the_collectors_generations() -> None:
 
 def test_what_is_garbage_before_a_reload_is_not_kept_for_ever() -> None:
     """Frozen objects are never collected."""
-    with uncollected():
+    with gc_paused():
         pass
     garbage = _Cyclic()
     garbage.itself = garbage
     alive = ref(garbage)
     del garbage
-    with uncollected():
+    with gc_paused():
         pass
     assert alive() is None
 
@@ -46,8 +46,8 @@ class _Cyclic:
 
 def test_inside_itself_it_ends_with_the_outermost() -> None:
     """The index is built after the hooks, and belongs to the same load."""
-    with uncollected():
-        with uncollected():
+    with gc_paused():
+        with gc_paused():
             pass
         assert not gc.isenabled()
     assert gc.isenabled()
@@ -55,6 +55,6 @@ def test_inside_itself_it_ends_with_the_outermost() -> None:
 
 def test_a_refused_load_leaves_the_collector_on() -> None:
     """The daemon runs on with the old hooks."""
-    with pytest.raises(ValueError, match="refused"), uncollected():
+    with pytest.raises(ValueError, match="refused"), gc_paused():
         raise ValueError("refused")
     assert gc.isenabled()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from consumer.delivery.authorities import Authorities, read_authorities, refuse_loss
+from consumer.delivery.http.authorities import Authorities, read_authorities, refuse_loss
 from consumer.errors import ConfigError, HookstreamError
 from support.attempts import trusting
 
@@ -43,7 +43,7 @@ def problem(ca_file: Path | None = None) -> str:
     """Why the files are refused."""
     with pytest.raises(ConfigError) as refused:
         read_authorities(ca_file)
-    [problem] = refused.value.problems
+    [problem] = refused.value.diagnostics
     return str(problem)
 
 

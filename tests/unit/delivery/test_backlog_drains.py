@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from consumer.hooks.table import Hook, RateLimit
-from support.bench import LIMITS, POLICY, Bench
-from support.drain import LANES, Drain
+from support.drain_harness import LANES, DrainHarness
 from support.fakes import make_hook
+from support.scheduler_harness import LIMITS, POLICY, SchedulerHarness
 
 WIDE = replace(LIMITS, concurrency=256, per_host=128, per_hook=64)
 
@@ -19,7 +19,7 @@ def limited(name: str, per_minute: int) -> Hook:
     )
 
 
-def drain(drain: Drain, *bursts: tuple[Hook, int]) -> None:
+def drain(drain: DrainHarness, *bursts: tuple[Hook, int]) -> None:
     """Let bursts come at once, mixed, and wait for the end of them."""
     for number in range(max(times for _, times in bursts)):
         drain.source += [hook for hook, times in bursts if number < times]
@@ -47,7 +47,7 @@ def test_a_burst_drains_at_its_rate(
     starves: nobody is written five times as often.
     """
     step = 0.25 if per_minute <= 1_200 else 0.05
-    bench = Drain(replace(WIDE, waiting=waiting), step=step, taken=round(2_000 * step))
+    bench = DrainHarness(replace(WIDE, waiting=waiting), step=step, taken=round(2_000 * step))
     bench.trickle = trickle
     hook = limited("h", per_minute)
     drain(bench, (hook, events))
@@ -61,7 +61,7 @@ def test_a_burst_drains_at_its_rate(
 
 def test_two_backlogs_do_not_hold_up_each_other() -> None:
     """One needs an hour, one five minutes, and they share the lanes."""
-    bench = Drain(replace(WIDE, waiting=200))
+    bench = DrainHarness(replace(WIDE, waiting=200))
     long, short = limited("long", 60), limited("short", 600)
     drain(bench, (long, 3_600), (short, 3_000))
     assert bench.ends["short"][-1] <= 1.2 * 300
@@ -70,7 +70,7 @@ def test_two_backlogs_do_not_hold_up_each_other() -> None:
 
 def test_two_backlogs_at_one_limited_host() -> None:
     """Both drain all along, each at its half of the rate."""
-    bench = Drain(replace(WIDE, waiting=200, host_rate_limit=RateLimit(10, 1.0, 1)))
+    bench = DrainHarness(replace(WIDE, waiting=200, host_rate_limit=RateLimit(10, 1.0, 1)))
     one, two = (make_hook(name, uri=f"https://shared.example/{name}") for name in ("one", "two"))
     drain(bench, (one, 3_000), (two, 3_000))
     for name in ("one", "two"):
@@ -83,13 +83,13 @@ def test_what_is_parked_at_once_comes_back_at_the_rate() -> None:
     """In the order in which it is written, since in a lane each waits for the one before it: slice
     by slice, two milliseconds apart, from the first second on.
     """
-    bench = Bench(replace(WIDE, waiting=1_024), replace(POLICY, lanes=LANES))
+    bench = SchedulerHarness(replace(WIDE, waiting=1_024), replace(POLICY, delays=LANES))
     hook = limited("h", 30_000)
     for _ in range(5_000):
         bench.submit(hook)
-        while bench.dispatcher.full:
-            bench.dispatcher.relieve()
-    delays = [park.delay for park in bench.outcomes.parks.values()]
+        while bench.scheduler.at_capacity:
+            bench.scheduler.shed_load()
+    delays = [deferral.delay for deferral in bench.outcomes.parks.values()]
     assert delays == sorted(delays)
     assert delays[0] == 1.0
     assert delays[-1] == pytest.approx(5_000 * 0.002 - 1.0, rel=0.05)

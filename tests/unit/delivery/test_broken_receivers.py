@@ -8,21 +8,23 @@ from random import Random
 
 import pytest
 
-from consumer.delivery.circuit import CircuitPolicy
-from support.bench import LIMITS
-from support.drain import Drain
+from consumer.delivery.scheduling.circuit import CircuitPolicy
+from support.drain_harness import DrainHarness
 from support.fakes import make_hook
+from support.scheduler_harness import LIMITS
 
 WIDE = replace(LIMITS, concurrency=256, per_host=128, per_hook=64, waiting=1_024)
 HOOK = make_hook("hook", uri="https://receiver.example/hook")
 POLICY = CircuitPolicy()
 
 
-def run(status: Callable[[float], int], *, seconds: float, per_turn: float, step: float) -> Drain:
+def run(
+    status: Callable[[float], int], *, seconds: float, per_turn: float, step: float
+) -> DrainHarness:
     """Events for `seconds`, `per_turn` in each step; `status` answers by the time. Then until all
     have ended.
     """
-    drain = Drain(WIDE, step=step, circuit=POLICY, expire_after=86_400.0, max_attempts=12)
+    drain = DrainHarness(WIDE, step=step, circuit=POLICY, expire_after=86_400.0, max_attempts=12)
     drain.status = lambda _hook: status(drain.now)
     written, owed = 0, 0.0
     while drain.now < seconds:
@@ -59,8 +61,8 @@ def test_a_receiver_that_is_broken_for_a_while_loses_no_more_than_the_volume(
         per_turn=per_turn,
         step=step,
     )
-    assert set(drain.letters) == {"permanent"}
-    assert drain.letters["permanent"] < POLICY.min_volume
+    assert set(drain.dead_letters) == {"permanent"}
+    assert drain.dead_letters["permanent"] < POLICY.min_volume
     assert max(drain.ends["hook"]) <= 60.0 + broken + 2 * POLICY.open_at_most + 720.0
 
 
@@ -71,8 +73,8 @@ def test_a_receiver_that_breaks_in_turns_loses_no_more_than_the_volume() -> None
         return (503, 404)[int(now / 7) % 2] if 60.0 <= now < 360.0 else 200
 
     drain = run(status, seconds=400.0, per_turn=1.0, step=0.5)
-    assert drain.letters["permanent"] < POLICY.min_volume
-    assert set(drain.letters) == {"permanent"}
+    assert drain.dead_letters["permanent"] < POLICY.min_volume
+    assert set(drain.dead_letters) == {"permanent"}
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.8])
@@ -88,13 +90,13 @@ def test_a_receiver_that_rejects_some_by_design_gets_every_request_at_once(share
         step=0.25,
     )
     assert drain.writes == {}
-    assert drain.letters == {"permanent": len(drain.ends["hook permanent"])}
-    assert drain.letters["permanent"] == pytest.approx(2_400 * share, rel=0.1)
+    assert drain.dead_letters == {"permanent": len(drain.ends["hook permanent"])}
+    assert drain.dead_letters["permanent"] == pytest.approx(2_400 * share, rel=0.1)
 
 
 def test_a_receiver_that_never_comes_back_ends_its_deliveries_by_their_age() -> None:
     """Nothing waits for ever: what was deferred expires."""
     drain = run(lambda now: 200 if now < 60.0 else 404, seconds=120.0, per_turn=2.0, step=2.0)
-    assert drain.letters["permanent"] < POLICY.min_volume
-    assert set(drain.letters) == {"permanent", "expired"}
+    assert drain.dead_letters["permanent"] < POLICY.min_volume
+    assert set(drain.dead_letters) == {"permanent", "expired"}
     assert min(drain.ends["hook expired"]) >= 86_400.0

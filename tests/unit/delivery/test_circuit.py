@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from consumer.delivery.circuit import Circuit, CircuitPolicy, CircuitState
+from consumer.delivery.scheduling.circuit import Circuit, CircuitPolicy, CircuitState
 
 CLOSED, OPEN, HALF_OPEN = CircuitState.CLOSED, CircuitState.OPEN, CircuitState.HALF_OPEN
 POLICY = CircuitPolicy(window=30.0, min_volume=4, failure_ratio=0.5, open_for=10.0)

@@ -2,20 +2,20 @@
 
 import pytest
 
-from consumer.delivery.circuit import CircuitPolicy
-from consumer.delivery.transport import Answer
+from consumer.delivery.http.transport import AttemptResult
+from consumer.delivery.scheduling.circuit import CircuitPolicy
 from consumer.reasons import ErrorKind
-from support.bench import Bench
 from support.fakes import make_hook
+from support.scheduler_harness import SchedulerHarness
 
 HOOK = make_hook("h")
 GIVEN_UP = "hookstream_connections_given_up_total"
 LINE = "kept connections to a receiver were given up"
 
 
-def time_out(bench: Bench, *, gave_up: bool) -> None:
+def time_out(bench: SchedulerHarness, *, gave_up: bool) -> None:
     """Answer a new delivery by a time-out."""
-    answer = Answer(error=ErrorKind.TIMEOUT)
+    answer = AttemptResult(error=ErrorKind.TIMEOUT)
     answer.gave_up_connections = gave_up
     bench.submit(HOOK)
     bench.transport.answer(answer, -1)
@@ -25,7 +25,7 @@ def test_each_time_is_counted() -> None:
     """The hook's counter has the number of times that its attempts cost the receiver's kept
     connections, and other time-outs are not among them.
     """
-    bench = Bench()
+    bench = SchedulerHarness()
     for gave_up in (True, False, True, False):
         time_out(bench, gave_up=gave_up)
     assert bench.metrics.registry.get_sample_value(GIVEN_UP, {"hook": "h"}) == 2
@@ -35,7 +35,7 @@ def test_a_line_comes_at_most_once_a_minute(caplog: pytest.LogCaptureFixture) ->
     """The first time is told at once; more of them within a minute are not, and the next line has
     the number of all.
     """
-    bench = Bench(circuit=CircuitPolicy(min_volume=1_000))
+    bench = SchedulerHarness(circuit=CircuitPolicy(min_volume=1_000))
 
     def told() -> list[int]:
         return [

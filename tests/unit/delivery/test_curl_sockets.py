@@ -9,10 +9,10 @@ from contextlib import ExitStack
 import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
 import pytest
 
-from consumer.delivery.authorities import Authorities
-from consumer.delivery.curl_engine import Engine
-from consumer.delivery.curl_sockets import Sockets
-from consumer.delivery.guard import Policy
+from consumer.delivery.egress.guard import EgressPolicy
+from consumer.delivery.http.authorities import Authorities
+from consumer.delivery.http.curl_engine import Engine
+from consumer.delivery.http.curl_sockets import Sockets
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_number_of_a_closed_multi_handle(sockets: Sockets, pair: Pair) -> None:
     other, peer = socket.socketpair()
     with other, peer:
         os.dup2(other.fileno(), number)
-        sockets.disown(multi)
+        sockets.remove_multi(multi)
         change(sockets, pycurl.POLL_IN, ours)
         peer.send(b"x")
         assert sockets.ready() == [(number, select.EPOLLIN)]
@@ -128,12 +128,12 @@ def test_number_of_a_closed_multi_handle(sockets: Sockets, pair: Pair) -> None:
 def test_idle_socket_that_speaks_up_goes(pair: Pair) -> None:
     """A peer that closes an idle connection wakes the loop once, not for ever."""
     ours, peer = pair
-    engine = Engine(Policy(), Authorities(b""), report=lambda _route, _trouble: None)
+    engine = Engine(EgressPolicy(), Authorities(b""), report=lambda _route, _trouble: None)
     change(engine._sockets, pycurl.POLL_IN, ours)
     change(engine._sockets, pycurl.POLL_REMOVE, ours)
     peer.close()
     assert [fd for fd, _ in engine._sockets.ready()] == [ours.fileno()]
-    engine.react()
+    engine.handle_events()
     assert engine._sockets.ready() == []
     engine.close()
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from consumer.delivery import curl_engine
-from consumer.delivery.descriptors import IDLE_CONNECTIONS, descriptors_needed, soft_limit
+from consumer.delivery.http import curl_engine
+from consumer.delivery.http.descriptors import IDLE_CONNECTIONS, descriptors_needed, soft_limit
 
 NO_LIMIT = -1
 

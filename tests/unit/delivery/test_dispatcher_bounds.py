@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from consumer.delivery.registry import Shares
-from consumer.delivery.transport import Answer
+from consumer.delivery.http.transport import AttemptResult
+from consumer.delivery.scheduling.registry import Shares
 from consumer.events.model import TRIGGERS
 from consumer.hooks.table import Hook, RateLimit
 from consumer.reasons import ErrorKind
-from support.bench import LIMITS, POLICY, Bench
 from support.fakes import make_hook
+from support.scheduler_harness import LIMITS, POLICY, SchedulerHarness
 
-TIMEOUT = Answer(error=ErrorKind.TIMEOUT)
+TIMEOUT = AttemptResult(error=ErrorKind.TIMEOUT)
 
 
 def hook(id: str, host: str | None = None, rate_limit: RateLimit | None = None) -> Hook:
@@ -34,14 +34,14 @@ def hook(id: str, host: str | None = None, rate_limit: RateLimit | None = None) 
 )
 def test_one_hook_stays_within_its_bounds(limits: dict[str, int], under_way: int) -> None:
     """In all, at its host, of its own, and never more than are left free."""
-    bench = Bench(replace(LIMITS, **limits))  # type: ignore[arg-type]  # only the counts
+    bench = SchedulerHarness(replace(LIMITS, **limits))  # type: ignore[arg-type]  # only the counts
     bench.submit(hook("h"), times=50)
-    assert len(bench.under_way) == bench.dispatcher.in_flight == under_way
+    assert len(bench.under_way) == bench.scheduler.in_flight == under_way
 
 
 def test_an_answer_starts_the_next_one() -> None:
     """In the order of their submission."""
-    bench = Bench(replace(LIMITS, per_hook=1))
+    bench = SchedulerHarness(replace(LIMITS, per_hook=1))
     bench.submit(hook("h"), times=3)
     while bench.under_way:
         bench.transport.answer()
@@ -52,7 +52,7 @@ def test_an_answer_starts_the_next_one() -> None:
 @pytest.mark.parametrize("hung", [1, 3, 7])
 def test_hung_endpoints_leave_room_for_a_healthy_one(hung: int) -> None:
     """However many deliveries wait for them, a new endpoint starts at once."""
-    bench = Bench(replace(LIMITS, concurrency=8))
+    bench = SchedulerHarness(replace(LIMITS, concurrency=8))
     for number in range(hung):
         bench.submit(hook(f"hung{number}"), times=20)
     if len(bench.under_way) < 8:
@@ -62,17 +62,17 @@ def test_hung_endpoints_leave_room_for_a_healthy_one(hung: int) -> None:
 
 def test_many_hung_endpoints_do_not_hide_a_healthy_one() -> None:
     """A free place is offered to every endpoint that waits, not only to the first few."""
-    bench = Bench(replace(LIMITS, concurrency=1_024, per_host=1_024, per_hook=1_024))
+    bench = SchedulerHarness(replace(LIMITS, concurrency=1_024, per_host=1_024, per_hook=1_024))
     for number in range(10):  # they take a half, a quarter, an eighth, ... and wait for more
         bench.submit(hook(f"hung{number}"), times=520)
-    assert bench.dispatcher.in_flight == 1_023
+    assert bench.scheduler.in_flight == 1_023
     bench.submit(hook("healthy"))
     assert bench.under_way[-1].startswith("healthy")
 
 
 def test_a_hung_hook_leaves_room_at_its_host() -> None:
     """Also for another hook of the same receiver, and as often as it answers."""
-    bench = Bench(replace(LIMITS, per_host=2))
+    bench = SchedulerHarness(replace(LIMITS, per_host=2))
     slow, good = hook("slow", "shared"), hook("good", "shared")
     bench.submit(slow, times=3)
     bench.submit(good, times=3)
@@ -84,19 +84,19 @@ def test_a_hung_hook_leaves_room_at_its_host() -> None:
 
 def test_a_place_at_a_host_is_offered_until_somebody_takes_it() -> None:
     """The first in line may have nothing to send any more."""
-    bench = Bench(replace(LIMITS, per_host=1))
+    bench = SchedulerHarness(replace(LIMITS, per_host=1))
     first, second, third = hook("a", "shared"), hook("b", "shared"), hook("c", "shared")
     bench.submit(first)
     waiting = bench.submit(second)
     bench.submit(third)
-    bench.dispatcher.park_all(lambda origin: origin is waiting[0].origin)
+    bench.scheduler.defer_all(lambda origin: origin is waiting[0].source_record)
     bench.transport.answer()
     assert bench.under_way == ["c-3"]
 
 
 def test_a_place_at_a_host_is_not_kept_for_who_must_wait() -> None:
     """The first in line may have spent its own rate."""
-    bench = Bench(replace(LIMITS, per_host=2))
+    bench = SchedulerHarness(replace(LIMITS, per_host=2))
     limited = hook("b", "shared", RateLimit(1, 60.0, 1))
     first, third = hook("a", "shared"), hook("c", "shared")
     bench.submit(limited)
@@ -111,7 +111,7 @@ def test_a_place_at_a_host_is_not_kept_for_who_must_wait() -> None:
 
 def test_ready_endpoints_take_turns() -> None:
     """One that has a long queue delays the others by one request, not by its queue."""
-    bench = Bench(replace(LIMITS, concurrency=1))
+    bench = SchedulerHarness(replace(LIMITS, concurrency=1))
     for name in ("a", "b", "c"):
         bench.submit(hook(name), times=3)
     while bench.under_way:
@@ -119,7 +119,7 @@ def test_ready_endpoints_take_turns() -> None:
     assert [delivery[0] for delivery in bench.sent] == list("aabcabcbc")
 
 
-def sent_times(bench: Bench, seconds: float, step: float = 0.25) -> list[float]:
+def sent_times(bench: SchedulerHarness, seconds: float, step: float = 0.25) -> list[float]:
     """Seconds from now at which attempts begin, each answered at once."""
     times: list[float] = []
     begin = bench.clock.monotonic()
@@ -134,7 +134,7 @@ def sent_times(bench: Bench, seconds: float, step: float = 0.25) -> list[float]:
 
 def test_a_hooks_rate_limit_is_kept_and_used() -> None:
     """A burst, then one each interval; what waits for it is parked by nobody."""
-    bench = Bench()
+    bench = SchedulerHarness()
     bench.submit(hook("h", rate_limit=RateLimit(2, 1.0, 3)), times=7)
     assert sent_times(bench, 2.0) == [0.0, 0.0, 0.0, 0.5, 1.0, 1.5, 2.0]
     assert len(bench.outcomes.told) == 7
@@ -142,7 +142,7 @@ def test_a_hooks_rate_limit_is_kept_and_used() -> None:
 
 def test_a_hosts_rate_limit_holds_for_all_its_hooks_together() -> None:
     """Receivers count requests, not our definitions."""
-    bench = Bench(replace(LIMITS, host_rate_limit=RateLimit(1, 1.0, 1)))
+    bench = SchedulerHarness(replace(LIMITS, host_rate_limit=RateLimit(1, 1.0, 1)))
     for name in ("a", "b", "c"):
         bench.submit(hook(name, "shared"))
     bench.submit(hook("d"))
@@ -152,7 +152,7 @@ def test_a_hosts_rate_limit_holds_for_all_its_hooks_together() -> None:
 
 def test_hooks_take_turns_at_a_limited_host() -> None:
     """None of them is always the first, or starves: not the one that came last either."""
-    bench = Bench(replace(LIMITS, host_rate_limit=RateLimit(1, 1.0, 1)))
+    bench = SchedulerHarness(replace(LIMITS, host_rate_limit=RateLimit(1, 1.0, 1)))
     for name in ("a", "b", "c"):
         bench.submit(hook(name, "shared"), times=10)
     sent_times(bench, 30.0)
@@ -161,7 +161,7 @@ def test_hooks_take_turns_at_a_limited_host() -> None:
 
 def test_what_waits_too_long_for_its_hosts_rate_is_parked() -> None:
     """Also where it is not the first in line."""
-    bench = Bench(replace(LIMITS, host_rate_limit=RateLimit(1, 3_600.0, 1)))
+    bench = SchedulerHarness(replace(LIMITS, host_rate_limit=RateLimit(1, 3_600.0, 1)))
     bench.submit(hook("a", "shared"), times=2)
     bench.submit(hook("b", "shared"), times=2)
     bench.transport.answer()
@@ -174,12 +174,12 @@ def test_what_waits_too_long_for_its_hosts_rate_is_parked() -> None:
 def test_a_share_that_was_not_ours_comes_without_a_burst(at_host: bool) -> None:
     """Its owner before may just have spent it; what is ours already stays."""
     limit = RateLimit(2, 1.0, 6)
-    bench = Bench(replace(LIMITS, host_rate_limit=limit if at_host else None))
+    bench = SchedulerHarness(replace(LIMITS, host_rate_limit=limit if at_host else None))
     mine = hook("h", rate_limit=None if at_host else limit)
     new = hook("n", rate_limit=None if at_host else limit)
     bench.submit(mine)
     for part in (0.5, 1.0):  # of the burst its half is ours, and with the rest comes no more
-        bench.dispatcher.divide(Shares(dict.fromkeys(TRIGGERS, part), part))
+        bench.scheduler.divide(Shares(dict.fromkeys(TRIGGERS, part), part))
         bench.submit(mine, times=10)
         bench.transport.answer_all()
         assert len(bench.sent) == 1 + 3
@@ -191,7 +191,7 @@ def test_a_share_that_was_not_ours_comes_without_a_burst(at_host: bool) -> None:
 
 def test_a_rate_limited_hook_holds_back_nobody() -> None:
     """It waits beside the others, not in front of them."""
-    bench = Bench(replace(LIMITS, concurrency=2))
+    bench = SchedulerHarness(replace(LIMITS, concurrency=2))
     bench.submit(hook("slow", rate_limit=RateLimit(1, 60.0, 1)), times=10)
     bench.transport.answer()
     bench.submit(hook("quick"))
@@ -200,7 +200,7 @@ def test_a_rate_limited_hook_holds_back_nobody() -> None:
 
 def test_what_waits_too_long_is_parked_without_an_attempt() -> None:
     """Though there is room: until it is settled it holds back its partition's commits."""
-    bench = Bench()
+    bench = SchedulerHarness()
     bench.submit(hook("h", rate_limit=RateLimit(1, 600.0, 1)), times=3)
     bench.transport.answer()
     bench.clock.advance(59.0)
@@ -213,7 +213,7 @@ def test_what_waits_too_long_is_parked_without_an_attempt() -> None:
 
 def test_a_reload_reaches_who_waits_for_an_old_rate() -> None:
     """A rate that a reload raised is used a second later, whatever the old one was."""
-    bench = Bench()
+    bench = SchedulerHarness()
     bench.submit(hook("h", rate_limit=RateLimit(1, 3_600.0, 1)), times=2)
     bench.transport.answer()
     faster = hook("h", rate_limit=RateLimit(100, 1.0, 100))
@@ -222,11 +222,11 @@ def test_a_reload_reaches_who_waits_for_an_old_rate() -> None:
     assert bench.under_way == ["h-2", "h-3"]
 
 
-def full_bench() -> Bench:
+def full_bench() -> SchedulerHarness:
     """A waiting room of ten, filled by one endpoint that hangs."""
-    bench = Bench(replace(LIMITS, concurrency=2, waiting=10))
+    bench = SchedulerHarness(replace(LIMITS, concurrency=2, waiting=10))
     bench.submit(hook("hung"), times=11)
-    assert bench.dispatcher.full
+    assert bench.scheduler.at_capacity
     return bench
 
 
@@ -234,20 +234,20 @@ def test_a_full_room_is_relieved_of_who_does_not_answer() -> None:
     """The newest go first; half of the room stays with the slow ones."""
     bench = full_bench()
     bench.clock.advance(1.5)
-    bench.dispatcher.relieve()
-    parked = [told for told, outcome in bench.outcomes.told if outcome == "parked crowded"]
-    assert parked == ["hung-11", "hung-10", "hung-9", "hung-8", "hung-7"]
-    assert not bench.dispatcher.full
-    assert min(park.delay for park in bench.outcomes.parks.values()) >= POLICY.lanes[0]
+    bench.scheduler.shed_load()
+    deferred = [told for told, outcome in bench.outcomes.told if outcome == "parked crowded"]
+    assert deferred == ["hung-11", "hung-10", "hung-9", "hung-8", "hung-7"]
+    assert not bench.scheduler.at_capacity
+    assert min(deferral.delay for deferral in bench.outcomes.parks.values()) >= POLICY.delays[0]
 
 
 def test_a_full_room_waits_for_who_is_about_to_be_served() -> None:
     """Within the patience nobody is parked: a short wait costs less than a lane."""
     bench = full_bench()
     bench.clock.advance(0.9)
-    bench.dispatcher.relieve()
+    bench.scheduler.shed_load()
     assert bench.outcomes.told == []
-    assert bench.dispatcher.full
+    assert bench.scheduler.at_capacity
 
 
 def test_a_full_room_waits_for_who_keeps_answering() -> None:
@@ -257,8 +257,8 @@ def test_a_full_room_waits_for_who_keeps_answering() -> None:
         bench.clock.advance(0.19)
         bench.transport.answer()
         bench.submit(hook("hung"))
-    bench.dispatcher.relieve()
-    assert bench.dispatcher.full
+    bench.scheduler.shed_load()
+    assert bench.scheduler.at_capacity
     assert "parked crowded" not in dict(bench.outcomes.told).values()
 
 
@@ -269,56 +269,56 @@ def test_who_answers_too_slowly_for_its_queue_is_parked() -> None:
         bench.clock.advance(0.9)
         bench.transport.answer()
         bench.submit(hook("hung"))
-    bench.reconfigure(POLICY, "hung", "other", concurrency=2, waiting=10, backlog=1.0)
-    bench.dispatcher.relieve()
-    assert not bench.dispatcher.full
+    bench.reconfigure(POLICY, "hung", "other", concurrency=2, waiting=10, max_queue_seconds=1.0)
+    bench.scheduler.shed_load()
+    assert not bench.scheduler.at_capacity
 
 
 def test_a_rate_limit_tells_at_once_who_waits_too_long() -> None:
     """Ten of five a second need two seconds: nobody has to be seen waiting first."""
-    bench = Bench(replace(LIMITS, waiting=10))
+    bench = SchedulerHarness(replace(LIMITS, waiting=10))
     bench.submit(hook("h", rate_limit=RateLimit(5, 1.0, 1)), times=11)
-    bench.dispatcher.relieve()
+    bench.scheduler.shed_load()
     assert len(bench.outcomes.told) == 5
 
 
 def test_a_room_with_room_is_left_alone() -> None:
     """Relief is for a full one."""
-    bench = Bench(replace(LIMITS, concurrency=2, waiting=10))
+    bench = SchedulerHarness(replace(LIMITS, concurrency=2, waiting=10))
     bench.submit(hook("hung"), times=10)
     bench.clock.advance(30.0)
-    bench.dispatcher.relieve()
+    bench.scheduler.shed_load()
     assert bench.outcomes.told == []
 
 
 def test_a_delivery_that_comes_back_leaves_the_backlog() -> None:
     """Else delays would grow for ever."""
-    bench = Bench()
+    bench = SchedulerHarness()
     target = hook("h")
     bench.submit(target)
     bench.transport.answer(503)
-    assert len(bench.endpoint(target).backlog) == 1
-    bench.dispatcher.resubmit(bench.delivery(target, attempts=1), POLICY.lanes[1])
-    assert len(bench.endpoint(target).backlog) == 1  # parked by another process
-    bench.dispatcher.resubmit(bench.delivery(target, attempts=1), POLICY.lanes[0])
-    assert len(bench.endpoint(target).backlog) == 0
-    bench.dispatcher.resubmit(bench.delivery(target, attempts=1), POLICY.lanes[0])
-    assert len(bench.endpoint(target).backlog) == 0
+    assert len(bench.endpoint(target).deferred) == 1
+    bench.scheduler.resubmit(bench.delivery(target, attempts=1), POLICY.delays[1])
+    assert len(bench.endpoint(target).deferred) == 1  # parked by another process
+    bench.scheduler.resubmit(bench.delivery(target, attempts=1), POLICY.delays[0])
+    assert len(bench.endpoint(target).deferred) == 0
+    bench.scheduler.resubmit(bench.delivery(target, attempts=1), POLICY.delays[0])
+    assert len(bench.endpoint(target).deferred) == 0
 
 
 def test_a_new_assignment_forgets_the_backlog() -> None:
     """Other replicas may take it back."""
-    bench = Bench()
+    bench = SchedulerHarness()
     bench.submit(hook("h"))
     bench.transport.answer(503)
-    assert len(bench.endpoint(hook("h")).backlog) == 1
-    bench.dispatcher.divide(Shares(dict.fromkeys(TRIGGERS, 0.5), 0.5))
-    assert len(bench.endpoint(hook("h")).backlog) == 0
+    assert len(bench.endpoint(hook("h")).deferred) == 1
+    bench.scheduler.divide(Shares(dict.fromkeys(TRIGGERS, 0.5), 0.5))
+    assert len(bench.endpoint(hook("h")).deferred) == 0
 
 
 def test_an_endpoint_that_a_reload_moved_is_woken() -> None:
     """It may wait at its new host while its attempts are under way at the old one."""
-    bench = Bench(replace(LIMITS, per_host=4))
+    bench = SchedulerHarness(replace(LIMITS, per_host=4))
     bench.submit(hook("h", "old"), times=4)
     assert len(bench.under_way) == 2
     bench.reconfigure(per_host=1)
@@ -331,7 +331,7 @@ def test_an_endpoint_that_a_reload_moved_is_woken() -> None:
 
 def test_an_endpoint_that_waits_at_its_old_host_follows_the_reload() -> None:
     """The receiver moved; nobody waits for the one that hung."""
-    bench = Bench(replace(LIMITS, per_host=1))
+    bench = SchedulerHarness(replace(LIMITS, per_host=1))
     bench.submit(hook("hung", "old"))
     bench.submit(hook("h", "old"))
     bench.submit(hook("h", "new"))
@@ -341,8 +341,8 @@ def test_an_endpoint_that_waits_at_its_old_host_follows_the_reload() -> None:
 
 def test_timeouts_do_not_leak_places() -> None:
     """Whatever ends an attempt gives its places back."""
-    bench = Bench(replace(LIMITS, per_hook=1))
+    bench = SchedulerHarness(replace(LIMITS, per_hook=1))
     bench.submit(hook("h"), times=3)
     for _ in range(3):
         bench.transport.answer(TIMEOUT)
-    assert bench.dispatcher.in_flight == bench.endpoint(hook("h")).host.in_flight == 0
+    assert bench.scheduler.in_flight == bench.endpoint(hook("h")).host.in_flight == 0

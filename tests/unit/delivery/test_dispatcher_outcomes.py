@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from consumer.delivery.outcome import RetryPolicy
-from consumer.delivery.parking import SLICE
-from consumer.delivery.transport import Answer
+from consumer.delivery.http.transport import AttemptResult
+from consumer.delivery.scheduling.deferrals import SLICE
+from consumer.delivery.scheduling.retry_policy import RetryPolicy
 from consumer.hooks.table import Hook, RateLimit
 from consumer.reasons import ErrorKind
-from support.bench import LIMITS, POLICY, Bench
-from support.fakes import FakeOrigin, make_hook, make_value
+from support.fakes import FakeSourceRecord, make_hook, make_value
+from support.scheduler_harness import LIMITS, POLICY, SchedulerHarness
 
 HOOK = make_hook("h")
 QUICK = replace(POLICY, quick_attempts=3)
@@ -21,15 +21,15 @@ QUICK = replace(POLICY, quick_attempts=3)
     [
         (200, "delivered"),
         (503, "parked 503"),
-        (Answer(error=ErrorKind.DNS), "parked dns"),
+        (AttemptResult(error=ErrorKind.DNS), "parked dns"),
         (404, "buried permanent"),
         (410, "buried permanent"),
-        (Answer(error=ErrorKind.BLOCKED, detail="a private address"), "buried blocked"),
+        (AttemptResult(error=ErrorKind.BLOCKED, detail="a private address"), "buried blocked"),
     ],
 )
-def test_an_answer_ends_its_delivery(answer: Answer | int, outcome: str) -> None:
+def test_an_answer_ends_its_delivery(answer: AttemptResult | int, outcome: str) -> None:
     """Delivered, to a retry lane, or to the dead letters."""
-    bench = Bench()
+    bench = SchedulerHarness()
     (delivery,) = bench.submit(HOOK)
     bench.transport.answer(answer)
     assert bench.outcomes.of("h-1") == [outcome]
@@ -39,7 +39,7 @@ def test_an_answer_ends_its_delivery(answer: Answer | int, outcome: str) -> None
 
 def test_a_request_that_cannot_be_made_is_rejected_without_an_attempt() -> None:
     """And the next one has its place."""
-    bench = Bench()
+    bench = SchedulerHarness()
     hook = make_hook("h", headers={"X": make_value("event", "data.none", "reject")})
     bench.submit(hook, times=2)
     assert bench.outcomes.told == [("h-1", "buried rejected"), ("h-2", "buried rejected")]
@@ -48,7 +48,7 @@ def test_a_request_that_cannot_be_made_is_rejected_without_an_attempt() -> None:
 
 def test_quick_repeats_stay_in_the_process_and_then_the_lane_follows() -> None:
     """Three attempts with the same id within seconds, then the first lane."""
-    bench = Bench(policy=QUICK)
+    bench = SchedulerHarness(policy=QUICK)
     bench.submit(HOOK)
     for _ in range(3):
         assert bench.under_way == ["h-1"]
@@ -56,12 +56,12 @@ def test_quick_repeats_stay_in_the_process_and_then_the_lane_follows() -> None:
         bench.clock.advance(1.0)
     assert bench.sent == ["h-1"] * 3
     assert bench.outcomes.of("h-1") == ["parked 503"]
-    assert bench.outcomes.parks["h-1"].lane == 0
+    assert bench.outcomes.parks["h-1"].topic_number == 0
 
 
 def test_the_quick_window_is_counted_from_the_first_attempt() -> None:
     """Slow failures must not hold back their partition's commits attempt by attempt."""
-    bench = Bench(policy=QUICK)
+    bench = SchedulerHarness(policy=QUICK)
     bench.submit(HOOK)
     for _ in range(2):
         bench.clock.advance(3.0)
@@ -71,7 +71,7 @@ def test_the_quick_window_is_counted_from_the_first_attempt() -> None:
 
 def test_quick_repeats_are_bounded_in_number() -> None:
     """Memory is bounded: what finds no room among them takes the first lane."""
-    bench = Bench(replace(LIMITS, waiting=2, per_hook=4, concurrency=100), policy=QUICK)
+    bench = SchedulerHarness(replace(LIMITS, waiting=2, per_hook=4, concurrency=100), policy=QUICK)
     bench.submit(HOOK, times=3)
     bench.transport.answer_all(503)
     assert bench.outcomes.told == [("h-3", "parked 503")]
@@ -81,7 +81,7 @@ def test_quick_repeats_are_bounded_in_number() -> None:
 
 def test_attempts_of_earlier_passes_count() -> None:
     """`max_attempts` is in all, restarts included."""
-    bench = Bench()
+    bench = SchedulerHarness()
     bench.submit(HOOK, attempts=4)
     bench.transport.answer(503)
     assert bench.outcomes.of("h-1") == ["buried exhausted"]
@@ -89,17 +89,17 @@ def test_attempts_of_earlier_passes_count() -> None:
 
 def test_a_delivery_expires_by_its_first_failure() -> None:
     """Whether it is attempted or only set aside."""
-    bench = Bench()
+    bench = SchedulerHarness()
     long_ago = bench.clock.now() - POLICY.expire_after
     bench.submit(HOOK, times=2, first_failed_at=long_ago)
     bench.transport.answer(503)
-    bench.dispatcher.park_all(lambda _origin: True)
+    bench.scheduler.defer_all(lambda _origin: True)
     assert [outcome for _, outcome in bench.outcomes.told] == ["buried expired"] * 2
 
 
 def test_the_first_failure_is_noted_once() -> None:
     """Its time travels with the delivery."""
-    bench = Bench()
+    bench = SchedulerHarness()
     (delivery,) = bench.submit(HOOK, first_failed_at=bench.clock.now() - 60.0)
     bench.transport.answer(503)
     assert delivery.first_failed_at == bench.clock.now() - 60.0
@@ -110,7 +110,7 @@ def test_the_first_failure_is_noted_once() -> None:
     assert fresh.last_status == "503"
 
 
-def open_circuit(bench: Bench, hook: Hook = HOOK) -> None:
+def open_circuit(bench: SchedulerHarness, hook: Hook = HOOK) -> None:
     """Let four attempts fail."""
     for _ in range(4):
         bench.submit(hook)
@@ -120,7 +120,7 @@ def open_circuit(bench: Bench, hook: Hook = HOOK) -> None:
 
 def test_an_open_circuit_parks_without_an_attempt() -> None:
     """An endpoint that is down costs no attempts, and its deliveries keep theirs."""
-    bench = Bench()
+    bench = SchedulerHarness()
     open_circuit(bench)
     (delivery,) = bench.submit(HOOK)
     assert bench.outcomes.of(delivery.id) == ["parked circuit_open"]
@@ -130,7 +130,7 @@ def test_an_open_circuit_parks_without_an_attempt() -> None:
 
 def test_what_waits_when_the_circuit_opens_is_parked() -> None:
     """At once, not one after the other."""
-    bench = Bench(replace(LIMITS, per_hook=4, concurrency=100))
+    bench = SchedulerHarness(replace(LIMITS, per_hook=4, concurrency=100))
     bench.submit(HOOK, times=50)
     bench.transport.answer_all(503)
     assert len(bench.sent) == 7  # each answer but the last one started another
@@ -141,7 +141,7 @@ def test_what_waits_when_the_circuit_opens_is_parked() -> None:
 
 def test_a_long_queue_is_parked_by_and_by() -> None:
     """The others' answers are not kept waiting for all of it."""
-    bench = Bench(replace(LIMITS, per_hook=4, concurrency=100))
+    bench = SchedulerHarness(replace(LIMITS, per_hook=4, concurrency=100))
     bench.submit(HOOK, times=2 * SLICE)
     bench.transport.answer_all(503)
     queue = bench.endpoint(HOOK).waiting
@@ -153,7 +153,7 @@ def test_a_long_queue_is_parked_by_and_by() -> None:
 
 def test_one_probe_closes_the_circuit() -> None:
     """While it is under way the others are still parked."""
-    bench = Bench()
+    bench = SchedulerHarness()
     open_circuit(bench)
     assert bench.metrics.hook("h").circuit_open
     bench.clock.advance(10.0)
@@ -168,7 +168,7 @@ def test_one_probe_closes_the_circuit() -> None:
 
 def test_a_permanent_answer_is_no_failure_of_the_endpoint() -> None:
     """It is there and says no."""
-    bench = Bench()
+    bench = SchedulerHarness()
     for _ in range(10):
         bench.submit(HOOK)
         bench.transport.answer(404)
@@ -178,7 +178,7 @@ def test_a_permanent_answer_is_no_failure_of_the_endpoint() -> None:
 
 def test_the_circuit_of_one_hook_is_not_anothers() -> None:
     """Also at the same host."""
-    bench = Bench()
+    bench = SchedulerHarness()
     open_circuit(bench)
     bench.submit(make_hook("other"))
     assert len(bench.under_way) == 1
@@ -186,26 +186,26 @@ def test_the_circuit_of_one_hook_is_not_anothers() -> None:
 
 def test_a_revoked_origin_is_silent() -> None:
     """Its next owner tells; here nothing is owed any more."""
-    bench = Bench(replace(LIMITS, per_hook=1))
-    origin = FakeOrigin()
-    bench.submit(HOOK, times=3, origin=origin)
+    bench = SchedulerHarness(replace(LIMITS, per_hook=1))
+    origin = FakeSourceRecord()
+    bench.submit(HOOK, times=3, source_record=origin)
     origin.revoked = True
     bench.transport.answer()
-    bench.dispatcher.park_all(lambda _origin: True)
+    bench.scheduler.defer_all(lambda _origin: True)
     assert bench.outcomes.told == []
     assert bench.sent == ["h-1"]
     assert not bench.busy
-    assert bench.dispatcher.in_flight == 0
+    assert bench.scheduler.in_flight == 0
 
 
 def test_park_all_parks_what_is_under_way_waiting_and_between_repeats() -> None:
     """And an answer that comes later changes nothing."""
-    bench = Bench(replace(LIMITS, per_hook=1), policy=QUICK)
+    bench = SchedulerHarness(replace(LIMITS, per_hook=1), policy=QUICK)
     repeated = bench.submit(make_hook("r"))[0]
     bench.transport.answer(503)
     bench.submit(HOOK, times=2)
     kept = bench.submit(make_hook("kept"))[0]
-    bench.dispatcher.park_all(lambda origin: origin is not kept.origin)
+    bench.scheduler.defer_all(lambda origin: origin is not kept.source_record)
     assert sorted(bench.outcomes.told) == sorted(
         (told, "parked stopped") for told in (repeated.id, "h-2", "h-3")
     )
@@ -219,7 +219,7 @@ def test_park_all_parks_what_is_under_way_waiting_and_between_repeats() -> None:
 
 def test_a_reload_keeps_the_count_of_a_limit_that_did_not_change() -> None:
     """Else each reload would let a burst through."""
-    bench = Bench()
+    bench = SchedulerHarness()
     limit = RateLimit(1, 60.0, 2)
     bench.submit(make_hook("h", rate_limit=limit), times=2)
     bench.submit(make_hook("h", rate_limit=limit, uri="https://receiver.example/new"))
@@ -231,7 +231,7 @@ def test_a_reload_keeps_the_count_of_a_limit_that_did_not_change() -> None:
 
 def test_an_attempt_under_way_ends_on_the_table_it_began_with() -> None:
     """The next one is built by the new definition (invariant 5)."""
-    bench = Bench()
+    bench = SchedulerHarness()
     bench.submit(make_hook("h", uri="https://old.example/"))
     bench.submit(make_hook("h", uri="https://new.example/"))
     assert [r.url for r in bench.transport.sent] == ["https://old.example/", "https://new.example/"]
@@ -241,7 +241,7 @@ def test_an_attempt_under_way_ends_on_the_table_it_began_with() -> None:
 
 def test_a_reload_takes_over_bounds_and_policy() -> None:
     """For what is waiting, too."""
-    bench = Bench(replace(LIMITS, per_hook=1))
+    bench = SchedulerHarness(replace(LIMITS, per_hook=1))
     bench.submit(HOOK, times=3)
     bench.reconfigure(RetryPolicy((1.0,), 1, 1, 60.0), "h", per_hook=8)
     bench.transport.answer(503)
@@ -252,7 +252,7 @@ def test_a_reload_takes_over_bounds_and_policy() -> None:
 def test_a_reload_changes_the_hosts_limit_and_only_if_it_changed() -> None:
     """An unchanged one keeps its count."""
     limit = RateLimit(1, 60.0, 1)
-    bench = Bench(replace(LIMITS, host_rate_limit=limit))
+    bench = SchedulerHarness(replace(LIMITS, host_rate_limit=limit))
     bench.submit(HOOK, times=2)
     bench.reconfigure(POLICY, "h", host_rate_limit=limit)
     bench.clock.advance(1.0)
@@ -264,25 +264,25 @@ def test_a_reload_changes_the_hosts_limit_and_only_if_it_changed() -> None:
 
 def test_removed_hooks_are_forgotten_once_they_are_idle() -> None:
     """Memory is bounded over reloads, and nothing under way loses its counts."""
-    bench = Bench()
+    bench = SchedulerHarness()
     bench.submit(make_hook("busy"))
     bench.submit(make_hook("idle"))
     bench.transport.answer(index=1)
     bench.reconfigure(POLICY)
-    assert set(bench.dispatcher._registry._endpoints) == {"busy"}
+    assert set(bench.scheduler._registry._endpoints) == {"busy"}
     bench.transport.answer()
     assert bench.outcomes.of("busy-1") == ["delivered"]
 
 
 def test_hosts_are_forgotten_with_their_last_hook() -> None:
     """Not while requests to them are under way: they count against the bound."""
-    bench = Bench()
+    bench = SchedulerHarness()
     for name in ("a", "b"):
         bench.submit(make_hook(name, uri=f"https://{name}.example/"))
     bench.submit(make_hook("a", uri="https://moved.example/"))
     bench.transport.answer(index=2)
     bench.reconfigure(POLICY, "a")
-    known = bench.dispatcher._registry._hosts
+    known = bench.scheduler._registry._hosts
     assert set(known) == {"a.example:443", "moved.example:443", "b.example:443"}
     bench.transport.answer_all()
     bench.reconfigure(POLICY, "a")
@@ -292,7 +292,7 @@ def test_hosts_are_forgotten_with_their_last_hook() -> None:
 def test_what_a_rate_limit_remembers_is_not_forgotten() -> None:
     """A hook that is taken out and put back, or moves away and back, gets no second burst."""
     limit = RateLimit(1, 10.0, 1)
-    bench = Bench(replace(LIMITS, host_rate_limit=limit))
+    bench = SchedulerHarness(replace(LIMITS, host_rate_limit=limit))
     bench.submit(HOOK)
     bench.transport.answer()
     bench.reconfigure(POLICY, host_rate_limit=limit)
@@ -304,10 +304,10 @@ def test_what_a_rate_limit_remembers_is_not_forgotten() -> None:
 
 def test_attempts_are_counted_with_their_time() -> None:
     """By status class, or by the kind of error."""
-    bench = Bench()
+    bench = SchedulerHarness()
     bench.submit(HOOK, times=2)
-    bench.transport.answer(Answer(status=204, duration=0.2))
-    bench.transport.answer(Answer(error=ErrorKind.TLS, duration=0.3))
+    bench.transport.answer(AttemptResult(status=204, duration=0.2))
+    bench.transport.answer(AttemptResult(error=ErrorKind.TLS, duration=0.3))
     counts = bench.metrics.hook("h")
     assert (counts.attempts["2xx"], counts.attempts["tls"]) == (1, 1)
     assert counts.duration.sum == pytest.approx(0.5)

@@ -4,26 +4,26 @@ from dataclasses import replace
 
 import pytest
 
-from consumer.delivery.transport import Answer
+from consumer.delivery.http.transport import AttemptResult
 from consumer.hooks.table import RateLimit
 from consumer.reasons import ErrorKind
-from support.bench import LIMITS, Bench
-from support.fakes import FakeOrigin, make_hook
+from support.fakes import FakeSourceRecord, make_hook
+from support.scheduler_harness import LIMITS, SchedulerHarness
 
-TIMEOUT = Answer(error=ErrorKind.TIMEOUT)
+TIMEOUT = AttemptResult(error=ErrorKind.TIMEOUT)
 HOOK = make_hook("h")
 NARROW = replace(LIMITS, per_hook=2)
 
 
-def renew(bench: Bench, seconds: float = 6.0) -> None:
+def renew(bench: SchedulerHarness, seconds: float = 6.0) -> None:
     """The process runs, and says so."""
     now = bench.clock.monotonic()
-    bench.dispatcher.renew(start_until=now + seconds, awake_until=now + 1.5)
+    bench.scheduler.extend(start_until=now + seconds, awake_until=now + 1.5)
 
 
 def test_nothing_starts_after_the_time_that_was_allowed() -> None:
     """Neither at an answer nor at a timer, until it is allowed again; answers count meanwhile."""
-    bench = Bench(NARROW)
+    bench = SchedulerHarness(NARROW)
     renew(bench)
     bench.submit(HOOK, times=6)
     bench.submit(make_hook("slow", rate_limit=RateLimit(requests=1, per=3.0, burst=1)), times=2)
@@ -43,10 +43,10 @@ def test_nothing_starts_after_the_time_that_was_allowed() -> None:
 
 def test_what_became_others_meanwhile_is_never_sent() -> None:
     """It is dropped when the next may start."""
-    bench = Bench(NARROW)
-    origin = FakeOrigin()
+    bench = SchedulerHarness(NARROW)
+    origin = FakeSourceRecord()
     renew(bench)
-    bench.submit(HOOK, times=6, origin=origin)
+    bench.submit(HOOK, times=6, source_record=origin)
     bench.clock.advance(20.0)
     origin.revoked = True
     renew(bench)
@@ -55,19 +55,19 @@ def test_what_became_others_meanwhile_is_never_sent() -> None:
     assert bench.outcomes.told == []
     bench.submit(HOOK)
     assert bench.sent[2:] == ["h-7"]
-    assert bench.dispatcher._waiting == 0
+    assert bench.scheduler._waiting == 0
 
 
 def test_an_excused_attempt_is_none() -> None:
     """It opens no circuit, is not counted, and is made again at once."""
-    bench = Bench()
-    bench.dispatcher.excuses = lambda _answer, _now: True
+    bench = SchedulerHarness()
+    bench.scheduler.excuses = lambda _answer, _now: True
     deliveries = bench.submit(HOOK, times=20)
     while len(bench.sent) < 20:
         bench.transport.answer_all(TIMEOUT)
     assert bench.outcomes.told == []
     assert [delivery.attempts for delivery in deliveries[:4]] == [0, 0, 0, 0]
-    bench.dispatcher.excuses = lambda _answer, _now: False
+    bench.scheduler.excuses = lambda _answer, _now: False
     while bench.under_way:
         bench.transport.answer()
     assert {outcome for _, outcome in bench.outcomes.told} == {"delivered"}
@@ -77,8 +77,8 @@ def test_an_excused_attempt_is_none() -> None:
 
 def test_a_delivery_is_excused_once() -> None:
     """A process that never runs in time would never give up on an endpoint that hangs."""
-    bench = Bench()
-    bench.dispatcher.excuses = lambda _answer, _now: True
+    bench = SchedulerHarness()
+    bench.scheduler.excuses = lambda _answer, _now: True
     bench.submit(HOOK)
     bench.transport.answer(TIMEOUT)
     bench.transport.answer(TIMEOUT)
@@ -88,8 +88,8 @@ def test_a_delivery_is_excused_once() -> None:
 @pytest.mark.parametrize("status", [200, 404, 410])
 def test_an_answer_needs_no_excuse(status: int) -> None:
     """The receiver had its time."""
-    bench = Bench()
-    bench.dispatcher.excuses = lambda _answer, _now: True
+    bench = SchedulerHarness()
+    bench.scheduler.excuses = lambda _answer, _now: True
     bench.submit(HOOK)
     bench.transport.answer(status)
     assert len(bench.outcomes.told) == 1
@@ -97,12 +97,12 @@ def test_an_answer_needs_no_excuse(status: int) -> None:
 
 def test_a_probe_that_is_excused_makes_room_for_another() -> None:
     """Else a circuit would stay half open for ever."""
-    bench = Bench()
+    bench = SchedulerHarness()
     bench.submit(HOOK, times=4)
     bench.transport.answer_all(503)
     bench.clock.advance(10.0)
     bench.submit(HOOK)
-    bench.dispatcher.excuses = lambda _answer, _now: True
+    bench.scheduler.excuses = lambda _answer, _now: True
     bench.transport.answer(TIMEOUT)
     assert bench.under_way == ["h-5"]
     bench.transport.answer()
@@ -112,16 +112,16 @@ def test_a_probe_that_is_excused_makes_room_for_another() -> None:
 
 def test_silence_over_a_standstill_is_not_held_against_an_endpoint() -> None:
     """A queue that waited for this process is not parked, and the pace is learnt anew."""
-    bench = Bench(replace(NARROW, waiting=10))
+    bench = SchedulerHarness(replace(NARROW, waiting=10))
     renew(bench)
     bench.submit(HOOK, times=12)
     bench.clock.advance(2.0)
-    bench.dispatcher.relieve()
+    bench.scheduler.shed_load()
     assert bench.outcomes.told == []
-    bench.dispatcher.woke()
+    bench.scheduler.woke()
     renew(bench)
-    bench.dispatcher.relieve()
+    bench.scheduler.shed_load()
     assert bench.outcomes.told == []
     bench.clock.advance(1.2)
-    bench.dispatcher.relieve()
+    bench.scheduler.shed_load()
     assert len(bench.outcomes.told) == 5

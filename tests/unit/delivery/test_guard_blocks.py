@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.delivery.guard import Policy
-from consumer.delivery.special_addresses import IPV4_BLOCKS, IPV6_BLOCKS
+from consumer.delivery.egress.guard import EgressPolicy
+from consumer.delivery.egress.special_addresses import IPV4_BLOCKS, IPV6_BLOCKS
 
-DEFAULT = Policy.of()
+DEFAULT = EgressPolicy.of()
 NAT64 = IPv6Network("64:ff9b::/96")
 
 # First address, last address, a word of the reason. Written from the registries, not from the
@@ -80,7 +80,7 @@ METADATA = [
 ]  # fmt: skip
 
 
-def judge(address: str, policy: Policy = DEFAULT) -> str | None:
+def judge(address: str, policy: EgressPolicy = DEFAULT) -> str | None:
     """The verdict for a name that nobody configured."""
     return policy.judge(address, 443, "hook.example")
 
@@ -169,7 +169,10 @@ def test_addresses_that_hide_another(address: str) -> None:
 )
 def test_what_is_no_address_is_refused(address: str) -> None:
     """No spelling is guessed at."""
-    assert judge(address, Policy.of(allow=["0.0.0.0/0", "::/0"])) == f"{address} is no IP address"
+    assert (
+        judge(address, EgressPolicy.of(allow=["0.0.0.0/0", "::/0"]))
+        == f"{address} is no IP address"
+    )
 
 
 def test_every_block_has_a_source() -> None:

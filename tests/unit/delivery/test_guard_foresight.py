@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from consumer.delivery.guard import Policy
-from consumer.delivery.network import guard_policy, refused_uris
+from consumer.delivery.egress.guard import EgressPolicy
+from consumer.delivery.egress.network import guard_policy, refused_uris
 from consumer.settings import AdminSettings, KafkaSettings, NetworkSettings, Settings
 from support.fakes import make_hook
 
@@ -15,11 +15,11 @@ HOST = "hook.example"
 def problems(origin: str, **entries: Any) -> list[tuple[str, str]]:
     """Message and mend for one hook."""
     hooks = [make_hook("h1", uri=origin + "/x")]
-    return [(p.message, p.mend) for p in refused_uris(hooks, Policy.of(**entries))]
+    return [(p.message, p.hint) for p in refused_uris(hooks, EgressPolicy.of(**entries))]
 
 
 @pytest.mark.parametrize(
-    ("origin", "message", "mend"),
+    ("origin", "message", "hint"),
     [
         ("http://10.0.0.5", "10.0.0.5 is private (RFC 1918)", "add 10.0.0.5:80 to network.allow"),
         (
@@ -30,11 +30,11 @@ def problems(origin: str, **entries: Any) -> list[tuple[str, str]]:
         ("http://localhost:8080", "127.0.0.1 is loopback", "add localhost:8080 to network.allow"),
     ],
 )
-def test_uris_that_are_sure_to_be_refused(origin: str, message: str, mend: str) -> None:
+def test_uris_that_are_sure_to_be_refused(origin: str, message: str, hint: str) -> None:
     """With the reason, and what to write where the author meant it; and that helps."""
     ((said, advice),) = problems(origin)
     assert message in said
-    assert mend in advice
+    assert hint in advice
     entry = advice.partition(" add ")[2].partition(" ")[0]
     assert problems(origin, allow=[entry]) == []
 

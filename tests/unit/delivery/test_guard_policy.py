@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.delivery.guard import Gate, OwnEndpoint, Policy
+from consumer.delivery.egress.guard import DialGuard, EgressPolicy, OwnEndpoint
 
 HOST = "hook.example"
 ADMIN = OwnEndpoint.of("127.0.0.1:9464", "the admin server")
@@ -17,7 +17,7 @@ def judge(
     address: str, *, host: str = HOST, allow: Sequence[str] = (), deny: Sequence[str] = ()
 ) -> str | None:
     """The verdict of a policy with these entries."""
-    return Policy.of(allow=allow, deny=deny).judge(address, 443, host)
+    return EgressPolicy.of(allow=allow, deny=deny).judge(address, 443, host)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_nat64_is_judged_as_the_ipv4_address_in_it(
     """An address of the well-known prefix has the verdict of the IPv4 address in it, whatever the
     settings allow, deny or own.
     """
-    policy = Policy.of(allow=allow, deny=deny, own=[ADMIN])
+    policy = EgressPolicy.of(allow=allow, deny=deny, own=[ADMIN])
     translated = str(IPv6Address("64:ff9b::") + int(address))
     said = policy.judge(translated, port, HOST)
     meant = policy.judge(str(address), port, HOST)
@@ -133,16 +133,16 @@ def test_trailing_dot_is_the_same_name() -> None:
 )
 def test_denied_is_never_dialled(address: object, allow: list[str], deny: list[str]) -> None:
     """Whatever else is configured."""
-    policy = Policy.of(allow=[*allow, str(address)], deny=[*deny, str(address)])
+    policy = EgressPolicy.of(allow=[*allow, str(address)], deny=[*deny, str(address)])
     assert policy.judge(str(address), 443, HOST) is not None
 
 
 def test_order_and_repetition_mean_nothing() -> None:
     """Policies that allow the same are equal: a reload that changes none keeps connections."""
-    assert Policy.of(allow=["10.0.0.0/8", "a", "a"], own=[ADMIN]) == Policy.of(
+    assert EgressPolicy.of(allow=["10.0.0.0/8", "a", "a"], own=[ADMIN]) == EgressPolicy.of(
         allow=["a", "10.0.0.0/8"], own=[OwnEndpoint.of("127.0.0.1:9464", "the admin server")]
     )
-    assert Policy.of(allow=["10.0.0.0/8"]) != Policy.of(deny=["10.0.0.0/8"])
+    assert EgressPolicy.of(allow=["10.0.0.0/8"]) != EgressPolicy.of(deny=["10.0.0.0/8"])
 
 
 @pytest.mark.parametrize(
@@ -167,13 +167,13 @@ def test_own_endpoints_are_out_of_reach(server: str, address: str, port: int) ->
     """
     own = [OwnEndpoint.of(server, "ours")]
     wide = ["0.0.0.0/1", "128.0.0.0/1", "::/0", address, HOST]
-    policy = Policy.of(allow=wide, own=own)
+    policy = EgressPolicy.of(allow=wide, own=own)
     assert policy.judge(address, port, HOST) == f"{address} port {port} is ours"
     assert policy.judge(address, port + 1, HOST) is None
     bracketed = f"[{address}]" if ":" in address else address
     for exact, name in ((f"{bracketed}:{port}", address), (f"{HOST}:{port}", HOST)):
-        assert Policy.of(allow=[exact], own=own).judge(address, port, HOST) is None
-        assert Policy.of(allow=[exact], deny=[name], own=own).judge(address, port, HOST)
+        assert EgressPolicy.of(allow=[exact], own=own).judge(address, port, HOST) is None
+        assert EgressPolicy.of(allow=[exact], deny=[name], own=own).judge(address, port, HOST)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_own_endpoints_are_out_of_reach(server: str, address: str, port: int) ->
 )
 def test_one_port_can_be_allowed(allow: str, address: str, others: str | None) -> None:
     """Of an address or a name; no other port of it, and no other address."""
-    policy = Policy.of(allow=[allow])
+    policy = EgressPolicy.of(allow=[allow])
     assert policy.judge(address, 8080, HOST) is None
     assert policy.judge(address, 8081, HOST) is not None
     assert policy.judge(others or address, 8080, HOST if others else "other.example") is not None
@@ -195,7 +195,7 @@ def test_one_port_can_be_allowed(allow: str, address: str, others: str | None) -
 
 def test_own_endpoint_has_one_address() -> None:
     """Where it is known, the port is free elsewhere."""
-    policy = Policy.of(own=[OwnEndpoint.of("10.0.0.7:9092", "ours")])
+    policy = EgressPolicy.of(own=[OwnEndpoint.of("10.0.0.7:9092", "ours")])
     assert policy.judge("93.184.215.14", 9092, HOST) is None
 
 
@@ -223,37 +223,37 @@ def test_own_endpoint_that_is_none() -> None:
 )
 def test_what_can_be_foreseen(host: str, allow: str, deny: str, reason: str | None) -> None:
     """Without a question to DNS: literal addresses, loopback names and denied names."""
-    assert Policy.of(allow=allow.split(), deny=deny.split()).foresee(host, 443) == reason
+    assert EgressPolicy.of(allow=allow.split(), deny=deny.split()).precheck(host, 443) == reason
 
 
 def test_own_endpoints_are_foreseen() -> None:
     """Where a URI names their address and port."""
-    policy = Policy.of(allow=["127.0.0.0/8"], own=[ADMIN])
-    assert policy.foresee("127.0.0.1", 9464) == "127.0.0.1 port 9464 is the admin server"
-    assert policy.foresee("localhost", 9464) == "127.0.0.1 port 9464 is the admin server"
-    assert policy.foresee("127.0.0.1", 80) is None
+    policy = EgressPolicy.of(allow=["127.0.0.0/8"], own=[ADMIN])
+    assert policy.precheck("127.0.0.1", 9464) == "127.0.0.1 port 9464 is the admin server"
+    assert policy.precheck("localhost", 9464) == "127.0.0.1 port 9464 is the admin server"
+    assert policy.precheck("127.0.0.1", 80) is None
 
 
-def gate(origin: str, *allow: str) -> Gate:
+def gate(origin: str, *allow: str) -> DialGuard:
     """Of an attempt to `origin`."""
-    return Gate(Policy.of(allow=allow), origin)
+    return DialGuard(EgressPolicy.of(allow=allow), origin)
 
 
 def test_gate_tells_the_first_refusal() -> None:
     """As long as nothing was dialled: an answer set of forbidden addresses is blocked."""
     shut = gate("https://hook.example")
     assert shut.refusal is None
-    assert not shut.admits("127.0.0.1", 443)
-    assert not shut.admits("10.0.0.1", 443)
+    assert not shut.allow_dial("127.0.0.1", 443)
+    assert not shut.allow_dial("10.0.0.1", 443)
     assert shut.refusal == "127.0.0.1 is loopback (RFC 1122 section 3.2.1.3)"
 
 
 def test_gate_that_was_passed_once() -> None:
     """Of a mixed answer set one address was dialled: its failure is no blocked delivery."""
     mixed = gate("https://hook.example")
-    assert not mixed.admits("127.0.0.1", 443)
-    assert mixed.admits("93.184.215.14", 443)
-    assert not mixed.admits("::1", 443)
+    assert not mixed.allow_dial("127.0.0.1", 443)
+    assert mixed.allow_dial("93.184.215.14", 443)
+    assert not mixed.allow_dial("::1", 443)
     assert mixed.refusal is None
 
 
@@ -263,7 +263,7 @@ def test_gate_that_was_passed_once() -> None:
 )  # fmt: skip
 def test_gate_knows_the_host(origin: str) -> None:
     """The host that is judged is the URL's."""
-    assert gate(origin, HOST).admits("10.0.0.5", 443)
+    assert gate(origin, HOST).allow_dial("10.0.0.5", 443)
 
 
 @pytest.mark.parametrize(
@@ -286,5 +286,5 @@ def test_gate_knows_the_host(origin: str) -> None:
 def test_gate_guesses_no_host(origin: str) -> None:
     """Where two parsers could see two hosts, nothing is dialled at all."""
     shut = gate(origin, HOST, "0.0.0.0/0")
-    assert not shut.admits("93.184.215.14", 80)
+    assert not shut.allow_dial("93.184.215.14", 80)
     assert shut.refusal == "the URL's host is not one that can be judged"

@@ -4,31 +4,33 @@ from dataclasses import replace
 
 import pytest
 
-from consumer.delivery.answers import GONE_LIMIT
-from consumer.delivery.transport import Answer
+from consumer.delivery.http.transport import AttemptResult
+from consumer.delivery.scheduling.answers import MAX_CONSECUTIVE_410
 from consumer.reasons import ErrorKind
-from support.bench import CIRCUIT, LIMITS, POLICY, Bench
 from support.fakes import make_brace, make_hook, make_value
+from support.scheduler_harness import CIRCUIT, LIMITS, POLICY, SchedulerHarness
 
 HOOK = make_hook("h")
 ENTRY = make_value("event", "id")
-BRACED = make_hook("h", uri="https://receiver.example/{id}", braces=[make_brace("id", entry=ENTRY)])
+BRACED = make_hook(
+    "h", uri="https://receiver.example/{id}", variables=[make_brace("id", entry=ENTRY)]
+)
 DISABLED = "hookstream_hook_disabled"
 
 
-def told(bench: Bench) -> list[str]:
+def told(bench: SchedulerHarness) -> list[str]:
     """The outcomes so far, which are forgotten."""
     outcomes = [outcome for _, outcome in bench.outcomes.told]
     bench.outcomes.told.clear()
     return outcomes
 
 
-def sample(bench: Bench, name: str) -> float | None:
+def sample(bench: SchedulerHarness, name: str) -> float | None:
     """One of the hook's metrics."""
     return bench.metrics.registry.get_sample_value(name, {"hook": "h"})
 
 
-def gone(bench: Bench, *statuses: int) -> None:
+def gone(bench: SchedulerHarness, *statuses: int) -> None:
     """Answer one delivery after the other."""
     for status in statuses:
         bench.submit(HOOK)
@@ -37,20 +39,20 @@ def gone(bench: Bench, *statuses: int) -> None:
 
 def test_five_410_in_a_row_disable_a_hook() -> None:
     """Each of the five is `permanent`; what waits and what comes later is `disabled`."""
-    bench = Bench(replace(LIMITS, per_hook=1))
-    bench.submit(HOOK, times=GONE_LIMIT + 2)
-    for _ in range(GONE_LIMIT):
+    bench = SchedulerHarness(replace(LIMITS, per_hook=1))
+    bench.submit(HOOK, times=MAX_CONSECUTIVE_410 + 2)
+    for _ in range(MAX_CONSECUTIVE_410):
         assert sample(bench, DISABLED) == 0.0
         bench.transport.answer(410)
     bench.submit(HOOK)
-    assert told(bench) == ["buried permanent"] * GONE_LIMIT + ["buried disabled"] * 3
+    assert told(bench) == ["buried permanent"] * MAX_CONSECUTIVE_410 + ["buried disabled"] * 3
     assert sample(bench, DISABLED) == 1.0
 
 
 @pytest.mark.parametrize("other", [200, 404, 503])
 def test_another_answer_between_them_begins_anew(other: int) -> None:
     """The receiver is there."""
-    bench = Bench()
+    bench = SchedulerHarness()
     gone(bench, *[410] * 4, other, *[410] * 4)
     assert sample(bench, DISABLED) == 0.0
     gone(bench, 410)
@@ -59,17 +61,17 @@ def test_another_answer_between_them_begins_anew(other: int) -> None:
 
 def test_an_error_between_them_is_no_answer() -> None:
     """A connection that was reset says nothing about the resource."""
-    bench = Bench()
+    bench = SchedulerHarness()
     gone(bench, *[410] * 4)
     bench.submit(HOOK)
-    bench.transport.answer(Answer(error=ErrorKind.CONNECT))
+    bench.transport.answer(AttemptResult(error=ErrorKind.CONNECT))
     gone(bench, 410)
     assert sample(bench, DISABLED) == 1.0
 
 
 def test_410_never_disables_a_hook_with_a_brace() -> None:
     """Each value may have been a resource of its own."""
-    bench = Bench()
+    bench = SchedulerHarness()
     for _ in range(50):
         bench.submit(BRACED)
         bench.transport.answer(410)
@@ -79,35 +81,35 @@ def test_410_never_disables_a_hook_with_a_brace() -> None:
 
 def test_answers_that_come_after_the_disabling_count_for_their_delivery() -> None:
     """A 2xx delivers, a failure is not tried again, and the hook stays disabled."""
-    bench = Bench()
-    bench.submit(HOOK, times=GONE_LIMIT + 3)
-    for status in (*[410] * GONE_LIMIT, 503, 200):
+    bench = SchedulerHarness()
+    bench.submit(HOOK, times=MAX_CONSECUTIVE_410 + 3)
+    for status in (*[410] * MAX_CONSECUTIVE_410, 503, 200):
         bench.transport.answer(status)
-    bench.transport.answer(Answer(status=429, retry_after=1.0))
-    assert told(bench)[GONE_LIMIT:] == ["buried disabled", "delivered", "buried disabled"]
+    bench.transport.answer(AttemptResult(status=429, retry_after=1.0))
+    assert told(bench)[MAX_CONSECUTIVE_410:] == ["buried disabled", "delivered", "buried disabled"]
     assert sample(bench, DISABLED) == 1.0
 
 
 def test_a_reload_enables_it_again() -> None:
     """At once, and it is disabled anew if its receiver still answers 410."""
-    bench = Bench()
-    gone(bench, *[410] * GONE_LIMIT)
+    bench = SchedulerHarness()
+    gone(bench, *[410] * MAX_CONSECUTIVE_410)
     bench.reconfigure(POLICY, "h")
     assert sample(bench, DISABLED) == 0.0
-    gone(bench, *[410] * (GONE_LIMIT - 1), 200, *[410] * GONE_LIMIT)
+    gone(bench, *[410] * (MAX_CONSECUTIVE_410 - 1), 200, *[410] * MAX_CONSECUTIVE_410)
     assert sample(bench, DISABLED) == 1.0
 
 
 def test_late_answers_of_an_earlier_definition_say_nothing_of_the_new_one() -> None:
     """They were requests for another resource: 410, `Retry-After` and failures alike."""
-    bench = Bench(replace(LIMITS, per_hook=100, per_host=100, concurrency=100))
+    bench = SchedulerHarness(replace(LIMITS, per_hook=100, per_host=100, concurrency=100))
     bench.submit(HOOK, times=12)
     other = make_hook("h", uri="https://receiver.example/other")
     bench.submit(other)
-    for _ in range(GONE_LIMIT):
+    for _ in range(MAX_CONSECUTIVE_410):
         bench.transport.answer(410)
     for _ in range(6):
-        bench.transport.answer(Answer(status=503, retry_after=100.0))
+        bench.transport.answer(AttemptResult(status=503, retry_after=100.0))
     assert sample(bench, DISABLED) == 0.0
     bench.submit(other)
     assert len(bench.under_way) == 3
@@ -115,9 +117,9 @@ def test_late_answers_of_an_earlier_definition_say_nothing_of_the_new_one() -> N
 
 def test_a_changed_definition_begins_with_a_closed_circuit_and_no_pause() -> None:
     """The operator has corrected it: nobody waits for the next probe of the old one."""
-    bench = Bench()
+    bench = SchedulerHarness()
     bench.submit(HOOK, times=CIRCUIT.min_volume)
-    bench.transport.answer_all(Answer(status=503, retry_after=100.0))
+    bench.transport.answer_all(AttemptResult(status=503, retry_after=100.0))
     bench.submit(HOOK)
     assert bench.under_way == []
     assert sample(bench, "hookstream_circuit_open") == 1.0
@@ -128,9 +130,9 @@ def test_a_changed_definition_begins_with_a_closed_circuit_and_no_pause() -> Non
     assert sample(bench, "hookstream_circuit_open") == 0.0
 
 
-def asks(seconds: float, status: int = 429) -> Answer:
+def asks(seconds: float, status: int = 429) -> AttemptResult:
     """An answer with `Retry-After`."""
-    return Answer(status=status, retry_after=seconds)
+    return AttemptResult(status=status, retry_after=seconds)
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -138,16 +140,16 @@ def test_retry_after_holds_for_the_endpoint(status: int) -> None:
     """What waits is deferred without an attempt, and what comes out of a retry topic meanwhile too;
     another hook at the host is not concerned.
     """
-    bench = Bench(replace(LIMITS, per_hook=2))
+    bench = SchedulerHarness(replace(LIMITS, per_hook=2))
     bench.submit(HOOK, times=4)
     bench.transport.answer(asks(60.0, status))
     other = bench.submit(make_hook("other"))
     again = bench.delivery(HOOK, attempts=3)
-    bench.dispatcher.resubmit(again, 10.0)
+    bench.scheduler.resubmit(again, 10.0)
     assert told(bench) == [f"parked {status}", *["parked retry_after"] * 3]
     assert again.attempts == 3
     assert bench.under_way == ["h-2", other[0].id]
-    assert {bench.outcomes.parks[told].lane for told in ("h-1", "h-3", "h-4")} == {1}
+    assert {bench.outcomes.parks[told].topic_number for told in ("h-1", "h-3", "h-4")} == {1}
     assert sample(bench, "hookstream_paused_until_timestamp_seconds") == bench.clock.now() + 60.0
     bench.clock.advance(59.9)
     bench.submit(HOOK)
@@ -159,16 +161,16 @@ def test_retry_after_holds_for_the_endpoint(status: int) -> None:
 @pytest.mark.parametrize("status", [500, 502, 504])
 def test_of_other_statuses_it_holds_for_the_delivery_only(status: int) -> None:
     """A `Retry-After` of another status than 429 and 503 pauses nothing but its own delivery."""
-    bench = Bench(replace(LIMITS, per_hook=1))
+    bench = SchedulerHarness(replace(LIMITS, per_hook=1))
     bench.submit(HOOK, times=2)
     bench.transport.answer(asks(60.0, status))
-    assert bench.outcomes.parks["h-1"].lane == 1
+    assert bench.outcomes.parks["h-1"].topic_number == 1
     assert bench.under_way == ["h-2"]
 
 
 def test_what_waits_for_a_short_pause_stays_in_the_queue() -> None:
     """It goes on at the very moment, and as many at once as ever."""
-    bench = Bench(replace(LIMITS, per_hook=2))
+    bench = SchedulerHarness(replace(LIMITS, per_hook=2))
     bench.submit(HOOK, times=6)
     bench.transport.answer(asks(2.0))
     bench.transport.answer(200)
@@ -181,7 +183,7 @@ def test_what_waits_for_a_short_pause_stays_in_the_queue() -> None:
 @pytest.mark.parametrize(("first", "second"), [(3.0, 1.0), (1.0, 3.0)])
 def test_of_several_times_the_latest_counts(first: float, second: float) -> None:
     """Each asks for no request before it; and a 2xx takes nothing back."""
-    bench = Bench()
+    bench = SchedulerHarness()
     bench.submit(HOOK, times=3)
     for answer in (asks(first), asks(second), 200):
         bench.transport.answer(answer)
@@ -194,7 +196,7 @@ def test_of_several_times_the_latest_counts(first: float, second: float) -> None
 
 def test_in_process_retries_wait_for_the_pause_too() -> None:
     """Of the delivery that was told, and of one that failed otherwise before."""
-    bench = Bench(policy=replace(POLICY, quick_attempts=3))
+    bench = SchedulerHarness(policy=replace(POLICY, quick_attempts=3))
     bench.submit(HOOK, times=2)
     bench.transport.answer(500)
     bench.transport.answer(asks(4.0))
@@ -206,7 +208,7 @@ def test_in_process_retries_wait_for_the_pause_too() -> None:
 
 def test_a_429_that_names_a_time_does_not_open_the_circuit() -> None:
     """The receiver answers, and says when it goes on; without a time it is a failure."""
-    bench = Bench()
+    bench = SchedulerHarness()
     for _ in range(2 * CIRCUIT.min_volume):
         bench.submit(HOOK)
         bench.transport.answer(asks(1.0))
@@ -223,7 +225,7 @@ def test_what_a_receiver_rejects_that_took_it_before_is_deferred() -> None:
     """1. After a 2xx as many are dead letters as the circuit needs to open, less the one that opens
     it. 2. That one, those under way and all later ones are deferred, and have spent no attempt.
     """
-    bench = Bench()
+    bench = SchedulerHarness()
     bench.submit(HOOK, times=8)
     bench.transport.answer(200)
     for _ in range(7):
@@ -241,7 +243,7 @@ def test_what_a_receiver_rejects_that_took_it_before_is_deferred() -> None:
 
 def test_a_rejected_probe_is_deferred_and_expires_in_the_end() -> None:
     """It has spent no attempt, so that it is not exhausted by probes."""
-    bench = Bench()
+    bench = SchedulerHarness()
     gone(bench, 200, *[404] * CIRCUIT.min_volume)
     told(bench)
     first_failed_at = bench.clock.now()
@@ -258,8 +260,8 @@ def test_a_rejected_probe_is_deferred_and_expires_in_the_end() -> None:
 
 def test_a_deferred_delivery_tells_a_new_process_that_the_receiver_took_others() -> None:
     """Without it, a restart while the receiver is broken would make dead letters of everything."""
-    bench = Bench()
-    bench.dispatcher.resubmit(bench.delivery(HOOK), 10.0, "refusing")
+    bench = SchedulerHarness()
+    bench.scheduler.resubmit(bench.delivery(HOOK), 10.0, "refusing")
     bench.transport.answer(404)
     gone(bench, *[404] * (CIRCUIT.min_volume - 1))
     assert told(bench)[-1] == "parked refusing"
@@ -267,24 +269,24 @@ def test_a_deferred_delivery_tells_a_new_process_that_the_receiver_took_others()
 
 def test_a_hook_that_never_had_a_2xx_gives_up_at_once() -> None:
     """Its definition is wrong, more likely than not, and its operator should learn of it soon."""
-    bench = Bench()
+    bench = SchedulerHarness()
     gone(bench, *[404] * 50)
     assert told(bench) == ["buried permanent"] * 50
 
 
 def test_a_refused_name_is_deferred_without_quick_retries() -> None:
     """And a refused literal address is given up at once."""
-    bench = Bench(policy=replace(POLICY, quick_attempts=3))
+    bench = SchedulerHarness(policy=replace(POLICY, quick_attempts=3))
     bench.submit(HOOK, times=2)
-    blocked = Answer(error=ErrorKind.BLOCKED, detail="a private address")
+    blocked = AttemptResult(error=ErrorKind.BLOCKED, detail="a private address")
     bench.transport.answer(blocked)
     bench.transport.answer(
-        Answer(error=ErrorKind.BLOCKED, detail="a private address", blocked_by_lookup=True)
+        AttemptResult(error=ErrorKind.BLOCKED, detail="a private address", blocked_by_lookup=True)
     )
     assert told(bench) == ["buried blocked", "parked blocked"]
-    assert bench.outcomes.parks["h-2"].lane == 0
+    assert bench.outcomes.parks["h-2"].topic_number == 0
     bench.submit(HOOK, attempts=3, last_status="blocked")
     bench.transport.answer(
-        Answer(error=ErrorKind.BLOCKED, detail="a private address", blocked_by_lookup=True)
+        AttemptResult(error=ErrorKind.BLOCKED, detail="a private address", blocked_by_lookup=True)
     )
     assert told(bench) == ["buried blocked"]

@@ -11,12 +11,12 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from consumer import __version__
-from consumer.delivery import request
-from consumer.delivery.request import MAX_URL_BYTES, RequestBuilder, delivery_id
-from consumer.delivery.transport import Request
-from consumer.delivery.values import RejectedError, encode
+from consumer.delivery.http import request
+from consumer.delivery.http.request import MAX_URL_BYTES, RequestBuilder, delivery_id
+from consumer.delivery.http.transport import Request
+from consumer.delivery.http.values import RejectedError, encode
 from consumer.events.model import Event
-from consumer.hooks.table import MAX_HEADER_VALUE_BYTES, Brace, Hook, Missing, Value
+from consumer.hooks.table import MAX_HEADER_VALUE_BYTES, Hook, Missing, UriVariable, Value
 from support.fakes import make_brace, make_event, make_hook, make_value
 
 NOW = 1_800_000_000.9
@@ -75,23 +75,23 @@ def test_a_brace_takes_the_first_value_there_is(
     default: str | None, entry: Value | None, values: dict[str, object], expanded: str
 ) -> None:
     """Composed value, else the parameters entry of the same key, else the default."""
-    brace = make_brace("c", entry=entry, default=default)
+    variable = make_brace("c", entry=entry, default=default)
     event = {**composed(**values), "data": {"x": "entry"}}
-    assert target(event, uri=f"{BASE}/x/{{c}}/y", braces=[brace]) == f"/x/{expanded}/y"
+    assert target(event, uri=f"{BASE}/x/{{c}}/y", variables=[variable]) == f"/x/{expanded}/y"
 
 
 def test_values_composed_for_another_hook_are_not_taken() -> None:
     """Each hook has its own values."""
     event = {"id": "e1", "notification": {"hooks": {"h2": {"c": "other"}}}}
-    braces = [make_brace("c", default="own")]
-    assert target(event, uri=f"{BASE}/{{c}}", braces=braces) == "/own"
+    variables = [make_brace("c", default="own")]
+    assert target(event, uri=f"{BASE}/{{c}}", variables=variables) == "/own"
 
 
 @pytest.mark.parametrize(("missing", "expanded"), [("empty", "/x/"), ("omit", "/x/")])
 def test_a_brace_may_be_empty(missing: Missing, expanded: str) -> None:
     """RFC 6570: an undefined variable expands to nothing."""
-    braces = [make_brace("c", missing=missing)]
-    assert target(uri=f"{BASE}/x/{{c}}", braces=braces) == expanded
+    variables = [make_brace("c", missing=missing)]
+    assert target(uri=f"{BASE}/x/{{c}}", variables=variables) == expanded
 
 
 def test_a_brace_without_a_value_rejects() -> None:
@@ -127,8 +127,8 @@ def test_parameters_are_appended_in_order(
 def test_a_value_at_the_end_does_not_open_a_query(value: str) -> None:
     """Only the template's own `?` does: a value's is encoded."""
     pairs = [("k", make_value("fixed", "v"))]
-    braces = [make_brace("c", default=value)]
-    assert target(uri=f"{BASE}/{{c}}", braces=braces, parameters=pairs).endswith("?k=v")
+    variables = [make_brace("c", default=value)]
+    assert target(uri=f"{BASE}/{{c}}", variables=variables, parameters=pairs).endswith("?k=v")
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_a_control_character_in_the_uri_is_encoded() -> None:
 def test_no_value_climbs_in_the_path(uri: str, value: str) -> None:
     """RFC 3986 section 5.2.4: receivers would resolve it and serve another resource."""
     with pytest.raises(RejectedError, match="dot segment"):
-        target(uri=BASE + uri, braces=[make_brace("c", default=value)])
+        target(uri=BASE + uri, variables=[make_brace("c", default=value)])
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_no_value_climbs_in_the_path(uri: str, value: str) -> None:
 )
 def test_other_dots_are_values(uri: str, value: str, expected: str) -> None:
     """Only a whole segment is special, and only in the path."""
-    assert target(uri=BASE + uri, braces=[make_brace("c", default=value)]) == expected
+    assert target(uri=BASE + uri, variables=[make_brace("c", default=value)]) == expected
 
 
 def test_sizes_are_bounded() -> None:
@@ -263,7 +263,7 @@ def test_nothing_is_rendered_behind_the_end_of_a_uri(
     if place == "braces":
         names = [f"c{number}" for number in range(100)]
         path = "".join(f"/{{{name}}}" for name in names)
-        hook = make_hook(uri=BASE + path, braces=[make_brace(n, entry=value) for n in names])
+        hook = make_hook(uri=BASE + path, variables=[make_brace(n, entry=value) for n in names])
     else:
         hook = make_hook(parameters=[(f"k{number}", value) for number in range(100)])
     with pytest.raises(RejectedError, match="URI is longer"):
@@ -288,7 +288,7 @@ def test_a_composed_value_of_any_depth_is_rejected_not_a_crash() -> None:
         build(make_hook(uri=f"{BASE}/{{c}}"), event)
 
 
-BRACES: Sequence[Brace] = [make_brace("c", default="İ/?&=# %\"'\\")]
+BRACES: Sequence[UriVariable] = [make_brace("c", default="İ/?&=# %\"'\\")]
 
 
 def test_a_standard_webhooks_library_verifies_the_signature() -> None:
@@ -306,7 +306,7 @@ def test_a_standard_webhooks_library_verifies_the_signature() -> None:
 
 def build_signed(keys: tuple[bytes, ...]) -> Request:
     """A signed request of this moment: the library refuses those of another time."""
-    hook = make_hook(uri=f"{BASE}/x/{{c}}?q={{c}}", braces=BRACES, signing_keys=keys)
+    hook = make_hook(uri=f"{BASE}/x/{{c}}?q={{c}}", variables=BRACES, signing_keys=keys)
     builder = RequestBuilder(hook, timeout=10.0, connect_timeout=3.0)
     return builder.build(make_event(), "e1:h1", time.time())
 

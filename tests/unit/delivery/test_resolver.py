@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from consumer.delivery.resolver import Addresses, Resolver
+from consumer.delivery.http.resolver import Addresses, Resolver
 from support.waiting import wait_until
 
 
@@ -45,7 +45,7 @@ class Loop:
         self._loop.call_soon(callback, *args)
 
 
-class Desk:
+class ResolverHarness:
     """A resolver, its clock, and what the C library answers."""
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class Desk:
     async def ask(self, host: str = "a.example") -> tuple[Addresses, str]:
         """Wait for the answer."""
         found: asyncio.Future[tuple[Addresses, str]] = asyncio.get_running_loop().create_future()
-        self.resolver.ask(host, lambda *answer: found.set_result(answer))
+        self.resolver.resolve(host, lambda *answer: found.set_result(answer))
         return await asyncio.wait_for(found, 10)
 
     async def refreshed(self) -> None:
@@ -77,37 +77,37 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
+async def desk(monkeypatch: pytest.MonkeyPatch) -> ResolverHarness:
     """With nothing known."""
-    desk = Desk()
+    desk = ResolverHarness()
     monkeypatch.setattr(socket, "getaddrinfo", desk.getaddrinfo)
     return desk
 
 
-async def test_addresses_in_the_systems_order(desk: Desk) -> None:
+async def test_addresses_in_the_systems_order(desk: ResolverHarness) -> None:
     """Each once, of both families."""
     desk.answers = [["2001:db8::1", "192.0.2.1", "192.0.2.1"]]
-    assert desk.resolver.known("a.example") == ()
+    assert desk.resolver.cached("a.example") == ()
     assert (await desk.ask())[0] == ("2001:db8::1", "192.0.2.1")
-    assert desk.resolver.known("a.example") == ("2001:db8::1", "192.0.2.1")
+    assert desk.resolver.cached("a.example") == ("2001:db8::1", "192.0.2.1")
 
 
-async def test_a_changed_answer_is_followed(desk: Desk) -> None:
+async def test_a_changed_answer_is_followed(desk: ResolverHarness) -> None:
     """1. For a minute nothing is looked up. 2. Then the old address serves until the new one is
     here.
     """
     desk.answers = [["192.0.2.1"], ["192.0.2.2"]]
     await desk.ask()
     desk.loop.now += 59
-    assert desk.resolver.known("a.example") == ("192.0.2.1",)
+    assert desk.resolver.cached("a.example") == ("192.0.2.1",)
     assert len(desk.answers) == 1
     desk.loop.now += 2
-    assert desk.resolver.known("a.example") == ("192.0.2.1",)
+    assert desk.resolver.cached("a.example") == ("192.0.2.1",)
     await desk.refreshed()
-    assert desk.resolver.known("a.example") == ("192.0.2.2",)
+    assert desk.resolver.cached("a.example") == ("192.0.2.2",)
 
 
-async def test_name_servers_that_are_away(desk: Desk) -> None:
+async def test_name_servers_that_are_away(desk: ResolverHarness) -> None:
     """1. What was known serves for five minutes; every five seconds they are asked. 2. Then it is
     not known any more, and who asks hears why.
     """
@@ -115,22 +115,22 @@ async def test_name_servers_that_are_away(desk: Desk) -> None:
     desk.answers = [["192.0.2.1"], away, away, away, away]
     await desk.ask()
     desk.loop.now += 61
-    assert desk.resolver.known("a.example") == ("192.0.2.1",)
+    assert desk.resolver.cached("a.example") == ("192.0.2.1",)
     await desk.refreshed()
     desk.loop.now += 4
-    assert desk.resolver.known("a.example") == ("192.0.2.1",)
+    assert desk.resolver.cached("a.example") == ("192.0.2.1",)
     assert len(desk.answers) == 3
     desk.loop.now += 2
-    assert desk.resolver.known("a.example") == ("192.0.2.1",)
+    assert desk.resolver.cached("a.example") == ("192.0.2.1",)
     await desk.refreshed()
     assert len(desk.answers) == 2
     desk.loop.now += 300
-    assert desk.resolver.known("a.example") == ()
+    assert desk.resolver.cached("a.example") == ()
     assert await desk.ask() == ((), "Temporary failure in name resolution")
     assert desk.resolver._names == {}
 
 
-async def test_addresses_that_are_refused(desk: Desk) -> None:
+async def test_addresses_that_are_refused(desk: ResolverHarness) -> None:
     """A name whose addresses are all refused is looked up again two seconds after the last lookup,
     and what comes then waits for it: the refused addresses are used no more.
     """
@@ -138,17 +138,17 @@ async def test_addresses_that_are_refused(desk: Desk) -> None:
     await desk.ask()
     for _ in range(2):
         desk.resolver.doubt("a.example", usable=False)
-        assert desk.resolver.known("a.example") == ("0.0.0.0",)
+        assert desk.resolver.cached("a.example") == ("0.0.0.0",)
         desk.loop.now += 2.1
-        assert desk.resolver.known("a.example") == ()
+        assert desk.resolver.cached("a.example") == ()
         await desk.ask()
     assert desk.answers == []
-    assert desk.resolver.known("a.example") == ("192.0.2.1",)
+    assert desk.resolver.cached("a.example") == ("192.0.2.1",)
     desk.loop.now += 59
-    assert desk.resolver.known("a.example") == ("192.0.2.1",)
+    assert desk.resolver.cached("a.example") == ("192.0.2.1",)
 
 
-async def test_addresses_that_lead_nowhere(desk: Desk) -> None:
+async def test_addresses_that_lead_nowhere(desk: ResolverHarness) -> None:
     """A name to whose addresses no connection came about is looked up at once, two seconds after
     the last lookup at the earliest, and the next attempt has the new ones.
     """
@@ -157,25 +157,27 @@ async def test_addresses_that_lead_nowhere(desk: Desk) -> None:
     desk.loop.now += 1
     desk.resolver.doubt("a.example", usable=True)
     await desk.refreshed()
-    assert desk.resolver.known("a.example") == ("192.0.2.1",)
+    assert desk.resolver.cached("a.example") == ("192.0.2.1",)
     assert len(desk.answers) == 1
     desk.loop.now += 1.1
     desk.resolver.doubt("a.example", usable=True)
     await desk.refreshed()
-    assert desk.resolver.known("a.example") == ("192.0.2.2",)
+    assert desk.resolver.cached("a.example") == ("192.0.2.2",)
 
 
-async def test_an_attempt_long_after_a_failed_one_waits_for_a_lookup(desk: Desk) -> None:
+async def test_an_attempt_long_after_a_failed_one_waits_for_a_lookup(desk: ResolverHarness) -> None:
     """The probe of an open circuit does not fail once more because of an old address."""
     desk.answers = [["192.0.2.1"], ["192.0.2.2"]]
     await desk.ask()
     desk.resolver.doubt("a.example", usable=True)
     desk.loop.now += 10
-    assert desk.resolver.known("a.example") == ()
+    assert desk.resolver.cached("a.example") == ()
     assert (await desk.ask())[0] == ("192.0.2.2",)
 
 
-async def test_doubted_addresses_are_tried_again_if_the_name_servers_hang(desk: Desk) -> None:
+async def test_doubted_addresses_are_tried_again_if_the_name_servers_hang(
+    desk: ResolverHarness,
+) -> None:
     """An attempt waits for a second at most if there are addresses, and hears once."""
     hanging = threading.Event()
     desk.answers = [["192.0.2.1"], hanging]
@@ -184,8 +186,8 @@ async def test_doubted_addresses_are_tried_again_if_the_name_servers_hang(desk: 
     desk.loop.now += 3
     heard: list[Addresses] = []
     for _ in range(2):
-        assert desk.resolver.known("a.example") == ()
-        desk.resolver.ask("a.example", lambda addresses, _problem: heard.append(addresses))
+        assert desk.resolver.cached("a.example") == ()
+        desk.resolver.resolve("a.example", lambda addresses, _problem: heard.append(addresses))
     desk.loop.pass_seconds(0.9)
     assert heard == []
     desk.loop.pass_seconds(0.2)
@@ -193,10 +195,10 @@ async def test_doubted_addresses_are_tried_again_if_the_name_servers_hang(desk: 
     hanging.set()
     await desk.refreshed()
     assert len(heard) == 2
-    assert desk.resolver.known("a.example") == ("192.0.2.9",)
+    assert desk.resolver.cached("a.example") == ("192.0.2.9",)
 
 
-async def test_doubts_while_name_servers_are_away(desk: Desk) -> None:
+async def test_doubts_while_name_servers_are_away(desk: ResolverHarness) -> None:
     """However often connections fail, there are two seconds between two lookups, and what was
     known serves as long as it would have.
     """
@@ -212,21 +214,21 @@ async def test_doubts_while_name_servers_are_away(desk: Desk) -> None:
     desk.resolver.doubt("a.example", usable=True)
     await desk.refreshed()
     assert desk.answers == []
-    assert desk.resolver.known("a.example") == ("192.0.2.1",)
+    assert desk.resolver.cached("a.example") == ("192.0.2.1",)
     desk.loop.now += 296
     desk.answers = [away]
-    assert desk.resolver.known("a.example") == ()
+    assert desk.resolver.cached("a.example") == ()
     await desk.refreshed()
 
 
-async def test_doubts_about_a_name_that_is_not_known(desk: Desk) -> None:
+async def test_doubts_about_a_name_that_is_not_known(desk: ResolverHarness) -> None:
     """A policy that changed meanwhile has had it forgotten."""
     desk.resolver.doubt("a.example", usable=False)
     assert desk.resolver._names == {}
 
 
 @pytest.mark.parametrize("error", [socket.gaierror(-2, "no such name"), UnicodeError("label")])
-async def test_a_name_that_is_none(desk: Desk, error: Exception) -> None:
+async def test_a_name_that_is_none(desk: ResolverHarness, error: Exception) -> None:
     """There are no addresses, and a reason; nothing is kept of it."""
     desk.answers = [error, []]
     for _ in range(2):
@@ -236,7 +238,7 @@ async def test_a_name_that_is_none(desk: Desk, error: Exception) -> None:
     assert desk.resolver._names == {}
 
 
-async def test_no_more_threads(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_more_threads(desk: ResolverHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """The system's limit is a reason like another."""
 
     def refuse(_thread: threading.Thread) -> None:
@@ -246,12 +248,12 @@ async def test_no_more_threads(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> N
     assert await desk.ask() == ((), "can't start new thread")
 
 
-async def test_forgotten_names_are_answered_once_more(desk: Desk) -> None:
+async def test_forgotten_names_are_answered_once_more(desk: ResolverHarness) -> None:
     """What was asked before is answered, and does not count as known."""
     desk.answers = [["192.0.2.1"]]
     found: list[Addresses] = []
-    desk.resolver.ask("a.example", lambda addresses, _problem: found.append(addresses))
-    desk.resolver.forget()
+    desk.resolver.resolve("a.example", lambda addresses, _problem: found.append(addresses))
+    desk.resolver.invalidate()
     await wait_until(lambda: found, "the answer")
     assert found == [("192.0.2.1",)]
-    assert desk.resolver.known("a.example") == ()
+    assert desk.resolver.cached("a.example") == ()

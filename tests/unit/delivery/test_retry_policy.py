@@ -5,30 +5,30 @@ from typing import Any
 
 import pytest
 
-from consumer.delivery.outcome import (
-    QUICK_BASE,
-    Bury,
+from consumer.delivery.http.transport import AttemptResult
+from consumer.delivery.scheduling.retry_policy import (
+    IN_PROCESS_RETRY_BASE_SECONDS,
+    AnswerKind,
+    DeadLetter,
     Decision,
+    Defer,
     Delivered,
-    Meaning,
-    Park,
-    Repeat,
+    RetryNow,
     RetryPolicy,
-    meaning,
+    classify,
 )
-from consumer.delivery.transport import Answer
 from consumer.reasons import ErrorKind, Reason
 
 POLICY = RetryPolicy(
-    lanes=(10.0, 60.0, 600.0), max_attempts=8, quick_attempts=3, expire_after=86_400.0
+    delays=(10.0, 60.0, 600.0), max_attempts=8, quick_attempts=3, expire_after=86_400.0
 )
-RETRY, PERMANENT = Meaning.RETRY, Meaning.PERMANENT
+RETRY, PERMANENT = AnswerKind.RETRY, AnswerKind.PERMANENT
 NEVER = 1.0 - 2**-53
 """The highest chance there is."""
 
 
 def decide(
-    answer: Answer | int = 503,
+    answer: AttemptResult | int = 503,
     *,
     attempts: int = 1,
     elapsed: float = 0.0,
@@ -38,47 +38,47 @@ def decide(
     **facts: Any,
 ) -> Decision:
     """The decision on one answer."""
-    answer = Answer(status=answer) if isinstance(answer, int) else answer
+    answer = AttemptResult(status=answer) if isinstance(answer, int) else answer
     facts |= {"attempts": attempts, "elapsed": elapsed, "age": age, "random": lambda: chance}
-    return policy.decide(meaning(answer), answer, **facts)
+    return policy.decide(classify(answer), answer, **facts)
 
 
-def asks(seconds: float, status: int = 503) -> Answer:
+def asks(seconds: float, status: int = 503) -> AttemptResult:
     """An answer with `Retry-After`."""
-    return Answer(status=status, retry_after=seconds)
+    return AttemptResult(status=status, retry_after=seconds)
 
 
 @pytest.mark.parametrize(
     ("statuses", "expected"),
     [
-        (range(200, 300), Meaning.SUCCESS),
+        (range(200, 300), AnswerKind.SUCCESS),
         ([408, 425, 429], RETRY),
         (range(500, 600), RETRY),
         ([600, 999], RETRY),
-        ([410], Meaning.GONE),
+        ([410], AnswerKind.GONE),
         (range(300, 400), PERMANENT),
         ([s for s in range(400, 500) if s not in {408, 410, 425, 429}], PERMANENT),
         ([100, 101, 199], PERMANENT),
     ],
 )
-def test_every_status_has_its_meaning(statuses: list[int], expected: Meaning) -> None:
+def test_every_status_has_its_meaning(statuses: list[int], expected: AnswerKind) -> None:
     """Each status is delivered, retried or given up as the tables here say, and no other way."""
-    assert {meaning(Answer(status=status)) for status in statuses} == {expected}
+    assert {classify(AttemptResult(status=status)) for status in statuses} == {expected}
 
 
 @pytest.mark.parametrize("status", [302, 403, 404, 410, 429, 500])
 def test_a_hook_may_have_more_statuses_retried(status: int) -> None:
     """Those that its definition lists, and 410 is one like any other then."""
-    assert meaning(Answer(status=status), frozenset({302, 403, 404, 410})) is RETRY
-    assert meaning(Answer(status=204), frozenset({403})) is Meaning.SUCCESS
-    assert meaning(Answer(status=401), frozenset({403})) is PERMANENT
+    assert classify(AttemptResult(status=status), frozenset({302, 403, 404, 410})) is RETRY
+    assert classify(AttemptResult(status=204), frozenset({403})) is AnswerKind.SUCCESS
+    assert classify(AttemptResult(status=401), frozenset({403})) is PERMANENT
 
 
 @pytest.mark.parametrize("kind", list(ErrorKind))
 def test_every_error_is_retried_but_a_blocked_one(kind: ErrorKind) -> None:
     """The guard's no is final; the network's is not."""
-    expected = Meaning.BLOCKED if kind is ErrorKind.BLOCKED else RETRY
-    assert meaning(Answer(error=kind)) is expected
+    expected = AnswerKind.BLOCKED if kind is ErrorKind.BLOCKED else RETRY
+    assert classify(AttemptResult(error=kind)) is expected
 
 
 @pytest.mark.parametrize(
@@ -86,41 +86,46 @@ def test_every_error_is_retried_but_a_blocked_one(kind: ErrorKind) -> None:
     [
         (204, 1, 0.0, Delivered()),
         (204, 99, 1e9, Delivered()),
-        (404, 1, 0.0, Bury(Reason.PERMANENT)),
-        (302, 1, 0.0, Bury(Reason.PERMANENT)),
-        (410, 1, 0.0, Bury(Reason.PERMANENT)),
-        (Answer(error=ErrorKind.BLOCKED), 1, 0.0, Bury(Reason.BLOCKED)),
-        (Answer(error=ErrorKind.BLOCKED), 99, 1e9, Bury(Reason.BLOCKED)),
-        (503, 8, 0.0, Bury(Reason.EXHAUSTED)),
-        (503, 9, 0.0, Bury(Reason.EXHAUSTED)),
-        (503, 8, 1e9, Bury(Reason.EXHAUSTED)),
-        (503, 7, 86_400.0, Bury(Reason.EXPIRED)),
-        (503, 1, 86_400.0, Bury(Reason.EXPIRED)),
-        (503, 7, 86_399.0, Park(2, 600.0)),
-        (503, 1, 0.0, Repeat(0.0)),
-        (Answer(error=ErrorKind.TIMEOUT), 2, 0.0, Repeat(0.0)),
-        (503, 3, 0.0, Park(0, 10.0)),
-        (503, 4, 0.0, Park(1, 60.0)),
-        (503, 5, 0.0, Park(2, 600.0)),
-        (503, 6, 0.0, Park(2, 600.0)),
+        (404, 1, 0.0, DeadLetter(Reason.PERMANENT)),
+        (302, 1, 0.0, DeadLetter(Reason.PERMANENT)),
+        (410, 1, 0.0, DeadLetter(Reason.PERMANENT)),
+        (AttemptResult(error=ErrorKind.BLOCKED), 1, 0.0, DeadLetter(Reason.BLOCKED)),
+        (AttemptResult(error=ErrorKind.BLOCKED), 99, 1e9, DeadLetter(Reason.BLOCKED)),
+        (503, 8, 0.0, DeadLetter(Reason.EXHAUSTED)),
+        (503, 9, 0.0, DeadLetter(Reason.EXHAUSTED)),
+        (503, 8, 1e9, DeadLetter(Reason.EXHAUSTED)),
+        (503, 7, 86_400.0, DeadLetter(Reason.EXPIRED)),
+        (503, 1, 86_400.0, DeadLetter(Reason.EXPIRED)),
+        (503, 7, 86_399.0, Defer(2, 600.0)),
+        (503, 1, 0.0, RetryNow(0.0)),
+        (AttemptResult(error=ErrorKind.TIMEOUT), 2, 0.0, RetryNow(0.0)),
+        (503, 3, 0.0, Defer(0, 10.0)),
+        (503, 4, 0.0, Defer(1, 60.0)),
+        (503, 5, 0.0, Defer(2, 600.0)),
+        (503, 6, 0.0, Defer(2, 600.0)),
     ],
 )
-def test_what_follows(answer: Answer | int, attempts: int, age: float, expected: Decision) -> None:
+def test_what_follows(
+    answer: AttemptResult | int, attempts: int, age: float, expected: Decision
+) -> None:
     """Quick repeats, then lane after lane, then the last one until attempts or time end."""
     assert decide(answer, attempts=attempts, age=age) == expected
 
 
-@pytest.mark.parametrize(("attempts", "longest"), [(1, QUICK_BASE), (2, QUICK_BASE * 4)])
+@pytest.mark.parametrize(
+    ("attempts", "longest"),
+    [(1, IN_PROCESS_RETRY_BASE_SECONDS), (2, IN_PROCESS_RETRY_BASE_SECONDS * 4)],
+)
 def test_quick_repeats_are_fully_jittered(attempts: int, longest: float) -> None:
     """Between nothing and four times the last bound, so that failures do not return as one."""
-    assert decide(attempts=attempts, chance=0.5) == Repeat(longest / 2)
+    assert decide(attempts=attempts, chance=0.5) == RetryNow(longest / 2)
     decision = decide(attempts=attempts, chance=NEVER)
-    assert isinstance(decision, Repeat)
+    assert isinstance(decision, RetryNow)
     assert 0.0 <= decision.delay <= longest
 
 
 @pytest.mark.parametrize(
-    ("elapsed", "expected"), [(4.9, Repeat(0.0)), (5.0, Repeat(0.0)), (5.1, Park(0, 10.0))]
+    ("elapsed", "expected"), [(4.9, RetryNow(0.0)), (5.0, RetryNow(0.0)), (5.1, Defer(0, 10.0))]
 )
 def test_no_quick_repeat_begins_after_the_window(elapsed: float, expected: Decision) -> None:
     """A slow failure goes to the lanes at once."""
@@ -130,17 +135,17 @@ def test_no_quick_repeat_begins_after_the_window(elapsed: float, expected: Decis
 @pytest.mark.parametrize(
     ("seconds", "attempts", "expected"),
     [
-        (2.0, 1, Repeat(2.0)),
-        (5.0, 1, Repeat(5.0)),
-        (5.5, 1, Park(0, 10.0)),
-        (10.0, 1, Park(0, 10.0)),
-        (10.1, 1, Park(1, 60.0)),
-        (60.0, 3, Park(1, 60.0)),
-        (1.0, 5, Park(2, 600.0)),
-        (600.0, 1, Park(2, 600.0)),
-        (21_600.0, 1, Park(2, 600.0)),
-        (0.0, 1, Repeat(0.0)),
-        (-5.0, 1, Repeat(0.0)),
+        (2.0, 1, RetryNow(2.0)),
+        (5.0, 1, RetryNow(5.0)),
+        (5.5, 1, Defer(0, 10.0)),
+        (10.0, 1, Defer(0, 10.0)),
+        (10.1, 1, Defer(1, 60.0)),
+        (60.0, 3, Defer(1, 60.0)),
+        (1.0, 5, Defer(2, 600.0)),
+        (600.0, 1, Defer(2, 600.0)),
+        (21_600.0, 1, Defer(2, 600.0)),
+        (0.0, 1, RetryNow(0.0)),
+        (-5.0, 1, RetryNow(0.0)),
     ],
 )
 def test_retry_after_is_honoured_and_clamped(
@@ -153,10 +158,10 @@ def test_retry_after_is_honoured_and_clamped(
 @pytest.mark.parametrize(
     ("pause", "expected"),
     [
-        (-inf, Repeat(0.0)),
-        (3.0, Repeat(3.0)),
-        (30.0, Park(1, 60.0)),
-        (inf, Park(2, 600.0)),
+        (-inf, RetryNow(0.0)),
+        (3.0, RetryNow(3.0)),
+        (30.0, Defer(1, 60.0)),
+        (inf, Defer(2, 600.0)),
     ],
 )
 def test_nothing_is_tried_again_while_the_endpoint_is_paused(
@@ -166,19 +171,19 @@ def test_nothing_is_tried_again_while_the_endpoint_is_paused(
     assert decide(pause=pause) == expected
 
 
-NAME = Answer(error=ErrorKind.BLOCKED, blocked_by_lookup=True)
+NAME = AttemptResult(error=ErrorKind.BLOCKED, blocked_by_lookup=True)
 
 
 @pytest.mark.parametrize(
     ("attempts", "before", "expected"),
     [
-        (1, False, Park(0, 10.0)),
-        (2, True, Park(1, 60.0)),
-        (3, True, Park(2, 600.0)),
-        (4, True, Bury(Reason.BLOCKED)),
-        (6, False, Park(2, 600.0)),
-        (7, True, Bury(Reason.BLOCKED)),
-        (8, False, Bury(Reason.BLOCKED)),
+        (1, False, Defer(0, 10.0)),
+        (2, True, Defer(1, 60.0)),
+        (3, True, Defer(2, 600.0)),
+        (4, True, DeadLetter(Reason.BLOCKED)),
+        (6, False, Defer(2, 600.0)),
+        (7, True, DeadLetter(Reason.BLOCKED)),
+        (8, False, DeadLetter(Reason.BLOCKED)),
     ],
 )
 def test_a_name_that_is_refused_is_deferred_three_times(
@@ -190,48 +195,48 @@ def test_a_name_that_is_refused_is_deferred_three_times(
 
 def test_a_name_that_is_refused_expires_too() -> None:
     """As what it is."""
-    assert decide(NAME, age=86_400.0) == Bury(Reason.BLOCKED)
+    assert decide(NAME, age=86_400.0) == DeadLetter(Reason.BLOCKED)
 
 
 @pytest.mark.parametrize("status", [429, 503, 500])
 def test_any_retried_status_may_ask(status: int) -> None:
     """RFC 9110 section 10.2.3 does not tie the header to a status."""
-    assert decide(asks(30.0, status)) == Park(1, 60.0)
+    assert decide(asks(30.0, status)) == Defer(1, 60.0)
 
 
 def test_retry_after_does_not_revive_what_is_hopeless() -> None:
     """A permanent answer stays one."""
-    assert decide(asks(5.0, 404)) == Bury(Reason.PERMANENT)
+    assert decide(asks(5.0, 404)) == DeadLetter(Reason.PERMANENT)
 
 
-@pytest.mark.parametrize("lane", [0, 1, 2])
-def test_a_lanes_delay_is_stretched_by_a_fifth_at_most(lane: int) -> None:
+@pytest.mark.parametrize("retry_topic", [0, 1, 2])
+def test_a_lanes_delay_is_stretched_by_a_fifth_at_most(retry_topic: int) -> None:
     """And never shortened: a lane's records are due in about their order."""
     for chance in (0.0, 0.5, NEVER):
-        decision = decide(attempts=3 + lane, chance=chance)
-        assert isinstance(decision, Park)
-        assert decision.lane == lane
-        assert POLICY.lanes[lane] <= decision.delay <= POLICY.lanes[lane] * 1.2
+        decision = decide(attempts=3 + retry_topic, chance=chance)
+        assert isinstance(decision, Defer)
+        assert decision.topic_number == retry_topic
+        assert POLICY.delays[retry_topic] <= decision.delay <= POLICY.delays[retry_topic] * 1.2
 
 
 def test_one_attempt_in_all_goes_straight_to_the_dead_letters() -> None:
     """`max_attempts: 1` means no retry of any kind."""
-    policy = RetryPolicy(lanes=(10.0,), max_attempts=1, quick_attempts=3, expire_after=60.0)
-    assert decide(policy=policy) == Bury(Reason.EXHAUSTED)
+    policy = RetryPolicy(delays=(10.0,), max_attempts=1, quick_attempts=3, expire_after=60.0)
+    assert decide(policy=policy) == DeadLetter(Reason.EXHAUSTED)
 
 
 def test_one_quick_attempt_goes_straight_to_the_first_lane() -> None:
     """`quick_attempts: 1` means no repeat in process."""
-    policy = RetryPolicy(lanes=(10.0, 60.0), max_attempts=9, quick_attempts=1, expire_after=60.0)
-    assert decide(policy=policy) == Park(0, 10.0)
-    assert decide(policy=policy, attempts=2) == Park(1, 60.0)
+    policy = RetryPolicy(delays=(10.0, 60.0), max_attempts=9, quick_attempts=1, expire_after=60.0)
+    assert decide(policy=policy) == Defer(0, 10.0)
+    assert decide(policy=policy, attempts=2) == Defer(1, 60.0)
 
 
 @pytest.mark.parametrize(
-    ("delay", "lane"), [(0.0, 0), (9.0, 0), (10.0, 0), (59.9, 0), (60.0, 1), (1e9, 2)]
+    ("delay", "retry_topic"), [(0.0, 0), (9.0, 0), (10.0, 0), (59.9, 0), (60.0, 1), (1e9, 2)]
 )
 def test_what_is_set_aside_takes_the_longest_lane_that_is_not_too_long(
-    delay: float, lane: int
+    delay: float, retry_topic: int
 ) -> None:
     """It has spent no attempt and is not late yet; the shortest lane is as short as it gets."""
-    assert POLICY.set_aside(delay, lambda: 0.0) == Park(lane, POLICY.lanes[lane])
+    assert POLICY.set_aside(delay, lambda: 0.0) == Defer(retry_topic, POLICY.delays[retry_topic])

@@ -4,17 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from consumer.delivery.circuit import CircuitState
-from support.bench import LIMITS, POLICY
-from support.drain import Drain
+from consumer.delivery.scheduling.circuit import CircuitState
+from support.drain_harness import DrainHarness
 from support.fakes import make_hook
+from support.scheduler_harness import LIMITS, POLICY
 
 WIDE = replace(LIMITS, concurrency=256, per_host=128, per_hook=64, waiting=1_024)
 SLOW = make_hook("slow", uri="https://slow.example/slow")
 GOOD = make_hook("good", uri="https://good.example/good")
 
 
-def until_settled(drain: Drain, number: int, within: float) -> None:
+def until_settled(drain: DrainHarness, number: int, within: float) -> None:
     """Until as many deliveries have ended, delivered or not."""
     while sum(map(len, drain.ends.values())) < number:
         drain.turn()
@@ -27,7 +27,7 @@ def test_a_slow_endpoint_without_a_rate_limit_holds_up_nobody(per_second: int) -
     always more. 2. The other endpoint gets its half of what this process can take in, less what
     parking takes of it: not as few as the slow one.
     """
-    drain, taken = Drain(WIDE, step=0.05, taken=200), 4_000
+    drain, taken = DrainHarness(WIDE, step=0.05, taken=200), 4_000
     drain.per_second["slow"] = per_second
     while drain.now < 20.0:
         while len(drain.source) < 1_000:
@@ -42,12 +42,12 @@ def test_who_is_down_expires_behind_its_open_circuit() -> None:
     `delivery.expire_after`, and not before, most of them without a single attempt. 3. What the
     open circuit still lets through are probes.
     """
-    drain = Drain(WIDE, expire_after=900.0, max_attempts=1_000)
+    drain = DrainHarness(WIDE, expire_after=900.0, max_attempts=1_000)
     drain.status = lambda _hook: 503
     drain.source += [GOOD] * 500
     until_settled(drain, 500, within=2_000.0)
     ends = drain.ends["good expired"]
-    assert len(ends) == drain.letters["expired"] == 500
+    assert len(ends) == drain.dead_letters["expired"] == 500
     assert ends[0] >= 900.0
     assert ends[-1] <= 900.0 + 720.0  # it may have been on the lane of ten minutes
     assert drain.attempts["good"] < 100
@@ -55,11 +55,11 @@ def test_who_is_down_expires_behind_its_open_circuit() -> None:
 
 def test_attempts_end_though_time_does_not() -> None:
     """`retry.max_attempts`, over all passes: with the circuit's rests between them."""
-    drain = Drain(WIDE, max_attempts=3)
+    drain = DrainHarness(WIDE, max_attempts=3)
     drain.status = lambda _hook: 503
     drain.source += [GOOD] * 3
     until_settled(drain, 3, within=10_000.0)
-    assert drain.letters == {"exhausted": 3}
+    assert drain.dead_letters == {"exhausted": 3}
     assert drain.attempts["good"] == 9
 
 
@@ -68,7 +68,7 @@ def test_a_flapping_endpoint_gets_everything() -> None:
     2. The circuit opens and closes. 3. All is delivered, with some half more attempts than events,
     and the neighbour's events at once.
     """
-    drain = Drain(WIDE, max_attempts=20)
+    drain = DrainHarness(WIDE, max_attempts=20)
     drain.status = lambda hook: (
         503 if hook == "slow" and drain.now < 400 and drain.now % 80 > 40 else 200
     )
@@ -81,7 +81,7 @@ def test_a_flapping_endpoint_gets_everything() -> None:
     until_settled(drain, 6_400, within=1_500.0)
     assert len(drain.ends["slow"]) == 3_200
     assert {CircuitState.CLOSED, CircuitState.OPEN} <= states
-    assert drain.letters == {}
+    assert drain.dead_letters == {}
     assert drain.attempts["slow"] <= 1.6 * 3_200
 
 
@@ -90,18 +90,18 @@ def test_a_storm_of_reloads_loses_nothing() -> None:
     room is full and a rate limit is in force at the hosts. 2. Each delivery is made once; nothing
     is kept of the hosts that were.
     """
-    drain = Drain(replace(WIDE, waiting=50), step=0.1)
+    drain = DrainHarness(replace(WIDE, waiting=50), step=0.1)
     drain.per_second["hook"] = 60.0
     for number in range(200):
         uri = f"https://host{number % 7}.example/hook"
         drain.source += [make_hook("hook", uri=uri)] * 10
         drain.reconfigure(
-            drain.dispatcher._parking.policy, "hook", waiting=50, per_host=2 + number % 9
+            drain.scheduler._deferrals.policy, "hook", waiting=50, per_host=2 + number % 9
         )
         drain.turn()
     until_settled(drain, 2_000, within=500.0)
     assert len(drain.ends["hook"]) == drain.attempts["hook"] == 2_000
     drain.reconfigure(POLICY, "hook")
-    assert len(drain.dispatcher._registry._hosts) == 1
+    assert len(drain.scheduler._registry._hosts) == 1
     assert not drain.busy
-    assert drain.dispatcher.in_flight == drain.dispatcher._waiting == 0
+    assert drain.scheduler.in_flight == drain.scheduler._waiting == 0

@@ -5,8 +5,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from consumer.delivery import values
-from consumer.delivery.values import MAX_CHARACTERS, RejectedError, encode, field, to_text
+from consumer.delivery.http import values
+from consumer.delivery.http.values import MAX_CHARACTERS, RejectedError, encode, field, to_text
 from consumer.hooks.table import Source
 from support.fakes import make_event, make_value
 

@@ -4,14 +4,14 @@ from collections import Counter
 from itertools import islice
 from pathlib import Path
 
-from consumer.delivery.request import RequestBuilder
-from consumer.delivery.values import RejectedError
+from consumer.delivery.http.request import RequestBuilder
+from consumer.delivery.http.values import RejectedError
 from consumer.demo.events import Generated, generate_events
 from consumer.demo.receiver import BEHAVIOURS
 from consumer.demo.run import load, write_files
 from consumer.events.decode import Decoder
 from consumer.events.model import TRIGGERS, Event
-from consumer.hooks.table import Brace
+from consumer.hooks.table import UriVariable
 from consumer.matching.index import Index
 from support.fakes import FakeClock, FakeRecord
 
@@ -80,7 +80,7 @@ def test_the_hooks_show_what_hooks_can_do(tmp_path: Path) -> None:
     headers = {header.value.source for hook in hooks for header in hook.headers}
     parameters = {parameter.value.source for hook in hooks for parameter in hook.parameters}
     assert headers | parameters == {"profile", "device", "event", "fixed"}
-    assert any(isinstance(piece, Brace) for hook in hooks for piece in hook.pieces)
+    assert any(isinstance(piece, UriVariable) for hook in hooks for piece in hook.template_parts)
     assert any(hook.rate_limit for hook in hooks)
     assert any(hook.signing_keys for hook in hooks)
-    assert len({hook.host for hook in hooks}) == len(BEHAVIOURS), "one sick host hurts no other"
+    assert len({hook.host_key for hook in hooks}) == len(BEHAVIOURS), "one sick host hurts no other"

@@ -10,10 +10,10 @@ from consumer.demo.numbers import HookNumbers, Numbers
 from consumer.demo.receiver import BEHAVIOURS
 from consumer.demo.summary import Costs, print_summary
 from consumer.demo.view import (
+    DemoInfo,
     LineView,
     LiveView,
-    Moment,
-    Scene,
+    Snapshot,
     hook_table,
     make_view,
     sparkline,
@@ -29,10 +29,10 @@ NUMBERS = Numbers(
     events={"push_click": 40_000, "message_log": 40_000, "geofence": 20_000, "event": 30_000},
     hooks=HOOKS,
     in_flight=64,
-    parked=12_345,
+    deferred=12_345,
     reasons={"rejected": 90, "exhausted": 9},
 )
-SCENE = Scene(seconds=30, endpoints=ENDPOINTS, metrics_url="http://127.0.0.1:54321/metrics")
+SCENE = DemoInfo(seconds=30, endpoints=ENDPOINTS, metrics_url="http://127.0.0.1:54321/metrics")
 
 
 def _console(width: int, height: int, *, terminal: bool) -> Console:
@@ -47,7 +47,7 @@ def test_the_picture_fits(width: int, height: int) -> None:
     console = _console(width, height, terminal=True)
     view = LiveView(console, SCENE)
     for second in range(60):
-        view.show(Moment("events come", second, NUMBERS), second)
+        view.show(Snapshot("events come", second, NUMBERS), second)
     rows = console.render_lines(view._live.get_renderable())
     lines = ["".join(segment.text for segment in row) for row in rows]
     assert len(lines) < height
@@ -64,8 +64,8 @@ def test_lines_where_there_is_no_terminal() -> None:
     assert isinstance(view, LineView)
     with view:
         for tenth in range(50):
-            view.show(Moment("events come", tenth / 10, NUMBERS), tenth / 10)
-        view.show(Moment("stopping", 5.0, NUMBERS), 5.0)
+            view.show(Snapshot("events come", tenth / 10, NUMBERS), tenth / 10)
+        view.show(Snapshot("stopping", 5.0, NUMBERS), 5.0)
     assert isinstance(console.file, io.StringIO)
     lines = console.file.getvalue().splitlines()
     assert [line.split()[0] for line in lines] == ["0", "2", "4", "5"]

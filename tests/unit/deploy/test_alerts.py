@@ -11,7 +11,7 @@ import yaml
 from consumer.documents.durations import parse_duration
 from consumer.metrics import Metrics
 from consumer.reasons import Reason
-from consumer.stream.lanes import UNKNOWN_HOOK_SECONDS
+from consumer.stream.retry_topic import UNKNOWN_HOOK_SECONDS
 from support.filled_metrics import fill_stream
 from support.project import ROOT
 

@@ -3,7 +3,7 @@
 import pytest
 
 from consumer.documents.durations import format_duration, parse_duration
-from consumer.errors import Complaint
+from consumer.errors import InvalidValue
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ def test_a_number_and_its_unit_are_seconds(text: str, seconds: float) -> None:
 @pytest.mark.parametrize("text", ["", "10", "s", "1.5s", "-1s", "10 s", "10S", "1d", "1m30s", "٣s"])
 def test_anything_else_is_refused(text: str) -> None:
     """A bare number has no unit to guess, and no spelling has two readings."""
-    with pytest.raises(Complaint, match="is not a duration"):
+    with pytest.raises(InvalidValue, match="is not a duration"):
         parse_duration(text)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.documents.files import ATTEMPTS, Files, files, read_consistently
-from consumer.errors import ConfigError, Problem
+from consumer.errors import ConfigError, Diagnostic
 from support.mount import Mount
 
 Change = Callable[[Path], object]
@@ -156,7 +156,7 @@ def test_a_folder_that_comes_meanwhile_is_read(tmp_path: Path) -> None:
         except OSError as error:
             if not slept:
                 folder.mkdir()
-            raise ConfigError([Problem("no such file", "make it")]) from error
+            raise ConfigError([Diagnostic("no such file", "make it")]) from error
 
     assert read_consistently(names, sleep=sleep) == []
     assert len(slept) == 1
@@ -174,8 +174,8 @@ def test_what_never_stands_still_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError) as caught:
         read_consistently(changing, sleep=sleep)
-    [problem] = caught.value.problems
-    assert problem.file == str(file)
+    [diagnostic] = caught.value.diagnostics
+    assert diagnostic.file == str(file)
     assert len(slept) == ATTEMPTS - 1
     assert slept == sorted(slept)
     assert sum(slept) < 10
@@ -187,7 +187,7 @@ def test_a_refusal_of_what_stands_still_is_final(tmp_path: Path) -> None:
 
     def refuse() -> None:
         read(_written(tmp_path / "a"))
-        raise ConfigError([Problem("is wrong", "mend it")])
+        raise ConfigError([Diagnostic("is wrong", "mend it")])
 
     with pytest.raises(ConfigError, match="is wrong"):
         read_consistently(refuse, sleep=sleep)

@@ -3,7 +3,7 @@
 import pytest
 
 from consumer.documents.hosts import normalise_host
-from consumer.errors import Complaint
+from consumer.errors import InvalidValue
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_spellings_of_one_host_become_one(written: str, normal: str) -> None:
 )
 def test_unusual_ipv4_spellings_are_refused(host: str) -> None:
     """Clients disagree on them (WHATWG URL section 3.5), so the guard could be misled."""
-    with pytest.raises(Complaint, match="unusual spelling of an IPv4"):
+    with pytest.raises(InvalidValue, match="unusual spelling of an IPv4"):
         normalise_host(host)
 
 
@@ -69,12 +69,12 @@ def test_unusual_ipv4_spellings_are_refused(host: str) -> None:
 )
 def test_what_is_no_host_is_refused(host: str) -> None:
     """Neither a name that DNS can carry nor an address."""
-    with pytest.raises(Complaint, match="not a domain name"):
+    with pytest.raises(InvalidValue, match="not a domain name"):
         normalise_host(host)
 
 
 @pytest.mark.parametrize("host", ["[::1", "[]", "[1.2.3.4]", "[fe80::1%eth0]", "[::1]]", "[[::1]"])
 def test_broken_ipv6_literals_are_refused(host: str) -> None:
     """Zones mean something on one machine only."""
-    with pytest.raises(Complaint, match="not an IPv6 address"):
+    with pytest.raises(InvalidValue, match="not an IPv6 address"):
         normalise_host(host)

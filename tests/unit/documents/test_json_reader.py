@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from consumer.documents.json_reader import read_json
-from consumer.documents.tree import Place
-from consumer.errors import Complaint
+from consumer.documents.tree import DocumentPath
+from consumer.errors import InvalidValue
 
 PIECES = pytest.mark.parametrize("piece", [1, 2, 5, 1_000_000])
 """Characters that are read at a time: whatever falls apart is put together."""
@@ -53,7 +53,7 @@ SAMPLE = """[{"id": "first"},
 
 @PIECES
 @pytest.mark.parametrize(
-    ("place", "line"),
+    ("path", "line"),
     [
         ((), 2),
         (("id",), 3),
@@ -69,10 +69,10 @@ SAMPLE = """[{"id": "first"},
         (("missing",), 2),
     ],
 )
-def test_every_value_has_its_line(place: Place, line: int, piece: int) -> None:
+def test_every_value_has_its_line(path: DocumentPath, line: int, piece: int) -> None:
     """What does not exist is placed at the nearest value around it."""
     document = list(read_json(StringIO(SAMPLE), piece))[1]
-    assert document.locate(place) == line
+    assert document.locate(path) == line
 
 
 @pytest.mark.parametrize(
@@ -119,6 +119,6 @@ def test_what_cannot_be_read_is_refused_with_its_line(
     text: str, line: int, message: str, piece: int
 ) -> None:
     """Repeated keys, bombs, broken syntax and text that UTF-8 cannot carry."""
-    with pytest.raises(Complaint, match=message) as caught:
+    with pytest.raises(InvalidValue, match=message) as caught:
         list(read_json(StringIO(text), piece))
     assert caught.value.line == line

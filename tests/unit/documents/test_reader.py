@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from consumer.documents.reader import read_documents
-from consumer.errors import Complaint
+from consumer.errors import InvalidValue
 
 LONG = "a: 1\n---\n" * 20_000
 
@@ -16,7 +16,7 @@ def test_a_byte_that_is_no_text_has_its_line(tmp_path: Path, name: str, mark: by
     """With and without a byte order mark, and behind multi-byte characters."""
     file = tmp_path / name
     file.write_bytes(mark + '"İstanbul:\n東京:\r\n'.encode() + b'ok\xff"\n\n')
-    with pytest.raises(Complaint, match="is not UTF-8") as caught:
+    with pytest.raises(InvalidValue, match="is not UTF-8") as caught:
         list(read_documents(file))
     assert caught.value.line == 3
 
@@ -32,6 +32,6 @@ def test_documents_of_a_long_file_are_read_before_its_broken_end(
     file.write_bytes(LONG.encode() + end)
     documents = read_documents(file)
     assert next(documents).data == {"a": "1"}
-    with pytest.raises(Complaint, match=message) as caught:
+    with pytest.raises(InvalidValue, match=message) as caught:
         list(documents)
     assert caught.value.line == 40_001

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from consumer.documents.tree import Place
+from consumer.documents.tree import DocumentPath
 from consumer.documents.yaml_composer import MAX_DEPTH
 from consumer.documents.yaml_reader import read_yaml
-from consumer.errors import Complaint
+from consumer.errors import InvalidValue
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_documents_and_items_come_in_order(text: str, expected: list[tuple[Any, 
 
 
 @pytest.mark.parametrize(
-    ("place", "line"),
+    ("path", "line"),
     [
         ((), 2),
         (("a",), 2),
@@ -72,10 +72,10 @@ def test_documents_and_items_come_in_order(text: str, expected: list[tuple[Any, 
         (("a", "not-a-mapping"), 2),
     ],
 )
-def test_every_value_has_its_line(place: Place, line: int) -> None:
+def test_every_value_has_its_line(path: DocumentPath, line: int) -> None:
     """What does not exist is placed at the nearest value around it."""
     [document] = read_yaml("# comment\na: 1\nb:\n  - x\n  - c: 1\n    d: 2\n")
-    assert document.locate(place) == line
+    assert document.locate(path) == line
 
 
 LAUGHS = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
@@ -110,7 +110,7 @@ LAUGHS = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
 )
 def test_what_cannot_be_read_is_refused_with_its_line(text: str, line: int, message: str) -> None:
     """Repeated keys, tags, bombs and broken syntax each end in one sentence."""
-    with pytest.raises(Complaint, match=message) as caught:
+    with pytest.raises(InvalidValue, match=message) as caught:
         list(read_yaml(text))
     assert caught.value.line == line
 
@@ -119,7 +119,7 @@ def test_documents_before_an_error_are_still_read() -> None:
     """So that their own problems can be told together with it."""
     documents = read_yaml("a: 1\n---\nb: [\n")
     assert next(documents).data == {"a": "1"}
-    with pytest.raises(Complaint):
+    with pytest.raises(InvalidValue):
         next(documents)
 
 

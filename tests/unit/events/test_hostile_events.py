@@ -6,13 +6,13 @@ from contextlib import suppress
 import orjson
 import pytest
 
-from consumer.delivery.request import RequestBuilder
-from consumer.delivery.values import RejectedError
+from consumer.delivery.http.request import RequestBuilder
+from consumer.delivery.http.values import RejectedError
 from consumer.events.decode import MAX_EVENT_BYTES, Decoder, UndecodableError
 from consumer.events.path import parse_path, walk
 from consumer.hooks.definition import MAX_HEADERS, MAX_PARAMETERS
 from consumer.hooks.table import Hook
-from consumer.hooks.template import MAX_BRACES
+from consumer.hooks.template import MAX_URI_VARIABLES
 from support.fakes import FakeRecord, make_brace, make_event, make_hook, make_value
 from support.hostile import FIT, UNDECODABLE, UNFIT
 
@@ -88,10 +88,10 @@ def test_no_hostile_record_holds_the_loop_up(name: str) -> None:
 def test_no_definition_makes_a_record_costly(part: object) -> None:
     """As many headers, parameters and braces as a hook may have, each of as many parts as fit."""
     entry = make_value("event", "x")
-    braces = [make_brace(f"b{number}", entry=entry) for number in range(MAX_BRACES)]
+    braces = [make_brace(f"b{number}", entry=entry) for number in range(MAX_URI_VARIABLES)]
     hook = make_hook(
         uri="https://receiver.example/" + "/".join(f"{{{brace.name}}}" for brace in braces),
-        braces=braces,
+        variables=braces,
         headers={f"h{number}": entry for number in range(MAX_HEADERS)},
         parameters=[(f"p{number}", entry) for number in range(MAX_PARAMETERS)],
     )

@@ -11,7 +11,7 @@ from standardwebhooks import Webhook
 from consumer.errors import ConfigError
 from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
-from consumer.hooks.table import Brace, Header, Hook, HookTable, Parameter, RateLimit, Value
+from consumer.hooks.table import Header, Hook, HookTable, Parameter, RateLimit, UriVariable, Value
 
 ROOT = Path(__file__).parents[3]
 KEY = base64.b64encode(bytes(range(24))).decode()
@@ -63,8 +63,11 @@ def test_the_contracts_example_compiles_to_this(tmp_path: Path) -> None:
         trigger="push_click",
         select=frozenset({"spring-sale", "summer-sale"}),
         origin="https://analytics.example.com",
-        host="analytics.example.com:443",
-        pieces=("/collect/", Brace("campaign", "Campaign code", None, "none", "reject")),
+        host_key="analytics.example.com:443",
+        template_parts=(
+            "/collect/",
+            UriVariable("campaign", "Campaign code", None, "none", "reject"),
+        ),
         has_query=False,
         headers=(
             Header(
@@ -94,7 +97,7 @@ def test_the_least_that_a_definition_needs(tmp_path: Path) -> None:
     text = "id: h\ntrigger: event\nuri: https://x.example\nheaders:\n  # none yet\nselect: ~"
     hook = hook_of(tmp_path, text)
     assert (hook.name, hook.enabled, hook.app, hook.select) == ("h", True, None, None)
-    assert (hook.pieces, hook.headers, hook.parameters) == (("/",), (), ())
+    assert (hook.template_parts, hook.headers, hook.parameters) == (("/",), (), ())
     assert (hook.rate_limit, hook.timeout, hook.signing_keys) == (None, None, ())
 
 
@@ -112,7 +115,7 @@ def test_texts_keep_their_authors_spelling(tmp_path: Path) -> None:
     hook = hook_of(tmp_path, text)
     assert (hook.id, hook.enabled) == ("007", False)
     assert hook.select == frozenset({"no", "1", "2026-11-24", "1:30"})
-    assert (hook.braces[0].label, hook.braces[0].default) == ("yes", "1.10")
+    assert (hook.uri_variables[0].label, hook.uri_variables[0].default) == ("yes", "1.10")
     assert (hook.parameters[0].name, hook.parameters[0].value.text) == ("on", "0x10")
 
 
@@ -153,7 +156,7 @@ def test_a_number_in_a_definition_keeps_its_digits(tmp_path: Path, number: str) 
         f"uri_parameters:\n  n: {{label: N, default: {number}}}\n"
     )
     for hook in load(tmp_path).hooks.values():
-        assert (hook.braces[0].default, hook.select) == (number, frozenset({number}))
+        assert (hook.uri_variables[0].default, hook.select) == (number, frozenset({number}))
 
 
 def test_json_says_the_same_as_yaml(tmp_path: Path) -> None:
@@ -203,13 +206,13 @@ def test_where_a_brace_takes_its_value_from(
     if entry is not None:
         text += ENTRY.format(missing=entry)
     hook = hook_of(tmp_path, text)
-    first, second, query = hook.braces
+    first, second, query = hook.uri_variables
     reference = first.entry.reference if first.entry else None
     assert (reference, first.default, first.missing, hook.needs_composed) == expected
     assert first is second
     assert query.default == ""  # not the same as none
     assert hook.has_query
-    assert [piece for piece in hook.pieces if isinstance(piece, str)] == ["/", "/", "?q="]
+    assert [piece for piece in hook.template_parts if isinstance(piece, str)] == ["/", "/", "?q="]
     # The entry of a brace is not repeated in the query.
     assert [parameter.name for parameter in hook.parameters] == ["x"]
 
@@ -331,7 +334,7 @@ def test_files_that_cannot_be_read_are_problems(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "c.yaml")
     with pytest.raises(ConfigError) as caught:
         load(tmp_path)
-    assert [Path(problem.file).name for problem in caught.value.problems] == [
+    assert [Path(diagnostic.file).name for diagnostic in caught.value.diagnostics] == [
         "a.yaml", "b.yaml", "c.yaml",
     ]  # fmt: skip
 

@@ -5,7 +5,7 @@ from textwrap import dedent
 
 import pytest
 
-from consumer.errors import ConfigError, Problem
+from consumer.errors import ConfigError, Diagnostic
 from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
 
@@ -14,16 +14,16 @@ BRACE = "id: h\ntrigger: event\nuri: https://x.example/{a}\n"
 READER = SecretReader({"KEY": "canary", "LINES": "canary\ncanary"}, ["*", "/"])
 
 
-def problems(folder: Path) -> tuple[Problem, ...]:
+def diagnostics(folder: Path) -> tuple[Diagnostic, ...]:
     """What `load_hooks` has to say."""
     with pytest.raises(ConfigError) as caught:
         load_hooks(folder, READER)
     assert "canary" not in str(caught.value)
-    return caught.value.problems
+    return caught.value.diagnostics
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "field", "message", "mend"),
+    ("text", "line", "field", "message", "hint"),
     [
         # What every definition needs.
         ("trigger: event\nuri: https://x.example", 1, "id", "is missing", "add"),
@@ -287,16 +287,16 @@ def problems(folder: Path) -> tuple[Problem, ...]:
     ],
 )
 def test_each_problem_names_its_place_and_mend(  # noqa: PLR0917  # columns of the table
-    tmp_path: Path, text: str, line: int, field: str, message: str, mend: str
+    tmp_path: Path, text: str, line: int, field: str, message: str, hint: str
 ) -> None:
     """One slip, one problem, at the line where its author looks."""
     file = tmp_path / "hook.yaml"
     file.write_text(text)
-    [problem] = problems(tmp_path)
-    assert (problem.file, problem.line, problem.field) == (str(file), line, field)
-    assert message in problem.message
-    assert mend in problem.mend
-    assert problem.mend
+    [diagnostic] = diagnostics(tmp_path)
+    assert (diagnostic.file, diagnostic.line, diagnostic.field) == (str(file), line, field)
+    assert message in diagnostic.message
+    assert hint in diagnostic.hint
+    assert diagnostic.hint
 
 
 @pytest.mark.parametrize(
@@ -328,8 +328,8 @@ def test_no_definition_sets_what_the_connection_or_hookstream_sets(
     for source in ("fixed", "event"):
         entry = f"{{key: {name}, source: {source}, value: a}}"
         (tmp_path / "hook.yaml").write_text(f"{GOOD}headers: [{entry}]")
-        [problem] = problems(tmp_path)
-        assert f"{name} is a header that hookstream or the connection sets" in problem.message
+        [diagnostic] = diagnostics(tmp_path)
+        assert f"{name} is a header that hookstream or the connection sets" in diagnostic.message
 
 
 @pytest.mark.parametrize(
@@ -340,8 +340,8 @@ def test_no_header_name_is_more_than_a_name(tmp_path: Path, name: str) -> None:
     """RFC 9110 section 5.1: a token, or the line would say something else."""
     entry = f'{{key: "{name}", source: fixed, value: a}}'
     (tmp_path / "hook.yaml").write_text(f"{GOOD}headers: [{entry}]")
-    [problem] = problems(tmp_path)
-    assert "is not a header name" in problem.message
+    [diagnostic] = diagnostics(tmp_path)
+    assert "is not a header name" in diagnostic.message
 
 
 def test_all_problems_of_all_files_come_together(tmp_path: Path) -> None:
@@ -362,7 +362,7 @@ def test_all_problems_of_all_files_come_together(tmp_path: Path) -> None:
         '[{"id": "one", "trigger": "event",\n"uri": "https://x.example/"},\n{"id": "two"}]'
     )
     (tmp_path / "c.yml").write_bytes(b"\xff")
-    found = [(Path(p.file).name, p.line, p.hook, p.field) for p in problems(tmp_path)]
+    found = [(Path(p.file).name, p.line, p.hook, p.field) for p in diagnostics(tmp_path)]
     assert found == [
         ("a.yaml", 2, "one", "trigger"),
         ("a.yaml", 3, "one", "uri"),
@@ -380,9 +380,13 @@ def test_an_id_used_twice_names_both_places(tmp_path: Path) -> None:
     """Whichever of the two is the wrong one."""
     (tmp_path / "a.yaml").write_text(f"# first\n{GOOD}")
     (tmp_path / "b.yaml").write_text(GOOD)
-    [problem] = problems(tmp_path)
-    assert (problem.file, problem.line, problem.field) == (str(tmp_path / "b.yaml"), 1, "id")
-    assert f"{tmp_path / 'a.yaml'}:2" in problem.message
+    [diagnostic] = diagnostics(tmp_path)
+    assert (diagnostic.file, diagnostic.line, diagnostic.field) == (
+        str(tmp_path / "b.yaml"),
+        1,
+        "id",
+    )
+    assert f"{tmp_path / 'a.yaml'}:2" in diagnostic.message
 
 
 @pytest.mark.parametrize(
@@ -398,15 +402,15 @@ def test_an_id_used_twice_names_both_places(tmp_path: Path) -> None:
 def test_no_problem_repeats_a_value(tmp_path: Path, text: str) -> None:
     """An inline secret may stand in any wrong place; `problems` looks for the canary."""
     (tmp_path / "hook.yaml").write_text(text)
-    assert problems(tmp_path)
+    assert diagnostics(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["missing", "file.yaml"])
 def test_a_folder_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
     """In one sentence, at its path."""
     (tmp_path / "file.yaml").touch()
-    [problem] = problems(tmp_path / name)
-    assert problem.file == str(tmp_path / name)
+    [diagnostic] = diagnostics(tmp_path / name)
+    assert diagnostic.file == str(tmp_path / name)
 
 
 @pytest.mark.parametrize("text", [None, "", "# nothing\n---\n"])
@@ -414,5 +418,5 @@ def test_a_folder_without_a_hook_is_refused(tmp_path: Path, text: str | None) ->
     """More often a mount that failed than a wish to call nobody."""
     if text is not None:
         (tmp_path / "a.yaml").write_text(text)
-    [problem] = problems(tmp_path)
-    assert problem.message == "holds no hook"
+    [diagnostic] = diagnostics(tmp_path)
+    assert diagnostic.message == "holds no hook"

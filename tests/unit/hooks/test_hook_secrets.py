@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.errors import Complaint
+from consumer.errors import InvalidValue
 from consumer.hooks.secrets import MAX_SECRET_BYTES, SecretReader, expand
 from consumer.settings import HooksSettings
 
@@ -30,7 +30,7 @@ def test_references_are_replaced_wherever_they_stand(text: str, expected: str) -
 @pytest.mark.parametrize("text", ["${T}", "${env:}", "${ENV:T}", "${env:T", "${", "${vault:x}"])
 def test_a_reference_that_is_none_is_refused(text: str) -> None:
     """A slip must not be sent to an endpoint as text."""
-    with pytest.raises(Complaint, match="begins no reference"):
+    with pytest.raises(InvalidValue, match="begins no reference"):
         expand(text, lambda _kind, _name: "x")
 
 
@@ -53,7 +53,7 @@ def test_names_and_patterns_open_the_environment() -> None:
     read = SecretReader({"CRM_KEY": "a", "OTHER": "b", "XCRM_KEY": "c"}, ["CRM_*", "/run"])
     assert read("env", "CRM_KEY") == "a"
     for name in ("OTHER", "XCRM_KEY"):
-        with pytest.raises(Complaint, match="is not allowed"):
+        with pytest.raises(InvalidValue, match="is not allowed"):
             read("env", name)
 
 
@@ -61,7 +61,7 @@ def test_names_and_patterns_open_the_environment() -> None:
 def test_own_settings_are_never_secrets_of_hooks(allowed: list[str]) -> None:
     """A definition must not be able to send the Kafka password away."""
     read = SecretReader({"HOOKSTREAM_KAFKA__SASL_PASSWORD": "canary"}, allowed)
-    with pytest.raises(Complaint, match="own settings"):
+    with pytest.raises(InvalidValue, match="own settings"):
         read("env", "HOOKSTREAM_KAFKA__SASL_PASSWORD")
 
 
@@ -75,7 +75,7 @@ def test_own_files_are_never_secrets_of_hooks(tmp_path: Path) -> None:
     assert read("file", f"{tmp_path}/k") == "good"
     own = f"/proc/{os.getpid()}"
     for path in (settings, link, "/proc/self/environ", f"{own}/environ", f"{own}/task/../cmdline"):
-        with pytest.raises(Complaint, match="hookstream's own") as caught:
+        with pytest.raises(InvalidValue, match="hookstream's own") as caught:
             read("file", str(path))
         assert "canary" not in caught.value.message
 
@@ -85,9 +85,9 @@ def test_without_a_list_nothing_is_allowed(tmp_path: Path) -> None:
     (tmp_path / "k").write_text("canary")
     read = SecretReader({"A": "canary"}, HooksSettings().secrets)
     for kind, name, entry in (("env", "A", "A"), ("file", f"{tmp_path}/k", tmp_path)):
-        with pytest.raises(Complaint) as caught:
+        with pytest.raises(InvalidValue) as caught:
             read(kind, name)
-        assert caught.value.mend == f"add {entry} to hooks.secrets in the settings"
+        assert caught.value.hint == f"add {entry} to hooks.secrets in the settings"
         assert "canary" not in caught.value.message
 
 
@@ -104,9 +104,9 @@ def test_directories_open_the_files_in_them(tmp_path: Path) -> None:
     assert read("file", f"{inside}/k") == "good"
     assert read("file", f"{outside}/link") == "good"
     for path in (f"{inside}/../in-side/k", f"{inside}/link", f"{outside}/k"):
-        with pytest.raises(Complaint, match="in no allowed directory") as caught:
+        with pytest.raises(InvalidValue, match="in no allowed directory") as caught:
             read("file", path)
-        folder = Path(caught.value.mend.split()[1])
+        folder = Path(caught.value.hint.split()[1])
         assert SecretReader({}, [str(folder)])("file", path) == "canary"  # the mend mends
 
 
@@ -117,9 +117,9 @@ def test_a_kubernetes_secret_mount_is_one_directory(tmp_path: Path) -> None:
     (tmp_path / "..data").symlink_to("..2026_01")
     (tmp_path / "click").symlink_to("..data/click")
     assert SecretReader({}, [str(tmp_path)])("file", f"{tmp_path}/click") == "good"
-    with pytest.raises(Complaint) as caught:
+    with pytest.raises(InvalidValue) as caught:
         SecretReader({}, [])("file", f"{tmp_path}/click")
-    assert caught.value.mend == f"add {tmp_path} to hooks.secrets in the settings"
+    assert caught.value.hint == f"add {tmp_path} to hooks.secrets in the settings"
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, kind: str, name: str, mess
     (tmp_path / "circle").symlink_to("circle")
     (tmp_path / "blank").write_text("\n")
     name = name.format(folder=tmp_path)
-    with pytest.raises(Complaint, match=message) as caught:
+    with pytest.raises(InvalidValue, match=message) as caught:
         SecretReader({"EMPTY": "", "OTHER": "canary", "ECHOED": "canary\n"}, ["*", "/"])(kind, name)
     assert name in caught.value.message
-    assert "canary" not in caught.value.message + caught.value.mend
+    assert "canary" not in caught.value.message + caught.value.hint

@@ -15,7 +15,7 @@ from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
 from consumer.hooks.table import HookTable
 from consumer.matching.index import Index
-from consumer.pace import Pace, at_pace
+from consumer.throttle import Throttle, throttled
 from support.fakes import FakeClock, make_hook, make_table
 
 HOOKS = 1_000
@@ -49,7 +49,7 @@ def load(folder: Path) -> HookTable:
 
 @pytest.fixture
 def collector_off() -> Iterator[None]:
-    """As while a table is built (`consumer.cli.process.uncollected`)."""
+    """As while a table is built (`consumer.cli.process.gc_paused`)."""
     gc.collect()
     gc.disable()
     yield
@@ -111,7 +111,7 @@ def test_a_load_leaves_no_cycles(tmp_path: Path, name: str) -> None:
 def rests(work: Callable[[], object]) -> int:
     """How often `work` would rest if each of its turns were over at once."""
     taken: list[float] = []
-    at_pace(Pace(FakeClock(), turn=0.0, sleep=taken.append), work)
+    throttled(Throttle(FakeClock(), turn=0.0, sleep=taken.append), work)
     return len(taken)
 
 
@@ -144,5 +144,5 @@ def test_an_index_is_built_and_freed_with_rests() -> None:
     table = make_table(*(make_hook(f"h{n}", select=frozenset({f"s{n}"})) for n in range(10)))
     index = Index(table)
     assert rests(lambda: Index(table)) == 30  # hooks, subjects, leftovers
-    assert rests(index.take_apart) >= 20
+    assert rests(index.clear_gradually) >= 20
     assert not index.hooks

@@ -2,7 +2,7 @@
 
 import pytest
 
-from consumer.errors import Complaint
+from consumer.errors import InvalidValue
 from consumer.hooks.template import parse_template
 
 
@@ -22,7 +22,7 @@ from consumer.hooks.template import parse_template
 def test_the_origin_has_one_spelling(uri: str, origin: str, host: str) -> None:
     """The per-host bounds and the guard see the same host however it was written."""
     template = parse_template(uri)
-    assert (template.origin, template.host) == (origin, host)
+    assert (template.origin, template.host_key) == (origin, host)
 
 
 @pytest.mark.parametrize(
@@ -112,13 +112,13 @@ def test_a_query_in_the_template_is_seen(target: str, has_query: bool) -> None:
 )
 def test_what_could_be_read_in_two_ways_is_refused(uri: str, message: str) -> None:
     """Each in one sentence that names the part, with a mend."""
-    with pytest.raises(Complaint, match=message) as caught:
+    with pytest.raises(InvalidValue, match=message) as caught:
         parse_template(uri)
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 def test_a_password_in_the_uri_is_not_repeated() -> None:
     """A refused URI may hold a secret; the sentence about it does not."""
-    with pytest.raises(Complaint) as caught:
+    with pytest.raises(InvalidValue) as caught:
         parse_template("https://user:canary@example.com/")
-    assert "canary" not in caught.value.message + caught.value.mend
+    assert "canary" not in caught.value.message + caught.value.hint

@@ -97,7 +97,7 @@ def test_an_index_can_be_taken_apart() -> None:
     """A replaced one is freed little by little; hooks that are still used stay whole."""
     hook, anywhere = make_hook("h1", select=frozenset({"a"})), make_hook("h2")
     index = Index(make_table(hook, anywhere))
-    index.take_apart()
+    index.clear_gradually()
     assert not index.hooks
     assert not index.match(make_event({"id": "e", "notification": {"id": "a"}}, hook.trigger))
     assert hook.select == frozenset({"a"})

@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 import trustme
 
-from consumer.errors import ConfigError, Problem
+from consumer.errors import ConfigError, Diagnostic
 from consumer.settings import load_settings
 
 
-def problems(path: Path | None, environ: Mapping[str, str]) -> tuple[Problem, ...]:
+def diagnostics(path: Path | None, environ: Mapping[str, str]) -> tuple[Diagnostic, ...]:
     """What `load_settings` has to say."""
     with pytest.raises(ConfigError) as caught:
         load_settings(path, environ)
-    return caught.value.problems
+    return caught.value.diagnostics
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "field", "message", "mend"),
+    ("text", "line", "field", "message", "hint"),
     [
         ("kafka:\n  group: x", 2, "kafka.group", "not a known field", "`group_id`"),
         ("nework: {}", 1, "nework", "not a known field", "`network`"),
@@ -183,22 +183,22 @@ def problems(path: Path | None, environ: Mapping[str, str]) -> tuple[Problem, ..
     ],
 )
 def test_each_problem_names_its_line_field_and_mend(  # noqa: PLR0917  # columns of the table
-    tmp_path: Path, text: str, line: int, field: str, message: str, mend: str
+    tmp_path: Path, text: str, line: int, field: str, message: str, hint: str
 ) -> None:
     """In the file, every problem has the line where its author looks."""
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "FILE"))
     (tmp_path / "EMPTY").touch()
     file = tmp_path / "settings.yaml"
     file.write_text(text)
-    [problem] = problems(file, {})
-    assert (problem.file, problem.line, problem.field) == (str(file), line, field)
-    assert message in problem.message
-    assert mend in problem.mend
-    assert problem.mend
+    [diagnostic] = diagnostics(file, {})
+    assert (diagnostic.file, diagnostic.line, diagnostic.field) == (str(file), line, field)
+    assert message in diagnostic.message
+    assert hint in diagnostic.hint
+    assert diagnostic.hint
 
 
 @pytest.mark.parametrize(
-    ("environ", "message", "mend"),
+    ("environ", "message", "hint"),
     [
         ({"HOOKSTREAM_KAFKA__GROUP": "x"}, "not a known field", "`group_id`"),
         ({"HOOKSTREAM_KAFK__GROUP_ID": "x"}, "not a known field", "`kafka`"),
@@ -213,13 +213,13 @@ def test_each_problem_names_its_line_field_and_mend(  # noqa: PLR0917  # columns
     ],
 )
 def test_a_problem_of_the_environment_names_its_variable(
-    environ: dict[str, str], message: str, mend: str
+    environ: dict[str, str], message: str, hint: str
 ) -> None:
     """The variable stands where the file would; it has no line."""
-    [problem] = problems(None, environ)
-    assert (problem.file, problem.line) == (next(iter(environ)), 0)
-    assert message in problem.message
-    assert mend in problem.mend
+    [diagnostic] = diagnostics(None, environ)
+    assert (diagnostic.file, diagnostic.line) == (next(iter(environ)), 0)
+    assert message in diagnostic.message
+    assert hint in diagnostic.hint
 
 
 def test_a_setting_given_whole_and_in_part_is_refused() -> None:
@@ -228,9 +228,9 @@ def test_a_setting_given_whole_and_in_part_is_refused() -> None:
         "HOOKSTREAM_DELIVERY__HOST_RATE_LIMIT": '{"requests": 1}',
         "HOOKSTREAM_DELIVERY__HOST_RATE_LIMIT__PER": "1s",
     }
-    [problem] = problems(None, environ)
-    assert problem.file == "HOOKSTREAM_DELIVERY__HOST_RATE_LIMIT__PER"
-    assert "also set whole" in problem.message
+    [diagnostic] = diagnostics(None, environ)
+    assert diagnostic.file == "HOOKSTREAM_DELIVERY__HOST_RATE_LIMIT__PER"
+    assert "also set whole" in diagnostic.message
 
 
 def test_all_problems_of_both_places_come_together(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_all_problems_of_both_places_come_together(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text("kafka: {group: x}\nadmin: {port: x}\n")
     environ = {"HOOKSTREAM_LOG__FORMAT": "xml", "HOOKSTREAM_LOG_LEVEL": "info"}
-    assert {(problem.file, problem.line) for problem in problems(file, environ)} == {
+    assert {(diagnostic.file, diagnostic.line) for diagnostic in diagnostics(file, environ)} == {
         (str(file), 1),
         (str(file), 2),
         ("HOOKSTREAM_LOG__FORMAT", 0),
@@ -248,8 +248,8 @@ def test_all_problems_of_both_places_come_together(tmp_path: Path) -> None:
 
 def test_an_explicit_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """Starting on defaults in its place would consume the wrong topics."""
-    [problem] = problems(tmp_path / "no.yaml", {})
-    assert (problem.file, problem.message) == (
+    [diagnostic] = diagnostics(tmp_path / "no.yaml", {})
+    assert (diagnostic.file, diagnostic.message) == (
         str(tmp_path / "no.yaml"),
         "no such file or directory",
     )
@@ -259,8 +259,8 @@ def test_a_file_in_another_encoding_is_refused_with_its_line(tmp_path: Path) -> 
     """Guessing an encoding would change names and passwords."""
     file = tmp_path / "settings.yaml"
     file.write_bytes("log: {}\n# ş\nkafka: {}".encode("iso-8859-9"))
-    [problem] = problems(file, {})
-    assert (problem.line, problem.message) == (2, "is not UTF-8")
+    [diagnostic] = diagnostics(file, {})
+    assert (diagnostic.line, diagnostic.message) == (2, "is not UTF-8")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import trustme
 
 from consumer.documents.durations import format_duration
-from consumer.parts import start_times
+from consumer.factories import start_times
 from consumer.settings import (
     TRIGGERS,
     FieldPaths,

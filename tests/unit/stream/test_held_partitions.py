@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from consumer.stream.lookahead import LookAhead
 from consumer.stream.poller import POLL, REFETCH_SECONDS, Poller
-from consumer.stream.tracker import Partition
+from consumer.stream.tracker import OffsetTracker
 from support.fake_consumer import FakeConsumer, kafka_error
 from support.fakes import FakeClock, FakeRecord
 
@@ -36,18 +36,18 @@ class Waiter:
 
     async def round(self) -> None:
         """Poll once, and take what is due."""
-        for place, records in (await self.poller.poll()).items():
-            self._take(place, records)
+        for tp, records in (await self.poller.poll()).items():
+            self._take(tp, records)
 
-    def _take(self, place: TopicPartition, records: Sequence[FakeRecord]) -> None:
+    def _take(self, tp: TopicPartition, records: Sequence[FakeRecord]) -> None:
         for index, record in enumerate(records):
-            if place == A and (due := self.dues[record.offset]) > self.clock.monotonic():
-                self.poller.hold(A, records, index, due)
+            if tp == A and (due := self.dues[record.offset]) > self.clock.monotonic():
+                self.poller.pause_until(A, records, index, due)
                 return
-            self.taken[place].append(record.offset)
+            self.taken[tp].append(record.offset)
 
-    def _next_offset(self, place: TopicPartition) -> int:
-        return self.taken[place][-1] + 1 if self.taken[place] else 0
+    def _next_offset(self, tp: TopicPartition) -> int:
+        return self.taken[tp][-1] + 1 if self.taken[tp] else 0
 
 
 async def test_records_that_are_due_one_after_the_other_are_read_once() -> None:
@@ -128,9 +128,9 @@ async def test_no_commit_passes_what_is_kept() -> None:
     waiter = Waiter(0.0, 1.0, 1.0)
     await waiter.round()
     assert waiter.consumer.positions[A] == 3
-    partition = Partition(A.topic, A.partition, 0)
+    partition = OffsetTracker(A.topic, A.partition, 0)
     partition.skip(0)
-    await waiter.poller.pass_gaps({A: partition})
+    await waiter.poller.skip_gaps({A: partition})
     assert partition.committable == 1
 
 
@@ -156,7 +156,7 @@ async def _goes_through(
     began = waiter.clock.monotonic()
     for number in range(100):
         if number in losses:
-            waiter.poller.lose_place()
+            waiter.poller.invalidate_positions()
         if number in failures:
             waiter.consumer.corrupt[B] = kafka_error()
         before = len(waiter.taken[A])

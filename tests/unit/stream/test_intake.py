@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from aiokafka.errors import CommitFailedError, KafkaError
 
-from consumer.stream.passport import Passport
+from consumer.stream.delivery_metadata import DeliveryMetadata
 from support.fakes import FakeRecord
 from support.member import RETRY, A, B, Member
 from support.waiting import wait_until
@@ -15,8 +15,8 @@ from support.waiting import wait_until
 async def member() -> Member:
     """One with two partitions of two records."""
     member = Member()
-    for place in (A, B):
-        member.consumer.append(place, FakeRecord(), FakeRecord())
+    for tp in (A, B):
+        member.consumer.append(tp, FakeRecord(), FakeRecord())
     return member
 
 
@@ -43,11 +43,11 @@ async def test_joined_is_told_and_the_share_with_it(member: Member) -> None:
 
 async def test_a_full_handler_pauses_intake(member: Member) -> None:
     """Memory is bounded: nothing is taken while there is no room (invariant 4)."""
-    member.handler.full = True
+    member.handler.at_capacity = True
     async with member.running(A, B):
         await member.idles()
         assert (member.consumer.polls, member.handler.taken) == (0, [])
-        member.handler.full = False
+        member.handler.at_capacity = False
         await member.takes(4)
 
 
@@ -154,9 +154,9 @@ async def test_a_commit_that_comes_too_late_is_put_right() -> None:
 def parked_record(member: Member, due_in: float) -> FakeRecord:
     """A record of a retry lane, parked now."""
     not_before = member.clock.now() + due_in
-    passport = Passport("503", "event", 0, 0, 0, "event", not_before=not_before)
+    metadata = DeliveryMetadata("503", "event", 0, 0, 0, "event", not_before=not_before)
     timestamp = int(member.clock.now() * 1000)
-    return FakeRecord(timestamp=timestamp, headers=passport.headers())
+    return FakeRecord(timestamp=timestamp, headers=metadata.headers())
 
 
 async def test_a_record_that_is_not_due_holds_back_its_lane_only(member: Member) -> None:
@@ -181,7 +181,7 @@ async def test_a_clock_that_is_set_moves_no_due_time(member: Member) -> None:
     """It is measured from the first look on, by the monotonic clock."""
     member.consumer.append(RETRY, parked_record(member, 10.0))
     async with member.running(RETRY):
-        await wait_until(lambda: member.holds(RETRY), "the hold")
+        await wait_until(lambda: member.is_paused(RETRY), "the hold")
         member.clock.set_back(86_400.0)
         member.clock.advance(10.0)
         await member.takes(1)
@@ -226,7 +226,7 @@ async def test_a_lane_that_comes_back_is_looked_at_anew(member: Member) -> None:
     """Pauses end with their assignment."""
     member.consumer.append(RETRY, parked_record(member, 10.0))
     async with member.running(RETRY):
-        await wait_until(lambda: member.holds(RETRY), "the hold")
+        await wait_until(lambda: member.is_paused(RETRY), "the hold")
         await member.consumer.rebalance(RETRY)
         await wait_until(member.consumer.paused, "the hold again")
         member.clock.advance(10.0)

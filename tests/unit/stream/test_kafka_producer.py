@@ -64,7 +64,7 @@ async def test_a_producer_that_cannot_be_closed_is_left(
     producer = KafkaProducer(KafkaSettings())
     monkeypatch.setattr(producer, "_producer", FakeClient())
     caplog.set_level(logging.DEBUG)
-    await producer.renew()
+    await producer.reset()
     assert "not closed cleanly" in caplog.text
 
 
@@ -104,7 +104,7 @@ async def test_a_keyed_record_whose_partition_takes_nothing_goes_to_another(
     own = KafkaSettings().own_topics
     for topic in (own.dead_letter, own.retry(10.0), "source"):
         assert await _send_keyed(producer, topic) == 0
-    [(_, home)] = [place for place in client.sent if place[0] == own.dead_letter]
+    [(_, home)] = [tp for tp in client.sent if tp[0] == own.dead_letter]
     match trouble:
         case "no leader":
             client.led.discard(home)

@@ -43,13 +43,13 @@ class Broker:
         self.view.consumer.positions = {A: 0, B: 0}
         self.assignment = Assignment(self.view.consumer)
         self.assignment.assign([A, B])
-        for place in (A, B):
-            self.assignment.begin(place, Beginning(0, Why.GOES_ON), NOTE)
+        for tp in (A, B):
+            self.assignment.begin(tp, Beginning(0, Why.GOES_ON), NOTE)
         self.watch = LagWatch(self.view, self.assignment, self.held.__contains__, self.clock)
 
-    def settle(self, place: TopicPartition, offset: int) -> None:
+    def settle(self, tp: TopicPartition, offset: int) -> None:
         """Everything before `offset` is settled."""
-        self.assignment.read[place].reach(offset)
+        self.assignment.read[tp].skip_to(offset)
 
     async def later(self, seconds: float) -> float:
         """Look again after so long; for how long nothing has moved, by then."""

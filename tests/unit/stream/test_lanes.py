@@ -2,15 +2,15 @@
 
 import pytest
 
-from consumer.stream.lanes import JITTER, Lane
+from consumer.stream.retry_topic import JITTER, RetryTopic
 
 NOW = 1_800_000_000.0
-LANE = Lane("hookstream.retry.1m", 60.0)
+LANE = RetryTopic("hookstream.retry.1m", 60.0)
 DAY = 86_400.0
 
 
 @pytest.mark.parametrize(
-    ("parked", "not_before", "wait"),
+    ("deferred", "not_before", "wait"),
     [
         (NOW, NOW + 60.0, 60.0),
         (NOW, NOW + 72.0, 72.0),
@@ -21,32 +21,36 @@ DAY = 86_400.0
         (NOW - 50.0, None, 10.0),
     ],
 )
-def test_a_record_is_due_when_it_says(parked: float, not_before: float | None, wait: float) -> None:
+def test_a_record_is_due_when_it_says(
+    deferred: float, not_before: float | None, wait: float
+) -> None:
     """Or after the lane's delay, where it says nothing."""
-    assert LANE.wait(parked_at=parked, not_before=not_before, now=NOW) == pytest.approx(wait)
+    assert LANE.seconds_until_due(
+        parked_at=deferred, not_before=not_before, now=NOW
+    ) == pytest.approx(wait)
 
 
 @pytest.mark.parametrize(
-    ("parked", "not_before"),
+    ("deferred", "not_before"),
     [
         (NOW + DAY, NOW + DAY + 60.0),  # the clock was set back a day meanwhile
         (NOW, NOW + 100 * DAY),  # somebody wrote the record, or its clock was wrong
         (NOW + 100 * DAY, None),
     ],
 )
-def test_no_record_waits_longer_than_its_lane(parked: float, not_before: float | None) -> None:
+def test_no_record_waits_longer_than_its_lane(deferred: float, not_before: float | None) -> None:
     """The delay and a fifth: a clock that was set holds back no lane for a day."""
-    wait = LANE.wait(parked_at=parked, not_before=not_before, now=NOW)
+    wait = LANE.seconds_until_due(parked_at=deferred, not_before=not_before, now=NOW)
     assert wait == LANE.delay * (1 + JITTER)
 
 
 @pytest.mark.parametrize("elapsed", [0.0, 40.0, 71.0])
 def test_a_far_off_due_time_is_counted_from_the_parking(elapsed: float) -> None:
     """Not from the moment of reading, which a restart repeats."""
-    wait = LANE.wait(parked_at=NOW, not_before=NOW + 100 * DAY, now=NOW + elapsed)
+    wait = LANE.seconds_until_due(parked_at=NOW, not_before=NOW + 100 * DAY, now=NOW + elapsed)
     assert wait == pytest.approx(72.0 - elapsed)
 
 
 def test_a_record_without_a_time_is_due() -> None:
     """Kafka's old message format has none: -1."""
-    assert LANE.wait(parked_at=-0.001, not_before=None, now=NOW) == 0.0
+    assert LANE.seconds_until_due(parked_at=-0.001, not_before=None, now=NOW) == 0.0

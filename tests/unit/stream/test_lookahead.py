@@ -38,9 +38,9 @@ def test_one_partition_keeps_half_of_what_fits() -> None:
 
 def test_partitions_that_go_on_come_to_equal_parts() -> None:
     """None has more than the others for being the first."""
-    look_ahead, places = LookAhead(CAPACITY), [TopicPartition("retry", n) for n in range(9)]
+    look_ahead, partitions = LookAhead(CAPACITY), [TopicPartition("retry", n) for n in range(9)]
     for _ in range(20):
-        kept = [look_ahead.keep(place, _records(500), 0) for place in places]
+        kept = [look_ahead.keep(tp, _records(500), 0) for tp in partitions]
     assert min(kept) == pytest.approx(10, abs=1)
     assert max(kept) == pytest.approx(10, abs=1)
 
@@ -63,12 +63,12 @@ def test_headers_count(headers: Sequence[tuple[str, bytes]]) -> None:
 def test_no_memory_is_lost(steps: list[tuple[TopicPartition, int, int]]) -> None:
     """Whatever is kept, kept again in part, and taken: in the end all of the memory is free."""
     look_ahead = LookAhead(CAPACITY)
-    for place, number, size in steps:
+    for tp, number, size in steps:
         records: Sequence[FakeRecord] = _records(10, size)
         if number % 2:
-            look_ahead.keep(place, records, 0)
-            records = look_ahead.take(place)
-        look_ahead.keep(place, records, min(number, len(records)))
+            look_ahead.keep(tp, records, 0)
+            records = look_ahead.take(tp)
+        look_ahead.keep(tp, records, min(number, len(records)))
     look_ahead.clear()
     assert look_ahead._free == CAPACITY
     assert A not in look_ahead

@@ -43,7 +43,7 @@ async def test_a_member_with_its_share_lacks_nothing(group: Group) -> None:
         group.clock.advance(50.0)
         assert await group.beat()
         assert group.membership.seconds_without_share() == 0.0
-        assert group.membership.obstacle() == ""
+        assert group.membership.why_not_ready() == ""
 
 
 def test_a_process_that_has_not_joined_waits_from_its_start() -> None:
@@ -60,9 +60,9 @@ async def test_a_rebalance_may_take_its_time(group: Group) -> None:
     group.clock.advance(REBALANCE_TIMEOUT)
     group.membership.revoked()  # the same one, begun anew
     assert group.membership.seconds_without_share() == REBALANCE_TIMEOUT
-    assert group.membership.obstacle() == ""
+    assert group.membership.why_not_ready() == ""
     group.clock.advance(1.0)
-    assert group.membership.obstacle() == (
+    assert group.membership.why_not_ready() == (
         "without a share of the partitions for 61 s: a member of the group does not join again"
     )
     group.membership.assigned()
@@ -75,7 +75,7 @@ async def test_a_rebalance_without_a_coordinator_waits_for_that(group: Group) ->
     group.membership.revoked()
     group.consumer._coordinator.coordinator_id = None
     group.clock.advance(90.0)
-    assert group.membership.obstacle().endswith("the group's coordinator does not answer")
+    assert group.membership.why_not_ready().endswith("the group's coordinator does not answer")
 
 
 async def test_a_share_is_not_settled_while_the_coordinator_is_silent(group: Group) -> None:
@@ -86,10 +86,10 @@ async def test_a_share_is_not_settled_while_the_coordinator_is_silent(group: Gro
     assert group.membership.seconds_without_share() == 0.0
     group.clock.advance(1.0)
     assert group.membership.seconds_without_share() == 61.0
-    assert group.membership.obstacle().endswith("the group's coordinator does not answer")
+    assert group.membership.why_not_ready().endswith("the group's coordinator does not answer")
     group.consumer._coordinator.beats = True
     assert await group.beat()
-    assert group.membership.obstacle() == ""
+    assert group.membership.why_not_ready() == ""
 
 
 async def test_a_heartbeat_confirms_from_the_time_that_it_was_sent(group: Group) -> None:

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from consumer.metrics import Metrics
 from consumer.stream.client import _give_up, _PendingBatches
 from consumer.stream.connections import FAILURES, connect
-from consumer.stream.handover import Handover, Letter
+from consumer.stream.outbox import Outbox, PublishedRecord
 from consumer.stream.race import AllFailedError
 from support.broker import free_port
 from support.waiting import wait_until
@@ -35,7 +35,7 @@ def _no_collector() -> Iterator[None]:
     gc.enable()
 
 
-class _Letter:
+class _Record:
     topic = TOPIC
     key = b"k"
     value = b"v"
@@ -44,10 +44,10 @@ class _Letter:
     spread = False
 
     def acknowledged(self) -> None:
-        """See `Letter.acknowledged`."""
+        """See `ModelRecord.acknowledged`."""
 
     def too_large(self) -> bool:
-        """See `Letter.too_large`."""
+        """See `ModelRecord.too_large`."""
         return False
 
 
@@ -69,24 +69,24 @@ class _AwayAtFirst:
             raise KafkaConnectionError(topic)
         return [(messages, answer)]
 
-    async def renew(self) -> None:
-        """See `Producer.renew`."""
+    async def reset(self) -> None:
+        """See `Producer.reset`."""
 
 
 @pytest.mark.parametrize("answers", [False, True])
 async def test_records_whose_hand_over_failed_are_freed_when_it_works(*, answers: bool) -> None:
     """The error that came first has a traceback, and that the frame that had the records."""
-    handover = Handover(
+    outbox = Outbox(
         _AwayAtFirst(answers=answers),
         Metrics("0", CollectorRegistry()).stream,
         backoff=0.0,
         linger=0.0,
     )
-    letter: Letter = _Letter()
-    alive = ref(letter)
-    handover.send(letter)
-    del letter
-    sending = asyncio.create_task(handover.run())
+    dead_letter: PublishedRecord = _Record()
+    alive = ref(dead_letter)
+    outbox.send(dead_letter)
+    del dead_letter
+    sending = asyncio.create_task(outbox.run())
     await wait_until(lambda: alive() is None, "the record to be freed")
     sending.cancel()
     await asyncio.wait({sending})

@@ -23,8 +23,8 @@ def test_records_of_a_key_stay_together(usable: Sequence[int], may_move: bool) -
     """Records of one key go to one partition, in the order in which they came."""
     records = [Keyed(b"user-%d" % (number % 50), number) for number in range(500)]
     found = by_partition(records, range(8), usable, turn=0, may_move=may_move)
-    places = {record.key: place for place, its in found.items() for record in its}
-    assert all(places[record.key] == place for place, its in found.items() for record in its)
+    partitions = {record.key: tp for tp, its in found.items() for record in its}
+    assert all(partitions[record.key] == tp for tp, its in found.items() for record in its)
     assert len(found) > 1
     assert all(its == sorted(its, key=lambda record: record.number) for its in found.values())
 
@@ -35,44 +35,44 @@ def test_a_key_whose_partition_takes_nothing_goes_to_another() -> None:
     """
     records = [Keyed(b"user-%d" % number, number) for number in range(100)]
 
-    def places(usable: Sequence[int], *, may_move: bool) -> dict[int, int]:
+    def partitions(usable: Sequence[int], *, may_move: bool) -> dict[int, int]:
         found = by_partition(records, range(8), usable, turn=0, may_move=may_move)
-        return {record.number: place for place, its in found.items() for record in its}
+        return {record.number: tp for tp, its in found.items() for record in its}
 
-    home = places(range(8), may_move=True)
+    home = partitions(range(8), may_move=True)
     assert set(home.values()) == set(range(8))
-    moved = places([0, 1, 2, 4, 5, 7], may_move=True)
+    moved = partitions([0, 1, 2, 4, 5, 7], may_move=True)
     assert not {3, 6} & set(moved.values())
-    assert all(moved[number] == place for number, place in home.items() if place not in {3, 6})
-    assert places([], may_move=True) == home
-    assert places([0], may_move=False) == home
+    assert all(moved[number] == tp for number, tp in home.items() if tp not in {3, 6})
+    assert partitions([], may_move=True) == home
+    assert partitions([0], may_move=False) == home
 
 
 def test_many_without_a_key_take_turns_at_what_is_led() -> None:
     """So that every replica has its part of a burst."""
     records = [Keyed(None, number) for number in range(9 * RUN)]
     found = by_partition(records, range(8), [1, 4, 6], turn=0, may_move=True)
-    assert {place: len(its) for place, its in found.items()} == dict.fromkeys([1, 4, 6], 3 * RUN)
+    assert {tp: len(its) for tp, its in found.items()} == dict.fromkeys([1, 4, 6], 3 * RUN)
     assert all(its == sorted(its, key=lambda record: record.number) for its in found.values())
 
 
 def test_a_record_that_is_to_be_spread_goes_to_any_partition() -> None:
     """Its key decides nothing: the partition that the key has belongs to one replica."""
     records = [Keyed(b"user", number, spread=True) for number in range(RUN)]
-    places = [
+    partitions = [
         list(by_partition(records, range(3), range(3), turn=turn, may_move=True))
         for turn in range(3)
     ]
-    assert places == [[0], [1], [2]]
+    assert partitions == [[0], [1], [2]]
 
 
 def test_few_without_a_key_are_one_batch() -> None:
     """The next ones are another partition's."""
     records = [Keyed(None, number) for number in range(RUN)]
-    places = [
+    partitions = [
         list(by_partition(records, range(8), [1, 4], turn=turn, may_move=True)) for turn in range(3)
     ]
-    assert places == [[1], [4], [1]]
+    assert partitions == [[1], [4], [1]]
 
 
 def test_where_nothing_is_led_all_take_part() -> None:
@@ -80,4 +80,4 @@ def test_where_nothing_is_led_all_take_part() -> None:
     found = by_partition(
         [Keyed(None, number) for number in range(RUN + 1)], range(2), [], turn=1, may_move=True
     )
-    assert {place: len(its) for place, its in found.items()} == {1: RUN, 0: 1}
+    assert {tp: len(its) for tp, its in found.items()} == {1: RUN, 0: 1}

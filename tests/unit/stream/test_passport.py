@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from consumer.events.decode import Headers, UndecodableError
-from consumer.stream.passport import Passport, Replay, read_passport
+from consumer.stream.delivery_metadata import DeliveryMetadata, Replay, read_delivery_metadata
 from consumer.stream.record_headers import read_not_before
 
-PASSPORT = Passport(
+PASSPORT = DeliveryMetadata(
     reason="503",
     topic="push-click",
     partition=3,
@@ -50,7 +50,7 @@ def test_the_headers_have_the_contracts_names() -> None:
 
 def test_a_fact_that_is_not_known_has_no_header() -> None:
     """As for a record that could not be decoded."""
-    undecodable = Passport("undecodable", "event", 0, 0, 0, "")
+    undecodable = DeliveryMetadata("undecodable", "event", 0, 0, 0, "")
     names = [name for name, _ in undecodable.headers()]
     assert names == [
         "hookstream-reason",
@@ -58,7 +58,7 @@ def test_a_fact_that_is_not_known_has_no_header() -> None:
         "hookstream-source",
         "hookstream-source-timestamp",
     ]
-    assert read_passport(undecodable.headers()) == undecodable
+    assert read_delivery_metadata(undecodable.headers()) == undecodable
 
 
 @pytest.mark.parametrize("name", ["reason", "attempts", "source", "source-timestamp"])
@@ -66,7 +66,7 @@ def test_a_header_that_is_always_written_must_be_there(name: str) -> None:
     """Else somebody else wrote the record."""
     headers = [(known, value) for known, value in PASSPORT.headers() if known[11:] != name]
     with pytest.raises(UndecodableError, match=f"the header hookstream-{name} is missing"):
-        read_passport(headers)
+        read_delivery_metadata(headers)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_header_that_is_always_written_must_be_there(name: str) -> None:
 def test_what_could_do_harm_is_refused(name: str, value: bytes) -> None:
     """A delivery id goes into a header, numbers into arithmetic; the reason quotes neither."""
     with pytest.raises(UndecodableError, match=r"^a hookstream header is malformed$"):
-        read_passport([*PASSPORT.headers(), (f"hookstream-{name}", value)])
+        read_delivery_metadata([*PASSPORT.headers(), (f"hookstream-{name}", value)])
 
 
 @pytest.mark.parametrize(
@@ -116,5 +116,5 @@ def test_a_replay_that_cannot_be_read_counts_as_none() -> None:
     """It only tells a story."""
     replay = Replay("hookstream.dead-letter/0/5", 1_800_000_000.0)
     headers = [*PASSPORT.headers(), *replay.headers()]
-    assert read_passport(headers).replay == replay
-    assert read_passport([*headers, ("hookstream-replayed-at", b"nan")]).replay is None
+    assert read_delivery_metadata(headers).replay == replay
+    assert read_delivery_metadata([*headers, ("hookstream-replayed-at", b"nan")]).replay is None

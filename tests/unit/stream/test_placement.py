@@ -40,8 +40,8 @@ class Said:
 def _member(*, start: int | None = None, records: int = 0) -> Member:
     """One that may have A and B, of `records` each."""
     member = Member() if start is None else Member(start=start)
-    for place in (A, B):
-        member.consumer.append(place, *(FakeRecord() for _ in range(records)))
+    for tp in (A, B):
+        member.consumer.append(tp, *(FakeRecord() for _ in range(records)))
     return member
 
 
@@ -50,10 +50,10 @@ def _age(member: Member, hours: float) -> FakeRecord:
     return FakeRecord(timestamp=int(member.clock.now() * 1000 - hours * HOUR_MS))
 
 
-async def _joined(member: Member, *places: TopicPartition) -> None:
+async def _joined(member: Member, *partitions: TopicPartition) -> None:
     """Assigned these, with positions as far as leaders answer."""
     await member.intake.start()
-    await member.consumer.rebalance(*places)
+    await member.consumer.rebalance(*partitions)
     await member.intake.placement.look()
 
 
@@ -224,11 +224,11 @@ async def test_a_topic_made_again_is_read_from_its_start(said: Said) -> None:
         await wait_until(lambda: len(member.handler.pending) >= 2 + 5, "the new records")
         for pending in old:
             assert not pending.revoked
-            pending.settle_one()
+            pending.ack_one()
         await member.intake.commit()
         assert member.consumer.offsets == {A: 0}
         for pending in member.handler.pending[2:]:
-            pending.settle_one()
+            pending.ack_one()
         await member.intake.commit()
         assert member.consumer.offsets[A] >= 5
     [line] = said("a topic was deleted and made again")
@@ -259,8 +259,8 @@ async def test_a_topic_made_again_after_it_was_gone_is_read_from_its_start() -> 
     member.consumer.deleted.clear()
     member.view.ids[A.topic] += 1
     member.consumer.logs = {}
-    for place in (A, B):
-        member.consumer.append(place, FakeRecord(), FakeRecord())
+    for tp in (A, B):
+        member.consumer.append(tp, FakeRecord(), FakeRecord())
     await member.consumer.rebalance(A, B)
     await _confirmed(member)
     assert _positions(member) == {A: 0, B: 0}
@@ -274,7 +274,7 @@ async def test_what_is_under_way_of_a_deleted_topic_is_not_given_up() -> None:
         member.consumer.deleted.add(A.topic)
         await asyncio.wait_for(member.consumer.rebalance(), 5)
         assert not any(pending.revoked for pending in member.handler.pending)
-        assert member.handler.parked == []
+        assert member.handler.deferred == []
         assert member.intake.unsettled == 2
         assert await member.intake.settled(0.0) is False
         member.handler.settle(2)

@@ -9,7 +9,7 @@ from aiokafka.errors import TopicAuthorizationFailedError
 
 from consumer.errors import HookstreamError
 from consumer.stream.poller import Poller
-from consumer.stream.tracker import Partition
+from consumer.stream.tracker import OffsetTracker
 from support.fake_consumer import FakeConsumer, kafka_error
 from support.fakes import FakeClock, FakeRecord
 
@@ -40,21 +40,21 @@ class Reader:
 
     async def poll(self) -> None:
         """Poll once, and take what comes."""
-        for place, records in (await self.poller.poll()).items():
-            self.taken[place] += [record.offset for record in records]
+        for tp, records in (await self.poller.poll()).items():
+            self.taken[tp] += [record.offset for record in records]
 
-    def _next_offset(self, place: TopicPartition) -> int | None:
-        return self.taken[place][-1] + 1 if self.taken[place] else self.begin.get(place)
+    def _next_offset(self, tp: TopicPartition) -> int | None:
+        return self.taken[tp][-1] + 1 if self.taken[tp] else self.begin.get(tp)
 
-    def _suspend(self, place: TopicPartition) -> None:
-        self.out_of_range.append(place)
-        self.consumer.pause(place)
+    def _suspend(self, tp: TopicPartition) -> None:
+        self.out_of_range.append(tp)
+        self.consumer.pause(tp)
 
 
 def filled(reader: Reader) -> Reader:
     """`reader` with two partitions of three records."""
-    for place in (A, B):
-        reader.consumer.append(place, FakeRecord(), FakeRecord(), FakeRecord())
+    for tp in (A, B):
+        reader.consumer.append(tp, FakeRecord(), FakeRecord(), FakeRecord())
     return reader
 
 
@@ -106,20 +106,20 @@ async def test_a_partition_that_stays_corrupt_fails_no_poll_of_the_others(reader
     reader.consumer.corrupt[B] = ValueError("no structure")
     for _ in range(3):
         await reader.poll()
-    assert reader.poller.unreadable.places() == [("event", 1)]
+    assert reader.poller.unreadable.partitions() == [("event", 1)]
     for _ in range(20):
         reader.clock.advance(10.0)
         reader.consumer.append(A, FakeRecord())
         expected = reader.consumer.logs[A][-1].offset
         await reader.poll()
         assert reader.taken[A][-1] == expected
-        assert reader.poller.unreadable.places() == [("event", 1)]
+        assert reader.poller.unreadable.partitions() == [("event", 1)]
     del reader.consumer.corrupt[B]
     reader.clock.advance(30.0)
     for _ in range(2):
         await reader.poll()
     assert reader.taken[B] == [0, 1, 2]
-    assert reader.poller.unreadable.places() == []
+    assert reader.poller.unreadable.partitions() == []
 
 
 async def test_the_only_partition_may_be_corrupt(reader: Reader) -> None:
@@ -207,8 +207,8 @@ async def test_a_corrupt_partition_is_not_taken_for_one_that_waits(reader: Reade
     reader.consumer.corrupt[B] = kafka_error()
     for _ in range(3):
         await reader.poll()
-    assert reader.poller.holds(B)
-    assert reader.poller.held(B, 0) is None
+    assert reader.poller.is_paused(B)
+    assert reader.poller.paused_until(B, 0) is None
 
 
 async def test_a_refusal_is_told_to_a_person(reader: Reader) -> None:
@@ -220,32 +220,32 @@ async def test_a_refusal_is_told_to_a_person(reader: Reader) -> None:
 
 async def test_a_held_partition_waits_and_no_other_does(reader: Reader) -> None:
     """It goes on at its offset when its time has come."""
-    reader.poller.hold(A, reader.consumer.logs[A], 1, reader.clock.monotonic() + 10.0)
+    reader.poller.pause_until(A, reader.consumer.logs[A], 1, reader.clock.monotonic() + 10.0)
     await reader.poll()
     assert (reader.taken[A], reader.taken[B]) == ([], [0, 1, 2])
-    assert reader.poller.holds(A)
-    assert not reader.poller.holds(B)
+    assert reader.poller.is_paused(A)
+    assert not reader.poller.is_paused(B)
     reader.clock.advance(10.0)
-    assert not reader.poller.holds(A)
+    assert not reader.poller.is_paused(A)
     await reader.poll()
     assert reader.taken[A] == [1, 2]
 
 
 async def test_the_end_of_an_assignment_ends_its_holds(reader: Reader) -> None:
     """A partition that comes back is read at once."""
-    reader.poller.hold(A, reader.consumer.logs[A], 1, reader.clock.monotonic() + 10.0)
-    assert reader.poller.held(A, 1) == reader.clock.monotonic() + 10.0
+    reader.poller.pause_until(A, reader.consumer.logs[A], 1, reader.clock.monotonic() + 10.0)
+    assert reader.poller.paused_until(A, 1) == reader.clock.monotonic() + 10.0
     reader.poller.forget(A)
-    assert reader.poller.held(A, 1) is None
-    assert not reader.poller.holds(A)
+    assert reader.poller.paused_until(A, 1) is None
+    assert not reader.poller.is_paused(A)
 
 
 async def test_markers_behind_the_last_record_are_passed(reader: Reader) -> None:
     """Else the offset of a transaction's end would never be committed, and the lag never 0."""
-    partitions = {A: Partition("event", 0, 0), C: Partition("event", 2, 0)}
+    partitions = {A: OffsetTracker("event", 0, 0), C: OffsetTracker("event", 2, 0)}
     partitions[A].skip(2)
     reader.consumer.positions[A] = 4
-    await reader.poller.pass_gaps(partitions)
+    await reader.poller.skip_gaps(partitions)
     assert partitions[A].committable == 4
     assert partitions[C].committable == 0  # not assigned any more
 
@@ -254,7 +254,7 @@ async def test_positions_count_for_nothing_after_a_failed_poll(reader: Reader) -
     """They have passed records that nobody was handed."""
     reader.consumer.corrupt[B] = kafka_error()
     await reader.poll()
-    partitions = {A: Partition("event", 0, 0)}
+    partitions = {A: OffsetTracker("event", 0, 0)}
     assert reader.consumer.positions[A] == 3
-    await reader.poller.pass_gaps(partitions)
+    await reader.poller.skip_gaps(partitions)
     assert partitions[A].committable == 0

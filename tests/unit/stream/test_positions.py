@@ -11,7 +11,7 @@ from consumer.stream.positions import (
     CommitNote,
     Committed,
     Log,
-    Reached,
+    Position,
     TopicState,
     Why,
     begin_at,
@@ -61,17 +61,17 @@ def test_a_topic_is_another_one_only_if_that_is_sure(note: CommitNote, *, same: 
     ("reached", "expected"),
     [
         (None, Beginning(7, Why.NO_COMMIT)),
-        (Reached(5), Beginning(5, Why.GOES_ON)),
-        (Reached(10), Beginning(10, Why.GOES_ON)),
-        (Reached(20), Beginning(20, Why.GOES_ON)),
-        (Reached(4), Beginning(5, Why.LOG_BEGINS_LATER, 1)),
-        (Reached(21), Beginning(5, Why.LOG_ENDS_EARLIER, 1)),
-        (Reached(10, OTHER), Beginning(5, Why.REMADE, 5)),
-        (Reached(10, OTHER, end=12), Beginning(5, Why.REMADE, 7)),
+        (Position(5), Beginning(5, Why.GOES_ON)),
+        (Position(10), Beginning(10, Why.GOES_ON)),
+        (Position(20), Beginning(20, Why.GOES_ON)),
+        (Position(4), Beginning(5, Why.LOG_BEGINS_LATER, 1)),
+        (Position(21), Beginning(5, Why.LOG_ENDS_EARLIER, 1)),
+        (Position(10, OTHER), Beginning(5, Why.REMADE, 5)),
+        (Position(10, OTHER, end=12), Beginning(5, Why.REMADE, 7)),
     ],
 )
 def test_the_beginning_follows_from_position_and_log(
-    reached: Reached | None, expected: Beginning
+    reached: Position | None, expected: Beginning
 ) -> None:
     """Both ends of a log belong to it: behind the last record is where new ones come."""
     assert begin_at(reached, TOPIC, Log(5, 20), first=7) == expected
@@ -109,7 +109,7 @@ def test_a_note_keeps_when_the_group_began() -> None:
     new = CommitNote("c", "t", since=9_000, partitions=3)
     assert next_note(None, TOPIC, [], now=9.0) == new
     assert next_note(None, TOPIC, [Committed(1, NOTE)], now=9.0) == NOTE
-    assert next_note(Reached(1, NOTE), TOPIC, [], now=9.0) == NOTE
-    assert next_note(Reached(1, OTHER), TOPIC, [], now=9.0) == new
-    moved = next_note(Reached(1, NOTE), TopicState("d", "u", 3), [], now=9.0)
+    assert next_note(Position(1, NOTE), TOPIC, [], now=9.0) == NOTE
+    assert next_note(Position(1, OTHER), TOPIC, [], now=9.0) == new
+    moved = next_note(Position(1, NOTE), TopicState("d", "u", 3), [], now=9.0)
     assert moved == CommitNote("d", "u", since=1_000, partitions=2)

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from aiokafka.errors import KafkaError
 
-from consumer.stream.intake import DRAIN_BUDGET, PARK_BUDGET
+from consumer.stream.intake import DEFER_BUDGET, DRAIN_BUDGET
 from support.fakes import FakeRecord
 from support.member import A, B, Member
 from support.waiting import wait_until
@@ -16,8 +16,8 @@ from support.waiting import wait_until
 async def member() -> Member:
     """One with two partitions of two records."""
     member = Member()
-    for place in (A, B):
-        member.consumer.append(place, FakeRecord(), FakeRecord())
+    for tp in (A, B):
+        member.consumer.append(tp, FakeRecord(), FakeRecord())
     return member
 
 
@@ -30,7 +30,7 @@ async def test_a_revocation_waits_for_what_is_under_way(member: Member) -> None:
         member.handler.settle(2)
         await revocation
     assert member.consumer.offsets == {A: 2}
-    assert member.handler.parked == []
+    assert member.handler.deferred == []
 
 
 async def test_a_revocation_parks_what_does_not_end_in_time(member: Member) -> None:
@@ -41,7 +41,7 @@ async def test_a_revocation_parks_what_does_not_end_in_time(member: Member) -> N
         revocation = asyncio.create_task(member.consumer.rebalance())
         await time_passes(member, DRAIN_BUDGET, revocation)
         await revocation
-    assert member.handler.parked == leaving
+    assert member.handler.deferred == leaving
     assert member.consumer.offsets == {A: 2}
 
 
@@ -51,10 +51,10 @@ async def test_a_revocation_ends_though_nothing_can_be_parked(member: Member) ->
     async with member.running(A):
         await member.takes(2)
         revocation = asyncio.create_task(member.consumer.rebalance())
-        await time_passes(member, DRAIN_BUDGET + PARK_BUDGET, revocation)
+        await time_passes(member, DRAIN_BUDGET + DEFER_BUDGET, revocation)
         await revocation
     assert member.consumer.offsets == {A: 0}
-    assert all(pending.revoked for pending in member.handler.parked)
+    assert all(pending.revoked for pending in member.handler.deferred)
 
 
 async def time_passes(member: Member, budget: float, task: asyncio.Task[None]) -> None:
@@ -81,7 +81,7 @@ async def test_an_expelled_member_gives_nothing_back(member: Member) -> None:
         member.consumer.commits.clear()
         await asyncio.wait_for(member.consumer.rebalance(), 10)
         assert member.clock.monotonic() == 1_000.0
-    assert member.handler.parked == []
+    assert member.handler.deferred == []
     assert member.consumer.commits == []
     assert all(pending.revoked for pending in old)
 
@@ -92,12 +92,12 @@ async def test_nothing_is_committed_for_a_partition_that_left(member: Member) ->
     async with member.running(A, B):
         await member.takes(4)
         revocation = asyncio.create_task(member.consumer.rebalance(B))
-        await time_passes(member, DRAIN_BUDGET + PARK_BUDGET, revocation)
-        old = list(member.handler.parked)
+        await time_passes(member, DRAIN_BUDGET + DEFER_BUDGET, revocation)
+        old = list(member.handler.deferred)
         await member.takes(6)
         member.consumer.commits.clear()
         for pending in old:
-            pending.settle_one()
+            pending.ack_one()
         await member.intake.commit()
         assert member.consumer.commits == []
         member.handler.settle(2)
@@ -116,7 +116,7 @@ async def test_records_polled_before_a_rebalance_are_not_taken_after_it(member: 
         await member.takes(5)
         member.handler.settle(1)
         await member.consumer.rebalance(A)
-        member.handler.full = False
+        member.handler.at_capacity = False
         await member.rounds()
     assert member.handler.taken[4:] == [("event", 0, 2)]
     assert member.consumer.offsets == {A: 3, B: 2}
@@ -144,7 +144,7 @@ async def test_nothing_is_taken_while_partitions_are_given_up(member: Member) ->
         await member.takes(1)
         giving_up = asyncio.create_task(member.consumer.rebalance(A))
         await asyncio.sleep(0)  # it waits for the one to be settled
-        member.handler.full = False
+        member.handler.at_capacity = False
         await member.idles()
         member.handler.settle(len(member.handler.pending))
         await asyncio.wait_for(giving_up, 10)
@@ -167,7 +167,7 @@ async def test_records_that_a_revocation_made_void_are_not_committed_past(member
         await member.takes(5)  # of one poll with all three records
         revocation = asyncio.create_task(member.consumer.rebalance())
         await asyncio.sleep(0)
-        member.handler.full = False
+        member.handler.at_capacity = False
         await member.idles()
         member.handler.settle(len(member.handler.pending))
         await asyncio.wait_for(revocation, 10)

@@ -15,7 +15,7 @@ import uvloop
 from consumer.settings import KafkaSettings
 from consumer.stream.bootstrap import BootstrapError
 from consumer.stream.connections import FAILURES, connect
-from consumer.stream.refusals import unreachable
+from consumer.stream.kafka_errors import unreachable
 from consumer.stream.tls import TlsFiles, tls_files
 from support.fakes import FakeClock
 from support.secure_broker import replace

@@ -4,23 +4,28 @@ from dataclasses import replace
 
 import pytest
 
-from consumer.stream.dead_letters import DeadLetter, Selection
-from consumer.stream.passport import Passport, Replay, read_passport, read_replay
+from consumer.stream.dead_letters import DeadLetterRecord, Selection
+from consumer.stream.delivery_metadata import (
+    DeliveryMetadata,
+    Replay,
+    read_delivery_metadata,
+    read_replay,
+)
 from consumer.stream.replay import Route
-from support.letters import passport
+from support.dead_letters import metadata
 
 TOLD = Replay("hookstream.dead-letter/3/14", 1_795_514_400.25)
 ROUTE = Route("lane", {"source"}, "crm")
 
 
-def _letter(passport: Passport | None, value: bytes | None = b"{}") -> DeadLetter:
-    return DeadLetter("dead", 3, 14, 0, None, value, len(value or b""), passport)
+def _letter(metadata: DeliveryMetadata | None, value: bytes | None = b"{}") -> DeadLetterRecord:
+    return DeadLetterRecord("dead", 3, 14, 0, None, value, len(value or b""), metadata)
 
 
 def test_a_passport_keeps_its_replay() -> None:
     """Written and read again it is the same, with and without a replay."""
-    for whole in (passport(1), replace(passport(1), replay=TOLD)):
-        assert read_passport(whole.headers()) == whole
+    for whole in (metadata(1), replace(metadata(1), replay=TOLD)):
+        assert read_delivery_metadata(whole.headers()) == whole
 
 
 @pytest.mark.parametrize(
@@ -43,36 +48,36 @@ def test_half_a_replay_is_none(headers: list[tuple[str, bytes | None]]) -> None:
 
 def test_a_second_replay_takes_the_place_of_the_first() -> None:
     """The headers name the dead letter that was replayed last."""
-    message = ROUTE.message(_letter(replace(passport(1), replay=TOLD)), 5.0)
-    assert read_passport(message.headers).replay == Replay("dead/3/14", 5.0)
+    message = ROUTE.message(_letter(replace(metadata(1), replay=TOLD)), 5.0)
+    assert read_delivery_metadata(message.headers).replay == Replay("dead/3/14", 5.0)
 
 
 @pytest.mark.parametrize(
-    ("letter", "target"),
+    ("dead_letter", "target"),
     [
-        (_letter(passport(1, hook="a", reason="undecodable", topic="gone")), "lane"),
-        (_letter(passport(1, hook="a", reason="permanent")), "lane"),
-        (_letter(passport(1, hook="", reason="undecodable", topic="source")), "source"),
+        (_letter(metadata(1, hook="a", reason="undecodable", topic="gone")), "lane"),
+        (_letter(metadata(1, hook="a", reason="permanent")), "lane"),
+        (_letter(metadata(1, hook="", reason="undecodable", topic="source")), "source"),
     ],
 )
-def test_where_a_letter_goes(letter: DeadLetter, target: str) -> None:
+def test_where_a_letter_goes(dead_letter: DeadLetterRecord, target: str) -> None:
     """A delivery to the lane, whatever it died of; what never became one to its source."""
-    assert ROUTE.obstacle(letter) == ""
-    assert ROUTE.message(letter, 0.0).topic == ROUTE.target(letter) == target
+    assert ROUTE.why_not_replayable(dead_letter) == ""
+    assert ROUTE.message(dead_letter, 0.0).topic == ROUTE.target(dead_letter) == target
 
 
 @pytest.mark.parametrize(
-    ("letter", "why"),
+    ("dead_letter", "why"),
     [
         (_letter(None), "not written by hookstream"),
-        (_letter(passport(1), None), "without its value"),
-        (_letter(passport(1), b""), "without its value"),
-        (_letter(passport(1, hook="", topic="gone")), "gone is no source any more"),
+        (_letter(metadata(1), None), "without its value"),
+        (_letter(metadata(1), b""), "without its value"),
+        (_letter(metadata(1, hook="", topic="gone")), "gone is no source any more"),
     ],
 )
-def test_why_a_letter_cannot_go(letter: DeadLetter, why: str) -> None:
+def test_why_a_letter_cannot_go(dead_letter: DeadLetterRecord, why: str) -> None:
     """Each obstacle is a sentence for the plan."""
-    assert why in ROUTE.obstacle(letter)
+    assert why in ROUTE.why_not_replayable(dead_letter)
 
 
 @pytest.mark.parametrize(

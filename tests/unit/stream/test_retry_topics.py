@@ -9,7 +9,7 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from consumer.errors import HookstreamError
 from consumer.metrics.stream import StreamMetrics
 from consumer.settings import OwnTopics
-from consumer.stream.retry_topics import RetryTopics
+from consumer.stream.known_retry_topics import KnownRetryTopics
 from support.fake_consumer import FakeConsumer
 from support.fakes import FakeRecord
 from support.member import RETRY, A, Member
@@ -20,28 +20,28 @@ NAMED = RETRY.topic
 
 
 @pytest.fixture
-def topics() -> RetryTopics:
+def topics() -> KnownRetryTopics:
     """Of settings that name one delay."""
-    return RetryTopics(FakeConsumer(), OwnTopics("hookstream"), [10.0], StreamMetrics())
+    return KnownRetryTopics(FakeConsumer(), OwnTopics("hookstream"), [10.0], StreamMetrics())
 
 
-def _consumed(topics: RetryTopics) -> dict[str, float]:
+def _consumed(topics: KnownRetryTopics) -> dict[str, float]:
     topics.adopt()
     assert not topics.changed
-    return {topic: lane.delay for topic, lane in topics.consumed.items()}
+    return {topic: retry_topic.delay for topic, retry_topic in topics.consumed.items()}
 
 
-def test_all_retry_topics_below_the_prefix_are_consumed(topics: RetryTopics) -> None:
+def test_all_retry_topics_below_the_prefix_are_consumed(topics: KnownRetryTopics) -> None:
     """Those of the settings, whether they exist yet or not, and what else is there by such a name;
     deliveries are deferred to the former only.
     """
     topics.found({OLD.topic, "event", "hookstream.dead-letter", "other.retry.5s"})
     assert topics.changed
     assert _consumed(topics) == {NAMED: 10.0, OLD.topic: 60.0}
-    assert [lane.topic for lane in topics.lanes] == [NAMED]
+    assert [retry_topic.topic for retry_topic in topics.named] == [NAMED]
 
 
-def test_a_topic_is_gone_when_two_looks_did_not_find_it(topics: RetryTopics) -> None:
+def test_a_topic_is_gone_when_two_looks_did_not_find_it(topics: KnownRetryTopics) -> None:
     """A broker that has just started may not know all; and a topic of the settings never goes."""
     topics.found({NAMED, OLD.topic})
     assert OLD.topic in _consumed(topics)
@@ -54,7 +54,7 @@ def test_a_topic_is_gone_when_two_looks_did_not_find_it(topics: RetryTopics) -> 
     assert _consumed(topics) == {NAMED: 10.0}
 
 
-def test_a_topic_that_may_not_be_read_is_left_out(topics: RetryTopics) -> None:
+def test_a_topic_that_may_not_be_read_is_left_out(topics: KnownRetryTopics) -> None:
     """A topic that the settings do not name may be another installation's: without the right to
     read it the daemon goes on, and does not try again.
     """
@@ -78,7 +78,7 @@ def test_a_topic_that_may_not_be_read_is_left_out(topics: RetryTopics) -> None:
     ],
 )
 def test_any_other_refusal_ends_the_daemon(
-    topics: RetryTopics, error: BaseException | None
+    topics: KnownRetryTopics, error: BaseException | None
 ) -> None:
     """The right to read sources, and the retry topics of the settings, is needed."""
     topics.found({OLD.topic})

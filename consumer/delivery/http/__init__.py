@@ -1,0 +1,1 @@
+"""A request, and the two transports that send it."""

@@ -1,0 +1,199 @@
+"""aiohttp as a transport: the second one, for where libcurl is not wanted.
+
+One attempt is one request: a kept connection that dies as the request goes out is a connect error.
+"""
+
+import asyncio
+import re
+from contextlib import suppress
+from email.utils import mktime_tz, parsedate_tz
+from typing import cast
+
+import aiohttp
+import yarl
+
+from consumer.clock import Clock
+from consumer.delivery.egress.guard import EgressPolicy
+from consumer.delivery.http.aiohttp_pool import DIAL, Dial, NoResponseError, Pool
+from consumer.delivery.http.authorities import Authorities
+from consumer.delivery.http.transport import (
+    BODY_LIMIT,
+    LEAST_FINAL,
+    RETRY_AFTER_LIMIT,
+    AttemptResult,
+    OnResult,
+    Request,
+    closed_result,
+)
+from consumer.reasons import ErrorKind
+
+_ERRORS: tuple[tuple[type[Exception], ErrorKind], ...] = (
+    (TimeoutError, ErrorKind.TIMEOUT),
+    (aiohttp.ClientConnectorDNSError, ErrorKind.DNS),
+    (aiohttp.ClientSSLError, ErrorKind.TLS),
+)
+"""Every other one is a connect error: refused, reset, empty, garbled, cut short."""
+
+_SECONDS = re.compile(r"\s*(\d+)")
+
+
+class AiohttpTransport:
+    """One task per attempt. Made and used on the loop's thread, while the loop runs.
+
+    `policy`: what may be dialled. `authorities`: those that receivers are checked with.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        policy: EgressPolicy,
+        authorities: Authorities,
+        *,
+        clock: Clock,
+    ) -> None:
+        self._loop = loop
+        self._clock = clock
+        self._authorities = authorities
+        self._pool = Pool(loop, policy, authorities.context)
+        self._retired: set[asyncio.Task[None]] = set()
+        self._under_way: dict[asyncio.Task[AttemptResult], OnResult] = {}
+
+    def send(self, request: Request, done: OnResult) -> None:
+        """See `Transport.send`."""
+        if self._pool.session.closed:
+            self._loop.call_soon(done, closed_result())
+            return
+        task = self._loop.create_task(self._attempt(request, self._pool))
+        self._pool.attempts.add(task)
+        task.add_done_callback(self._pool.attempts.discard)
+        self._under_way[task] = done
+        task.add_done_callback(self._finish)
+
+    def set_policy(self, policy: EgressPolicy) -> None:
+        """See `Transport.set_policy`."""
+        if policy != self._pool.policy:
+            self._begin(policy)
+
+    def trust(self, authorities: Authorities) -> None:
+        """See `Transport.trust`."""
+        if authorities.pem != self._authorities.pem:
+            self._authorities = authorities
+            self._begin(self._pool.policy)
+
+    def _begin(self, policy: EgressPolicy) -> None:
+        """Send what comes from now on over new connections."""
+        before = self._pool
+        if before.session.closed:
+            return
+        self._pool = Pool(self._loop, policy, self._authorities.context)
+        ending = self._loop.create_task(before.end())
+        self._retired.add(ending)
+        ending.add_done_callback(self._retired.discard)
+
+    async def failure(self) -> str:
+        """See `Transport.failure`: every attempt fails by itself."""
+        never: asyncio.Future[str] = self._loop.create_future()
+        return await never
+
+    async def close(self) -> None:
+        """See `Transport.close`. A second call does nothing."""
+        closing = self._pool.session.close()
+        tasks = list(self._under_way)
+        for task in tasks:
+            task.cancel()
+        await closing
+        await asyncio.gather(*tasks, *self._retired, return_exceptions=True)
+        await asyncio.sleep(0)  # tasks call back a turn after their end, for which none may be left
+
+    def _finish(self, task: asyncio.Task[AttemptResult]) -> None:
+        done = self._under_way.pop(task)
+        # Cancelled only by `close`, and maybe before the coroutine's first line ran.
+        done(closed_result() if task.cancelled() else task.result())
+
+    async def _attempt(self, request: Request, pool: Pool) -> AttemptResult:
+        started = self._clock.monotonic()
+        dial = Dial(pool.policy, request.origin)
+        DIAL.set(dial)
+        try:
+            answer = await self._get(request, pool.session)
+        except Exception as error:  # noqa: BLE001  # whatever a receiver can provoke is an answer
+            gate = dial.guard
+            if gate.refusal is not None:
+                answer = AttemptResult(
+                    error=ErrorKind.BLOCKED,
+                    detail=gate.refusal,
+                    blocked_by_lookup=gate.refused_by_lookup,
+                )
+            else:
+                answer = AttemptResult(error=_kind(error), detail=_detail(error))
+            timed_out = answer.error is ErrorKind.TIMEOUT
+            answer.gave_up_connections = pool.learn(dial, timed_out=timed_out)
+        answer.duration = self._clock.monotonic() - started
+        return answer
+
+    async def _get(self, request: Request, session: aiohttp.ClientSession) -> AttemptResult:
+        async with session.get(
+            _url(request),
+            headers=[_header(line) for line in request.headers],
+            timeout=aiohttp.ClientTimeout(total=request.timeout, connect=request.connect_timeout),
+            allow_redirects=False,
+        ) as response:
+            if response.status < LEAST_FINAL:
+                return AttemptResult(error=ErrorKind.CONNECT, detail="no final response")
+            wait = _retry_after(response.headers.get("Retry-After", ""), self._clock.now())
+            answer = AttemptResult(status=response.status, retry_after=wait)
+            with suppress(Exception):  # the header block is complete: that is the answer
+                await _discard_body(response)
+            return answer
+
+
+async def _discard_body(response: aiohttp.ClientResponse) -> None:
+    """Read it, so that the connection can be used again; close on one that is too long."""
+    left = BODY_LIMIT
+    async for chunk in response.content.iter_any():
+        left -= len(chunk)
+        if left < 0:
+            response.close()
+            return
+
+
+def _url(request: Request) -> yarl.URL:
+    """The whole target as a path: parsed in parts, yarl would drop the `?` of an empty query."""
+    scheme, _, authority = request.origin.partition("://")
+    return yarl.URL.build(scheme=scheme, authority=authority, path=request.target, encoded=True)
+
+
+def _header(line: bytes) -> tuple[str, str]:
+    name, _, value = line.decode().partition(": ")
+    return name, value
+
+
+def _retry_after(text: str, now: float) -> float | None:
+    """Seconds or an HTTP date, read as generously as libcurl does: leading digits count."""
+    match = _SECONDS.match(text)
+    seconds = float(match[1]) if match is not None else _date(text) - now
+    return min(seconds, RETRY_AFTER_LIMIT) if seconds > 0 else None
+
+
+def _date(text: str) -> float:
+    """Seconds since the epoch; 0, long past, where the text is no date."""
+    try:
+        parsed = parsedate_tz(text)
+        return 0.0 if parsed is None else float(mktime_tz(parsed))
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+
+
+def _kind(error: Exception) -> ErrorKind:
+    return next((kind for type_, kind in _ERRORS if isinstance(error, type_)), ErrorKind.CONNECT)
+
+
+def _detail(error: Exception) -> str:
+    """The error's kind and the system's words on it; aiohttp's own words may hold the URL."""
+    if isinstance(error, NoResponseError):
+        error = cast("Exception", error.__cause__)
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        words = getattr(error.certificate_error, "verify_message", "")
+    else:
+        words = error.strerror if isinstance(error, OSError) else ""
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__

@@ -1,0 +1,214 @@
+"""The part that speaks to libcurl: driven by socket events and by time, and never waiting."""
+
+import select
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind its constants
+
+from consumer.delivery.egress.guard import EgressPolicy
+from consumer.delivery.http.authorities import Authorities
+from consumer.delivery.http.curl_easy import Easy, Trouble
+from consumer.delivery.http.curl_routes import Route
+from consumer.delivery.http.curl_sockets import Sockets
+from consumer.delivery.http.resolver import Addresses
+from consumer.delivery.http.transport import AttemptResult, OnResult, Request
+from consumer.reasons import ErrorKind
+
+_IDLE_CONNECTIONS = 1024
+"""Kept open for reuse, all hosts together; above the dispatcher's concurrency, or each answer
+would close a connection."""
+
+_READY = {
+    select.EPOLLIN: pycurl.CSELECT_IN,
+    select.EPOLLOUT: pycurl.CSELECT_OUT,
+    select.EPOLLIN | select.EPOLLOUT: pycurl.CSELECT_IN | pycurl.CSELECT_OUT,
+}
+_BROKEN = pycurl.CSELECT_IN | pycurl.CSELECT_OUT | pycurl.CSELECT_ERR
+
+
+class Engine:
+    """Starts attempts and collects their answers; a caller's turn goes react, start, collect.
+
+    The turn is due when `fileno` is readable, and once `timeout` has passed. `report` hears what
+    failed attempts say of the way to an origin.
+    """
+
+    def __init__(
+        self,
+        policy: EgressPolicy,
+        authorities: Authorities,
+        *,
+        report: Callable[[Route, Trouble], None],
+    ) -> None:
+        self._report = report
+        self._sockets = Sockets()
+        self._free: list[Easy] = []
+        self._policy = policy
+        self._authorities = authorities
+        self._pools = [_Pool(self._sockets)]
+        """The one in use comes last; the others end with their last attempt."""
+        self._refused: list[tuple[OnResult, AttemptResult]] = []
+
+    def fileno(self) -> int:
+        """Readable while a socket of libcurl is ready."""
+        return self._sockets.fileno()
+
+    def timeout(self) -> float | None:
+        """Seconds until a timer of libcurl is due; None: it has none."""
+        waits = [ms for pool in self._pools if (ms := pool.multi.timeout()) >= 0]
+        return min(waits) / 1000 if waits else None
+
+    def set_policy(self, policy: EgressPolicy) -> None:
+        """Begin attempts by this policy, on new connections only."""
+        self._policy = policy
+        self._begin_pool()
+
+    def trust(self, authorities: Authorities) -> None:
+        """Begin attempts with these, on new connections only: libcurl keeps what it has read of
+        them, and TLS sessions, for each multi handle.
+        """
+        self._authorities = authorities
+        for easy in self._free:  # else the ones before would stay for as long as the last of these
+            easy.trust(authorities)
+        self._begin_pool()
+
+    def handle_events(self) -> None:
+        """Let libcurl read and write where it can now."""
+        idle, owners = self._sockets.idle, self._sockets.owners
+        for fd, mask in self._sockets.ready():
+            if fd in idle:
+                self._sockets.forget(fd)
+            else:
+                owners[fd].socket_action(fd, _READY.get(mask, _BROKEN))
+
+    def start(self, request: Request, route: Route, done: OnResult) -> None:
+        """Begin an attempt; it goes out with the next `collect`. Never raises."""
+        pool = self._pools[-1]
+        try:
+            easy = self._free.pop() if self._free else Easy(self._sockets)
+            if easy.authorities is not self._authorities:
+                easy.trust(self._authorities)
+            easy.prepare(request, route, self._policy)
+            pool.resolve(easy, route)
+            pool.multi.add_handle(easy.handle)
+        except Exception as error:  # noqa: BLE001  # a request that cannot be sent is answered too
+            refusal = AttemptResult(
+                error=ErrorKind.CONNECT, detail=f"not sendable: {type(error).__name__}"
+            )
+            self._refused.append((done, refusal))
+        else:
+            pool.under_way[easy.handle] = easy, done
+
+    def drain_results(self) -> list[tuple[OnResult, AttemptResult]]:
+        """Run what was started or timed out, and take what is finished."""
+        answers, self._refused = self._refused, []
+        with self._sockets.corked():
+            for pool in self._pools:
+                pool.multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+                pool.began()
+        for pool in self._pools:
+            self._drain_pool(pool, answers)
+        if len(self._pools) > 1:
+            self._drop_retired()
+        return answers
+
+    def fail_unanswered(self) -> list[OnResult]:
+        """Those of the attempts that `collect` did not return."""
+        refused = [done for done, _ in self._refused]
+        return refused + [done for pool in self._pools for _, done in pool.under_way.values()]
+
+    def close(self) -> list[threading.Thread]:
+        """Close every connection, whatever is under way; the threads end when that is done."""
+        closing = [pool.close() for pool in self._pools]
+        for easy in self._free:
+            easy.handle.close()
+        self._sockets.close()
+        return closing
+
+    def _drain_pool(self, pool: "_Pool", answers: list[tuple[OnResult, AttemptResult]]) -> None:
+        left = 1
+        while left:
+            left, succeeded, failed = pool.multi.info_read()
+            for handle in succeeded:
+                easy, done = self._release(pool, handle)
+                answers.append((done, easy.response()))
+            for handle, code, message in failed:
+                easy, done = pool.under_way[handle]
+                answer = easy.failure(code, message)
+                trouble = easy.trouble(answer)
+                self._release(pool, handle)
+                if trouble is not None:
+                    self._report(easy.route, trouble)
+                    answer.gave_up_connections = trouble is Trouble.STALLED
+                answers.append((done, answer))
+
+    def _release(self, pool: "_Pool", handle: Any) -> tuple[Easy, OnResult]:
+        easy, done = pool.under_way.pop(handle)
+        if easy.dialled:
+            self._sockets.share(easy.shared_socket())
+        pool.multi.remove_handle(handle)
+        self._free.append(easy)
+        return easy, done
+
+    def _begin_pool(self) -> None:
+        self._pools.append(_Pool(self._sockets))
+        self._drop_retired()
+
+    def _drop_retired(self) -> None:
+        for pool in self._pools[:-1]:
+            if not pool.under_way:
+                self._pools.remove(pool)
+                pool.close()
+                self._sockets.remove_multi(pool.multi)
+
+
+class _Pool:
+    """The connections that were made by one policy with the same authorities: one multi handle,
+    and what goes on in it.
+
+    A change of them begins a new pool, so that no request goes over a connection that they forbid.
+    """
+
+    __slots__ = ("_beginning", "_resolved", "multi", "under_way")
+
+    def __init__(self, sockets: Sockets) -> None:
+        self.multi = pycurl.CurlMulti()
+        self.multi.setopt(pycurl.M_SOCKETFUNCTION, sockets.change)
+        self.multi.setopt(pycurl.M_MAXCONNECTS, _IDLE_CONNECTIONS)
+        self.under_way: dict[Any, tuple[Easy, OnResult]] = {}
+        """By easy handle."""
+        self._resolved: dict[str, Addresses] = {}
+        """By route and generation, what libcurl has in its cache; it looks nothing up by itself."""
+        self._beginning: dict[str, Addresses] = {}
+        """What it will have, once the attempts that bring it along have begun."""
+
+    def resolve(self, easy: Easy, route: Route) -> None:
+        """Have libcurl dial the route's addresses."""
+        addresses = route.addresses
+        if addresses and self._resolved.get(route.label) is not addresses:
+            self._beginning[route.label] = addresses
+            easy.resolve(route.resolved())
+        elif easy.resolves:
+            easy.resolve([])
+
+    def began(self) -> None:
+        """All attempts that were started have begun."""
+        if self._beginning:
+            self._resolved |= self._beginning
+            self._beginning.clear()
+
+    def close(self) -> threading.Thread:
+        """In a thread that holds up nobody's exit, for whatever libcurl may wait for there."""
+        for handle in self.under_way:
+            self.multi.remove_handle(handle)
+            handle.close()
+        self.multi.setopt(pycurl.M_SOCKETFUNCTION, _ignore)
+        closing = threading.Thread(target=self.multi.close, name="curl-close", daemon=True)
+        closing.start()
+        return closing
+
+
+def _ignore(*_args: object) -> None:
+    """CURLMOPT_SOCKETFUNCTION of a multi handle that ends, on another thread."""

@@ -1,0 +1,240 @@
+"""Builds the request of a delivery: pure, the same for the daemon, `sample` and `send`."""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Callable
+from typing import Final, assert_never
+
+from consumer import __version__
+from consumer.delivery.http.transport import Request
+from consumer.delivery.http.values import (
+    MAX_CHARACTERS,
+    RejectedError,
+    encode,
+    field,
+    request_text,
+)
+from consumer.events.model import Event
+from consumer.hooks.table import MAX_HEADER_VALUE_BYTES, Header, Hook, Parameter, UriVariable
+from consumer.matching.index import composed_values
+
+MAX_URL_BYTES: Final = MAX_CHARACTERS
+_MAX_ID_CHARACTERS: Final = 200
+_USER_AGENT: Final = f"user-agent: hookstream/{__version__}".encode()
+_BLANKS: Final = " \t"
+# RFC 9110 section 5.5: a field value holds no control characters but the tab.
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def delivery_id(event_id: str, hook_id: str) -> str:
+    """The `webhook-id`: event id and hook id, the same on every attempt and replay.
+
+    Percent-encoded, so it is a safe header value; without a dot, since Standard Webhooks signs
+    `id.timestamp.payload`. Hook ids have no colon, so no two pairs share an id. An event id too
+    long for a header stands as its SHA-256.
+    """
+    return delivery_ids(event_id)(hook_id)
+
+
+def delivery_ids(event_id: str) -> Callable[[str], str]:
+    """Makes the delivery ids of one event out of hook ids; its own, perhaps long, is read once."""
+    name = event_id
+    if len(name) <= _MAX_ID_CHARACTERS:
+        name = encode(name).replace(".", "%2E")
+    if len(name) > _MAX_ID_CHARACTERS:
+        # The colon keeps it apart from an event whose own id looks like this.
+        name = "sha256:" + hashlib.sha256(event_id.encode()).hexdigest()
+    return lambda hook_id: f"{name}:{hook_id}"
+
+
+class RequestBuilder:
+    """Compiled from one hook; turns events into requests."""
+
+    def __init__(self, hook: Hook, *, timeout: float, connect_timeout: float) -> None:
+        """`timeout` and `connect_timeout` in seconds, for a hook that names none."""
+        self.hook = hook
+        self._origin = hook.origin
+        self._timeout = hook.timeout or timeout
+        self._connect_timeout = min(connect_timeout, self._timeout)
+        self._template_parts = [
+            piece if isinstance(piece, str) else _Expansion(hook.id, piece)
+            for piece in hook.template_parts
+        ]
+        self._parameters = [_Pair(parameter) for parameter in hook.parameters]
+        self._headers = [_Line(header) for header in hook.headers]
+
+    def build(self, event: Event, id: str, now: float) -> Request:
+        """The request of delivery `id` at `now` (epoch seconds).
+
+        Raises `RejectedError` where a value is missing that must not be, or does not fit.
+        """
+        target = self.target(event)
+        timestamp = str(int(now))
+        headers = [
+            _USER_AGENT,
+            f"webhook-id: {id}".encode(),
+            f"webhook-timestamp: {timestamp}".encode(),
+        ]
+        if self.hook.signing_keys:
+            signed = signature(self.hook.signing_keys[0], id, timestamp, target)
+            headers.append(b"webhook-signature: " + signed.encode())
+        for line in self._headers:
+            rendered = line.render(event)
+            if rendered is not None:
+                headers.append(rendered)
+        return Request(self._origin, target, headers, self._timeout, self._connect_timeout)
+
+    def target(self, event: Event) -> str:
+        """Path and query, percent-encoded (RFC 9112 section 3.2.1)."""
+        room = MAX_URL_BYTES - len(self._origin)
+        path, query = [], []
+        for piece in self._template_parts:
+            part = piece if isinstance(piece, str) else piece.render(event)
+            room = _less(room, part)
+            path.append(part)
+        for parameter in self._parameters:
+            pair = parameter.render(event)
+            if pair is not None:
+                room = _less(room, pair)
+                query.append(pair)
+        target = "".join(path)
+        if len(path) > 1 and ("/." in target or "/%2" in target):
+            _refuse_dot_segments(target)
+        if not query:
+            return target
+        whole = target + _separator(target, has_query=self.hook.has_query) + "&".join(query)
+        _less(MAX_URL_BYTES - len(self._origin), whole)
+        return whole
+
+
+def _less(room: int, text: str) -> int:
+    """What is left of `room` behind `text`. Where nothing is, the rest is not even rendered."""
+    room -= len(text)
+    if room < 0:
+        raise RejectedError(f"the URI is longer than {MAX_URL_BYTES} bytes")
+    return room
+
+
+def _separator(target: str, *, has_query: bool) -> str:
+    if not has_query:
+        return "?"
+    return "" if target.endswith(("?", "&")) else "&"
+
+
+def signature(key: bytes, id: str, timestamp: str, target: str) -> str:
+    """A Standard Webhooks signature; the payload is the target as a JSON string.
+
+    The target holds neither quotes nor backslashes nor anything but ASCII, so quoting it is
+    all that JSON asks for.
+    """
+    signed = f'{id}.{timestamp}."{target}"'.encode()
+    return "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
+
+
+class _Expansion:
+    """What stands in the place of a brace."""
+
+    __slots__ = ("_entry", "_hook_id", "_uri_variable")
+
+    def __init__(self, hook_id: str, variable: UriVariable) -> None:
+        self._hook_id = hook_id
+        self._uri_variable = variable
+        self._entry = field(variable.entry) if variable.entry is not None else None
+
+    def render(self, event: Event) -> str:
+        variable = self._uri_variable
+        place = f"URI parameter {variable.name}"
+        values = composed_values(event).get(self._hook_id)
+        text = request_text(place, values.get(variable.name)) if type(values) is dict else None
+        if text is None and self._entry is not None:
+            text = self._entry.text(event)
+        if text is None:
+            text = variable.default
+        if text is None:
+            if variable.missing == "reject":
+                raise _missing(place)
+            text = ""
+        return encode(text)
+
+
+class _Pair:
+    """A `name=value` of the query."""
+
+    __slots__ = ("_missing", "_prefix", "_source", "_whole")
+
+    def __init__(self, parameter: Parameter) -> None:
+        value = parameter.value
+        self._prefix = f"{parameter.name}="
+        self._missing = value.missing
+        self._source = field(value) if value.source != "fixed" else None
+        self._whole = self._prefix if self._source else self._prefix + encode(value.text)
+
+    def render(self, event: Event) -> str | None:
+        if self._source is None:
+            return self._whole
+        text = self._source.text(event)
+        if text is not None:
+            return self._prefix + encode(text)
+        match self._missing:
+            case "omit":
+                return None
+            case "empty":
+                return self._prefix
+            case "reject":
+                raise _missing(f"parameter {self._prefix[:-1]}")
+            case _:
+                assert_never(self._missing)
+
+
+class _Line:
+    """A `name: value` among the headers."""
+
+    __slots__ = ("_is_encoded", "_missing", "_name", "_source", "_whole")
+
+    def __init__(self, header: Header) -> None:
+        value = header.value
+        self._name = header.name
+        self._missing = value.missing
+        self._is_encoded = header.encode == "percent"
+        self._source = field(value) if value.source != "fixed" else None
+        self._whole = f"{header.name}: {value.text.strip(_BLANKS)}".encode()
+
+    def render(self, event: Event) -> bytes | None:
+        if self._source is None:
+            return self._whole
+        text = self._source.text(event)
+        if text is None:
+            match self._missing:
+                case "omit":
+                    return None
+                case "empty":
+                    return self._whole
+                case "reject":
+                    raise _missing(f"header {self._name}")
+                case _:
+                    assert_never(self._missing)
+        if self._is_encoded:
+            text = encode(text)
+        elif _CONTROL.search(text):
+            raise RejectedError(f"header {self._name} would hold a control character")
+        value = text.strip(_BLANKS).encode()
+        if len(value) > MAX_HEADER_VALUE_BYTES:
+            limit = MAX_HEADER_VALUE_BYTES
+            raise RejectedError(f"header {self._name} is longer than {limit} bytes")
+        return self._whole + value
+
+
+def _missing(what: str) -> RejectedError:
+    return RejectedError(f"{what} has no value")
+
+
+def _refuse_dot_segments(target: str) -> None:
+    """No value may climb in the path: receivers resolve `.` and `..` (RFC 3986 section 5.2.4).
+
+    Values have their dots as they are; a dot of the template's may be encoded.
+    """
+    path = target.partition("?")[0].lower().replace("%2e", ".")
+    if any(segment in {".", ".."} for segment in path.split("/")):
+        raise RejectedError("a value would be a dot segment of the path")

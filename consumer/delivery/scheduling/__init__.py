@@ -1,0 +1,1 @@
+"""Which delivery starts when, and what follows from its result."""

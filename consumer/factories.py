@@ -1,0 +1,136 @@
+"""The daemon's parts as the settings describe them: for `run`, and for commands that use one."""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import assert_never
+
+from consumer.clock import Clock
+from consumer.delivery.egress.network import guard_policy
+from consumer.delivery.http.aiohttp import AiohttpTransport
+from consumer.delivery.http.authorities import Authorities
+from consumer.delivery.http.curl import CurlTransport
+from consumer.delivery.http.transport import Transport
+from consumer.delivery.scheduling.circuit import CircuitPolicy
+from consumer.delivery.scheduling.deferrals import Outcomes
+from consumer.delivery.scheduling.registry import Limits
+from consumer.delivery.scheduling.retry_policy import RetryPolicy
+from consumer.delivery.scheduling.scheduler import Scheduler
+from consumer.events.decode import Decoder
+from consumer.hooks.table import RateLimit
+from consumer.metrics import Metrics
+from consumer.metrics.stream import StreamMetrics
+from consumer.settings import Settings, SourceSettings
+from consumer.stream.positions import EARLIEST, LATEST
+from consumer.stream.retry_topic import JITTER, RetryTopic
+from consumer.stream.topic_settings import Keeping
+from consumer.stream.topic_watch import TopicWatch
+from consumer.stream.tracker import InFlightRecord
+
+
+def make_topic_watch(
+    settings: Callable[[], Settings],
+    consumed: Mapping[str, RetryTopic],
+    metrics: StreamMetrics,
+    *,
+    urgent: Callable[[], bool],
+) -> TopicWatch:
+    """The watch over the sources, the topics that the settings in use name, and the retry topics
+    that are consumed.
+    """
+    kafka = settings().kafka
+    own = kafka.own_topics
+
+    def keeping(retry_topics: Iterable[RetryTopic]) -> dict[str, Keeping]:
+        expire = settings().delivery.expire_after
+        return {
+            retry_topic.topic: Keeping(max(expire, retry_topic.delay * (1 + JITTER)))
+            for retry_topic in retry_topics
+        }
+
+    def named() -> dict[str, Keeping]:
+        retry_topics = [RetryTopic(own.retry(delay), delay) for delay in settings().retry.delays]
+        return {**keeping(retry_topics), own.dead_letter: Keeping(longer_than=None)}
+
+    return TopicWatch(
+        kafka,
+        sources=[source.topic for source in settings().sources],
+        own=named,
+        drained=lambda: keeping(consumed.values()),
+        metrics=metrics,
+        urgent=urgent,
+    )
+
+
+def make_decoder(source: SourceSettings) -> Decoder:
+    """The decoder of one source topic."""
+    return Decoder(source.trigger, source.fields.model_dump(exclude_none=True))
+
+
+def start_times(settings: Settings) -> dict[str, int]:
+    """Where each source begins without a commit, by topic, as `stream.positions` has it."""
+    fixed = {"earliest": EARLIEST, "latest": LATEST}
+    return {
+        source.topic: fixed[source.start]
+        if source.start in fixed
+        else int(datetime.fromisoformat(source.start).timestamp() * 1000)
+        for source in settings.sources
+    }
+
+
+def make_transport(settings: Settings, authorities: Authorities, clock: Clock) -> Transport:
+    """The client that the settings name; made on the running loop."""
+    loop, policy = asyncio.get_running_loop(), guard_policy(settings)
+    match settings.delivery.transport:
+        case "curl":
+            return CurlTransport(loop, policy, authorities)
+        case "aiohttp":
+            return AiohttpTransport(loop, policy, authorities, clock=clock)
+        case _:
+            assert_never(settings.delivery.transport)
+
+
+def make_scheduler(
+    settings: Settings,
+    transport: Transport,
+    outcomes: Outcomes[InFlightRecord],
+    clock: Clock,
+    metrics: Metrics,
+) -> Scheduler[InFlightRecord]:
+    """What decides which delivery starts when; made on the running loop."""
+    return Scheduler(
+        transport=transport,
+        outcomes=outcomes,
+        limits=make_limits(settings),
+        policy=make_policy(settings),
+        circuit_policy=CircuitPolicy(),
+        clock=clock,
+        timer=asyncio.get_running_loop().call_later,
+        random=random.random,
+        metrics=metrics,
+    )
+
+
+def make_limits(settings: Settings) -> Limits:
+    """The dispatcher's bounds."""
+    delivery, rate = settings.delivery, settings.delivery.host_rate_limit
+    return Limits(
+        concurrency=delivery.concurrency,
+        per_host=delivery.per_host_concurrency,
+        per_hook=delivery.per_hook_concurrency,
+        host_rate_limit=RateLimit(rate.requests, rate.per, rate.burst) if rate else None,
+        timeout=delivery.timeout,
+        connect_timeout=delivery.connect_timeout,
+    )
+
+
+def make_policy(settings: Settings) -> RetryPolicy:
+    """When deliveries are tried again, and when no more."""
+    return RetryPolicy(
+        delays=settings.retry.delays,
+        max_attempts=settings.retry.max_attempts,
+        quick_attempts=settings.delivery.quick_attempts,
+        expire_after=settings.delivery.expire_after,
+        jitter=JITTER,
+    )

@@ -1,0 +1,246 @@
+"""The headers of a record on a retry or dead-letter topic.
+
+docs/reference/records.md#records-on-them lists them. hookstream's own headers come first, each
+once. The headers of the source record follow, in their order and with their duplicates; the names
+in `OWN_HEADERS` are reserved, so a source record's header with such a name is not kept.
+"""
+
+import re
+from dataclasses import dataclass
+
+from consumer.events.decode import Headers, Record, UndecodableError
+from consumer.stream.record_headers import (
+    ATTEMPTS,
+    DELIVERY_ID,
+    DETAIL,
+    FIRST_FAILED_AT,
+    GROUP,
+    HOOK,
+    LAST_STATUS,
+    MAPPED,
+    NOT_BEFORE,
+    OWN_HEADERS,
+    REASON,
+    REPLAYED_AT,
+    REPLAYED_BY,
+    REPLAYED_FROM,
+    SOURCE,
+    SOURCE_TIMESTAMP,
+    TRIGGER,
+    UNKNOWN_SINCE,
+    last_value,
+    read_number,
+)
+
+OwnHeaders = list[tuple[str, bytes]]
+"""Headers that hookstream writes: all have a value."""
+
+_DELIVERY_IDS = re.compile(r"[A-Za-z0-9_~%:-]{0,300}")
+_MAX_INTEGER = 2**63 - 1
+"""Kafka's offsets and timestamps have 64 bits."""
+_MAX_DETAIL = 1_000
+"""Characters. The rest of a longer detail is cut off."""
+_MAX_HEADER = 4_096
+"""Bytes of one header that hookstream writes. A dead letter without its value must fit anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A person sent the record back out of the dead-letter topic."""
+
+    replayed_from: str
+    """`topic/partition/offset` of the dead letter."""
+    at: float
+    """Epoch seconds."""
+
+    def headers(self) -> OwnHeaders:
+        """The headers that say so."""
+        return [
+            (REPLAYED_FROM, self.replayed_from.encode()),
+            (REPLAYED_AT, _seconds(self.at).encode()),
+        ]
+
+    def source_headers(self, group: str) -> OwnHeaders:
+        """The headers of a record that `group` writes back to its source topic: other groups read
+        that topic too, and have settled the record long ago.
+        """
+        return [*self.headers(), (REPLAYED_BY, group.encode())]
+
+
+@dataclass(slots=True)
+class DeliveryMetadata:
+    """Everything that must survive a restart; the record's key and value travel unchanged.
+
+    All empty but `reason` and `source` for a record that could not be decoded. Nobody changes one;
+    not frozen, since that costs a call for each field, and more than all the rest of a hand-over.
+    """
+
+    reason: str
+    """A dead letter's reason, or on a retry topic why it is there."""
+    topic: str
+    partition: int
+    offset: int
+    """Where the event was first consumed."""
+    timestamp: int
+    """Milliseconds since the epoch: the first record's timestamp, an event's time by default."""
+    trigger: str
+    delivery_id: str = ""
+    hook: str = ""
+    attempts: int = 0
+    last_status: str = ""
+    first_failed_at: float | None = None
+    """Epoch seconds."""
+    not_before: float | None = None
+    """Epoch seconds; None on the dead-letter topic."""
+    unknown_since: float | None = None
+    """Epoch seconds since when each replica that read the delivery did not know its hook."""
+    mapped: bool = False
+    """Whether only the `fields` of its source tell how to read the value."""
+    detail: str = ""
+    """For people: what was wrong in a few words."""
+    replay: Replay | None = None
+    """Kept on all further ways, so that a delivery that fails again tells its story."""
+
+    @property
+    def source(self) -> str:
+        """`topic/partition/offset` of the first record."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+    def headers(self, group: str = "") -> OwnHeaders:
+        """The headers that hookstream adds, all UTF-8 text; a fact that is not known has none.
+
+        `group`: the writer's `kafka.group_id`; none only in tests, as older versions wrote it.
+        """
+        facts = (
+            (DELIVERY_ID, self.delivery_id),
+            (HOOK, self.hook),
+            (REASON, self.reason),
+            (ATTEMPTS, str(self.attempts)),
+            (LAST_STATUS, self.last_status),
+            (FIRST_FAILED_AT, _seconds(self.first_failed_at)),
+            (NOT_BEFORE, _seconds(self.not_before)),
+            (UNKNOWN_SINCE, _seconds(self.unknown_since)),
+            (SOURCE, self.source),
+            (SOURCE_TIMESTAMP, str(self.timestamp)),
+            (TRIGGER, self.trigger),
+            (MAPPED, "yes" if self.mapped else ""),
+            (GROUP, group),
+            (DETAIL, self.detail[:_MAX_DETAIL]),
+        )
+        headers = [(name, text.encode()) for name, text in facts if text]
+        return headers + self.replay.headers() if self.replay is not None else headers
+
+
+def read_delivery_metadata(headers: Headers) -> DeliveryMetadata:
+    """The passport of a record on a retry or dead-letter topic.
+
+    Raises `UndecodableError` where a header that this daemon writes is missing or malformed:
+    then somebody else wrote the record.
+    """
+    try:
+        texts = _texts(headers)
+        topic, partition, offset = texts[SOURCE].rsplit("/", 2)
+        return DeliveryMetadata(
+            reason=texts[REASON],
+            topic=topic,
+            partition=_integer(partition),
+            offset=_integer(offset),
+            timestamp=_integer(texts[SOURCE_TIMESTAMP]),
+            trigger=texts.get(TRIGGER, ""),
+            delivery_id=_delivery_id(texts.get(DELIVERY_ID, "")),
+            hook=texts.get(HOOK, ""),
+            attempts=_integer(texts[ATTEMPTS]),
+            last_status=texts.get(LAST_STATUS, ""),
+            first_failed_at=_timestamp(texts.get(FIRST_FAILED_AT)),
+            not_before=_timestamp(texts.get(NOT_BEFORE)),
+            unknown_since=_timestamp(texts.get(UNKNOWN_SINCE)),
+            mapped=MAPPED in texts,
+            detail=texts.get(DETAIL, ""),
+            replay=_replay(texts),
+        )
+    except KeyError as error:
+        raise UndecodableError(f"the header {error.args[0]} is missing") from None
+    except ValueError:
+        raise UndecodableError("a hookstream header is malformed") from None
+
+
+def read_replay(headers: Headers, group: bytes) -> Replay | None:
+    """The replay by which `group` wrote a record back to its source topic; None for all others.
+
+    Source topics are other people's: what is malformed there counts as absent.
+    """
+    if last_value(headers, REPLAYED_BY) != group:
+        return None
+    try:
+        return _replay(_texts(headers))
+    except ValueError:
+        return None
+
+
+def _texts(headers: Headers) -> dict[str, str]:
+    """The headers that hookstream adds, the last of each name.
+
+    Raises `ValueError` if one is no text, or longer than any that is written.
+    """
+    texts: dict[str, str] = {}
+    for name, value in headers:
+        # Kafka also has headers without a value. The group is compared as bytes.
+        if name in OWN_HEADERS and value is not None and name != GROUP:
+            if len(value) > _MAX_HEADER:
+                raise ValueError
+            texts[name] = value.decode()
+    return texts
+
+
+def _replay(texts: dict[str, str]) -> Replay | None:
+    """The last replay that a record went through; it only tells a story, so what cannot be read
+    counts as absent.
+    """
+    origin, at = texts.get(REPLAYED_FROM), texts.get(REPLAYED_AT)
+    if origin is None or at is None:
+        return None
+    try:
+        return Replay(origin, read_number(at))
+    except ValueError:
+        return None
+
+
+class OriginalRecord:
+    """A record as it was first consumed, read again from a retry topic: a `Record`."""
+
+    __slots__ = ("headers", "key", "offset", "partition", "replay", "timestamp", "topic", "value")
+
+    def __init__(self, metadata: DeliveryMetadata, deferred: Record) -> None:
+        self.topic = metadata.topic
+        self.partition = metadata.partition
+        self.offset = metadata.offset
+        self.timestamp = metadata.timestamp
+        self.key = deferred.key
+        self.value = deferred.value
+        self.headers = deferred.headers
+        """With hookstream's own; see `original_headers`."""
+        self.replay = metadata.replay
+
+
+def _seconds(moment: float | None) -> str:
+    return f"{moment:.3f}" if moment is not None else ""
+
+
+def _timestamp(text: str | None) -> float | None:
+    return read_number(text) if text is not None else None
+
+
+def _integer(text: str) -> int:
+    number = int(text)
+    if not -_MAX_INTEGER <= number <= _MAX_INTEGER:
+        raise ValueError
+    return number
+
+
+def _delivery_id(id: str) -> str:
+    """As `delivery.request.delivery_id` makes them: it goes into a request's header, and with a dot
+    in it could be signed as the timestamp too.
+    """
+    if not _DELIVERY_IDS.fullmatch(id):
+        raise ValueError
+    return id

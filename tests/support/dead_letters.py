@@ -1,0 +1,79 @@
+"""Dead letters as the daemon writes them, put into a topic by hand."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from consumer.events.decode import Headers
+from consumer.stream.delivery_metadata import DeliveryMetadata
+from support.cluster import Cluster
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenDeadLetter:
+    """One record for the dead-letter topic."""
+
+    metadata: DeliveryMetadata | None
+    value: bytes | None = b'{"id": "e"}'
+    key: bytes | None = b"k\xff"
+    partition: int = 0
+    timestamp_ms: int | None = None
+    headers: Headers = ()
+    """Of the source record."""
+    group: str = ""
+    """Who wrote it; none, as older versions did."""
+
+
+def metadata(
+    number: int, *, hook: str = "a", reason: str = "exhausted", topic: str = "source"
+) -> DeliveryMetadata:
+    """What the daemon knows about a delivery that it gave up."""
+    return DeliveryMetadata(
+        reason=reason,
+        topic=topic,
+        partition=2,
+        offset=number,
+        timestamp=1_795_514_400_123,
+        trigger="event",
+        delivery_id=f"e{number}:{hook}" if hook else "",
+        hook=hook,
+        attempts=12,
+        last_status="503",
+        first_failed_at=1_795_514_401.5,
+        detail="why not",
+    )
+
+
+def exhausted(
+    numbers: Iterable[int], hook: str = "a", *, partition: int = 0
+) -> list[WrittenDeadLetter]:
+    """One letter for each number."""
+    return [
+        WrittenDeadLetter(metadata(number, hook=hook), partition=partition) for number in numbers
+    ]
+
+
+async def write_dead_letters(
+    cluster: Cluster, topic: str, dead_letters: Iterable[WrittenDeadLetter]
+) -> None:
+    """Write them in order, and wait until they are there."""
+    async with cluster.producer(linger_ms=20) as producer:
+        sent = [
+            await producer.send(
+                topic,
+                dead_letter.value,
+                key=dead_letter.key,
+                partition=dead_letter.partition,
+                timestamp_ms=dead_letter.timestamp_ms,
+                headers=[
+                    *(
+                        dead_letter.metadata.headers(dead_letter.group)
+                        if dead_letter.metadata
+                        else ()
+                    ),
+                    *dead_letter.headers,
+                ],
+            )
+            for dead_letter in dead_letters
+        ]
+        await asyncio.gather(*sent)

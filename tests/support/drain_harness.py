@@ -1,0 +1,185 @@
+"""A dispatcher between a source and the retry lanes, in simulated time."""
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from random import Random
+from typing import Any
+
+from consumer.delivery.scheduling.circuit import CircuitPolicy
+from consumer.delivery.scheduling.endpoint import Delivery
+from consumer.delivery.scheduling.registry import Limits
+from consumer.delivery.scheduling.retry_policy import Defer
+from consumer.hooks.table import Hook
+from consumer.reasons import Reason
+from support.fakes import FakeSourceRecord
+from support.scheduler_harness import CIRCUIT, POLICY, SchedulerHarness
+
+LANES = (10.0, 60.0, 600.0, 3_600.0, 21_600.0)
+"""The default ones."""
+_LOOK = 0.5
+"""Seconds: a lane that waits is looked at no oftener."""
+
+
+@dataclass
+class ModelRecord:
+    """A parked delivery; or with no `hook` somebody else's."""
+
+    due: float
+    id: str = ""
+    hook: Hook | None = None
+    attempts: int = 0
+    first_failed_at: float | None = None
+    cause: str = ""
+
+
+@dataclass
+class ModelRetryTopic:
+    """One partition of a retry topic: its first record holds back the others until it is due."""
+
+    delay: float
+    records: deque[ModelRecord] = field(default_factory=deque)
+    held_until: float = 0.0
+
+    def next_due(self, now: float) -> ModelRecord | None:
+        """Its first record, once it is due."""
+        if not self.records or now < self.held_until:
+            return None
+        if self.records[0].due > now:
+            self.held_until = max(self.records[0].due, now + _LOOK)
+            return None
+        return self.records.popleft()
+
+
+class DrainHarness(SchedulerHarness):
+    """Takes in what there is as fast as there is room, and answers as fast as it is told."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        partitions: int = 3,
+        step: float = 0.25,
+        taken: int = 250,
+        circuit: CircuitPolicy = CIRCUIT,
+        **policy: Any,
+    ) -> None:
+        """`step`: seconds between two turns. `taken`: records that intake can take in one."""
+        self._random = Random(1)  # noqa: S311  # a simulation that is the same each time
+        policy = {"delays": LANES, "jitter": 0.2, "expire_after": 1e9, **policy}
+        super().__init__(
+            limits, replace(POLICY, **policy), circuit, outcomes=self, random=self._random.random
+        )
+        self.source: deque[Hook] = deque()
+        """Events that were not taken in yet."""
+        self.retry_topics = [[ModelRetryTopic(delay) for _ in range(partitions)] for delay in LANES]
+        self.status: Callable[[str], int] = lambda _hook: 200
+        """What a hook's receiver answers now."""
+        self.attempts: Counter[str] = Counter()
+        """Answers, by hook."""
+        self.dead_letters: Counter[str] = Counter()
+        """Dead letters, by reason."""
+        self.per_second: dict[str, float] = {}
+        """Answers that a hook's receiver gives; one that is not listed answers at once."""
+        self.trickle = 0.0
+        """Seconds between two records of others on each lane; 0: none."""
+        self.ends: defaultdict[str, list[float]] = defaultdict(list)
+        """By hook, when its deliveries were made."""
+        self.writes: Counter[str] = Counter()
+        """By delivery, how often it was parked."""
+        self._step, self._taken = step, taken
+        self._begin = self.clock.monotonic()
+        self._owed: defaultdict[str, float] = defaultdict(float)
+        self._next_trickle = 0.0
+
+    @property
+    def now(self) -> float:
+        """Seconds since the begin."""
+        return self.clock.monotonic() - self._begin
+
+    def turn(self) -> None:
+        """One step."""
+        self.clock.advance(self._step)
+        self._write_trickle()
+        for name, rate in self.per_second.items():
+            self._owed[name] = min(self._owed[name] + rate * self._step, rate)
+        self._answer()
+        self._take_in()
+        self._answer()
+
+    def delivered(self, delivery: Delivery[FakeSourceRecord]) -> None:
+        """See `Outcomes.delivered`."""
+        self.ends[delivery.endpoint.hook.id].append(self.now)
+
+    def deferred(self, delivery: Delivery[FakeSourceRecord], park: Defer, cause: str) -> None:
+        """See `Outcomes.deferred`."""
+        assert cause
+        self.writes[delivery.id] += 1
+        due = self.clock.monotonic() + park.delay
+        hook = delivery.endpoint.hook
+        self._random.choice(self.retry_topics[park.topic_number]).records.append(
+            ModelRecord(due, delivery.id, hook, delivery.attempts, delivery.first_failed_at, cause)
+        )
+
+    def dead_lettered(
+        self, delivery: Delivery[FakeSourceRecord], reason: Reason, detail: str
+    ) -> None:
+        """See `Outcomes.dead_lettered`."""
+        assert detail
+        self.dead_letters[reason] += 1
+        self.ends[f"{delivery.endpoint.hook.id} {reason}"].append(self.now)
+
+    def _write_trickle(self) -> None:
+        if self.trickle and self.now >= self._next_trickle:
+            self._next_trickle += self.trickle
+            for partitions in self.retry_topics:
+                retry_topic = self._random.choice(partitions)
+                due = self.clock.monotonic() + retry_topic.delay * (1 + 0.2 * self._random.random())
+                retry_topic.records.append(ModelRecord(due))
+
+    def _answer(self) -> None:
+        index = 0
+        while index < len(self.transport.open):
+            name = self.under_way_at(index)
+            if name in self.per_second:
+                if self._owed[name] < 1:
+                    index += 1
+                    continue
+                self._owed[name] -= 1
+            self.attempts[name] += 1
+            self.transport.answer(self.status(name), index)
+        self.transport.sent.clear()
+        self.transport.sent_at.clear()
+
+    def under_way_at(self, index: int) -> str:
+        """The hook of an attempt under way."""
+        return self.transport.open[index][0].url.rpartition("/")[2]
+
+    def _take_in(self) -> None:
+        left = self._taken
+        for retry_topic, dead_letter in self._due():
+            left -= self._take(retry_topic, dead_letter)
+            if self._is_full() or not left:
+                return
+        while self.source and left and not self._is_full():
+            self.submit(self.source.popleft())
+            left -= 1
+
+    def _due(self) -> Iterable[tuple[ModelRetryTopic, ModelRecord]]:
+        for retry_topic in chain(*self.retry_topics):
+            while dead_letter := retry_topic.next_due(self.clock.monotonic()):
+                yield retry_topic, dead_letter
+
+    def _take(self, retry_topic: ModelRetryTopic, dead_letter: ModelRecord) -> int:
+        if dead_letter.hook is None:
+            return 0
+        facts = {"attempts": dead_letter.attempts, "first_failed_at": dead_letter.first_failed_at}
+        delivery = self.delivery(dead_letter.hook, id=dead_letter.id, **facts)
+        self.scheduler.resubmit(delivery, retry_topic.delay, dead_letter.cause)
+        return 1
+
+    def _is_full(self) -> bool:
+        if self.scheduler.at_capacity:
+            self.scheduler.shed_load()
+        return self.scheduler.at_capacity

@@ -1,0 +1,133 @@
+"""A pipeline whose network, broker and time are the test's."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from consumer.delivery.scheduling.scheduler import Scheduler
+from consumer.events.decode import Decoder
+from consumer.hooks.table import Hook
+from consumer.matching.index import Index
+from consumer.metrics import Metrics
+from consumer.pipeline import Pipeline
+from consumer.retry_router import RetryRouter
+from consumer.stream.delivery_metadata import DeliveryMetadata, read_delivery_metadata
+from consumer.stream.outbox import Outbox, PublishedRecord
+from consumer.stream.retry_topic import RetryTopic
+from consumer.stream.tracker import InFlightRecord, OffsetTracker
+from support.fakes import (
+    FakeClock,
+    FakeRecord,
+    FakeTransport,
+    make_table,
+)
+from support.scheduler_harness import CIRCUIT, LIMITS, POLICY
+
+LANES = [RetryTopic("hookstream.retry.10s", 10.0), RetryTopic("hookstream.retry.1m", 60.0)]
+DEAD = "hookstream.dead-letter"
+GROUP = "hookstream"
+
+
+@dataclass
+class Published:
+    """One record that was handed over."""
+
+    outgoing: PublishedRecord
+
+    @property
+    def metadata(self) -> DeliveryMetadata:
+        """Its headers, read again."""
+        return read_delivery_metadata(self.outgoing.headers)
+
+    def record(self, **others: Any) -> FakeRecord:
+        """As it is consumed again."""
+        dead_letter = self.outgoing
+        facts = {"value": dead_letter.value, "topic": dead_letter.topic, "key": dead_letter.key}
+        return FakeRecord(**(facts | {"headers": dead_letter.headers} | others))
+
+
+class PipelineHarness:
+    """A pipeline whose network, broker and time are the test's."""
+
+    def __init__(self, *hooks: Hook, **decoders: Decoder) -> None:
+        self.clock = FakeClock()
+        self.transport = FakeTransport(self.clock)
+        self.metrics = Metrics("0", CollectorRegistry())
+        self.outbox = Outbox(NoProducer(), self.metrics.stream)
+        decoders = decoders or {
+            "event": Decoder("event"),
+            "push-click": Decoder("push_click"),
+        }
+        self.router = router = RetryRouter(
+            retry_topics=LANES,
+            dead_letter_topic=DEAD,
+            group=GROUP,
+            mapped_sources={topic for topic, decoder in decoders.items() if decoder.maps},
+            outbox=self.outbox,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
+        self.pipeline = Pipeline(
+            index=Index(make_table(*hooks)),
+            decoders=decoders,
+            retry_topics={retry_topic.topic: retry_topic for retry_topic in LANES},
+            router=router,
+            outbox=self.outbox,
+            scheduler=self._dispatcher(router),
+            clock=self.clock,
+            metrics=self.metrics,
+        )
+        self.partitions: dict[str, OffsetTracker] = {}
+
+    def _dispatcher(self, router: RetryRouter) -> Scheduler[InFlightRecord]:
+        return Scheduler(
+            transport=self.transport,
+            outcomes=router,
+            limits=LIMITS,
+            policy=replace(POLICY, delays=(10.0, 60.0)),
+            circuit_policy=CIRCUIT,
+            clock=self.clock,
+            timer=self.clock.call_later,
+            random=lambda: 0.5,
+            metrics=self.metrics,
+        )
+
+    def handle(self, record: FakeRecord) -> OffsetTracker:
+        """Take one record in; returns its topic's tracker."""
+        partition = self.partitions.setdefault(record.topic, OffsetTracker(record.topic, 0, 0))
+        self.pipeline.handle(record, partition)
+        return partition
+
+    def use(self, *hooks: Hook) -> None:
+        """Reload the hooks."""
+        self.pipeline.use(Index(make_table(*hooks)))
+
+    @property
+    def post(self) -> list[Published]:
+        """What waits for the broker, in order."""
+        return [Published(dead_letter) for dead_letter in self.outbox._queue]
+
+    def acknowledge(self) -> Published:
+        """The broker has the oldest."""
+        posted = Published(self.outbox._queue.popleft())
+        posted.outgoing.acknowledged()
+        return posted
+
+    def count(self, name: str, **labels: str) -> float | None:
+        """A metric."""
+        return self.metrics.registry.get_sample_value(f"hookstream_{name}", labels)
+
+
+class NoProducer:
+    """These tests look into the queue instead."""
+
+    async def send(self, topic: str, messages: object) -> Any:
+        """Never called."""
+        raise AssertionError(topic, messages)
+
+    async def reset(self) -> None:
+        """Never called."""
+
+
+EVENT = {"id": "e1", "occurred_at": 1_799_999_999_000, "data": {"event_key": "purchase"}}
