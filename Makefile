@@ -56,7 +56,7 @@ lint: setup ## style, format, types, layers, schemas
 compiled: $(COMPILED) ## the tests of what is compiled, on what was compiled
 	@PYTHONPATH=$(COMPILED) $(BIN)/python -P -c "import consumer.pipeline as p; print('testing', p.__file__)"
 	@PYTHONPATH=$(COMPILED) $(PYTEST) tests/unit/delivery tests/unit/documents tests/unit/events \
-		tests/unit/hooks tests/unit/matching tests/unit/stream tests/unit/test_pipeline*.py \
+		tests/unit/hooks tests/unit/matching tests/unit/records tests/unit/stream tests/unit/test_pipeline*.py \
 		tests/properties tests/contract
 
 unit: setup ## the tests that need no Kafka

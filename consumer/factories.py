@@ -21,12 +21,12 @@ from consumer.events.decode import Decoder
 from consumer.hooks.table import RateLimit
 from consumer.metrics import Metrics
 from consumer.metrics.stream import StreamMetrics
+from consumer.records.tracker import InFlightRecord
 from consumer.settings import Settings, SourceSettings
 from consumer.stream.positions import EARLIEST, LATEST
 from consumer.stream.retry_topic import JITTER, RetryTopic
 from consumer.stream.topic_settings import Keeping
 from consumer.stream.topic_watch import TopicWatch
-from consumer.stream.tracker import InFlightRecord
 
 
 def make_topic_watch(

@@ -8,23 +8,24 @@ from consumer.delivery.http.request import delivery_ids
 from consumer.delivery.scheduling.endpoint import Delivery
 from consumer.delivery.scheduling.registry import Shares
 from consumer.delivery.scheduling.scheduler import Scheduler
-from consumer.events.decode import Decoder, Record, UndecodableError
+from consumer.events.decode import Decoder
 from consumer.events.model import TRIGGERS, Event, Trigger
 from consumer.hooks.table import Hook
 from consumer.logs import get_logger
 from consumer.matching.index import Index
 from consumer.metrics import Metrics
 from consumer.reasons import Reason
-from consumer.retry_router import RetryRouter
-from consumer.stream.delivery_metadata import (
+from consumer.records.delivery_metadata import (
     DeliveryMetadata,
     OriginalRecord,
     read_delivery_metadata,
 )
+from consumer.records.headers import read_group, read_replaying_group
+from consumer.records.record import Record, UndecodableError
+from consumer.records.tracker import InFlightRecord, OffsetTracker
+from consumer.retry_router import RetryRouter
 from consumer.stream.outbox import Outbox
-from consumer.stream.record_headers import read_group, read_replaying_group
 from consumer.stream.retry_topic import RetryTopic
-from consumer.stream.tracker import InFlightRecord, OffsetTracker
 
 log = get_logger(__name__)
 

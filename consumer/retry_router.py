@@ -9,18 +9,18 @@ from dataclasses import replace
 from consumer.clock import Clock
 from consumer.delivery.scheduling.endpoint import Delivery
 from consumer.delivery.scheduling.retry_policy import Defer
-from consumer.events.decode import Record
 from consumer.events.model import is_plausible
 from consumer.hooks.table import Hook
 from consumer.logs import get_logger
 from consumer.metrics import Metrics
 from consumer.metrics.hooks import HookMetrics
 from consumer.reasons import Reason
-from consumer.stream.delivery_metadata import DeliveryMetadata, OriginalRecord, Replay, read_replay
+from consumer.records.delivery_metadata import DeliveryMetadata, OriginalRecord, Replay, read_replay
+from consumer.records.record import Record
+from consumer.records.tracker import InFlightRecord, OffsetTracker
 from consumer.stream.outbox import Outbox
 from consumer.stream.outgoing import Content, OutgoingRecord
 from consumer.stream.retry_topic import UNKNOWN_HOOK_SECONDS, RetryTopic, unknown_hook_topic
-from consumer.stream.tracker import InFlightRecord, OffsetTracker
 
 log = get_logger(__name__)
 

@@ -6,10 +6,11 @@ from typing import BinaryIO
 import typer
 
 from consumer.clock import Clock
-from consumer.events.decode import Decoder, Headers, UndecodableError
+from consumer.events.decode import Decoder
 from consumer.events.model import Event
 from consumer.hooks.table import Hook, HookTable
 from consumer.matching.index import Index
+from consumer.records.record import Headers, UndecodableError
 from consumer.settings import Settings
 
 

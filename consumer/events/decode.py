@@ -4,16 +4,17 @@ No validation framework here: this runs for every record, wanted or not. Only wh
 relies on is checked; a part of another type than docs/reference/events.md says counts as absent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol, assert_never
+from typing import Any, assert_never
 
 import orjson
 
-from consumer.errors import HookstreamError
 from consumer.events.model import Event, Trigger
 from consumer.events.numbers import LongNumber, TooManyError, loads_exactly, may_be_rounded
 from consumer.events.path import Path, parse_path, walk
+from consumer.records.record import Headers as Headers  # noqa: PLC0414  # for tests/support/fakes
+from consumer.records.record import Record, UndecodableError
 
 MAX_EVENT_BYTES = 1024 * 1024
 """What a Kafka topic takes by default. A larger record is no event: one of a million attributes
@@ -22,27 +23,6 @@ _MAX_TIME_CHARACTERS = 64
 """More than RFC 3339 needs."""
 _YEAR_10000 = 253_402_300_800_000
 """Milliseconds. RFC 3339 ends there, and the sums of the metrics would not survive a 1e308."""
-
-
-class UndecodableError(HookstreamError):
-    """The record is no event; the text says why and holds nothing of its content."""
-
-
-Headers = Sequence[tuple[str, bytes | None]]
-"""Kafka's headers: names may come more than once, and values may be missing."""
-
-
-class Record(Protocol):
-    """A consumed Kafka record, as aiokafka hands it over without deserializers."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    """Milliseconds since the Unix epoch."""
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
 
 
 def subject_path(trigger: Trigger) -> Path:

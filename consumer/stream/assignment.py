@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from consumer.records.tracker import OffsetTracker
 from consumer.stream.positions import Beginning, CommitNote, Position, Why
-from consumer.stream.tracker import OffsetTracker
 
 
 class Assignment:

@@ -9,14 +9,14 @@ from typing import Any, Self
 
 from aiokafka import TopicPartition
 
-from consumer.events.decode import Headers, UndecodableError
 from consumer.logs import get_logger
+from consumer.records.delivery_metadata import DeliveryMetadata, read_delivery_metadata
+from consumer.records.headers import original_headers, read_group
+from consumer.records.record import Headers, UndecodableError
 from consumer.settings import KafkaSettings
 from consumer.stream.client import kafka_timeout, make_reader
-from consumer.stream.delivery_metadata import DeliveryMetadata, read_delivery_metadata
 from consumer.stream.parsed_records import UnreadableBatchError
 from consumer.stream.progress import Progress
-from consumer.stream.record_headers import original_headers, read_group
 from consumer.stream.topics import existing_topics
 
 log = get_logger(__name__)

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from aiokafka import TopicPartition
 
 from consumer.clock import Clock
-from consumer.events.decode import Record
 from consumer.logs import get_logger
+from consumer.records.headers import read_not_before
+from consumer.records.record import Record
+from consumer.records.tracker import OffsetTracker
 from consumer.stream.assignment import Assignment
 from consumer.stream.handler import Handler
 from consumer.stream.poller import Poller
-from consumer.stream.record_headers import read_not_before
 from consumer.stream.retry_topic import RetryTopic
-from consumer.stream.tracker import OffsetTracker
 
 log = get_logger(__name__)
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from consumer.events.decode import Record
-from consumer.stream.tracker import InFlightRecord, OffsetTracker
+from consumer.records.record import Record
+from consumer.records.tracker import InFlightRecord, OffsetTracker
 
 
 class Handler(Protocol):

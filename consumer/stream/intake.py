@@ -8,9 +8,10 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from consumer.clock import Clock
 from consumer.errors import HookstreamError
-from consumer.events.decode import Record
 from consumer.logs import get_logger
 from consumer.metrics.stream import StreamMetrics
+from consumer.records.record import Record
+from consumer.records.tracker import OffsetTracker
 from consumer.stream.assignment import Assignment
 from consumer.stream.cluster_view import View
 from consumer.stream.commits import Commits
@@ -22,7 +23,6 @@ from consumer.stream.membership import Membership
 from consumer.stream.placement import Placement
 from consumer.stream.poller import Poller
 from consumer.stream.tasks import drop_connections, watch_tasks
-from consumer.stream.tracker import OffsetTracker
 
 log = get_logger(__name__)
 

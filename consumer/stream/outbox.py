@@ -7,9 +7,9 @@ from contextlib import suppress
 from itertools import chain, starmap
 from typing import Protocol, TypeVar
 
-from consumer.events.decode import Headers
 from consumer.logs import get_logger
 from consumer.metrics import StreamMetrics
+from consumer.records.record import Headers
 from consumer.stream.tasks import within
 
 log = get_logger(__name__)

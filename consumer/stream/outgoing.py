@@ -3,12 +3,12 @@
 from enum import Enum
 from typing import Protocol
 
-from consumer.events.decode import Headers
 from consumer.metrics.hooks import HookMetrics
 from consumer.reasons import Reason
-from consumer.stream.delivery_metadata import DeliveryMetadata
-from consumer.stream.record_headers import original_headers
-from consumer.stream.tracker import InFlightRecord
+from consumer.records.delivery_metadata import DeliveryMetadata
+from consumer.records.headers import original_headers
+from consumer.records.record import Headers
+from consumer.records.tracker import InFlightRecord
 
 
 class Content(Enum):

@@ -9,12 +9,12 @@ from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
 
 from consumer.clock import Clock
 from consumer.errors import HookstreamError
-from consumer.events.decode import Record
 from consumer.logs import get_logger
+from consumer.records.record import Record
+from consumer.records.tracker import OffsetTracker
 from consumer.stream.kafka_errors import REFUSALS, refusal
 from consumer.stream.lookahead import LookAhead
 from consumer.stream.tasks import within
-from consumer.stream.tracker import OffsetTracker
 from consumer.stream.unreadable import UnreadablePartitions
 
 log = get_logger(__name__)

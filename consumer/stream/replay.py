@@ -9,7 +9,8 @@ from itertools import chain, starmap
 
 from consumer.clock import Clock
 from consumer.errors import HookstreamError
-from consumer.events.decode import Headers
+from consumer.records.delivery_metadata import Replay
+from consumer.records.record import Headers
 from consumer.settings import KafkaSettings
 from consumer.stream.client import kafka_timeout
 from consumer.stream.dead_letters import (
@@ -19,7 +20,6 @@ from consumer.stream.dead_letters import (
     Offsets,
     Selection,
 )
-from consumer.stream.delivery_metadata import Replay
 from consumer.stream.outbox import BatchTooLargeError, Producer, TooLargeError, by_topic
 from consumer.stream.progress import Progress
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from consumer.events.decode import Headers
-from consumer.stream.record_headers import original_headers
+from consumer.records.headers import original_headers
+from consumer.records.record import Headers
 from support.cluster import Placed
 from support.command import run_command
 from support.daemon import Daemon

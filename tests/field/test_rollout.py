@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.stream.delivery_metadata import DeliveryMetadata
+from consumer.records.delivery_metadata import DeliveryMetadata
 from support.daemon import Daemon
 from support.dead_letters import WrittenDeadLetter, write_dead_letters
 from support.receiver import Receiver, Reply, response

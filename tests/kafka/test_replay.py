@@ -9,11 +9,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from consumer.clock import SystemClock
 from consumer.errors import HookstreamError
-from consumer.events.decode import Headers
+from consumer.records.delivery_metadata import read_delivery_metadata
+from consumer.records.record import Headers
 from consumer.settings import KafkaSettings
 from consumer.stream.client import KafkaProducer
 from consumer.stream.dead_letters import DeadLetterReader, Selection
-from consumer.stream.delivery_metadata import read_delivery_metadata
 from consumer.stream.outbox import MessageT, Producer
 from consumer.stream.replay import BATCH, Plan, Replayer, Route, make_plan
 from support.cluster import Cluster

@@ -6,8 +6,9 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.events.decode import FIELD_PLACES, Decoder, UndecodableError
+from consumer.events.decode import FIELD_PLACES, Decoder
 from consumer.events.model import TRIGGERS, Event, Trigger
+from consumer.records.record import UndecodableError
 from support.fakes import FakeRecord, make_record
 
 SCALARS = (

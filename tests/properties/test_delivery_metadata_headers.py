@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.delivery.http.request import delivery_id
-from consumer.events.decode import UndecodableError
-from consumer.stream.delivery_metadata import (
+from consumer.records.delivery_metadata import (
     DeliveryMetadata,
     OriginalRecord,
     Replay,
     read_delivery_metadata,
 )
+from consumer.records.record import UndecodableError
 from support.fakes import FakeRecord
 
 INT64 = st.integers(-1, 2**63 - 1)

@@ -7,10 +7,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.events.decode import Headers, UndecodableError
+from consumer.records.delivery_metadata import read_delivery_metadata
+from consumer.records.headers import OWN_HEADERS, original_headers, read_group
+from consumer.records.record import Headers, UndecodableError
 from consumer.stream.dead_letters import DeadLetterRecord
-from consumer.stream.delivery_metadata import read_delivery_metadata
-from consumer.stream.record_headers import OWN_HEADERS, original_headers, read_group
 from consumer.stream.replay import Route
 from support.fakes import FakeRecord, make_hook
 from support.pipeline_harness import DEAD, GROUP, LANES, PipelineHarness, Published

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from consumer.delivery.http.request import RequestBuilder, delivery_id
 from consumer.delivery.http.values import RejectedError
 from consumer.errors import ConfigError
-from consumer.events.decode import Decoder, UndecodableError
+from consumer.events.decode import Decoder
 from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
 from consumer.hooks.table import Hook, HookTable
 from consumer.matching.index import Index
+from consumer.records.record import UndecodableError
 from support.fakes import FakeRecord
 from support.strict_http import Parsed, on_the_wire
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from consumer.stream.tracker import InFlightRecord, OffsetTracker
+from consumer.records.tracker import InFlightRecord, OffsetTracker
 from support.fakes import FakeRecord
 
 

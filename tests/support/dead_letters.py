@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from consumer.events.decode import Headers
-from consumer.stream.delivery_metadata import DeliveryMetadata
+from consumer.records.delivery_metadata import DeliveryMetadata
+from consumer.records.record import Headers
 from support.cluster import Cluster
 
 

@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 
 from aiokafka import TopicPartition
 
-from consumer.events.decode import Record
 from consumer.metrics.stream import StreamMetrics
+from consumer.records.record import Record
+from consumer.records.tracker import InFlightRecord, OffsetTracker
 from consumer.settings import OwnTopics
 from consumer.stream.intake import Intake
 from consumer.stream.known_retry_topics import KnownRetryTopics
 from consumer.stream.positions import EARLIEST
-from consumer.stream.tracker import InFlightRecord, OffsetTracker
 from support.fake_consumer import FakeConsumer
 from support.fake_view import FakeView
 from support.fakes import FakeClock

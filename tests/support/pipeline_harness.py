@@ -11,11 +11,11 @@ from consumer.hooks.table import Hook
 from consumer.matching.index import Index
 from consumer.metrics import Metrics
 from consumer.pipeline import Pipeline
+from consumer.records.delivery_metadata import DeliveryMetadata, read_delivery_metadata
+from consumer.records.tracker import InFlightRecord, OffsetTracker
 from consumer.retry_router import RetryRouter
-from consumer.stream.delivery_metadata import DeliveryMetadata, read_delivery_metadata
 from consumer.stream.outbox import Outbox, PublishedRecord
 from consumer.stream.retry_topic import RetryTopic
-from consumer.stream.tracker import InFlightRecord, OffsetTracker
 from support.fakes import (
     FakeClock,
     FakeRecord,

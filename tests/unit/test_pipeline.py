@@ -8,7 +8,7 @@ import pytest
 from consumer.delivery.http.transport import AttemptResult
 from consumer.hooks.table import RateLimit
 from consumer.reasons import ErrorKind
-from consumer.stream.delivery_metadata import DeliveryMetadata
+from consumer.records.delivery_metadata import DeliveryMetadata
 from support.fakes import (
     FakeRecord,
     make_hook,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from consumer.stream.delivery_metadata import DeliveryMetadata, Replay
+from consumer.records.delivery_metadata import DeliveryMetadata, Replay
 from support.fakes import (
     FakeRecord,
     make_hook,

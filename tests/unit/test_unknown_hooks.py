@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.events.decode import Decoder
-from consumer.stream.delivery_metadata import DeliveryMetadata
+from consumer.records.delivery_metadata import DeliveryMetadata
 from consumer.stream.retry_topic import UNKNOWN_HOOK_SECONDS, unknown_hook_topic
 from support.fakes import FakeRecord, make_hook, make_record
 from support.pipeline_harness import DEAD, EVENT, GROUP, LANES, PipelineHarness, Published

@@ -17,10 +17,10 @@ from consumer.events.model import TRIGGERS
 from consumer.hooks.definition import Definition, HeaderEntry
 from consumer.metrics import Metrics
 from consumer.reasons import Reason
+from consumer.records.headers import OWN_HEADERS
 from consumer.reload import FIXED_SECTIONS, FIXED_SETTINGS
 from consumer.settings import Settings
 from consumer.settings.model import DEFAULT_SOURCES, FieldPaths, SourceSettings
-from consumer.stream.record_headers import OWN_HEADERS
 from support.filled_metrics import fill_stream
 from support.project import ROOT
 

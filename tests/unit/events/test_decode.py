@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from consumer.events.decode import Decoder, UndecodableError
+from consumer.events.decode import Decoder
 from consumer.events.model import Trigger
+from consumer.records.record import UndecodableError
 from support.fakes import FakeRecord, make_event, make_record
 
 RECORD_TIME = 1_800_000_000.0

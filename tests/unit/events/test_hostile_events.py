@@ -8,11 +8,12 @@ import pytest
 
 from consumer.delivery.http.request import RequestBuilder
 from consumer.delivery.http.values import RejectedError
-from consumer.events.decode import MAX_EVENT_BYTES, Decoder, UndecodableError
+from consumer.events.decode import MAX_EVENT_BYTES, Decoder
 from consumer.events.path import parse_path, walk
 from consumer.hooks.definition import MAX_HEADERS, MAX_PARAMETERS
 from consumer.hooks.table import Hook
 from consumer.hooks.template import MAX_URI_VARIABLES
+from consumer.records.record import UndecodableError
 from support.fakes import FakeRecord, make_brace, make_event, make_hook, make_value
 from support.hostile import FIT, UNDECODABLE, UNFIT
 

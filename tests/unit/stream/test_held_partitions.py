@@ -8,9 +8,9 @@ from aiokafka import TopicPartition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consumer.records.tracker import OffsetTracker
 from consumer.stream.lookahead import LookAhead
 from consumer.stream.poller import POLL, REFETCH_SECONDS, Poller
-from consumer.stream.tracker import OffsetTracker
 from support.fake_consumer import FakeConsumer, kafka_error
 from support.fakes import FakeClock, FakeRecord
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from aiokafka.errors import CommitFailedError, KafkaError
 
-from consumer.stream.delivery_metadata import DeliveryMetadata
+from consumer.records.delivery_metadata import DeliveryMetadata
 from support.fakes import FakeRecord
 from support.member import RETRY, A, B, Member
 from support.waiting import wait_until

@@ -11,7 +11,7 @@ import pytest
 from aiokafka.errors import NotEnoughReplicasError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from consumer.events.decode import Headers
+from consumer.records.record import Headers
 from consumer.settings import KafkaSettings
 from consumer.stream.client import KafkaProducer, _pack
 from consumer.stream.record_batches import RecordBatches

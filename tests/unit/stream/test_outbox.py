@@ -9,8 +9,8 @@ import pytest
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 from prometheus_client import CollectorRegistry
 
-from consumer.events.decode import Headers
 from consumer.metrics import Metrics
+from consumer.records.record import Headers
 from consumer.stream.outbox import Message, MessageT, Outbox, TooLargeError
 from support.waiting import wait_until
 

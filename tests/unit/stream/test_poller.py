@@ -8,8 +8,8 @@ from aiokafka import TopicPartition
 from aiokafka.errors import TopicAuthorizationFailedError
 
 from consumer.errors import HookstreamError
+from consumer.records.tracker import OffsetTracker
 from consumer.stream.poller import Poller
-from consumer.stream.tracker import OffsetTracker
 from support.fake_consumer import FakeConsumer, kafka_error
 from support.fakes import FakeClock, FakeRecord
 

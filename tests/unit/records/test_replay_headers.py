@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from consumer.stream.dead_letters import DeadLetterRecord, Selection
-from consumer.stream.delivery_metadata import (
+from consumer.records.delivery_metadata import (
     DeliveryMetadata,
     Replay,
     read_delivery_metadata,
     read_replay,
 )
+from consumer.stream.dead_letters import DeadLetterRecord, Selection
 from consumer.stream.replay import Route
 from support.dead_letters import metadata
 

@@ -1,6 +1,6 @@
 """Which offset may be committed: the heart of at-least-once."""
 
-from consumer.events.decode import Record
+from consumer.records.record import Record
 
 
 class OffsetTracker:

@@ -2,7 +2,7 @@
 
 from math import isfinite
 
-from consumer.events.decode import Headers
+from consumer.records.record import Headers
 
 DELIVERY_ID = "hookstream-delivery-id"
 HOOK = "hookstream-hook"

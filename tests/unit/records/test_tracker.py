@@ -1,6 +1,6 @@
 """A partition's tracker: what may be committed, and since when something is not settled."""
 
-from consumer.stream.tracker import OffsetTracker
+from consumer.records.tracker import OffsetTracker
 from support.fakes import FakeRecord
 
 

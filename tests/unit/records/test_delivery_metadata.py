@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from consumer.events.decode import Headers, UndecodableError
-from consumer.stream.delivery_metadata import DeliveryMetadata, Replay, read_delivery_metadata
-from consumer.stream.record_headers import read_not_before
+from consumer.records.delivery_metadata import DeliveryMetadata, Replay, read_delivery_metadata
+from consumer.records.headers import read_not_before
+from consumer.records.record import Headers, UndecodableError
 
 PASSPORT = DeliveryMetadata(
     reason="503",

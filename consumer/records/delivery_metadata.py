@@ -8,8 +8,7 @@ in `OWN_HEADERS` are reserved, so a source record's header with such a name is n
 import re
 from dataclasses import dataclass
 
-from consumer.events.decode import Headers, Record, UndecodableError
-from consumer.stream.record_headers import (
+from consumer.records.headers import (
     ATTEMPTS,
     DELIVERY_ID,
     DETAIL,
@@ -31,6 +30,7 @@ from consumer.stream.record_headers import (
     last_value,
     read_number,
 )
+from consumer.records.record import Headers, Record, UndecodableError
 
 OwnHeaders = list[tuple[str, bytes]]
 """Headers that hookstream writes: all have a value."""

@@ -1,0 +1,1 @@
+"""Kafka records as every package sees them, and their acknowledgement."""
