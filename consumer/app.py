@@ -12,7 +12,7 @@ from consumer.clock import Clock, SystemClock
 from consumer.delivery.egress.guard import EgressPolicy
 from consumer.delivery.egress.network import guard_policy, warn_of_refused_uris
 from consumer.delivery.http.authorities import Authorities, refuse_loss
-from consumer.delivery.http.descriptors import provide_descriptors
+from consumer.delivery.http.descriptors import idle_connections, provide_descriptors
 from consumer.delivery.http.transport import Transport
 from consumer.errors import HookstreamError
 from consumer.factories import (
@@ -280,9 +280,10 @@ class App:
         return finish
 
     def _guard_network(self) -> EgressPolicy:
-        """Let no request go where the settings do not."""
+        """Let no request go where the settings do not, and bound the connections that are kept."""
         policy = guard_policy(self._loaded.settings, self.admin_port)
         self._transport.set_policy(policy)
+        self._transport.keep_idle(idle_connections(self._loaded.settings.delivery.concurrency))
         return policy
 
 

@@ -41,6 +41,9 @@ class ScriptedTransport:
         self._loop.call_soon(done, answer)
         return request
 
+    def keep_idle(self, connections: int) -> None:
+        """Nothing: there are no connections."""
+
     def set_policy(self, policy: EgressPolicy) -> None:
         """See `Transport.set_policy`."""
         self.policies.append(policy)

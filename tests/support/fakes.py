@@ -89,6 +89,9 @@ class FakeTransport:
         self.sent_at.append(self._clock.monotonic())
         self.open.append((request, done))
 
+    def keep_idle(self, connections: int) -> None:
+        """Nothing: there are no connections."""
+
     def set_policy(self, policy: EgressPolicy) -> None:
         """See `Transport.set_policy`; nothing is dialled here."""
 

@@ -69,6 +69,9 @@ class AiohttpTransport:
         self._under_way[task] = done
         task.add_done_callback(self._finish)
 
+    def keep_idle(self, connections: int) -> None:
+        """Nothing: aiohttp bounds idle connections by time, 15 seconds, and not by number."""
+
     def set_policy(self, policy: EgressPolicy) -> None:
         """See `Transport.set_policy`."""
         if policy != self._pool.policy:

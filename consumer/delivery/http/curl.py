@@ -49,6 +49,11 @@ class CurlTransport:
         """See `Transport.send`."""
         self._lookups.send(request, done)
 
+    def keep_idle(self, connections: int) -> None:
+        """See `Transport.keep_idle`."""
+        if self._engine is not None:
+            self._engine.keep_idle(connections)
+
     def set_policy(self, policy: EgressPolicy) -> None:
         """See `Transport.set_policy`."""
         if policy != self._policy:

@@ -16,9 +16,8 @@ from consumer.delivery.http.resolver import Addresses
 from consumer.delivery.http.transport import AttemptResult, OnResult, Request
 from consumer.reasons import ErrorKind
 
-_IDLE_CONNECTIONS = 1024
-"""Kept open for reuse, all hosts together; above the dispatcher's concurrency, or each answer
-would close a connection."""
+_IDLE_CONNECTIONS = 512
+"""Kept open for reuse, all hosts together, until `Engine.keep_idle` names another number."""
 
 _READY = {
     select.EPOLLIN: pycurl.CSELECT_IN,
@@ -47,7 +46,8 @@ class Engine:
         self._free: list[Easy] = []
         self._policy = policy
         self._authorities = authorities
-        self._pools = [_Pool(self._sockets)]
+        self._idle_connections = _IDLE_CONNECTIONS
+        self._pools = [_Pool(self._sockets, self._idle_connections)]
         """The one in use comes last; the others end with their last attempt."""
         self._refused: list[tuple[OnResult, AttemptResult]] = []
 
@@ -59,6 +59,12 @@ class Engine:
         """Seconds until a timer of libcurl is due; None: it has none."""
         waits = [ms for pool in self._pools if (ms := pool.multi.timeout()) >= 0]
         return min(waits) / 1000 if waits else None
+
+    def keep_idle(self, connections: int) -> None:
+        """Keep so many open for reuse, all hosts together."""
+        self._idle_connections = connections
+        for pool in self._pools:
+            pool.multi.setopt(pycurl.M_MAXCONNECTS, connections)
 
     def set_policy(self, policy: EgressPolicy) -> None:
         """Begin attempts by this policy, on new connections only."""
@@ -153,7 +159,7 @@ class Engine:
         return easy, done
 
     def _begin_pool(self) -> None:
-        self._pools.append(_Pool(self._sockets))
+        self._pools.append(_Pool(self._sockets, self._idle_connections))
         self._drop_retired()
 
     def _drop_retired(self) -> None:
@@ -173,10 +179,10 @@ class _Pool:
 
     __slots__ = ("_beginning", "_resolved", "multi", "under_way")
 
-    def __init__(self, sockets: Sockets) -> None:
+    def __init__(self, sockets: Sockets, idle_connections: int) -> None:
         self.multi = pycurl.CurlMulti()
         self.multi.setopt(pycurl.M_SOCKETFUNCTION, sockets.change)
-        self.multi.setopt(pycurl.M_MAXCONNECTS, _IDLE_CONNECTIONS)
+        self.multi.setopt(pycurl.M_MAXCONNECTS, idle_connections)
         self.under_way: dict[Any, tuple[Easy, OnResult]] = {}
         """By easy handle."""
         self._resolved: dict[str, Addresses] = {}

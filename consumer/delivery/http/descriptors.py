@@ -10,17 +10,22 @@ from consumer.logs import get_logger
 
 log = get_logger(__name__)
 
-IDLE_CONNECTIONS = 1024
-"""Kept open by a transport for reuse, as `curl_engine` has it."""
 _LOOKUP = 2
 """A name that is looked up: what the C library asks with, and what it sorts the addresses by."""
 _REST = 512
 """Brokers, files, admin clients, connections of a policy that a reload has just replaced."""
 
 
+def idle_connections(concurrency: int) -> int:
+    """How many connections a transport keeps open for reuse, with `concurrency` requests in
+    flight. Each takes some 14 kB of memory, so those to hosts of former hooks must not pile up.
+    """
+    return 2 * concurrency
+
+
 def descriptors_needed(concurrency: int) -> int:
     """How many there should be for `concurrency` requests in flight."""
-    return IDLE_CONNECTIONS + concurrency * (1 + _LOOKUP) + _REST
+    return idle_connections(concurrency) + concurrency * (1 + _LOOKUP) + _REST
 
 
 def soft_limit(needed: int, soft: int, hard: int) -> int:

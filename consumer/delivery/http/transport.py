@@ -110,6 +110,12 @@ class Transport(Protocol):
         """
         ...
 
+    def keep_idle(self, connections: int) -> None:
+        """Keep at most so many connections open for reuse, all hosts together: more than there are
+        attempts under way at once, or each answer closes a connection.
+        """
+        ...
+
     def set_policy(self, policy: EgressPolicy) -> None:
         """Send what comes from now on by `policy`. Where it differs from the one before, no
         connection made until now carries any of it; those close with the last attempt on them.

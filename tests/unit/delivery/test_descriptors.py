@@ -2,8 +2,7 @@
 
 import pytest
 
-from consumer.delivery.http import curl_engine
-from consumer.delivery.http.descriptors import IDLE_CONNECTIONS, descriptors_needed, soft_limit
+from consumer.delivery.http.descriptors import descriptors_needed, idle_connections, soft_limit
 
 NO_LIMIT = -1
 
@@ -26,7 +25,8 @@ def test_the_limit_is_raised_to_what_is_needed(soft: int, hard: int, expected: i
 
 
 def test_what_is_needed_covers_the_bounds() -> None:
-    """The connections that are kept, and for each request in flight one more and a lookup."""
-    assert IDLE_CONNECTIONS == curl_engine._IDLE_CONNECTIONS
-    assert descriptors_needed(256) > 1_024 + 256
-    assert descriptors_needed(1_256) - descriptors_needed(256) == 3_000
+    """The descriptors that are asked for cover the connections that are kept, and for each request
+    in flight one more and a lookup.
+    """
+    assert descriptors_needed(256) > idle_connections(256) + 256
+    assert descriptors_needed(1_256) - descriptors_needed(256) == 5_000
