@@ -67,7 +67,9 @@ async def _sent(transport: Transport, folder: Path, secrets: list[str]) -> Recei
 async def test_the_page_verifies_what_is_sent(
     transport: Transport, shown: dict[str, Verify], tmp_path: Path
 ) -> None:
-    """A receiver's lines accept the request, and nothing that differs in target, id or time."""
+    """The lines that docs/signatures.md gives receivers accept a request of the daemon's, and
+    refuse one that differs in target, id or time.
+    """
     request = await _sent(transport, tmp_path, [OLD])
     shown["verify"](request.target, request.headers)
     for changed in (
@@ -83,7 +85,7 @@ async def test_the_page_verifies_what_is_sent(
 async def test_an_old_request_is_refused(
     transport: Transport, shown: dict[str, Verify], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was caught on the way and is sent again after some minutes is no use to a thief."""
+    """A receiver refuses a request that was intercepted and is replayed minutes later."""
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now - 400)
     request = await _sent(transport, tmp_path, [OLD])
@@ -94,7 +96,10 @@ async def test_an_old_request_is_refused(
 async def test_a_new_secret_takes_over(
     transport: Transport, shown: dict[str, Verify], tmp_path: Path
 ) -> None:
-    """1. Only the old one is set: a receiver that holds both verifies. 2. The new one stands first,
+    """A secret is rotated without a gap: a receiver that holds both secrets verifies before and
+    after.
+
+    1. Only the old one is set: a receiver that holds both verifies. 2. The new one stands first,
     and signs: the same receiver verifies, one with the old one alone does not.
     """
     before = await _sent(transport, tmp_path, [OLD])

@@ -25,7 +25,7 @@ class TransportHarness:
         self._origin = origin
 
     def get(self, target: str) -> Request:
-        """A request to this place."""
+        """A request for this target."""
         return get(self._origin + target)
 
 
@@ -42,7 +42,7 @@ def script(request: Request) -> AttemptResult | None:
 
 
 @pytest.fixture(params=["curl", "aiohttp", "double"])
-async def place(request: pytest.FixtureRequest) -> AsyncIterator[TransportHarness]:
+async def harness(request: pytest.FixtureRequest) -> AsyncIterator[TransportHarness]:
     """Each transport in turn."""
     loop = asyncio.get_running_loop()
     if request.param == "double":
@@ -58,31 +58,31 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[TransportHarnes
         await transport.close()
 
 
-async def test_status_comes_back(place: TransportHarness) -> None:
+async def test_status_comes_back(harness: TransportHarness) -> None:
     """An answer has the receiver's status and no error."""
     for status in (200, 204, 404, 503):
-        answer = await answer_of(place.transport, place.get(f"/{status}"))
+        answer = await answer_of(harness.transport, harness.get(f"/{status}"))
         assert (answer.status, answer.error) == (status, None)
 
 
-async def test_done_is_not_called_inside_send(place: TransportHarness) -> None:
-    """`done` comes later, on the loop: a caller may finish its own books after `send`."""
-    attempt = Attempt(place.transport, place.get("/200"))
+async def test_done_is_not_called_inside_send(harness: TransportHarness) -> None:
+    """`done` is called later, on the loop, so a caller may update its own state after `send`."""
+    attempt = Attempt(harness.transport, harness.get("/200"))
     assert attempt.answers == []
     await attempt.answer()
 
 
-async def test_each_of_many_is_answered_once(place: TransportHarness) -> None:
-    """Two hundred at once are two hundred answers, each to its own request."""
+async def test_each_of_many_is_answered_once(harness: TransportHarness) -> None:
+    """Two hundred requests at once get two hundred answers, each to its own request."""
     statuses = list(itertools.islice(itertools.cycle((200, 204, 302, 404, 429, 500)), 200))
-    attempts = [Attempt(place.transport, place.get(f"/{status}")) for status in statuses]
+    attempts = [Attempt(harness.transport, harness.get(f"/{status}")) for status in statuses]
     assert [(await attempt.answer()).status for attempt in attempts] == statuses
-    await place.transport.close()
+    await harness.transport.close()
     assert all(len(attempt.answers) == 1 for attempt in attempts)
 
 
-async def test_done_may_send(place: TransportHarness) -> None:
-    """A callback may start the next attempt: that is how the dispatcher works."""
+async def test_done_may_send(harness: TransportHarness) -> None:
+    """A callback may start the next attempt, as the scheduler does."""
     attempts: list[Attempt] = []
     finished = asyncio.Event()
 
@@ -91,17 +91,17 @@ async def test_done_may_send(place: TransportHarness) -> None:
         if len(attempts) == 20:
             finished.set()
             return
-        attempts.append(Attempt(place.transport, place.get("/204")))
-        place.transport.send(place.get("/200"), again)
+        attempts.append(Attempt(harness.transport, harness.get("/204")))
+        harness.transport.send(harness.get("/200"), again)
 
-    place.transport.send(place.get("/200"), again)
+    harness.transport.send(harness.get("/200"), again)
     async with asyncio.timeout(10):
         await finished.wait()
     assert [(await attempt.answer()).status for attempt in attempts] == [204] * 20
 
 
-async def test_done_that_raises(place: TransportHarness) -> None:
-    """A callback that fails is the loop's to report, and costs no other its answer."""
+async def test_done_that_raises(harness: TransportHarness) -> None:
+    """An exception in a callback is reported by the loop and costs no other attempt its answer."""
     heard: list[str] = []
     asyncio.get_running_loop().set_exception_handler(
         lambda _loop, context: heard.append(str(context["exception"]))
@@ -112,46 +112,46 @@ async def test_done_that_raises(place: TransportHarness) -> None:
 
     attempts = []
     for _ in range(10):
-        place.transport.send(place.get("/200"), fail)
-        attempts.append(Attempt(place.transport, place.get("/204")))
+        harness.transport.send(harness.get("/200"), fail)
+        attempts.append(Attempt(harness.transport, harness.get("/204")))
     assert [(await attempt.answer()).status for attempt in attempts] == [204] * 10
-    await place.transport.close()
+    await harness.transport.close()
     assert heard == ["200"] * 10
 
 
-async def test_close_answers_what_is_under_way(place: TransportHarness) -> None:
-    """Nobody waits for ever: attempts under way get a connect error, once, before `close` ends."""
-    attempts = [Attempt(place.transport, place.get("/hang")) for _ in range(20)]
-    if place.receiver is not None:
-        await place.receiver.until(requests=20)
-    await place.transport.close()
+async def test_close_answers_what_is_under_way(harness: TransportHarness) -> None:
+    """Attempts under way get one connect error each before `close` ends."""
+    attempts = [Attempt(harness.transport, harness.get("/hang")) for _ in range(20)]
+    if harness.receiver is not None:
+        await harness.receiver.until(requests=20)
+    await harness.transport.close()
     assert [len(attempt.answers) for attempt in attempts] == [1] * 20
     answers = [await attempt.answer() for attempt in attempts]
     assert {(answer.status, answer.error) for answer in answers} == {(0, ErrorKind.CONNECT)}
 
 
-async def test_close_answers_what_has_not_begun(place: TransportHarness) -> None:
-    """The same for what was sent in the very moment of closing."""
-    attempts = [Attempt(place.transport, place.get("/hang")) for _ in range(20)]
-    await place.transport.close()
+async def test_close_answers_what_has_not_begun(harness: TransportHarness) -> None:
+    """Attempts that were sent just before `close` get one connect error each before it ends."""
+    attempts = [Attempt(harness.transport, harness.get("/hang")) for _ in range(20)]
+    await harness.transport.close()
     assert [len(attempt.answers) for attempt in attempts] == [1] * 20
     assert {(await attempt.answer()).error for attempt in attempts} == {ErrorKind.CONNECT}
 
 
-async def test_failure_waits(place: TransportHarness) -> None:
-    """Neither attempts that fail nor `close` are an end that nobody wanted."""
-    failure = asyncio.ensure_future(place.transport.failure())
-    assert (await answer_of(place.transport, place.get("/503"))).status == 503
-    await place.transport.close()
-    await answer_of(place.transport, place.get("/200"))
+async def test_failure_waits(harness: TransportHarness) -> None:
+    """Neither failed attempts nor `close` count as a failure of the transport."""
+    failure = asyncio.ensure_future(harness.transport.failure())
+    assert (await answer_of(harness.transport, harness.get("/503"))).status == 503
+    await harness.transport.close()
+    await answer_of(harness.transport, harness.get("/200"))
     assert not failure.done()
     failure.cancel()
 
 
-async def test_send_after_close(place: TransportHarness) -> None:
-    """A late attempt is answered too; closing twice is no error."""
-    await place.transport.close()
-    await place.transport.close()
-    attempt = Attempt(place.transport, place.get("/200"))
+async def test_send_after_close(harness: TransportHarness) -> None:
+    """A `send` after `close` is answered with a connect error, and closing twice is no error."""
+    await harness.transport.close()
+    await harness.transport.close()
+    attempt = Attempt(harness.transport, harness.get("/200"))
     assert attempt.answers == []
     assert (await attempt.answer()).error is ErrorKind.CONNECT

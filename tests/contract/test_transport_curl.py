@@ -63,7 +63,9 @@ async def test_engine_that_breaks(
     heard: list[BaseException],
     method: str,
 ) -> None:
-    """What is under way is answered, the loop hears of it, and the next attempt goes out."""
+    """If libcurl's engine breaks, attempts under way are answered, the loop reports it, and the
+    next attempt goes out.
+    """
     breaker = Break(monkeypatch, method)
     async with Receiver(Reply(then=Then.HANG)) as receiver:
         hanging = Attempt(transport, get(receiver.origin + "/"))
@@ -80,7 +82,9 @@ async def test_engine_that_breaks(
 async def test_engine_that_cannot_be_built_again(
     monkeypatch: pytest.MonkeyPatch, transport: CurlTransport, heard: list[BaseException]
 ) -> None:
-    """The transport ends, says so, and answers what was sent before and after."""
+    """If no new engine can be built, the transport reports its failure and answers what was sent
+    before and after.
+    """
 
     def fail(*_args: object, **_kwargs: object) -> None:
         raise OSError("no descriptors left")
@@ -98,7 +102,9 @@ async def test_engine_that_cannot_be_built_again(
 async def test_engine_that_breaks_idle(
     monkeypatch: pytest.MonkeyPatch, transport: CurlTransport, heard: list[BaseException]
 ) -> None:
-    """With nothing under way to blame, the transport ends instead of turning in circles."""
+    """If the engine breaks while nothing is under way, the transport ends instead of rebuilding it
+    without end.
+    """
     breaker = Break(monkeypatch, "handle_events")
     async with Receiver() as receiver:
         request = get(receiver.origin + "/")
@@ -113,7 +119,7 @@ async def test_engine_that_breaks_idle(
 async def test_what_the_last_answers_send(
     monkeypatch: pytest.MonkeyPatch, transport: CurlTransport, heard: list[BaseException]
 ) -> None:
-    """A callback that is answered because the engine broke may send again: by the new one."""
+    """A callback that is answered because the engine broke may send again, on the new engine."""
     again: list[Attempt] = []
     async with Receiver(Reply(then=Then.HANG)) as receiver:
         request = get(receiver.origin + "/")
@@ -126,7 +132,7 @@ async def test_what_the_last_answers_send(
 
 
 async def test_the_earliest_timer_counts(transport: CurlTransport) -> None:
-    """A later limit that is waited for does not hold up an earlier one that is set after it."""
+    """A timer that is set for an earlier moment than the pending one takes its place."""
     async with Receiver(otherwise=lambda _head: Reply(then=Then.HANG)) as receiver:
         late = Attempt(transport, get(receiver.origin + "/", timeout=10))
         await receiver.until(requests=1)
@@ -136,7 +142,7 @@ async def test_the_earliest_timer_counts(transport: CurlTransport) -> None:
 
 
 async def test_close_with_a_request_that_cannot_be_sent(transport: CurlTransport) -> None:
-    """It is answered, although no turn came."""
+    """`close` answers a malformed request that the loop has not come to yet."""
     attempt = Attempt(transport, get("http://127.0.0.1/\0"))
     await transport.close()
     assert [answer.error for answer in attempt.answers] == [ErrorKind.CONNECT]
@@ -147,7 +153,7 @@ async def test_close_with_a_request_that_cannot_be_sent(transport: CurlTransport
     [get("http://127.0.0.1"), get("http://127.0.0.1/ı"), get("http://127.0.0.1/\0"), get("/")],
 )
 async def test_request_that_cannot_be_sent(transport: CurlTransport, request_: Request) -> None:
-    """A request that no builder should make is an answer too, and harms no other."""
+    """A request that libcurl refuses is answered with an error, and harms no other."""
     answer = await answer_of(transport, request_)
     assert (answer.error, bool(answer.detail)) == (ErrorKind.CONNECT, True)
     async with Receiver() as receiver:
@@ -155,7 +161,7 @@ async def test_request_that_cannot_be_sent(transport: CurlTransport, request_: R
 
 
 async def test_close_does_not_wait_for_a_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that hangs in the C library holds libcurl's end up, but not the shutdown."""
+    """A DNS lookup that hangs in the C library does not hold up `close`."""
     closed, released = threading.Event(), threading.Event()
 
     class Stuck(pycurl.CurlMulti):  # type: ignore[misc]  # without stubs it is Any
@@ -179,14 +185,14 @@ async def test_close_does_not_wait_for_a_lookup(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_dead_idle_connection_costs_nothing(transport: CurlTransport) -> None:
-    """Libcurl sees that a kept connection has died, or sends again: no attempt is lost."""
+    """No attempt is lost to a kept connection that has died: libcurl notices it or sends again."""
     async with Receiver(*[response(then=Then.CLOSE)] * 10) as receiver:
         for _ in range(10):
             assert (await answer_of(transport, get(receiver.origin + "/"))).status == 200
 
 
 async def test_change_on_http2(transport: CurlTransport, authority: trustme.CA) -> None:
-    """Streams of a connection that the new policy forbids: none more is begun on it."""
+    """No new stream begins on an HTTP/2 connection that the new policy forbids."""
     async with Http2Receiver(server_context(authority, "127.0.0.1")) as receiver:
         before = [Attempt(transport, get(receiver.origin + "/")) for _ in range(20)]
         for attempt in before:
@@ -207,7 +213,7 @@ async def test_only_http2_shares_sockets(
     receiver: Callable[[ssl.SSLContext], Http2Receiver | Receiver],
     shared: bool,
 ) -> None:
-    """Requests that go over one connection in one turn go out together."""
+    """Requests that go over one HTTP/2 connection in one loop iteration are sent together."""
     engine = transport._engine
     assert engine is not None
     context = server_context(authority, "127.0.0.1")
@@ -217,8 +223,8 @@ async def test_only_http2_shares_sockets(
 
 
 async def test_http2(transport: CurlTransport, authority: trustme.CA) -> None:
-    """Over TLS HTTP/2 is used where the receiver has it: many requests share one connection, and
-    the target is sent byte for byte here too.
+    """Over TLS HTTP/2 is used if the receiver has it: many requests share one connection, and each
+    target is sent byte for byte.
     """
     target = "/a%2fb//c;d?x='%25'&y=?"
     async with Http2Receiver(server_context(authority, "127.0.0.1")) as receiver:

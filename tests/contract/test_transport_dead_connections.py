@@ -51,8 +51,8 @@ async def http2(authority: trustme.CA) -> AsyncIterator[Http2Receiver]:
 async def test_after_a_time_out_the_next_attempt_has_a_new_connection(
     transport: Transport, receiver: Receiver
 ) -> None:
-    """However many connections to the host are kept: they are as likely to be dead as the one on
-    which the attempt timed out.
+    """After a time-out on a kept connection no kept connection to that host is used again, however
+    many there are.
     """
     async with Forwarder(receiver.authority) as way:
         origin = receiver.origin.replace(receiver.authority, way.address)
@@ -90,7 +90,7 @@ async def test_connections_that_are_given_up_are_told(
 
 
 async def test_other_hosts_keep_their_connections(transport: Transport, receiver: Receiver) -> None:
-    """A time-out at one host says nothing of others."""
+    """A time-out at one host closes no connection to another host."""
     async with Forwarder(receiver.authority) as way, Receiver() as other:
         origin = receiver.origin.replace(receiver.authority, way.address)
         for url in (origin, other.origin):

@@ -1,4 +1,4 @@
-"""The guard, a real resolver, and a server that whoever dials any address reaches.
+"""The guard, a real resolver, and a server that answers at every address.
 
 Nothing of either client is replaced: names are looked up by the C library over UDP. What counts is
 which addresses TCP connections were made to.
@@ -30,7 +30,9 @@ def assert_blocked(told: Told) -> None:
 
 
 def test_public_addresses_are_dialled(transport: str) -> None:
-    """By name and by number: what follows would mean little if nothing could be reached."""
+    """A public address is reached by name and by number, which the following tests of refusals rest
+    on.
+    """
     names = {"four.example": [[PUBLIC]], "six.example": [[PUBLIC_6]]}
     hosts = ["four.example", "six.example", PUBLIC, PUBLIC_6]
     told = run_inside(transport, [url(host) for host in hosts], names=names)
@@ -40,7 +42,9 @@ def test_public_addresses_are_dialled(transport: str) -> None:
 
 @pytest.mark.parametrize("named", [False, True], ids=["literal", "by name"])
 def test_no_special_address_is_dialled(transport: str, *, named: bool) -> None:
-    """The first and the last of every block, IPv4 also as IPv4-mapped IPv6."""
+    """Neither the first nor the last address of any special-purpose block is dialled, nor one that
+    is IPv4-mapped.
+    """
     ends = [end for b in IPV4_BLOCKS for end in (b.network[0], b.network[-1])]
     addresses = [str(end) for end in ends] + [f"::ffff:{end}" for end in ends]
     addresses += [str(end) for b in IPV6_BLOCKS for end in (b.network[0], b.network[-1])]
@@ -55,7 +59,9 @@ def test_no_special_address_is_dialled(transport: str, *, named: bool) -> None:
 
 
 def test_of_mixed_answers_only_the_public_one_is_dialled(transport: str) -> None:
-    """In whatever order they come."""
+    """Of a DNS answer with public and forbidden addresses only the public one is dialled, whatever
+    their order.
+    """
     orders = list(permutations(["127.0.0.1", PUBLIC, "fd00::1", "::ffff:10.0.0.5"]))
     names = {f"n{number}.example": [order] for number, order in enumerate(orders)}
     for one in run_inside(transport, [url(name) for name in names], names=names):
@@ -63,7 +69,9 @@ def test_of_mixed_answers_only_the_public_one_is_dialled(transport: str) -> None
 
 
 def test_rebinding(transport: str) -> None:
-    """A name that answers otherwise at each lookup is dialled where it is public, only there."""
+    """A name that resolves differently at each lookup (DNS rebinding) is dialled at its public
+    address only.
+    """
     answers = [[PUBLIC], ["127.0.0.1"], [PUBLIC], ["169.254.169.254", "fd00::1"], [PUBLIC_6]]
     told = run_inside(transport, [url("r.example")] * len(answers), names={"r.example": answers})
     assert [one.dialled for one in told] == [[PUBLIC], [], [PUBLIC], [], [PUBLIC_6]]
@@ -72,7 +80,7 @@ def test_rebinding(transport: str) -> None:
 
 
 def test_aliases_lead_where_their_addresses_do(transport: str) -> None:
-    """A CNAME to an internal name, or to a public one."""
+    """A CNAME is judged by the addresses that it leads to, be they internal or public."""
     names = {"in.example": [["db.internal"]], "out.example": [["public.example"]],
              "db.internal": [["10.0.0.5"]], "public.example": [[PUBLIC]]}  # fmt: skip
     inside, outside = run_inside(transport, [url("in.example"), url("out.example")], names=names)
@@ -84,13 +92,15 @@ def test_aliases_lead_where_their_addresses_do(transport: str) -> None:
     "host", ["127.1", "2130706433", "0x7f.1", "0177.0.0.1", "127.0.0.1.", "localhost", "0"]
 )
 def test_unusual_spellings_of_loopback(transport: str, host: str) -> None:
-    """Definitions cannot hold most of them; a client that got one would still not dial."""
+    """No client dials an unusual spelling of a loopback address."""
     (told,) = run_inside(transport, [url(host)])
     assert (told.status, told.dialled) == (0, [])
 
 
 def test_a_host_that_is_allowed_by_name(transport: str) -> None:
-    """It is reached wherever it is; nothing else there is, by another name or by a redirect."""
+    """A host that is allowed by name is reached wherever it is, and nothing else there is, by
+    another name or by a redirect.
+    """
     names = {"own.internal": [["10.0.0.5"]], "other.internal": [["10.0.0.5"]]}
     hosts = ["own.internal", "OWN.internal", "other.internal", "10.0.0.5", "sub.own.internal"]
     for location in (url("10.0.0.6"), url("169.254.169.254"), url("other.internal")):
@@ -121,7 +131,9 @@ EVERYTHING = ["0.0.0.0/0", "::/0", "127.0.0.1", "own.example"]
 def test_what_is_the_daemons_is_not_dialled(
     transport: str, own: str, hosts: list[str], allow: list[str]
 ) -> None:
-    """By whatever address or name, also where the settings let all networks through."""
+    """The daemon's own endpoints are not dialled by any address or name, even if the settings allow
+    all networks.
+    """
     told = run_inside(
         transport, [url(host) for host in hosts],
         names={"own.example": [["127.0.0.1"]]}, allow=allow, own=[own],
@@ -131,7 +143,7 @@ def test_what_is_the_daemons_is_not_dialled(
 
 
 def test_what_is_the_daemons_can_be_opened(transport: str) -> None:
-    """By its port, and nothing more is opened with it."""
+    """An `allow` entry with its port opens one of the daemon's own endpoints, and no other."""
     urls = [url("127.0.0.1"), url("127.0.0.2")]
     first, second = run_inside(transport, urls, allow=["127.0.0.1:8080"], own=["127.0.0.1:8080"])
     assert (first.status, first.dialled) == (200, ["127.0.0.1"])

@@ -28,7 +28,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port that refuses: bound, so that nobody else takes it, and not listening."""
+    """A port that refuses: bound, so that no other process takes it, and not listening."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]
@@ -40,7 +40,7 @@ def descriptors() -> int:
 
 
 def secretive(origin: str, *, timeout: float = 10, connect: float = 10) -> Request:
-    """A request whose target and header nobody may see."""
+    """A request whose target and header are secret."""
     header = f"x-key: {SECRET}".encode()
     return get(f"{origin}/{SECRET}?key={SECRET}", header, timeout=timeout, connect=connect)
 
@@ -62,7 +62,7 @@ def assert_failed(answer: AttemptResult, kind: ErrorKind) -> None:
     ids=["silence", "header drip", "100 and silence"],
 )
 async def test_timeout(transport: Transport, receiver: Receiver, reply: Reply) -> None:
-    """The time-out bounds the whole attempt: bytes that trickle in do not extend it."""
+    """The time-out bounds the whole attempt, so bytes that trickle in do not extend it."""
     receiver.then_play([reply])
     answer = await answer_of(transport, secretive(receiver.origin, timeout=0.2))
     assert_failed(answer, ErrorKind.TIMEOUT)
@@ -71,7 +71,9 @@ async def test_timeout(transport: Transport, receiver: Receiver, reply: Reply) -
 
 
 async def test_connect_timeout(transport: Transport) -> None:
-    """Dialling has its own bound, TLS included: a peer that never shakes hands costs no more."""
+    """The connect time-out bounds dialling with its TLS handshake, for a peer that never shakes
+    hands too.
+    """
     with socket.create_server(("127.0.0.1", 0)) as silent:
         origin = f"https://127.0.0.1:{silent.getsockname()[1]}"
         answer = await answer_of(transport, secretive(origin, timeout=60, connect=0.2))
@@ -79,7 +81,7 @@ async def test_connect_timeout(transport: Transport) -> None:
 
 
 async def test_close_while_dialling(transport: Transport) -> None:
-    """An attempt whose connection does not stand yet is answered by `close`, too."""
+    """An attempt that is still connecting is answered by `close`."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.setblocking(False)
         origin = f"https://127.0.0.1:{silent.getsockname()[1]}"
@@ -93,7 +95,7 @@ async def test_close_while_dialling(transport: Transport) -> None:
 
 
 async def test_refused(transport: Transport, closed_port: int) -> None:
-    """Nobody listens: a connect error, again and again."""
+    """A refused connection is a connect error each time."""
     for _ in range(3):
         answer = await answer_of(transport, secretive(f"http://127.0.0.1:{closed_port}"))
         assert_failed(answer, ErrorKind.CONNECT)
@@ -102,7 +104,9 @@ async def test_refused(transport: Transport, closed_port: int) -> None:
 async def test_refusals_between_answers(
     transport: Transport, receiver: Receiver, closed_port: int
 ) -> None:
-    """A socket that fails leaves nothing behind for the next one under the same number."""
+    """A socket that failed leaves nothing behind for the next one with the same descriptor
+    number.
+    """
     receiver.then_play([response(200, "Connection: close", then=Then.CLOSE)] * 20)
     for _ in range(10):
         refused = get(f"http://127.0.0.1:{closed_port}/", timeout=2)
@@ -112,7 +116,7 @@ async def test_refusals_between_answers(
 
 
 async def test_unknown_host(transport: Transport) -> None:
-    """A name that nobody has (RFC 6761 keeps `.invalid` for that) is a DNS error."""
+    """A name that does not exist (RFC 6761 reserves `.invalid`) is a DNS error."""
     answer = await answer_of(transport, secretive("http://nonexistent.invalid"))
     assert_failed(answer, ErrorKind.DNS)
 
@@ -157,7 +161,7 @@ async def test_unknown_host(transport: Transport) -> None:
     ],
 )
 async def test_broken_head(transport: Transport, receiver: Receiver, reply: Reply) -> None:
-    """No complete header block is a connect error, and the next attempt begins afresh."""
+    """An incomplete header block is a connect error, and the next attempt uses a new connection."""
     receiver.then_play([reply])
     assert_failed(await answer_of(transport, secretive(receiver.origin)), ErrorKind.CONNECT)
     assert len(receiver.requests) == 1
@@ -165,7 +169,7 @@ async def test_broken_head(transport: Transport, receiver: Receiver, reply: Repl
 
 
 async def test_untrusted_certificate(open_transport: Opener, server_tls: ssl.SSLContext) -> None:
-    """A certificate from an authority nobody named is a TLS error, and nothing is sent."""
+    """A certificate of an authority that is not trusted is a TLS error, and nothing is sent."""
     async with Receiver(tls=server_tls) as receiver:
         answer = await answer_of(open_transport(None), secretive(receiver.origin))
         assert_failed(answer, ErrorKind.TLS)
@@ -176,7 +180,7 @@ async def test_untrusted_certificate(open_transport: Opener, server_tls: ssl.SSL
 async def test_certificate_of_another_host(
     transport: Transport, authority: trustme.CA, name: str
 ) -> None:
-    """So is a good certificate for another name or address."""
+    """A valid certificate for another name or address is a TLS error, and nothing is sent."""
     async with Receiver(tls=server_context(authority, name)) as receiver:
         answer = await answer_of(transport, secretive(receiver.origin))
         assert_failed(answer, ErrorKind.TLS)
@@ -184,7 +188,7 @@ async def test_certificate_of_another_host(
 
 
 async def test_no_tls_at_all(transport: Transport) -> None:
-    """So is a receiver that does not speak TLS where it was asked for."""
+    """A receiver that does not speak TLS at an https URL is a TLS error."""
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)

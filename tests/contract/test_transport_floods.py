@@ -67,7 +67,7 @@ HTTP2 = {
     "trailers": Flood(HEADERS, frame(1, 0x4, 1, b"\0\x01x\x01y") * 500),
     "empty data": Flood(HEADERS, frame(0, 0, 1) * 500),
     "a body": Flood(HEADERS, frame(0, 0, 1, b"a" * 9_000)),
-    "a stream that nobody asked for": Flood(frame(5, 0x4, 1, b"\0\0\0\x02\x82\x84\x87")),
+    "a stream that was not asked for": Flood(frame(5, 0x4, 1, b"\0\0\0\x02\x82\x84\x87")),
     "no stream allowed": Flood(frame(4, 0, 0, b"\0\x03\0\0\0\0")),
     "goes away": Flood(frame(7, 0, 0, struct.pack("!II", 0, 0))),
     "refuses the stream": Flood(frame(3, 0, 1, b"\0\0\0\x07")),
@@ -126,8 +126,8 @@ async def outcome(transport: Transport, url: str, limit: float) -> str:
 
 @pytest.mark.parametrize("flood", HTTP1.values(), ids=HTTP1.keys())
 async def test_floods(transport: Transport, flood: Flood) -> None:
-    """Cut at a bound, or at the time-out; the status counts if the header block was complete. A
-    body is cut at its bound, however slow the machine.
+    """An answer without end is cut at a bound or at the time-out, and counts by its status if its
+    header block was complete.
     """
     body = flood in {HTTP1["a body"], HTTP1["chunks of one byte"]}
     async with flooding(flood) as flooder:
@@ -140,7 +140,9 @@ async def test_floods(transport: Transport, flood: Flood) -> None:
 
 @pytest.mark.parametrize("flood", HTTP2.values(), ids=HTTP2.keys())
 async def test_floods_over_http2(ca_file: str, authority: trustme.CA, flood: Flood) -> None:
-    """The same; a receiver that refuses streams gets a handful of connections, not thousands."""
+    """An HTTP/2 answer without end is cut at a bound or at the time-out, and a receiver that
+    refuses streams gets a handful of connections, not thousands.
+    """
     tls = server_context(authority, "127.0.0.1")
     tls.set_alpn_protocols(["h2"])
     async with flooding(flood, tls) as flooder:

@@ -109,7 +109,7 @@ def assert_blocked(answer: AttemptResult, *words: str, by_lookup: bool = False) 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("host", [SHUT, f"[::ffff:{SHUT}]", "[::ffff:7f00:2]"])
 async def test_literal_address(open_transport: Opener, trap: Trap, scheme: str, host: str) -> None:
-    """No lookup stands between, and the dial is judged all the same."""
+    """A literal address needs no lookup and is judged by the guard all the same."""
     transport = open_transport(policy=ONE_ADDRESS)
     answer = await answer_of(transport, get(f"{scheme}://{host}:{trap.port}/"))
     assert_blocked(answer, "loopback (RFC 1122")
@@ -117,16 +117,14 @@ async def test_literal_address(open_transport: Opener, trap: Trap, scheme: str, 
 
 @pytest.mark.parametrize("host", ["127.2", "2130706434", "0x7f.0.0.2", "0177.0.0.02", "0x7f000002"])
 async def test_unusual_spelling(open_transport: Opener, trap: Trap, host: str) -> None:
-    """Definitions with such hosts are refused at load; if one came as far as here, libcurl would
-    read it as the address that it is, and aiohttp not at all.
-    """
+    """A host in an unusual spelling is judged as the address that it is, or not dialled at all."""
     transport = open_transport(policy=ONE_ADDRESS)
     answer = await answer_of(transport, get(f"http://{host}:{trap.port}/"))
     assert answer.error in {ErrorKind.BLOCKED, ErrorKind.CONNECT}
 
 
 async def test_loopback_over_ipv6(open_transport: Opener) -> None:
-    """The same for IPv6."""
+    """The IPv6 loopback address is refused by default."""
     try:
         trap = Trap(socket.AF_INET6, "::1", 0)
     except OSError as error:
@@ -138,7 +136,7 @@ async def test_loopback_over_ipv6(open_transport: Opener) -> None:
 
 
 async def test_localhost(open_transport: Opener, trap: Trap) -> None:
-    """The name that everybody has, by the system's own resolver."""
+    """The name `localhost`, as the system's own resolver answers it, is refused by default."""
     answer = await answer_of(
         open_transport(policy=EgressPolicy.of()), get(f"http://localhost:{trap.port}/")
     )
@@ -153,7 +151,7 @@ async def test_localhost(open_transport: Opener, trap: Trap) -> None:
 async def test_name_of_forbidden_addresses(
     open_transport: Opener, names: Names, trap: Trap, addresses: list[str]
 ) -> None:
-    """All of them refused: blocked, with the reason of one."""
+    """A name whose addresses are all forbidden is blocked, with the reason of one of them."""
     names["rebound.example"] = addresses
     transport = open_transport(policy=ONE_ADDRESS)
     answer = await answer_of(transport, get(f"http://rebound.example:{trap.port}/"))
@@ -169,7 +167,9 @@ async def test_name_of_forbidden_addresses(
 async def test_mixed_answer_set(
     open_transport: Opener, names: Names, receiver: Receiver, trap: Trap, addresses: list[str]
 ) -> None:
-    """The forbidden ones are passed over, in whatever order they come: on every new connection."""
+    """Of a name with allowed and forbidden addresses only allowed ones are dialled, in whatever
+    order they come and on every new connection.
+    """
     names["mixed.example"] = addresses
     transport = open_transport(policy=ONE_ADDRESS)
     receiver.then_play([LAST] * 5)
@@ -183,7 +183,9 @@ async def test_mixed_answer_set(
 async def test_mixed_answer_set_whose_open_part_is_down(
     open_transport: Opener, names: Names, trap: Trap, addresses: list[str]
 ) -> None:
-    """A connect error, which is retried; a forbidden address is no second choice."""
+    """If the allowed addresses of a mixed answer are down, the attempt is a connect error and no
+    forbidden address is dialled.
+    """
     names["mixed.example"] = addresses
     transport = open_transport(policy=EgressPolicy.of(allow=["127.0.0.3"]))
     answer = await answer_of(transport, get(f"http://mixed.example:{trap.port}/"))
@@ -193,7 +195,9 @@ async def test_mixed_answer_set_whose_open_part_is_down(
 async def test_rebinding(
     open_transport: Opener, names: Names, receiver: Receiver, trap: Trap
 ) -> None:
-    """A name that was good is judged again with each new connection; and is not bad for ever."""
+    """A name is judged again at each new connection, and one that was refused can be allowed later
+    (DNS rebinding).
+    """
     transport = open_transport(policy=ONE_ADDRESS)
     request = get(f"http://rebound.example:{trap.port}/")
     receiver.then_play([LAST] * 3)
@@ -208,7 +212,9 @@ async def test_rebinding(
 
 
 async def test_allowed_by_name(open_transport: Opener, names: Names, receiver: Receiver) -> None:
-    """One host is let through wherever it is; its address under another name is not."""
+    """A host that is allowed by name is reached wherever it is, and its address under another name
+    is not.
+    """
     names["receiver.internal"] = names["other.internal"] = [OPEN]
     transport = open_transport(policy=EgressPolicy.of(allow=["receiver.internal"]))
     port = port_of(receiver)
@@ -221,7 +227,7 @@ async def test_allowed_by_name(open_transport: Opener, names: Names, receiver: R
 
 
 async def test_denied(open_transport: Opener, names: Names, receiver: Receiver) -> None:
-    """`deny` wins, by name and by address."""
+    """`deny` wins over `allow`, by name and by address."""
     names["denied.example"] = [OPEN]
     port = port_of(receiver)
     for denied in ("denied.example", OPEN):
@@ -232,7 +238,7 @@ async def test_denied(open_transport: Opener, names: Names, receiver: Receiver) 
 
 
 async def test_own_endpoint(open_transport: Opener, receiver: Receiver) -> None:
-    """The daemon's own listeners are out of reach inside an allowed network."""
+    """The daemon's own listeners cannot be reached even inside an allowed network."""
     own = OwnEndpoint.of(receiver.authority, "the admin server")
     transport = open_transport(policy=EgressPolicy.of(allow=["127.0.0.0/8"], own=[own]))
     answer = await answer_of(transport, get(receiver.origin + "/"))
@@ -241,8 +247,8 @@ async def test_own_endpoint(open_transport: Opener, receiver: Receiver) -> None:
 
 
 async def test_pooled_connection_after_a_change(open_transport: Opener, receiver: Receiver) -> None:
-    """The next attempt does not use what the new policy forbids, and the connection is closed
-    without waiting for one.
+    """After a policy change a pooled connection that it forbids is not used and is closed without a
+    further request.
     """
     transport = open_transport()
     for _ in range(2):
@@ -257,7 +263,9 @@ async def test_pooled_connection_after_a_change(open_transport: Opener, receiver
 async def test_idle_connection_is_closed_after_a_change(
     open_transport: Opener, receiver: Receiver
 ) -> None:
-    """At once, though nothing is sent any more; whatever the transport does at that moment."""
+    """An idle connection that a new policy forbids is closed at once, though nothing is sent any
+    more.
+    """
     transport = open_transport()
     for number in range(20):
         transport.set_policy(LOOPBACK)
@@ -268,7 +276,7 @@ async def test_idle_connection_is_closed_after_a_change(
 
 
 async def test_the_same_policy_again(open_transport: Opener, receiver: Receiver) -> None:
-    """A reload that changes nothing costs no connection."""
+    """Setting an equal policy again closes no connection."""
     transport = open_transport(policy=EgressPolicy.of(allow=["10.0.0.0/8", OPEN]))
     for _ in range(3):
         transport.set_policy(EgressPolicy.of(allow=[OPEN, "10.0.0.0/8"]))
@@ -277,7 +285,7 @@ async def test_the_same_policy_again(open_transport: Opener, receiver: Receiver)
 
 
 async def test_policy_that_opens(open_transport: Opener, receiver: Receiver) -> None:
-    """What was blocked goes through after the change."""
+    """A destination that was blocked is reached once a new policy allows it."""
     transport = open_transport(policy=EgressPolicy.of())
     assert_blocked(await answer_of(transport, get(receiver.origin + "/")))
     transport.set_policy(LOOPBACK)
@@ -285,7 +293,9 @@ async def test_policy_that_opens(open_transport: Opener, receiver: Receiver) -> 
 
 
 async def test_attempt_under_way_at_a_change(open_transport: Opener, receiver: Receiver) -> None:
-    """It ends as it began, and its connection closes behind it."""
+    """An attempt under way at a policy change ends as it began, and its connection closes
+    afterwards.
+    """
     released = asyncio.Event()
     whole = response()
     receiver.then_play([Reply(whole.data, after=released)])
@@ -301,7 +311,7 @@ async def test_attempt_under_way_at_a_change(open_transport: Opener, receiver: R
 
 
 async def test_close_after_a_change(open_transport: Opener, receiver: Receiver) -> None:
-    """What began before the change is answered too."""
+    """Attempts that began before a policy change are answered by `close`."""
     receiver.then_play([Reply(then=Then.HANG)] * 2)
     transport = open_transport()
     before = Attempt(transport, get(receiver.origin + "/"))
@@ -317,7 +327,7 @@ async def test_close_after_a_change(open_transport: Opener, receiver: Receiver) 
 
 
 async def test_many_changes_leave_nothing(open_transport: Opener, receiver: Receiver) -> None:
-    """Connections, files and answers, all accounted for."""
+    """Many policy changes leave no connection, file descriptor or unanswered attempt behind."""
     before = descriptors()
     transport = open_transport()
     for number in range(20):
@@ -334,7 +344,7 @@ async def test_many_changes_leave_nothing(open_transport: Opener, receiver: Rece
 
 
 async def test_sockets_are_not_inherited(open_transport: Opener, receiver: Receiver) -> None:
-    """A program that somebody starts from the daemon gets none of its connections (PEP 446)."""
+    """A child process of the daemon inherits none of its connections (PEP 446)."""
     before = descriptors()
     transport = open_transport()
     assert (await answer_of(transport, get(receiver.origin + "/"))).status == 200

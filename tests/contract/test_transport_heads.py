@@ -90,7 +90,7 @@ async def test_complete_head_counts(
     transport: Transport, receiver: Receiver, odd: Odd, end: Then
 ) -> None:
     """An answer with a complete header block counts by its status, however the body or TLS ends:
-    it is asked for once, and the next attempt is well.
+    the request is sent once, and the next attempt succeeds.
     """
     odd.replies = {name: Reply(b"HTTP/1.1 200 OK\r\n" + rest, end) for name, rest in WHOLE.items()}
     answers = await answers_to(transport, receiver, WHOLE)
@@ -102,7 +102,7 @@ async def test_complete_head_counts(
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.name.lower())
 async def test_retry_after_counts_too(transport: Transport, receiver: Receiver, end: Then) -> None:
-    """What a complete header block says is heard, whatever the status."""
+    """The `Retry-After` of a complete header block counts, whatever becomes of the body."""
     head = b"HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nTransfer-Encoding: chunked\r\n\r\n"
     receiver.then_play([Reply(head, end)])
     answer = await answer_of(transport, get(receiver.origin + "/", timeout=TIMEOUT))
@@ -113,7 +113,7 @@ async def test_retry_after_counts_too(transport: Transport, receiver: Receiver, 
 async def test_cut_head_does_not_count(
     transport: Transport, receiver: Receiver, odd: Odd, end: Then
 ) -> None:
-    """A header block that never came to its empty line is no answer, whatever its status line says.
+    """A header block that is cut before its empty line is no answer, whatever its status line says.
 
     libcurl by itself takes one that a closed connection cuts for a success.
     """
@@ -131,8 +131,8 @@ async def test_cut_head_does_not_count(
 async def test_steady_origin_that_becomes_odd(
     monkeypatch: pytest.MonkeyPatch, transport: Transport, receiver: Receiver
 ) -> None:
-    """Answers without an end count from the second one on at the latest, though many before them
-    ended well; one with a length or a part of a body counts at once.
+    """Answers without end count from the second one on at the latest, though many before them ended
+    properly; one with a length or a part of a body counts at once.
     """
     monkeypatch.setattr(curl_routes, "_WATCHED_AT_FIRST", 2)
     for _ in range(5):
@@ -168,8 +168,8 @@ HTTP2_ENDS = [Stream.RESET, Stream.GO_AWAY, Stream.CLOSE, Stream.HANG]
 async def test_complete_head_counts_over_http2(
     ca_file: str, authority: trustme.CA, end: Stream, body: bytes
 ) -> None:
-    """HEADERS are the answer, whatever comes behind them: RST_STREAM, GOAWAY, the connection's end
-    or nothing.
+    """HEADERS of HTTP/2 are the answer, whatever follows them: RST_STREAM, GOAWAY, the connection's
+    end or nothing.
     """
     transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK, trusting(ca_file))
     async with Http2Receiver(server_context(authority, "127.0.0.1")) as receiver:

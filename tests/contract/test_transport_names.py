@@ -43,7 +43,7 @@ class Names:
         if host.startswith("hang"):
             self.released.wait(PATIENCE)
             self.ended += 1
-        if host == "nobody.example":
+        if host == "absent.example":
             raise socket.gaierror(-2, "Name or service not known")
         found = self.addresses.get(host, ["127.0.0.1"])
         return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (address, 0)) for address in found]
@@ -69,7 +69,9 @@ def port_of(receiver: Receiver) -> int:
 
 
 async def test_names_that_hang_hold_up_no_other(names: Names, transport: Transport) -> None:
-    """1. Forty names hang. 2. Another is looked up and called. 3. The forty end at their limit, and
+    """Names whose lookup hangs hold up no other name and end at their own limit.
+
+    1. Forty names hang. 2. Another is looked up and called. 3. The forty end at their limit, and
     nothing was sent for them, not even when they are found at last.
     """
     async with Receiver() as receiver:
@@ -92,15 +94,15 @@ async def test_names_that_hang_hold_up_no_other(names: Names, transport: Transpo
 
 
 async def test_the_connect_limit_counts(names: Names, transport: Transport) -> None:
-    """A lookup is a part of connecting."""
+    """The time of a DNS lookup counts against the connect time-out."""
     del names
     request = get("http://hang.example/", timeout=PATIENCE, connect=0.1)
     assert (await answer_of(transport, request)).error is ErrorKind.TIMEOUT
 
 
 async def test_a_name_is_looked_up_once(names: Names, transport: Transport) -> None:
-    """By however many attempts it is wanted, at once or one after the other, with a final dot or
-    without, over new connections too.
+    """A name is looked up once for all attempts that want it, at once or one after the other, with
+    a final dot or without, over new connections too.
     """
     last = response(200, "Connection: close")
     async with Receiver(otherwise=lambda _head: last) as receiver:
@@ -112,13 +114,15 @@ async def test_a_name_is_looked_up_once(names: Names, transport: Transport) -> N
     assert [names.asked["fine.example"], names.asked.total()] == [1, 2]
 
 
-async def test_a_name_that_nobody_has(names: Names, transport: Transport) -> None:
-    """The error is in the system's words, and the next attempt asks again."""
+async def test_a_name_that_does_not_exist(names: Names, transport: Transport) -> None:
+    """A name that does not exist is an error in the system's words, and the next attempt looks it
+    up again.
+    """
     for times in (1, 2):
-        answer = await answer_of(transport, get("http://nobody.example/"))
+        answer = await answer_of(transport, get("http://absent.example/"))
         assert answer.error is ErrorKind.DNS
-        assert "nobody" not in answer.detail
-        assert names.asked["nobody.example"] == times
+        assert "absent" not in answer.detail
+        assert names.asked["absent.example"] == times
 
 
 @pytest.fixture
@@ -149,7 +153,9 @@ async def test_a_name_whose_addresses_are_refused(names: Names, transport: Trans
 async def test_refused_names_are_not_looked_up_by_each_attempt(
     names: Names, transport: Transport
 ) -> None:
-    """Within the two seconds what was found counts."""
+    """Within two seconds after a lookup its refused addresses are not looked up again by each
+    attempt.
+    """
     names.addresses["sink.example"] = ["0.0.0.0"]
     for _ in range(5):
         answer = await answer_of(transport, get("http://sink.example:9/"))
@@ -159,8 +165,8 @@ async def test_refused_names_are_not_looked_up_by_each_attempt(
 
 @pytest.mark.usefixtures("soon")
 async def test_a_host_that_has_moved(names: Names, transport: Transport) -> None:
-    """A name at whose addresses nobody listens any more is looked up again at once, so that the
-    next attempts find where the host is now.
+    """A name whose addresses refuse connections is looked up again at once, so that the next
+    attempts find where the host is now.
     """
     async with Receiver() as receiver:
         names.addresses["moved.example"] = ["127.0.0.9"]
@@ -178,8 +184,8 @@ async def test_a_host_that_has_moved(names: Names, transport: Transport) -> None
 async def test_a_host_that_moved_away_from_kept_connections(
     names: Names, transport: Transport
 ) -> None:
-    """Connections to the old address are dead without a FIN: one attempt times out, and what comes
-    after it goes to the new address.
+    """If kept connections to an old address are dead without a FIN, one attempt times out, and the
+    next ones go to the new address.
     """
     async with Receiver() as receiver:
         old = await asyncio.start_server(_mute_after_one, "127.0.0.9", port_of(receiver))
@@ -200,8 +206,8 @@ async def test_a_host_that_moved_away_from_kept_connections(
 async def test_http2_connection_that_is_never_idle(
     names: Names, monkeypatch: pytest.MonkeyPatch, ca_file: str, authority: trustme.CA
 ) -> None:
-    """After its lifetime no attempt begins on a connection, though streams were under way on it all
-    the time: libcurl itself looks at the age of idle connections only.
+    """After its maximum lifetime no attempt begins on a connection, even if streams were under way
+    on it all the time: libcurl itself looks at the age of idle connections only.
     """
     del names
     monkeypatch.setattr(resolver, "_FRESH", 0.05)
@@ -221,9 +227,9 @@ async def test_http2_connection_that_is_never_idle(
 async def test_a_host_that_moves_while_the_old_one_goes_on(
     names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once a lookup finds other addresses only, attempts go there: a kept connection to an old one
-    is given no more. An address that is dropped while others stay is followed within the lifetime
-    of connections.
+    """Once a lookup finds other addresses only, attempts go there and none uses a kept connection
+    to an old address; an address that is dropped while others stay is left within the lifetime of
+    connections.
     """
     monkeypatch.setattr(resolver, "_FRESH", 0.05)
     transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK, trusting())
@@ -251,8 +257,8 @@ async def _mute_after_one(reader: asyncio.StreamReader, writer: asyncio.StreamWr
 async def test_one_of_several_addresses_leads_nowhere(
     names: Names, transport: Transport, first: bool
 ) -> None:
-    """Another address of the name is dialled within the attempt's time: where SYNs are dropped as
-    well as where they are refused.
+    """If one address of a name refuses or drops connections, another one is dialled within the
+    attempt's time.
     """
     async with Receiver() as receiver, DropsSyns("127.0.0.3", port_of(receiver)):
         for dead in ("127.0.0.3", "127.0.0.9"):
@@ -263,14 +269,14 @@ async def test_one_of_several_addresses_leads_nowhere(
 
 
 async def test_numbers_are_not_looked_up(names: Names, transport: Transport) -> None:
-    """They are what is dialled."""
+    """A literal address is dialled without a DNS lookup."""
     async with Receiver() as receiver:
         assert (await answer_of(transport, get(receiver.origin + "/"))).status == 200
     assert names.asked.total() == 0
 
 
 async def test_close_while_a_lookup_hangs(names: Names, transport: Transport) -> None:
-    """It is answered, and nobody waits for it."""
+    """An attempt whose lookup hangs is answered by `close`, which does not wait for the lookup."""
     attempt = Attempt(transport, get("http://hang.example/"))
     await wait_until(lambda: names.asked["hang.example"] == 1, "the lookup to begin")
     async with asyncio.timeout(PATIENCE):

@@ -43,8 +43,8 @@ def fields(head: bytes) -> list[tuple[bytes, bytes]]:
 
 
 async def test_request_is_what_was_asked(transport: Transport, receiver: Receiver) -> None:
-    """`host` and `accept` are added, and nothing else: no agent, encodings, cookies or connection
-    header. Bytes outside ASCII and empty values arrive as they are.
+    """A request has the given headers with `host` and `accept` added, and no agent, encodings,
+    cookies or connection header; bytes outside ASCII and empty values arrive as they are.
     """
     headers = [
         b"user-agent: hookstream/0.1.0",
@@ -69,14 +69,14 @@ async def test_request_is_what_was_asked(transport: Transport, receiver: Receive
 
 
 async def test_bare_request(transport: Transport, plain: Receiver) -> None:
-    """Without headers to send, no client names itself or says what it could unpack."""
+    """A request without headers names neither a client nor an encoding."""
     await answer_of(transport, get(plain.origin + "/"))
     names = {name.lower() for name, _ in fields(plain.requests[0])}
     assert names == {b"host", b"accept"}
 
 
 async def test_accept_can_be_set(transport: Transport, plain: Receiver) -> None:
-    """A hook's own `accept` stands in place of ours."""
+    """A hook's own `accept` header replaces the default one."""
     await answer_of(transport, get(plain.origin + "/", b"Accept: application/json"))
     accepted = [value for name, value in fields(plain.requests[0]) if name.lower() == b"accept"]
     assert accepted == [b"application/json"]
@@ -98,7 +98,7 @@ async def test_accept_can_be_set(transport: Transport, plain: Receiver) -> None:
     ],
 )
 async def test_target_is_byte_for_byte(transport: Transport, plain: Receiver, target: str) -> None:
-    """The target that was signed is the target that is sent: nothing decodes or tidies it."""
+    """The target on the wire is the one that was signed: nothing decodes or normalises it."""
     await answer_of(transport, get(plain.origin + target))
     assert plain.requests[0].split(b" ")[1] == target.encode()
 
@@ -131,21 +131,23 @@ async def test_status(transport: Transport, receiver: Receiver, status: int) -> 
 async def test_retry_after(
     transport: Transport, plain: Receiver, value: str, seconds: float | None
 ) -> None:
-    """RFC 9110 section 10.2.3: seconds or a date. What is past, negative or unreadable is None."""
+    """`Retry-After` is seconds or a date (RFC 9110 section 10.2.3), and None if it is past,
+    negative or unreadable.
+    """
     plain.then_play([response(503, f"Retry-After: {value}")])
     answer = await answer_of(transport, get(plain.origin + "/"))
     assert (answer.status, answer.retry_after) == (503, seconds)
 
 
 async def test_retry_after_a_date(transport: Transport, plain: Receiver) -> None:
-    """A date ahead counts from now."""
+    """A `Retry-After` date in the future becomes the seconds until then."""
     plain.then_play([response(429, f"Retry-After: {formatdate(time.time() + 600, usegmt=True)}")])
     answer = await answer_of(transport, get(plain.origin + "/"))
     assert answer.retry_after == pytest.approx(600, abs=20)
 
 
 async def test_no_retry_after(transport: Transport, plain: Receiver) -> None:
-    """Absent is None, also where the connection's last answer had one."""
+    """An absent `Retry-After` is None, even if the connection's last answer had one."""
     plain.then_play([response(503, "Retry-After: 9"), response(503)])
     waits = [(await answer_of(transport, get(plain.origin + "/"))).retry_after for _ in range(2)]
     assert waits == [9, None]
@@ -163,7 +165,9 @@ async def test_no_retry_after(transport: Transport, plain: Receiver) -> None:
     ids=["100 first", "103 first", "chunked", "never decompressed", "no reason phrase"],
 )
 async def test_forms_of_a_response(transport: Transport, receiver: Receiver, data: bytes) -> None:
-    """Whatever form HTTP/1.1 allows, and the connection can be used again after it."""
+    """Every form of a response that HTTP/1.1 allows is read, and the connection can be used again
+    after it.
+    """
     receiver.then_play([Reply(data)])
     for expected in (503, 200):
         assert (await answer_of(transport, get(receiver.origin + "/"))).status == expected
@@ -182,7 +186,7 @@ async def test_body_until_close(transport: Transport, plain: Receiver, head: byt
 
 @pytest.mark.parametrize("form", ["length", "chunked", "until close"])
 async def test_long_body_is_cut(transport: Transport, plain: Receiver, form: str) -> None:
-    """A receiver cannot make us read without end: the status counts, and its connection goes."""
+    """A body beyond the bound is cut: the status counts, and the connection is closed."""
     mebibyte = b"x" * (1 << 20)
     head = b"HTTP/1.1 503 X\r\nRetry-After: 7\r\n"
     match form:
@@ -201,7 +205,7 @@ async def test_long_body_is_cut(transport: Transport, plain: Receiver, form: str
 
 
 async def test_connection_is_reused(transport: Transport, receiver: Receiver) -> None:
-    """Two requests to a host share a connection, also where a status is an error."""
+    """Two requests to a host share a connection, even if a status is an error."""
     receiver.then_play([response(500, body=b"oops")])
     for expected in (500, 200, 200):
         assert (await answer_of(transport, get(receiver.origin + "/"))).status == expected
@@ -211,8 +215,8 @@ async def test_connection_is_reused(transport: Transport, receiver: Receiver) ->
 async def test_connection_has_an_age(
     transport: Transport, plain: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A busy connection is not used for ever, so that a changed DNS answer is followed; no attempt
-    fails for it.
+    """A busy connection is replaced after its maximum age, so that a changed DNS answer is
+    followed, and no attempt fails for it.
     """
     monkeypatch.setattr(curl_easy, "CONNECTION_LIFETIME", 1)
     monkeypatch.setattr(aiohttp_pool, "CONNECTION_LIFETIME", 1)
@@ -241,7 +245,7 @@ async def test_connection_that_died_idle(transport: Transport, receiver: Receive
 
 
 async def test_no_cookies(transport: Transport, receiver: Receiver) -> None:
-    """What a receiver wants remembered is forgotten."""
+    """Cookies that a receiver sets are not sent back."""
     receiver.then_play([response(200, "Set-Cookie: session=1; Path=/")])
     for _ in range(2):
         await answer_of(transport, get(receiver.origin + "/"))
@@ -251,7 +255,9 @@ async def test_no_cookies(transport: Transport, receiver: Receiver) -> None:
 async def test_environment_proxies_are_ignored(
     transport: Transport, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A proxy would resolve and dial for us, past the guard."""
+    """Proxy variables of the environment are ignored, since a proxy would resolve and dial past the
+    guard.
+    """
     for name in (
         "http_proxy",
         "https_proxy",
@@ -267,7 +273,7 @@ async def test_environment_proxies_are_ignored(
 
 
 async def test_ipv6(transport: Transport) -> None:
-    """A literal IPv6 address, in brackets."""
+    """A literal IPv6 address in brackets is dialled."""
     try:
         async with Receiver(host="::1") as receiver:
             assert (await answer_of(transport, get(receiver.origin + "/"))).status == 200
@@ -277,7 +283,9 @@ async def test_ipv6(transport: Transport) -> None:
 
 
 async def test_hung_request_holds_back_no_other(transport: Transport, receiver: Receiver) -> None:
-    """Not even the first one to a host, whose connection the others might wait to share."""
+    """A request that hangs holds back no other to the same host, not even if it is the first one to
+    that host.
+    """
     receiver.then_play([Reply(then=Then.HANG)])
     others = asyncio.Semaphore(0)
     statuses: list[int] = []
@@ -295,7 +303,7 @@ async def test_hung_request_holds_back_no_other(transport: Transport, receiver: 
 
 
 async def test_many_at_once(transport: Transport, receiver: Receiver) -> None:
-    """Two hundred at once, without a bound of the transport's own."""
+    """The transport itself bounds no concurrency: two hundred requests are under way at once."""
     attempts = [Attempt(transport, get(f"{receiver.origin}/{number}")) for number in range(200)]
     answers = [await attempt.answer() for attempt in attempts]
     assert {answer.status for answer in answers} == {HTTPStatus.OK}
@@ -311,7 +319,7 @@ async def test_many_at_once(transport: Transport, receiver: Receiver) -> None:
     ids=["curl", "aiohttp"],
 )
 def test_on_uvloop(opener: Callable[[asyncio.AbstractEventLoop], Transport]) -> None:
-    """The daemon runs on uvloop: both adapters work there as they do on asyncio's own loop."""
+    """Both adapters work on uvloop, on which the daemon runs, as on asyncio's own loop."""
 
     async def talk() -> list[int]:
         transport = opener(asyncio.get_running_loop())

@@ -23,7 +23,7 @@ async def workspace(
 
 @pytest.fixture(scope="module")
 def server(kafka_lib: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
-    """A broker to be killed, shared by the tests of one file; each leaves it running. Everybody
+    """A broker to be killed, shared by the tests of one file; each leaves it running. Every user
     may do everything that no rule forbids.
     """
     rules = {

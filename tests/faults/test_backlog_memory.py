@@ -1,4 +1,4 @@
-"""A long backlog and no broker: memory is bounded whatever waits (invariant 4)."""
+"""A long lag and no broker: memory is bounded whatever waits (invariant 4)."""
 
 import asyncio
 import re
@@ -18,7 +18,7 @@ SMALL, LARGE = 2_000, 200_000
 BOUND = 64
 """MiB by which the peak may grow with a backlog that is 200 MB larger: what is on its way to a
 retry topic when the broker goes, and fetches that are under way."""
-PARKED = 20_000
+DEFERRED = 20_000
 RETRIED = 'hookstream_deliveries_total{hook="a",outcome="retried"}'
 
 
@@ -33,9 +33,11 @@ def _peak(daemon: Daemon) -> float:
 async def test_memory_is_bounded_with_a_backlog_and_no_broker(
     server: KafkaServer, mortal: Workspace
 ) -> None:
-    """1. A few events come whose deliveries all go to a retry topic: the peak is noted. 2. While
-    the daemon is frozen, a hundred times as many come. 3. It goes on, and in the midst of them
-    all brokers die. 4. The peak has hardly risen, and the daemon is alive.
+    """Memory stays bounded while a hundred times as many events wait and all brokers are down.
+
+    1. A few events come whose deliveries all go to a retry topic: the peak is noted. 2. While the
+    daemon is frozen, a hundred times as many come. 3. It goes on, and in the midst of them all
+    brokers die. 4. The peak has hardly risen, and the daemon is alive.
     """
     await mortal.create_topics()
     async with (
@@ -46,13 +48,13 @@ async def test_memory_is_bounded_with_a_backlog_and_no_broker(
         mortal.write_hooks(hook("a", receiver.origin))
         async with Daemon(mortal.config) as daemon:
             await ledger.write(SMALL, filler="x" * 1_000)
-            await wait_until(lambda: _retried(daemon, SMALL), "all to be parked")
+            await wait_until(lambda: _retried(daemon, SMALL), "all to be deferred")
             small = _peak(daemon)
             daemon.signal(signal.SIGSTOP)
             for _ in range(20):
                 await ledger.write(LARGE // 20, filler="x" * 1_000)
             daemon.signal(signal.SIGCONT)
-            await wait_until(lambda: _retried(daemon, PARKED), "many to be parked")
+            await wait_until(lambda: _retried(daemon, DEFERRED), "many to be deferred")
             await asyncio.to_thread(server.kill)
             await wait_until(lambda: _unready(daemon), "the daemon not to be ready")
             assert await daemon.sample(RETRIED) < LARGE // 2, "the backlog is no more"

@@ -20,7 +20,7 @@ GRACE = 8.0
 
 
 def _fails_at_first(delivery: str, attempt: int) -> int:
-    """Every fourth delivery goes over a retry lane."""
+    """Every fourth delivery goes over a retry topic."""
     number = int(delivery[1:].partition(":")[0])
     return HTTPStatus.SERVICE_UNAVAILABLE if number % 4 == 0 and attempt == 1 else HTTPStatus.OK
 
@@ -39,8 +39,11 @@ async def _at_rest(daemon: Daemon) -> bool:
 async def test_a_broker_that_is_killed_and_comes_back(
     server: KafkaServer, mortal: Workspace
 ) -> None:
-    """1. Under load the broker is killed and started again at once, twice. 2. All deliveries
-    arrive; the commits passed nothing unsettled; only what was not committed came twice.
+    """A broker that is killed and restarted under load costs no delivery, and no commit passes an
+    unsettled event.
+
+    1. Under load the broker is killed and started again at once, twice. 2. All deliveries arrive;
+    the commits passed nothing unsettled; only what was not committed came twice.
     """
     await mortal.create_topics()
     async with (
@@ -70,9 +73,12 @@ async def test_a_broker_that_is_killed_and_comes_back(
 
 @pytest.mark.timeout(300)
 async def test_a_broker_that_is_away_for_a_minute(server: KafkaServer, mortal: Workspace) -> None:
-    """1. Events wait, some of their deliveries to be parked, when the broker goes. 2. For a
-    minute the daemon is not ready and says why, but alive: a restart would cure nothing. It takes
-    no more memory. 3. The broker is back: the daemon is ready by itself, and all is settled.
+    """While the broker is away the daemon is not ready but alive, and it settles everything when
+    the broker is back.
+
+    1. Events wait, some of their deliveries to be deferred, when the broker goes. 2. For a minute
+    the daemon is not ready and says why, but alive: a restart would cure nothing. It takes no more
+    memory. 3. The broker is back: the daemon is ready by itself, and all is settled.
     """
     await mortal.create_topics()
     async with (
@@ -114,9 +120,12 @@ async def _unready(daemon: Daemon) -> bool:
 async def test_sigterm_with_requests_under_way(
     server: KafkaServer, mortal: Workspace, broker: str
 ) -> None:
-    """1. Requests are under way to a receiver that does not answer. 2. SIGTERM, with the broker
-    there or away. 3. The process ends within its grace with code 0. 4. The next run delivers
-    all that was not.
+    """SIGTERM ends the process within its grace with code 0, with or without a broker, and the next
+    run delivers what is left.
+
+    1. Requests are under way to a receiver that does not answer. 2. SIGTERM, with the broker there
+    or away. 3. The process ends within its grace with code 0. 4. The next run delivers all that was
+    not.
     """
     await mortal.create_topics()
     async with LedgerHarness(mortal, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:

@@ -66,9 +66,11 @@ async def _check_pause(daemon: InProcess, ledger: LedgerHarness, topic: str) -> 
 
 
 async def test_a_retry_topic_that_takes_nothing_for_a_while(mortal: Workspace) -> None:
-    """1. The right to write to the retry topics is taken away. 2. A delivery fails: intake pauses,
-    the metric rises, `/readyz` says why. 3. The right is given back: it goes on by itself, and
-    nothing is lost or committed past.
+    """While a retry topic takes no records intake pauses, and it goes on by itself without a loss.
+
+    1. The right to write to the retry topics is taken away. 2. A delivery fails: intake pauses, the
+    metric rises, `/readyz` says why. 3. The right is given back: it goes on by itself, and nothing
+    is lost or committed past.
     """
     await mortal.create_topics()
     async with (
@@ -95,7 +97,7 @@ def _some_fail_at_first(delivery: str, attempt: int) -> int:
 
 
 def _permit(workspace: Workspace, *, writing: bool) -> None:
-    """Let everybody write to the retry topics, or nobody; all else stays allowed."""
+    """Let every user write to the retry topics, or none; all else stays allowed."""
     admin = AdminClient({"bootstrap.servers": workspace.cluster.bootstrap})
     for retry_topic in workspace.retry_topics:
         place = (ResourceType.TOPIC, retry_topic, ResourcePatternType.LITERAL, "User:*", "*")
@@ -112,9 +114,12 @@ def _permit(workspace: Workspace, *, writing: bool) -> None:
 
 
 async def test_a_dead_letter_topic_that_is_missing_for_a_while(mortal: Workspace) -> None:
-    """1. The dead-letter topic is deleted while the daemon runs. 2. A delivery is refused for
-    good, and its record is not taken. 3. The daemon makes the topic again, with its settings: it
-    goes on by itself, and every refused delivery is there.
+    """A dead-letter topic that is deleted under the daemon is made again, and no dead letter is
+    lost.
+
+    1. The dead-letter topic is deleted while the daemon runs. 2. A delivery is refused for good,
+    and its record is not taken. 3. The daemon makes the topic again, with its settings: it goes on
+    by itself, and every refused delivery is there.
     """
     await mortal.create_topics()
     async with (
@@ -143,10 +148,12 @@ def _refused(_delivery: str, _attempt: int) -> int:
 async def test_a_corrupt_batch_holds_back_its_own_partition_only(
     server: KafkaServer, mortal: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """1. In one partition of three, the second batch is damaged on the broker's disk. 2. The
-    others go on, with later records too; the damaged one is in the log, and nothing of it is
-    passed over: what came before it is delivered, and committed no further. 3. The disk is
-    mended: the rest of the partition arrives, without a restart.
+    """A corrupt batch holds back its own partition only, and nothing of it is skipped.
+
+    1. In one partition of three, the second batch is damaged on the broker's disk. 2. The others go
+    on, with later records too; the damaged one is in the log, and nothing of it is skipped: what
+    came before it is delivered, and committed no further. 3. The disk is repaired: the rest of the
+    partition arrives, without a restart.
     """
     await mortal.create_topics()
     topic = mortal.topic("event")

@@ -1,4 +1,4 @@
-"""A broker that answers nothing and breaks no connection: nobody can know what it has taken."""
+"""A broker that answers nothing and closes no connection: what it has taken cannot be known."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ FROZEN = 60.0
 
 
 def _fails_at_first(_delivery: str, attempt: int) -> int:
-    """Every delivery goes over a retry lane."""
+    """Every delivery goes over a retry topic."""
     return HTTPStatus.SERVICE_UNAVAILABLE if attempt == 1 else HTTPStatus.OK
 
 
@@ -35,9 +35,12 @@ async def _settled(workspace: Workspace) -> bool:
 
 @pytest.mark.timeout(300)
 async def test_a_broker_that_freezes(server: KafkaServer, mortal: Workspace) -> None:
-    """1. Answers to requests under way make hand-overs, and the broker stops in the middle of
-    everything. 2. They are given up in time, and intake pauses; the daemon is alive. 3. The broker
-    goes on: what was handed over is handed over again, nothing is lost, and commits go on.
+    """A broker that freezes in the middle of everything costs no delivery, and the daemon goes on
+    when it does.
+
+    1. Answers to requests under way make records to publish, and the broker freezes. 2. They are
+    given up in time, and intake pauses; the daemon is alive. 3. The broker goes on: what was
+    published without an answer is published again, nothing is lost, and commits go on.
     """
     await mortal.create_topics()
     async with (

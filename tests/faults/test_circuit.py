@@ -21,7 +21,7 @@ FAILURES = CircuitPolicy().min_volume
 REFUSED = 'hookstream_attempts_total{hook="flapping",status="connect"}'
 
 
-async def _only_lanes_are_behind(workspace: Workspace) -> bool:
+async def _only_retry_topics_have_lag(workspace: Workspace) -> bool:
     return {topic for topic, _ in await workspace.behind()} <= set(workspace.retry_topics)
 
 
@@ -31,8 +31,11 @@ def _states(daemon: Daemon) -> list[str]:
 
 
 async def test_circuit_opens_probes_one_at_a_time_and_closes(workspace: Workspace) -> None:
-    """1. A receiver answers 503 until the circuit is open: log and metric say so. 2. More events
-    are settled: parked, without an attempt. 3. When its time has come there is one request, the
+    """A circuit opens for a receiver that fails, probes with one request at a time, and closes at
+    its first success.
+
+    1. A receiver answers 503 until the circuit is open: log and metric say so. 2. More events are
+    settled: deferred, without an attempt. 3. When its time has come there is one request, the
     probe; while it has no answer there is no other, though much is due. 4. It is answered 200: the
     circuit is closed, and every delivery is made, with its own webhook-id.
     """
@@ -58,14 +61,14 @@ async def test_circuit_opens_probes_one_at_a_time_and_closes(workspace: Workspac
             assert await daemon.sample(OPEN) == 1
             await workspace.cluster.produce(topic, map(event, late))
             await wait_until(lambda: len(conduct.arrivals) > FAILURES, "the probe")
-            await wait_until(lambda: _only_lanes_are_behind(workspace), "all to be parked")
+            await wait_until(lambda: _only_retry_topics_have_lag(workspace), "all to be deferred")
             before = await workspace.cluster.ends(workspace.retry_topics)
 
-            async def lanes_went_round() -> bool:
+            async def retry_topics_went_round() -> bool:
                 ends = await workspace.cluster.ends(workspace.retry_topics)
                 return sum(ends.values()) >= sum(before.values()) + len(late)
 
-            await wait_until(lanes_went_round, "due deliveries to be parked again")
+            await wait_until(retry_topics_went_round, "due deliveries to be deferred again")
             assert len(conduct.arrivals) == FAILURES + 1
             assert _states(daemon) == ["open", "half_open"]
             assert await daemon.sample(OPEN) == 1
@@ -82,9 +85,12 @@ async def test_circuit_opens_probes_one_at_a_time_and_closes(workspace: Workspac
 
 @pytest.mark.parametrize("transport", ["curl", "aiohttp"])
 async def test_a_receiver_that_comes_and_goes(workspace: Workspace, transport: str) -> None:
-    """1. Of two receivers one closes its listening socket and its connections, and comes back at
-    the same port, twice, while events are written. 2. The steady one gets each event meanwhile.
-    3. All is delivered in the end, and no commit ever passed what was neither delivered nor parked.
+    """A receiver that goes away twice gets every event in the end, and a steady one beside it gets
+    its events meanwhile.
+
+    1. Of two receivers one closes its listening socket and its connections, and comes back at the
+    same port, twice, while events are written. 2. The steady one gets each event meanwhile. 3. All
+    is delivered in the end, and no commit ever passed what was neither delivered nor deferred.
     """
     port = free_port()
     await workspace.create_topics()

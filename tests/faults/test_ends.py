@@ -1,4 +1,4 @@
-"""How deliveries end that no receiver takes: each in the dead-letter topic, with its reason."""
+"""Deliveries that no receiver takes end in the dead-letter topic, each with its reason."""
 
 import signal
 from collections.abc import Mapping
@@ -24,24 +24,27 @@ async def _reasons(workspace: Workspace) -> Mapping[str, str]:
     reasons = {
         one.facts["hookstream-delivery-id"]: one.facts["hookstream-reason"] for one in dead_letters
     }
-    assert len(reasons) == len(dead_letters), "one letter for each"
+    assert len(reasons) == len(dead_letters), "one dead letter for each"
     return reasons
 
 
 async def _parked(workspace: Workspace, deliveries: set[str]) -> list[Placed]:
-    """The first lane's records, once these deliveries are among them."""
+    """The first retry topic's records, once these deliveries are among them."""
 
     async def there() -> list[Placed]:
         found = await workspace.cluster.read(workspace.retry_topics[0])
         names = {one.facts["hookstream-delivery-id"] for one in found}
         return found if names >= deliveries else []
 
-    return await wait_until(there, f"{deliveries} on a lane")
+    return await wait_until(there, f"{deliveries} on a retry topic")
 
 
 async def test_a_delivery_expires(workspace: Workspace) -> None:
-    """1. A receiver never takes anything. 2. Once `delivery.expire_after` has passed since its
-    first failure, a delivery is a dead letter as `expired`, with all its attempts, and not before.
+    """A delivery that no receiver takes is a dead letter `expired` once `delivery.expire_after` has
+    passed.
+
+    1. A receiver never takes anything. 2. Once `delivery.expire_after` has passed since its first
+    failure, a delivery is a dead letter as `expired`, with all its attempts, and not before.
     """
     names = [f"e{number}" for number in range(10)]
     conduct = ReceiverHarness(lambda _arrival: response(503))
@@ -64,8 +67,10 @@ async def test_a_delivery_expires(workspace: Workspace) -> None:
 
 
 async def test_attempts_end(workspace: Workspace) -> None:
-    """1. A receiver never takes anything; a pass has three attempts, there are seven in all. 2. The
-    delivery is a dead letter as `exhausted` after exactly as many, two lanes later.
+    """A delivery is a dead letter `exhausted` after exactly `retry.max_attempts` attempts.
+
+    1. A receiver never takes anything; a pass has three attempts, there are seven in all. 2. The
+    delivery is a dead letter as `exhausted` after exactly as many, two retry topics later.
     """
     conduct = ReceiverHarness(lambda _arrival: response(500))
     await workspace.create_topics()
@@ -82,9 +87,12 @@ async def test_attempts_end(workspace: Workspace) -> None:
     assert dead_letter.facts["hookstream-attempts"] == "7"
 
 
-async def test_a_hook_is_disabled_while_deliveries_are_parked(workspace: Workspace) -> None:
-    """1. Deliveries of two hooks are parked after a 503. 2. One receiver answers 410 to the next
-    five events; the other hook's definition is reloaded with `enabled: false`. 3. What was parked
+async def test_a_hook_is_disabled_while_deliveries_are_deferred(workspace: Workspace) -> None:
+    """Deferred deliveries of a hook that is disabled meanwhile are dead letters `disabled` without
+    another attempt.
+
+    1. Deliveries of two hooks are deferred after a 503. 2. One receiver answers 410 to the next
+    five events; the other hook's definition is reloaded with `enabled: false`. 3. What was deferred
     is `disabled`, without another attempt; the 410 themselves are `permanent`. 4. A later event is
     `disabled` for the first, and does not match the second.
     """

@@ -39,9 +39,12 @@ async def _at_rest(daemon: Daemon | InProcess) -> bool:
 
 
 async def test_members_that_come_and_go_each_half_second(workspace: Workspace) -> None:
-    """1. One member stays, and while events are written others join and leave, one each half
-    second, whether or not they got a partition by then. 2. Deliveries go on all the while. 3. In
-    the end all are settled, and no commit went back or passed what was unsettled.
+    """Members that join and leave each half second stop no delivery and move no commit past an
+    unsettled event.
+
+    1. One member stays, and while events are written others join and leave, one each half second,
+    whether or not they got a partition by then. 2. Deliveries go on all the while. 3. In the end
+    all are settled, and no commit went back or passed what was unsettled.
     """
     await workspace.create_topics(partitions=4)
     async with LedgerHarness(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
@@ -63,13 +66,16 @@ async def test_members_that_come_and_go_each_half_second(workspace: Workspace) -
     assert progress > CHURN
 
 
-async def test_what_is_slow_at_a_revocation_is_parked_and_its_late_answer_changes_nothing(
+async def test_what_is_slow_at_a_revocation_is_deferred_and_its_late_answer_changes_nothing(
     workspace: Workspace,
 ) -> None:
-    """1. The first member's requests are not answered. 2. A second one joins: the first parks
-    what is under way and gives up its partitions. 3. Only then the answers come: they settle
-    nothing of the new assignment, no commit passes an unsettled event, and none goes back.
-    4. What was parked arrives.
+    """Deliveries under way at a revocation are deferred, and their late answers settle nothing in
+    the new assignment.
+
+    1. The first member's requests are not answered. 2. A second one joins: the first defers what is
+    under way and gives up its partitions. 3. Only then the answers come: they settle nothing of the
+    new assignment, no commit passes an unsettled event, and none goes back. 4. What was deferred
+    arrives.
     """
     await workspace.create_topics(partitions=4)
     async with LedgerHarness(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
@@ -88,7 +94,7 @@ async def test_what_is_slow_at_a_revocation_is_parked_and_its_late_answer_change
                 await ledger.write(200)
                 await _settled(workspace, first, second)
         await ledger.check()
-    assert max(ledger.answered.values()) == 2, "late, and out of the lane"
+    assert max(ledger.answered.values()) == 2, "late, and out of the retry topic"
 
 
 def _divided(*daemons: Daemon) -> bool:
@@ -100,9 +106,11 @@ def _divided(*daemons: Daemon) -> bool:
 async def test_two_replicas_share_the_partitions_and_the_rate_limit(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """1. Two replicas have half of the partitions each. 2. Far more events come than the hook's
-    rate allows. 3. In no span of time do both together start more requests than the rate and the
-    burst allow, and both start some. 4. What was parked for it arrives.
+    """Two replicas share the partitions and together keep a hook's rate limit.
+
+    1. Two replicas have half of the partitions each. 2. Far more events come than the hook's rate
+    allows. 3. In no span of time do both together start more requests than the rate and the burst
+    allow, and both start some. 4. What was deferred for it arrives.
     """
     started: list[float] = []
     by_replica = Counter[int]()
@@ -154,8 +162,10 @@ def _worst_excess(times: Sequence[float]) -> float:
 async def test_partitions_that_are_added_are_consumed_from_their_first_record(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """1. The topic gets more partitions while the daemon runs, and records are written to them at
-    once. 2. They are noticed, and every record arrives. The age of the metadata is shortened.
+    """Partitions that are added to a topic are consumed from their first record.
+
+    1. The topic gets more partitions while the daemon runs, and records are written to them at
+    once. 2. The daemon finds them, and every record arrives. The age of the metadata is shortened.
     """
     monkeypatch.setattr(client, "_METADATA_AGE", 0.5)
     await workspace.create_topics(partitions=1)

@@ -1,4 +1,4 @@
-"""Nobody blocks anybody: endpoints that are down or hang, beside others that are well."""
+"""No endpoint holds back another: endpoints that are down or hang, beside others that are well."""
 
 import socket
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ TIMEOUTS = 'hookstream_attempts_total{{hook="{}",status="timeout"}}'
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port that refuses: bound, so that nobody else takes it, and not listening."""
+    """A port that refuses: bound, so that no other process takes it, and not listening."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]
@@ -42,9 +42,11 @@ async def _handed_over(workspace: Workspace) -> set[str]:
 async def test_one_dead_endpoint_of_ten(
     workspace: Workspace, transport: str, closed_port: int
 ) -> None:
-    """1. Ten hooks want every event; nobody listens at the tenth's address. 2. The nine others get
+    """One dead endpoint of ten holds back none of the nine others.
+
+    1. Ten hooks want every event; the tenth's address refuses connections. 2. The nine others get
     everything, once, and the events are settled, while all of the tenth's deliveries are still on
-    their way through the lanes.
+    their way through the retry topics.
     """
     names = _names(300)
     await workspace.create_topics()
@@ -78,9 +80,11 @@ async def test_one_dead_endpoint_of_ten(
 
 @pytest.mark.parametrize("transport", ["curl", "aiohttp"])
 async def test_most_endpoints_hang_at_once(workspace: Workspace, transport: str) -> None:
-    """1. Six of eight endpoints take requests and never answer, and their backlog is twice what may
+    """Six endpoints that hang hold back neither of the two that answer.
+
+    1. Six of eight endpoints take requests and never answer, and their queues are twice what may
     wait; the time-out is far. 2. The two others get everything before the first request to a hung
-    one is given up. 3. The stop parks what hangs, and nothing is lost.
+    one is given up. 3. The stop defers what hangs, and nothing is lost.
     """
     names = _names(400)
     hung, well = [f"hung{n}" for n in range(6)], ["well0", "well1"]

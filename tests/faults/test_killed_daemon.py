@@ -30,11 +30,13 @@ def _sometimes_failing(delivery: str, attempt: int) -> int:
 
 @pytest.mark.timeout(300)
 async def test_twenty_kills_under_load_lose_nothing(workspace: Workspace) -> None:
-    """1. Events are written all the time; some deliveries fail for a while, some for good.
-    2. Twenty times the daemon is killed a random number of requests after it became ready, every
-    second time after it has also committed. 3. The last one settles everything: each delivery was
-    answered or is a dead letter, and no commit ever passed one that was neither. 4. Only what was
-    not committed at a kill was sent twice, with the same id.
+    """Twenty kills under load lose no delivery, and only what was not committed is sent twice.
+
+    1. Events are written all the time; some deliveries fail for a while, some for good. 2. Twenty
+    times the daemon is killed a random number of requests after it became ready, every second time
+    after it has also committed. 3. The last one settles everything: each delivery was answered or
+    is a dead letter, and no commit ever passed one that was neither. 4. Only what was not committed
+    at a kill was sent twice, with the same id.
     """
     seed = random.randrange(2**32)  # noqa: S311  # no secret
     print(f"seed {seed}")  # noqa: T201  # pytest shows it when the test fails
@@ -77,12 +79,15 @@ async def _evict(workspace: Workspace, ledger: LedgerHarness) -> set[str]:
     return await ledger.not_committed()
 
 
-async def test_killed_between_a_retry_lanes_acknowledgement_and_the_commit(
+async def test_killed_between_a_retry_topics_acknowledgement_and_the_commit(
     workspace: Workspace,
 ) -> None:
-    """1. A delivery fails, and the daemon is killed as soon as the retry lane has it, which is
-    before the next commit. 2. The event is read again, so the delivery is parked a second time
-    or arrives, under the same id; it is never missing, and never committed past.
+    """A kill between a retry topic's acknowledgement and the commit loses no delivery and keeps its
+    id.
+
+    1. A delivery fails, and the daemon is killed as soon as the retry topic has it, which is before
+    the next commit. 2. The event is read again, so the delivery is deferred a second time or
+    arrives, under the same id; it is never missing, and never committed past.
     """
     killed_in_time = 0
     await workspace.create_topics()
@@ -98,7 +103,7 @@ async def test_killed_between_a_retry_lanes_acknowledgement_and_the_commit(
                 ends = await workspace.cluster.ends(workspace.retry_topics)
                 async with Daemon(workspace.config):
                     await ledger.write(1)
-                    await wait_until(lambda: _moved(workspace, ends), "the lane's end to move")  # noqa: B023
+                    await wait_until(lambda: _moved(workspace, ends), "the topic's end to move")  # noqa: B023
                 killed_in_time += bool(await _evict(workspace, ledger))
             async with Daemon(workspace.config):
                 await wait_until(workspace.caught_up, "all to be settled")

@@ -1,4 +1,4 @@
-"""Memory while a hook fails under a large backlog: what is in the process stays bounded."""
+"""Memory while a hook fails under a large lag: what is in the process stays bounded."""
 
 import asyncio
 from dataclasses import replace
@@ -32,9 +32,11 @@ def _resident(daemon: Daemon, name: str) -> float:
 
 
 async def test_a_backlog_behind_a_failing_hook_stays_in_kafka(workspace: Workspace) -> None:
-    """1. The daemon is warm. 2. A backlog of a hundred MB is written while the receiver holds its
-    answers back. 3. It answers; a part of the deliveries fails all the time, with quick repeats.
-    4. Until all of it was attempted, the process grew by less than the backlog.
+    """A hundred MB of events behind a failing hook stay in Kafka and not in memory.
+
+    1. The daemon is warm. 2. A hundred MB of events are written while the receiver holds its
+    answers back. 3. It answers; a part of the deliveries fails all the time, with in-process
+    retries. 4. Until all of it was attempted, the process grew by less than the size of the events.
     """
     warm = [f"w{number}" for number in range(1_000)]
     names = [f"e{number}" for number in range(EVENTS)]
@@ -42,10 +44,10 @@ async def test_a_backlog_behind_a_failing_hook_stays_in_kafka(workspace: Workspa
     held.set()
     conduct = ReceiverHarness(lambda arrival: replace(response(_status(arrival)), after=held))
     await workspace.create_topics()
-    workspace.delays = tuple(f"6{delay}" for delay in workspace.delays)  # parked ones stay away
+    workspace.delays = tuple(f"6{delay}" for delay in workspace.delays)  # deferred ones stay away
     workspace.write_settings(delivery={"quick_attempts": 3, "timeout": "2m"})
     async with Receiver(otherwise=conduct) as receiver:
-        # One hook: with others in the table, those that wait too long would be parked.
+        # One hook: with others in the table, those that wait too long would be deferred.
         workspace.write_hooks(hook("a", receiver.origin))
         topic, padding = workspace.topic("event"), "x" * SIZE
         async with Daemon(workspace.config) as daemon:

@@ -68,9 +68,11 @@ async def _lane(workspace: Workspace, number: int) -> list[Placed]:
 
 @pytest.mark.parametrize("transport", ["curl", "aiohttp"])
 async def test_each_recovers_by_itself(workspace: Workspace, transport: str) -> None:
-    """1. Ten endpoints answer their first requests in ten wrong ways, an eleventh is well. 2. Each
-    attempt is cut at its time-out and counted as what it was, by its status once its head is
-    whole; the records travel through both lanes. 3. When the receivers are well, each delivery is
+    """Receivers that answer in ten wrong ways each cost their own deliveries time and lose none.
+
+    1. Ten endpoints answer their first requests in ten wrong ways, an eleventh is well. 2. Each
+    attempt is cut at its time-out and counted as what it was, by its status once its head is whole;
+    the records travel through both retry topics. 3. When the receivers are well, each delivery is
     taken, with the same webhook-id; the healthy one never saw a second attempt.
     """
     await workspace.create_topics()
@@ -103,7 +105,9 @@ async def test_each_recovers_by_itself(workspace: Workspace, transport: str) -> 
 
 @pytest.mark.parametrize("transport", ["curl", "aiohttp"])
 async def test_wild_retry_after(workspace: Workspace, transport: str) -> None:
-    """1. Hooks are answered 429 or 503 once, with a `Retry-After` that is in the past, negative, no
+    """A `Retry-After` that cannot be read is ignored, and its delivery takes the first retry topic.
+
+    1. Hooks are answered 429 or 503 once, with a `Retry-After` that is in the past, negative, no
     number, empty. 2. It says nothing, so the delivery goes to the first retry topic. 3. Each is
     delivered with its second attempt.
     """

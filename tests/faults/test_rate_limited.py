@@ -1,4 +1,4 @@
-"""Rate limits under a burst, as the receiver sees them: kept, used, and nobody else's trouble."""
+"""Rate limits under a burst, as the receiver sees them: kept, used, and harmless to others."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ RATE, BURST = 500, 500
 LIMIT = {"requests": RATE, "per": "1s", "burst": BURST}
 EVENTS = 10_000
 LANE_WRITES = 4.0
-"""Records on the lanes per delivery, at most."""
+"""Records on the retry topics per delivery, at most."""
 
 
 def _over_budget(arrivals: Sequence[Arrival]) -> float:
@@ -36,10 +36,13 @@ async def _lane_records(workspace: Workspace) -> int:
 
 
 async def test_a_burst_for_a_limited_hook(workspace: Workspace) -> None:
-    """1. Ten thousand events for a hook with a rate limit, and behind them in the same topic a
+    """A burst for a rate-limited hook arrives at its rate and holds back no other hook.
+
+    1. Ten thousand events for a hook with a rate limit, and behind them in the same topic a
     thousand for another. 2. The other has its events while most of the burst still waits. 3. The
     burst arrives at its rate: in no window more than the limit (and a tolerance of one burst, for
-    the way to the receiver), and not much slower either. 4. The lanes are not spun.
+    the way to the receiver), and not much slower either. 4. Few records are written to the retry
+    topics.
     """
     burst = [f"b{number}" for number in range(EVENTS)]
     behind = [f"o{number}" for number in range(1_000)]
@@ -66,7 +69,7 @@ async def test_a_burst_for_a_limited_hook(workspace: Workspace) -> None:
     writes = await _lane_records(workspace) / EVENTS
     took = arrivals[-1].at - arrivals[0].at
     over = _over_budget(arrivals)
-    print(f"{writes:.2f} lane writes a delivery, {took:.1f} s, {over:.0f} over")  # noqa: T201  # shown by -rP
+    print(f"{writes:.2f} deferrals a delivery, {took:.1f} s, {over:.0f} over")  # noqa: T201  # shown by -rP
     assert over <= BURST
     assert took <= 1.5 * EVENTS / RATE
     assert writes <= LANE_WRITES
@@ -74,7 +77,9 @@ async def test_a_burst_for_a_limited_hook(workspace: Workspace) -> None:
 
 
 async def test_a_burst_for_a_limited_host(workspace: Workspace) -> None:
-    """1. `delivery.host_rate_limit`; a burst for two hooks at one host, and behind it events for a
+    """A burst for a rate-limited host is shared by its hooks and holds back no other host.
+
+    1. `delivery.host_rate_limit`; a burst for two hooks at one host, and behind it events for a
     third at another. 2. The two together keep within the host's limit, and both get their share all
     along. 3. The other host has its own.
     """
@@ -113,8 +118,10 @@ async def test_a_burst_for_a_limited_host(workspace: Workspace) -> None:
 
 @pytest.mark.parametrize("transport", ["curl", "aiohttp"])
 async def test_concurrency_is_never_exceeded(workspace: Workspace, transport: str) -> None:
-    """1. Three slow hosts with two hooks each; 3 places a hook, 4 a host, 9 in all. 2. The
-    receivers never see more requests open at once, and what is left free is little.
+    """The bounds on concurrency for a hook, a host and in all are never exceeded and are used.
+
+    1. Three slow hosts with two hooks each; 3 slots a hook, 4 a host, 9 in all. 2. The receivers
+    never see more requests open at once, and few slots are left free.
     """
     names = [f"e{number}" for number in range(100)]
     latency = Latency(0.03)

@@ -32,10 +32,13 @@ def _refusal(daemon: Daemon, number: int) -> Mapping[str, Any]:
 
 
 async def test_whatever_is_wrong_changes_nothing(workspace: Workspace) -> None:
-    """One wrong thing after the other, each beside a good change: YAML that is none, a hook that
-    cannot be, a secret that is missing, a setting that nobody knows, Kafka settings that cannot
-    change. 1. Each reload is counted as failed, and the log names what is wrong. 2. The next event
-    goes by the old table. 3. Mended, it is taken over.
+    """A reload with any error in it changes nothing, is counted as failed, and is logged with its
+    reason.
+
+    One error after the other, each beside a good change: YAML that is none, a hook that cannot be,
+    a secret that is missing, an unknown setting, Kafka settings that cannot change. 1. Each reload
+    is counted as failed, and the log names what is wrong. 2. The next event goes by the old table.
+    3. Corrected, it takes effect.
     """
     conduct = ReceiverHarness()
     await workspace.create_topics()

@@ -45,14 +45,16 @@ class Seen:
 
 
 def _put(workspace: Workspace, *hooks: Mapping[str, object]) -> None:
-    """Exchange the definitions at once: half a file would be a table that nobody wrote."""
+    """Exchange the definitions at once: half a file would be a table that was never written."""
     fresh = workspace.folder / "fresh.yaml"
     fresh.write_text(yaml.safe_dump_all(hooks))
     fresh.replace(workspace.hooks_folder / "hooks.yaml")
 
 
 async def test_tables_change_ten_times_a_second(workspace: Workspace) -> None:
-    """1. While events are written, the table is exchanged and SIGHUP sent every 100 ms; table n has
+    """Each event is delivered by exactly one whole table while tables change ten times a second.
+
+    1. While events are written, the table is exchanged and SIGHUP sent every 100 ms; table n has
     the hooks `always` and `only-n`. 2. Each event is delivered once to `always` and once to one
     `only-n`: it met one table, whole. 3. That table was not older than the last one in use before
     the event was written, and had been written when the request came.

@@ -1,4 +1,4 @@
-"""Three brokers are restarted one after the other: nobody notices."""
+"""Three brokers are restarted one after the other, and deliveries go on."""
 
 import asyncio
 from collections.abc import Iterator
@@ -45,8 +45,10 @@ def servers(
 async def test_a_rolling_restart_of_three_brokers(
     servers: list[KafkaServer], topic_prefix: str, tmp_path: Path
 ) -> None:
-    """1. Topics have three copies and want two. 2. Under load each broker is restarted, the next
-    one when all copies are in step again. 3. Every delivery arrives, and deliveries go on while a
+    """A rolling restart of three brokers stops no delivery and loses none.
+
+    1. Topics have three copies and want two. 2. Under load each broker is restarted, the next one
+    when all copies are in step again. 3. Every delivery arrives, and deliveries go on while a
     broker is down; no commit passed what was unsettled.
     """
     bootstrap = ",".join(server.bootstrap for server in servers)

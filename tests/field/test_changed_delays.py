@@ -1,4 +1,4 @@
-"""Retry topics that the settings do not name, or not any more: what waits there is sent."""
+"""Retry topics that the settings no longer name: what waits there is sent."""
 
 from support.daemon import Daemon
 from support.received import ids
@@ -48,7 +48,7 @@ async def test_deliveries_of_a_delay_that_is_gone_are_sent_when_due(workspace: W
 
 
 async def test_deliveries_below_a_former_prefix_are_named(workspace: Workspace) -> None:
-    """Deliveries that wait below the `kafka.topic_prefix` of earlier settings are told of in a
+    """Deliveries that wait below the `kafka.topic_prefix` of earlier settings are named in a
     warning at the start, with the prefix and their number.
     """
     await workspace.create_topics()

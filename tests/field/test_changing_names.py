@@ -1,4 +1,4 @@
-"""Names of hosts whose addresses are wrong for a while, as where DNS is a sinkhole or is late."""
+"""Names of hosts whose addresses are wrong for a while, as behind a DNS sinkhole."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def names(tmp_path: Path) -> Names:
 @pytest.mark.parametrize(
     ("wrong", "status"),
     [("0.0.0.0", "blocked"), ("127.0.0.9", "connect")],
-    ids=["sinkhole", "nobody there"],
+    ids=["sinkhole", "refused"],
 )
 async def test_a_name_with_wrong_addresses_is_looked_up_again_within_seconds(
     workspace: Workspace, names: Names, transport: str, wrong: str, status: str

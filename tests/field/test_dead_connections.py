@@ -77,7 +77,7 @@ async def test_http2_connection_that_is_dead(
 async def test_http1_connections_that_are_dead(
     workspace: Workspace, authority: trustme.CA, tls: ssl.SSLContext, transport: str
 ) -> None:
-    """One time-out is enough for all connections to that host that were kept, and each event
+    """After one time-out on HTTP/1.1 no kept connection to that host is used again, and each event
     arrives once.
     """
     async with Receiver(tls=tls) as receiver, Forwarder(receiver.authority) as way:

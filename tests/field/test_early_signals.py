@@ -87,8 +87,8 @@ def many_hooks(workspace: Workspace, count: int) -> Path:
 async def test_a_hangup_in_the_first_instant_reloads(
     ready: Workspace, kind: dict[str, bool]
 ) -> None:
-    """A SIGHUP that comes as soon as the process can have a handler, or before that where the
-    image holds it back, reloads once the daemon stands.
+    """A SIGHUP reloads once the daemon runs, even if it comes as soon as the process can have a
+    handler, or earlier if the image holds it back.
     """
     async with launched(ready.config, kind) as daemon:
         first = daemon.blocks if "as_image" in kind else daemon.handles
@@ -108,8 +108,8 @@ async def test_a_hangup_while_hooks_load_reloads(ready: Workspace, kind: dict[st
 
 
 async def test_hangups_while_settings_are_read_reload_once(ready: Workspace) -> None:
-    """However many SIGHUPs come while the settings are being read, the daemon reloads once when
-    it stands.
+    """However many SIGHUPs come while the settings are being read, the daemon reloads once when it
+    runs.
     """
     text = ready.config.read_text()
     ready.config.unlink()

@@ -27,7 +27,7 @@ async def test_a_time_that_cannot_be_true_counts_as_the_moment_of_receipt(
     workspace: Workspace,
 ) -> None:
     """An event whose time, or its record's, is before 2001 or far ahead counts in the latency as if
-    it had occurred when it was received, and its receiver is told what the event said.
+    it had occurred when it was received, and its receiver gets the time that the event has.
     """
     topic = workspace.topic("event")
     workspace.sources = {topic: workspace.sources[topic]}

@@ -112,7 +112,7 @@ def hosts_of(config: Path) -> tuple[int, set[str]]:
 
 
 def test_a_mount_that_is_exchanged_all_the_time(tmp_path: Path) -> None:
-    """Whatever is loaded while the kubelet exchanges a mount is one generation, complete."""
+    """Each load while the kubelet exchanges a mount reads one complete generation."""
     mount = Mount(tmp_path / "hooks", generation(0))
     (tmp_path / "hookstream.yaml").write_text("log: {level: info}\n")
     seen: set[str] = set()
@@ -124,8 +124,8 @@ def test_a_mount_that_is_exchanged_all_the_time(tmp_path: Path) -> None:
 
 
 def test_a_link_that_flips_all_the_time(tmp_path: Path) -> None:
-    """Whatever is loaded while a mount's link flips between two folders, which stay, without a
-    pause is one of them, complete, and never refused.
+    """Each load while a mount's link flips between two folders without a pause reads one of them
+    completely and is never refused.
     """
     mount = Mount(tmp_path / "hooks", generation(0))
     folders = [mount.folder / f"..stays-{number}" for number in range(2)]

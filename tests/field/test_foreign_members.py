@@ -1,4 +1,4 @@
-"""Programs that are members of hookstream's consumer group and are no hookstream."""
+"""Programs other than hookstream that are members of its consumer group."""
 
 import asyncio
 
@@ -25,7 +25,7 @@ FOREIGN = "other programs are members of the group"
 REBALANCING = "hookstream_rebalancing_seconds"
 
 
-async def test_a_member_that_waits_for_its_share_is_not_ready_and_says_for_whom(
+async def test_a_member_that_waits_for_its_share_is_not_ready_and_names_the_others(
     workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A member that has been without its share for longer than a rebalance may take is not ready
@@ -125,7 +125,7 @@ async def test_a_right_that_is_taken_away_ends_the_daemon_with_a_sentence(
 
 
 def _deny(workspace: Workspace, *, denied: bool) -> None:
-    """Take the right to the group from everybody, or give it back; all else stays allowed."""
+    """Take the right to the group from every user, or give it back; all else stays allowed."""
     admin = AdminClient({"bootstrap.servers": workspace.cluster.bootstrap})
     group = (ResourceType.GROUP, workspace.group, ResourcePatternType.LITERAL, "User:*", "*")
     rule = (AclOperation.READ, AclPermissionType.DENY)

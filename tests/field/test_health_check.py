@@ -66,9 +66,8 @@ async def check(daemon: EarlyDaemon) -> int:
 async def test_it_asks_where_the_settings_in_use_put_the_server(
     container: Callable[..., EarlyDaemon], host: object, any_port: bool
 ) -> None:
-    """The health check asks where the settings in use put the admin server, be it in the settings
-    file only, at any address, at several or at a free port; and still does when the file has
-    changed, which takes a restart to have an effect.
+    """The health check asks the admin server at the address of the settings in use, be it from the
+    settings file only, any address, several, or a free port, even if the file has changed since.
     """
     daemon = container(host=host, port=0 if any_port else free_port())
     await daemon.launch()

@@ -76,8 +76,8 @@ async def _unreachable(daemon: Daemon) -> bool:
 async def test_a_broker_that_is_away_is_not_dialled_without_pause(
     server: KafkaServer, mortal: Workspace
 ) -> None:
-    """While the only broker accepts connections and ends them at once, for minutes if need be, the
-    daemon lives, and dials a few times a second, not forty times.
+    """While the only broker accepts connections and ends them at once, the daemon stays alive and
+    dials a few times a second, not forty times.
     """
     await mortal.create_topics(partitions=1)
     mortal.write_settings()

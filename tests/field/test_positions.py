@@ -1,4 +1,4 @@
-"""Where each partition is read from, told whenever it is not its committed offset."""
+"""Where each partition is read from, reported whenever it is not its committed offset."""
 
 import signal
 import time
@@ -55,7 +55,7 @@ async def topic(workspace: Workspace) -> str:
     return name
 
 
-async def test_a_committed_offset_before_the_log_is_told_and_what_is_left_is_delivered(
+async def test_a_committed_offset_before_the_log_is_reported_and_the_rest_is_delivered(
     workspace: Workspace, topic: str
 ) -> None:
     """A committed offset of 100 in a log that begins at 600 is an error line and a counter with
@@ -77,7 +77,7 @@ async def test_a_committed_offset_before_the_log_is_told_and_what_is_left_is_del
         assert set(ids(receiver.requests)) == ids_of("a", names[600:])
 
 
-async def test_a_committed_offset_behind_the_log_is_told_and_what_is_left_is_delivered(
+async def test_a_committed_offset_behind_the_log_is_reported_and_the_rest_is_delivered(
     workspace: Workspace, topic: str
 ) -> None:
     """A committed offset of 1,000 in a log that ends at 50 is an error line and a counter with
@@ -101,8 +101,8 @@ async def test_a_committed_offset_behind_the_log_is_told_and_what_is_left_is_del
 async def test_records_that_are_deleted_under_a_daemon_that_cannot_read_them_are_told(
     workspace: Workspace, topic: str
 ) -> None:
-    """Records of a source that retention takes while intake is full are an error line and a
-    counter, what is left is delivered, and other partitions do not notice.
+    """Records of a source that retention deletes while intake is full are an error line and a
+    counter, the remaining ones are delivered, and other partitions are not affected.
     """
     names = _names(2_000)
     async with Receiver() as receiver:
@@ -170,8 +170,8 @@ def _fails_once(_delivery: str, attempt: int) -> int:
 async def test_every_assigned_partition_has_a_committed_offset_within_seconds(
     workspace: Workspace,
 ) -> None:
-    """Partitions that nothing was received from have a committed offset within seconds, too, so
-    that others' tools see no lag.
+    """Every assigned partition has a committed offset within seconds, even if nothing was received
+    from it, so that other tools see no lag.
     """
     await workspace.create_topics(partitions=3)
     async with Receiver() as receiver:
@@ -277,7 +277,7 @@ async def test_a_source_may_begin_at_a_time(workspace: Workspace, topic: str) ->
 async def test_partitions_that_are_added_are_read_from_their_start(
     workspace: Workspace, topic: str
 ) -> None:
-    """A partition that a topic gets while the daemon runs is read from its first record, also with
+    """A partition that is added while the daemon runs is read from its first record, even with
     `start: latest`.
     """
     workspace.sources[topic]["start"] = "latest"

@@ -33,11 +33,11 @@ async def reasons(workspace: Workspace) -> Counter[str]:
     return Counter(dead_letter.facts["hookstream-reason"] for dead_letter in dead_letters)
 
 
-async def test_a_410_for_one_value_of_a_brace_costs_that_delivery_only(
+async def test_a_410_for_one_value_of_a_uri_variable_costs_that_delivery_only(
     workspace: Workspace,
 ) -> None:
     """Of fifty deliveries to `/status/{message}` one is answered 410: that one is a dead letter
-    `permanent`, the 49 others are delivered, and no hook is disabled. Nor is it by ten in a row.
+    `permanent`, the 49 others are delivered, and no hook is disabled, not even by ten in a row.
     """
     gone = {"m1", *(f"m{number}" for number in range(40, 50))}
 
@@ -69,8 +69,9 @@ async def test_a_410_for_one_value_of_a_brace_costs_that_delivery_only(
 async def test_a_hook_that_410_disabled_shows_in_a_gauge_until_a_reload(
     workspace: Workspace,
 ) -> None:
-    """Five 410 in a row disable a hook without braces: the gauge is 1, one line says so, and what
-    comes then is a dead letter `disabled` without a request. After a reload deliveries are made.
+    """Five 410 in a row disable a hook without URI variables: the gauge is 1, one line says so, and
+    what comes then is a dead letter `disabled` without a request. After a reload deliveries are
+    made.
     """
     status = 410
     conduct = ReceiverHarness(lambda _arrival: response(status))
@@ -168,9 +169,9 @@ SECONDS = 6
 async def test_nothing_is_sent_before_the_time_that_retry_after_names(
     workspace: Workspace, transport: str, status: int, *, as_date: bool
 ) -> None:
-    """Five hundred events at once for a receiver that takes ten and then says `Retry-After`: but
-    for what is in flight it gets nothing before that time, then everything, and no delivery has
-    spent more than the attempt that was answered so.
+    """A receiver that takes ten of five hundred events and then answers `Retry-After` gets nothing
+    but what is in flight before that time, then everything, and no delivery has spent more than the
+    attempt that was answered so.
     """
     ids = [f"e{number}" for number in range(500)]
     limited: list[float] = []

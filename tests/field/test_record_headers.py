@@ -64,7 +64,7 @@ def _replay(workspace: Workspace) -> str:
 async def test_headers_travel_to_the_dead_letter_and_back(workspace: Workspace) -> None:
     """All original headers of a delivery travel through both retry topics, the dead-letter topic
     and a replay, in their order, with duplicates, of any bytes and without values; those that
-    hookstream adds are there once.
+    hookstream adds are present once.
     """
     await _source_topic(workspace)
     workspace.write_settings(retry={"max_attempts": 3})

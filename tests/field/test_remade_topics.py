@@ -175,8 +175,8 @@ async def test_a_retry_topic_made_again_loses_none_of_its_new_records(
 async def test_a_topic_that_is_gone_for_good_is_told_and_others_go_on(
     workspace: Workspace, topic: str, receiver: Receiver
 ) -> None:
-    """A source topic that is deleted and stays away is a line and a metric, while the other
-    sources go on.
+    """A source topic that is deleted and stays away is reported by a line and a metric, while the
+    other sources go on.
     """
     other = workspace.topic("push-click")
     workspace.sources[other] = {"topic": other, "trigger": "push_click"}

@@ -122,7 +122,7 @@ async def test_the_systems_authorities_are_in_force_after_sighup(
     site: Site, transport: str
 ) -> None:
     """A broken file of the system's authorities refuses the reload in a line that names it and a
-    remedy, and what was trusted before stays trusted; a good one is in force after a reload.
+    hint, and what was trusted before stays trusted; a good one is in force after a reload.
     """
     site.configure(transport)
     write(site.bundle, site.second)

@@ -122,8 +122,8 @@ async def test_a_client_certificate_that_has_expired(
 
 
 async def test_a_renewed_authority(broker: SecureBroker, workspace: Workspace) -> None:
-    """When the file of authorities has another one in it, the next connection trusts that one,
-    without SIGHUP too.
+    """When the file of authorities has another one in it, the next connection trusts that one, even
+    without SIGHUP.
     """
     after = trustme.CA()
     async with Receiver() as receiver:

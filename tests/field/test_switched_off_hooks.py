@@ -15,8 +15,8 @@ UNMATCHED = 'hookstream_events_total{result="unmatched",trigger="event"}'
 async def test_a_counter_tells_how_many_events_a_switched_off_hook_missed(
     workspace: Workspace,
 ) -> None:
-    """Events that would have matched a hook with `enabled: false` are counted for it, those that it
-    does not select are not; and once it is enabled again it gets what comes then.
+    """Events that would have matched a hook with `enabled: false` are counted for it, and once it
+    is enabled again it gets what comes then.
     """
     conduct = ReceiverHarness()
     await workspace.create_topics()

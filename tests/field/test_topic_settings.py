@@ -122,7 +122,7 @@ async def test_a_dead_letter_topic_that_is_deleted_under_the_daemon(deleted: Wor
             configs = await _configs(cluster, dead_letters)
             assert (configs["retention.ms"], configs["retention.bytes"]) == ("-1", "-1")
             assert await daemon.sample(series) == 0
-            async with cluster.admin() as admin:  # as if somebody else had made it by use
+            async with cluster.admin() as admin:  # as if another program had made it by use
                 await admin.alter_configs(
                     [ConfigResource(ConfigResourceType.TOPIC, dead_letters, {})]
                 )

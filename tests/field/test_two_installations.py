@@ -58,7 +58,7 @@ async def test_deferred_deliveries_are_their_own_groups(
     workspace: Workspace, neighbour: Workspace, *, twin: bool
 ) -> None:
     """Of two installations with the same retry topics neither sends nor dead-letters a delivery
-    that the other one deferred: it is passed over and counted, and its own installation sends it.
+    that the other one deferred: it is skipped and counted, and its own installation sends it.
     """
     if twin:
         neighbour.group = workspace.group.upper()

@@ -38,7 +38,7 @@ class Talkative(Daemon):
 
     @property
     def admin_port(self) -> int:  # type: ignore[override]
-        """As the settings have it: nobody reads what was bound."""
+        """The address that the settings have, since no one reads which one was bound."""
         return self._port
 
     async def launch(self) -> None:
@@ -175,8 +175,8 @@ async def test_the_last_words_are_seen(workspace: Workspace) -> None:
 async def test_a_stream_that_was_closed_before_is_not_taken_for_another(
     workspace: Workspace,
 ) -> None:
-    """With its standard streams closed the daemon keeps their numbers for itself, so that no
-    connection gets the log's.
+    """If its standard streams are closed the daemon reserves their descriptor numbers, so that no
+    connection receives the log.
     """
     port = free_port()
     await workspace.create_topics()

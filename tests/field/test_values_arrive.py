@@ -16,9 +16,9 @@ def strict(head: bytes) -> Reply:
 
 
 async def test_an_integer_arrives_with_the_digits_that_the_event_has(workspace: Workspace) -> None:
-    """However long it is: in a parameter, a header, a brace, as the user's and as the event's id,
-    in an array and in an object, in composed values, in a topic of another shape, and as a fixed
-    value of the definition.
+    """An integer of any length arrives with its digits in a parameter, a header, a URI variable,
+    the user's and the event's id, an array, an object, composed values, a topic of another shape,
+    and a fixed value of the definition.
     """
     clicks = workspace.topic("push_click")
     workspace.sources[clicks]["fields"] = {"user_id": "customer.number"}

@@ -85,7 +85,7 @@ async def ask(
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 async def test_a_probe_is_asked_anew_each_time(path: str) -> None:
-    """200 while it is well, 503 while not, and the reason both times."""
+    """A probe is evaluated at each request and answers 200 or 503 with the reason."""
     probe_result = ProbeResult(ok=True, reason="3 hooks loaded")
     well = ProbeResult(ok=True, reason="")
     asked, other = (lambda: probe_result), (lambda: well)
@@ -101,14 +101,16 @@ async def test_a_probe_is_asked_anew_each_time(path: str) -> None:
 
 
 async def test_the_probes_are_apart() -> None:
-    """A daemon that is not ready is alive: Kubernetes must not restart it."""
+    """A daemon that is not ready is still alive, so that Kubernetes does not restart it."""
     async with admin(ready=lambda: ProbeResult(ok=False, reason="no hooks")) as server:
         assert (await ask(server, "/healthz")).status == 200
         assert (await ask(server, "/readyz")).status == 503
 
 
 async def test_metrics_are_prometheus_text() -> None:
-    """Without a wish the answer is the classic text format, with the daemon's own series."""
+    """Without an Accept header the metrics are in the classic text format, with the daemon's own
+    series.
+    """
     metrics = Metrics("1.2.3")
     metrics.hook("h1").delivered()
     async with admin(registry=metrics.registry) as server:
@@ -123,8 +125,8 @@ async def test_metrics_are_prometheus_text() -> None:
     assert found["hookstream_deliveries_total", "delivered"] == 1
 
 
-async def test_metrics_are_openmetrics_where_asked() -> None:
-    """What Prometheus prefers by its Accept header."""
+async def test_metrics_are_openmetrics_if_asked() -> None:
+    """The metrics are OpenMetrics if the Accept header prefers it, as Prometheus's does."""
     wish = "Accept: application/openmetrics-text;version=1.0.0;q=0.6,text/plain;q=0.3"
     async with admin(registry=Metrics("1").registry) as server:
         answer = await ask(server, "/metrics", wish)
@@ -134,15 +136,15 @@ async def test_metrics_are_openmetrics_where_asked() -> None:
 
 
 async def test_an_accept_header_of_nonsense_gets_the_plain_text() -> None:
-    """A version that is no number is no reason for an error."""
+    """An Accept header with an invalid version gets the classic text format and no error."""
     async with admin() as server:
         answer = await ask(server, "/metrics", "Accept: text/plain;version=1.x")
     assert answer.status == 200
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
 
 
-async def test_metrics_are_compressed_only_where_accepted() -> None:
-    """Gzip for those who name it."""
+async def test_metrics_are_compressed_only_if_accepted() -> None:
+    """The metrics are gzip-compressed only for clients that accept it."""
     registry = CollectorRegistry()
     Counter("said", "Said.", registry=registry).inc()
     async with admin(registry=registry) as server:
@@ -156,7 +158,9 @@ async def test_metrics_are_compressed_only_where_accepted() -> None:
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/nothing"])
 async def test_head_is_get_without_the_body(path: str) -> None:
-    """Same status and length, no body (RFC 9110, section 9.3.2)."""
+    """HEAD is answered with GET's status and length and without a body (RFC 9110, section
+    9.3.2).
+    """
     registry = CollectorRegistry()
     Counter("said", "Said.", registry=registry).inc()
     async with admin(registry=registry) as server:
@@ -168,7 +172,7 @@ async def test_head_is_get_without_the_body(path: str) -> None:
 
 
 async def test_other_methods_and_paths_are_refused() -> None:
-    """404 and 405 in JSON; nothing can be changed from here."""
+    """Other methods and paths are answered 405 and 404 in JSON, so nothing can be changed here."""
     async with admin() as server:
         missing = await ask(server, "/")
         posted = await ask(server, "/healthz", "Content-Length: 0", method="POST")
@@ -180,7 +184,7 @@ async def test_other_methods_and_paths_are_refused() -> None:
     "sent", [b"GET /healthz HTTP/1.1\r\n\r\n", b"\x16\x03\x01 nonsense\r\n\r\n"]
 )
 async def test_no_answer_tells_the_version(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    """The banner is the product's name, also on an error; scanners leave no line in the log."""
+    """No answer tells a version, errors included, and a scanner's request writes no log line."""
     async with admin(idle=0.2) as server:
         said = await exchange(server, sent)
     assert b"\r\nserver: hookstream\r\n" in said.lower()
@@ -190,7 +194,7 @@ async def test_no_answer_tells_the_version(sent: bytes, caplog: pytest.LogCaptur
 
 
 async def test_a_probe_that_fails_is_an_error_and_a_line(caplog: pytest.LogCaptureFixture) -> None:
-    """A bug in a verdict is answered with 500 and logged with its traceback."""
+    """A bug in a probe is answered with 500 and logged with its traceback."""
 
     def broken() -> ProbeResult:
         raise RuntimeError("boom")
@@ -203,7 +207,7 @@ async def test_a_probe_that_fails_is_an_error_and_a_line(caplog: pytest.LogCaptu
 
 
 async def test_a_connection_serves_many_requests() -> None:
-    """Prometheus keeps its connection."""
+    """One connection serves many requests, as Prometheus uses it."""
     request = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
     last = b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     async with admin() as server:
@@ -213,7 +217,7 @@ async def test_a_connection_serves_many_requests() -> None:
 
 @pytest.mark.parametrize("sent", [b"", b"GET /healthz HT", b"GET /healthz HTTP/1.1\r\nHost: a\r\n"])
 async def test_a_client_that_never_finishes_is_let_go(sent: bytes) -> None:
-    """A request that does not arrive holds a connection no longer than the idle time."""
+    """A client that never finishes its request is disconnected after the idle time."""
     async with admin(idle=0.1) as server:
         assert await exchange(server, sent) == b""
 
@@ -229,7 +233,9 @@ async def test_a_client_that_never_finishes_is_let_go(sent: bytes) -> None:
     ids=["a header", "empty lines", "a body", "chunks"],
 )
 async def test_a_client_that_drips_is_let_go(head: bytes, drop: bytes) -> None:
-    """Bytes that trickle in do not lengthen its stay: neither before the answer nor behind it."""
+    """Bytes that trickle in do not extend a connection's time, neither before the answer nor after
+    it.
+    """
     async with admin(idle=0.1) as server, asyncio.timeout(LIMIT / 2):
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(head)
@@ -253,10 +259,10 @@ class Large(Collector):
 
 
 async def test_a_client_that_never_reads_is_let_go() -> None:
-    """An answer that nobody takes holds a connection no longer than the idle time.
+    r"""A client that does not read its answer is disconnected after the idle time.
 
-    1. A client asks for more than the sockets' buffers hold and does not read.
-    2. The server ends the connection, which is seen as a reset on the client's side.
+    1. A client asks for more than the sockets' buffers hold and does not read.\n2. The server ends
+    the connection, which is seen as a reset on the client's side.
     """
     registry = CollectorRegistry()
     registry.register(Large())
@@ -273,9 +279,11 @@ async def test_a_client_that_never_reads_is_let_go() -> None:
             await until(lambda: len(http.connections) == 0)
 
 
-async def test_very_many_silent_clients_leave_room_for_a_probe() -> None:
-    """1. More clients connect than there are places, and say nothing. 2. The oldest are let go, and
-    no more connections are open than places. 3. A probe is answered at once.
+async def test_very_many_silent_clients_do_not_keep_a_probe_out() -> None:
+    """A probe is answered at once though more silent clients connect than connections are allowed.
+
+    1. More clients connect than connections are allowed, and say nothing. 2. The oldest are
+    disconnected, and no more connections are open than allowed. 3. A probe is answered at once.
     """
     async with admin(idle=3600) as server:
         clients = [
@@ -295,7 +303,7 @@ async def test_very_many_silent_clients_leave_room_for_a_probe() -> None:
 
 
 async def test_a_silent_client_does_not_hold_up_the_end() -> None:
-    """Leaving closes idle connections at once."""
+    """The server's end closes idle connections at once."""
     async with asyncio.timeout(LIMIT):
         async with admin(idle=3600) as server:
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -305,7 +313,9 @@ async def test_a_silent_client_does_not_hold_up_the_end() -> None:
 
 
 async def test_a_port_in_use_is_one_sentence() -> None:
-    """It names host and port, the system's reason and the settings to change."""
+    """A port in use is one sentence with host and port, the system's reason and the settings to
+    change.
+    """
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -320,14 +330,14 @@ async def test_a_port_in_use_is_one_sentence() -> None:
 
 
 async def test_a_host_that_is_none_is_one_sentence() -> None:
-    """A name that does not resolve, in the resolver's words."""
+    """A host that does not resolve is one sentence in the resolver's words."""
     with pytest.raises(HookstreamError, match=r"on nowhere\.invalid:0 \(.+\): set admin\.host"):
         async with admin(host="nowhere.invalid"):
             pass
 
 
 async def test_ipv6_is_served() -> None:
-    """An IPv6 address is written without brackets in the settings."""
+    """An IPv6 address without brackets in the settings is served."""
     async with admin(host="::1") as server:
         assert (await ask(server, "/healthz", host="::1")).status == 200
         with pytest.raises(HookstreamError, match=r"on \[::1\]:\d+ \(Address already in use\)"):
@@ -336,20 +346,20 @@ async def test_ipv6_is_served() -> None:
 
 
 async def test_several_hosts_are_served_at_one_port() -> None:
-    """IPv4 and IPv6, and a name whose addresses are among them; with port 0 the same free port."""
+    """Several hosts are served at one port, IPv4 and IPv6, and with port 0 at the same free one."""
     async with admin(host="127.0.0.1 ::1 127.0.0.2 localhost") as server:
         for host in ("127.0.0.1", "::1", "127.0.0.2", "localhost"):
             assert (await ask(server, "/healthz", host=host)).status == 200
 
 
 async def test_a_name_is_served_at_the_addresses_that_there_are() -> None:
-    """`localhost` means both families wherever both exist."""
+    """The name `localhost` is served at both address families if both exist."""
     async with admin(host="localhost") as server:
         assert (await ask(server, "/healthz", host="127.0.0.1")).status == 200
 
 
 async def test_one_host_of_several_that_is_none_is_one_sentence() -> None:
-    """The others are let go of."""
+    """If one host of several cannot be served, that is one sentence, and the others are closed."""
     with pytest.raises(HookstreamError, match=r"on 192\.0\.2\.1:\d+ \(.+\): set admin\.host"):
         async with admin(host="127.0.0.1 192.0.2.1"):
             pass

@@ -73,7 +73,7 @@ def _run(
 
 
 def test_every_command_is_tried_here() -> None:
-    """A new command has its standard output looked at too."""
+    """Every command of the program has its standard output tested here."""
     assert set(ARGUMENTS) == set(_names(commands))
 
 
@@ -87,7 +87,7 @@ def test_a_full_disk_is_told_in_one_sentence(folder: Path, command: str) -> None
 
 @pytest.mark.parametrize("command", [*ARGUMENTS, *OPTIONS])
 def test_a_reader_that_went_away_is_no_news(folder: Path, command: str) -> None:
-    """A command whose output is not read to its end says nothing and ends."""
+    """A command whose output is not read to its end prints no error and ends."""
     with subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE) as reader:
         assert reader.stdin is not None
         reader.wait(TIME_LIMIT)

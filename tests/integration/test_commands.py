@@ -27,13 +27,13 @@ def _in_one_line(text: str) -> str:
 
 
 def test_version(tmp_path: Path) -> None:
-    """`--version` names program and version."""
+    """`--version` prints program and version."""
     done = run_command("--version", folder=tmp_path)
     assert (done.returncode, done.stdout) == (0, f"hookstream {__version__}\n")
 
 
 def test_help_names_every_command(tmp_path: Path) -> None:
-    """Also without any argument: a person who is lost finds the commands."""
+    """The help names every command, and the program without arguments prints it."""
     done = call_command("--help", folder=tmp_path)
     assert done.returncode == 0
     for command in ("run", "check", "sample", "send", "demo"):
@@ -42,12 +42,12 @@ def test_help_names_every_command(tmp_path: Path) -> None:
 
 
 def test_an_unknown_command_is_wrong_usage(tmp_path: Path) -> None:
-    """Exit code 2, as everywhere."""
+    """An unknown command ends with exit code 2."""
     assert call_command("chekc", folder=tmp_path).returncode == 2
 
 
 def test_check_shows_the_hooks(tmp_path: Path) -> None:
-    """A line for each hook, its braces visible, its secrets not."""
+    """`check` prints a line for each hook with its URI variables and without its secrets."""
     limited = {**CLICK, "id": "limited", "app": "shop", "rate_limit": {"requests": 20, "per": "1s"}}
     write_config(tmp_path, CLICK, limited)
     done = call_command("check", folder=tmp_path, environ=SECRETS)
@@ -61,7 +61,7 @@ def test_check_shows_the_hooks(tmp_path: Path) -> None:
 
 
 def test_check_notes_a_hook_that_never_fires(tmp_path: Path) -> None:
-    """Valid, and still not what anybody wants: no source has its trigger."""
+    """`check` notes a valid hook whose trigger no source has."""
     source = {"topic": "fences", "trigger": "geofence"}
     write_config(tmp_path, CLICK, sources=[source])
     done = call_command("check", folder=tmp_path, environ=SECRETS)
@@ -69,8 +69,8 @@ def test_check_notes_a_hook_that_never_fires(tmp_path: Path) -> None:
     assert "note: hook click-analytics never fires" in done.stderr
 
 
-def test_check_refuses_secrets_that_nobody_allowed(tmp_path: Path) -> None:
-    """No list, no secrets; each problem says which entry the settings lack."""
+def test_check_refuses_secrets_that_are_not_allowed(tmp_path: Path) -> None:
+    """`check` refuses secrets that the settings do not allow and says which entry is missing."""
     write_config(tmp_path, CLICK, hooks={})
     done = call_command("check", folder=tmp_path, environ=SECRETS)
     assert done.returncode == 2
@@ -80,7 +80,9 @@ def test_check_refuses_secrets_that_nobody_allowed(tmp_path: Path) -> None:
 
 
 def test_check_tells_every_problem_at_once(tmp_path: Path) -> None:
-    """Settings and hooks, one line each, with place and mend; exit code 2."""
+    """`check` prints every problem of settings and hooks in a line each, with location and hint,
+    and ends with exit code 2.
+    """
     bad = {**CLICK, "trigger": "push_clik", "uri": "ftp://x"}
     write_config(tmp_path, bad, delivery={"timeout": 10}, kafka={"bootstrap_servers": "a:b"})
     done = call_command("check", folder=tmp_path, environ=SECRETS)
@@ -96,7 +98,7 @@ def test_check_tells_every_problem_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("hooks", ["x", ["x"], {"path": 5, "colour": "red"}, {"secrets": ["a b"]}])
 def test_hooks_that_cannot_be_found_are_not_looked_for(tmp_path: Path, hooks: object) -> None:
-    """Where the settings are at fault in the section `hooks` itself, only that is told."""
+    """If the settings' section `hooks` is at fault, only that is reported."""
     write_config(tmp_path, {**CLICK, "trigger": "push_clik"}, hooks=hooks)
     done = call_command("check", folder=tmp_path, environ=SECRETS)
     assert done.returncode == 2
@@ -105,7 +107,9 @@ def test_hooks_that_cannot_be_found_are_not_looked_for(tmp_path: Path, hooks: ob
 
 
 def test_check_tells_where_no_request_may_go(tmp_path: Path) -> None:
-    """A URI that the guard is sure to refuse: file, line, hook, field, reason and mend."""
+    """`check` reports a URI that the guard is sure to refuse with file, line, hook, field, reason
+    and hint.
+    """
     definitions = tmp_path / "config" / "hooks" / "hooks.yaml"
     write_config(tmp_path, network={"deny": ["denied.example"]})
     definitions.write_text(
@@ -127,14 +131,14 @@ def test_check_tells_where_no_request_may_go(tmp_path: Path) -> None:
     assert "the metadata service of most clouds" in metadata
     assert "denied.example is in network.deny" in denied
     assert "take this one out of network.deny" in denied
-    mended = {"HOOKSTREAM_NETWORK__ALLOW": "10.0.0.5/32,169.254.169.254"}
-    mended |= {"HOOKSTREAM_NETWORK__DENY": "[]"}
-    done = call_command("check", folder=tmp_path, environ=mended)
+    corrected = {"HOOKSTREAM_NETWORK__ALLOW": "10.0.0.5/32,169.254.169.254"}
+    corrected |= {"HOOKSTREAM_NETWORK__DENY": "[]"}
+    done = call_command("check", folder=tmp_path, environ=corrected)
     assert (done.returncode, _errors(done)) == (0, [])
 
 
 def test_a_settings_file_that_is_not_there(tmp_path: Path) -> None:
-    """Named with --config, it must exist."""
+    """A settings file that is named with --config must exist."""
     done = call_command("check", "--config", "no.yaml", folder=tmp_path)
     assert done.returncode == 2
     (error,) = _errors(done)
@@ -143,7 +147,7 @@ def test_a_settings_file_that_is_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["run", "check"])
 def test_a_missing_secret(tmp_path: Path, command: str) -> None:
-    """One sentence for each place that names it, the secrets that are there not told."""
+    """A missing secret is one sentence for each use of it, and no other secret is printed."""
     write_config(tmp_path, CLICK)
     rest = {"CLICK_SECRET": SECRETS["CLICK_SECRET"]}
     done = call_command(command, folder=tmp_path, environ=rest)
@@ -155,7 +159,7 @@ def test_a_missing_secret(tmp_path: Path, command: str) -> None:
 
 
 def test_the_settings_are_no_secret_of_a_hook(tmp_path: Path) -> None:
-    """Whoever writes hooks cannot send the Kafka password away in one of them."""
+    """The author of hooks cannot send the Kafka password away in one of them."""
     certificate, key = tmp_path / "own.pem", tmp_path / "key.pem"
     own = trustme.CA().issue_cert("client")
     own.private_key_and_cert_chain_pem.write_to_path(certificate)
@@ -171,7 +175,7 @@ def test_the_settings_are_no_secret_of_a_hook(tmp_path: Path) -> None:
 
 
 def test_control_characters_do_not_reach_the_terminal(tmp_path: Path) -> None:
-    """A definition's author cannot move the cursor of whoever checks it."""
+    """A definition cannot move the cursor of the terminal in which it is checked."""
     write_config(tmp_path, {**CLICK, "\x1b[2Jid": "x"})
     done = call_command("check", folder=tmp_path, environ=SECRETS)
     assert done.returncode == 2
@@ -179,7 +183,7 @@ def test_control_characters_do_not_reach_the_terminal(tmp_path: Path) -> None:
 
 
 def test_run_without_a_broker(tmp_path: Path) -> None:
-    """One sentence with the address, and exit code 1."""
+    """`run` without a broker ends with one sentence that names the address, and exit code 1."""
     write_config(tmp_path, CLICK, kafka={"bootstrap_servers": f"127.0.0.1:{free_port()}"})
     done = run_command("run", folder=tmp_path, environ=SECRETS)
     assert done.returncode == 1
@@ -188,7 +192,7 @@ def test_run_without_a_broker(tmp_path: Path) -> None:
 
 
 def test_run_with_a_port_in_use(tmp_path: Path) -> None:
-    """Known before Kafka is asked."""
+    """`run` reports a port in use before it asks Kafka."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         write_config(tmp_path, CLICK, admin={"port": port})
@@ -200,7 +204,7 @@ def test_run_with_a_port_in_use(tmp_path: Path) -> None:
 
 
 def test_an_unknown_hook(tmp_path: Path) -> None:
-    """Wrong usage, and a guess at what was meant."""
+    """An unknown hook ends with exit code 2 and the name that was probably meant."""
     write_config(tmp_path, CLICK)
     done = call_command("sample", "click-analytcs", folder=tmp_path, environ=SECRETS)
     assert done.returncode == 2
@@ -214,7 +218,7 @@ def test_an_unknown_hook(tmp_path: Path) -> None:
     ("text", "words"), [("{", "not JSON"), ("[]", "not an object"), ('{"id": []}', "event's id")]
 )
 def test_an_event_that_is_none(tmp_path: Path, command: str, text: str, words: str) -> None:
-    """Wrong usage; the file and the reason are named."""
+    """A file that holds no event ends with exit code 2, file and reason."""
     write_config(tmp_path, CLICK)
     (tmp_path / "e.json").write_text(text)
     arguments = (command, "click-analytics", "--event", "e.json")
@@ -232,8 +236,10 @@ def _sample(folder: Path, event: dict[str, Any], *options: str) -> Done:
     )  # fmt: skip
 
 
-def test_sample_where_the_hook_would_not_fire(tmp_path: Path) -> None:
-    """The command is there to look at, the reason beside it, and the exit code tells scripts."""
+def test_sample_if_the_hook_would_not_fire(tmp_path: Path) -> None:
+    """`sample` prints the command and the reason if the hook would not fire, and its exit code says
+    so.
+    """
     write_config(tmp_path, CLICK)
     done = _sample(tmp_path, {**EVENT, "notification": {"id": "other"}})
     assert done.returncode == 1
@@ -244,7 +250,7 @@ def test_sample_where_the_hook_would_not_fire(tmp_path: Path) -> None:
 
 
 def test_sample_of_a_rejected_event(tmp_path: Path) -> None:
-    """No request can be shown: the reason is."""
+    """`sample` of an event that no request can be made of prints the reason."""
     strict = {**CLICK, "parameters": [
         {"key": "uid", "source": "profile", "value": "id", "missing": "reject"}
     ]}  # fmt: skip
@@ -256,7 +262,7 @@ def test_sample_of_a_rejected_event(tmp_path: Path) -> None:
 
 
 def test_sample_hides_secrets_unless_asked(tmp_path: Path) -> None:
-    """Placeholders as the definition writes them; with --reveal the values themselves."""
+    """`sample` shows a secret's placeholder, and the secret itself only with --reveal."""
     write_config(tmp_path, CLICK)
     hidden = _sample(tmp_path, EVENT)
     assert hidden.returncode == 0
@@ -270,7 +276,9 @@ def test_sample_hides_secrets_unless_asked(tmp_path: Path) -> None:
 
 
 def test_a_missing_demo_extra_says_how_to_get_it(tmp_path: Path) -> None:
-    """Without confluent-kafka: one sentence with the command to install it."""
+    """`demo` without confluent-kafka ends with one sentence that holds the command to install
+    it.
+    """
     site = tmp_path / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text(

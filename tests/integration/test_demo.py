@@ -20,8 +20,8 @@ def _delivered(output: str) -> dict[str, int]:
 
 
 def test_the_demo_runs_by_itself(tmp_path: Path) -> None:
-    """Events of all four triggers arrive, slow and failing endpoints hold up nobody, and it ends
-    by itself with a summary and nothing on standard error.
+    """The demo delivers events of all four triggers, slow and failing endpoints hold back no other,
+    and it ends by itself with a summary and nothing on standard error.
     """
     done = run_command("demo", "--seconds", "5", "--rate", "100", folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -37,7 +37,7 @@ def test_the_demo_runs_by_itself(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_it_in_order(tmp_path: Path) -> None:
-    """SIGINT: the summary so far, and exit code 0."""
+    """SIGINT ends the demo with the summary so far and exit code 0."""
     process = subprocess.Popen(
         [sys.executable, "-m", "consumer", "demo", "--seconds", "60"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

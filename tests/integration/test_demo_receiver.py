@@ -38,7 +38,9 @@ def port() -> Iterator[int]:
 
 
 async def test_alone(port: int) -> None:
-    """It says 200 to whatever comes, logs it, counts it on its page, and ends by SIGTERM."""
+    """The demo's receiver answers 200 to every request, logs it, counts it on its page, and ends by
+    SIGTERM.
+    """
     origin = f"http://127.0.0.1:{port}"
     async with aiohttp.ClientSession() as session:
 
@@ -65,7 +67,7 @@ def _client() -> TestClient:  # type: ignore[type-arg]
 
 
 async def test_behaviours() -> None:
-    """The path's first step says how the answer comes."""
+    """The first step of the path selects how the demo's receiver answers."""
     async with _client() as client:
         assert (await client.get("/down/x")).status == 503
         assert (await client.get("/healthy/x")).status == 200
@@ -79,7 +81,9 @@ async def test_behaviours() -> None:
 
 
 async def test_one_that_hangs() -> None:
-    """It never answers, and is forgotten when the client leaves."""
+    """A hanging endpoint of the demo's receiver never answers, and its request is dropped when the
+    client leaves.
+    """
     async with _client() as client:
         with pytest.raises(TimeoutError):
             await client.get("/hang/x", timeout=aiohttp.ClientTimeout(total=0.2))

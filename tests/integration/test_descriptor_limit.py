@@ -30,13 +30,17 @@ def _run(folder: Path, limits: str) -> tuple[int, list[dict[str, object]]]:
 
 
 def test_the_soft_limit_is_raised(tmp_path: Path) -> None:
-    """From what systems begin with to what 256 requests in flight need, without a word."""
+    """The daemon raises the soft limit of file descriptors to what 256 requests in flight need,
+    without a log line.
+    """
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[1] > 2_304, "this test needs more itself"
     assert _run(tmp_path, f"-Sn {HARD}") == (2_304, [])
 
 
 def test_a_hard_limit_that_is_too_low_is_told(tmp_path: Path) -> None:
-    """One line with the numbers and the mend; the daemon takes what there is."""
+    """A hard limit that is too low is one line with the numbers and a hint, and the daemon uses
+    what there is.
+    """
     soft, [warning] = _run(tmp_path, f"-n {HARD}")
     assert (soft, warning["limit"], warning["needed"]) == (HARD, HARD, 2_304)
     assert "LimitNOFILE=" in str(warning["mend"])

@@ -1,4 +1,4 @@
-"""`sample` is true to the byte: a shell and curl send what the daemon's transport sends."""
+"""`sample` is exact to the byte: a shell and curl send what the daemon's transport sends."""
 
 import asyncio
 import json
@@ -65,7 +65,9 @@ async def _shell(command: str, folder: Path) -> str:
 
 @pytest.mark.parametrize("more", [[], [ACCEPT]], ids=["default accept", "own accept"])
 async def test_sample_is_what_the_daemon_sends(tmp_path: Path, more: list[dict[str, str]]) -> None:
-    """Request line and headers, their order and their bytes, quoting through a real shell."""
+    """The command that `sample` prints sends, through a real shell, the daemon's request line and
+    headers in their order and bytes.
+    """
     assert shutil.which("curl"), "this test needs the curl command: install curl"
     async with Receiver() as receiver:
         hook = {**HOOK, "uri": HOOK["uri"].replace("ORIGIN", receiver.origin)}

@@ -60,7 +60,7 @@ def _send(folder: Path, uri: str, transport: str = "curl", **sections: Any) -> D
 def test_a_delivery(
     tmp_path: Path, receiver: tuple[str, list[tuple[str, dict[str, str]]]], transport: str
 ) -> None:
-    """The receiver gets the daemon's request, secrets and all; the person reads none of them."""
+    """`send` makes the daemon's request, secrets included, and prints none of them."""
     origin, seen = receiver
     done = _send(tmp_path, f"{origin}/204/x", transport)
     assert done.returncode == 0, done.stderr
@@ -89,7 +89,9 @@ def test_what_other_answers_mean(
     status: int,
     words: str,
 ) -> None:
-    """One attempt, whatever it says: the outcome is told, not carried out. Exit code 1."""
+    """`send` makes one attempt, prints what would follow from the answer, and ends with exit code
+    1.
+    """
     origin, seen = receiver
     done = _send(tmp_path, f"{origin}/{status}/x")
     assert done.returncode == 1
@@ -98,8 +100,8 @@ def test_what_other_answers_mean(
     assert len(seen) == 1
 
 
-def test_nobody_listens(tmp_path: Path) -> None:
-    """An error of the network is told by its kind."""
+def test_a_refused_connection_is_reported(tmp_path: Path) -> None:
+    """`send` names the kind of a network error."""
     done = _send(tmp_path, f"http://127.0.0.1:{free_port()}/x")
     assert done.returncode == 1
     assert "none: connect" in done.stdout
@@ -111,7 +113,9 @@ def test_nobody_listens(tmp_path: Path) -> None:
 def test_where_no_request_may_go(
     tmp_path: Path, receiver: tuple[str, list[tuple[str, dict[str, str]]]], transport: str
 ) -> None:
-    """By default not to this machine: the reason is told, and what the daemon would do."""
+    """`send` refuses a destination on this machine by default and says why and what the daemon
+    would do.
+    """
     origin, seen = receiver
     done = _send(tmp_path, f"{origin}/200/x", transport, network={})
     assert done.returncode == 1
@@ -123,7 +127,7 @@ def test_where_no_request_may_go(
 def test_an_event_that_the_hook_does_not_want(
     tmp_path: Path, receiver: tuple[str, list[tuple[str, dict[str, str]]]]
 ) -> None:
-    """It is sent, since a person asked for it, and the difference to the daemon is told."""
+    """`send` sends an event that the hook does not match and says that the daemon would not."""
     origin, seen = receiver
     hook = {**CLICK, "uri": f"{origin}/200/x", "uri_parameters": {}, "app": "shop"}
     write_config(tmp_path, hook)

@@ -78,10 +78,10 @@ async def test_the_first_signal_stops(number: signal.Signals) -> None:
 async def test_the_second_signal_exits(
     first: signal.Signals, second: signal.Signals, code: int
 ) -> None:
-    """Whichever of the two comes second ends the process with the shell's exit code for it.
+    r"""A second SIGTERM or SIGINT ends the process with the shell's exit code for it.
 
-    1. The first signal is sent: the stop begins.
-    2. The second one is sent while the stop is under way: exit is called.
+    1. The first signal is sent: the stop begins.\n2. The second one is sent while the stop is under
+    way: exit is called.
     """
     calls = Calls()
     with calls.lent() as signals, calls.told(signals):
@@ -126,7 +126,7 @@ async def test_every_hangup_asks_for_a_reload() -> None:
 
 
 async def test_hangups_before_the_daemon_stands_reload_once_then() -> None:
-    """SIGHUPs that come before anything can be told ask for one reload as soon as it can."""
+    """SIGHUPs that come before the daemon runs cause one reload as soon as it does."""
     calls = Calls()
     with calls.lent() as signals:
         send(signal.SIGHUP)
@@ -140,7 +140,7 @@ async def test_hangups_before_the_daemon_stands_reload_once_then() -> None:
 
 
 def test_a_stop_before_the_daemon_stands_exits_in_order() -> None:
-    """SIGTERM exits with 0 as long as there is nothing to commit."""
+    """SIGTERM before the daemon runs exits with 0, since there is nothing to commit."""
     calls = Calls()
     with calls.lent():
         send(signal.SIGTERM)
@@ -148,7 +148,7 @@ def test_a_stop_before_the_daemon_stands_exits_in_order() -> None:
 
 
 async def test_a_stop_after_the_daemon_only_counts() -> None:
-    """A SIGTERM that comes when the daemon has ended by itself leaves it its own exit code."""
+    """A SIGTERM that comes when the daemon has ended by itself does not change its exit code."""
     calls = Calls()
     with calls.lent() as signals:
         with calls.told(signals):

@@ -49,7 +49,7 @@ def check(event: Event, record: FakeRecord) -> None:
 
 @given(value=st.none() | st.binary() | st.lists(PIECES).map(lambda p: "".join(p).encode()))
 def test_any_bytes_decode_or_are_undecodable(value: bytes | None) -> None:
-    """No record can raise anything that intake would take for a bug."""
+    """Any bytes decode to an event or raise `UndecodableError`, and no other exception."""
     record = FakeRecord(value)
     with contextlib.suppress(UndecodableError):
         check(Decoder("event")(record), record)
@@ -59,7 +59,7 @@ def test_any_bytes_decode_or_are_undecodable(value: bytes | None) -> None:
 def test_any_json_decodes_or_is_undecodable(
     document: object, trigger: Trigger, fields: dict[str, str]
 ) -> None:
-    """The same for JSON of any shape, mapped or not."""
+    """JSON of any shape, mapped or not, decodes to an event or raises `UndecodableError`."""
     record = make_record(document)
     with contextlib.suppress(UndecodableError):
         check(Decoder(trigger, fields)(record), record)
@@ -67,7 +67,7 @@ def test_any_json_decodes_or_is_undecodable(
 
 @given(rest=DOCUMENTS, id=st.text(min_size=1))
 def test_an_object_with_an_id_is_always_an_event(rest: dict[str, object], id: str) -> None:
-    """Only the id is required, and no other part can make an event undecodable."""
+    """An object with a valid id is an event, whatever its other parts are."""
     event = Decoder("event")(make_record({**rest, "id": id}))
     assert event.id == id
     kept = {name: value for name, value in rest.items() if name not in {"id", "occurred_at"}}

@@ -1,4 +1,6 @@
-"""The headers of a parked record: nothing is lost, and nothing foreign gets through."""
+"""Property tests of the headers of deferred records: every fact survives, and foreign headers
+change nothing.
+"""
 
 import contextlib
 
@@ -58,7 +60,7 @@ FOREIGN = st.lists(
 
 @given(metadata=PASSPORTS)
 def test_headers_keep_every_fact(metadata: DeliveryMetadata) -> None:
-    """Text in any script, 64-bit numbers, and times to the millisecond."""
+    """Headers keep text in any script, 64-bit numbers, and times to the millisecond."""
     headers = metadata.headers()
     assert all(value.decode() is not None for _, value in headers)
     assert read_delivery_metadata(headers) == metadata
@@ -68,7 +70,9 @@ def test_headers_keep_every_fact(metadata: DeliveryMetadata) -> None:
 def test_other_peoples_headers_change_nothing(
     metadata: DeliveryMetadata, noise: list[tuple[str, bytes | None]]
 ) -> None:
-    """Tracing libraries add binary headers, and Kafka has some without a value."""
+    """Headers that other programs add, binary or without a value, change nothing in the delivery's
+    metadata.
+    """
     foreign = [(name, value) for name, value in noise if not name.startswith("hookstream-")]
     foreign += [("source", b"x/9/9"), ("attempts", b"\xff"), ("trace", None)]
     assert read_delivery_metadata([*foreign, *metadata.headers()]) == metadata
@@ -76,10 +80,12 @@ def test_other_peoples_headers_change_nothing(
 
 
 @given(metadata=PASSPORTS, foreign=FOREIGN)
-def test_any_headers_are_a_passport_or_undecodable(
+def test_any_headers_are_delivery_metadata_or_undecodable(
     metadata: DeliveryMetadata, foreign: list[tuple[str, bytes | None]]
 ) -> None:
-    """Whatever somebody wrote onto a retry topic; what passes can be used."""
+    """Any headers of a record on a retry topic are read as valid delivery metadata or are refused
+    as undecodable.
+    """
     for headers in (foreign, [*metadata.headers(), *foreign]):
         with contextlib.suppress(UndecodableError):
             read = read_delivery_metadata(headers)
@@ -94,7 +100,9 @@ def test_any_headers_are_a_passport_or_undecodable(
 def test_the_first_record_stands_again(
     metadata: DeliveryMetadata, key: bytes | None, value: bytes | None
 ) -> None:
-    """Key and value travel unchanged; place and time are those of the first record."""
+    """The original record can be rebuilt from a deferred one: key and value unchanged, position and
+    time those of the original.
+    """
     deferred = FakeRecord(value, "hookstream.retry.10s", 5, 6, 7, key, metadata.headers())
     first = OriginalRecord(read_delivery_metadata(deferred.headers), deferred)
     assert (first.key, first.value) == (key, value)

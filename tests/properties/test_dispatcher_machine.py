@@ -57,7 +57,7 @@ class DispatcherMachine(RuleBasedStateMachine):
 
     @rule(id=st.sampled_from(HOOKS), times=st.integers(1, 4), again=st.booleans())
     def submit(self, id: str, times: int, again: bool) -> None:
-        """Deliveries arrive, new ones or out of a lane."""
+        """Deliveries arrive, new ones or out of a retry topic."""
         known = self.bench.scheduler._registry._endpoints.get(id)
         if known is not None and known.hook is not self.hooks[id]:
             self.adopted_at[id] = self.bench.clock.monotonic()
@@ -87,11 +87,11 @@ class DispatcherMachine(RuleBasedStateMachine):
         self.bench.scheduler.shed_load()
 
     @precondition(lambda self: self.submitted)
-    @rule(data=st.data(), park=st.booleans())
-    def revoke(self, data: st.DataObject, park: bool) -> None:
-        """One record's partition leaves, its deliveries parked before or not."""
+    @rule(data=st.data(), defer=st.booleans())
+    def revoke(self, data: st.DataObject, defer: bool) -> None:
+        """One record's partition leaves, its deliveries deferred before or not."""
         origin = data.draw(st.sampled_from(self.submitted)).source_record
-        if park:
+        if defer:
             self.bench.scheduler.defer_all(lambda other: other is origin)
         origin.revoked = True
 
@@ -136,8 +136,8 @@ class DispatcherMachine(RuleBasedStateMachine):
             assert count <= rate.burst + (now - first) * rate.requests / rate.per + 1e-4
 
     @invariant()
-    def nobody_waits_beside_a_free_place(self) -> None:
-        """Whoever may start has started: no wake-up is ever lost. A new definition, which ends a
+    def no_endpoint_waits_beside_a_free_slot(self) -> None:
+        """All that may start has started: no wake-up is ever lost. A new definition, which ends a
         pause, may be noticed a second later.
         """
         scheduler = self.bench.scheduler
@@ -173,7 +173,7 @@ class DispatcherMachine(RuleBasedStateMachine):
         assert self.bench.scheduler._waiting == sum(len(e.waiting) for e in endpoints)
 
     def teardown(self) -> None:
-        """Once everybody answers, every delivery has its outcome, but the revoked ones."""
+        """Once all endpoints answer, every delivery has its outcome, but the revoked ones."""
         for _ in range(500):
             if not self.bench.busy and not self.bench.scheduler.in_flight:
                 break

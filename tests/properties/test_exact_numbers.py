@@ -97,14 +97,16 @@ def _refuse(name: str) -> NoReturn:
 
 @given(JSON)
 def test_every_number_keeps_its_value(text: str) -> None:
-    """The same values as an exact parser finds, wherever in the document a number stands."""
+    """Every number of a document has the value that an exact parser finds, wherever it stands."""
     found = _comparable(loads_exactly(text.encode()))
     assert found == json.loads(text, parse_int=_number, parse_float=_number)
 
 
 @given(st.lists(PIECES, max_size=8).map("".join))
 def test_nothing_is_accepted_that_is_not_json(text: str) -> None:
-    """What orjson takes is taken; what is taken beyond that is JSON by another parser too."""
+    """The decoder takes what orjson takes, and beyond that only what another parser takes as
+    JSON.
+    """
     try:
         known: Any = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -119,7 +121,9 @@ def test_nothing_is_accepted_that_is_not_json(text: str) -> None:
 
 @given(st.binary(max_size=60), integers() | decimals(), st.binary(max_size=60))
 def test_no_long_number_is_overlooked(before: bytes, number: str, behind: bytes) -> None:
-    """Wherever in the record it stands, behind a character that is no part of it."""
+    """A long number is found wherever in the record it stands, behind any character that is no part
+    of it.
+    """
     digits = number.lstrip("-")
     is_integer = digits.isdecimal()
     is_large = is_integer and int(digits[:50]) >= 2**64
@@ -141,8 +145,8 @@ INTEGER_HOOK = make_hook(
 
 @given(integers().filter(lambda text: len(text) < 1_000))
 def test_an_integer_arrives_with_its_digits(integer: str) -> None:
-    """In a brace, parameter and header, alone, in an array and in an object, and as the user's and
-    the event's own id.
+    """An integer of any length arrives with its digits in a URI variable, parameter and header,
+    alone, in an array and in an object, and as the user's and the event's id.
     """
     document = (
         f'{{"id": {integer}, "user": {{"id": {integer}}}, "data": {{"event_key": {integer}, '

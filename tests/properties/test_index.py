@@ -77,6 +77,6 @@ def fires(hook: Hook, event: Event) -> bool:
 @settings(max_examples=500)  # they are cheap, and most pairs differ in their trigger already
 @given(hooks=HOOKS, event=EVENTS)
 def test_the_index_equals_a_naive_scan(hooks: list[Hook], event: Event) -> None:
-    """Each hook that fires is found, once, and no other."""
+    """The index finds each hook that fires once, and no other, as a scan of all hooks does."""
     found = [hook.id for hook in Index(make_table(*hooks)).match(event)]
     assert sorted(found) == sorted(hook.id for hook in hooks if fires(hook, event))

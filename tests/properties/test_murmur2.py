@@ -10,7 +10,7 @@ from consumer.stream.partitioner import murmur2
 
 @given(st.binary(max_size=70))
 def test_as_aiokafkas(key: bytes) -> None:
-    """Any bytes."""
+    """Our murmur2 equals aiokafka's for any bytes."""
     assert murmur2(key) == aiokafkas(key)
 
 
@@ -26,5 +26,7 @@ def test_as_aiokafkas(key: bytes) -> None:
     ],
 )
 def test_as_java(key: bytes, signed: int) -> None:
-    """The values of Kafka's own `UtilsTest.testMurmur2`; Java's int has a sign."""
+    """Our murmur2 equals Java's for the values of Kafka's `UtilsTest.testMurmur2`, signs
+    included.
+    """
     assert murmur2(key) == signed & 0xFFFFFFFF

@@ -100,7 +100,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_survives_changes_is_one_request(
     folder: Path, hook: list[Change], event: list[Change]
 ) -> None:
-    """1. A file of hooks with changed bytes loads, or is refused in sentences. 2. A record with
+    """Hooks and events with randomly changed bytes are refused, or still make one well-formed
+    request.
+
+    1. A file of hooks with changed bytes loads, or is refused in sentences. 2. A record with
     changed bytes is an event, or undecodable. 3. Whatever both survive: a strict parser reads one
     request, to the definition's own origin, with the headers that were meant.
     """
@@ -126,7 +129,7 @@ def _check(parsed: Parsed, hook: Hook) -> None:
 
 
 def test_the_seeds_are_good(folder: Path) -> None:
-    """Without a change they fit: the changes start from something that works."""
+    """The unchanged seeds of the mutation test load and make a request."""
     table = load(folder, HOOK)
     assert table is not None
     assert Index(table).match(Decoder("push_click")(FakeRecord(EVENT)))

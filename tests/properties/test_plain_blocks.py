@@ -120,7 +120,7 @@ def outcome(documents: Iterator[Document]) -> tuple[list[Any], int]:
 @settings(deadline=None, max_examples=2_000)
 @given(text=texts | nested | noise)
 def test_a_text_means_what_libyaml_says(text: str) -> None:
-    """The same documents, lines and refusals, whichever way each of its documents took."""
+    """Documents, lines and refusals equal libyaml's, whichever reader each document took."""
     # Line ends to libyaml but to no editor, and what it refuses some documents too early.
     if not {"\x85", "\u2028", "\x01", "\ufeff"}.isdisjoint(text):
         text = text.replace("---", "")
@@ -130,7 +130,7 @@ def test_a_text_means_what_libyaml_says(text: str) -> None:
 @pytest.mark.parametrize("line", LINES)
 @pytest.mark.parametrize("before", ["", "k:\n  ", "- k: 1\n  ", "k: v\n  "])
 def test_a_line_means_what_libyaml_says(before: str, line: str) -> None:
-    """Each of them alone, and below others."""
+    """Each line means what libyaml reads, alone and below others."""
     text = f"{before}{line}\nz: 1\n"
     assert outcome(read_yaml(text)) == outcome(_composed(text, 0))
 
@@ -142,7 +142,9 @@ def is_plain(text: str) -> bool:
 
 
 def test_what_programs_write_takes_the_short_way() -> None:
-    """Otherwise a hundred thousand hooks would take three times as long, and no test would fail."""
+    """YAML as programs write it takes the fast reader, without which a hundred thousand hooks would
+    load three times as slowly.
+    """
     assert is_plain(
         "# ours\nid: a\nselect:\n- x-1\nuri: https://x.example/{a}?b=1\nuri_parameters:\n"
         "  a:\n    label: The code\n    default: ''\nheaders:\n  - key: X-Key\n    source: fixed\n"
@@ -151,6 +153,8 @@ def test_what_programs_write_takes_the_short_way() -> None:
 
 
 def test_the_short_way_is_not_deep() -> None:
-    """The bound on what is nested is libyaml's reader's alone to tell."""
+    """Deeply nested documents are left to libyaml's reader, which alone enforces the bound on
+    depth.
+    """
     assert is_plain("".join(f"{' ' * depth}a:\n" for depth in range(20)))
     assert not is_plain("".join(f"{' ' * depth}a:\n" for depth in range(21)))

@@ -34,7 +34,7 @@ class PositionsMachine(RuleBasedStateMachine):
         """The number of the record at each offset that is left."""
         self.span = Log(0, 0)
         self.unread: set[int] = set()
-        """Numbers of the records that nobody has read, and nobody has counted as lost."""
+        """Numbers of the records that were neither read nor counted as lost."""
         self.gone: set[int] = set()
         """Numbers of the records that are in no log any more."""
         self.committed: Committed | None = None

@@ -57,7 +57,7 @@ def fetch(data: bytes, offset: int = 0, isolation: int = 1) -> Fetch:
 
 
 def written(records: Sequence[Any]) -> list[Written]:
-    """What somebody wrote."""
+    """A batch of arbitrary records."""
     return [(record.key, record.value, list(record.headers)) for record in records]
 
 
@@ -65,7 +65,9 @@ def written(records: Sequence[Any]) -> list[Written]:
 def test_both_parsers_read_the_same(
     records: list[Written], codec: int, data: st.DataObject
 ) -> None:
-    """Ours gives what aiokafka's does, whatever is in the records and however it is compressed."""
+    """Our parser reads the records that aiokafka's does, whatever they hold and however they are
+    compressed.
+    """
     times = data.draw(st.lists(TIMES, min_size=len(records), max_size=len(records)))
     batch = seal(make_batch(*records, timestamps=times, compression=codec), base_offset=7)
     theirs = list(MemoryRecords(batch).next_batch())
@@ -77,7 +79,7 @@ def test_both_parsers_read_the_same(
 
 @given(st.lists(st.lists(st.binary(max_size=8), max_size=3), min_size=1, max_size=4))
 def test_a_header_name_keeps_its_bytes(names: list[list[bytes]]) -> None:
-    """Whatever bytes a header's name is made of, it is read, is text, and is written as it was."""
+    """A header name of any bytes is read as text and written back with the same bytes."""
     builder = RawNamesBatch(1_000_000)
     for raw in names:
         headers = [(RawHeaderName(name), b"1") for name in raw]
@@ -113,8 +115,8 @@ def test_a_record_without_structure_harms_no_other(
 def test_nothing_is_passed_over_in_a_batch_that_breaks_off(
     records: list[Written], codec: int, data: st.DataObject
 ) -> None:
-    """Whatever follows the records that can be told apart is read as one of raw bytes, and the next
-    batch comes behind it: these bytes were written so, and would not change.
+    """The rest of a batch that cannot be split into records is read as one record of raw bytes, and
+    the next batch follows it.
     """
     batch = make_batch(*records, timestamps=[5] * len(records))
     payload = bytes(batch[HEADER:])
@@ -140,7 +142,9 @@ def test_nothing_is_passed_over_in_a_batch_that_breaks_off(
 def test_a_batch_that_cannot_be_decompressed_is_one_record_of_raw_bytes(
     records: list[Written], codec: int, garbage: bytes
 ) -> None:
-    """The other batches are read, and the bytes are kept."""
+    """A batch that cannot be decompressed is read as one record of its raw bytes, and the other
+    batches are read.
+    """
     batch = make_batch(*records, timestamps=[5] * len(records))
     batch[HEADER:] = b"\xff" * 6 + garbage  # no codec begins so
     batch[22] |= codec
@@ -154,7 +158,9 @@ def test_a_batch_that_cannot_be_decompressed_is_one_record_of_raw_bytes(
 
 @pytest.mark.parametrize("codec", [5, 6, 7])
 def test_a_codec_that_is_not_known_holds_the_partition(codec: int) -> None:
-    """Another release may know it."""
+    """A batch of an unknown codec is unreadable, so its partition waits for a release that knows
+    it.
+    """
     batch = make_batch((b"k", b"v", []))
     batch[22] |= codec
     with pytest.raises(UnreadableBatchError, match=f"event/0/0: .*codec {codec} is unknown"):
@@ -182,7 +188,7 @@ def test_any_change_to_a_batch_ends_in_records_or_in_one_kind_of_error(
     records: list[Written], codec: int, data: st.DataObject
 ) -> None:
     """Whatever happens to a batch's bytes, the batches before it are read, and if it cannot be, no
-    error but `UnreadableBatchError` comes out, and the place stays at it.
+    error but `UnreadableBatchError` is raised and the position stays at it.
     """
     batch = make_batch(*records, timestamps=[5] * len(records), compression=codec)
     batch[:8] = (1).to_bytes(8, "big")  # its first offset
@@ -201,8 +207,8 @@ def test_any_change_to_a_batch_ends_in_records_or_in_one_kind_of_error(
 @pytest.mark.parametrize("delta", [-1, -2, -(2**31)])
 @pytest.mark.parametrize("attributes", [0x00, 0x10, 0x20, 0x30])
 def test_a_batch_that_ends_before_it_begins_is_unreadable(delta: int, attributes: int) -> None:
-    """No batch, not that of a transaction's end either, leaves the position where it was or moves
-    it back: the same bytes would be read again and again.
+    """A batch whose end lies before its begin is unreadable, a transaction's end included, since it
+    would be read again and again.
     """
     marker = struct.pack(">hh", 0, 1)  # the key of a commit
     batch = make_batch((marker, b"v", []), timestamps=[5])
@@ -219,7 +225,7 @@ def test_a_batch_that_ends_before_it_begins_is_unreadable(delta: int, attributes
 
 @given(st.integers(0, 1), st.integers(0, 2), st.binary(max_size=20))
 def test_records_of_old_formats_have_a_time(magic: int, codec: int, value: bytes) -> None:
-    """Segments that were written before format 2 are served as they are; -1 stands for no time."""
+    """Records of message formats before 2 are read with their time, and -1 stands for none."""
     builder = LegacyRecordBatchBuilder(magic, codec, 100_000)
     builder.append(0, -1, None, value)
     [record] = fetch(bytes(builder.build())).records
@@ -227,7 +233,9 @@ def test_records_of_old_formats_have_a_time(magic: int, codec: int, value: bytes
 
 
 def test_a_parser_begins_at_the_batch_that_failed() -> None:
-    """The batches before it are not parsed again, and what is cut off at the end is left."""
+    """Our parser begins at the batch that failed: earlier ones are not parsed again, and a cut-off
+    batch at the end is left.
+    """
     batches = [seal(make_batch((None, b"%d" % n, [])), base_offset=n) for n in range(4)]
     ours = RecordBatches(b"".join(batches) + batches[0][:30], 2)
     assert ours.next_batch().base_offset == 2

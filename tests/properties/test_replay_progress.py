@@ -20,8 +20,8 @@ def _after(steps: list[tuple[int, int, int]]) -> tuple[Progress, set[int]]:
 
 @given(STEPS, OFFSETS)
 def test_progress_is_a_set_of_offsets(steps: list[tuple[int, int, int]], start: int) -> None:
-    """It covers what was gone through and nothing else; reading begins at the first gap; what
-    Kafka's tools show lies behind all of it.
+    """Replay progress covers exactly the offsets that were gone through; reading begins at the
+    first gap, and the committed offset lies behind all of them.
     """
     progress, model = _after(steps)
     assert {offset for offset in range(70) if progress.covers(offset)} == model
@@ -33,14 +33,16 @@ def test_progress_is_a_set_of_offsets(steps: list[tuple[int, int, int]], start: 
 
 @given(STEPS)
 def test_progress_survives_being_kept(steps: list[tuple[int, int, int]]) -> None:
-    """Text and offset as they are committed bring back the same."""
+    """Replay progress is the same after it was committed and read back."""
     progress, _ = _after(steps)
     assert Progress.parse(progress.offset, str(progress)) == progress
 
 
 @given(st.text(max_size=40), st.integers(0, 2**62))
 def test_any_text_beside_an_offset_is_read(text: str, offset: int) -> None:
-    """Whoever committed it, and whatever it says: nothing before the offset is sent again."""
+    """Any metadata text beside a committed offset is read, and nothing before that offset is sent
+    again.
+    """
     progress = Progress.parse(offset, text)
     assert progress.offset == offset
     assert progress.first_unsent(0) == offset
@@ -48,8 +50,8 @@ def test_any_text_beside_an_offset_is_read(text: str, offset: int) -> None:
 
 @given(st.lists(st.integers(0, 2**62), min_size=60, max_size=80, unique=True))
 def test_progress_fits_beside_an_offset(offsets: list[int]) -> None:
-    """However scattered, it stays below the 4,096 bytes that Kafka takes, and forgets the oldest
-    first: a letter may go twice, none is passed over.
+    """Replay progress stays below the 4,096 bytes that Kafka takes and forgets the oldest first, so
+    a dead letter may be sent twice but none is skipped.
     """
     progress = Progress()
     for offset in offsets:

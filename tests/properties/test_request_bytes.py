@@ -76,7 +76,9 @@ def test_any_definition_and_event_make_one_request(
     event: dict[str, Any],
     signed: bool,
 ) -> None:
-    """No value changes scheme, host or port, adds a header, or ends the request early."""
+    """No value of a definition or event changes scheme, host or port, adds a header, or ends the
+    request early.
+    """
     hook = make_hook(
         uri=ORIGIN + template,
         variables=[make_brace("b", default="x"), make_brace("c", default="y")],
@@ -110,7 +112,7 @@ def test_any_definition_and_event_make_one_request(
 def test_the_target_equals_a_reference_library(
     template: str, b: str, c: list[str], pairs: list[tuple[str, str]]
 ) -> None:
-    """RFC 6570 as `uritemplate` expands it, then the pairs as a byte-wise encoder writes them."""
+    """The target equals RFC 6570 as `uritemplate` expands it, followed by the encoded pairs."""
     event: dict[str, Any] = {"id": "e1", **{f"v{i}": text for i, (_, text) in enumerate(pairs)}}
     event["notification"] = {"hooks": {"h1": {"b": b, "c": c}}}
     hook = make_hook(
@@ -142,7 +144,9 @@ def percent_encoded(text: str) -> str:
     )
 )
 def test_delivery_ids_differ_and_are_header_safe(pairs: list[tuple[str, str]]) -> None:
-    """No two pairs share an id, not even one that looks like a digest; no dot, no blank."""
+    """No two pairs of event and hook share a delivery id, and every id is header-safe, without dot
+    or blank.
+    """
     long = [("x" * 300, "h")]
     digest = delivery_id(*long[0]).removesuffix(":h")
     names = [*pairs, *long, (digest, "h"), (digest.removeprefix("sha256:"), "h")]

@@ -104,9 +104,12 @@ def _aiohttp(loop: asyncio.AbstractEventLoop) -> Transport:
 def test_any_bytes_are_one_answer(
     opener: Callable[[asyncio.AbstractEventLoop], Transport],
 ) -> None:
-    """1. A receiver sends bytes of all kinds, over a real socket, and closes, resets or waits.
-    2. Each attempt has exactly one answer, whose parts are in their bounds; nothing escapes into
-    the loop. 3. The transport then delivers as if nothing had been.
+    """Any bytes from a receiver are exactly one answer to the attempt, and the next attempt
+    succeeds.
+
+    1. A receiver sends bytes of all kinds, over a real socket, and closes, resets or waits. 2. Each
+    attempt has exactly one answer, whose parts are in their bounds; nothing escapes into the loop.
+    3. The transport then delivers as if nothing had been.
     """
     with asyncio.Runner() as runner:
         escaped: list[dict[str, Any]] = []
@@ -133,8 +136,8 @@ def test_any_bytes_are_one_answer(
 def test_a_complete_head_is_the_answer(
     opener: Callable[[asyncio.AbstractEventLoop], Transport],
 ) -> None:
-    """Whatever follows a complete header block, and however the connection ends, the answer is that
-    block's status.
+    """The status of a complete header block is the answer, whatever follows it and however the
+    connection ends.
     """
     with asyncio.Runner() as runner:
         odd: list[Reply] = []

@@ -16,19 +16,19 @@ NOW = datetime(2026, 11, 24, 10, tzinfo=UTC).timestamp()
 @example("Fri, 99 Xyz 99999999999999999999 99:99:99 GMT")
 @example("9" * 400)
 def test_never_raises(text: str) -> None:
-    """Whatever a receiver writes is None, or a wait within bounds."""
+    """Any `Retry-After` text is read as None or as a wait within the bounds."""
     wait = _retry_after(text, NOW)
     assert wait is None or 0 < wait <= RETRY_AFTER_LIMIT
 
 
 @given(st.integers(min_value=1, max_value=10**12))
 def test_seconds(seconds: int) -> None:
-    """Seconds are taken at their word, up to the limit."""
+    """A `Retry-After` in seconds is taken as it is, up to the limit."""
     assert _retry_after(str(seconds), NOW) == min(seconds, RETRY_AFTER_LIMIT)
 
 
 @given(st.integers(min_value=-(10**9), max_value=10**9))
 def test_dates(ahead: int) -> None:
-    """RFC 9110's date counts from now; one that is past asks for nothing."""
+    """A `Retry-After` date counts from now, and one that is past asks for no wait."""
     date = format_datetime(datetime.fromtimestamp(NOW + ahead, UTC), usegmt=True)
     assert _retry_after(date, NOW) == (min(ahead, RETRY_AFTER_LIMIT) if ahead > 0 else None)

@@ -59,7 +59,9 @@ def load(folder: Path, definitions: Sequence[Any]) -> Result:
 def test_hooks_are_those_that_each_definition_makes_alone(
     tmp_path: Path, found: list[dict[str, Any]]
 ) -> None:
-    """The same hooks, or the same problems of each, in whatever company."""
+    """Hooks of one load, or their problems, are those that each definition makes when it is loaded
+    alone.
+    """
     together = [
         {"id": f"h{number}", "trigger": "event", **definition}
         for number, definition in enumerate(found)

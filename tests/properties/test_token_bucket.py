@@ -25,7 +25,9 @@ ROUNDING = 1e-6
 def test_no_window_holds_more_than_its_budget(
     limit: RateLimit, share: float, start: float, steps: list[float]
 ) -> None:
-    """Whatever the arrivals: at most burst + w * rate in any window of w seconds."""
+    """In any window of w seconds a token bucket lets at most burst + w * rate through, whatever the
+    arrivals.
+    """
     bucket, now, granted = TokenBucket(limit, share), start, list[float]()
     for step in steps:
         now += step * bucket.interval
@@ -42,7 +44,9 @@ def test_no_window_holds_more_than_its_budget(
 
 @given(limit=LIMITS, share=SHARES, seconds=st.integers(0, 100))
 def test_a_greedy_sender_gets_all_of_it(limit: RateLimit, share: float, seconds: int) -> None:
-    """Sending whenever `wait` allows lets burst + t * rate through after t, less one at most."""
+    """A sender that sends whenever `wait` allows gets burst + t * rate through after t seconds,
+    less one at most.
+    """
     bucket, begin, sent = TokenBucket(limit, share), 50.0, 0
     now = begin
     end = begin + bucket.interval * seconds
@@ -59,7 +63,7 @@ def test_a_greedy_sender_gets_all_of_it(limit: RateLimit, share: float, seconds:
 
 @given(limit=LIMITS, idle=st.floats(0.0, 1e6))
 def test_rest_saves_up_one_burst_and_no_more(limit: RateLimit, idle: float) -> None:
-    """After any rest, at most a burst goes at once."""
+    """After any idle time at most one burst goes at once."""
     bucket, now, sent = TokenBucket(limit), 10.0 + idle, 0
     while bucket.wait(now) == 0.0:
         bucket.take(now)
@@ -77,7 +81,7 @@ def test_the_shares_of_replicas_add_up_to_the_limit(limit: RateLimit, parts: lis
 
 @given(limit=LIMITS, share=SHARES)
 def test_a_new_share_counts_from_now_on(limit: RateLimit, share: float) -> None:
-    """What was granted before a rebalance still counts: no second burst."""
+    """A rebalance grants no second burst: what was sent before it still counts."""
     bucket = TokenBucket(limit)
     while bucket.wait(5.0) == 0.0:
         bucket.take(5.0)

@@ -59,7 +59,7 @@ class TrackerMachine(RuleBasedStateMachine):
 
     @rule(gap=st.integers(0, 3))
     def skip(self, gap: int) -> None:
-        """A record that nobody wants."""
+        """A record that no hook wants."""
         self.current.partition.skip(self.step(gap))
 
     @rule(gap=st.integers(0, 3))

@@ -114,7 +114,7 @@ def check_lines(document: Document, last: int) -> None:
 @quietly
 @given(value=values, indent=st.none() | st.integers(0, 3), piece=st.integers(1, 50))
 def test_json_is_read_like_the_standard_library(value: Any, indent: int | None, piece: int) -> None:
-    """The same values from any layout, however it is read, each with a line inside the text."""
+    """JSON of any layout has the standard library's values, each with a line inside the text."""
     text = json.dumps(value, indent=indent)
     found = list(read_json(StringIO(text), piece))
     assert [document.data for document in found] == documents_of(spelt(value))
@@ -125,7 +125,7 @@ def test_json_is_read_like_the_standard_library(value: Any, indent: int | None, 
 @quietly
 @given(value=st.dictionaries(texts, values, max_size=4), flow=st.booleans())
 def test_yaml_is_read_as_it_was_written(value: dict[str, Any], flow: bool) -> None:
-    """A document that PyYAML writes has the same structure; texts stay texts."""
+    """A document that PyYAML writes is read with the same structure, and texts stay texts."""
     text = yaml.safe_dump(value, default_flow_style=flow, allow_unicode=True)
     [document] = read_yaml(text)
     plain = yaml.load(text, yaml.BaseLoader)  # noqa: S506  # makes texts of every scalar
@@ -145,7 +145,7 @@ def names_and_shape(value: Any) -> Any:
 @quietly
 @given(text=st.text(st.sampled_from("ab:-[]{},&*!?|>'\"#%@ \n\t~\0\x85"), max_size=60))
 def test_any_text_is_read_or_refused_with_a_line(text: str) -> None:
-    """Nothing but a Complaint leaves the readers, and its line lies inside the text."""
+    """Any text is read or refused with an `InvalidValue` whose line lies inside the text."""
     for read in (read_yaml, read_json):
         try:
             for document in read(StringIO(text)):
@@ -168,7 +168,7 @@ def load(folder: Path, name: str, content: bytes) -> HookTable:
 def test_any_definition_is_loaded_or_refused_with_a_line(
     tmp_path: Path, found: list[Any], name: str
 ) -> None:
-    """Half right or all wrong: a table, or problems that each have a place and a mend."""
+    """Any definition becomes a table, or problems that each have a location and a hint."""
     text = json.dumps(found, indent=1) if name == "a.json" else yaml.safe_dump(found)
     try:
         table = load(tmp_path, name, text.encode())
@@ -187,7 +187,7 @@ def test_any_definition_is_loaded_or_refused_with_a_line(
 @quietly
 @given(content=st.binary(max_size=200), name=st.sampled_from(["a.json", "a.yaml"]))
 def test_any_bytes_are_loaded_or_refused(tmp_path: Path, content: bytes, name: str) -> None:
-    """A file of noise ends in a problem, never in a traceback."""
+    """A file of arbitrary bytes ends in a problem, never in a traceback."""
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, name, content)
     assert caught.value.diagnostics
@@ -207,7 +207,7 @@ keys = st.sampled_from(
 def test_any_settings_are_loaded_or_refused(
     tmp_path: Path, file: dict[str, Any], variables: dict[tuple[str, str], str]
 ) -> None:
-    """Every problem names a line of the file or a variable."""
+    """Every problem of arbitrary settings names a line of the file or a variable."""
     path = tmp_path / "settings.json"
     path.write_text(json.dumps(file))
     environ = {f"HOOKSTREAM_{section}__{key}".upper(): v for (section, key), v in variables.items()}
@@ -224,7 +224,7 @@ def test_any_settings_are_loaded_or_refused(
 @quietly
 @given(milliseconds=st.integers(0, 10**10))
 def test_durations_survive_the_round_trip(milliseconds: int) -> None:
-    """What is written by us is read back as the same."""
+    """A duration that hookstream writes is read back as the same."""
     text = format_duration(milliseconds / 1000)
     assert parse_duration(text) == milliseconds / 1000
     assert format_duration(parse_duration(text)) == text
@@ -239,7 +239,9 @@ literals = st.text(st.sampled_from("abcXYZ019-_~!$&'()*+,;=:@/%"), max_size=8).m
 @quietly
 @given(parts=st.lists(st.tuples(literals, names), max_size=5), end=literals)
 def test_templates_equal_the_reference_library(parts: list[tuple[str, str]], end: str) -> None:
-    """The same names, and the same expansion of RFC 6570 level 1."""
+    """URI templates have the variable names and the RFC 6570 level 1 expansion of the reference
+    library.
+    """
     target = "/" + "".join(f"{literal}{{{name}}}" for literal, name in parts) + end
     template = parse_template(f"https://x.example{target}")
     reference = URITemplate(target)
@@ -254,7 +256,7 @@ def test_templates_equal_the_reference_library(parts: list[tuple[str, str]], end
 @quietly
 @given(uri=st.text(st.sampled_from("https:/{}[]@#?%\\.ab0x1 \n"), max_size=30) | texts)
 def test_a_uri_is_refused_or_safe(uri: str) -> None:
-    """An accepted one is ASCII, has no way to a second host, and reads the same again."""
+    """An accepted URI is ASCII, names one host only, and reads the same again."""
     for candidate in (uri, f"https://{uri}", f"https://x.example/{uri}"):
         try:
             template = parse_template(candidate)
@@ -273,7 +275,7 @@ def test_a_uri_is_refused_or_safe(uri: str) -> None:
 @quietly
 @given(host=st.from_regex(r"[a-zA-Z0-9\-._ßüİ。]{1,20}", fullmatch=True) | texts)
 def test_a_normal_host_stays_as_it_is(host: str) -> None:
-    """Normalising twice is normalising once."""
+    """Normalising a host twice gives the same as normalising it once."""
     try:
         normal = normalise_host(host)
     except InvalidValue:
@@ -286,7 +288,7 @@ def test_a_normal_host_stays_as_it_is(host: str) -> None:
 @quietly
 @given(text=texts)
 def test_text_without_a_dollar_brace_is_left_alone(text: str) -> None:
-    """Only `${` means anything; doubling the dollar writes it."""
+    """Text without `${` is left unchanged, and a doubled dollar writes a literal one."""
     plain = text.replace("${", "")
     assert expand(plain, lambda _kind, _name: "!") == plain
     doubled = text.replace("$", "").replace("{", "$${")
@@ -294,7 +296,9 @@ def test_text_without_a_dollar_brace_is_left_alone(text: str) -> None:
 
 
 def test_the_definitions_above_cover_every_field() -> None:
-    """So that a new field is tried with strange values too."""
+    """The generated definitions cover every field, so that a new one is tested with odd values
+    too.
+    """
     fields = {"id", "trigger", "uri", "uri_parameters", "headers", "parameters", "select"}
     fields |= {"rate_limit", "retry_on", "signing_secrets", "timeout", "enabled"}
     assert set(Definition.model_fields) == fields | {"name", "app"}
