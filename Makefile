@@ -54,9 +54,9 @@ lint: setup ## style, format, types, layers, schemas
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
 
 compiled: $(COMPILED) ## the tests of what is compiled, on what was compiled
-	@PYTHONPATH=$(COMPILED) $(BIN)/python -P -c "import consumer.pipeline as p; print('testing', p.__file__)"
+	@PYTHONPATH=$(COMPILED) $(BIN)/python -P -c "import consumer.pipeline.event_handler as p; print('testing', p.__file__)"
 	@PYTHONPATH=$(COMPILED) $(PYTEST) tests/unit/delivery tests/unit/documents tests/unit/events \
-		tests/unit/hooks tests/unit/matching tests/unit/records tests/unit/stream tests/unit/test_pipeline*.py \
+		tests/unit/hooks tests/unit/matching tests/unit/records tests/unit/stream tests/unit/pipeline \
 		tests/properties tests/contract
 
 unit: setup ## the tests that need no Kafka

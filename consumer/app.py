@@ -28,10 +28,10 @@ from consumer.health import Health
 from consumer.logs import get_logger
 from consumer.matching.index import Index
 from consumer.metrics import Metrics
-from consumer.pipeline import Pipeline
+from consumer.pipeline.event_handler import EventHandler
+from consumer.pipeline.retry_router import RetryRouter
 from consumer.presence import Presence
 from consumer.reload import Reloader, refuse_fixed
-from consumer.retry_router import RetryRouter
 from consumer.settings import Settings
 from consumer.startup import CANCEL_SECONDS, start_unless_stopped
 from consumer.stream.client import KafkaProducer, make_consumer, translate_errors
@@ -77,7 +77,7 @@ class App:
         self._transport: Transport
         self._intake: Intake
         self._outbox: Outbox
-        self._pipeline: Pipeline
+        self._handler: EventHandler
         self._topics: TopicWatch
         self._presence: Presence
         self.health: Health
@@ -135,10 +135,11 @@ class App:
             clock=self._clock,
             metrics=self.metrics,
         )
-        self._pipeline = Pipeline(
+        self._handler = EventHandler(
             index=self._loaded.index,
             decoders=decoders,
             retry_topics=retry_topics.consumed,
+            group=settings.kafka.group_id,
             router=router,
             outbox=self._outbox,
             scheduler=make_scheduler(settings, self._transport, router, self._clock, self.metrics),
@@ -148,14 +149,14 @@ class App:
         self._intake = Intake(
             consumer,
             ClusterView(consumer),
-            self._pipeline,
+            self._handler,
             sources=start_times(settings),
             retry_topics=retry_topics,
             clock=self._clock,
             metrics=self.metrics.stream,
         )
         self._presence = Presence(
-            self._intake.membership, self._pipeline.scheduler, self._outbox, self._clock
+            self._intake.membership, self._handler.scheduler, self._outbox, self._clock
         )
         self.health = Health(self._intake, self._outbox, self._presence, self._stop.is_set)
         self.metrics.stream.consumes(topics)
@@ -175,7 +176,7 @@ class App:
         metrics = self.metrics.stream
         self.metrics.hooks_loaded(len(self._loaded.index.hooks))
         metrics.declare_topics(topics)
-        metrics.set_in_flight_source(lambda: self._pipeline.scheduler.in_flight)
+        metrics.set_in_flight_source(lambda: self._handler.scheduler.in_flight)
         metrics.set_broker_unreachable_source(lambda: self._intake.watch.unreachable_for)
         if self._tls is not None:
             metrics.set_certificate_not_after_source(self._tls.not_after)
@@ -244,7 +245,7 @@ class App:
         intake.cancel()  # its poll may wait for a broker that is away; all that was taken stays
         await asyncio.wait({intake})
         if not await self._intake.settled(grace * _FINISH_SHARE):
-            self._pipeline.defer(lambda _pending: True)
+            self._handler.defer(lambda _pending: True)
             await self._intake.settled(grace * _DEFER_SHARE)
         await self._intake.commit()
         left = self._intake.unsettled
@@ -263,9 +264,9 @@ class App:
         self._loaded = loaded
         provide_descriptors(after.delivery.concurrency)
         policy = self._guard_network()
-        replaced = self._pipeline.index
-        self._pipeline.use(loaded.index)
-        self._pipeline.scheduler.reconfigure(
+        replaced = self._handler.index
+        self._handler.use(loaded.index)
+        self._handler.scheduler.reconfigure(
             make_limits(after), make_policy(after), loaded.index.hooks
         )
         self.metrics.retain_hooks(loaded.index.hooks)

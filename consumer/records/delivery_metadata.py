@@ -6,8 +6,9 @@ in `OWN_HEADERS` are reserved, so a source record's header with such a name is n
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from consumer.reasons import Reason
 from consumer.records.headers import (
     ATTEMPTS,
     DELIVERY_ID,
@@ -105,6 +106,10 @@ class DeliveryMetadata:
     def source(self) -> str:
         """`topic/partition/offset` of the first record."""
         return f"{self.topic}/{self.partition}/{self.offset}"
+
+    def dead_lettered(self, reason: Reason, detail: str) -> "DeliveryMetadata":
+        """A copy for the dead-letter topic."""
+        return replace(self, reason=reason, not_before=None, unknown_since=None, detail=detail)
 
     def headers(self, group: str = "") -> OwnHeaders:
         """The headers that hookstream adds, all UTF-8 text; a fact that is not known has none.

@@ -23,8 +23,8 @@ class Handler(Protocol):
         """Whether a record on a retry topic is another group's: it is passed over."""
         ...
 
-    def handle(self, record: Record, partition: OffsetTracker) -> None:
-        """Take one record in: `partition` must have received or skipped it on return."""
+    def handle(self, record: Record, tracker: OffsetTracker) -> None:
+        """Take one record in: `tracker` must have received or skipped it on return."""
         ...
 
     def on_assigned(self, counts: Mapping[str, tuple[int, int]]) -> None:

@@ -73,9 +73,9 @@ class PublishedRecord(Message, Protocol):
         """Told when the broker has it."""
         ...
 
-    def too_large(self) -> bool:
-        """Told instead where the broker will never take a record of this size. Whether something
-        smaller was sent in its place; if not, it is tried again.
+    def smaller(self) -> "PublishedRecord | None":
+        """The record to send in its place if the broker refuses its size; None if there is none,
+        and it is sent again.
         """
         ...
 
@@ -263,7 +263,13 @@ class Outbox:
                 record.acknowledged()
         elif isinstance(result, TooLargeError):
             self._out_of_sequence = True  # the broker did not count it, the producer did
-            kept = [record for record in records if not record.too_large()]
+            kept = []
+            for record in records:
+                smaller = record.smaller()
+                if smaller is None:
+                    kept.append(record)
+                else:
+                    self.send(smaller)
             return self._failed(topic, kept, result)
         else:
             return self._failed(topic, records, result)

@@ -1,14 +1,17 @@
 """Records on their way to a retry or dead-letter topic."""
 
+from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
 
+from consumer.logs import get_logger
 from consumer.metrics.hooks import HookMetrics
 from consumer.reasons import Reason
 from consumer.records.delivery_metadata import DeliveryMetadata
 from consumer.records.headers import original_headers
 from consumer.records.record import Headers
 from consumer.records.tracker import InFlightRecord
+
+log = get_logger(__name__)
 
 
 class Content(Enum):
@@ -19,96 +22,112 @@ class Content(Enum):
     OWN_HEADERS = "own headers"
 
 
-class Router(Protocol):
-    """What decides where a record goes, and where it goes if its topic does not take it."""
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Facts that all records of one process share."""
 
     group: str
     """`kafka.group_id`."""
-
-    def dead_letter_without_value(self, record: "OutgoingRecord", content: Content) -> None:
-        """Send `content` of `record` to the dead-letter topic in its place."""
-        ...
+    dead_letter_topic: str
 
 
 class OutgoingRecord:
-    """One record on its way to a retry or dead-letter topic: a `handover.ModelRecord`.
+    """One record for a retry or dead-letter topic: an `outbox.PublishedRecord`.
 
-    It settles its delivery when the broker has acknowledged it. Its headers are made when it is
-    sent.
+    The broker's acknowledgement settles its delivery. Its headers are made when it is sent.
     """
 
     __slots__ = (
         "_content",
-        "_router",
-        "in_flight_record",
+        "_writer",
         "metadata",
         "metrics",
         "reason",
+        "source_record",
         "topic",
     )
 
     def __init__(
         self,
-        router: Router,
+        writer: Writer,
         topic: str,
-        in_flight_record: InFlightRecord,
+        source_record: InFlightRecord,
         metadata: DeliveryMetadata,
         metrics: HookMetrics,
         *,
         reason: Reason | None,
-        content: Content,
+        content: Content = Content.WHOLE,
     ) -> None:
         """`reason`: why it is dead-lettered; None if it is deferred."""
-        self._router = router
+        self._writer = writer
         self.topic = topic
-        self.in_flight_record = in_flight_record
+        self.source_record = source_record
         self.metadata = metadata
         self.metrics = metrics
         self.reason = reason
         self._content = content
 
+    def __repr__(self) -> str:
+        return f"<OutgoingRecord to {self.topic}, {self._content.value}: {self.metadata}>"
+
     @property
     def key(self) -> bytes | None:
-        """As the record had it that was consumed; none without the value."""
-        return self.in_flight_record.record.key if self._content is Content.WHOLE else None
+        """The consumed record's key; None without the value."""
+        return self.source_record.record.key if self._content is Content.WHOLE else None
 
     @property
     def spread(self) -> bool:
-        """True if another replica is to read it: the one that has the key's partition knows less
-        than it should.
+        """True if another replica is to read it: the owner of the key's partition may be one that
+        does not know the hook.
         """
         return self.metadata.unknown_since is not None
 
     @property
     def value(self) -> bytes | None:
-        """As the record had it that was consumed; empty if that was too large."""
-        return self.in_flight_record.record.value if self._content is Content.WHOLE else b""
+        """The consumed record's value; empty if that was too large."""
+        return self.source_record.record.value if self._content is Content.WHOLE else b""
 
     @property
     def headers(self) -> Headers:
-        """Those that hookstream adds, then the original ones."""
-        own: Headers = self.metadata.headers(self._router.group)
+        """Hookstream's own headers, then the original ones."""
+        own: Headers = self.metadata.headers(self._writer.group)
         if self._content is Content.OWN_HEADERS:
             return own
-        return [*own, *original_headers(self.in_flight_record.record.headers)]
+        return [*own, *original_headers(self.source_record.record.headers)]
 
     @property
     def wanted(self) -> bool:
-        """See `handover.ModelRecord.wanted`."""
-        return not self.in_flight_record.revoked
+        """See `PublishedRecord.wanted`."""
+        return not self.source_record.revoked
 
     def acknowledged(self) -> None:
-        """Count, and settle."""
+        """Count it, and settle its delivery."""
         if self.reason is None:
             self.metrics.retried()
         else:
             self.metrics.dead_lettered(self.reason)
-        self.in_flight_record.ack_one()
+        self.source_record.ack_one()
 
-    def too_large(self) -> bool:
-        """Send less of it in its place, if it is not the least already."""
+    def smaller(self) -> "OutgoingRecord | None":
+        """A dead letter without the value, or then without the original headers: its own headers
+        name the source from which the event can be read.
+        """
         if self._content is Content.OWN_HEADERS:
-            return False
-        smaller = Content.OWN_HEADERS if self._content is Content.NO_VALUE else Content.NO_VALUE
-        self._router.dead_letter_without_value(self, smaller)
-        return True
+            return None
+        content = Content.OWN_HEADERS if self._content is Content.NO_VALUE else Content.NO_VALUE
+        metadata = self.metadata
+        detail = metadata.detail
+        if self.reason is not Reason.TOO_LARGE:
+            size = len(self.source_record.record.value or b"")
+            why = f"{metadata.reason}: {detail}" if self.reason else metadata.reason
+            detail = f"too large to publish: {size} bytes, see its source; {why}"
+        log.debug("dead letter", reason=Reason.TOO_LARGE, delivery=metadata.delivery_id)
+        return OutgoingRecord(
+            self._writer,
+            self._writer.dead_letter_topic,
+            self.source_record,
+            metadata.dead_lettered(Reason.TOO_LARGE, detail),
+            self.metrics,
+            reason=Reason.TOO_LARGE,
+            content=content,
+        )

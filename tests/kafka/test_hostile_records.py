@@ -58,6 +58,6 @@ def _check(record: Placed, dead_letter: Placed, reason: str) -> None:
     else:
         assert dead_letter.facts["hookstream-reason"] == "too_large"
         assert dead_letter.value == b""
-        size = f"too large to hand over: {len(record.value)} bytes"
+        size = f"too large to publish: {len(record.value)} bytes"
         assert dead_letter.facts["hookstream-detail"].startswith(size)
     assert sum(len(name) + len(value or b"") for name, value in dead_letter.headers) < 1_000

@@ -10,10 +10,10 @@ from consumer.events.decode import Decoder
 from consumer.hooks.table import Hook
 from consumer.matching.index import Index
 from consumer.metrics import Metrics
-from consumer.pipeline import Pipeline
+from consumer.pipeline.event_handler import EventHandler
+from consumer.pipeline.retry_router import RetryRouter
 from consumer.records.delivery_metadata import DeliveryMetadata, read_delivery_metadata
 from consumer.records.tracker import InFlightRecord, OffsetTracker
-from consumer.retry_router import RetryRouter
 from consumer.stream.outbox import Outbox, PublishedRecord
 from consumer.stream.retry_topic import RetryTopic
 from support.fakes import (
@@ -68,10 +68,11 @@ class PipelineHarness:
             clock=self.clock,
             metrics=self.metrics,
         )
-        self.pipeline = Pipeline(
+        self.handler = EventHandler(
             index=Index(make_table(*hooks)),
             decoders=decoders,
             retry_topics={retry_topic.topic: retry_topic for retry_topic in LANES},
+            group=GROUP,
             router=router,
             outbox=self.outbox,
             scheduler=self._dispatcher(router),
@@ -96,12 +97,12 @@ class PipelineHarness:
     def handle(self, record: FakeRecord) -> OffsetTracker:
         """Take one record in; returns its topic's tracker."""
         partition = self.partitions.setdefault(record.topic, OffsetTracker(record.topic, 0, 0))
-        self.pipeline.handle(record, partition)
+        self.handler.handle(record, partition)
         return partition
 
     def use(self, *hooks: Hook) -> None:
         """Reload the hooks."""
-        self.pipeline.use(Index(make_table(*hooks)))
+        self.handler.use(Index(make_table(*hooks)))
 
     @property
     def post(self) -> list[Published]:

@@ -46,9 +46,8 @@ class _Record:
     def acknowledged(self) -> None:
         """See `ModelRecord.acknowledged`."""
 
-    def too_large(self) -> bool:
-        """See `ModelRecord.too_large`."""
-        return False
+    def smaller(self) -> None:
+        """See `PublishedRecord.smaller`."""
 
 
 class _AwayAtFirst:

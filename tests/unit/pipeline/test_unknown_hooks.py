@@ -191,6 +191,6 @@ def test_a_record_without_a_group_or_hook_is_our_own() -> None:
     line = PipelineHarness(make_hook("h1"))
     metadata = DeliveryMetadata("503", "event", 0, 0, 0, "event", hook="h1")
     record = FakeRecord(b'{"id": "e1"}', LANES[0].topic, headers=metadata.headers())
-    assert not line.pipeline.is_foreign(record)
+    assert not line.handler.is_foreign(record)
     line.handle(record)
     assert len(line.transport.sent) == 1

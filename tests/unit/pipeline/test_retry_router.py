@@ -169,7 +169,9 @@ def test_one_too_large_to_park_is_buried_without_its_value() -> None:
     line = PipelineHarness(make_hook("h1"))
     partition = line.handle(make_record(EVENT, offset=7))
     line.transport.answer(503)
-    line.outbox._queue.popleft().too_large()
+    smaller = line.outbox._queue.popleft().smaller()
+    assert smaller is not None
+    line.outbox.send(smaller)
     posted = line.acknowledge()
     assert (posted.outgoing.topic, posted.outgoing.value) == (DEAD, b"")
     assert (posted.metadata.reason, posted.metadata.source) == ("too_large", "event/0/7")

@@ -163,7 +163,7 @@ def test_park_hands_over_what_has_no_outcome() -> None:
     line = PipelineHarness(make_hook("h1", rate_limit=RateLimit(1, 60.0, 1)))
     partition = line.handle(make_record(EVENT))
     line.handle(make_record({**EVENT, "id": "e2"}, offset=1))
-    line.pipeline.defer(lambda pending: pending.tracker is partition)
+    line.handler.defer(lambda pending: pending.tracker is partition)
     assert [posted.outgoing.topic for posted in line.post] == [LANES[0].topic] * 2
     assert [posted.metadata.reason for posted in line.post] == ["stopped", "stopped"]
     assert sorted(posted.metadata.attempts for posted in line.post) == [0, 1]
@@ -176,9 +176,9 @@ def test_park_hands_over_what_has_no_outcome() -> None:
 def test_intake_pauses_while_the_broker_takes_no_hand_over() -> None:
     """Else memory would fill with what cannot be settled (invariant 2)."""
     line = PipelineHarness(make_hook("h1"))
-    assert not line.pipeline.at_capacity
+    assert not line.handler.at_capacity
     line.outbox.failing = True
-    assert line.pipeline.at_capacity
+    assert line.handler.at_capacity
 
 
 async def test_room_relieves_the_waiting_room() -> None:
@@ -188,11 +188,11 @@ async def test_room_relieves_the_waiting_room() -> None:
     line = PipelineHarness(make_hook("h1"), make_hook("h2", trigger="push_click"))
     for offset in range(LIMITS.waiting + 10):
         line.handle(make_record({"id": f"e{offset}"}, offset=offset))
-    assert line.pipeline.at_capacity
+    assert line.handler.at_capacity
     line.clock.advance(2.0)
     async with asyncio.timeout(10):
-        while line.pipeline.at_capacity:
-            await line.pipeline.wait_for_capacity()
+        while line.handler.at_capacity:
+            await line.handler.wait_for_capacity()
     assert line.post
 
 
@@ -202,8 +202,8 @@ async def test_nobody_is_parked_for_the_sake_of_nobody() -> None:
     for offset in range(LIMITS.waiting + 10):
         line.handle(make_record({"id": f"e{offset}"}, offset=offset))
     line.clock.advance(30.0)
-    await line.pipeline.wait_for_capacity()
-    assert line.pipeline.at_capacity
+    await line.handler.wait_for_capacity()
+    assert line.handler.at_capacity
     assert not line.post
 
 
@@ -223,9 +223,9 @@ def test_rate_limits_are_divided_by_partitions(
         make_hook("event", rate_limit=RateLimit(1, 1.0, 1)),
         make_hook("push_click", trigger="push_click", rate_limit=RateLimit(1, 1.0, 1)),
     )
-    line.pipeline.on_assigned({**counts, **{retry_topic.topic: (1, 2) for retry_topic in LANES}})
-    for hook in line.pipeline.index.hooks.values():
-        bucket = line.pipeline.scheduler.endpoint(hook).bucket
+    line.handler.on_assigned({**counts, **{retry_topic.topic: (1, 2) for retry_topic in LANES}})
+    for hook in line.handler.index.hooks.values():
+        bucket = line.handler.scheduler.endpoint(hook).bucket
         assert bucket is not None
         assert 1 / bucket.interval == pytest.approx(shares[hook.id])
 
@@ -234,7 +234,7 @@ def test_a_member_without_partitions_divides_by_nothing() -> None:
     """It sends nothing, and the next assignment counts."""
     line = PipelineHarness(make_hook("h1", rate_limit=RateLimit(1, 1.0, 1)))
     topics = ["event", "push-click", *(retry_topic.topic for retry_topic in LANES)]
-    line.pipeline.on_assigned(dict.fromkeys(topics, (0, 4)))
+    line.handler.on_assigned(dict.fromkeys(topics, (0, 4)))
     line.handle(make_record(EVENT))
     line.clock.advance(1.0)  # what was not ours before comes without a burst
     assert len(line.transport.sent) == 1

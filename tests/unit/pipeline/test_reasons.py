@@ -29,7 +29,7 @@ def test_every_reason_leaves_and_settles(reason: Reason) -> None:
     """A dead letter of any reason is written, acknowledged, counted and settled."""
     line = PipelineHarness(make_hook("h1"))
     partition = line.handle(make_record(EVENT))
-    delivery = next(iter(line.pipeline.scheduler._unfinished))
+    delivery = next(iter(line.handler.scheduler._unfinished))
     line.router.dead_lettered(delivery, reason, "why")
     posted = line.acknowledge()
     assert (posted.outgoing.topic, posted.metadata.reason) == (DEAD, reason)

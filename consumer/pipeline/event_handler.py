@@ -1,4 +1,4 @@
-"""Decode, match, submit: the way of an event into its deliveries."""
+"""Decode, match, submit: turns consumed records into deliveries."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +14,7 @@ from consumer.hooks.table import Hook
 from consumer.logs import get_logger
 from consumer.matching.index import Index
 from consumer.metrics import Metrics
+from consumer.pipeline.retry_router import RetryRouter
 from consumer.reasons import Reason
 from consumer.records.delivery_metadata import (
     DeliveryMetadata,
@@ -23,18 +24,17 @@ from consumer.records.delivery_metadata import (
 from consumer.records.headers import read_group, read_replaying_group
 from consumer.records.record import Record, UndecodableError
 from consumer.records.tracker import InFlightRecord, OffsetTracker
-from consumer.retry_router import RetryRouter
 from consumer.stream.outbox import Outbox
 from consumer.stream.retry_topic import RetryTopic
 
 log = get_logger(__name__)
 
 CAPACITY_POLL_SECONDS = 0.01
-"""Seconds between two looks for room while intake is paused."""
+"""Seconds between two checks for capacity while intake is paused."""
 
 
-class Pipeline:
-    """What intake feeds (`stream.handler.Handler`)."""
+class EventHandler:
+    """Submits a delivery for each hook that matches a record: the `stream.handler.Handler`."""
 
     def __init__(
         self,
@@ -42,22 +42,23 @@ class Pipeline:
         index: Index,
         decoders: Mapping[str, Decoder],
         retry_topics: Mapping[str, RetryTopic],
+        group: str,
         router: RetryRouter,
         outbox: Outbox,
         scheduler: Scheduler[InFlightRecord],
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        """`decoders` by source topic; `retry_topics`: those that are consumed, by name, which may
-        become more or fewer.
+        """`decoders`: by source topic; `retry_topics`: those that are consumed, by name, a live
+        mapping; `group`: `kafka.group_id`.
         """
         self._decoders = decoders
         self._events = {t: metrics.events(d.trigger) for t, d in decoders.items()}
         self._retry_topics = retry_topics
+        self._group = group.encode()
         self._router = router
         self._outbox = outbox
         self.scheduler = scheduler
-        self._group = router.group.encode()
         self._clock = clock
         self._metrics = metrics
         self._foreign_topics: set[str] = set()
@@ -70,33 +71,32 @@ class Pipeline:
 
     @property
     def at_capacity(self) -> bool:
-        """Whether intake must pause."""
+        """See `Handler.at_capacity`."""
         return self.scheduler.at_capacity or self._outbox.at_capacity
 
     async def wait_for_capacity(self) -> None:
-        """Wait for room; slow endpoints are relieved of what would hold up the others.
-
-        By the table, not by who has deliveries: the others' may be behind in the same topic.
-        """
+        """See `Handler.wait_for_capacity`; slow endpoints shed load for the sake of the others."""
+        # Count the configured hooks, not the queued deliveries: other hooks' events may be later in
+        # the same topic.
         if len(self.index.hooks) > 1:
             self.scheduler.shed_load()
         if self.at_capacity:
             await asyncio.sleep(CAPACITY_POLL_SECONDS)
 
     def is_foreign(self, record: Record) -> bool:
-        """Whether a record on a retry topic is another group's, which is passed over; counted."""
+        """See `Handler.is_foreign`; such records are counted."""
         group = read_group(record.headers)
         if group is None or group == self._group:
             return False
-        self._pass_over(record.topic, group)
+        self._skip_foreign(record.topic, group)
         return True
 
-    def handle(self, record: Record, partition: OffsetTracker) -> None:
-        """Take one record in, of a source topic or of a retry topic."""
+    def handle(self, record: Record, tracker: OffsetTracker) -> None:
+        """Take in one record of a source topic or of a retry topic."""
         if record.topic in self._retry_topics:
-            self._handle_deferred(record, partition)
+            self._handle_deferred(record, tracker)
         else:
-            self._handle_event(record, partition)
+            self._handle_event(record, tracker)
 
     def on_assigned(self, counts: Mapping[str, tuple[int, int]]) -> None:
         """Divide the rate limits among the replicas by the partitions that each has.
@@ -116,12 +116,12 @@ class Pipeline:
         self.scheduler.divide(Shares(shares, share(counts)))
 
     def defer(self, which: Callable[[InFlightRecord], bool]) -> None:
-        """Hand over to the first retry topic what is without an outcome."""
+        """See `Handler.defer`."""
         self.scheduler.defer_all(which)
 
-    def _handle_event(self, record: Record, partition: OffsetTracker) -> None:
+    def _handle_event(self, record: Record, tracker: OffsetTracker) -> None:
         if record.headers and self._is_replay_of_others(record):
-            partition.skip(record.offset)
+            tracker.skip(record.offset)
             return
         counts = self._events[record.topic]
         decoder = self._decoders[record.topic]
@@ -129,7 +129,7 @@ class Pipeline:
             event = decoder(record)
         except UndecodableError as error:
             counts.undecodable()
-            self._router.undecodable(record, partition, decoder.trigger, str(error))
+            self._router.undecodable(record, tracker, decoder.trigger, str(error))
             return
         index = self.index
         if index.disabled is not None:
@@ -138,10 +138,10 @@ class Pipeline:
         hooks = index.match(event)
         if not hooks:
             counts.unmatched()
-            partition.skip(record.offset)
+            tracker.skip(record.offset)
             return
         counts.matched()
-        pending = partition.receive(record.offset, record, len(hooks), self._clock.monotonic())
+        source_record = tracker.receive(record.offset, record, len(hooks), self._clock.monotonic())
         scheduler = self.scheduler
         delivery_id = delivery_ids(event.id)
         for hook in hooks:
@@ -150,21 +150,21 @@ class Pipeline:
                     id=delivery_id(hook.id),
                     event=event,
                     endpoint=scheduler.endpoint(hook),
-                    source_record=pending,
+                    source_record=source_record,
                 )
             )
 
     def _is_replay_of_others(self, record: Record) -> bool:
-        """Whether another group wrote the record back to this source for itself: an undecodable
-        one, which our group has settled when it was written first.
+        """Whether another group replayed the record to this source topic for itself: it was
+        undecodable, and this group has settled its first copy.
         """
         group = read_replaying_group(record.headers)
         if group is None or group == self._group:
             return False
-        self._pass_over(record.topic, group)
+        self._skip_foreign(record.topic, group)
         return True
 
-    def _pass_over(self, topic: str, group: bytes) -> None:
+    def _skip_foreign(self, topic: str, group: bytes) -> None:
         self._metrics.stream.passed_over(topic)
         if topic not in self._foreign_topics:
             self._foreign_topics.add(topic)
@@ -175,37 +175,37 @@ class Pipeline:
                 group=group.decode(errors="backslashreplace"),
             )
 
-    def _handle_deferred(self, record: Record, partition: OffsetTracker) -> None:
-        """Go on with a deferred delivery, with the hook as it is defined now."""
+    def _handle_deferred(self, record: Record, tracker: OffsetTracker) -> None:
+        """Resume a deferred delivery, with the hook as it is defined now."""
         try:
             metadata = read_delivery_metadata(record.headers)
         except UndecodableError as error:
-            self._router.undecodable(record, partition, "", str(error))
+            self._router.undecodable(record, tracker, "", str(error))
             return
-        first = OriginalRecord(metadata, record)
-        pending = partition.receive(record.offset, first, 1, self._clock.monotonic())
+        original = OriginalRecord(metadata, record)
+        source_record = tracker.receive(record.offset, original, 1, self._clock.monotonic())
         hook = self.index.hooks.get(metadata.hook)
         if hook is None:
-            self._router.unknown_hook(pending, metadata, record.timestamp / 1000)
+            self._router.unknown_hook(source_record, metadata, record.timestamp / 1000)
             return
         if not hook.enabled:
-            self._router.disabled_hook(pending, metadata, record.timestamp / 1000)
+            self._router.disabled_hook(source_record, metadata, record.timestamp / 1000)
             return
         if metadata.mapped and metadata.topic not in self._decoders:
-            self._router.unknown_source(pending, metadata, record.timestamp / 1000)
+            self._router.unknown_source(source_record, metadata, record.timestamp / 1000)
             return
         try:
-            event = self._decoder(metadata)(first)
+            event = self._decoder(metadata)(original)
         except UndecodableError as error:
-            # The topic's mapping changed. It keeps its delivery, so that a replay goes on with it.
-            self._router.give_up(pending, metadata, Reason.UNDECODABLE, str(error), hook.id)
+            # The topic's mapping changed. The dead letter keeps the delivery's id for a replay.
+            self._router.give_up(source_record, metadata, Reason.UNDECODABLE, str(error), hook.id)
             return
-        delivery = self._resume(metadata, event, hook, pending)
+        delivery = self._resume(metadata, event, hook, source_record)
         delay = self._retry_topics[record.topic].delay
         self.scheduler.resubmit(delivery, delay, metadata.reason)
 
     def _decoder(self, metadata: DeliveryMetadata) -> Decoder:
-        """The decoder of the topic that the event came from, be it a source still or not."""
+        """The decoder of the topic that the event came from, which may no longer be a source."""
         decoder = self._decoders.get(metadata.topic)
         if decoder is not None:
             return decoder
@@ -215,14 +215,14 @@ class Pipeline:
         raise UndecodableError("the header hookstream-trigger names no trigger")
 
     def _resume(
-        self, metadata: DeliveryMetadata, event: Event, hook: Hook, pending: InFlightRecord
+        self, metadata: DeliveryMetadata, event: Event, hook: Hook, source_record: InFlightRecord
     ) -> Delivery[InFlightRecord]:
         return Delivery(
-            # A record that somebody else wrote may lack it.
+            # Another program's record may lack it.
             id=metadata.delivery_id or delivery_ids(event.id)(hook.id),
             event=event,
             endpoint=self.scheduler.endpoint(hook),
-            source_record=pending,
+            source_record=source_record,
             attempts=metadata.attempts,
             first_failed_at=metadata.first_failed_at,
             last_status=metadata.last_status,

@@ -1,7 +1,4 @@
-"""What follows from a delivery's result: settled, deferred to a retry topic, or dead-lettered.
-
-The only place that makes records for retry and dead-letter topics out of deliveries.
-"""
+"""Routes deliveries by their result: acknowledged, deferred to a retry topic, or dead-lettered."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
@@ -19,17 +16,17 @@ from consumer.records.delivery_metadata import DeliveryMetadata, OriginalRecord,
 from consumer.records.record import Record
 from consumer.records.tracker import InFlightRecord, OffsetTracker
 from consumer.stream.outbox import Outbox
-from consumer.stream.outgoing import Content, OutgoingRecord
+from consumer.stream.outgoing import OutgoingRecord, Writer
 from consumer.stream.retry_topic import UNKNOWN_HOOK_SECONDS, RetryTopic, unknown_hook_topic
 
 log = get_logger(__name__)
 
 _MAX_KNOWN_HOOKS = 10_000
-"""Hooks that are remembered before the old ones are forgotten."""
+"""Hook ids in `_known_at` before the expired ones are removed."""
 
 
 class RetryRouter:
-    """Publishes what was not delivered; the `Outcomes` of the dispatcher."""
+    """Publishes what was not delivered: the scheduler's `Outcomes`."""
 
     def __init__(
         self,
@@ -42,34 +39,32 @@ class RetryRouter:
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        """`lanes`: the retry topics that the settings name; `group`: `kafka.group_id`;
+        """`retry_topics`: those that the settings name; `group`: `kafka.group_id`;
         `mapped_sources`: the source topics with `fields`.
         """
-        self.group = group
+        self._writer = Writer(group, dead_letter_topic)
         self._group_bytes = group.encode()
         self._mapped_sources = mapped_sources
         self._retry_topics = retry_topics
         self._delays = [retry_topic.delay for retry_topic in retry_topics]
-        self._dead_letter_topic = dead_letter_topic
         self._outbox = outbox
         self._clock = clock
         self._metrics = metrics
         self._disabled_since: dict[str, float] = {}
-        """Epoch seconds at which this replica learnt that a hook is off, by hook id."""
+        """By hook id, epoch seconds at which this replica learnt that the hook is disabled."""
         self._known_at: dict[str, float] = {}
-        """Epoch seconds at which another replica last knew a hook that this one does not."""
+        """By hook id, epoch seconds at which another replica last knew a hook that is unknown here.
+        """
 
     def use(self, hooks: Iterable[Hook]) -> None:
-        """Take over the hooks of the first table, or of another one after a reload."""
+        """Note which `hooks` are disabled: at the start and after each reload."""
         now, before = self._clock.now(), self._disabled_since
         self._disabled_since = {
             hook.id: before.get(hook.id, now) for hook in hooks if not hook.enabled
         }
 
-    # What the dispatcher tells (`delivery.parking.Outcomes`).
-
     def delivered(self, delivery: Delivery[InFlightRecord]) -> None:
-        """Settle."""
+        """Count the delivery with its latency, and acknowledge it."""
         metrics, occurred_at = delivery.endpoint.metrics, delivery.event.occurred_at
         metrics.delivered()
         now = self._clock.now()
@@ -78,8 +73,8 @@ class RetryRouter:
         delivery.source_record.ack_one()
 
     def _received_at(self, delivery: Delivery[InFlightRecord], now: float) -> float:
-        """Epoch seconds: when the event was received. One that was deferred was received a moment
-        before it first failed, which its headers tell.
+        """Epoch seconds at which the event was received; of a deferred one, those of its first
+        failure, a moment later.
         """
         failed = delivery.first_failed_at
         if failed is not None and is_plausible(failed, now):
@@ -87,7 +82,7 @@ class RetryRouter:
         return now - (self._clock.monotonic() - delivery.source_record.received_at)
 
     def deferred(self, delivery: Delivery[InFlightRecord], deferral: Defer, cause: str) -> None:
-        """Defer to a retry topic, then settle."""
+        """Publish to a retry topic; the broker's acknowledgement settles the delivery."""
         if self._disabled_since and delivery.endpoint.hook.id in self._disabled_since:
             self.dead_lettered(delivery, Reason.DISABLED, f"switched off meanwhile; {cause}")
             return
@@ -100,17 +95,17 @@ class RetryRouter:
     def dead_lettered(
         self, delivery: Delivery[InFlightRecord], reason: Reason, detail: str
     ) -> None:
-        """Dead-letter, then settle."""
+        """Publish to the dead-letter topic; the broker's acknowledgement settles the delivery."""
         metadata = self._delivery_metadata(delivery, reason, detail=detail)
         self._dead_letter(delivery.source_record, metadata, reason, delivery.endpoint.metrics)
 
-    # What becomes of records without an attempt.
+    # Records without an attempt.
 
     def undecodable(
-        self, record: Record, partition: OffsetTracker, trigger: str, detail: str
+        self, record: Record, tracker: OffsetTracker, trigger: str, detail: str
     ) -> None:
-        """Dead-letter a record that is no event, as its raw bytes."""
-        pending = partition.receive(record.offset, record, 1, self._clock.monotonic())
+        """Dead-letter the raw bytes of a record that is no event."""
+        source_record = tracker.receive(record.offset, record, 1, self._clock.monotonic())
         metadata = DeliveryMetadata(
             reason=Reason.UNDECODABLE,
             topic=record.topic,
@@ -121,64 +116,62 @@ class RetryRouter:
             detail=detail,
             replay=self._replay(record),
         )
-        self._dead_letter(pending, metadata, Reason.UNDECODABLE, self._metrics.hook(""))
+        self._dead_letter(source_record, metadata, Reason.UNDECODABLE, self._metrics.hook(""))
 
     def give_up(
         self,
-        pending: InFlightRecord,
+        source_record: InFlightRecord,
         metadata: DeliveryMetadata,
         reason: Reason,
         detail: str,
         known_hook: str,
     ) -> None:
         """Dead-letter a deferred delivery; `known_hook`: its hook, or "" if there is none now."""
-        dead = replace(metadata, reason=reason, not_before=None, unknown_since=None, detail=detail)
-        self._dead_letter(pending, dead, reason, self._metrics.hook(known_hook))
+        dead = metadata.dead_lettered(reason, detail)
+        self._dead_letter(source_record, dead, reason, self._metrics.hook(known_hook))
 
     def unknown_hook(
-        self, pending: InFlightRecord, metadata: DeliveryMetadata, deferred_at: float
+        self, source_record: InFlightRecord, metadata: DeliveryMetadata, deferred_at: float
     ) -> None:
-        """Defer a delivery again whose hook this replica does not know, up to the deadline.
+        """Defer again, up to the deadline, a delivery whose hook this replica does not know.
 
         `deferred_at`: epoch seconds at which a replica wrote the record.
         """
         why = "no replica that read it knew the hook"
-        self._await(pending, metadata, deferred_at, Reason.HOOK_REMOVED, why)
+        self._await(source_record, metadata, deferred_at, Reason.HOOK_REMOVED, why)
 
     def disabled_hook(
-        self, pending: InFlightRecord, metadata: DeliveryMetadata, deferred_at: float
+        self, source_record: InFlightRecord, metadata: DeliveryMetadata, deferred_at: float
     ) -> None:
-        """Dead-letter a delivery that was deferred, at `deferred_at` (epoch seconds), before its
-        hook was switched off here.
+        """Dead-letter a delivery that was deferred before its hook was disabled here.
 
-        One that was deferred later comes from a replica where the hook is on, which may be the
-        newer one: it is deferred again, as if the hook were unknown.
+        If it was deferred later, it comes from a replica that has the hook enabled and may be the
+        newer one: defer it again, as if the hook were unknown. `deferred_at`: epoch seconds.
         """
         if deferred_at <= self._disabled_since.get(metadata.hook, deferred_at):
-            self.give_up(pending, metadata, Reason.DISABLED, "", metadata.hook)
+            self.give_up(source_record, metadata, Reason.DISABLED, "", metadata.hook)
         else:
             why = "the hook was off at every replica that read it"
-            self._await(pending, metadata, deferred_at, Reason.DISABLED, why)
+            self._await(source_record, metadata, deferred_at, Reason.DISABLED, why)
 
     def unknown_source(
-        self, pending: InFlightRecord, metadata: DeliveryMetadata, deferred_at: float
+        self, source_record: InFlightRecord, metadata: DeliveryMetadata, deferred_at: float
     ) -> None:
-        """Defer a delivery again that only the settings of its source tell how to read, which this
-        replica does not have: it may be the older one. Read otherwise, another request would go
-        out.
+        """Defer again a delivery whose source's `fields` this (older?) replica lacks:
+        without the mapping it would send another request.
         """
         why = f"no replica that read it had {metadata.topic} with its fields among its sources"
-        self._await(pending, metadata, deferred_at, Reason.UNDECODABLE, why)
+        self._await(source_record, metadata, deferred_at, Reason.UNDECODABLE, why)
 
     def _await(
         self,
-        pending: InFlightRecord,
+        source_record: InFlightRecord,
         metadata: DeliveryMetadata,
         deferred_at: float,
         reason: Reason,
         why: str,
     ) -> None:
-        """Defer again, up to the deadline, what another replica may know more about."""
+        """Defer again, up to the deadline, a delivery that another replica may be able to send."""
         now, hook = self._clock.now(), metadata.hook
         since = now if metadata.unknown_since is None else min(metadata.unknown_since, now)
         if metadata.unknown_since is None:
@@ -187,7 +180,7 @@ class RetryRouter:
         known_hook = "" if reason is Reason.HOOK_REMOVED else hook
         if left <= 0:
             detail = f"for {UNKNOWN_HOOK_SECONDS:.0f} s {why}"
-            self.give_up(pending, metadata, reason, detail, known_hook)
+            self.give_up(source_record, metadata, reason, detail, known_hook)
             return
         retry_topic = self._retry_topics[unknown_hook_topic(self._delays, now - since, left)]
         deferred = replace(
@@ -196,61 +189,43 @@ class RetryRouter:
             not_before=now + retry_topic.delay,
             unknown_since=since,
         )
-        self._publish(retry_topic.topic, pending, deferred, self._metrics.hook(known_hook))
+        self._publish(retry_topic.topic, source_record, deferred, self._metrics.hook(known_hook))
 
     def _note_known(self, hook: str, at: float) -> None:
-        """A replica that knew `hook` deferred a delivery of it, `at` epoch seconds. As long as that
-        goes on, as with a canary that runs for an hour, none is given up.
+        """Note that a replica that knew `hook` deferred a delivery of it, at `at` (epoch seconds).
+
+        While that goes on, as during an hour of canary, none is given up.
         """
         self._known_at[hook] = max(at, self._known_at.get(hook, at))
         if len(self._known_at) > _MAX_KNOWN_HOOKS:
             old = at - UNKNOWN_HOOK_SECONDS
             self._known_at = {name: then for name, then in self._known_at.items() if then > old}
 
-    # How records go out.
-
-    def dead_letter_without_value(self, record: OutgoingRecord, content: Content) -> None:
-        """Dead-letter `record`, which its topic does not take for its size: its headers name the
-        source where it can be read.
-        """
-        size = len(record.in_flight_record.record.value or b"")
-        metadata = record.metadata
-        if record.reason is Reason.TOO_LARGE:
-            detail = metadata.detail
-        else:
-            why = f"{metadata.reason}: {metadata.detail}" if record.reason else metadata.reason
-            detail = f"too large to hand over: {size} bytes, see its source; {why}"
-        dead = replace(
-            metadata, reason=Reason.TOO_LARGE, not_before=None, unknown_since=None, detail=detail
-        )
-        self._dead_letter(
-            record.in_flight_record, dead, Reason.TOO_LARGE, record.metrics, content=content
-        )
+    # Outgoing records.
 
     def _dead_letter(
         self,
-        pending: InFlightRecord,
+        source_record: InFlightRecord,
         metadata: DeliveryMetadata,
         reason: Reason,
         metrics: HookMetrics,
-        content: Content = Content.WHOLE,
     ) -> None:
         log.debug("dead letter", reason=reason, delivery=metadata.delivery_id)
-        topic = self._dead_letter_topic
-        self._publish(topic, pending, metadata, metrics, reason=reason, content=content)
+        self._publish(
+            self._writer.dead_letter_topic, source_record, metadata, metrics, reason=reason
+        )
 
     def _publish(
         self,
         topic: str,
-        pending: InFlightRecord,
+        source_record: InFlightRecord,
         metadata: DeliveryMetadata,
         metrics: HookMetrics,
         *,
         reason: Reason | None = None,
-        content: Content = Content.WHOLE,
     ) -> None:
         record = OutgoingRecord(
-            self, topic, pending, metadata, metrics, reason=reason, content=content
+            self._writer, topic, source_record, metadata, metrics, reason=reason
         )
         self._outbox.send(record)
 
@@ -282,7 +257,7 @@ class RetryRouter:
         )
 
     def _replay(self, record: Record) -> Replay | None:
-        """The replay that a consumed record went through."""
+        """The last replay of a consumed record."""
         if isinstance(record, OriginalRecord):
             return record.replay
         return read_replay(record.headers, self._group_bytes) if record.headers else None
