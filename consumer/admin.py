@@ -1,10 +1,10 @@
-"""The admin server: is the daemon alive, is it ready, what are its numbers.
+"""The admin server: liveness, readiness and metrics.
 
-What it tells is no secret and nothing can be changed from here, so nobody is asked for a token;
-`admin.token` is for endpoints that do more, of which there are none yet.
+Its answers are not secret and it changes nothing, so it requires no token; `admin.token` is
+reserved for endpoints that do more.
 
-Slow and silent clients do not matter: a connection on which no whole request arrives, or whose
-answer nobody reads, ends after `IDLE` seconds, and the oldest ends where there are too many.
+Slow clients are harmless: a connection without a complete request, or whose answer is not read,
+ends after `IDLE_TIMEOUT_SECONDS`; above `MAX_CONNECTIONS` the oldest is closed.
 """
 
 import asyncio
@@ -28,34 +28,34 @@ from consumer.logs import get_logger
 
 log = get_logger(__name__)
 
-IDLE = 15.0
-"""Seconds for a request's headers to arrive, for the next request, and for an answer to be read."""
+IDLE_TIMEOUT_SECONDS = 15.0
+"""For a request's headers, for the next request, and for an answer to be read."""
 MAX_CONNECTIONS = 64
-"""At once; each is a file descriptor that deliveries could need."""
-LINGER = 1.0
-"""Seconds in which what a client still says to a request that is answered is read and dropped."""
-SHUTDOWN = 1.0
-"""Seconds for answers under way when the server ends."""
+"""Each is a file descriptor that deliveries could need."""
+LINGER_SECONDS = 1.0
+"""How long the rest of an answered request is read and dropped."""
+SHUTDOWN_TIMEOUT_SECONDS = 1.0
+"""For answers in progress when the server stops."""
 
 
 class ProbeResult(NamedTuple):
-    """The answer to a probe."""
+    """The result of a probe."""
 
     ok: bool
     reason: str
-    """For people: what is missing, or that nothing is."""
+    """Message: what is missing, or that all is well."""
 
 
 class Admin:
-    """`/healthz`, `/readyz` and `/metrics` while entered.
+    """The server of `/healthz`, `/readyz` and `/metrics`; it runs while entered.
 
     Args:
         hosts: names or addresses (IPv4, or IPv6 without brackets) of this machine.
         port: 0 for any free one.
-        registry: what `/metrics` shows.
-        health: whether the process does its work; called for each probe.
-        ready: whether events are being taken; called for each probe.
-        idle: see `IDLE`.
+        registry: metrics of `/metrics`.
+        health: liveness; called for each probe.
+        ready: readiness; called for each probe.
+        idle: see `IDLE_TIMEOUT_SECONDS`.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Admin:
         registry: CollectorRegistry,
         health: Callable[[], ProbeResult],
         ready: Callable[[], ProbeResult],
-        idle: float = IDLE,
+        idle: float = IDLE_TIMEOUT_SECONDS,
     ) -> None:
         self._hosts = hosts
         self._port = port
@@ -77,20 +77,23 @@ class Admin:
 
     @property
     def port(self) -> int:
-        """The port that is bound; the one asked for, or where that is 0 the system's choice."""
+        """The bound port, chosen by the system if 0 was requested."""
         port: int = self._runner.addresses[0][1]
         return port
 
     async def __aenter__(self) -> Self:
-        """Start to listen.
+        """Start listening.
 
         Raises:
             HookstreamError: an address cannot be bound.
         """
         server = _Server(
-            self._handle, keepalive_timeout=self._idle, lingering_time=LINGER, access_log=None
+            self._handle,
+            keepalive_timeout=self._idle,
+            lingering_time=LINGER_SECONDS,
+            access_log=None,
         )
-        self._runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN)
+        self._runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_TIMEOUT_SECONDS)
         await self._runner.setup()
         try:
             for host in self._hosts:
@@ -101,8 +104,8 @@ class Admin:
         return self
 
     async def _listen(self, host: str) -> None:
-        """Listen at each address of `host`; a name's that this machine does not have are left out
-        (`localhost` has one of IPv6 everywhere).
+        """Listen on each address of `host` that this machine has (`localhost` has an IPv6 address
+        even on machines without IPv6).
         """
         port = self.port if self._runner.addresses else self._port
         loop = asyncio.get_running_loop()
@@ -110,7 +113,7 @@ class Admin:
         try:
             found = await loop.getaddrinfo(host, port, type=SOCK_STREAM, flags=AI_PASSIVE)
             for family, *_, address in found:
-                if address in self._runner.addresses:  # by another name
+                if address in self._runner.addresses:  # bound through another name
                     bound += 1
                     continue
                 try:
@@ -132,7 +135,7 @@ class Admin:
             raise HookstreamError(_cannot_listen(host, port, error)) from error
 
     async def __aexit__(self, *_: object) -> None:
-        """Close every connection; an answer under way has `SHUTDOWN` seconds."""
+        """Close every connection; answers in progress have `SHUTDOWN_TIMEOUT_SECONDS`."""
         await self._runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -142,11 +145,11 @@ class Admin:
                 await response.prepare(request)
                 await response.write_eof()
         except TimeoutError:
-            # Nobody reads; closing politely would wait for the same reader.
+            # An orderly close would wait for the same reader.
             if request.transport is not None:
                 request.transport.abort()
         except ConnectionError:
-            pass  # the client left, or was let go: there is nobody to tell
+            pass  # the client left, or its connection was closed
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
@@ -165,7 +168,7 @@ class Admin:
         accept = ",".join(request.headers.getall("Accept", ()))
         compress = gzip_accepted(",".join(request.headers.getall("Accept-Encoding", ())))
         snapshot = _Snapshot(self._registry.collect())
-        # A thousand busy hooks are 3.7 MB and half a second of text, too long for the loop to stop.
+        # In a thread: the text of a thousand busy hooks is 3.7 MB and takes half a second.
         body, kind = await asyncio.to_thread(_expose, snapshot, accept, compress=compress)
         headers = {"Content-Type": kind, "Vary": "Accept, Accept-Encoding"}
         if compress:
@@ -174,7 +177,7 @@ class Admin:
 
 
 class _Snapshot(Collector):
-    """Families collected where their numbers live, on the loop's thread; written in another."""
+    """Metric families collected on the event loop's thread, to be encoded in another."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = list(families)
@@ -184,24 +187,24 @@ class _Snapshot(Collector):
 
 
 def _expose(snapshot: _Snapshot, accept: str, *, compress: bool) -> tuple[bytes, str]:
-    """The text that the client prefers, and its content type."""
+    """Encode in the client's preferred format; return the body and its content type."""
     try:
         encode, kind = choose_encoder(accept)
     except TypeError:
-        # prometheus_client compares the parts of a version that may be no numbers.
+        # prometheus_client fails on a version whose parts are not numbers.
         encode, kind = choose_encoder("")
     body = encode(snapshot)
     return (gzip.compress(body, compresslevel=3) if compress else body), kind
 
 
 class _Server(web.Server):
-    """aiohttp's server with our own connections, and not more than `MAX_CONNECTIONS`."""
+    """aiohttp's server with `_Connection`, and at most `MAX_CONNECTIONS`."""
 
     def __call__(self) -> web.RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """Let the oldest go where this one is too many: a probe always finds a place."""
+        """Close the oldest connection above the limit, so that a probe is always accepted."""
         super().connection_made(handler, transport)
         there = [one for one in self._connections.values() if not one.is_closing()]
         if len(there) > MAX_CONNECTIONS:
@@ -209,7 +212,7 @@ class _Server(web.Server):
 
 
 class _Connection(web.RequestHandler):
-    """A connection whose errors are answered in our words, without aiohttp's name and version."""
+    """A connection whose error answers do not reveal aiohttp's name and version."""
 
     __slots__ = ()
 
@@ -220,7 +223,7 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The answer to what is no HTTP (a scanner's noise, not logged) or to a bug."""
+        """Answer a request that is not HTTP (a scanner, not logged) or that met a bug."""
         del request, message
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("admin request failed", cause=exc)
@@ -229,8 +232,8 @@ class _Connection(web.RequestHandler):
         return response
 
 
-def shown(host: str, port: int | None) -> str:
-    """`host:port`, an address of IPv6 in brackets."""
+def host_port(host: str, port: int | None) -> str:
+    """`host:port`, with an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -250,10 +253,10 @@ def _response(status: HTTPStatus, body: bytes, headers: Mapping[str, str]) -> we
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> str:
-    # asyncio puts its own sentence into `strerror`; the resolver's numbers are below 0.
+    # asyncio puts a text of its own into `strerror`; the resolver's numbers are negative.
     number = error.errno or 0
     reason = os.strerror(number) if number > 0 else error.strerror
     return (
-        f"the admin server cannot listen on {shown(host, port)} ({reason}): "
+        f"the admin server cannot listen on {host_port(host, port)} ({reason}): "
         "set admin.host and admin.port to a free address of this machine"
     )

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from consumer import __version__, logs
-from consumer.admin import Admin, shown
+from consumer.admin import Admin, host_port
 from consumer.clock import Clock, SystemClock
 from consumer.delivery.egress.guard import EgressPolicy
 from consumer.delivery.egress.network import guard_policy, warn_of_refused_uris
@@ -223,7 +223,7 @@ class App:
             hooks=len(self._loaded.index.hooks),
             topics=sources,
             transport=settings.delivery.transport,
-            admin=", ".join(shown(host, self.admin_port) for host in settings.admin.host),
+            admin=", ".join(host_port(host, self.admin_port) for host in settings.admin.host),
         )
         await self._stop.wait()
         await self._drain(intake, self._loaded.settings.delivery.shutdown_grace)
@@ -259,7 +259,7 @@ class App:
         refuse_fixed(self._loaded.settings, after)
         refuse_loss(self._loaded.authorities, loaded.authorities)
         if self._tls is not None:
-            self._tls.renew()
+            self._tls.reload()
         self._transport.trust(loaded.authorities)
         self._loaded = loaded
         provide_descriptors(after.delivery.concurrency)

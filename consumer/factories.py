@@ -24,8 +24,8 @@ from consumer.metrics.stream import StreamMetrics
 from consumer.records.tracker import InFlightRecord
 from consumer.settings import Settings, SourceSettings
 from consumer.stream.positions import EARLIEST, LATEST
-from consumer.stream.retry_topic import JITTER, RetryTopic
-from consumer.stream.topic_settings import Keeping
+from consumer.stream.retry_topic import JITTER_RATIO, RetryTopic
+from consumer.stream.topic_settings import RequiredRetention
 from consumer.stream.topic_watch import TopicWatch
 
 
@@ -42,16 +42,18 @@ def make_topic_watch(
     kafka = settings().kafka
     own = kafka.own_topics
 
-    def keeping(retry_topics: Iterable[RetryTopic]) -> dict[str, Keeping]:
+    def keeping(retry_topics: Iterable[RetryTopic]) -> dict[str, RequiredRetention]:
         expire = settings().delivery.expire_after
         return {
-            retry_topic.topic: Keeping(max(expire, retry_topic.delay * (1 + JITTER)))
+            retry_topic.topic: RequiredRetention(
+                max(expire, retry_topic.delay * (1 + JITTER_RATIO))
+            )
             for retry_topic in retry_topics
         }
 
-    def named() -> dict[str, Keeping]:
+    def named() -> dict[str, RequiredRetention]:
         retry_topics = [RetryTopic(own.retry(delay), delay) for delay in settings().retry.delays]
-        return {**keeping(retry_topics), own.dead_letter: Keeping(longer_than=None)}
+        return {**keeping(retry_topics), own.dead_letter: RequiredRetention(longer_than=None)}
 
     return TopicWatch(
         kafka,
@@ -132,5 +134,5 @@ def make_policy(settings: Settings) -> RetryPolicy:
         max_attempts=settings.retry.max_attempts,
         quick_attempts=settings.delivery.quick_attempts,
         expire_after=settings.delivery.expire_after,
-        jitter=JITTER,
+        jitter=JITTER_RATIO,
     )

@@ -7,11 +7,11 @@ from consumer.presence import Presence
 from consumer.stream.intake import Intake
 from consumer.stream.outbox import Outbox
 
-_STALLED = 300.0
+_STALL_SECONDS = 300.0
 """Seconds without progress after which something is stuck: no attempt takes that long, and what
 must wait longer is parked."""
 
-_DOUBTED = "the process stood still, and may have lost its partitions meanwhile"
+_DOUBTED_REASON = "the process stood still, and may have lost its partitions meanwhile"
 
 
 class Health:
@@ -31,10 +31,10 @@ class Health:
         """
         awake_for = self._presence.standstill.awake_for()
         idle = min(self._intake.idle, awake_for)
-        if idle > _STALLED:
+        if idle > _STALL_SECONDS:
             return ProbeResult(ok=False, reason=f"intake stands since {idle:.0f} s")
         stalled = min(self._intake.watch.stalled_for, awake_for)
-        if stalled > _STALLED and not self._outbox.failing:
+        if stalled > _STALL_SECONDS and not self._outbox.failing:
             return ProbeResult(
                 ok=False, reason=f"events wait, and none was settled for {stalled:.0f} s"
             )
@@ -52,7 +52,7 @@ class Health:
             "" if self._intake.watch.reachable else "the broker does not answer",
             membership.why_not_ready(),
             "" if membership.joined else "not yet a member of the consumer group",
-            _DOUBTED if self._presence.doubted else "",
+            _DOUBTED_REASON if self._presence.doubted else "",
             "the broker takes no retries and dead letters" if self._outbox.failing else "",
         )
         return next(filter(None, obstacles), "")

@@ -18,11 +18,11 @@ from consumer.clock import Clock
 from consumer.stdio import BackgroundStream
 
 Format = Literal["json", "text"]
-REPEAT_INTERVAL = 30.0
+REPEAT_INTERVAL_SECONDS = 30.0
 """Seconds for which a library's message is not said again."""
 
-_HANDLER = "hookstream"
-_RATIONED = ("aiokafka", "asyncio")
+_HANDLER_NAME = "hookstream"
+_RATE_LIMITED_LOGGERS = ("aiokafka", "asyncio")
 
 
 class Logger:
@@ -72,12 +72,12 @@ def configure(format: Format, level: str, stream: TextIO | BackgroundStream, clo
         clock: measures the interval in which a library may not repeat itself.
     """
     handler = logging.StreamHandler(stream)
-    handler.set_name(_HANDLER)
+    handler.set_name(_HANDLER_NAME)
     handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
     handler.addFilter(RepeatFilter(clock))
     lowest = logging.getLevelNamesMapping()[level.upper()]
     root = logging.getLogger()
-    for earlier in [known for known in root.handlers if known.name == _HANDLER]:
+    for earlier in [known for known in root.handlers if known.name == _HANDLER_NAME]:
         root.removeHandler(earlier)
     root.addHandler(handler)
     root.setLevel(lowest)
@@ -116,7 +116,7 @@ class RepeatFilter(logging.Filter):
     one let through has the number of those left out since in the field `suppressed`.
     """
 
-    def __init__(self, clock: Clock, interval: float = REPEAT_INTERVAL) -> None:
+    def __init__(self, clock: Clock, interval: float = REPEAT_INTERVAL_SECONDS) -> None:
         super().__init__()
         self._clock = clock
         self._interval = interval
@@ -124,7 +124,7 @@ class RepeatFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether to show the record; other loggers' records always are."""
-        if record.name.partition(".")[0] not in _RATIONED:
+        if record.name.partition(".")[0] not in _RATE_LIMITED_LOGGERS:
             return True
         error = record.exc_info[0] if record.exc_info else None
         message = (record.pathname, record.lineno, error)
@@ -154,7 +154,7 @@ class JsonFormatter(logging.Formatter):
             own["exception"] = self.formatException(record.exc_info)
         # Twice `own`: the first says the order, the second wins over fields of the same name.
         line = {**own, **_fields(record), **own}
-        return _SEPARATORS.sub(_escape, _json(line))
+        return _SEPARATOR_CHARACTERS.sub(_escape, _json(line))
 
 
 class TextFormatter(logging.Formatter):
@@ -172,9 +172,9 @@ class TextFormatter(logging.Formatter):
         return "\n".join(lines)
 
 
-_SEPARATORS = re.compile("[\x7f-\x9f\u2028\u2029]")
+_SEPARATOR_CHARACTERS = re.compile("[\x7f-\x9f\u2028\u2029]")
 """What JSON may hold bare, and terminals or line readers still act upon."""
-_BARE = re.compile(r"[^\s\"'=\\]+")
+_BARE_VALUE = re.compile(r"[^\s\"'=\\]+")
 
 
 def _fields(record: logging.LogRecord) -> Mapping[str, object]:
@@ -202,7 +202,7 @@ def _utf8(text: str) -> str:
 
 def _text(value: object) -> str:
     text = str(value)
-    if text.isprintable() and _BARE.fullmatch(text):
+    if text.isprintable() and _BARE_VALUE.fullmatch(text):
         return text
     return '"' + printable(text.replace("\\", r"\\").replace('"', r"\"")) + '"'
 

@@ -14,13 +14,13 @@ from consumer.delivery.http.transport import AttemptResult
 from consumer.logs import get_logger
 from consumer.reasons import ErrorKind
 from consumer.standstill import BLINK_SECONDS, TICK_SECONDS, Standstill
-from consumer.stream.client import HEARTBEAT_INTERVAL, SESSION_TIMEOUT
+from consumer.stream.client import HEARTBEAT_INTERVAL_SECONDS, SESSION_TIMEOUT_SECONDS
 from consumer.stream.membership import Membership
 from consumer.stream.outbox import Outbox
 
 log = get_logger(__name__)
 
-LEASE_SECONDS = SESSION_TIMEOUT - HEARTBEAT_INTERVAL - TICK_SECONDS
+LEASE_SECONDS = SESSION_TIMEOUT_SECONDS - HEARTBEAT_INTERVAL_SECONDS - TICK_SECONDS
 """For how long after it last ran a process is a member for certain: its last heartbeat may have
 been an interval old."""
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_STOPS = (signal.SIGTERM, signal.SIGINT)
-_ALL = (*_STOPS, signal.SIGHUP)
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_HANDLED_SIGNALS = (*_STOP_SIGNALS, signal.SIGHUP)
 
 Call = Callable[[], object]
 
@@ -21,7 +21,7 @@ def unblock() -> None:
     """Let the signals through that whoever started this process held back: `env --block-signal`
     in the image, or a parent process that blocks them and hands that on.
     """
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ALL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED_SIGNALS)
 
 
 class Signals:
@@ -47,7 +47,7 @@ class Signals:
 
     def take_over(self) -> None:
         """Install the handlers; only possible on the main thread. A second call changes nothing."""
-        for number in _STOPS:
+        for number in _STOP_SIGNALS:
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, self._reload)
         unblock()
@@ -57,7 +57,7 @@ class Signals:
         """Take over while entered, and give back what was there before: for a command that stops
         in order and does not end with that.
         """
-        before = {number: signal.getsignal(number) for number in _ALL}
+        before = {number: signal.getsignal(number) for number in _HANDLED_SIGNALS}
         self.take_over()
         try:
             yield self

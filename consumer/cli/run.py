@@ -27,7 +27,7 @@ def run(file: Path | None) -> None:
     logs.configure(settings.log.format, settings.log.level, stderr, SystemClock())
     app.metrics.set_log_lines_dropped_source(lambda: stderr.dropped)
     tune_gc()
-    with stderr.never_waited_for():
+    with stderr.without_blocking():
         run_on_loop(lambda: serve(app), process_ends=True)
 
 

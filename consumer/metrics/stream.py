@@ -11,7 +11,7 @@ class StreamMetrics:
     """Counted here, or read at each scrape from the part that knows."""
 
     def __init__(self) -> None:
-        self._handover_failures: dict[str, int] = {}
+        self._publish_failures: dict[str, int] = {}
         self._foreign_records: dict[str, int] = {}
         self._topic_problems: Mapping[str, bool] = {}
         self._in_flight: Callable[[], int] | None = None
@@ -29,11 +29,11 @@ class StreamMetrics:
     def declare_topics(self, topics: Iterable[str]) -> None:
         """Name the retry and dead-letter topics, so that their failures are counted from 0."""
         for topic in topics:
-            self._handover_failures.setdefault(topic, 0)
+            self._publish_failures.setdefault(topic, 0)
 
-    def handover_failed(self, topic: str) -> None:
+    def publish_failed(self, topic: str) -> None:
         """The broker did not acknowledge a record for one of our own topics."""
-        self._handover_failures[topic] = self._handover_failures.get(topic, 0) + 1
+        self._publish_failures[topic] = self._publish_failures.get(topic, 0) + 1
 
     def consumes(self, topics: Iterable[str]) -> None:
         """Name the topics that are consumed, so that foreign records are counted from 0."""
@@ -182,7 +182,7 @@ class StreamMetrics:
             "hookstream_handover_failures",
             "Hand-overs to a retry or dead-letter topic that the broker did not acknowledge.",
             ("topic",),
-            (((topic,), count) for topic, count in self._handover_failures.items()),
+            (((topic,), count) for topic, count in self._publish_failures.items()),
         )
         yield counter(
             "hookstream_foreign_records",

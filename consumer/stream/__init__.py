@@ -1,1 +1,1 @@
-"""Kafka: taking records in, settling them, and handing over what could not be delivered."""
+"""The Kafka side: consumes records, commits offsets, publishes retries and dead letters."""

@@ -1,4 +1,4 @@
-"""The partitions that this member of the group has, and how far each was read."""
+"""The partitions assigned to this group member, and their read positions."""
 
 from collections.abc import Collection, Iterator
 
@@ -9,10 +9,10 @@ from consumer.stream.positions import Beginning, CommitNote, Position, Why
 
 
 class Assignment:
-    """Each assigned partition is read from a position of ours, or waits for one.
+    """State of the assigned partitions: each is read from a position set here, or waits for one.
 
-    One that waits is paused in the consumer, so aiokafka never decides where to read. Nothing here
-    awaits: what is true before a call's first line is true at its last.
+    A waiting partition is paused in the consumer, so aiokafka never chooses a position. All methods
+    are synchronous, so each call is atomic to the event loop.
     """
 
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
@@ -20,41 +20,41 @@ class Assignment:
         self.generation = 0
         """Counts assignments and revocations."""
         self.read: dict[TopicPartition, OffsetTracker] = {}
-        """Those that were given a position."""
+        """Trackers of the partitions that have a position."""
         self.notes: dict[TopicPartition, CommitNote] = {}
-        """What their commits say."""
+        """Metadata notes for their commits."""
         self.waiting: set[TopicPartition] = set()
-        """Those that wait for a position, the first one or another."""
+        """Partitions that wait for a position, the first one or a new one."""
         self.moved: set[TopicPartition] = set()
-        """Those whose position was set since this was last cleared: what a poll that began before
-        returns of them may be of either side."""
+        """Partitions whose position was set since this was last cleared. A poll that began earlier
+        may return records from before or after the move."""
         self.ends: dict[TopicPartition, int] = {}
-        """The ends of their logs, as last seen."""
+        """Log end offsets, as last seen."""
         self.sure_ends: dict[TopicPartition, int] = {}
-        """Those that are sure to be of the topic that is read, not of one made again."""
+        """Log end offsets known to be of the topic that is read, not of a recreated one."""
         self._last: dict[TopicPartition, Position] = {}
-        """Those that were read in an earlier assignment of this process."""
-        self._left: list[OffsetTracker] = []
-        """Logs that are gone, with deliveries under way that nobody can read again."""
+        """Positions from earlier assignments of this process."""
+        self._orphaned: list[OffsetTracker] = []
+        """Trackers of deleted logs with records in flight, which cannot be read again."""
 
     def assign(self, tps: Collection[TopicPartition]) -> None:
-        """Let these wait for their first position."""
+        """Let partitions wait for their first position."""
         self.generation += 1
         for tp in tps:
-            # Any position will do: it is not fetched from, and without one aiokafka takes its own.
+            # A placeholder, never fetched from: without a position aiokafka would choose one.
             self._consumer.seek(tp, 0)
             self.suspend(tp)
 
     def suspend(self, tp: TopicPartition) -> None:
-        """Let an assigned partition wait for another position; nothing is fetched meanwhile."""
+        """Pause an assigned partition until it gets a new position."""
         self._consumer.pause(tp)
         self.waiting.add(tp)
 
     def begin(self, tp: TopicPartition, beginning: Beginning, note: CommitNote) -> OffsetTracker:
-        """Read a partition that waits from `beginning`; its commits say `note`."""
+        """Read a waiting partition from `beginning`; `note` goes into its commits."""
         partition = self.read.get(tp)
         if partition is not None and beginning.why in (Why.REMADE, Why.LOG_ENDS_EARLIER):
-            self._leave(partition)
+            self._orphan(partition)
             partition = None
         if partition is None:
             partition = self.read[tp] = OffsetTracker(tp.topic, tp.partition, beginning.offset)
@@ -67,7 +67,7 @@ class Assignment:
         return partition
 
     def revoke(self, tps: Collection[TopicPartition]) -> None:
-        """Forget these. What is unsettled of them the next owner reads again."""
+        """Forget partitions. The next owner reads their unsettled records again."""
         self.generation += 1
         for tp in tps:
             self.waiting.discard(tp)
@@ -81,40 +81,40 @@ class Assignment:
             if self._consumer.partitions_for_topic(tp.topic):
                 partition.revoked = True
             else:  # the topic was deleted
-                self._leave(partition)
+                self._orphan(partition)
 
     def reads(self, tp: TopicPartition, partition: OffsetTracker) -> bool:
-        """Whether `partition` is what is read of `tp` now."""
+        """Whether `partition` is the current tracker of `tp`."""
         return self.read.get(tp) is partition and tp not in self.waiting
 
     def position(self, tp: TopicPartition) -> Position | None:
-        """How far this process has read a partition in its present assignment."""
+        """The position of this process in a partition, in the present assignment."""
         partition = self.read.get(tp)
         if partition is None:
             return None
         return Position(partition.next_offset, self.notes[tp], self.sure_ends.get(tp, 0))
 
     def earlier_position(self, tp: TopicPartition) -> Position | None:
-        """How far this process had read a partition when it last had it."""
+        """The position of this process in a partition at the end of an earlier assignment."""
         return self._last.get(tp)
 
     def next_offset(self, tp: TopicPartition) -> int | None:
-        """The offset behind the last record taken; None for a partition that was never begun."""
+        """The offset behind the last record taken; None for a partition without a position."""
         partition = self.read.get(tp)
         return partition.next_offset if partition is not None else None
 
     def committable(self, tp: TopicPartition) -> int | None:
-        """The offset that a partition may be committed at; None if that is not known."""
+        """The offset to commit for a partition; None for a partition without a position."""
         partition = self.read.get(tp)
         return partition.committable if partition is not None else None
 
-    def under_way(self) -> Iterator[OffsetTracker]:
-        """All that may have something unsettled."""
-        self._left = [partition for partition in self._left if partition.unsettled]
+    def with_unsettled(self) -> Iterator[OffsetTracker]:
+        """All trackers that may have unsettled records."""
+        self._orphaned = [partition for partition in self._orphaned if partition.unsettled]
         yield from self.read.values()
-        yield from self._left
+        yield from self._orphaned
 
-    def _leave(self, partition: OffsetTracker) -> None:
-        """What is under way of a log that is gone goes on, and its end changes no offset."""
+    def _orphan(self, partition: OffsetTracker) -> None:
+        """Let in-flight records of a deleted log finish; their results change no offset."""
         if partition.unsettled:
-            self._left.append(partition)
+            self._orphaned.append(partition)

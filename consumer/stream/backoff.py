@@ -1,28 +1,30 @@
-"""Pauses between attempts that fail: exponential, with jitter."""
+"""Exponential backoff with jitter."""
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 2.0
-"""Seconds. Short: a client is back within this after its broker."""
-_JITTER = 0.2
-_MOST = 10
-"""Failures after which the pause grows no more: well below the bounds of a float."""
+FIRST_PAUSE_SECONDS = 0.1
+MAX_PAUSE_SECONDS = 2.0
+"""Short, so that a client reconnects soon after its broker is back."""
+_JITTER_RATIO = 0.2
+_MAX_COUNTED_FAILURES = 10
+"""Failures after which the pause stays the same; keeps the power within a float's range."""
 
 Address = tuple[str, int]
 """Host and port."""
 
 
 def pause_after(failures: int, chance: float) -> float:
-    """Seconds to wait after so many failures in a row (at least 1); `chance` is from [0, 1)."""
-    pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (min(failures, _MOST) - 1))
-    return pause * (1 - _JITTER + 2 * _JITTER * chance)
+    """Seconds to wait after `failures` in a row (at least 1); `chance` is from [0, 1)."""
+    pause = min(
+        MAX_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** (min(failures, _MAX_COUNTED_FAILURES) - 1)
+    )
+    return pause * (1 - _JITTER_RATIO + 2 * _JITTER_RATIO * chance)
 
 
 @dataclass(slots=True)
 class _Failures:
-    """Of one address, in a row."""
+    """Consecutive failures of one address."""
 
     count: int = 0
     until: float = 0.0
@@ -30,7 +32,7 @@ class _Failures:
 
 
 class Unreachable(Collection[Address]):
-    """Addresses that could not be reached the last time, and until when each is left alone."""
+    """Addresses whose last connection attempt failed, and the backoff of each."""
 
     def __init__(self, now: Callable[[], float], chance: Callable[[], float]) -> None:
         self._now = now
@@ -47,7 +49,7 @@ class Unreachable(Collection[Address]):
         return address in self._failures
 
     def add(self, address: Address, kind: str) -> bool:
-        """Note a failure; true if it is the first one of its kind in a row."""
+        """Note a failure; true for the first one of its `kind` since the last success."""
         failures = self._failures.setdefault(address, _Failures())
         failures.count += 1
         failures.until = self._now() + pause_after(failures.count, self._chance())
@@ -56,15 +58,15 @@ class Unreachable(Collection[Address]):
         return not known
 
     def discard(self, address: Address) -> None:
-        """It was reached."""
+        """Note that `address` was reached."""
         self._failures.pop(address, None)
 
     def retain(self, addresses: Collection[Address]) -> None:
-        """Forget all others."""
+        """Forget all addresses except `addresses`."""
         for address in [known for known in self._failures if known not in addresses]:
             del self._failures[address]
 
-    def rests(self, address: Address) -> bool:
-        """Whether it is too early for another attempt."""
+    def backs_off(self, address: Address) -> bool:
+        """Whether it is too early for another attempt at `address`."""
         failures = self._failures.get(address)
         return failures is not None and self._now() < failures.until

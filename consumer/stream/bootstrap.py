@@ -1,4 +1,4 @@
-"""The first question to a cluster: of all bootstrap servers, the first that answers is enough."""
+"""Asks the bootstrap servers for metadata in a staggered race."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -10,26 +10,26 @@ from consumer.stream.backoff import Address
 from consumer.stream.connections import FAILURES, Connection
 from consumer.stream.race import AllFailedError, race
 
-SERVER_STAGGER = 0.5
-"""Seconds that a bootstrap server has before the next one is asked as well."""
+SERVER_STAGGER_SECONDS = 0.5
+"""How long a bootstrap server has before the next one is asked as well."""
 
 Connect = Callable[[str, int], Awaitable[Connection]]
 
 
 class BootstrapError(KafkaConnectionError):  # type: ignore[misc]  # aiokafka has no types
-    """No bootstrap server let us in."""
+    """No bootstrap server answered, or none accepted the connection."""
 
     def __init__(self, causes: Sequence[tuple[str, Exception]]) -> None:
         super().__init__("; ".join(f"{server}: {cause!r}" for server, cause in causes))
         self.causes = causes
-        """Each server as `host:port` with what came of it."""
+        """Each server as `host:port`, with its error."""
 
 
 async def ask_first(servers: Sequence[Address], connect: Connect, request: Any) -> Any:
-    """The first answer to a metadata request. Raises `BootstrapError` if there is none."""
+    """Return the first answer to a metadata request. Raises `BootstrapError` if there is none."""
     attempts = [partial(_ask, host, port, connect, request) for host, port in servers]
     try:
-        return await race(attempts, stagger=SERVER_STAGGER, failures=FAILURES)
+        return await race(attempts, stagger=SERVER_STAGGER_SECONDS, failures=FAILURES)
     except AllFailedError as error:
         names = [f"{host}:{port}" for host, port in servers]
         raise BootstrapError(list(zip(names, error.causes, strict=True))) from error
@@ -44,7 +44,10 @@ async def _ask(host: str, port: int, connect: Connect, request: Any) -> Any:
 
 
 def with_brokers(metadata: Any) -> Any:
-    """The same metadata, if it names brokers: a server that has only just started knows none."""
+    """Return `metadata` if it names brokers; a broker that has just started knows none yet.
+
+    Raises `KafkaConnectionError` otherwise.
+    """
     if not metadata.brokers:
         raise KafkaConnectionError("the broker knows no brokers yet")
     return metadata

@@ -1,4 +1,4 @@
-"""Kafka clients as this daemon wants them: the only place that knows aiokafka's options."""
+"""Kafka clients with this daemon's options: aiokafka's consumer and an idempotent producer."""
 
 import asyncio
 from collections import defaultdict
@@ -31,7 +31,7 @@ from consumer.stream.kafka_errors import REFUSALS, refusal, unreachable
 from consumer.stream.odd_records import RawNamesBatch, read_odd_records
 from consumer.stream.outbox import BatchTooLargeError, MessageT, Sent, TooLargeError
 from consumer.stream.partitioner import by_partition
-from consumer.stream.tasks import within
+from consumer.stream.tasks import timeout
 from consumer.stream.tls import tls_files
 
 install_cluster_client()
@@ -40,25 +40,25 @@ read_odd_records()
 log = get_logger(__name__)
 
 CLIENT_ID = "hookstream"
-REBALANCE_TIMEOUT = 60.0
-"""Seconds that the group waits for its members: more than a revocation drains and parks."""
-SESSION_TIMEOUT = 10.0
-"""Seconds without a heartbeat after which the group gives a member's partitions to others."""
-HEARTBEAT_INTERVAL = 3.0
-_METADATA_AGE = 30.0
-"""Seconds after which partitions that were added to a topic are noticed."""
-_NEVER = 7 * 24 * 3600
-"""Seconds. How long no poll may pass is ours to judge (`/healthz`): while the broker takes no
-hand-over nothing is polled, and leaving the group would help nobody."""
-_CLOSE_TIMEOUT = 5.0
-_MAX_REQUEST = 16 * 1024 * 1024
-"""Bytes. Headers make a handed-over record larger than the one that was consumed."""
-_MAX_BATCH = 64 * 1024
-"""Bytes. A partition's batches go one after the other, each for a round trip."""
+REBALANCE_TIMEOUT_SECONDS = 60.0
+"""How long the group waits for its members: more than a revocation takes to drain and defer."""
+SESSION_TIMEOUT_SECONDS = 10.0
+"""Time without a heartbeat after which the group gives a member's partitions to others."""
+HEARTBEAT_INTERVAL_SECONDS = 3.0
+_METADATA_MAX_AGE_SECONDS = 30.0
+"""Added partitions are noticed within this time."""
+_MAX_POLL_INTERVAL_SECONDS = 7 * 24 * 3600
+"""In effect unlimited: `/healthz` judges a stalled intake. While the broker accepts no retries and
+dead letters nothing is polled, and leaving the group would not help."""
+_CLOSE_TIMEOUT_SECONDS = 5.0
+_MAX_REQUEST_BYTES = 16 * 1024 * 1024
+"""Headers make a published record larger than the one that was consumed."""
+_MAX_BATCH_BYTES = 64 * 1024
+"""A partition's batches are sent one after the other, each for a round trip."""
 
 
 def connection_options(settings: KafkaSettings) -> dict[str, Any]:
-    """What every client needs to reach the cluster."""
+    """Options that every client needs to connect to the cluster."""
     options: dict[str, Any] = {
         "bootstrap_servers": BootstrapServers(settings.bootstrap_servers),
         "client_id": CLIENT_ID,
@@ -74,8 +74,8 @@ def connection_options(settings: KafkaSettings) -> dict[str, Any]:
     return options
 
 
-class _Member(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
-    """A consumer whose fetched records take a bounded memory."""
+class _GroupMember(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
+    """A consumer with bounded memory for fetched records."""
 
     async def start(self) -> None:
         await super().start()
@@ -83,29 +83,29 @@ class _Member(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
 
 
 def make_consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
-    """A group member that commits nothing by itself and hands out raw bytes.
+    """Make a group member that returns raw bytes and commits nothing by itself.
 
-    Where it reads is ours to decide (`stream/placement.py`): aiokafka would reset a position in
-    silence. Records of aborted transactions never happened.
+    `stream/placement.py` sets the positions: aiokafka would reset one silently. Records of aborted
+    transactions are not read.
     """
-    return _Member(
+    return _GroupMember(
         **connection_options(settings),
         group_id=settings.group_id,
         enable_auto_commit=False,
         auto_offset_reset="none",
         isolation_level="read_committed",
-        metadata_max_age_ms=int(_METADATA_AGE * 1000),
-        session_timeout_ms=int(SESSION_TIMEOUT * 1000),
-        heartbeat_interval_ms=int(HEARTBEAT_INTERVAL * 1000),
-        rebalance_timeout_ms=int(REBALANCE_TIMEOUT * 1000),
-        max_poll_interval_ms=_NEVER * 1000,
+        metadata_max_age_ms=int(_METADATA_MAX_AGE_SECONDS * 1000),
+        session_timeout_ms=int(SESSION_TIMEOUT_SECONDS * 1000),
+        heartbeat_interval_ms=int(HEARTBEAT_INTERVAL_SECONDS * 1000),
+        rebalance_timeout_ms=int(REBALANCE_TIMEOUT_SECONDS * 1000),
+        max_poll_interval_ms=_MAX_POLL_INTERVAL_SECONDS * 1000,
         max_partition_fetch_bytes=PARTITION_BYTES,
         fetch_max_bytes=ANSWER_BYTES,
     )
 
 
 def make_reader(settings: KafkaSettings, group: str | None) -> AIOKafkaConsumer:
-    """A consumer that is given its partitions and joins nobody; `group` only keeps offsets."""
+    """Make a consumer that joins no group and is assigned by hand; `group` only stores offsets."""
     return AIOKafkaConsumer(
         **connection_options(settings),
         group_id=group,
@@ -117,7 +117,7 @@ def make_reader(settings: KafkaSettings, group: str | None) -> AIOKafkaConsumer:
 
 @asynccontextmanager
 async def translate_errors(settings: KafkaSettings) -> AsyncIterator[None]:
-    """What fails in the block is raised as `HookstreamError`, for people."""
+    """Raise a `KafkaError` of the block as `HookstreamError` with a message for users."""
     try:
         yield
     except KafkaConnectionError as error:
@@ -131,9 +131,9 @@ async def translate_errors(settings: KafkaSettings) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def kafka_timeout(settings: KafkaSettings, seconds: float) -> AsyncIterator[None]:
-    """The same, for questions that the cluster answers in time or not at all."""
+    """Raise a `KafkaError` or a timeout after `seconds` as `HookstreamError`."""
     try:
-        async with translate_errors(settings), within(seconds):
+        async with translate_errors(settings), timeout(seconds):
             yield
     except TimeoutError as error:
         servers = ", ".join(settings.bootstrap_servers)
@@ -144,22 +144,23 @@ async def kafka_timeout(settings: KafkaSettings, seconds: float) -> AsyncIterato
 
 
 class KafkaProducer:
-    """The `Producer` of the hand-over: idempotent, acknowledged by all in-sync replicas."""
+    """The outbox's `Producer`: idempotent, acknowledged by all in-sync replicas."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
-        self._turns: defaultdict[str, Iterator[int]] = defaultdict(count)
-        """By topic: of one count, topics sent to in turn would get the even and the odd numbers."""
+        self._round_robin: defaultdict[str, Iterator[int]] = defaultdict(count)
+        """One counter per topic: with a shared one, two alternating topics would get the even and
+        the odd numbers."""
         self._failed_partitions = FailedPartitions(lambda: asyncio.get_running_loop().time())
-        self._most: dict[str, int] = {}
-        """Records in a batch, for each topic that does not take `_MAX_BATCH`."""
+        self._max_batch_records: dict[str, int] = {}
+        """Records in a batch, for each topic that does not accept `_MAX_BATCH_BYTES`."""
 
     async def send(self, topic: str, messages: Sequence[MessageT]) -> Sent[MessageT]:
-        """See `handover.Producer`. The keys decide on the partitions, as in Java's client; but one
-        partition that takes nothing must not hold back all that is handed over, and our own records
-        are read wherever they are. In a source a key keeps its partition: others may rely on it.
+        """See `outbox.Producer`. Keys decide on partitions, as in Java's client. In our own topics
+        records leave a failing partition, to avoid head-of-line blocking: the daemon reads them
+        from any partition. In a source a key keeps its partition, since others may rely on it.
         """
         async with self._starting:
             if self._producer is None:
@@ -171,30 +172,31 @@ class KafkaProducer:
             messages,
             partitions,
             self._failed_partitions.usable(topic, led),
-            turn=next(self._turns[topic]),
+            round_robin=next(self._round_robin[topic]),
             may_move=topic in self._settings.own_topics,
         )
         packed = []
         for partition, its in divided.items():
-            for batch in _pack(producer, its, self._most.get(topic, len(its))):
+            most = self._max_batch_records.get(topic, len(its))
+            for batch in _pack(producer, its, most):
                 packed.append((partition, *batch))
                 await asyncio.sleep(0)
-        # From here on without a break: a task that nobody knows of would send what is given up.
+        # No await from here on: if it were cancelled, tasks without an owner would still send.
         return [
             (batch, asyncio.ensure_future(self._deliver(producer, builder, topic, partition)))
             for partition, builder, batch in packed
         ]
 
     async def reset(self) -> None:
-        """See `handover.Producer`."""
+        """See `outbox.Producer`."""
         producer, self._producer = self._producer, None
         if producer is None:
             return
-        # `stop` would wait for records that the broker does not take; cut short, it would leave
-        # a sender that writes them later. So the connections go first, what is under way fails
-        # with them, and when the sender has ended, so does all that waited for it.
+        # `stop` would wait for records that the broker does not accept; if cancelled, it would
+        # leave a sender that writes them later. So close the connections first, which fails the
+        # requests in flight, then the sender.
         try:
-            async with within(_CLOSE_TIMEOUT):
+            async with timeout(_CLOSE_TIMEOUT_SECONDS):
                 await producer.client.close()
                 await producer._sender.close()  # noqa: SLF001  # no public way
                 _give_up(producer._message_accumulator)  # noqa: SLF001
@@ -205,8 +207,8 @@ class KafkaProducer:
     async def _deliver(
         self, producer: AIOKafkaProducer, builder: Any, topic: str, partition: int
     ) -> None:
-        """Send one batch and wait until the broker has it."""
-        if builder.size() > _MAX_REQUEST:
+        """Send one batch and wait for its acknowledgement."""
+        if builder.size() > _MAX_REQUEST_BYTES:
             raise TooLargeError
         builder.close()
         try:
@@ -216,9 +218,9 @@ class KafkaProducer:
             records = builder.record_count()
             if records == 1:
                 raise TooLargeError from None
-            self._most[topic] = records // 2
+            self._max_batch_records[topic] = records // 2
             raise BatchTooLargeError from None
-        except (KafkaError, asyncio.CancelledError):  # by the hand-over, when its time is up
+        except (KafkaError, asyncio.CancelledError):  # the outbox cancels at its timeout
             self._failed_partitions.failed(topic, partition)
             raise
 
@@ -227,8 +229,8 @@ class KafkaProducer:
             **connection_options(self._settings),
             acks="all",
             enable_idempotence=True,
-            max_request_size=_MAX_REQUEST,
-            max_batch_size=_MAX_BATCH,
+            max_request_size=_MAX_REQUEST_BYTES,
+            max_batch_size=_MAX_BATCH_BYTES,
         )
         try:
             await producer.start()
@@ -240,7 +242,7 @@ class KafkaProducer:
 
 
 def _give_up(accumulator: Any) -> None:
-    """Fail every batch of a producer and let go of it. No error if it was waited for by none."""
+    """Fail every batch of a producer and drop it, without asyncio's "never retrieved" warnings."""
     batches = {*accumulator._pending_batches, *chain(*accumulator._batches.values())}  # noqa: SLF001
     accumulator._pending_batches.update(batches)  # noqa: SLF001
     accumulator._batches.clear()  # noqa: SLF001  # each refers back to the accumulator
@@ -252,8 +254,8 @@ def _give_up(accumulator: Any) -> None:
 
 
 class _PendingBatches(set[Any]):
-    """A producer's batches that are sent. One that failed is queued again and is none of them, but
-    aiokafka takes it out once more when its future is done.
+    """Batches that were sent. A failed batch is queued again and leaves this set, but aiokafka
+    removes it a second time when its future is done.
     """
 
     remove = set.discard
@@ -262,14 +264,14 @@ class _PendingBatches(set[Any]):
 def _pack(
     producer: AIOKafkaProducer, messages: Iterable[MessageT], most: int
 ) -> Iterator[tuple[Any, Sequence[MessageT]]]:
-    """Batches for one partition, of `most` messages; one that is too large for a batch is alone."""
+    """Yield batches of up to `most` messages for one partition; an oversized one is alone."""
     builder, batch = producer.create_batch(), list[MessageT]()
     for message in messages:
         if batch and (len(batch) == most or not _append(builder, message)):
             yield builder, batch
             builder, batch = producer.create_batch(), []
         if not batch and not _append(builder, message):  # else the first one always fits
-            builder = RawNamesBatch(_MAX_BATCH)
+            builder = RawNamesBatch(_MAX_BATCH_BYTES)
             _append(builder, message)
         batch.append(message)
     yield builder, batch
@@ -281,5 +283,5 @@ def _append(builder: Any, message: MessageT) -> bool:
             timestamp=None, key=message.key, value=message.value, headers=message.headers
         )
     except TypeError:
-        return False  # a header name that is not UTF-8, for which it takes another builder
+        return False  # a header name that is not UTF-8 needs `RawNamesBatch`
     return added is not None

@@ -1,9 +1,9 @@
-"""The client inside aiokafka's consumer, producer and admin client: how it finds the cluster, keeps
-it and finds it again.
+"""The client inside aiokafka's consumer, producer and admin client: finds the cluster, and finds it
+again after a change.
 
-aiokafka asks one server after the other with 40 s for each, goes to the bootstrap servers once and
-never again, dials a broker that is away 40 times a second, and holds up all connections while it
-dials one.
+aiokafka's own client asks one server after the other with 40 s for each, contacts the bootstrap
+servers only once, dials an unreachable broker 40 times a second, and blocks all connections while
+it dials one.
 """
 
 import asyncio
@@ -29,43 +29,42 @@ from consumer.logs import get_logger
 from consumer.stream.backoff import Address, Unreachable, pause_after
 from consumer.stream.bootstrap import ask_first, with_brokers
 from consumer.stream.cluster_identity import identity_for
-from consumer.stream.connections import CONNECT_TIMEOUT, FAILURES, Connection, connect
+from consumer.stream.connections import CONNECT_TIMEOUT_SECONDS, FAILURES, Connection, connect
 from consumer.stream.metadata import metadata_request
 from consumer.stream.race import AllFailedError, first_success, race
 
 log = get_logger(__name__)
 
-NODE_STAGGER = 1.0
-"""Seconds that a broker has for what any could answer before another one is asked as well."""
+NODE_STAGGER_SECONDS = 1.0
+"""How long a broker has for a question to any broker before another one is asked as well."""
 ANY_NODE = "any node"
-"""The node of a question that every broker answers alike: metadata, settings, who coordinates."""
-PING_INTERVAL = 5.0
-"""Seconds between two questions whether a coordinator that makes us wait is there at all."""
-METADATA_GAP = 0.1
-"""Seconds between two requests for metadata; aiokafka repeats them as fast as they are answered
-while a topic or a leader is missing."""
+"""Node id for requests that any broker can answer: metadata, settings, coordinators."""
+PING_INTERVAL_SECONDS = 5.0
+"""Interval in which a coordinator is checked while a member waits for its group."""
+METADATA_INTERVAL_SECONDS = 0.1
+"""Minimum between two metadata requests; while a topic or a leader is missing, aiokafka repeats
+them as fast as they are answered."""
 
 
 class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
-    """aiokafka's client, in which one server that is away holds up nothing but its own answers.
+    """aiokafka's client, in which an unreachable server delays only its own answers.
 
-    When no known broker answers, the bootstrap servers are asked again (KIP-899), whose names are
-    looked up anew. All clients of a process go to one cluster only: each connection to a broker is
-    asked for its cluster before anything else, since an address may belong to another one by now.
+    When no known broker answers, the bootstrap servers are resolved and asked again (KIP-899). All
+    clients of a process use one cluster only: each new connection is first asked for its cluster
+    id, since an address may have moved to another cluster.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._dialling: dict[object, asyncio.Task[Connection | None]] = {}
         self._unreachable = Unreachable(self._loop.time, random.random)
-        """Brokers."""
-        self._answered: object = None
-        """The node that was the last to answer what any node could."""
+        self._last_answered: object = None
+        """The node that last answered a request to any node."""
         self.identity = identity_for(options.get("bootstrap_servers"))
-        """The cluster of this client and of all others that the same settings made."""
+        """The cluster of this client and of all others with the same bootstrap servers."""
         self._metadata_failures = 0
         self._metadata_after = 0.0
-        """The loop's time before which nobody is asked for metadata."""
+        """The loop's time before which no metadata is requested."""
 
     async def bootstrap(self) -> None:
         """Learn the cluster from the first server that answers. Raises `BootstrapError`."""
@@ -76,7 +75,7 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
             self._sync_task: Any = asyncio.ensure_future(self._md_synchronizer())
 
     async def close(self) -> None:
-        """End all connections, those too that are not made yet."""
+        """Close all connections, including those being dialled."""
         dialling = list(self._dialling.values())
         for task in dialling:
             task.cancel()
@@ -84,47 +83,47 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
         await super().close()
         update: asyncio.Future[bool] | None = self._md_update_fut
         if update is not None and not update.done():
-            update.set_result(False)  # the task that would answer it has ended with the client
+            update.set_result(False)  # the task that would set it has ended with the client
 
     async def send(
         self, node_id: Any, request: Any, *, group: int = ConnectionGroup.DEFAULT
     ) -> Any:
-        """The node's answer to `request`, or a `KafkaError`."""
+        """Return the node's answer to `request`. Raises `KafkaError`."""
         if node_id == ANY_NODE:
             return await self._send_to_any(request, group)
         connection = await self._get_conn(node_id, group=group)
         if connection is None:
-            raise NodeNotReadyError(f"node {node_id} cannot be reached now")
+            raise NodeNotReadyError(f"node {node_id} is unreachable")
         if not isinstance(request, JoinGroupRequest | SyncGroupRequest):
             return await self._answer(connection, request)
-        watching = asyncio.ensure_future(self._close_if_mute(node_id, connection))
+        watching = asyncio.ensure_future(self._close_if_silent(node_id, connection))
         try:
             return await self._answer(connection, request)
         finally:
             watching.cancel()
 
     async def _answer(self, connection: Connection, request: Any) -> Any:
-        unanswered = isinstance(request, ProduceRequest) and request.required_acks == 0
+        expects_answer = not isinstance(request, ProduceRequest) or request.required_acks != 0
         try:
-            return await connection.send(request, not unanswered)
+            return await connection.send(request, expects_answer)
         except TimeoutError as error:
             connection.close(reason=CloseReason.CONNECTION_TIMEOUT)
             self._note_failure((connection.host, connection.port), error)
             raise RequestTimedOutError from error
 
     async def _send_to_any(self, request: Any, group: int) -> Any:
-        """The first answer in a staggered race, so that a frozen broker costs `NODE_STAGGER`."""
+        """Return the first answer in a staggered race: a frozen broker costs one stagger."""
         asked = [partial(self._ask_node, node, request, group) for node in self._nodes()]
-        return await first_success(asked, stagger=NODE_STAGGER, failures=(KafkaError,))
+        return await first_success(asked, stagger=NODE_STAGGER_SECONDS, failures=(KafkaError,))
 
     def get_random_node(self) -> Any:
-        """The node for questions that any can answer, which aiokafka asks of one by chance."""
+        """The node for requests to any broker; aiokafka would choose one at random."""
         return ANY_NODE if self.cluster.brokers() else None
 
     async def _get_conn(
         self, node_id: Any, *, group: int = ConnectionGroup.DEFAULT, no_hint: bool = False
     ) -> Connection | None:
-        """A connection to the node; None while it cannot be reached."""
+        """A connection to the node; None while it is unreachable."""
         del no_hint
         key = (node_id, group)
         connection: Connection | None = self._conns.get(key)
@@ -139,7 +138,7 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
         address = _address(broker)
         dialling = self._dialling.get((key, address))
         if dialling is None:
-            if self._unreachable.rests(address):
+            if self._unreachable.backs_off(address):
                 self.force_metadata_update()
                 return None
             dialling = asyncio.ensure_future(self._dial(key, address))
@@ -155,7 +154,7 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
             self.force_metadata_update()
             return None
         except asyncio.CancelledError:
-            return None  # by `close`; whoever waits for this was not cancelled
+            return None  # cancelled by `close`; the waiting task was not
         self._unreachable.discard(address)
         if _moved(self.cluster.broker_metadata(key[0]), address):
             connection.close()
@@ -164,8 +163,8 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
         return connection
 
     async def _connect_to_broker(self, address: Address) -> Connection:
-        """A connection to a broker of this cluster. Raises one of `FAILURES` otherwise."""
-        async with asyncio.timeout(CONNECT_TIMEOUT):
+        """Connect to a broker of this cluster. Raises one of `FAILURES`."""
+        async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
             connection = await self._connect(*address, on_close=self._on_connection_closed)
             try:
                 self.identity.require(await connection.send(metadata_request(())))
@@ -191,14 +190,12 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
     def _note_failure(self, address: Address, error: Exception) -> None:
         cause = f" ({error.__cause__!r})" if error.__cause__ is not None else ""
         if self._unreachable.add(address, f"{type(error)} {type(error.__cause__)}"):
-            log.warning(
-                "a broker cannot be reached", broker=_text(address), error=f"{error!r}{cause}"
-            )
+            log.warning("a broker is unreachable", broker=_text(address), error=f"{error!r}{cause}")
 
-    async def _close_if_mute(self, node_id: Any, connection: Connection) -> None:
-        """Close a connection whose answer may take minutes, once its broker answers no other."""
+    async def _close_if_silent(self, node_id: Any, connection: Connection) -> None:
+        """Close a connection with a long request in flight if its broker stops answering."""
         while True:
-            await asyncio.sleep(PING_INTERVAL)
+            await asyncio.sleep(PING_INTERVAL_SECONDS)
             try:
                 await self.send(node_id, ApiVersionRequest())
             except KafkaError:
@@ -206,16 +203,16 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
                 return
 
     async def _metadata_update(self, cluster_metadata: Any, topics: Any) -> bool:
-        """Ask for metadata; false if nobody answered. Topics do not come about by the question.
+        """Update the metadata; false if no broker answered. Creates no topics.
 
-        Raises `HookstreamError` if the bootstrap servers lead to another cluster now.
+        Raises `HookstreamError` if the bootstrap servers now lead to another cluster.
         """
         await asyncio.sleep(max(0.0, self._metadata_after - self._loop.time()))
         request = metadata_request(topics or None)
         asked = [partial(self._ask_for_metadata, node, request) for node in self._nodes()]
-        asked.append(partial(self._ask_anew, request))
+        asked.append(partial(self._ask_bootstrap_again, request))
         try:
-            metadata, progress = await race(asked, stagger=NODE_STAGGER, failures=FAILURES)
+            metadata, progress = await race(asked, stagger=NODE_STAGGER_SECONDS, failures=FAILURES)
         except AllFailedError as error:
             log.debug("no broker answers for metadata", errors=list(map(repr, error.causes)))
             metadata, progress = None, False
@@ -228,8 +225,8 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
         return True
 
     def _close_moved(self) -> None:
-        """Close connections to addresses that their brokers had before. A broker that the metadata
-        does not name keeps its connections: one that has just started may not know all others.
+        """Close connections to former addresses of brokers. A broker missing in the metadata keeps
+        its connections: a broker that has just started may not know all others.
         """
         for (node_id, _), connection in list(self._conns.items()):
             broker = self.cluster.broker_metadata(node_id)
@@ -238,20 +235,20 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
 
     def _metadata_pause(self) -> float:
         failures = self._metadata_failures
-        return pause_after(failures, random.random()) if failures else METADATA_GAP  # noqa: S311
+        return pause_after(failures, random.random()) if failures else METADATA_INTERVAL_SECONDS  # noqa: S311
 
     async def _ask_node(
         self, node_id: Any, request: Any, group: int = ConnectionGroup.DEFAULT
     ) -> Any:
         answer = await self.send(node_id, request, group=group)
-        self._answered = node_id
+        self._last_answered = node_id
         return answer
 
     async def _ask_for_metadata(self, node_id: Any, request: Any) -> tuple[Any, bool]:
         return with_brokers(await self._ask_node(node_id, request)), True
 
-    async def _ask_anew(self, request: Any) -> tuple[Any, bool]:
-        """Metadata from the bootstrap servers, and whether it names other brokers."""
+    async def _ask_bootstrap_again(self, request: Any) -> tuple[Any, bool]:
+        """Return the bootstrap servers' metadata, and whether its brokers are new."""
         metadata = await self._ask_bootstrap_servers(request)
         self.identity.learn(metadata)
         known = {_address(broker) for broker in self.cluster.brokers()}
@@ -260,7 +257,7 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
         if found == known:
             return metadata, False
         names = sorted(map(_text, found))
-        log.info("the brokers were learnt anew from the bootstrap servers", brokers=names)
+        log.info("the bootstrap servers named other brokers", brokers=names)
         return metadata, True
 
     async def _ask_bootstrap_servers(self, request: Any) -> Any:
@@ -268,10 +265,11 @@ class ClusterClient(AIOKafkaClient):  # type: ignore[misc]
         return await ask_first(servers, self._connect, request)
 
     def _nodes(self) -> list[Any]:
-        """The brokers, first those that are likely to answer."""
+        """The brokers, those likely to answer first."""
         brokers = list(self.cluster.brokers())
         random.shuffle(brokers)
-        brokers.sort(key=lambda b: (_address(b) in self._unreachable, b.nodeId != self._answered))
+        last = self._last_answered
+        brokers.sort(key=lambda b: (_address(b) in self._unreachable, b.nodeId != last))
         return [broker.nodeId for broker in brokers]
 
 
@@ -288,6 +286,6 @@ def _text(address: Address) -> str:
 
 
 def install_cluster_client() -> None:
-    """Have aiokafka's consumer, producer and admin client make this client."""
+    """Make aiokafka's consumer, producer and admin client use this client."""
     for module in (aiokafka.consumer.consumer, aiokafka.producer.producer, aiokafka.admin.client):
         module.AIOKafkaClient = ClusterClient

@@ -1,4 +1,4 @@
-"""Which cluster this process works with: offsets of one cluster mean nothing in another."""
+"""The identity of the Kafka cluster: offsets of one cluster mean nothing in another."""
 
 import asyncio
 from collections.abc import Iterable
@@ -11,8 +11,8 @@ from consumer.errors import HookstreamError
 
 
 class ClusterIdentity:
-    """The id of the cluster that the clients of one process have found; None before the first
-    answer, and for brokers before 0.10.1, which have none.
+    """The id of the cluster that all clients of a process use. Unknown before the first answer, and
+    with brokers before 0.10.1.
     """
 
     def __init__(self) -> None:
@@ -21,45 +21,44 @@ class ClusterIdentity:
         self._contradicted = asyncio.Event()
 
     def learn(self, metadata: Any) -> None:
-        """Compare the answer of a bootstrap server; the first one decides for the process's life.
+        """Check a bootstrap server's answer; the first one sets the id for the process's lifetime.
 
-        Raises `HookstreamError` if it is of another cluster.
+        Raises `HookstreamError` if it is another cluster's.
         """
         found = self._foreign(metadata)
         if found is not None:
             self._contradiction = (
                 f"kafka.bootstrap_servers lead to another cluster now ({found}, before "
-                f"{self._id}): start the daemon again, if that is meant"
+                f"{self._id}): restart the daemon if this is intended"
             )
             self._contradicted.set()
             raise HookstreamError(self._contradiction)
         self._id = self._id or _cluster_id(metadata)
 
     def require(self, metadata: Any) -> None:
-        """Raise `StaleMetadata` if the answer of a broker is of another cluster: its address was
-        given away.
-        """
+        """Raise `StaleMetadata` if a broker's answer is another cluster's (a reused address)."""
         found = self._foreign(metadata)
         if found is not None:
             raise StaleMetadata(f"another cluster answers at this address now: {found}")
 
     async def watch(self) -> None:
-        """Wait, as a rule for ever, until any client has found another cluster behind the bootstrap
+        """Wait, usually for ever, until a client has found another cluster behind the bootstrap
         servers; then raise `HookstreamError`.
         """
         await self._contradicted.wait()
         raise HookstreamError(self._contradiction)
 
     def _foreign(self, metadata: Any) -> str | None:
-        """The id in `metadata` if it is another cluster's."""
+        """The id in `metadata` if it is another cluster's, else None."""
         found = _cluster_id(metadata)
         return None if self._id is None or found == self._id else found
 
 
 class BootstrapServers(list[str]):
-    """Bootstrap servers as aiokafka takes them. It hands them on to the client inside each of its
-    objects, and so these carry the identity that all clients of the process share: a producer that
-    is made anew must not begin with another cluster than the consumer has.
+    """Bootstrap servers as aiokafka takes them, with the `ClusterIdentity` that all clients share.
+
+    aiokafka passes this list on to each inner client, so a new producer cannot start with another
+    cluster than the consumer's.
     """
 
     def __init__(self, servers: Iterable[str]) -> None:
@@ -73,7 +72,7 @@ def _shared(_servers: tuple[str, ...]) -> ClusterIdentity:
 
 
 def identity_for(bootstrap_servers: object) -> ClusterIdentity:
-    """The shared identity; one of its own for a client that was not given `BootstrapServers`."""
+    """The shared identity, or a new one if the client was not given `BootstrapServers`."""
     if isinstance(bootstrap_servers, BootstrapServers):
         return bootstrap_servers.identity
     return ClusterIdentity()

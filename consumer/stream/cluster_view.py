@@ -1,4 +1,4 @@
-"""Questions to the cluster about topics, logs and commits: each bounded, each answer by itself."""
+"""Queries to the cluster about topics, logs and commits, each with a timeout of its own."""
 
 import asyncio
 from collections import defaultdict
@@ -17,63 +17,63 @@ from aiokafka.protocol.offset import OffsetRequest
 
 from consumer.stream.metadata import NO_TOPIC_ID, TopicIdRequest
 from consumer.stream.positions import CommitNote, Committed, TopicState
-from consumer.stream.tasks import within
+from consumer.stream.tasks import timeout
 
-_ANSWER_SECONDS = 2.0
-"""For one node. A node that is frozen holds up a round of questions by so much."""
-_NODES_ASKED = 3
-"""For what every node can tell, before the next round tries again."""
+_ANSWER_TIMEOUT_SECONDS = 2.0
+"""For one node: what a frozen node adds to a round of queries."""
+_MAX_NODES_ASKED = 3
+"""For a query that any node can answer, before the next round tries again."""
 _CONNECTION_GROUP = 2
-"""A connection of our own to each node: on the one that fetches, an answer comes behind a fetch,
-which may wait for half a second."""
+"""A separate connection to each node: on the fetching one an answer waits behind a fetch, up to
+half a second."""
 READ_UNCOMMITTED, READ_COMMITTED = 0, 1
-"""Isolation levels: does a log end behind its last record, or before the first open transaction?"""
+"""Isolation levels: a log ends after its last record, or before its first open transaction."""
 
 
 class View(Protocol):
-    """What placement and the lag watch ask."""
+    """The queries of `Placement` and `LagWatch`."""
 
     async def topics(self, names: Collection[str]) -> Mapping[str, TopicState | None] | None:
-        """Each topic as it is now, None for one that does not exist; None if nobody answers."""
+        """Each topic's present state, None if it does not exist; None if no node answers."""
         ...
 
     async def offsets(
         self, times: Mapping[TopicPartition, int], isolation: int
     ) -> Mapping[TopicPartition, int]:
-        """Of each partition the first offset at or after a time (EARLIEST, LATEST, or epoch ms);
-        UNKNOWN_OFFSET if no record is as new. A partition whose leader does not answer is left out.
+        """Each partition's first offset at or after a time (EARLIEST, LATEST, or epoch ms);
+        UNKNOWN_OFFSET if no record is that new. Partitions without an answer are left out.
         """
         ...
 
     async def committed(
         self, tps: Collection[TopicPartition]
     ) -> Mapping[TopicPartition, Committed] | None:
-        """The group's commits, as far as there are any; None if the coordinator does not answer."""
+        """The group's existing commits; None if the coordinator does not answer."""
         ...
 
     def by_leader(self, tps: Iterable[TopicPartition]) -> Mapping[int, list[TopicPartition]]:
-        """Partitions by the node that leads them; those without a leader are left out."""
+        """Partitions by their leader's node id; those without a leader are left out."""
         ...
 
     def notice(self, topics: Mapping[str, TopicState | None]) -> None:
-        """Have the consumer learn the cluster anew, if it knows these topics otherwise."""
+        """Refresh the consumer's metadata if its view of these topics differs."""
         ...
 
 
 class ClusterView:
     """The `View` of a started consumer's client.
 
-    A question that this user may not ask is raised as the `KafkaError` that the broker gave; every
-    other failure is an answer that is missing.
+    A query that this user has no permission for raises the broker's `KafkaError`; after any other
+    failure the answer is missing.
     """
 
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
-        self._client = consumer._client  # noqa: SLF001  # no public way to ask it such questions
+        self._client = consumer._client  # noqa: SLF001  # no public way to send such requests
         self._consumer = consumer
 
     async def topics(self, names: Collection[str]) -> Mapping[str, TopicState | None] | None:
         """See `View`."""
-        for _ in range(_NODES_ASKED):
+        for _ in range(_MAX_NODES_ASKED):
             answer = await self._ask(self._client.get_random_node(), TopicIdRequest(names))
             if answer is not None:
                 return _topic_states(answer.to_object())
@@ -96,9 +96,9 @@ class ClusterView:
         self, tps: Collection[TopicPartition]
     ) -> Mapping[TopicPartition, Committed] | None:
         """See `View`."""
-        coordinator = self._consumer._coordinator  # noqa: SLF001  # `committed` tells no metadata
+        coordinator = self._consumer._coordinator  # noqa: SLF001  # `committed` drops the metadata
         try:
-            async with within(_ANSWER_SECONDS):
+            async with timeout(_ANSWER_TIMEOUT_SECONDS):
                 found = await coordinator.fetch_committed_offsets(list(tps))
         except TimeoutError:
             return None
@@ -140,20 +140,20 @@ class ClusterView:
                 if error is NoError:
                     found[TopicPartition(topic, partition)] = offset
         if found.keys() != times.keys():
-            self._client.force_metadata_update()  # another node leads them now, or none
+            self._client.force_metadata_update()  # the leaders have changed
         return found
 
     async def _ask(self, node: Any, request: Any) -> Any:
-        """A node's answer; None if there is none in time."""
+        """Return a node's answer; None if it fails or times out."""
         try:
-            async with within(_ANSWER_SECONDS):
+            async with timeout(_ANSWER_TIMEOUT_SECONDS):
                 return await self._client.send(node, request, group=_CONNECTION_GROUP)
         except (KafkaError, TimeoutError):
             return None
 
 
 def _topic_states(answer: Mapping[str, Any]) -> dict[str, TopicState | None]:
-    """Of a Metadata answer. A topic that is not yet, or no more, led as a whole is left out."""
+    """Topic states in a Metadata answer, without topics that lack a leader for a partition."""
     states: dict[str, TopicState | None] = {}
     for topic in answer["topics"]:
         error = for_code(topic["error_code"])

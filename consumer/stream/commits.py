@@ -1,4 +1,4 @@
-"""Commits the settled prefix of each partition, one commit at a time and each bounded."""
+"""Commits the settled prefix of each partition: one commit at a time, each with a timeout."""
 
 import asyncio
 
@@ -9,48 +9,48 @@ from consumer.clock import Clock
 from consumer.logs import get_logger
 from consumer.stream.assignment import Assignment
 from consumer.stream.positions import Committed
-from consumer.stream.tasks import within
+from consumer.stream.tasks import timeout
 
 log = get_logger(__name__)
 
 LATE_COMMIT_WINDOW_SECONDS = 60.0
-"""Seconds in which a commit that was given up may still reach the broker: longer than aiokafka
-waits for an answer."""
+"""A commit that timed out may still reach the broker within this time: longer than aiokafka waits
+for an answer."""
 
 
 class Commits:
-    """The group's commits of one member."""
+    """The commits of one group member."""
 
     def __init__(self, consumer: AIOKafkaConsumer, assignment: Assignment, clock: Clock) -> None:
         self._consumer = consumer
         self._assignment = assignment
         self._clock = clock
         self._known: dict[TopicPartition, Committed] = {}
-        """What the group has committed."""
+        """What the group is known to have committed."""
         self._one_at_a_time = asyncio.Lock()
         self._recommit_all_until = clock.monotonic()
 
     def found(self, tp: TopicPartition, committed: Committed) -> None:
-        """The group had committed this before."""
+        """Note an earlier commit of the group."""
         self._known[tp] = committed
 
     def forget(self, tp: TopicPartition) -> None:
-        """Another member may commit from now on."""
+        """Forget a partition's commit: another member may commit from now on."""
         self._known.pop(tp, None)
 
-    async def commit(self, patience: float) -> None:
-        """Commit every partition's settled prefix that moved, within `patience` seconds; a failure
-        is tried again later.
+    async def commit(self, max_seconds: float) -> None:
+        """Commit every settled prefix that moved, within `max_seconds`; a failure is retried by a
+        later call.
 
-        A commit that got no answer is still on its way, and one over a new connection can overtake
-        it. So for a while after a failure everything is committed again, moved or not.
+        A commit without an answer may still arrive, after a newer one over another connection. So
+        for `LATE_COMMIT_WINDOW_SECONDS` after a failure everything is committed again.
         """
         async with self._one_at_a_time:
-            astray = self._clock.monotonic() < self._recommit_all_until
+            recommit_all = self._clock.monotonic() < self._recommit_all_until
             moved = {
                 tp: committed
                 for tp, committed in self._committable().items()
-                if astray or committed != self._known.get(tp)
+                if recommit_all or committed != self._known.get(tp)
             }
             if not moved:
                 return
@@ -58,23 +58,23 @@ class Commits:
                 tp: (at.offset, at.note.text() if at.note else "") for tp, at in moved.items()
             }
             try:
-                async with within(patience):
+                async with timeout(max_seconds):
                     await self._consumer.commit(offsets)
             except (KafkaError, TimeoutError) as error:
                 level = log.info if isinstance(error, CommitFailedError) else log.warning
-                level("offsets not committed; tried again", error=type(error).__name__)
+                level("offsets not committed, will be retried", error=type(error).__name__)
                 self._recommit_all_until = self._clock.monotonic() + LATE_COMMIT_WINDOW_SECONDS
                 return
             self._known.update(moved)
 
     def _committable(self) -> dict[TopicPartition, Committed]:
-        """All that may be committed now. A topic that was deleted is left out: the broker would
-        have the commit repeated until it times out, and with it those of the others.
+        """All offsets that may be committed. Deleted topics are left out: with one of them the
+        whole commit would be repeated until it times out.
         """
         read, notes = self._assignment.read, self._assignment.notes
-        there = {t for t in {tp.topic for tp in read} if self._consumer.partitions_for_topic(t)}
+        topics = {t for t in {tp.topic for tp in read} if self._consumer.partitions_for_topic(t)}
         return {
             tp: Committed(partition.committable, notes[tp])
             for tp, partition in read.items()
-            if tp.topic in there
+            if tp.topic in topics
         }

@@ -1,4 +1,4 @@
-"""Connections to Kafka's servers, in which no wait is without a limit."""
+"""Connections to Kafka brokers, with a timeout for every wait."""
 
 import asyncio
 import weakref
@@ -18,30 +18,30 @@ from aiokafka.protocol.group import JoinGroupRequest, SyncGroupRequest
 from consumer.stream.race import first_success
 from consumer.stream.tls import TlsFiles
 
-CONNECT_TIMEOUT = 10.0
-"""Seconds for a connection with all that belongs to it: name, TCP, TLS, versions, SASL."""
-REQUEST_TIMEOUT = 10.0
-"""Seconds for an answer. aiokafka waits for 40, and while it does, nothing else is asked of that
-broker: a leader or coordinator that is mute must be given up before its successor can be found."""
-GROUP_TIMEOUT = 75.0
-"""Seconds for the answers that the broker gives when the whole group is there: longer than
-`client.REBALANCE_TIMEOUT`."""
-ADDRESS_STAGGER = 0.25
-"""Seconds that an address has before the name's next one is tried as well (RFC 8305, section 5)."""
+CONNECT_TIMEOUT_SECONDS = 10.0
+"""For a complete connection: name lookup, TCP, TLS, API versions, SASL."""
+REQUEST_TIMEOUT_SECONDS = 10.0
+"""For an answer. aiokafka waits 40 s and asks that broker nothing else meanwhile, but a client must
+give up a silent leader or coordinator before it can find the successor."""
+GROUP_REQUEST_TIMEOUT_SECONDS = 75.0
+"""For answers that wait for the whole group: longer than `client.REBALANCE_TIMEOUT_SECONDS`."""
+ADDRESS_STAGGER_SECONDS = 0.25
+"""How long an address has before the name's next one is tried as well (RFC 8305, section 5)."""
 FAILURES = (OSError, KafkaError, UnicodeError, ValueError, AssertionError)
-"""What a server that is away, wrong or no Kafka at all makes of a connection. TimeoutError and
-ssl.SSLError are OSErrors; a host name may be no name at all; aiokafka asserts what it reads."""
+"""Errors of a connection to a server that is unreachable, misconfigured or not Kafka. TimeoutError
+and ssl.SSLError are OSErrors; an invalid host name raises UnicodeError or ValueError; aiokafka
+asserts on what it reads."""
 
 
 class Connection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka has no types
-    """aiokafka's connection, to one address of its host; TLS goes by the host's name."""
+    """aiokafka's connection, to one address of its host; TLS verifies the host's name."""
 
     def __init__(self, host: str, port: int, address: str, **options: Any) -> None:
         super().__init__(host, port, **options)
         self._address = address
 
     async def connect(self) -> None:
-        """Open it: TCP, TLS, the server's versions, SASL."""
+        """Connect: TCP, TLS, API versions, SASL."""
         if not self._security_protocol.endswith("SSL"):
             await self._open(None)
             return
@@ -79,24 +79,24 @@ class Connection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka has no t
             raise
 
     def send(self, request: Any, expect_response: bool = True) -> Any:  # noqa: FBT001, FBT002  # aiokafka's
-        """An awaitable answer, or `TimeoutError`."""
+        """Return an awaitable answer, which may raise `TimeoutError`."""
         slow = isinstance(request, JoinGroupRequest | SyncGroupRequest)
-        self._request_timeout = GROUP_TIMEOUT if slow else REQUEST_TIMEOUT
+        self._request_timeout = GROUP_REQUEST_TIMEOUT_SECONDS if slow else REQUEST_TIMEOUT_SECONDS
         return self._written(partial(super().send, request, expect_response))
 
     def _send_sasl_token(self, payload: bytes, expect_response: bool = True) -> Any:  # noqa: FBT001, FBT002
         return self._written(partial(super()._send_sasl_token, payload, expect_response))
 
     def _written(self, send: Callable[[], Any]) -> Any:
-        """What `send` returns; a write to a closed connection fails as aiokafka expects it.
+        """Call `send`, and raise a write to a closed connection as aiokafka expects it.
 
-        A closed transport of uvloop raises RuntimeError, where aiokafka counts on OSError
-        (aio-libs/aiokafka#1038). That would end whichever of its tasks happened to write: without
-        the one that refreshes the metadata, a client waits for ever once its broker was restarted.
+        A closed transport of uvloop raises RuntimeError, but aiokafka handles only OSError
+        (aio-libs/aiokafka#1038). The error would end the task that writes: without the metadata
+        refresh task a client waits for ever after its broker's restart.
         """
         try:
             return send()
-        except KafkaError:  # a RuntimeError too
+        except KafkaError:  # a subclass of RuntimeError
             raise
         except RuntimeError as error:
             self.close(reason=CloseReason.CONNECTION_BROKEN)
@@ -105,18 +105,18 @@ class Connection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka has no t
 
 
 async def connect(host: str, port: int, **options: Any) -> Connection:
-    """A connection to the first address of `host` that leads to a Kafka server; `options` are
+    """Connect to the first address of `host` at which a Kafka broker answers; `options` are
     aiokafka's.
 
-    Raises one of `FAILURES`, within `CONNECT_TIMEOUT`.
+    Raises one of `FAILURES`, within `CONNECT_TIMEOUT_SECONDS`.
     """
-    async with asyncio.timeout(CONNECT_TIMEOUT):
+    async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
         attempts = [
             partial(_connect_to, host, port, address, options)
             for address in await _addresses(host, port)
         ]
         return await first_success(
-            attempts, stagger=ADDRESS_STAGGER, failures=FAILURES, discard=Connection.close
+            attempts, stagger=ADDRESS_STAGGER_SECONDS, failures=FAILURES, discard=Connection.close
         )
 
 
@@ -127,14 +127,14 @@ async def _connect_to(host: str, port: int, address: str, options: Any) -> Conne
 
 
 async def _addresses(host: str, port: int) -> list[str]:
-    """Of `host`, IPv6 and IPv4 in turn (RFC 8305, section 4); else the order is the resolver's."""
+    """Addresses of `host` as resolved, IPv6 and IPv4 alternating (RFC 8305, section 4)."""
     try:
         return [str(ip_address(host))]
     except ValueError:
         pass
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=SOCK_STREAM)
     families: defaultdict[int, list[str]] = defaultdict(list)
-    for family, _, _, _, where in found:
-        families[family].append(str(where[0]))
-    in_turn = chain(*zip_longest(*families.values()))
-    return list(dict.fromkeys(address for address in in_turn if address is not None))
+    for family, _, _, _, address in found:
+        families[family].append(str(address[0]))
+    alternating = chain(*zip_longest(*families.values()))
+    return list(dict.fromkeys(address for address in alternating if address is not None))

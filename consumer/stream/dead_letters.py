@@ -1,4 +1,4 @@
-"""Reads the dead-letter topic for people: from a start to the end that it has now."""
+"""Reads the dead-letter topic for the commands, up to its end at the time of opening."""
 
 import asyncio
 from collections import Counter, deque
@@ -21,15 +21,15 @@ from consumer.stream.topics import existing_topics
 
 log = get_logger(__name__)
 
-ANSWER_TIMEOUT = 30.0
-"""Seconds that the broker has for each answer."""
-_CLOSE_TIMEOUT = 5.0
-_POLL = 0.5
-_FETCH = 200
-"""Records of each partition in memory at once, beside what aiokafka fetched."""
+ANSWER_TIMEOUT_SECONDS = 30.0
+"""For each answer of the broker."""
+_CLOSE_TIMEOUT_SECONDS = 5.0
+_POLL_SECONDS = 0.5
+_FETCH_RECORDS = 200
+"""Records of each partition in memory at once, besides aiokafka's fetches."""
 
 Offsets = Mapping[int, int]
-"""By partition."""
+"""Offsets by partition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +40,15 @@ class DeadLetterRecord:
     partition: int
     offset: int
     timestamp: int
-    """Milliseconds since the epoch: when it was given up."""
+    """Epoch milliseconds at which the delivery was dead-lettered."""
     key: bytes | None
     value: bytes | None
     value_bytes: int
-    """Also known where the value was cut off to save memory."""
+    """Known even if the value was dropped to save memory."""
     metadata: DeliveryMetadata | None
-    """None where the record lacks this daemon's headers: somebody else wrote it."""
+    """None if the record lacks this daemon's headers: another program wrote it."""
     headers: Headers = ()
-    """Those of the source record."""
+    """Headers of the source record."""
 
     @property
     def record_ref(self) -> str:
@@ -57,27 +57,27 @@ class DeadLetterRecord:
 
     @property
     def age_order(self) -> tuple[int, int, int]:
-        """Sorts the letters of all partitions, the oldest first."""
+        """Sort key across partitions, the oldest first."""
         return self.timestamp, self.partition, self.offset
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which dead letters somebody chose; None chooses all."""
+    """A filter for dead letters; None selects all."""
 
     hook: str | None = None
     reason: str | None = None
     since: int | None = None
-    """Milliseconds since the epoch: from the first record that is as young as that, on."""
+    """Epoch milliseconds of the first record to read."""
 
     @property
     def name(self) -> str:
-        """Stable text of hook and reason: `hook=click-analytics,reason=exhausted`, or `all`."""
+        """Stable name of hook and reason: `hook=click-analytics,reason=exhausted`, or `all`."""
         named = {"hook": self.hook, "reason": self.reason}
         return ",".join(f"{key}={value}" for key, value in named.items() if value) or "all"
 
     def takes(self, dead_letter: DeadLetterRecord) -> bool:
-        """Whether hook and reason fit; `since` is where reading starts."""
+        """Whether hook and reason match. `since` is not checked: reading starts there."""
         metadata = dead_letter.metadata
         if metadata is None:
             return self.hook is None and self.reason is None
@@ -85,31 +85,30 @@ class Selection:
 
 
 class DeadLetterReader:
-    """The dead-letter topic as it is when this is entered: what comes later is not read.
+    """A snapshot of the dead-letter topic, taken on entry; later records are not read.
 
-    No member of any group, so it disturbs nobody; `group` is where progress is kept. Whatever is
-    asked raises `HookstreamError`, with a sentence, where the broker does not do its part.
+    It joins no group, so it causes no rebalance; progress is committed under `group`. Every call
+    raises `HookstreamError` if the broker refuses it or does not answer.
     """
 
     def __init__(
         self, settings: KafkaSettings, *, topic: str | None = None, group: str | None = None
     ) -> None:
-        """`topic`: another one than that of the settings."""
+        """`topic` overrides the one of the settings."""
         self.topic = topic or settings.own_topics.dead_letter
         self.exists = False
         self.ends: Offsets = {}
-        """The offset behind the last record of each partition; none where there is no topic."""
+        """Each partition's end offset; empty if the topic does not exist."""
         self.passed_over: Counter[str] = Counter()
-        """Letters of other groups that `read` has left out, by group."""
+        """Number of other groups' dead letters that `read` skipped, by group."""
         self.unreadable: dict[int, int] = {}
-        """The offset of each partition at which `read` came to its end, since nothing is readable
-        there."""
+        """Each partition's offset at which `read` stopped early, at an unreadable batch."""
         self._settings = settings
         self._own = settings.group_id.encode()
         self._group = group
         self._consumer: Any
         self._next: dict[TopicPartition, int] = {}
-        """Where each partition is read on."""
+        """Next offset to read of each partition."""
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -120,7 +119,7 @@ class DeadLetterReader:
         self._consumer = make_reader(self._settings, self._group)
         self._stack.push_async_callback(self._close)
         try:
-            async with kafka_timeout(self._settings, ANSWER_TIMEOUT):
+            async with kafka_timeout(self._settings, ANSWER_TIMEOUT_SECONDS):
                 await self._consumer.start()
                 partitions = [TopicPartition(self.topic, number) for number in partitions]
                 ends = await self._consumer.end_offsets(partitions)
@@ -135,20 +134,20 @@ class DeadLetterReader:
 
     async def _close(self) -> None:
         try:
-            async with asyncio.timeout(_CLOSE_TIMEOUT):
+            async with asyncio.timeout(_CLOSE_TIMEOUT_SECONDS):
                 await self._consumer.stop()
         except TimeoutError:
             log.debug("the reader was not closed in time")
 
     async def starts(self, since: int | None) -> Offsets:
-        """Where reading starts in each partition: at the first record that is not older than
-        `since` (milliseconds since the epoch), else at the beginning.
+        """Each partition's offset to start at: the first record not older than `since` (epoch
+        milliseconds), or the log's start if None.
         """
         partitions = [TopicPartition(self.topic, number) for number in self.ends]
         if since is None or not partitions:
-            # What retention took since is skipped by the broker's own answer.
+            # If retention has deleted offset 0, the consumer resets to the earliest record.
             return dict.fromkeys(self.ends, 0)
-        async with kafka_timeout(self._settings, ANSWER_TIMEOUT):
+        async with kafka_timeout(self._settings, ANSWER_TIMEOUT_SECONDS):
             found = await self._consumer.offsets_for_times(dict.fromkeys(partitions, since))
         return {
             tp.partition: first.offset if first is not None else self.ends[tp.partition]
@@ -156,7 +155,7 @@ class DeadLetterReader:
         }
 
     async def read(self, starts: Offsets, ends: Offsets) -> AsyncGenerator[DeadLetterRecord, None]:
-        """The letters of this group from `starts` to `ends`, the oldest first; once for each
+        """Yield this group's dead letters from `starts` to `ends`, the oldest first. One call per
         reader.
         """
         if not starts:
@@ -170,7 +169,7 @@ class DeadLetterReader:
         }
         self._next = {TopicPartition(self.topic, number): at for number, at in starts.items()}
         while buffers:
-            async with kafka_timeout(self._settings, ANSWER_TIMEOUT):
+            async with kafka_timeout(self._settings, ANSWER_TIMEOUT_SECONDS):
                 await self._fill(buffers, ends)
             while buffers and all(buffers.values()):
                 oldest = min(buffers.values(), key=lambda buffer: buffer[0].age_order)
@@ -179,7 +178,7 @@ class DeadLetterReader:
     async def _fill(
         self, buffers: dict[TopicPartition, deque[DeadLetterRecord]], ends: Offsets
     ) -> None:
-        """Have at least one letter of each partition that is not at its end; drop the others."""
+        """Buffer at least one record of each partition; drop partitions that are at their end."""
         consumer = self._consumer
         while True:
             for tp in [tp for tp, buffer in buffers.items() if not buffer]:
@@ -191,13 +190,13 @@ class DeadLetterReader:
                 return
             try:
                 batches = await consumer.getmany(
-                    *empty, timeout_ms=int(_POLL * 1000), max_records=_FETCH
+                    *empty, timeout_ms=int(_POLL_SECONDS * 1000), max_records=_FETCH_RECORDS
                 )
             except UnreadableBatchError as error:
                 self.unreadable[error.tp.partition] = error.offset
                 consumer.pause(error.tp)
                 del buffers[error.tp]
-                for tp in buffers.keys() & empty:  # their records went with the error
+                for tp in buffers.keys() & empty:  # their records were lost with the error
                     consumer.seek(tp, self._next[tp])
                 continue
             for tp, records in batches.items():
@@ -214,25 +213,23 @@ class DeadLetterReader:
         return False
 
     async def progress(self) -> dict[int, Progress]:
-        """How far earlier replays under this group went, where they did."""
+        """Progress of earlier replays under this group, by partition."""
         partitions = [TopicPartition(self.topic, number) for number in self.ends]
         if not partitions:
             return {}
-        async with kafka_timeout(self._settings, ANSWER_TIMEOUT):
-            # The public `committed()` drops the metadata, and asks for each partition by itself.
-            kept = await self._consumer._coordinator.fetch_committed_offsets(partitions)  # noqa: SLF001
-        found = {
-            tp.partition: Progress.parse(held.offset, held.metadata) for tp, held in kept.items()
-        }
-        # Progress behind the end is of a log that lost its end since, or of another topic.
+        async with kafka_timeout(self._settings, ANSWER_TIMEOUT_SECONDS):
+            # The public `committed()` drops the metadata, and makes one request per partition.
+            commits = await self._consumer._coordinator.fetch_committed_offsets(partitions)  # noqa: SLF001
+        found = {tp.partition: Progress.parse(at.offset, at.metadata) for tp, at in commits.items()}
+        # Progress beyond the end belongs to a log that was truncated since, or to another topic.
         return {number: p for number, p in found.items() if p.offset <= self.ends[number]}
 
     async def keep(self, progress: Mapping[int, Progress]) -> None:
-        """Commit `progress` under the group. Only while `read` is under way."""
+        """Commit `progress` under the group. Call it only while `read` is active."""
         offsets = {
             TopicPartition(self.topic, number): (p.offset, str(p)) for number, p in progress.items()
         }
-        async with kafka_timeout(self._settings, ANSWER_TIMEOUT):
+        async with kafka_timeout(self._settings, ANSWER_TIMEOUT_SECONDS):
             await self._consumer.commit(offsets)
 
 

@@ -1,7 +1,7 @@
 """Bounded decompression of record batches.
 
-The broker bounds a batch by its compressed size only (`max.message.bytes`), and one megabyte can
-hold gigabytes (a decompression bomb). aiokafka decompresses whatever comes.
+The broker limits only the compressed size of a batch (`max.message.bytes`), and one megabyte can
+hold gigabytes (a decompression bomb). aiokafka decompresses without a limit.
 """
 
 import sys
@@ -21,18 +21,18 @@ from aiokafka.record.legacy_records import LegacyRecordBatch
 from consumer.stream.parsed_records import UnreadableBatchError
 
 MAX_BATCH_BYTES = 64 * 1024 * 1024
-"""Bytes of a decompressed batch, at most: 64 times the size that a broker takes by default. JSON
-shrinks to a tenth or a twentieth."""
+"""Limit for a decompressed batch: 64 times a broker's default batch size. JSON is compressed by a
+factor of ten to twenty."""
 MAX_FETCH_BYTES = 8 * 1024 * 1024
-"""Decompressed bytes of one partition's fetch behind which no further batch of it is read. It is
-fetched again then, which costs little, and JSON does not come so far."""
-_KEPT_BYTES = 1024 * 1024
-"""What a batch may have filled of the buffer before its memory is given back to the system."""
+"""Decompressed bytes of one partition's fetch after which no further batch of it is read. The rest
+is fetched again, which is cheap; JSON stays below this limit."""
+_MAX_RESIDENT_BYTES = 1024 * 1024
+"""A batch that used more of the buffer gives the memory back to the system."""
 _XERIAL_HEADER_BYTES = 16
 
 
 class _Decompressed:
-    """How many bytes were decompressed in the life of the process, too large batches left out."""
+    """Total bytes decompressed by the process, without oversized batches."""
 
     total = 0
 
@@ -40,12 +40,12 @@ class _Decompressed:
 decompressed = _Decompressed()
 _lock = Lock()
 _buffer = mmap(-1, MAX_BATCH_BYTES, flags=MAP_PRIVATE | MAP_ANONYMOUS)
-"""Takes memory only as far as it is written to. A new buffer for each batch cost more time than
-the decompression of a small one."""
+"""Uses memory only as far as it is written. A new buffer for each batch took more time than the
+decompression of a small one."""
 
 
 def gzip_decode(data: bytes) -> bytes:
-    """The bytes behind a gzip stream. Raises `UnreadableBatchError` if they are too many."""
+    """Decompress a gzip stream. Raises `UnreadableBatchError` above `MAX_BATCH_BYTES`."""
     with GzipFile(fileobj=BytesIO(data)) as stream:
         found = stream.read(MAX_BATCH_BYTES + 1)
     if len(found) > MAX_BATCH_BYTES:
@@ -54,9 +54,9 @@ def gzip_decode(data: bytes) -> bytes:
 
 
 def snappy_decode(data: bytes) -> bytes:
-    """The bytes behind Snappy's raw format or blocks of it, as Java's clients write them.
+    """Decompress Snappy's raw format, or blocks of it as Java's clients write them.
 
-    Raises `UnreadableBatchError` if they are too many.
+    Raises `UnreadableBatchError` above `MAX_BATCH_BYTES`.
     """
     raw = bytes(data)
     blocks = list(_xerial_blocks(raw)) if codec._detect_xerial_stream(raw) else [raw]  # noqa: SLF001
@@ -66,12 +66,12 @@ def snappy_decode(data: bytes) -> bytes:
 
 
 def lz4_decode(data: bytes) -> bytes:
-    """The bytes behind an LZ4 frame. Raises `UnreadableBatchError` if they are too many."""
+    """Decompress an LZ4 frame. Raises `UnreadableBatchError` above `MAX_BATCH_BYTES`."""
     return _into_buffer(cramjam.lz4.decompress_into, data)
 
 
 def zstd_decode(data: bytes) -> bytes:
-    """The bytes behind a Zstandard frame. Raises `UnreadableBatchError` if they are too many."""
+    """Decompress a Zstandard frame. Raises `UnreadableBatchError` above `MAX_BATCH_BYTES`."""
     return _into_buffer(cramjam.zstd.decompress_into, data)
 
 
@@ -82,11 +82,11 @@ DECODERS: dict[int, Callable[[bytes], bytes]] = {
     3: lz4_decode,
     4: zstd_decode,
 }
-"""By the codec's number in a batch's attributes."""
+"""Decoders by the codec number in a batch's attributes."""
 
 
 def bound_decompression() -> None:
-    """Let aiokafka's parsers use these functions. A second call does nothing."""
+    """Make aiokafka's parsers use these functions. Idempotent."""
     for batch in (DefaultRecordBatch, LegacyRecordBatch):
         module = vars(sys.modules[batch.__module__])
         for decode in (gzip_decode, snappy_decode, lz4_decode, zstd_decode):
@@ -105,7 +105,7 @@ def _into_buffer(decompress: Callable[[Any, mmap], int], data: bytes) -> bytes:
                 raise _too_large() from error
             raise
         finally:
-            if size > _KEPT_BYTES:
+            if size > _MAX_RESIDENT_BYTES:
                 _buffer.madvise(MADV_DONTNEED)
 
 

@@ -1,26 +1,26 @@
-"""Partitions that do not take records, of topics that have others which may."""
+"""Avoids partitions that do not accept records while their topic has others."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 FIRST_AVOIDANCE_SECONDS = 60.0
-LONGEST_AVOIDANCE_SECONDS = 600.0
-"""An attempt costs a round of the hand-over, up to its time-out, so a partition that fails again is
-left alone for twice as long as before."""
+MAX_AVOIDANCE_SECONDS = 600.0
+"""An attempt costs a round of publishing, up to its timeout, so a partition that fails again is
+avoided for twice as long as before."""
 
 
 @dataclass(slots=True)
 class _Failures:
-    """Of one partition, in a row."""
+    """Consecutive failures of one partition."""
 
     avoidance: float
-    """Seconds, from the last failure on."""
+    """Seconds from the last failure on."""
     until: float
 
 
 class FailedPartitions:
-    """Partitions that have a leader and took nothing the last time: its broker is frozen, say, or
-    too few replicas are in sync. `now` tells monotonic seconds.
+    """Partitions with a leader that did not acknowledge the last batch: the broker is frozen, say,
+    or too few replicas are in sync. `now` returns monotonic seconds.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -32,7 +32,7 @@ class FailedPartitions:
         before = self._failures.get((topic, partition))
         avoidance = FIRST_AVOIDANCE_SECONDS
         if before is not None:
-            avoidance = min(2 * before.avoidance, LONGEST_AVOIDANCE_SECONDS)
+            avoidance = min(2 * before.avoidance, MAX_AVOIDANCE_SECONDS)
         self._failures[topic, partition] = _Failures(avoidance, self._now() + avoidance)
 
     def succeeded(self, topic: str, partition: int) -> None:
@@ -40,8 +40,8 @@ class FailedPartitions:
         self._failures.pop((topic, partition), None)
 
     def usable(self, topic: str, led: Sequence[int]) -> Sequence[int]:
-        """Those of the `led` partitions that records should go to. If every one has failed, the
-        topic or the cluster is at fault and not a partition: then all, and none counts as failed.
+        """The `led` partitions that records should go to. If all have failed, the topic or the
+        cluster is at fault: then all are returned and their failures cleared.
         """
         if not self._failures:
             return led

@@ -90,7 +90,7 @@ class Feed:
         if due_at is not None:
             return due_at
         return self._clock.monotonic() + retry_topic.seconds_until_due(
-            parked_at=record.timestamp / 1000,
+            deferred_at=record.timestamp / 1000,
             not_before=read_not_before(record.headers),
             now=self._clock.now(),
         )

@@ -1,4 +1,4 @@
-"""Takes records from Kafka, keeps the partitions' trackers, and commits what is settled."""
+"""Consumes records from Kafka and commits the settled ones."""
 
 import asyncio
 from collections import Counter
@@ -26,16 +26,16 @@ from consumer.stream.tasks import drop_connections, watch_tasks
 
 log = get_logger(__name__)
 
-COMMIT_INTERVAL = 1.0
-_COMMIT_TIMEOUT = 5.0
-_LEAST = 0.2
-"""Seconds that a commit and the leaving of the group have in any case."""
-DRAIN_BUDGET = 5.0
-"""Seconds that a revocation waits for what is under way, before it parks the rest."""
+COMMIT_INTERVAL_SECONDS = 1.0
+_COMMIT_TIMEOUT_SECONDS = 5.0
+_MIN_STEP_SECONDS = 0.2
+"""Minimum time for a commit, and for leaving the group."""
+DRAIN_BUDGET_SECONDS = 5.0
+"""How long a revocation waits for in-flight records before it defers the rest."""
 DRAIN_POLL_SECONDS = 0.01
-"""Seconds between two looks whether all is settled."""
-DEFER_BUDGET = 5.0
-"""Seconds for the broker to acknowledge what a revocation parked."""
+"""Interval of checks whether all records are settled."""
+DEFER_BUDGET_SECONDS = 5.0
+"""How long a revocation waits for the acknowledgement of deferred records."""
 
 
 class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -51,11 +51,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         retry_topics: KnownRetryTopics,
         clock: Clock,
         metrics: StreamMetrics,
-        commit_timeout: float = _COMMIT_TIMEOUT,
+        commit_timeout: float = _COMMIT_TIMEOUT_SECONDS,
     ) -> None:
-        """`sources`: topics, and where each begins that the group has not committed
-        (`positions.first_time`).
-        """
+        """`sources`: topics, and the start of each without a commit (`positions.first_time`)."""
         self._commit_timeout = commit_timeout
         self._consumer = consumer
         self._handler = handler
@@ -92,7 +90,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self.membership.watch_heartbeats()
 
     async def run(self) -> None:
-        """Take records until `stop_taking`; raises what the broker will never forgive."""
+        """Take records until `stop_taking`. Raises `HookstreamError` for a permanent refusal."""
         while not self._stopping.is_set():
             self._moved_at = self._clock.monotonic()
             if self._handler.at_capacity:
@@ -100,19 +98,19 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 continue
             if self.retry_topics.changed:
                 await self._resubscribe()
-            epoch = self._assignment_generation
-            taken = await self._poll(epoch)
+            generation = self._assignment_generation
+            taken = await self._poll(generation)
 
-            def goes_on(epoch: int = epoch) -> bool:
-                return epoch == self._assignment_generation and not self._stopping.is_set()
+            def is_current(generation: int = generation) -> bool:
+                return generation == self._assignment_generation and not self._stopping.is_set()
 
             for partition, records in taken:
-                await self._feed.take(partition, records, goes_on)
-            if goes_on():  # all of it was taken
+                await self._feed.take(partition, records, is_current)
+            if is_current():  # all polled records were taken
                 await self._poller.skip_gaps(self._assignment.read)
 
-    async def _poll(self, epoch: int) -> list[tuple[OffsetTracker, Sequence[Record]]]:
-        """The next records, with the partitions that they are of, in the assignment `epoch`."""
+    async def _poll(self, generation: int) -> list[tuple[OffsetTracker, Sequence[Record]]]:
+        """Poll the next records of the assignment `generation`, by partition."""
         read, moved = self._assignment.read, self._assignment.moved
         moved.clear()
         try:
@@ -121,90 +119,89 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             if not self.retry_topics.leave_out(error.__cause__):
                 raise
             return []
-        if epoch != self._assignment_generation:
-            # The poll outlived an assignment: it may have drained the next one already.
+        if generation != self._assignment_generation:
+            # The poll outlived its assignment, and may have drained records of the next one.
             self._poller.invalidate_positions()
             return []
         for tp in moved & batches.keys():
-            # The same for one partition, whose position was set meanwhile.
+            # The position was set during the poll, so the polled records are void.
             self._consumer.seek(tp, read[tp].next_offset)
         return [
             (read[tp], records) for tp, records in batches.items() if tp in read and tp not in moved
         ]
 
     async def _resubscribe(self) -> None:
-        """Consume other retry topics.
+        """Subscribe to another set of retry topics.
 
-        This assignment ends in order before: once aiokafka has another subscription, it commits
-        nothing of this one.
+        Give back this assignment first: after a new subscription aiokafka commits nothing of it.
         """
         await self.on_partitions_revoked(self._consumer.assignment())
         self.retry_topics.adopt()
         self._consumer.subscribe(self._topics, listener=self)
 
     async def commit_regularly(self) -> None:
-        """Commit what is settled once each interval, until cancelled."""
+        """Commit settled records every `COMMIT_INTERVAL_SECONDS`, until cancelled."""
         while True:
-            await asyncio.sleep(COMMIT_INTERVAL)
+            await asyncio.sleep(COMMIT_INTERVAL_SECONDS)
             await self.commit()
 
     async def watch_client(self) -> None:
-        """Raise `HookstreamError` where the client has lost what it works by."""
+        """Raise `HookstreamError` when one of the client's background tasks has ended."""
         await watch_tasks(self._consumer)
 
     def stop_taking(self, leave_by: float = float("inf")) -> None:
-        """Take no more records; what was taken goes on. `leave_by`: monotonic seconds by which
-        all must be committed and closed, should the broker answer or not.
+        """Take no more records; in-flight ones continue. `leave_by`: monotonic deadline for the
+        last commit and `close`, even if the broker does not answer.
         """
         self._leave_by = leave_by
         self._stopping.set()
 
     async def close(self) -> None:
-        """Commit, leave the group, close. Each step is bounded."""
+        """Commit, leave the group and close, each step with a timeout."""
         await self.commit()
-        # In a task of its own: while the broker is away, aiokafka cancels a fetch of its own in
-        # here and lets that cancellation escape.
+        # In a separate task: while the broker is unreachable, aiokafka cancels its own fetch in
+        # `stop` and lets that cancellation escape.
         leaving = asyncio.ensure_future(self._consumer.stop())
-        _, late = await asyncio.wait({leaving}, timeout=self._patience())
+        _, late = await asyncio.wait({leaving}, timeout=self._step_timeout())
         if late:
             leaving.cancel()
             drop_connections(self._consumer)
-            log.warning("could not leave the group in time; it will notice by itself")
+            log.warning("could not leave the group in time; its session will expire")
         elif not leaving.cancelled() and (error := leaving.exception()) is not None:
-            log.warning("the Kafka client was not closed in order", error=repr(error))
+            log.warning("the Kafka client failed to close", error=repr(error))
             drop_connections(self._consumer)
 
     async def commit(self) -> None:
-        """Commit what is settled; a failure is tried again later."""
-        await self._commits.commit(self._patience())
+        """Commit settled records; a failure is retried by a later call."""
+        await self._commits.commit(self._step_timeout())
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Tell the handler its share; each partition waits for its position."""
+        """Tell the handler the new share; each partition waits for its position."""
         self._assignment.assign(assigned)
-        self.placement.hurry()
+        self.placement.check_soon()
         self.membership.assigned()
-        self.retry_topics.look_soon()
+        self.retry_topics.check_soon()
         mine = Counter(tp.topic for tp in assigned)
-        every = self._consumer.partitions_for_topic
-        self._handler.on_assigned({t: (mine[t], len(every(t) or ())) for t in self._topics})
+        existing = self._consumer.partitions_for_topic
+        self._handler.on_assigned({t: (mine[t], len(existing(t) or ())) for t in self._topics})
         log.info("partitions assigned", partitions=_names(assigned))
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """Give the partitions back as far as they are still ours, and forget them."""
+        """Give back the partitions, as far as they are still owned, and forget them."""
         self._assignment_generation += 1  # nothing is taken any more
         self.membership.revoked()
-        there, read = self._consumer.partitions_for_topic, self._assignment.read
-        # What is under way of a topic that was deleted goes on: nobody can read it again.
-        leaving = {p for tp in revoked if (p := read.get(tp)) and there(tp.topic)}
+        existing, read = self._consumer.partitions_for_topic, self._assignment.read
+        # In-flight records of a deleted topic continue: they cannot be read again.
+        leaving = {p for tp in revoked if (p := read.get(tp)) and existing(tp.topic)}
         try:
             if not self.membership.is_expelled:
                 await self._give_back(leaving)
             elif leaving:
-                # Others have sent it by now, and no commit is taken: it is void.
+                # Other members have these records by now, and the group refuses a commit.
                 void = sum(partition.unsettled for partition in leaving)
-                log.warning("expelled from the group; what was under way is void", records=void)
+                log.warning("expelled from the group; in-flight records are void", records=void)
         finally:
-            # aiokafka swallows what a listener raises: the partitions must go all the same.
+            # In any case: aiokafka swallows the exceptions of a listener.
             self._assignment.revoke(revoked)
             for tp in revoked:
                 self._poller.forget(tp)
@@ -213,10 +210,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             log.info("partitions revoked", partitions=_names(revoked))
 
     async def _give_back(self, leaving: Collection[OffsetTracker]) -> None:
-        """Let what is under way finish, park the rest, commit."""
-        if not await self.settled(DRAIN_BUDGET, leaving):
+        """Let in-flight records finish, defer the rest, commit."""
+        if not await self.settled(DRAIN_BUDGET_SECONDS, leaving):
             self._handler.defer(lambda pending: pending.tracker in leaving)
-            await self.settled(DEFER_BUDGET, leaving)
+            await self.settled(DEFER_BUDGET_SECONDS, leaving)
         await self.commit()
 
     @property
@@ -224,24 +221,27 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         return [*self._sources, *self.retry_topics.consumed]
 
     def oldest_unsettled(self) -> float:
-        """Seconds since the oldest unsettled record was received; 0.0 where all is settled."""
-        received = [p.oldest for p in self._assignment.under_way() if p.oldest is not None]
+        """Seconds since the oldest unsettled record was received; 0.0 if all are settled."""
+        received = [p.oldest for p in self._assignment.with_unsettled() if p.oldest is not None]
         return max(0.0, self._clock.monotonic() - min(received)) if received else 0.0
 
     @property
     def unsettled(self) -> int:
-        """Records received and not settled."""
-        return sum(partition.unsettled for partition in self._assignment.under_way())
+        """Number of records received and not settled."""
+        return sum(partition.unsettled for partition in self._assignment.with_unsettled())
 
     @property
     def idle(self) -> float:
-        """Seconds since intake last went round: it never waits for long."""
+        """Seconds since the intake loop's last iteration, which is short unless stuck."""
         return self._clock.monotonic() - self._moved_at
 
     async def settled(
         self, budget: float, partitions: Collection[OffsetTracker] | None = None
     ) -> bool:
-        """Wait up to `budget` seconds until nothing of `partitions` (all) is unsettled."""
+        """Wait up to `budget` seconds until all records of `partitions` (None: all) are settled.
+
+        Return whether they are.
+        """
         deadline = self._clock.monotonic() + budget
         while sum(p.unsettled for p in partitions) if partitions is not None else self.unsettled:
             if self._clock.monotonic() >= deadline:
@@ -249,19 +249,19 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             await asyncio.sleep(DRAIN_POLL_SECONDS)
         return True
 
-    def _patience(self) -> float:
-        """Seconds for the next step: of the time that is left, half, so that others have some."""
-        left = self._leave_by - self._clock.monotonic()
-        return max(_LEAST, min(self._commit_timeout, left / 2))
+    def _step_timeout(self) -> float:
+        """Seconds for the next step: at most half of the remaining time, the rest is for others."""
+        remaining = self._leave_by - self._clock.monotonic()
+        return max(_MIN_STEP_SECONDS, min(self._commit_timeout, remaining / 2))
 
     def _suspend(self, tp: TopicPartition) -> None:
-        """Let a partition wait for another position."""
+        """Let a partition wait for a new position."""
         self._poller.forget(tp)
         self._assignment.suspend(tp)
 
     def _out_of_range(self, tp: TopicPartition) -> None:
         self._suspend(tp)
-        self.placement.hurry()
+        self.placement.check_soon()
 
 
 def _names(partitions: Collection[TopicPartition]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The retry topics that are consumed: those of the settings, and all others below the prefix."""
+"""The consumed retry topics: those of the settings, and all others below the prefix."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -11,21 +11,21 @@ from consumer.logs import get_logger
 from consumer.metrics.stream import StreamMetrics
 from consumer.settings import OwnTopics
 from consumer.stream.retry_topic import RetryTopic
-from consumer.stream.tasks import within
+from consumer.stream.tasks import timeout
 
 log = get_logger(__name__)
 
-LOOK_INTERVAL = 30.0
-"""Seconds between two looks for retry topics that came or went."""
-_TIMEOUT = 10.0
+CHECK_INTERVAL_SECONDS = 30.0
+"""Interval of checks for added and removed retry topics."""
+_CHECK_TIMEOUT_SECONDS = 10.0
 
 
 class KnownRetryTopics:
-    """Knows which retry topics exist, and asks intake to consume another set of them.
+    """The set of existing retry topics; intake resubscribes when it has `changed`.
 
-    Deliveries wait in topics that the settings do not name: of delays that were taken out, or of
-    newer settings that were taken back. Another replica may still write there, or make such a
-    topic, at any time. So the cluster is asked again regularly, and after each assignment.
+    Deliveries may wait in topics that the settings do not name: of removed delays, or of newer
+    settings that were rolled back. Another replica may write to or create such topics at any time,
+    so the cluster is asked regularly and after each assignment.
     """
 
     def __init__(
@@ -39,49 +39,49 @@ class KnownRetryTopics:
         self._own = own
         self._metrics = metrics
         self.named = [RetryTopic(own.retry(delay), delay) for delay in delays]
-        """Those of the settings, which deliveries are deferred to."""
+        """The settings' retry topics, to which deliveries are deferred."""
         self.consumed = {retry_topic.topic: retry_topic for retry_topic in self.named}
-        """All that are consumed, by topic; `adopt` changes it in place."""
+        """All consumed retry topics by name; `adopt` changes the dict in place."""
         self._wanted = dict(self.consumed)
         self._absent: set[str] = set()
-        """Topics that the last look did not find."""
+        """Topics that the last check did not find."""
         self._refused: set[str] = set()
-        self._look_now = asyncio.Event()
+        self._check_now = asyncio.Event()
 
     @property
     def changed(self) -> bool:
-        """Whether other topics are to be consumed than are now."""
+        """Whether the wanted topics differ from `consumed`."""
         return self._wanted.keys() != self.consumed.keys()
 
     def adopt(self) -> None:
-        """Let `consumed` be what it should be; the caller subscribes to it."""
+        """Make the wanted topics `consumed`; the caller subscribes to them."""
         extra = sorted(self._wanted.keys() - {retry_topic.topic for retry_topic in self.named})
         self.consumed.clear()
         self.consumed.update(self._wanted)
         self._metrics.consumes(self.consumed)
         if extra:
-            log.info("retry topics that the settings do not name are drained, too", topics=extra)
+            log.info("retry topics that the settings do not name are drained as well", topics=extra)
 
     def found(self, topics: Iterable[str]) -> None:
-        """Take in the names of all topics that the cluster has.
+        """Note the names of all topics of the cluster.
 
-        A topic that is consumed counts as gone when two looks in a row did not find it: a broker
-        that has just started may not know all.
+        A consumed topic is dropped only after two checks in a row without it: a broker that has
+        just started may not know all topics.
         """
-        there = {
+        existing = {
             topic: RetryTopic(topic, delay)
             for topic in topics
             if (delay := self._own.retry_delay(topic)) and topic not in self._refused
         }
-        absent = self.consumed.keys() - there.keys()
+        absent = self.consumed.keys() - existing.keys()
         kept = {topic: self.consumed[topic] for topic in absent - self._absent - self._refused}
         self._absent = absent
         named = {retry_topic.topic: retry_topic for retry_topic in self.named}
-        self._wanted = {**named, **kept, **there}
+        self._wanted = {**named, **kept, **existing}
 
     def leave_out(self, error: BaseException | None) -> bool:
-        """Whether `error` is about the right to read topics that the settings do not name: those
-        are consumed no more.
+        """Stop consuming topics that the settings do not name if `error` refuses access to them;
+        return whether it does.
         """
         if not isinstance(error, TopicAuthorizationFailedError):
             return False
@@ -91,8 +91,8 @@ class KnownRetryTopics:
         if not refused <= self.consumed.keys():
             return False
         log.warning(
-            "this user may not read a retry topic that the settings do not name; what waits there "
-            "is not sent: grant Read and restart, or delete the topic",
+            "this user may not read a retry topic that the settings do not name; deliveries there "
+            "are not sent: grant Read and restart, or delete the topic",
             topics=sorted(refused),
         )
         self._refused |= refused
@@ -101,23 +101,23 @@ class KnownRetryTopics:
         }
         return True
 
-    def look_soon(self) -> None:
-        """Look at once: the partitions were divided anew, maybe for a member that knows more."""
-        self._look_now.set()
+    def check_soon(self) -> None:
+        """Check at once: after a rebalance another member may consume more topics."""
+        self._check_now.set()
 
     async def run(self) -> None:
-        """Look regularly, until cancelled."""
+        """Check regularly, until cancelled."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._look_now.wait(), LOOK_INTERVAL)
-            self._look_now.clear()
-            await self._look()
+                await asyncio.wait_for(self._check_now.wait(), CHECK_INTERVAL_SECONDS)
+            self._check_now.clear()
+            await self._check()
 
-    async def _look(self) -> None:
+    async def _check(self) -> None:
         try:
-            async with within(_TIMEOUT):
+            async with timeout(_CHECK_TIMEOUT_SECONDS):
                 topics = await self._consumer.topics()
         except (KafkaError, TimeoutError) as error:
-            log.debug("retry topics not looked for", error=repr(error))
+            log.debug("retry topics not checked", error=repr(error))
             return
         self.found(topics)

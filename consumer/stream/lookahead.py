@@ -1,38 +1,38 @@
-"""Records that were read from retry topics before they are due: a bounded buffer."""
+"""A bounded buffer for records of retry topics that are not yet due."""
 
 from collections.abc import Sequence
 from typing import Any, Final
 
 from aiokafka import TopicPartition
 
-_CAPACITY: Final = 4 * 1024 * 1024
-"""Bytes of memory, of all partitions together."""
-_PER_RECORD: Final = 500
-_PER_HEADER: Final = 150
-"""Bytes that a record, and each header of it, takes in memory beside its contents."""
+_CAPACITY_BYTES: Final = 4 * 1024 * 1024
+"""Limit for all partitions together."""
+_RECORD_OVERHEAD_BYTES: Final = 500
+_HEADER_OVERHEAD_BYTES: Final = 150
+"""Memory of a record, and of each of its headers, besides their contents."""
 
 
 class LookAhead:
-    """The next records of partitions that are paused until these are due. The memory is bounded.
+    """The next records of partitions that are paused until they are due, in bounded memory.
 
-    A partition may use as much as is left free (the dynamic threshold of shared-memory switches,
-    Choudhury and Hahne 1998). So n partitions come to use one part in n + 1 each.
+    A partition may use as much memory as is left free (the dynamic threshold of shared-memory
+    switches, Choudhury and Hahne 1998). So each of n partitions comes to use 1 / (n + 1).
     """
 
-    def __init__(self, capacity: int = _CAPACITY) -> None:
+    def __init__(self, capacity: int = _CAPACITY_BYTES) -> None:
         """`capacity`: bytes."""
         self._free = capacity
         self._kept: dict[TopicPartition, _Kept] = {}
 
     def keep(self, tp: TopicPartition, records: Sequence[Any], first: int) -> int:
-        """Keep `records` from the index `first` on, as many as there is memory for, in place of
-        what was kept of `tp` before. Returns how many.
+        """Replace the records of `tp` with `records` from the index `first` on, as many as fit;
+        return how many.
         """
         self.take(tp)
         kept = _Kept()
         for index in range(first, len(records)):
             record = records[index]
-            # What was kept before is not measured again: after each due record it may come back.
+            # Reuse measured sizes: the same records may come back after each due one.
             size = records.sizes[index] if isinstance(records, _Kept) else _footprint(record)
             if kept.size + size > self._free - size:
                 break
@@ -43,7 +43,7 @@ class LookAhead:
         return len(kept)
 
     def take(self, tp: TopicPartition) -> Sequence[Any]:
-        """What is kept of `tp`, in order; it is kept no longer."""
+        """Remove and return the records of `tp`, in order."""
         kept = self._kept.pop(tp, None)
         if kept is None:
             return ()
@@ -51,7 +51,7 @@ class LookAhead:
         return kept
 
     def clear(self) -> None:
-        """Keep nothing any longer."""
+        """Drop all records."""
         for tp in list(self._kept):
             self.take(tp)
 
@@ -61,7 +61,7 @@ class LookAhead:
 
 
 class _Kept(list[Any]):
-    """Records with their sizes."""
+    """Records with their sizes in bytes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,8 +75,8 @@ class _Kept(list[Any]):
 
 
 def _footprint(record: Any) -> int:
-    """About the bytes of memory that a record takes."""
-    size = _PER_RECORD + len(record.key or b"") + len(record.value or b"")
+    """Estimated memory of a record in bytes."""
+    size = _RECORD_OVERHEAD_BYTES + len(record.key or b"") + len(record.value or b"")
     for name, value in record.headers:
-        size += _PER_HEADER + len(name) + len(value or b"")
+        size += _HEADER_OVERHEAD_BYTES + len(name) + len(value or b"")
     return size

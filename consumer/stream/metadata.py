@@ -1,5 +1,5 @@
-"""Kafka's Metadata request: one that makes no topic, and one with topic ids (version 10, KIP-516),
-since aiokafka has none newer than 5.
+"""Kafka's Metadata request: one that creates no topics, and one with topic ids (version 10,
+KIP-516), since aiokafka's newest version is 5.
 """
 
 from collections.abc import Collection
@@ -23,24 +23,24 @@ NO_TOPIC_ID = UUID(int=0)
 
 
 def metadata_request(topics: Collection[str] | None) -> MetadataRequest:
-    """Asks for the brokers and for `topics`, all if None. No topic comes about by the question, as
-    it would by default on brokers with auto.create.topics.enable, with the broker's own settings.
+    """Make a request for the brokers and `topics` (None: all). It creates no topics, unlike the
+    default on brokers with auto.create.topics.enable.
     """
     wanted = None if topics is None else list(topics)
     return MetadataRequest(wanted, allow_auto_topic_creation=False)
 
 
 class Uuid(AbstractType):  # type: ignore[misc]  # aiokafka has no types
-    """Sixteen bytes."""
+    """Kafka's UUID type: sixteen bytes."""
 
     @classmethod
     def encode(cls, value: UUID) -> bytes:
-        """As they are."""
+        """Return the UUID's bytes."""
         return value.bytes
 
     @classmethod
     def decode(cls, data: BytesIO) -> UUID:
-        """As they are."""
+        """Read sixteen bytes as a UUID."""
         return UUID(bytes=data.read(16))
 
 
@@ -108,9 +108,9 @@ class _Request(RequestStruct):  # type: ignore[misc]
 
 
 class TopicIdRequest(Request[MetadataRequest_v5 | _Request]):  # type: ignore[misc]
-    """Asks for `topics` with their ids, where the broker has ids (Kafka 2.8), and makes none.
+    """A request for `topics` with their ids if the broker has ids (Kafka 2.8). Creates no topics.
 
-    The answer's `to_object()` is as of `MetadataRequest`, with `topic_id` in each topic.
+    The answer's `to_object()` is that of `MetadataRequest` with `topic_id` in each topic.
     """
 
     API_KEY = 3
@@ -119,10 +119,12 @@ class TopicIdRequest(Request[MetadataRequest_v5 | _Request]):  # type: ignore[mi
         self._topics = topics
 
     def build(self, request_struct_class: type[RequestStruct]) -> RequestStruct:
-        """The request in the newest version that the broker and we speak."""
-        make_them = tell_rights = False
+        """The request in the newest version that both sides support."""
+        create = authorized_operations = False
         if request_struct_class.API_VERSION < _Request.API_VERSION:
-            return request_struct_class(list(self._topics), make_them)
+            return request_struct_class(list(self._topics), create)
         tags: dict[int, bytes] = {}
         topics = [(NO_TOPIC_ID, name, tags) for name in self._topics]
-        return request_struct_class(topics, make_them, tell_rights, tell_rights, tags)
+        return request_struct_class(
+            topics, create, authorized_operations, authorized_operations, tags
+        )

@@ -1,4 +1,4 @@
-"""Lets aiokafka read and write records whose bytes it does not expect."""
+"""Makes aiokafka read and write malformed records and header names that are not UTF-8."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,12 +16,11 @@ from consumer.stream.record_batches import RecordBatches
 
 
 def read_odd_records() -> None:
-    """Let a record with a header name that is not UTF-8 be read, and a batch be decompressed to
-    `MAX_BATCH_BYTES` at most. Nothing but `UnreadableBatchError` is raised for what cannot be read.
-    A second call does nothing.
+    """Make aiokafka read records whose header names are not UTF-8, decompress a batch to at most
+    `MAX_BATCH_BYTES`, and raise only `UnreadableBatchError` for unreadable data. Idempotent.
 
-    The parser's own errors are of many kinds (decoders', libraries', Python's), and say nothing
-    of their place.
+    The parser's own errors are of many kinds (decoders', libraries', Python's), and do not tell the
+    offset.
     """
     fetcher.MemoryRecords = _FetchedBytes
     fetcher.PartitionRecords = _FetchedRecords
@@ -29,33 +28,34 @@ def read_odd_records() -> None:
 
 
 class _FetchedBytes(MemoryRecords):  # type: ignore[misc]  # aiokafka has no types
-    """aiokafka's own, which does not tell its bytes."""
+    """aiokafka's `MemoryRecords`, with access to its bytes."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
         self.data = data
         self.ended = False
-        """Whether no further batch is read."""
+        """Whether to skip the remaining batches."""
 
     def has_next(self) -> bool:
-        """Whether a batch is left to be read."""
+        """Whether there is another batch to read."""
         return not self.ended and super().has_next()
 
     def next_batch(self) -> Any:
-        """As aiokafka does. Raises `UnreadableBatchError` for a batch that ends before it begins:
-        the position would stay or go back, and the same records be read again and again.
+        """Return the next batch. Raises `UnreadableBatchError` if it ends before it begins: the
+        position would not advance, and the same records would be read in a loop.
         """
         batch = super().next_batch()
-        # Formats before 2 have no base offset, and one record behind each offset.
+        # Formats before 2 have no base offset, and one record for each offset.
         if batch.next_offset <= getattr(batch, "base_offset", -1):
             raise UnreadableBatchError("a batch ends before it begins")
         return batch
 
 
 class _FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka has no types
-    """One partition's records of a fetch, by aiokafka's parser as far as that comes, then by ours.
+    """One partition's records of a fetch, read by aiokafka's parser, and after its first error by
+    `RecordBatches`.
 
-    aiokafka has a `__next__` of its own in this place: this costs little as long as nothing fails.
+    It replaces aiokafka's `__next__`, so it costs little without errors.
     """
 
     _records_iterator: Iterator[Any] | None
@@ -81,11 +81,11 @@ class _FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka has n
         except StopIteration:
             self._records_iterator = None
             raise
-        except Exception as error:  # noqa: BLE001  # the parser's are of many kinds
-            return self._next_of_our_own(error)
+        except Exception as error:  # noqa: BLE001  # the parser raises errors of many kinds
+            return self._next_from_own_parser(error)
 
     def _consumer_record(self, tp: Any, record: Any) -> ConsumerRecord:
-        """As aiokafka does, which knows no time for records of the formats before 2: -1."""
+        """Make a `ConsumerRecord`. The timestamp is -1 if the format (before 2) has none."""
         key, value, timestamp = record.key, record.value, record.timestamp
         return ConsumerRecord(
             tp.topic,
@@ -101,10 +101,10 @@ class _FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka has n
             tuple(record.headers),
         )
 
-    def _next_of_our_own(self, error: Exception) -> Any:
-        """Go on with our own parser at the record that `error` came from."""
+    def _next_from_own_parser(self, error: Exception) -> Any:
+        """Continue with our own parser at the record that caused `error`."""
         data, self._data = self._data, None
-        if data is None:  # it was our own already
+        if data is None:  # our own parser failed as well
             raise self._end(error) from error
         self._records = RecordBatches(data, self.next_fetch_offset)
         records = self._records_iterator = self._unpack_records()
@@ -117,8 +117,8 @@ class _FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka has n
             raise self._end(again) from again
 
     def _end(self, error: Exception) -> Exception:
-        """The error; if anything came before it the end, which the next fetch begins with the error
-        then: aiokafka forgets what it has read when something is raised.
+        """The exception to raise: the error, or the end of the fetch if records were read before,
+        since aiokafka drops them at an error. The next fetch then begins with the error.
         """
         self._records_iterator = iter(())
         if self.next_fetch_offset > self._first:
@@ -130,10 +130,10 @@ class _FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka has n
 
 
 class RawNamesBatch(BatchBuilder):  # type: ignore[misc]  # aiokafka has no types
-    """A batch whose header names may be `RawHeaderName`.
+    """A batch builder for header names that are `RawHeaderName`.
 
-    aiokafka's encoder in C takes nothing but `str`; the one in Python, slower by far, asks each
-    name for its bytes.
+    aiokafka's encoder in C accepts only `str`; the much slower one in Python calls `encode` on each
+    name.
     """
 
     def __init__(self, batch_size: int) -> None:
@@ -141,5 +141,5 @@ class RawNamesBatch(BatchBuilder):  # type: ignore[misc]  # aiokafka has no type
         self._builder = _DefaultRecordBatchBuilderPy(2, 0, 0, -1, -1, 0, batch_size)
 
     def _set_producer_state(self, *state: int) -> None:
-        """As its base class does, which insists on the encoder in C."""
+        """Set the producer's state; the base class requires the encoder in C."""
         self._builder.set_producer_state(*state)

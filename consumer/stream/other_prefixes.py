@@ -1,4 +1,4 @@
-"""Finds deliveries that wait where a changed `kafka.topic_prefix` has left them."""
+"""Finds deliveries left below a former `kafka.topic_prefix`."""
 
 import asyncio
 import re
@@ -13,36 +13,37 @@ from consumer.logs import get_logger
 from consumer.settings import KafkaSettings, OwnTopics
 from consumer.stream.client import connection_options, make_reader
 from consumer.stream.cluster_client import ClusterClient
-from consumer.stream.tasks import within
+from consumer.stream.tasks import timeout
 from consumer.stream.topics import describe_topics
 
 log = get_logger(__name__)
 
-_TIMEOUT = 30.0
-_RETRY_TOPIC = re.compile(r"(?P<prefix>.+)\.retry\.[^.]+")
+_CHECK_TIMEOUT_SECONDS = 30.0
+_RETRY_TOPIC_PATTERN = re.compile(r"(?P<prefix>.+)\.retry\.[^.]+")
 
 
 async def warn_of_other_prefixes(settings: KafkaSettings, sources: Collection[str]) -> None:
-    """Name each other prefix below which retry topics have records that this group has begun to
-    read and has not read to the end. Never raises; nothing but a warning depends on it.
+    """Log each other prefix whose retry topics this group has begun to read and not finished.
+
+    A failure is only logged.
     """
     try:
-        async with within(_TIMEOUT):
+        async with timeout(_CHECK_TIMEOUT_SECONDS):
             found = await _left_behind(settings, sources)
     except (HookstreamError, KafkaError, TimeoutError) as error:
-        log.debug("other prefixes not looked at", error=repr(error))
+        log.debug("other prefixes not checked", error=repr(error))
         return
     for prefix, records in found.items():
         log.warning(
             "deliveries of this group wait below another topic prefix, and are not sent: run it "
-            "once with that kafka.topic_prefix, if no installation does",
+            "once with that kafka.topic_prefix, unless another installation does",
             topic_prefix=prefix,
             records=records,
         )
 
 
 async def _left_behind(settings: KafkaSettings, sources: Collection[str]) -> Mapping[str, int]:
-    """The number of records, by prefix."""
+    """Number of unread records, by prefix."""
     client = ClusterClient(**connection_options(settings))
     try:
         await client.bootstrap()
@@ -66,8 +67,8 @@ async def _left_behind(settings: KafkaSettings, sources: Collection[str]) -> Map
 
 
 def other_prefix(topic: str, own: OwnTopics) -> str:
-    """The prefix of a retry topic that is not below our own; empty for all other topics."""
-    match = _RETRY_TOPIC.fullmatch(topic)
+    """The prefix of a retry topic outside our own prefix; empty for all other topics."""
+    match = _RETRY_TOPIC_PATTERN.fullmatch(topic)
     if match is None or match["prefix"] == own.prefix:
         return ""
     return match["prefix"] if OwnTopics(match["prefix"]).retry_delay(topic) is not None else ""
@@ -76,16 +77,16 @@ def other_prefix(topic: str, own: OwnTopics) -> str:
 async def _unread(
     settings: KafkaSettings, partitions: Collection[TopicPartition]
 ) -> dict[TopicPartition, int]:
-    """Records behind the group's committed offsets, where there are any."""
+    """Number of records after the group's committed offsets, for partitions with a commit."""
     if not partitions:
         return {}
     reader = make_reader(settings, settings.group_id)
     try:
         await reader.start()
         reader.assign(list(partitions))
-        # The public `committed()` asks for each partition by itself.
-        held = await reader._coordinator.fetch_committed_offsets(list(partitions))  # noqa: SLF001
-        ends = await reader.end_offsets(list(held)) if held else {}
+        # The public `committed()` makes one request per partition.
+        commits = await reader._coordinator.fetch_committed_offsets(list(partitions))  # noqa: SLF001
+        ends = await reader.end_offsets(list(commits)) if commits else {}
     finally:
         await asyncio.shield(reader.stop())
-    return {tp: max(0, end - held[tp].offset) for tp, end in ends.items()}
+    return {tp: max(0, end - commits[tp].offset) for tp, end in ends.items()}

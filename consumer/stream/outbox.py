@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from consumer.logs import get_logger
 from consumer.metrics import StreamMetrics
 from consumer.records.record import Headers
-from consumer.stream.tasks import within
+from consumer.stream.tasks import timeout
 
 log = get_logger(__name__)
 
@@ -235,7 +235,7 @@ class Outbox:
         batches: Sent[PublishedRecord] = []
         error: Exception = TimeoutError("not acknowledged in time")
         try:
-            async with within(self._send_timeout):
+            async with timeout(self._send_timeout):
                 batches = await self._producer.send(topic, records)
                 await asyncio.wait([answer for _, answer in batches])
         except Exception as reason:  # noqa: BLE001  # whatever it is, what has no answer is kept
@@ -279,7 +279,7 @@ class Outbox:
         self, topic: str, records: Sequence[PublishedRecord], error: BaseException
     ) -> list[tuple[PublishedRecord, str]]:
         for _ in records:
-            self._metrics.handover_failed(topic)
+            self._metrics.publish_failed(topic)
         log.debug("not acknowledged", topic=topic, records=len(records), error=repr(error))
         return [(record, type(error).__name__) for record in records]
 

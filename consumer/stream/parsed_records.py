@@ -1,4 +1,4 @@
-"""What the parser of record batches gives: records, and one kind of error."""
+"""Results of the record batch parser: records, and its error."""
 
 from typing import NamedTuple, Self
 
@@ -9,31 +9,31 @@ from consumer.stream.record_fields import Headers
 
 
 class UnreadableBatchError(CorruptRecordException):  # type: ignore[misc]  # aiokafka has no types
-    """What is at this place of a partition cannot be read; the text says why."""
+    """The data at an offset of a partition cannot be read; the message says why."""
 
     tp: TopicPartition
-    """Known where a fetch is read."""
+    """Set when raised from a fetch."""
     offset: int
-    """Likewise. What is before it was read."""
+    """Set when raised from a fetch. All records before it were read."""
 
 
 class Unparsed(bytes):
-    """The value of a record that has no structure: its bytes, or those of the rest of its batch.
+    """The value of a malformed record: its bytes, or those of the rest of its batch.
 
-    No event, whatever the bytes are; `why` is for people.
+    It is never decoded as an event; `why` is a message.
     """
 
     why: str
 
     def __new__(cls, raw: bytes, why: str) -> Self:
-        """`why` in a few words."""
+        """`why`: the cause in a few words."""
         value = super().__new__(cls, raw)
         value.why = why
         return value
 
 
 class ParsedRecord(NamedTuple):
-    """One record; the attributes that aiokafka's own have."""
+    """One record, with the attributes of aiokafka's records."""
 
     offset: int
     timestamp: int

@@ -1,4 +1,4 @@
-"""Gives each assigned partition its position, and watches that its topic stays the same one."""
+"""Sets the position of each assigned partition, and detects recreated topics."""
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -20,7 +20,7 @@ from consumer.stream.placement_report import Placed, Report
 from consumer.stream.positions import (
     EARLIEST,
     LATEST,
-    OLD_SECONDS,
+    OLD_EVENT_SECONDS,
     UNKNOWN_OFFSET,
     Committed,
     Log,
@@ -34,21 +34,22 @@ from consumer.stream.positions import (
 
 log = get_logger(__name__)
 
-_RETRY_SECONDS = 1.0
-"""Between two rounds while a partition waits."""
-_LOOK_SECONDS = 2.0
-"""Between two looks whether each topic is the same one."""
+_RETRY_INTERVAL_SECONDS = 1.0
+"""Between two rounds while a partition waits for a position."""
+_CHECK_INTERVAL_SECONDS = 2.0
+"""Between two checks whether topics were recreated."""
 _CONFIRM_SECONDS = 3.0
-"""For which every answer must be the same before a log is read from its start again. A broker that
-is cut off from the others, or behind them, may tell of a topic or an end of before."""
-_MISSING_SECONDS = 3.0
-"""A topic that is deleted and made again is away for less."""
-_TOLD = float("inf")
+"""How long all answers must agree before a log is read from its start again: a partitioned or
+lagging broker may report a former topic or end."""
+_MISSING_GRACE_SECONDS = 3.0
+"""A topic that is deleted and recreated is missing for less."""
+_MISSING_REPORTED = float("inf")
+"""In place of a time: the missing topic was reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A partition that waits, and what is known of it without its leader."""
+    """A waiting partition, and the data about it that does not need its leader."""
 
     tp: TopicPartition
     topic: TopicState
@@ -56,14 +57,14 @@ class _Question:
     commit: Committed | None
     siblings: Collection[Committed]
     first: int
-    """The time to begin at if nothing was reached."""
+    """The time to begin at without a position, in epoch milliseconds, or EARLIEST or LATEST."""
 
 
 class Placement:
-    """Decides by `positions`, and asks the cluster for what that needs.
+    """Queries the cluster and sets positions by the rules of `positions`.
 
-    Each partition is begun as soon as its own leader has answered; one whose leader is away waits
-    alone, and is asked for again.
+    Each partition begins as soon as its leader has answered. A partition without a leader waits
+    alone and is retried, so it does not delay the others.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Placement:
         clock: Clock,
         metrics: StreamMetrics,
     ) -> None:
-        """`sources`: topics, and where each begins without a commit (see `first_time`); the retry
+        """`sources`: topics, and the start of each without a commit (see `first_time`); retry
         topics begin at their first record. `suspend` lets a partition wait for a position.
         """
         self._sources = sources
@@ -90,34 +91,34 @@ class Placement:
         self._clock = clock
         self._metrics = metrics
         self._missing: dict[str, float] = {}
-        """Sources: since when, in monotonic seconds, or `_TOLD`."""
+        """Missing sources: since when, in monotonic seconds, or `_MISSING_REPORTED`."""
         self._remade: dict[str, Position] = {}
-        """Topics that were made again while this process read them, with a note of before."""
+        """Topics that were recreated while this process read them, with the former note."""
         self._doubted: dict[TopicPartition, tuple[Why, str, float]] = {}
-        """Reasons to read a log from its start again: why, in which topic, since when."""
-        self._wanted = asyncio.Event()
+        """Unconfirmed reasons to read a log from its start: reason, topic id, and since when."""
+        self._check_now = asyncio.Event()
         metrics.needs(sources, [retry_topic.topic for retry_topic in retry_topics.named])
 
-    def hurry(self) -> None:
-        """A partition waits: look at once."""
-        self._wanted.set()
+    def check_soon(self) -> None:
+        """Check at once: a partition waits."""
+        self._check_now.set()
 
     async def run(self) -> None:
-        """Look until cancelled. Raises `HookstreamError` if this user may not ask."""
+        """Check until cancelled. Raises `HookstreamError` if this user has no permission."""
         while True:
-            self._wanted.clear()
-            await self.look()
-            pause = _RETRY_SECONDS if self._assignment.waiting else _LOOK_SECONDS
+            self._check_now.clear()
+            await self.check()
+            pause = _RETRY_INTERVAL_SECONDS if self._assignment.waiting else _CHECK_INTERVAL_SECONDS
             try:
                 async with asyncio.timeout(pause):
-                    await self._wanted.wait()
+                    await self._check_now.wait()
             except TimeoutError:
                 continue
 
-    async def look(self) -> None:
-        """One round: notice what became of the topics, and begin what waits as far as possible.
+    async def check(self) -> None:
+        """Run one round: detect changed topics, and begin waiting partitions as far as possible.
 
-        Raises `HookstreamError` if this user may not ask.
+        Raises `HookstreamError` if this user has no permission.
         """
         try:
             seen = dict(self._assignment.ends)
@@ -129,13 +130,13 @@ class Placement:
             if not self._retry_topics.leave_out(error):
                 raise HookstreamError(refusal(error)) from error
         except KafkaError as error:
-            log.warning("positions could not be asked for; tried again", error=repr(error))
+            log.warning("positions not queried, will be retried", error=repr(error))
 
     def _compare(
         self, topics: Mapping[str, TopicState | None], seen: Mapping[TopicPartition, int]
     ) -> None:
-        """Notice topics that are gone, are there again, or were made again. `seen`: the ends of
-        logs before `topics` was asked for, which are of the same topics if these did not change.
+        """Detect missing and recreated topics. `seen`: log ends from before the query for `topics`,
+        so they belong to the same topics if these did not change.
         """
         for name in self._sources.keys() & topics.keys():
             self._note_missing(name, missing=topics[name] is None)
@@ -156,26 +157,26 @@ class Placement:
         self._view.notice(topics)
 
     def _note_missing(self, topic: str, *, missing: bool) -> None:
-        """Tell once that a source is gone, but not while it may just be made again. Topics of ours
-        are made again by `TopicWatch`, which tells of it.
+        """Log a missing source once, after `_MISSING_GRACE_SECONDS`. `TopicWatch` recreates and
+        logs our own topics.
         """
         if not missing:
-            if self._missing.pop(topic, None) == _TOLD:
+            if self._missing.pop(topic, None) == _MISSING_REPORTED:
                 self._metrics.topic_missing(topic, missing=False)
                 log.info("a topic exists again", topic=topic)
             return
         now = self._clock.monotonic()
-        if now - self._missing.setdefault(topic, now) >= _MISSING_SECONDS:
-            self._missing[topic] = _TOLD
+        if now - self._missing.setdefault(topic, now) >= _MISSING_GRACE_SECONDS:
+            self._missing[topic] = _MISSING_REPORTED
             self._metrics.topic_missing(topic, missing=True)
             log.error(
-                "a topic does not exist any more",
+                "a topic no longer exists",
                 topic=topic,
-                hint="create it again, or take it out of the settings; all others go on",
+                hint="create it again or remove it from the settings; the others are read on",
             )
 
     async def _place(self, topics: Mapping[str, TopicState]) -> None:
-        """Begin what waits in `topics`."""
+        """Begin waiting partitions of `topics`."""
         assignment = self._assignment
         generation = assignment.generation
         groups = self._view.by_leader(tp for tp in assignment.waiting if tp.topic in topics)
@@ -183,8 +184,8 @@ class Placement:
         if not waiting:
             return
         names = {tp.topic for tp in waiting}
-        every = [TopicPartition(t, p) for t in names for p in range(topics[t].partitions)]
-        committed = await self._view.committed(every)
+        siblings = [TopicPartition(t, p) for t in names for p in range(topics[t].partitions)]
+        committed = await self._view.committed(siblings)
         if committed is None or generation != assignment.generation:
             return
         questions = {tp: self._question(tp, topics[tp.topic], committed) for tp in waiting}
@@ -195,7 +196,7 @@ class Placement:
                 for tps in groups.values()
             )
         )
-        report.tell()
+        report.log_topics()
 
     def _question(
         self, tp: TopicPartition, topic: TopicState, commits: Mapping[TopicPartition, Committed]
@@ -203,25 +204,25 @@ class Placement:
         commit = commits.get(tp)
         siblings = [at for other, at in commits.items() if other.topic == tp.topic and other != tp]
         remade = self._remade.get(tp.topic)
-        reached = self._assignment.position(tp)
-        if reached is None and commit is not None:
-            reached = Position(commit.offset, commit.note)
-        if reached is None and remade is not None and not siblings:
-            reached = remade
+        position = self._assignment.position(tp)
+        if position is None and commit is not None:
+            position = Position(commit.offset, commit.note)
+        if position is None and remade is not None and not siblings:
+            position = remade
         start = EARLIEST if remade is not None else self._sources.get(tp.topic, EARLIEST)
         first = first_time(start, tp.partition, topic, siblings)
-        return _Question(tp, topic, reached, commit, siblings, first)
+        return _Question(tp, topic, position, commit, siblings, first)
 
     async def _begin(
         self, questions: Collection[_Question], generation: int, report: Report
     ) -> None:
-        """Begin partitions of one leader, those that it answers for."""
+        """Begin those partitions of one leader for which it answers."""
         now = self._clock.now()
         starts, ends, firsts, olds = await asyncio.gather(
             self._ask((q.tp, EARLIEST) for q in questions),
             self._ask((q.tp, LATEST) for q in questions),
             self._ask((q.tp, q.first) for q in questions if q.first >= 0),
-            self._ask((q.tp, int((now - OLD_SECONDS) * 1000)) for q in questions),
+            self._ask((q.tp, int((now - OLD_EVENT_SECONDS) * 1000)) for q in questions),
         )
         assignment = self._assignment
         if generation != assignment.generation:
@@ -242,14 +243,11 @@ class Placement:
             note = next_note(q.position, q.topic, q.siblings, now)
             assignment.begin(q.tp, beginning, note)
             old = olds.get(q.tp, UNKNOWN_OFFSET)
-            report.add(
-                Placed(
-                    q.tp, q.position, span, beginning, span.end if old == UNKNOWN_OFFSET else old
-                )
-            )
+            old_end = span.end if old == UNKNOWN_OFFSET else old
+            report.add(Placed(q.tp, q.position, span, beginning, old_end))
 
     def _is_doubtful(self, question: _Question, why: Why) -> bool:
-        """Whether a reason to read everything again must be heard once more."""
+        """Whether a reason to read a log from its start still needs confirmation."""
         known = self._doubted.pop(question.tp, None)
         if why not in (Why.REMADE, Why.LOG_ENDS_EARLIER):
             return False

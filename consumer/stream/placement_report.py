@@ -1,4 +1,4 @@
-"""Says what became of positions: what is lost, what was made again, which old events are sent."""
+"""Logs the results of placement: lost records, recreated topics, and old events to be sent."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -16,39 +16,39 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A partition that was given a position, and why."""
+    """A partition's new position, with the reason."""
 
     tp: TopicPartition
     position: Position | None
     log: Log
     beginning: Beginning
     old_end: int
-    """The offset behind the last event that is older than an hour."""
+    """The offset after the last event that is older than an hour."""
 
     @property
     def events(self) -> int:
-        """Records from the position to the end."""
+        """Number of records from the position to the end."""
         return max(0, self.log.end - self.beginning.offset)
 
     @property
     def old_events(self) -> int:
-        """Those of them that are older than an hour."""
+        """Number of records from the position on that are older than an hour."""
         return max(0, min(self.old_end, self.log.end) - self.beginning.offset)
 
 
 class Report:
-    """Of one round: a line for each partition that lost records, and for each topic one more if it
-    is not simply read on.
+    """The report of one round: a log line for each partition that lost records, and one for each
+    topic that is not continued at its position.
     """
 
     def __init__(self, sources: Mapping[str, int], metrics: StreamMetrics) -> None:
-        """`sources`: topics, and where each begins without a commit."""
+        """`sources`: topics, and the start of each without a commit."""
         self._sources = sources
         self._metrics = metrics
         self._by_topic: defaultdict[str, list[Placed]] = defaultdict(list)
 
     def add(self, placed: Placed) -> None:
-        """One partition was begun; a loss is told at once."""
+        """Add a partition; log a loss at once."""
         beginning = placed.beginning
         self._metrics.offsets_lost(placed.tp.topic, placed.tp.partition, beginning.lost)
         if beginning.lost and placed.position is not None:
@@ -65,25 +65,25 @@ class Report:
         if beginning.why not in (Why.GOES_ON, Why.LOG_BEGINS_LATER):
             self._by_topic[placed.tp.topic].append(placed)
 
-    def tell(self) -> None:
-        """Say what concerns whole topics."""
+    def log_topics(self) -> None:
+        """Log what concerns whole topics."""
         for topic, partitions in self._by_topic.items():
             remade = [p for p in partitions if p.beginning.why is Why.REMADE]
             if remade:
                 self._metrics.topic_remade(topic)
                 log.warning(
-                    "a topic was deleted and made again: it is read from its start",
+                    "a topic was deleted and recreated: it is read from its start",
                     topic=topic,
                     partitions=sorted(p.tp.partition for p in remade),
                     events=sum(p.events for p in remade),
                 )
-            self._tell_events(topic, partitions)
+            self._log_events(topic, partitions)
 
-    def _tell_events(self, topic: str, partitions: list[Placed]) -> None:
+    def _log_events(self, topic: str, partitions: list[Placed]) -> None:
         events = sum(p.events for p in partitions)
         old = sum(p.old_events for p in partitions)
         why = sorted({p.beginning.why.value for p in partitions})
-        start = _in_words(self._sources.get(topic, EARLIEST))
+        start = _start_text(self._sources.get(topic, EARLIEST))
         if old:
             log.warning(
                 "old events will be sent",
@@ -92,14 +92,14 @@ class Report:
                 older_than_an_hour=old,
                 why=why,
                 start=start,
-                hint="sources[].start says where a source without a committed offset begins: "
+                hint="sources[].start sets the start of a source without a committed offset: "
                 "earliest, latest, or a time",
             )
         elif events or topic in self._sources:
             log.info("reading of a topic begins", topic=topic, events=events, why=why, start=start)
 
 
-def _in_words(start: int) -> str:
+def _start_text(start: int) -> str:
     if start in (EARLIEST, LATEST):
         return "earliest" if start == EARLIEST else "latest"
     return datetime.fromtimestamp(start / 1000, UTC).isoformat()

@@ -1,4 +1,4 @@
-"""Decides where a partition is read from. aiokafka would decide in silence and by offsets only."""
+"""Decides on read positions of partitions. aiokafka would reset them silently, by offsets only."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -8,18 +8,18 @@ from typing import Self
 import orjson
 
 EARLIEST, LATEST = -2, -1
-"""Times that ask a broker for a log's first offset and for the one behind its last."""
+"""Times that request a log's first offset, and the one after its last."""
 UNKNOWN_OFFSET = -1
-"""A broker's answer if no record is as new as the time that was asked for."""
-OLD_SECONDS = 3_600.0
-"""Age of an event from which sending it at a source's beginning is worth a warning."""
+"""A broker's answer if no record is as new as the requested time."""
+OLD_EVENT_SECONDS = 3_600.0
+"""Age of events whose delivery after a start without a commit causes a warning."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """One topic as the cluster describes it now.
+    """A topic's present state in the cluster.
 
-    `topic_id` is empty if the brokers give topics none (before Kafka 2.8).
+    `topic_id` is empty if the brokers assign no ids (before Kafka 2.8).
     """
 
     cluster_id: str
@@ -29,10 +29,10 @@ class TopicState:
 
 @dataclass(frozen=True, slots=True)
 class CommitNote:
-    """What a commit says beside its offset: of which topic it is, and when the group began it.
+    """A commit's metadata: the identity of its topic, and when the group began to read it.
 
-    It is stored as JSON in the metadata field of the commit. The topic's id tells a topic that was
-    deleted and made again, whatever its offsets are; the cluster's id tells offsets that a mirror
+    It is stored as JSON in the commit's metadata field. The topic's id detects a topic that was
+    deleted and recreated, whatever its offsets are; the cluster's id detects offsets that a mirror
     copied from another cluster, whose topics have other ids (MirrorMaker copies the field).
     """
 
@@ -41,16 +41,16 @@ class CommitNote:
     since: int
     """Epoch milliseconds at which the group began to read the topic."""
     partitions: int
-    """How many the topic had at that time."""
+    """Number of the topic's partitions at that time."""
 
     @classmethod
     def of(cls, topic: TopicState, now: float) -> Self:
-        """The note of a group that begins at `now`, in epoch seconds."""
+        """Make the note of a group that begins at `now`, in epoch seconds."""
         return cls(topic.cluster_id, topic.topic_id, int(now * 1000), topic.partitions)
 
     @classmethod
     def read(cls, metadata: str | None) -> Self | None:
-        """None for a commit of an older version or of another tool."""
+        """Parse a metadata field; None for a commit of an older version or another tool."""
         try:
             found = orjson.loads(metadata or "")
             return cls(
@@ -63,7 +63,7 @@ class CommitNote:
             return None
 
     def text(self) -> str:
-        """The metadata field's text."""
+        """The text of the metadata field."""
         return orjson.dumps(
             {
                 "cluster": self.cluster_id,
@@ -74,7 +74,7 @@ class CommitNote:
         ).decode()
 
     def is_of(self, topic: TopicState) -> bool:
-        """Whether the note may be about `topic` as it is now; false only if it surely is not."""
+        """Whether the note may be of the present `topic`; false only if it is of another one."""
         return (
             self.cluster_id != topic.cluster_id
             or "" in (self.topic_id, topic.topic_id)
@@ -82,13 +82,13 @@ class CommitNote:
         )
 
     def about(self, topic: TopicState) -> "CommitNote":
-        """The same beginning, in this cluster's words."""
+        """A copy with the ids of `topic` in this cluster."""
         return replace(self, cluster_id=topic.cluster_id, topic_id=topic.topic_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """One partition's log: the offsets of its first record, and behind its last."""
+    """One partition's log: the offset of its first record, and the one after its last."""
 
     start: int
     end: int
@@ -96,66 +96,67 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a partition was read: by the group's commit, or by this process."""
+    """A read position in a partition, by the group's commit or by this process."""
 
     offset: int
     note: CommitNote | None = None
     end: int = 0
-    """The end of the log when it was last seen."""
+    """The log's end when last seen."""
 
 
 class Why(Enum):
-    """Why a partition is read from an offset."""
+    """Reason for a partition's start offset."""
 
     GOES_ON = "the position is in the log"
     NO_COMMIT = "no committed offset"
-    LOG_BEGINS_LATER = "the log begins behind the position"
+    LOG_BEGINS_LATER = "the log begins after the position"
     LOG_ENDS_EARLIER = "the log ends before the position"
-    REMADE = "the topic was deleted and made again"
+    REMADE = "the topic was deleted and recreated"
 
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """Where to read on, why, and how many records are lost that were not read."""
+    """The offset to read from, the reason, and the number of unread records lost."""
 
     offset: int
     why: Why
     lost: int = 0
 
 
-def begin_at(reached: Position | None, topic: TopicState, log: Log, first: int) -> Beginning:
+def begin_at(position: Position | None, topic: TopicState, log: Log, first: int) -> Beginning:
     """Decide where to read a partition. `first`: the offset for a group that never read it.
 
-    An unread record is never passed over without being counted in `lost`. Records that were read
-    are sent again where the log is not the one that they were read from.
+    Every skipped unread record is counted in `lost`. A log that is not the one that was read is
+    read from its start, so its events may be sent again.
     """
-    if reached is None:
+    if position is None:
         return Beginning(first, Why.NO_COMMIT)
-    if reached.note is not None and not reached.note.is_of(topic):
-        unread = max(0, reached.end - reached.offset)
+    if position.note is not None and not position.note.is_of(topic):
+        unread = max(0, position.end - position.offset)
         return Beginning(log.start, Why.REMADE, unread + log.start)
-    if reached.offset < log.start:
-        return Beginning(log.start, Why.LOG_BEGINS_LATER, log.start - reached.offset)
-    if reached.offset > log.end:
-        return Beginning(log.start, Why.LOG_ENDS_EARLIER, reached.offset - log.end)
-    return Beginning(reached.offset, Why.GOES_ON)
+    if position.offset < log.start:
+        return Beginning(log.start, Why.LOG_BEGINS_LATER, log.start - position.offset)
+    if position.offset > log.end:
+        return Beginning(log.start, Why.LOG_ENDS_EARLIER, position.offset - log.end)
+    return Beginning(position.offset, Why.GOES_ON)
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A commit of the group: its offset, and its note if it has one."""
+    """A commit of the group; `note` is None if it has no readable metadata."""
 
     offset: int
     note: CommitNote | None
 
 
 def first_time(start: int, partition: int, topic: TopicState, siblings: Iterable[Committed]) -> int:
-    """The time to ask a broker for, in epoch milliseconds, for a partition without a commit.
+    """Return the time in epoch milliseconds (or EARLIEST, LATEST) at which a partition without a
+    commit begins.
 
     `start`: the source's setting, a time, EARLIEST or LATEST. `siblings`: the group's commits in
-    the same topic; with one of them the source is not new to the group. A partition that was added
-    since is read from its first record: nobody can have meant to pass over its events. One whose
-    leader was away when the group began is read from that moment on.
+    the same topic; any of them shows that the group knows the source. A partition that was added
+    since is read from its first record, so its events are not skipped. One whose leader was
+    unreachable when the group began is read from that moment on.
     """
     known = _of(topic, siblings)
     began = _earliest(known)
@@ -169,18 +170,18 @@ def first_time(start: int, partition: int, topic: TopicState, siblings: Iterable
 
 
 def next_note(
-    reached: Position | None, topic: TopicState, siblings: Iterable[Committed], now: float
+    position: Position | None, topic: TopicState, siblings: Iterable[Committed], now: float
 ) -> CommitNote:
-    """The note for the next commits of a partition, at `now` in epoch seconds: when the group began
-    the source is kept as long as the topic is the same.
+    """Make the note for a partition's next commits, at `now` in epoch seconds. It keeps the time at
+    which the group began as long as the topic is the same.
     """
-    mine = [] if reached is None else [Committed(reached.offset, reached.note)]
+    mine = [] if position is None else [Committed(position.offset, position.note)]
     began = _earliest(_of(topic, mine)) or _earliest(_of(topic, siblings))
     return began.about(topic) if began is not None else CommitNote.of(topic, now)
 
 
 def _of(topic: TopicState, commits: Iterable[Committed]) -> list[Committed]:
-    """Those that are not of an earlier topic of the same name."""
+    """The commits that are not of a former topic of the same name."""
     return [commit for commit in commits if commit.note is None or commit.note.is_of(topic)]
 
 

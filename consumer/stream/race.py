@@ -1,4 +1,4 @@
-"""A staggered race: of several ways to the same answer, the first that leads there."""
+"""A staggered race between several attempts for the same answer (RFC 8305)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,7 +13,7 @@ class AllFailedError(Exception):
     def __init__(self, causes: Sequence[Exception]) -> None:
         super().__init__(*causes)
         self.causes = causes
-        """One for each attempt, in their order."""
+        """One error per attempt, in their order."""
 
 
 def _ignore(_result: object) -> None:
@@ -27,16 +27,15 @@ async def race(
     failures: tuple[type[Exception], ...],
     discard: Callable[[ResultT], object] = _ignore,
 ) -> ResultT:
-    """The first success of attempts that begin one after the other (RFC 8305, section 5): the next
-    one when one has failed, or when none has answered within `stagger` seconds. Those that were
-    begun go on meanwhile.
+    """Return the first success of attempts that start one after the other (RFC 8305, section 5):
+    the next one after a failure, or after `stagger` seconds without an answer, while the others
+    continue.
 
-    An attempt fails by an error of `failures`; any other error ends the race and is raised. An
-    attempt that is cancelled must leave nothing open; a success that comes too late is given to
-    `discard`.
+    An attempt fails by an error of `failures`; any other error ends the race and is raised. A
+    cancelled attempt must release its resources; a late success is passed to `discard`.
 
     Raises:
-        AllFailedError: there is no success.
+        AllFailedError: no attempt succeeded.
     """
     running: list[asyncio.Future[ResultT]] = []
 
@@ -75,15 +74,15 @@ async def first_success(
     failures: tuple[type[Exception], ...],
     discard: Callable[[ResultT], object] = _ignore,
 ) -> ResultT:
-    """The result of a `race` between one attempt or more. If there is none, the first attempt's
-    failure is raised.
+    """Return the result of a `race` between one or more attempts; if all fail, raise the first
+    attempt's failure.
     """
     try:
         return await race(attempts, stagger=stagger, failures=failures, discard=discard)
     except AllFailedError as error:
         causes = error.causes
     try:
-        raise causes[0]  # not in the handler: each would be the other's cause, in a cycle
+        raise causes[0]  # outside the handler, to avoid a cycle of causes
     finally:
         del causes
 

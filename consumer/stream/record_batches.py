@@ -1,11 +1,11 @@
-"""A parser of Kafka's record batches (format 2, KIP-98) for those that aiokafka's does not read.
+"""A parser for record batches (format 2, KIP-98) that aiokafka's parser rejects.
 
-Brokers do not look at the encoding of header names: KIP-82 calls them UTF-8, and Java's client
-replaces what is not. In a compressed batch they do not look at all of a record's structure either.
-aiokafka raises an error of one kind or another, and the partition stands.
+Brokers do not check the encoding of header names: KIP-82 specifies UTF-8, and Java's client
+replaces other bytes. In a compressed batch they do not check the structure of records either.
+aiokafka raises errors of several kinds for these, which would block the partition.
 
-This parser is slower and gives up less: a name stays as it is; a record without structure is given
-as its raw bytes, as is what follows it. The batch's checksum holds: another read changes nothing.
+This slower parser keeps the bytes of a header name, and returns a malformed record, or a malformed
+rest of a batch, as its raw bytes. The batch's checksum is valid, so another read would not help.
 """
 
 from collections.abc import Iterator
@@ -22,20 +22,20 @@ from consumer.stream.parsed_records import ParsedRecord, Unparsed, UnreadableBat
 from consumer.stream.record_fields import Cursor, MalformedError
 
 _PREFIX = Struct(">qi")
-"""Of a batch of any format: its first offset, and the bytes that follow."""
+"""First offset, and number of the bytes that follow; in all formats."""
 _HEADER = Struct(">qiibIhiqqqhii")
 """Base offset, length, leader epoch, magic, CRC, attributes, last offset delta, first and last
 timestamp, producer id, epoch and sequence, number of records."""
-_MAGIC_AT = 16
-_CHECKED_FROM = 21
-"""The checksum covers the attributes and all that follows."""
-_CODEC, _APPEND_TIME, _TRANSACTIONAL, _CONTROL = 0x07, 0x08, 0x10, 0x20
+_MAGIC_OFFSET = 16
+_CRC_START_OFFSET = 21
+"""The checksum covers everything from the attributes on."""
+_CODEC_MASK, _APPEND_TIME_FLAG, _TRANSACTIONAL_FLAG, _CONTROL_FLAG = 0x07, 0x08, 0x10, 0x20
 
 
 class RecordBatches:
-    """The batches of one fetch, from the one with the record at `offset` on.
+    """The batches of one fetch, starting with the one that contains `offset`.
 
-    Takes the part of aiokafka's `MemoryRecords`. Raises `UnreadableBatchError`.
+    A replacement for aiokafka's `MemoryRecords`. Raises `UnreadableBatchError`.
     """
 
     def __init__(self, data: bytes, offset: int) -> None:
@@ -43,27 +43,27 @@ class RecordBatches:
         self._offset = offset
         self._pos = 0
         self.ended = False
-        """Whether no further batch is read."""
+        """Whether to skip the remaining batches."""
 
     def size_in_bytes(self) -> int:
-        """Of the whole fetch, read or not."""
+        """Size of the whole fetch, read or not."""
         return len(self._data)
 
     def has_next(self) -> bool:
-        """Whether a whole batch is left to be read: a fetch may end within one."""
-        left = 0 if self.ended else len(self._data) - self._pos
-        return left >= _PREFIX.size and left >= _PREFIX.size + self._length()
+        """Whether there is another whole batch: a fetch may end within one."""
+        remaining = 0 if self.ended else len(self._data) - self._pos
+        return remaining >= _PREFIX.size and remaining >= _PREFIX.size + self._length()
 
     def next_batch(self) -> "_Batch | Any":
-        """The next batch that is not wholly before the offset."""
+        """Return the next batch that does not end before the offset."""
         while True:
             end = self._pos + _PREFIX.size + self._length()
-            if end <= self._pos + _MAGIC_AT:
+            if end <= self._pos + _MAGIC_OFFSET:
                 raise UnreadableBatchError("a batch is shorter than its header")
             data = memoryview(self._data)[self._pos : end]
             self._pos = end
-            if data[_MAGIC_AT] < 2:  # noqa: PLR2004  # formats without headers
-                return LegacyRecordBatch(data, data[_MAGIC_AT])
+            if data[_MAGIC_OFFSET] < 2:  # noqa: PLR2004  # formats without headers
+                return LegacyRecordBatch(data, data[_MAGIC_OFFSET])
             batch = _Batch(data, self._offset)
             if batch.next_offset > self._offset or not self.has_next():
                 return batch
@@ -74,7 +74,7 @@ class RecordBatches:
 
 
 class _Batch:
-    """One batch; what aiokafka's `PartitionRecords` wants to know of it."""
+    """One batch, with the interface that aiokafka's `PartitionRecords` expects."""
 
     def __init__(self, data: memoryview, offset: int) -> None:
         try:
@@ -102,17 +102,17 @@ class _Batch:
 
     @property
     def is_transactional(self) -> bool:
-        """Whether its records wait for the end of a transaction."""
-        return bool(self._attributes & _TRANSACTIONAL)
+        """Whether the records belong to a transaction."""
+        return bool(self._attributes & _TRANSACTIONAL_FLAG)
 
     @property
     def is_control_batch(self) -> bool:
-        """Whether it is the end of a transaction, and no record."""
-        return bool(self._attributes & _CONTROL)
+        """Whether the batch is a transaction marker, without records."""
+        return bool(self._attributes & _CONTROL_FLAG)
 
     def validate_crc(self) -> bool:
-        """Whether the bytes are those that were written."""
-        checksum: int = calc_crc32c(bytes(self._data[_CHECKED_FROM:]))
+        """Whether the checksum matches the bytes."""
+        checksum: int = calc_crc32c(bytes(self._data[_CRC_START_OFFSET:]))
         return checksum == self._crc
 
     def __iter__(self) -> Self:
@@ -124,50 +124,48 @@ class _Batch:
     def _read(self) -> Iterator[ParsedRecord]:
         try:
             data = self._decompressed()
-        except UnreadableBatchError:  # too large: what it holds must not be given up unread
+        except UnreadableBatchError:  # too large: its records must not be skipped
             raise
-        except UnsupportedCodecError as error:  # which another release may have
+        except UnsupportedCodecError as error:  # another release may support it
             raise UnreadableBatchError(str(error)) from error
-        except Exception as error:  # noqa: BLE001  # each library has errors of its own
+        except Exception as error:  # noqa: BLE001  # errors differ between libraries
             yield self._rest(bytes(self._data), f"a batch cannot be decompressed: {error!r}")
             return
-        cursor, last, start, left = Cursor(data, 0, len(data)), -1, 0, self._count
-        while left > 0:
+        cursor, last, start, remaining = Cursor(data, 0, len(data)), -1, 0, self._count
+        while remaining > 0:
             try:
                 record = cursor.part(cursor.varint())
-                record.take(1)  # attributes, of which there are none
+                record.take(1)  # attributes, unused
                 timestamp, delta = self._first_timestamp + record.varint(), record.varint()
             except MalformedError:
                 break
-            left -= 1
-            if not last < delta <= self._last_delta - left:
+            remaining -= 1
+            if not last < delta <= self._last_delta - remaining:
                 break
             last, start = delta, cursor.pos
             if self.base_offset + delta >= self._offset:
                 yield self._record(record, self.base_offset + delta, timestamp)
-        if last < self._last_delta and (left or start != len(data)):
-            yield self._rest(data[start:], "the rest of a batch has no structure")
+        if last < self._last_delta and (remaining or start != len(data)):
+            yield self._rest(data[start:], "the rest of a batch is malformed")
 
     def _rest(self, raw: bytes, why: str) -> ParsedRecord:
-        """What cannot be told apart, as one record with the batch's last offset."""
+        """Make one record of unparsed bytes, with the batch's last offset."""
         offset = self.base_offset + self._last_delta
         return ParsedRecord(offset, self._max_timestamp, 0, None, Unparsed(raw, why), ())
 
     def _decompressed(self) -> bytes:
-        number = self._attributes & _CODEC
+        number = self._attributes & _CODEC_MASK
         if number not in DECODERS:
             raise UnsupportedCodecError(f"compression codec {number} is unknown")
         return DECODERS[number](bytes(self._data[_HEADER.size :]))
 
     def _record(self, cursor: Cursor, offset: int, timestamp: int) -> ParsedRecord:
-        """The record at `cursor`, behind its offset; all its bytes as the value if they have no
-        structure.
-        """
-        appended = bool(self._attributes & _APPEND_TIME)
+        """Read a record from its key on; if it is malformed, its value is all its bytes."""
+        appended = bool(self._attributes & _APPEND_TIME_FLAG)
         timestamp = self._max_timestamp if appended else timestamp
         try:
             key, value, headers = cursor.nullable(), cursor.nullable(), cursor.headers()
         except MalformedError as error:
-            raw = Unparsed(cursor.all(), f"a record without structure: {error}")
+            raw = Unparsed(cursor.all(), f"a malformed record: {error}")
             return ParsedRecord(offset, timestamp, int(appended), None, raw, ())
         return ParsedRecord(offset, timestamp, int(appended), key, value, headers)

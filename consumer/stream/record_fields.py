@@ -4,14 +4,14 @@ from typing import Self
 
 Headers = tuple[tuple[str, bytes | None], ...]
 
-_VARINT_BITS = 70
+_MAX_VARINT_BITS = 70
 """Ten bytes of seven bits hold 64."""
 
 
 class RawHeaderName(str):
-    """A header name that is not UTF-8: text for people, and the bytes for the next record.
+    """A header name that is not UTF-8, with its original bytes.
 
-    aiokafka's encoder in Python asks a name for its bytes (`encode`).
+    aiokafka's encoder in Python calls `encode` to write it.
     """
 
     __slots__ = ("raw",)
@@ -19,13 +19,13 @@ class RawHeaderName(str):
     raw: bytes
 
     def __new__(cls, raw: bytes) -> Self:
-        r"""Bytes that are no text show as `\xff`."""
+        r"""Bytes that are not UTF-8 are shown as `\xff`."""
         name = super().__new__(cls, raw.decode("utf-8", "backslashreplace"))
         name.raw = raw
         return name
 
     def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        """The bytes that it was read from."""
+        """Return the original bytes."""
         del encoding, errors
         return self.raw
 
@@ -35,7 +35,7 @@ class MalformedError(Exception):
 
 
 class Cursor:
-    """Reads fields from `pos` on, none of which may pass `end`."""
+    """A reader of fields from `pos` to `end`. Methods raise `MalformedError`."""
 
     __slots__ = ("_data", "_end", "_first", "pos")
 
@@ -46,18 +46,18 @@ class Cursor:
         self.pos = pos
 
     def all(self) -> bytes:
-        """Every byte from the first to the end."""
+        """Return all bytes from the first to the end."""
         return self._data[self._first : self._end]
 
     def part(self, length: int) -> "Cursor":
-        """Another one for the next so many bytes."""
+        """Return a cursor for the next `length` bytes, and skip them."""
         self.take(length)
         return Cursor(self._data, self.pos - length, self.pos)
 
     def varint(self) -> int:
-        """A signed integer of up to 64 bits (Protocol Buffers' zigzag)."""
+        """Read a signed integer of up to 64 bits (Protocol Buffers' zigzag)."""
         value = shift = 0
-        while self.pos < self._end and shift < _VARINT_BITS:
+        while self.pos < self._end and shift < _MAX_VARINT_BITS:
             byte = self._data[self.pos]
             self.pos += 1
             value |= (byte & 0x7F) << shift
@@ -67,19 +67,19 @@ class Cursor:
         raise MalformedError("an integer does not end")
 
     def take(self, length: int) -> bytes:
-        """So many bytes."""
+        """Read `length` bytes."""
         if not 0 <= length <= self._end - self.pos:
             raise MalformedError(f"a length of {length}")
         self.pos += length
         return self._data[self.pos - length : self.pos]
 
     def nullable(self) -> bytes | None:
-        """Bytes behind their length; None where that is negative."""
+        """Read bytes with a length prefix; None if the length is negative."""
         length = self.varint()
         return self.take(length) if length >= 0 else None
 
     def headers(self) -> Headers:
-        """All headers, up to the end."""
+        """Read all headers, up to the end."""
         count = self.varint()
         if not 0 <= count <= self._end - self.pos:
             raise MalformedError(f"{count} headers")

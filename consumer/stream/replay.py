@@ -1,4 +1,4 @@
-"""Sends dead letters back: what a person chose, batch by batch, so that it can be gone on with."""
+"""Replays selected dead letters in batches, so that an interrupted replay can be resumed."""
 
 import asyncio
 from collections import Counter
@@ -14,7 +14,7 @@ from consumer.records.record import Headers
 from consumer.settings import KafkaSettings
 from consumer.stream.client import kafka_timeout
 from consumer.stream.dead_letters import (
-    ANSWER_TIMEOUT,
+    ANSWER_TIMEOUT_SECONDS,
     DeadLetterReader,
     DeadLetterRecord,
     Offsets,
@@ -23,71 +23,71 @@ from consumer.stream.dead_letters import (
 from consumer.stream.outbox import BatchTooLargeError, Producer, TooLargeError, by_topic
 from consumer.stream.progress import Progress
 
-BATCH = 100
-"""Letters between two commits: a crash sends no more than these a second time."""
-REPLAYED = "replay"
-"""What `hookstream-reason` says on the retry topic."""
+BATCH_RECORDS = 100
+"""Dead letters between two commits: at most these are sent twice after a crash."""
+REPLAY_REASON = "replay"
+"""The value of `hookstream-reason` on the retry topic."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayRecord:
-    """A dead letter on its way back: a `handover.Message`."""
+    """The record that replays a dead letter: an `outbox.Message`."""
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: Headers
     record_ref: str
-    """Of the dead letter."""
+    """`topic/partition/offset` of the dead letter."""
     spread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a dead letter goes: deliveries to `lane`, undecodable records to their source."""
+    """Targets of dead letters: `retry_topic` for deliveries, the source for undecodable records."""
 
     retry_topic: str
     """The retry topic with the shortest delay."""
     sources: Collection[str]
     """Topics that the daemon consumes."""
     group: str
-    """`kafka.group_id`, which is to read it."""
+    """`kafka.group_id`, the group that reads the replayed records."""
 
     def why_not_replayable(self, dead_letter: DeadLetterRecord) -> str:
-        """Why it cannot be sent back; empty where it can."""
+        """The reason why a dead letter cannot be replayed; empty if it can."""
         metadata = dead_letter.metadata
         if metadata is None:
             return "not written by hookstream"
         if not dead_letter.value:
-            return "kept without its value, which was empty or too large"
+            return "stored without its value, which was empty or too large"
         if not metadata.hook and metadata.topic not in self.sources:
-            return f"undecodable, and {metadata.topic} is no source any more"
+            return f"undecodable, and {metadata.topic} is no longer a source"
         return ""
 
     def target(self, dead_letter: DeadLetterRecord) -> str:
-        """The topic for one without obstacle."""
+        """The target topic of a replayable dead letter."""
         metadata = dead_letter.metadata
         return self.retry_topic if metadata is None or metadata.hook else metadata.topic
 
     def message(self, dead_letter: DeadLetterRecord, now: float) -> ReplayRecord:
-        """The record to write for one without obstacle, due at once; `now`: epoch seconds.
+        """The record that replays a dead letter, due at once; `now`: epoch seconds.
 
-        The delivery keeps its id and its event, and begins its attempts anew.
+        The delivery keeps its id and its event; its attempts are counted from 0 again.
         """
-        metadata, told = dead_letter.metadata, Replay(dead_letter.record_ref, now)
+        metadata, replay = dead_letter.metadata, Replay(dead_letter.record_ref, now)
         if metadata is None or not metadata.hook:
-            own = told.source_headers(self.group)
+            own = replay.source_headers(self.group)
         else:
             own = replace(
                 metadata,
-                reason=REPLAYED,
+                reason=REPLAY_REASON,
                 attempts=0,
                 last_status="",
                 first_failed_at=None,
                 not_before=now,
                 unknown_since=None,
                 detail="",
-                replay=told,
+                replay=replay,
             ).headers(self.group)
         headers = [*own, *dead_letter.headers]
         return ReplayRecord(
@@ -101,33 +101,33 @@ class Route:
 
 @dataclass(slots=True)
 class Plan:
-    """What a replay is going to do, from one look at the topic."""
+    """The plan of a replay, from one scan of the topic."""
 
     selection: Selection
     limit: int | None
     starts: Offsets
     ends: Offsets
     progress: Mapping[int, Progress]
-    """Of earlier replays under the same group."""
+    """Progress of earlier replays under the same group, by partition."""
     counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    """Letters to send, by hook, reason and target topic."""
+    """Dead letters to send, by hook, reason and target topic."""
     not_replayable: Counter[str] = field(default_factory=Counter)
-    """Letters that cannot be sent, by the reason why not."""
+    """Dead letters that cannot be replayed, by the reason."""
 
     @property
     def total(self) -> int:
-        """Letters to send."""
+        """Number of dead letters to send."""
         return self.counts.total()
 
     @property
     def sent_before(self) -> int:
-        """Letters that earlier replays sent, and this one passes over."""
+        """Number of dead letters that earlier replays sent, and this one skips."""
         return sum(progress.sent for progress in self.progress.values())
 
     async def dead_letters(
         self, reader: DeadLetterReader
     ) -> AsyncGenerator[DeadLetterRecord, None]:
-        """What was not gone through yet, the oldest first, whether chosen or not."""
+        """Yield all dead letters not yet processed, selected or not, the oldest first."""
         nothing = Progress()
         done = {number: self.progress.get(number, nothing) for number in self.ends}
         starts = {number: done[number].first_unsent(first) for number, first in self.starts.items()}
@@ -145,7 +145,7 @@ async def make_plan(
     limit: int | None,
     again: bool,
 ) -> Plan:
-    """Count what `Replayer` would send; `again` passes over nothing that was sent before."""
+    """Count what `Replayer` would send. With `again`, include what was sent before."""
     starts = await reader.starts(selection.since)
     progress = {} if again else await reader.progress()
     plan = Plan(selection, limit, starts, reader.ends, progress)
@@ -168,7 +168,7 @@ async def make_plan(
 
 
 class Replayer:
-    """Carries out a plan. Progress is committed behind acknowledged letters only."""
+    """Executes a plan. Progress is committed only after acknowledged records (at-least-once)."""
 
     def __init__(
         self,
@@ -181,20 +181,21 @@ class Replayer:
         clock: Clock,
     ) -> None:
         self.sent = 0
-        """Letters acknowledged in this run."""
+        """Number of records acknowledged in this run."""
         self._plan = plan
         self._route = route
         self._reader = reader
         self._producer = producer
         self._settings = settings
         self._clock = clock
-        self._kept: dict[int, Progress] = dict(plan.progress)
+        self._committed: dict[int, Progress] = dict(plan.progress)
 
     async def run(self, *, stopped: Callable[[], bool], advanced: Callable[[int], object]) -> None:
-        """Send; `advanced` is told of each batch, and `stopped` asked between any two letters.
+        """Send the dead letters. `advanced` gets the size of each batch; `stopped` is checked
+        before each record.
 
-        Raises `HookstreamError` where the broker does not take a letter: progress stays before
-        the batch it is in, of which some may have been taken.
+        Raises `HookstreamError` if the broker does not accept a record. Progress then excludes its
+        whole batch, of which some records may have been accepted.
         """
         plan, passed, batch = self._plan, dict(self._plan.starts), list[DeadLetterRecord]()
         async with aclosing(plan.dead_letters(self._reader)) as dead_letters:
@@ -208,7 +209,7 @@ class Replayer:
                 ):
                     batch.append(dead_letter)
                 passed[dead_letter.partition] = dead_letter.offset + 1
-                if len(batch) == BATCH:
+                if len(batch) == BATCH_RECORDS:
                     await self._flush(batch, passed)
                     advanced(len(batch))
                     batch.clear()
@@ -219,13 +220,15 @@ class Replayer:
 
     async def _flush(self, batch: Collection[DeadLetterRecord], passed: Offsets) -> None:
         if not self.sent and batch:
-            # Who may not keep progress learns it before anything is sent.
-            await self._reader.keep({n: self._kept.get(n, Progress()) for n in self._plan.ends})
+            # Fail before anything is sent if this user may not commit.
+            await self._reader.keep(
+                {n: self._committed.get(n, Progress()) for n in self._plan.ends}
+            )
         await self._send(batch)
         self.sent += len(batch)
         sent = Counter(dead_letter.partition for dead_letter in batch)
         moved = {
-            number: self._kept.get(number, Progress()).extended(
+            number: self._committed.get(number, Progress()).extended(
                 self._plan.starts[number], next_offset, sent[number]
             )
             for number, next_offset in passed.items()
@@ -233,22 +236,24 @@ class Replayer:
         }
         if moved:
             await self._reader.keep(moved)
-            self._kept.update(moved)
+            self._committed.update(moved)
 
     async def _send(self, batch: Iterable[DeadLetterRecord]) -> None:
         now = self._clock.now()
         messages = [self._route.message(dead_letter, now) for dead_letter in batch]
         while messages:
-            async with kafka_timeout(self._settings, ANSWER_TIMEOUT):
-                left = await asyncio.gather(*starmap(self._send_to_one, by_topic(messages).items()))
-                messages = list(chain.from_iterable(left))
+            async with kafka_timeout(self._settings, ANSWER_TIMEOUT_SECONDS):
+                unsent = await asyncio.gather(
+                    *starmap(self._send_to_one, by_topic(messages).items())
+                )
+                messages = list(chain.from_iterable(unsent))
                 if messages:
                     await self._producer.reset()
 
     async def _send_to_one(
         self, topic: str, messages: Sequence[ReplayRecord]
     ) -> list[ReplayRecord]:
-        """Write to one topic; gives back what is to be sent again, in smaller batches."""
+        """Write to one topic; return the records to send again, in smaller batches."""
         batches = await self._producer.send(topic, messages)
         answers = await asyncio.gather(*(answer for _, answer in batches), return_exceptions=True)
         failed = [
@@ -268,5 +273,5 @@ class Replayer:
 def _too_large(message: ReplayRecord) -> HookstreamError:
     return HookstreamError(
         f"{message.record_ref} is too large for {message.topic}: raise max.message.bytes there, "
-        "and give the same command again"
+        "and run the same command again"
     )

@@ -1,4 +1,4 @@
-"""Watches over tasks, aiokafka's and ours: without one of them the daemon would wait for ever."""
+"""Monitors aiokafka's background tasks: without one of them the daemon would wait for ever."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -11,15 +11,15 @@ from consumer.errors import HookstreamError
 
 
 class StrayCancellationError(KafkaError):  # type: ignore[misc]  # aiokafka has no types
-    """A wait was cancelled, and the task that waited was not."""
+    """aiokafka cancelled a future that was awaited; the awaiting task was not cancelled."""
 
 
 @contextmanager
 def raise_on_stray_cancel() -> Iterator[None]:
-    """Let `CancelledError` pass only where this task was cancelled; else `StrayCancellationError`.
+    """Pass `CancelledError` on if this task was cancelled, else raise `StrayCancellationError`.
 
-    Whoever waits for a future that aiokafka cancels gets the same error as one who is cancelled
-    himself, and a task group takes either for an end in order.
+    A future that aiokafka cancels raises `CancelledError` in the task that awaits it, and a task
+    group would take that for an orderly end.
     """
     try:
         yield
@@ -27,23 +27,23 @@ def raise_on_stray_cancel() -> Iterator[None]:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        raise StrayCancellationError("a wait was cancelled by nobody here") from error
+        raise StrayCancellationError("an awaited future was cancelled") from error
 
 
 @asynccontextmanager
-async def within(seconds: float) -> AsyncIterator[None]:
-    """Wait for aiokafka so long; `TimeoutError` afterwards, and no stray cancellation at all."""
+async def timeout(seconds: float) -> AsyncIterator[None]:
+    """Raise `TimeoutError` after `seconds`, and `StrayCancellationError` as above."""
     async with asyncio.timeout(seconds):
         with raise_on_stray_cancel():
             yield
 
 
 async def watch_tasks(consumer: AIOKafkaConsumer) -> None:
-    """Wait, as a rule for ever, until a task that a started `consumer` lives by has ended, or any
+    """Wait, usually for ever, until a background task of a started `consumer` has ended, or any
     client of the process has found another cluster; then raise `HookstreamError`.
 
-    They refresh the metadata, keep the membership in the group, and fetch. aiokafka starts each
-    once, and looks at most of them no more: aio-libs/aiokafka#1038 ended the first.
+    The tasks refresh the metadata, keep the group membership, and fetch. aiokafka starts each once
+    and does not monitor most of them: aio-libs/aiokafka#1038 ended the first.
     """
     client = consumer._client  # noqa: SLF001  # no public way to any of these
     identity = asyncio.ensure_future(client.identity.watch())
@@ -61,7 +61,7 @@ async def watch_tasks(consumer: AIOKafkaConsumer) -> None:
 
 
 def drop_connections(consumer: AIOKafkaConsumer) -> None:
-    """Close them, for a consumer whose `stop` took too long, or failed on a task that had ended."""
+    """Close the connections of a consumer whose `stop` timed out or failed."""
     for connection in list(consumer._client._conns.values()):  # noqa: SLF001
         connection.close()
 
@@ -72,4 +72,4 @@ def _describe_exit(task: asyncio.Task[None]) -> str:
     if isinstance(error, HookstreamError):
         return str(error)
     cause = "cancelled" if task.cancelled() else repr(error)
-    return f"the Kafka client's task {name.lstrip('_')} has ended ({cause}): start the daemon again"
+    return f"the Kafka client's task {name.lstrip('_')} has ended ({cause}): restart the daemon"

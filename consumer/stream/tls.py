@@ -1,4 +1,4 @@
-"""The certificate, key and authorities for connections to Kafka, as their files are now."""
+"""TLS contexts for connections to Kafka, from the present certificate, key and CA files."""
 
 import ssl
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ _CERTIFICATE_ALERTS = {
     "UNKNOWN_CA",
     "UNSUPPORTED_CERTIFICATE",
 }
-"""TLS alerts by which a server refuses a client's certificate (RFC 8446, section 6.2), as they are
-named behind `ALERT_` in Python's ssl."""
+"""TLS alerts by which a server refuses a client's certificate (RFC 8446, section 6.2), with their
+names after `ALERT_` in Python's ssl."""
 
 
 class TlsFiles:
-    """Looks at the files before each connection, and reads them again if they have changed.
+    """The TLS files of one client configuration, reloaded before a connection if they have changed.
 
-    A new context each time: one that exists can be given authorities, but none can be taken away.
+    Each reload makes a new context: authorities cannot be removed from an existing one.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class TlsFiles:
         key: Path | None,
         clock: Clock | None = None,
     ) -> None:
-        """`ca_file`: None for the system's authorities. `key`: None if it is in `certificate`."""
+        """`ca_file`: None for the system's authorities; `key`: None if it is in `certificate`."""
         self._clock = clock or SystemClock()
         self._ca_file = ca_file
         self._certificate = certificate
@@ -49,38 +49,37 @@ class TlsFiles:
         self._stamp: object = None
         self._context: ssl.SSLContext | None = None
         self._error: OSError | None = None
-        """Why the files as they are now cannot be used; `ssl.SSLError` is one."""
+        """Why the present files cannot be used; `ssl.SSLError` is an OSError."""
         self._not_after: float | None = None
-        self._told: set[str] = set()
-        """Problems of the certificate in use that the log has."""
+        self._logged: set[str] = set()
+        """Logged problems of the certificate in use."""
 
     def current(self) -> ssl.SSLContext:
-        """For the next connection. Files that cannot be used, such as a certificate whose key is
-        not written yet, leave the last ones in use.
+        """The context for the next connection. While the files cannot be used, such as a
+        certificate whose key is not yet written, the last usable ones stay in use.
 
         Raises:
-            OSError: they could never be used.
+            OSError: no usable files were ever read.
         """
         self._refresh()
         if self._context is None:
-            assert self._error is not None  # noqa: S101  # one of the two is there
+            assert self._error is not None  # noqa: S101  # set if there is no context
             raise self._error
         if self._expired:
-            self._tell(self._expiry())
+            self._log_once(self._expiry())
         return self._context
 
     def failed(self, context: ssl.SSLContext, error: Exception) -> None:
-        """Take note of why a connection with `context` failed: a certificate that the server
-        refuses is an error line, once, and not a line for each attempt. A context that was renewed
-        since tells nothing about the certificate in use.
+        """Note a failed connection with `context`: log a refused certificate once, not for each
+        attempt. A context that was replaced since tells nothing about the certificate in use.
         """
         problem = self.certificate_problem(error)
         if problem is not None and context is self._context:
-            self._tell(problem)
+            self._log_once(problem)
 
     def certificate_problem(self, error: Exception) -> str | None:
-        """A sentence about our certificate: that it has expired by its own time, or that a server
-        refused it, which `error` tells. None if nothing is known to be wrong with it.
+        """Message about a client certificate that has expired, or that a server refused with
+        `error`; None if it is not known to be faulty.
         """
         if self._expired:
             return self._expiry()
@@ -95,17 +94,17 @@ class TlsFiles:
             "renew kafka.ssl_certfile, or have the brokers trust it"
         )
 
-    def renew(self) -> None:
-        """Read what has changed. Raises `HookstreamError` if it cannot be used."""
+    def reload(self) -> None:
+        """Read changed files. Raises `HookstreamError` if they cannot be used."""
         self._refresh()
         if self._error is not None:
             raise HookstreamError(
-                f"the TLS files of Kafka cannot be used ({self._error}): write kafka.ssl_cafile, "
-                "kafka.ssl_certfile and kafka.ssl_keyfile anew"
+                f"the TLS files of Kafka cannot be used ({self._error}): replace "
+                "kafka.ssl_cafile, kafka.ssl_certfile and kafka.ssl_keyfile"
             ) from self._error
 
     def not_after(self) -> float | None:
-        """Epoch seconds until which the certificate is valid; None if there is none."""
+        """Expiry of the certificate in epoch seconds; None if there is none."""
         self._refresh()
         return self._not_after
 
@@ -119,16 +118,16 @@ class TlsFiles:
             f"{self._until()}: renew kafka.ssl_certfile"
         )
 
-    def _tell(self, problem: str) -> None:
-        if problem not in self._told:
-            self._told.add(problem)
+    def _log_once(self, problem: str) -> None:
+        if problem not in self._logged:
+            self._logged.add(problem)
             log.error("the client certificate for Kafka cannot be used", problem=problem)
 
     def _refresh(self) -> None:
         stamp = tuple(_stamp(path) for path in self._paths())
         if stamp == self._stamp:
             return
-        # Noted before they are read: what is written meanwhile is read the next time.
+        # Stored before reading: a write during the read causes another one.
         first, self._stamp = self._context is None, stamp
         try:
             self._read()
@@ -136,12 +135,12 @@ class TlsFiles:
             self._error = error
             if not first:
                 log.warning(
-                    "TLS files of Kafka cannot be used; the last ones stay", error=str(error)
+                    "TLS files of Kafka cannot be used; the last ones stay in use", error=str(error)
                 )
         else:
             self._error = None
             if not first:
-                log.info("TLS files of Kafka read again", certificate_not_after=self._until())
+                log.info("TLS files of Kafka reloaded", certificate_not_after=self._until())
 
     def _read(self) -> None:
         context, until = ssl.create_default_context(cafile=self._ca_file), None
@@ -149,7 +148,7 @@ class TlsFiles:
             context.load_cert_chain(self._certificate, self._key)
             until = not_after(self._certificate.read_bytes())
         self._context, self._not_after = context, until
-        self._told.clear()
+        self._logged.clear()
 
     def _until(self) -> str | None:
         if self._not_after is None:
@@ -166,8 +165,8 @@ class TlsFiles:
 
 
 def _certificate_alert(error: BaseException) -> str | None:
-    """The alert in words, such as "certificate expired", if `error` or its cause is one about the
-    certificate of the client: with TLS 1.3 it comes behind the handshake.
+    """The text of a client certificate alert in `error` or its cause, such as "certificate
+    expired"; None if there is none. With TLS 1.3 the alert follows the handshake.
     """
     for found in (error, error.__cause__):
         if isinstance(found, ssl.SSLError):
@@ -178,7 +177,7 @@ def _certificate_alert(error: BaseException) -> str | None:
 
 
 def _stamp(path: str | Path) -> tuple[int, ...]:
-    """What changes when a file is written, or another one comes in its place."""
+    """A value that changes when a file is written or replaced."""
     try:
         found = Path(path).stat()
     except OSError:
@@ -190,7 +189,7 @@ _shared = cache(TlsFiles)
 
 
 def tls_files(settings: KafkaSettings) -> TlsFiles | None:
-    """The same object for the same files, so that all clients use the same; None without TLS."""
+    """The `TlsFiles` of these settings, one object for all clients; None without TLS."""
     if not settings.security_protocol.endswith("SSL"):
         return None
     return _shared(settings.ssl_cafile, settings.ssl_certfile, settings.ssl_keyfile)

@@ -1,4 +1,4 @@
-"""The settings of topics in Kafka that decide whether records are lost.
+"""Kafka topic settings that decide whether records are lost.
 
 docs/reference/records.md#topics lists them.
 """
@@ -8,46 +8,52 @@ from dataclasses import dataclass
 
 from consumer.documents.durations import format_duration
 
-POLICY, RETENTION, BYTES = "cleanup.policy", "retention.ms", "retention.bytes"
-RELEVANT = (POLICY, RETENTION, BYTES)
-FOR_EVER = -1
+CLEANUP_POLICY, RETENTION_MS, RETENTION_BYTES = "cleanup.policy", "retention.ms", "retention.bytes"
+RELEVANT_SETTINGS = (CLEANUP_POLICY, RETENTION_MS, RETENTION_BYTES)
+UNLIMITED = -1
 _USUAL_RETENTION_SECONDS = 14 * 24 * 3600.0
-"""Of a retry topic: outlives a long holiday."""
-_MARGIN_SECONDS = 24 * 3600.0
-"""What a topic is made with beyond the least that it must have."""
-SHORT_SECONDS = 3600.0
-"""A source that keeps its events for less loses some whenever the daemon is away for lunch."""
+"""Retention of a new retry topic: longer than a long holiday."""
+_RETENTION_MARGIN_SECONDS = 24 * 3600.0
+"""Added to the required retention when a topic is created."""
+SHORT_RETENTION_SECONDS = 3600.0
+"""A source with a shorter retention may lose events in a short downtime of the daemon."""
 
 Values = Mapping[str, str]
-"""The settings of one topic as the broker tells them: its own, else the broker's defaults."""
+"""One topic's settings as reported by the broker: its own, or the broker's defaults."""
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
-    """How long a topic of ours must keep its records.
+class RequiredRetention:
+    """The required retention of one of our own topics.
 
-    `longer_than`: seconds; None for a topic that keeps them for ever.
+    `longer_than`: seconds; None for a topic that keeps its records for ever.
     """
 
     longer_than: float | None
 
     def settings(self) -> dict[str, str]:
-        """What such a topic is made with."""
-        keep = FOR_EVER
+        """Settings for the creation of such a topic."""
+        retention_ms = UNLIMITED
         if self.longer_than is not None:
-            keep = _ms(max(_USUAL_RETENTION_SECONDS, self.longer_than + _MARGIN_SECONDS))
-        return {POLICY: "delete", RETENTION: str(keep), BYTES: str(FOR_EVER)}
+            retention_ms = _ms(
+                max(_USUAL_RETENTION_SECONDS, self.longer_than + _RETENTION_MARGIN_SECONDS)
+            )
+        return {
+            CLEANUP_POLICY: "delete",
+            RETENTION_MS: str(retention_ms),
+            RETENTION_BYTES: str(UNLIMITED),
+        }
 
     def wrong(self, values: Values) -> dict[str, str]:
-        """Of a topic with these settings those that lose records, each with what it does."""
+        """The settings in `values` that lose records, each with its effect."""
         found = {}
-        if values.get(POLICY, "delete") != "delete":
-            found[POLICY] = "only the last record of each key is kept"
-        retention = _number(values, RETENTION)
-        if retention != FOR_EVER and not self._suffices(retention):
-            found[RETENTION] = self._loss(retention)
-        if _number(values, BYTES) != FOR_EVER:
-            found[BYTES] = "a partition that grows beyond this loses its oldest records"
+        if values.get(CLEANUP_POLICY, "delete") != "delete":
+            found[CLEANUP_POLICY] = "only the last record of each key is kept"
+        retention = _number(values, RETENTION_MS)
+        if retention != UNLIMITED and not self._suffices(retention):
+            found[RETENTION_MS] = self._loss(retention)
+        if _number(values, RETENTION_BYTES) != UNLIMITED:
+            found[RETENTION_BYTES] = "a partition that grows beyond this loses its oldest records"
         return found
 
     def _suffices(self, retention: int) -> bool:
@@ -62,15 +68,15 @@ class Keeping:
 
 @dataclass(frozen=True, slots=True)
 class TopicProblem:
-    """A topic of ours that would lose records."""
+    """One of our own topics that would lose records."""
 
     topic: str
     wrong: Mapping[str, str]
-    """Its settings with their values."""
+    """Wrong settings with their values."""
     loss: Sequence[str]
-    """What each of them does."""
+    """The effect of each wrong setting."""
     hint: str
-    """The command that sets them right."""
+    """The command that corrects them."""
 
     def __str__(self) -> str:
         values = ", ".join(f"{setting}={value}" for setting, value in self.wrong.items())
@@ -78,13 +84,13 @@ class TopicProblem:
 
 
 def topic_problem(
-    topic: str, values: Values, keeping: Keeping, servers: Sequence[str]
+    topic: str, values: Values, required: RequiredRetention, servers: Sequence[str]
 ) -> TopicProblem | None:
-    """What is wrong with one topic of ours; None if nothing is. `servers`: of the command."""
-    wrong = keeping.wrong(values)
+    """Check one of our own topics; None if it is right. `servers` are for the hint's command."""
+    wrong = required.wrong(values)
     if not wrong:
         return None
-    right = keeping.settings()
+    right = required.settings()
     hint = (
         f"kafka-configs.sh --bootstrap-server {','.join(servers)} --alter --entity-type topics "
         f"--entity-name {topic} --add-config "
@@ -96,11 +102,11 @@ def topic_problem(
 
 
 def source_warnings(values: Values) -> Iterator[str]:
-    """How a source with these settings may lose events before they are read."""
-    if "compact" in values.get(POLICY, ""):
-        yield "it is compacted: of events with the same key only the last one is sure to be read"
-    retention = _number(values, RETENTION)
-    if FOR_EVER < retention < _ms(SHORT_SECONDS):
+    """Yield how a source with these settings may lose events before they are read."""
+    if "compact" in values.get(CLEANUP_POLICY, ""):
+        yield "it is compacted: of events with the same key only the last one is certain to be read"
+    retention = _number(values, RETENTION_MS)
+    if UNLIMITED < retention < _ms(SHORT_RETENTION_SECONDS):
         yield f"events that wait for {format_duration(retention / 1000)} are deleted unread"
 
 
@@ -109,8 +115,8 @@ def _ms(seconds: float) -> int:
 
 
 def _number(values: Values, setting: str) -> int:
-    """A broker that does not tell a setting has none."""
+    """A setting's number; unlimited if the broker does not report it."""
     try:
         return int(values[setting])
     except (KeyError, ValueError):
-        return FOR_EVER
+        return UNLIMITED

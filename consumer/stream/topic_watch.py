@@ -1,4 +1,4 @@
-"""Keeps an eye on the topics: at the start, and from time to time afterwards."""
+"""Checks the topics at the start and regularly afterwards, and creates missing ones."""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
@@ -12,24 +12,29 @@ from consumer.logs import get_logger
 from consumer.metrics.stream import StreamMetrics
 from consumer.settings import KafkaSettings
 from consumer.stream.client import connection_options, kafka_timeout
-from consumer.stream.tasks import within
-from consumer.stream.topic_settings import Keeping, source_warnings, topic_problem
-from consumer.stream.topics import ANSWER_TIMEOUT, create_topics, describe_topics, read_settings
+from consumer.stream.tasks import timeout
+from consumer.stream.topic_settings import RequiredRetention, source_warnings, topic_problem
+from consumer.stream.topics import (
+    ANSWER_TIMEOUT_SECONDS,
+    create_topics,
+    describe_topics,
+    read_settings,
+)
 
 log = get_logger(__name__)
 
-LOOK_INTERVAL = 15.0
-"""Seconds between two looks."""
-URGENT_INTERVAL = 2.0
-"""Seconds between two looks while the broker takes no records of ours: a topic may be gone."""
+CHECK_INTERVAL_SECONDS = 15.0
+"""Between two checks."""
+URGENT_CHECK_INTERVAL_SECONDS = 2.0
+"""Between two checks while the broker accepts no records: a topic may be missing."""
 
 
 class TopicWatch:
-    """Makes the topics of ours that are missing, and tells of those that would lose records.
+    """Creates our own topics if they are missing, and reports those that would lose records.
 
-    No client of ours makes a topic by asking for it. One that was deleted under a running daemon
-    is made again here, with the settings that it must have; one that somebody else made again,
-    with the broker's defaults, is named in the log and in a metric, and refused at the next start.
+    Our clients never auto-create topics. A topic that is deleted under a running daemon is
+    recreated here with the right settings. One that another program recreated with the broker's
+    defaults is reported in the log and in a metric, and refused at the next start.
     """
 
     def __init__(
@@ -37,14 +42,13 @@ class TopicWatch:
         settings: KafkaSettings,
         *,
         sources: Collection[str],
-        own: Callable[[], Mapping[str, Keeping]],
-        drained: Callable[[], Mapping[str, Keeping]],
+        own: Callable[[], Mapping[str, RequiredRetention]],
+        drained: Callable[[], Mapping[str, RequiredRetention]],
         metrics: StreamMetrics,
         urgent: Callable[[], bool],
     ) -> None:
-        """`own`: what each topic of ours must keep, by the settings in use; `drained`: likewise, of
-        others that are consumed, and not made if they are missing. `urgent`: whether the next look
-        should be soon.
+        """`own`: our own topics with their required retention, by the settings in use; `drained`:
+        other consumed topics, which are not created if missing. `urgent`: whether to check soon.
         """
         self._settings = settings
         self._sources = sources
@@ -53,19 +57,19 @@ class TopicWatch:
         self._drained = drained
         self._urgent = urgent
         self._admin: AIOKafkaAdminClient | None = None
-        self._told: Mapping[str, str] = {}
-        """Problems of topics of ours, by topic."""
+        self._logged: Mapping[str, str] = {}
+        """Logged problems of our own topics, by topic."""
         self._unreadable: set[str] = set()
 
     async def prepare(self) -> Collection[str]:
-        """Look before the first record, and keep the connection until `close`. Gives back the names
-        of all topics that were there before.
+        """Check before the first record, and keep the connection until `close`. Return the names of
+        all topics that existed before.
 
-        Raises `HookstreamError` if no broker answers, a source does not exist, or a topic of ours
-        cannot be made or would lose records.
+        Raises `HookstreamError` if no broker answers, a source does not exist, or one of our own
+        topics cannot be created or would lose records.
         """
         self._admin = admin = AIOKafkaAdminClient(**connection_options(self._settings))
-        async with kafka_timeout(self._settings, ANSWER_TIMEOUT):
+        async with kafka_timeout(self._settings, ANSWER_TIMEOUT_SECONDS):
             await admin.start()
             known = await describe_topics(admin._client)  # noqa: SLF001  # no public way
             _require(self._sources, known)
@@ -78,57 +82,57 @@ class TopicWatch:
         return known
 
     async def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         if self._admin is not None:
             await self._admin.close()
 
     async def run(self) -> None:
-        """Look regularly, until cancelled; only after `prepare`."""
+        """Check regularly, until cancelled; only after `prepare`."""
         assert self._admin is not None  # noqa: S101
         waited = 0.0
         while True:
-            await asyncio.sleep(URGENT_INTERVAL)
-            waited += URGENT_INTERVAL
-            if self._urgent() or waited >= LOOK_INTERVAL:
+            await asyncio.sleep(URGENT_CHECK_INTERVAL_SECONDS)
+            waited += URGENT_CHECK_INTERVAL_SECONDS
+            if self._urgent() or waited >= CHECK_INTERVAL_SECONDS:
                 waited = 0.0
-                await self._look(self._admin)
+                await self._check(self._admin)
 
-    async def _look(self, admin: AIOKafkaAdminClient) -> None:
+    async def _check(self, admin: AIOKafkaAdminClient) -> None:
         try:
-            async with within(ANSWER_TIMEOUT):
+            async with timeout(ANSWER_TIMEOUT_SECONDS):
                 ours = {**self._drained(), **self._own()}
                 known = await describe_topics(admin._client, {*self._sources, *ours})  # noqa: SLF001
                 problems = await self._create_missing(admin, known)
                 problems |= await self._find_problems(admin, ours)
         except (KafkaError, TimeoutError) as error:
-            log.debug("topics not looked at", error=repr(error))
+            log.debug("topics not checked", error=repr(error))
             return
         for topic, problem in problems.items():
-            if self._told.get(topic) != problem:
-                log.error("a topic of ours would lose records", topic=topic, problem=problem)
-        for topic in self._told.keys() - problems.keys():
-            log.info("a topic of ours is as it must be again", topic=topic)
-        self._told = problems
+            if self._logged.get(topic) != problem:
+                log.error("an own topic would lose records", topic=topic, problem=problem)
+        for topic in self._logged.keys() - problems.keys():
+            log.info("the settings of an own topic are right again", topic=topic)
+        self._logged = problems
         self._metrics.topic_problems({topic: topic in problems for topic in ours})
 
     async def _create_missing(
         self, admin: AIOKafkaAdminClient, known: Mapping[str, Any]
     ) -> dict[str, str]:
-        """Sentences about those that could not be made."""
-        missing = {name: keeping for name, keeping in self._own().items() if name not in known}
+        """Create missing topics; return a message for each that could not be created."""
+        missing = {name: needed for name, needed in self._own().items() if name not in known}
         like = [known[name] for name in self._sources if name in known]
         if not missing or not like:
             return {}
         refused = await create_topics(admin, missing, like)
-        made = sorted(missing.keys() - refused.keys())
-        if made:
-            log.info("topics created", topics=made)
+        created = sorted(missing.keys() - refused.keys())
+        if created:
+            log.info("topics created", topics=created)
         return dict(refused)
 
     async def _find_problems(
-        self, admin: AIOKafkaAdminClient, ours: Mapping[str, Keeping]
+        self, admin: AIOKafkaAdminClient, ours: Mapping[str, RequiredRetention]
     ) -> dict[str, str]:
-        """Sentences about those that would lose records."""
+        """Messages about topics that would lose records, by topic."""
         servers = self._settings.bootstrap_servers
         found = await read_settings(admin, ours)
         self._warn_of_unreadable({topic for topic, values in found.items() if values is None})
@@ -142,7 +146,7 @@ class TopicWatch:
     def _warn_of_unreadable(self, topics: set[str]) -> None:
         if topics - self._unreadable:
             log.warning(
-                "the settings of topics of ours cannot be read, so records may be lost in silence: "
+                "the settings of own topics cannot be read, so records may be lost silently: "
                 "grant DescribeConfigs",
                 topics=sorted(topics),
             )

@@ -1,4 +1,4 @@
-"""Questions about topics, and making them."""
+"""Queries about topics, and their creation."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -19,30 +19,35 @@ from consumer.settings import KafkaSettings
 from consumer.stream.client import connection_options, kafka_timeout
 from consumer.stream.cluster_client import ClusterClient
 from consumer.stream.metadata import metadata_request
-from consumer.stream.topic_settings import POLICY, RELEVANT, Keeping, Values
+from consumer.stream.topic_settings import (
+    CLEANUP_POLICY,
+    RELEVANT_SETTINGS,
+    RequiredRetention,
+    Values,
+)
 
 log = get_logger(__name__)
 
-ANSWER_TIMEOUT = 15.0
+ANSWER_TIMEOUT_SECONDS = 15.0
 
 
 async def existing_topics(
     settings: KafkaSettings, names: Collection[str]
 ) -> Mapping[str, Collection[int]]:
-    """Those of `names` that exist, with their partitions; none comes into being by asking.
+    """Existing topics of `names`, with their partition numbers. Creates no topics.
 
-    Raises `HookstreamError` where no broker answers, or this user may not know.
+    Raises `HookstreamError` if no broker answers, or this user has no permission.
     """
     client = ClusterClient(**connection_options(settings))
     try:
-        async with kafka_timeout(settings, ANSWER_TIMEOUT):
+        async with kafka_timeout(settings, ANSWER_TIMEOUT_SECONDS):
             await client.bootstrap()
             topics = await describe_topics(client, names)
     finally:
         await client.close()
     for name, topic in topics.items():
         if topic["error_code"] == TopicAuthorizationFailedError.errno:
-            raise HookstreamError(f"Kafka refuses the topic {name}: ask for the right to it")
+            raise HookstreamError(f"Kafka refuses the topic {name}: ask for access to it")
     return {
         name: [part["partition"] for part in topic["partitions"]] for name, topic in topics.items()
     }
@@ -51,8 +56,8 @@ async def existing_topics(
 async def describe_topics(
     client: ClusterClient, names: Collection[str] | None = None
 ) -> dict[str, Any]:
-    """Topics that exist, as Kafka's Metadata answer has them, of `names` or all that this user may
-    see. One of `names` that may not be seen is there too, with its error code.
+    """Existing topics as in Kafka's Metadata answer: those of `names`, or all that this user may
+    see. A topic of `names` without permission is included with its error code.
     """
     response = await client.send(client.get_random_node(), metadata_request(names))
     return {
@@ -65,10 +70,10 @@ async def describe_topics(
 async def read_settings(
     admin: AIOKafkaAdminClient, names: Collection[str]
 ) -> Mapping[str, Values | None]:
-    """The settings of existing topics; None for one whose settings this user may not read, or
-    which this broker does not tell.
+    """The settings of existing topics; None if this user may not read them, or the broker does not
+    report them.
     """
-    wanted = dict.fromkeys(RELEVANT)
+    wanted = dict.fromkeys(RELEVANT_SETTINGS)
     resources = [ConfigResource(ConfigResourceType.TOPIC, name, wanted) for name in names]
     try:
         [response] = await admin.describe_configs(resources)
@@ -78,24 +83,24 @@ async def read_settings(
     for code, _message, _type, name, entries in response.resources:
         error = for_code(code)
         if error is UnknownTopicOrPartitionError:
-            continue  # not there any more
+            continue  # deleted meanwhile
         values = {setting: value for setting, value, *_ in entries if value is not None}
-        found[name] = values if not code and POLICY in values else None
+        found[name] = values if not code and CLEANUP_POLICY in values else None
     return found
 
 
 async def create_topics(
-    admin: AIOKafkaAdminClient, missing: Mapping[str, Keeping], like: Collection[Any]
+    admin: AIOKafkaAdminClient, missing: Mapping[str, RequiredRetention], like: Collection[Any]
 ) -> Mapping[str, str]:
-    """Make topics with as many partitions and replicas as the largest of `like` has. Gives back a
-    sentence for each one that the broker refuses.
+    """Create topics with the largest partition and replica counts of `like`. Return a message for
+    each topic that the broker refuses.
     """
     partitions = max(len(topic["partitions"]) for topic in like)
     replicas = max(len(part["replicas"]) for topic in like for part in topic["partitions"])
     response = await admin.create_topics(
         [
-            NewTopic(name, partitions, replicas, topic_configs=keeping.settings())
-            for name, keeping in missing.items()
+            NewTopic(name, partitions, replicas, topic_configs=required.settings())
+            for name, required in missing.items()
         ]
     )
     refused = {}

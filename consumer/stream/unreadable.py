@@ -1,4 +1,4 @@
-"""The partitions of this member whose next record cannot be read."""
+"""Tracks assigned partitions whose next record cannot be read."""
 
 from collections.abc import Collection
 
@@ -9,13 +9,13 @@ from consumer.logs import get_logger
 log = get_logger(__name__)
 
 _HINT = (
-    "repair the broker's log, or move the partition's start behind the record with "
+    "repair the broker's log, or move the partition's start after the record with "
     "kafka-delete-records"
 )
 
 
 class UnreadablePartitions:
-    """Each is held at its offset, and tried again by itself: it holds back no other."""
+    """Unreadable partitions. Each is paused and retried alone, so it does not block the others."""
 
     def __init__(self) -> None:
         self._offsets: dict[TopicPartition, int] = {}
@@ -27,7 +27,7 @@ class UnreadablePartitions:
         return bool(self._offsets)
 
     def among(self, partitions: Collection[TopicPartition]) -> set[TopicPartition]:
-        """Those of `partitions` that could not be read."""
+        """The unreadable ones of `partitions`."""
         return self._offsets.keys() & partitions
 
     def partitions(self) -> list[tuple[str, int]]:
@@ -35,25 +35,24 @@ class UnreadablePartitions:
         return [(tp.topic, tp.partition) for tp in self._offsets]
 
     def note(self, tp: TopicPartition, offset: int, error: Exception) -> None:
-        """The record at `offset` could not be read; told once, until it can be."""
+        """Note and log, once, that the record at `offset` cannot be read."""
         if self._offsets.get(tp) == offset:
             return
         self._offsets[tp] = offset
-        tp = f"{tp.topic}/{tp.partition}"
         log.error(
             "a partition cannot be read",
-            partition=tp,
+            partition=f"{tp.topic}/{tp.partition}",
             offset=offset,
             error=repr(error),
             hint=_HINT,
         )
 
     def passed(self, tp: TopicPartition, offset: int) -> None:
-        """The record at `offset` was read."""
+        """Note that the record at `offset` was read."""
         if self._offsets.get(tp, offset + 1) <= offset:
             del self._offsets[tp]
             log.info("a partition can be read again", partition=f"{tp.topic}/{tp.partition}")
 
     def forget(self, tp: TopicPartition) -> None:
-        """The partition is another member's."""
+        """Forget a partition that was revoked or gets a new position."""
         self._offsets.pop(tp, None)

@@ -40,7 +40,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     defaults = Outbox.__init__.__kwdefaults__
     assert defaults is not None
     monkeypatch.setitem(defaults, "send_timeout", 2.0)
-    monkeypatch.setattr(poller, "_CAREFUL", 3.0)
+    monkeypatch.setattr(poller, "_SINGLE_POLL_SECONDS", 3.0)
     monkeypatch.setattr(poller, "_UNREADABLE_RETRY_SECONDS", 3.0)
 
 

@@ -21,7 +21,7 @@ from support.workspace import Workspace, hook
 CHURN = 20
 """Members that come and go, one each half second."""
 RATE, BURST, EVENTS = 40, 20, 300
-JITTER = 3
+JITTER_RATIO = 3
 """Requests: from the limiter's look at the clock to the test's, a busy machine may take a while."""
 
 
@@ -137,7 +137,7 @@ async def test_two_replicas_share_the_partitions_and_the_rate_limit(
         await ledger.check()
     assert len(started) == EVENTS
     assert min(by_replica.values()) > EVENTS // 4
-    assert _worst_excess(started) <= BURST + JITTER
+    assert _worst_excess(started) <= BURST + JITTER_RATIO
 
 
 def _shares(daemon: InProcess) -> float:
@@ -167,7 +167,7 @@ async def test_partitions_that_are_added_are_consumed_from_their_first_record(
     1. The topic gets more partitions while the daemon runs, and records are written to them at
     once. 2. The daemon finds them, and every record arrives. The age of the metadata is shortened.
     """
-    monkeypatch.setattr(client, "_METADATA_AGE", 0.5)
+    monkeypatch.setattr(client, "_METADATA_MAX_AGE_SECONDS", 0.5)
     await workspace.create_topics(partitions=1)
     async with LedgerHarness(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
         workspace.write_settings()

@@ -8,9 +8,9 @@ from support.workspace import Workspace, event, hook
 
 LEFT_BEHIND = (
     "deliveries of this group wait below another topic prefix, and are not sent: run it "
-    "once with that kafka.topic_prefix, if no installation does"
+    "once with that kafka.topic_prefix, unless another installation does"
 )
-DRAINED = "retry topics that the settings do not name are drained, too"
+DRAINED = "retry topics that the settings do not name are drained as well"
 
 
 async def test_deliveries_of_a_delay_that_is_gone_are_sent_when_due(workspace: Workspace) -> None:

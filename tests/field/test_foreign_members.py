@@ -60,7 +60,7 @@ async def test_a_member_that_waits_for_its_share_is_not_ready_and_names_the_othe
 
 async def _waits(daemon: InProcess) -> bool:
     status, why = await daemon.get("/readyz")
-    return status == 503 and "without a share" in why and "does not join again" in why
+    return status == 503 and "without a share" in why and "does not rejoin" in why
 
 
 def _members(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -15,8 +15,8 @@ from support.receiver import Receiver
 from support.waiting import wait_until
 from support.workspace import Workspace, event, hook, ids_of
 
-REMADE = "a topic was deleted and made again: it is read from its start"
-MISSING = "a topic does not exist any more"
+REMADE = "a topic was deleted and recreated: it is read from its start"
+MISSING = "a topic no longer exists"
 BACK = "a topic exists again"
 
 

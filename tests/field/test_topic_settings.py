@@ -127,7 +127,7 @@ async def test_a_dead_letter_topic_that_is_deleted_under_the_daemon(deleted: Wor
                     [ConfigResource(ConfigResourceType.TOPIC, dead_letters, {})]
                 )
             told = await wait_until(
-                lambda: daemon.said("a topic of ours would lose records"), "the error line"
+                lambda: daemon.said("an own topic would lose records"), "the error line"
             )
             assert told[0]["topic"] == dead_letters
             assert f"retention.ms={WEEK_MS}" in told[0]["problem"]

@@ -37,13 +37,13 @@ async def test_a_silent_broker_does_not_hold_up_questions_that_any_can_answer(
     """While one broker of the cluster is frozen, the questions of a start about topics, and who
     coordinates a group, are answered by another one after a moment.
     """
-    monkeypatch.setattr(cluster_client, "NODE_STAGGER", 0.1)
+    monkeypatch.setattr(cluster_client, "NODE_STAGGER_SECONDS", 0.1)
     async with Forwarder() as silent:
         host, _, port = silent.address.rpartition(":")
         for node in (97, 98, 99):
             admin._client.cluster._brokers[node] = BrokerMetadata(node, host, int(port), None)
         async with asyncio.timeout(PROMPT):
             for _ in range(3):
-                admin._client._answered = None  # as if it were the first question
+                admin._client._last_answered = None  # as if it were the first question
                 assert await describe_topics(admin._client, ()) == {}
             assert await admin.find_coordinator("group") == 1

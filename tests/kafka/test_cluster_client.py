@@ -78,8 +78,8 @@ async def test_a_coordinator_that_falls_silent_while_a_member_joins(
     """A join may take as long as its group does; but if the coordinator answers nothing else, its
     connection is given up within seconds, so that its successor is looked for.
     """
-    monkeypatch.setattr(cluster_client, "PING_INTERVAL", 0.1)
-    monkeypatch.setattr(connections, "REQUEST_TIMEOUT", 0.5)
+    monkeypatch.setattr(cluster_client, "PING_INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr(connections, "REQUEST_TIMEOUT_SECONDS", 0.5)
     join = JoinGroupRequest(topic_prefix, 10_000, 60_000, "", None, "consumer", [("range", b"")])
     async with Forwarder(bootstrap_servers) as between, _client(bootstrap_servers) as client:
         _add_node(client, 99, between.address)

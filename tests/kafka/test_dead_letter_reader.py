@@ -201,7 +201,7 @@ async def test_looking_makes_no_topic_and_needs_the_right(guarded: Cluster) -> N
     await write_dead_letters(guarded, DEAD_LETTER_TOPIC, exhausted([1]))
     assert await _denial(guarded) == ""
     await _rule(guarded, AclOperation.DESCRIBE, AclPermissionType.ALLOW)
-    told = f"Kafka refuses the topic {DEAD_LETTER_TOPIC}: ask for the right to it"
+    told = f"Kafka refuses the topic {DEAD_LETTER_TOPIC}: ask for access to it"
     assert await _denial(guarded) == told
     await _rule(guarded, AclOperation.DESCRIBE, AclPermissionType.DENY)
     assert await _denial(guarded) == told
@@ -231,7 +231,7 @@ async def test_who_may_not_keep_progress_sends_nothing(guarded: Cluster) -> None
             replayer = Replayer(
                 plan, route, reader, producer, settings=settings, clock=SystemClock()
             )
-            with pytest.raises(HookstreamError, match=r"refuses the group .*ask for the right"):
+            with pytest.raises(HookstreamError, match=r"refuses the group .*ask for access"):
                 await replayer.run(stopped=lambda: False, advanced=int)
     finally:
         await producer.reset()

@@ -28,7 +28,7 @@ async def test_nothing_passes_a_dead_letter_that_is_not_acknowledged(
     """
     monkeypatch.setattr(app, "Outbox", partial(Outbox, send_timeout=1.0))
     # The daemon would make the topic again by itself.
-    monkeypatch.setattr(topic_watch, "URGENT_INTERVAL", 3_600.0)
+    monkeypatch.setattr(topic_watch, "URGENT_CHECK_INTERVAL_SECONDS", 3_600.0)
     await workspace.create_topics(partitions=1)
     workspace.write_settings()
     cluster, topic = workspace.cluster, workspace.topic("event")

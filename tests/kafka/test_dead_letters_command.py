@@ -17,7 +17,7 @@ from consumer.cli.commands import commands
 from consumer.reasons import Reason
 from consumer.stream.client import KafkaProducer
 from consumer.stream.outbox import MessageT
-from consumer.stream.replay import BATCH
+from consumer.stream.replay import BATCH_RECORDS
 from support.cluster import Placed
 from support.daemon import InProcess
 from support.dead_letters import WrittenDeadLetter, exhausted, metadata, write_dead_letters
@@ -248,7 +248,7 @@ def test_ctrl_c_ends_behind_a_batch(workspace: Workspace, monkeypatch: pytest.Mo
     """1. SIGINT comes while the second batch is under way. 2. The batch is finished, the exit code
     is 130, and a sentence says how much went. 3. The same command sends the rest.
     """
-    total = 3 * BATCH
+    total = 3 * BATCH_RECORDS
     asyncio.run(_prepare(workspace))
     asyncio.run(
         write_dead_letters(
@@ -272,10 +272,10 @@ def test_ctrl_c_ends_behind_a_batch(workspace: Workspace, monkeypatch: pytest.Mo
     words = ["dead-letters", "replay", "--hook", NAME, "--yes", "--config", str(workspace.config)]
     ended = CliRunner().invoke(commands, words)
     assert ended.exit_code == 130
-    assert f"stopped: {2 * BATCH} of {total} sent; the same command goes on" in ended.stderr
+    assert f"stopped: {2 * BATCH_RECORDS} of {total} sent; the same command goes on" in ended.stderr
     ended = CliRunner().invoke(commands, words)
     assert ended.exit_code == 0
-    assert f"goes on after {2 * BATCH} already sent" in ended.stderr
+    assert f"goes on after {2 * BATCH_RECORDS} already sent" in ended.stderr
     sent = [one.facts["hookstream-delivery-id"] for one in asyncio.run(_on_lane(workspace))]
     assert sorted(sent) == sorted(f"e{n}:{NAME}" for n in range(total))
 

@@ -198,7 +198,7 @@ async def test_a_group_that_may_not_be_joined(broker: SecureBroker, workspace: W
     """The daemon ends with the group's name."""
     kafka = await user_with(broker, workspace, enough(workspace))
     workspace.write_settings(kafka=kafka | {"group_id": "another"})
-    refusal = "error: Kafka refuses the group another: ask for the right to it\n"
+    refusal = "error: Kafka refuses the group another: ask for access to it\n"
     assert await refusal_of(workspace) == refusal
     assert await workspace.cluster.committed("another") == {}
 

@@ -15,7 +15,7 @@ from consumer.settings import KafkaSettings
 from consumer.stream.client import KafkaProducer
 from consumer.stream.dead_letters import DeadLetterReader, Selection
 from consumer.stream.outbox import MessageT, Producer
-from consumer.stream.replay import BATCH, Plan, Replayer, Route, make_plan
+from consumer.stream.replay import BATCH_RECORDS, Plan, Replayer, Route, make_plan
 from support.cluster import Cluster
 from support.dead_letters import WrittenDeadLetter, exhausted, metadata, write_dead_letters
 
@@ -246,12 +246,12 @@ async def test_a_stopped_replay_goes_on_with_the_rest(desk: ReplayHarness) -> No
     """1. A signal comes after the second batch. 2. What was acknowledged until then is committed.
     3. The same command sends the rest, and nothing twice.
     """
-    total = 3 * BATCH + 20
+    total = 3 * BATCH_RECORDS + 20
     await write_dead_letters(desk.cluster, desk.topic, exhausted(range(total)))
     plan, batches = await desk.plan(), list[int]()
     assert plan.total == total
     sent = await desk.execute(plan, stopped=lambda: len(batches) == 2, batches=batches)
-    assert sent == 2 * BATCH
+    assert sent == 2 * BATCH_RECORDS
     assert len(await desk.sent()) == sent
     rest = await desk.plan()
     assert (rest.total, rest.sent_before) == (total - sent, sent)
@@ -264,17 +264,17 @@ async def test_a_broken_replay_repeats_no_more_than_a_batch(desk: ReplayHarness)
     sentence, and has committed the first batch only. 3. The same command sends everything behind
     it: what the broken batch had brought twice, and nothing not at all.
     """
-    total, brought = 2 * BATCH + 10, BATCH + BATCH // 2
+    total, brought = 2 * BATCH_RECORDS + 10, BATCH_RECORDS + BATCH_RECORDS // 2
     await write_dead_letters(desk.cluster, desk.topic, exhausted(range(total)))
     breaking = Breaking(KafkaProducer(desk.settings), brought)
     with pytest.raises(HookstreamError, match="did not answer"):
         await desk.execute(await desk.plan(), producer=breaking)
     committed = await desk.cluster.committed(desk.group(EVERYTHING))
-    assert committed[desk.topic, 0] == BATCH
-    assert await desk.replay() == total - BATCH
+    assert committed[desk.topic, 0] == BATCH_RECORDS
+    assert await desk.replay() == total - BATCH_RECORDS
     sent = await desk.sent()
     assert set(sent) == {f"e{n}:a" for n in range(total)}
-    assert len(sent) == total + brought - BATCH
+    assert len(sent) == total + brought - BATCH_RECORDS
 
 
 async def test_a_letter_too_large_for_the_retry_topic_is_not_passed(desk: ReplayHarness) -> None:
@@ -291,7 +291,7 @@ async def test_a_retry_topic_that_takes_small_batches_gets_every_letter(
     desk: ReplayHarness,
 ) -> None:
     """What is in one batch at first does not fit in the topic."""
-    total = BATCH + 10
+    total = BATCH_RECORDS + 10
     await desk.takes_at_most(4000)
     await write_dead_letters(desk.cluster, desk.topic, exhausted(range(total)))
     assert await desk.replay() == total

@@ -150,7 +150,7 @@ def test_series_stand_at_zero_before_the_first_count(metrics: Metrics) -> None:
         assert read(metrics, "hookstream_attempts_total", hook="quiet", status=status) == 0
     failures = "hookstream_handover_failures_total"
     assert read(metrics, failures, topic="hookstream.dead-letter") == 0
-    metrics.stream.handover_failed("hookstream.dead-letter")
+    metrics.stream.publish_failed("hookstream.dead-letter")
     assert read(metrics, failures, topic="hookstream.dead-letter") == 1
 
 

@@ -8,7 +8,7 @@ import pytest
 from consumer.delivery.http.transport import AttemptResult
 from consumer.presence import LEASE_SECONDS, Presence
 from consumer.reasons import ErrorKind
-from consumer.stream.client import HEARTBEAT_INTERVAL, SESSION_TIMEOUT
+from consumer.stream.client import HEARTBEAT_INTERVAL_SECONDS, SESSION_TIMEOUT_SECONDS
 from support.fakes import FakeClock
 
 TIMEOUT = ErrorKind.TIMEOUT
@@ -115,7 +115,7 @@ def test_a_second_standstill_waits_for_another_confirmation(process: ProcessHarn
 
 def test_the_lease_ends_before_the_session_does() -> None:
     """The last heartbeat may be an interval old when the process stops."""
-    assert 0.0 < LEASE_SECONDS < SESSION_TIMEOUT - HEARTBEAT_INTERVAL
+    assert 0.0 < LEASE_SECONDS < SESSION_TIMEOUT_SECONDS - HEARTBEAT_INTERVAL_SECONDS
 
 
 def test_a_standstill_excuses_the_time_outs_over_it(process: ProcessHarness) -> None:

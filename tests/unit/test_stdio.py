@@ -54,9 +54,9 @@ def fd() -> Iterator[Descriptor]:
     descriptor.may_write.set()
 
 
-def stream(fd: Descriptor, *, capacity: int = 100, no_progress: float = 0.05) -> BackgroundStream:
+def stream(fd: Descriptor, *, capacity: int = 100, stall_timeout: float = 0.05) -> BackgroundStream:
     """One that tells of a gap as `gap 3`."""
-    made = BackgroundStream(-1, capacity=capacity, write=fd.write, no_progress=no_progress)
+    made = BackgroundStream(-1, capacity=capacity, write=fd.write, stall_timeout=stall_timeout)
     made.describe_gap = lambda dropped: f"gap {dropped}"
     return made
 
@@ -176,8 +176,8 @@ def test_a_descriptor_that_does_not_wait_is_waited_for() -> None:
 
 def test_a_patient_stream_waits_for_a_reader_that_reads(fd: Descriptor) -> None:
     """Nothing of a long answer is lost to a reader that is only slow."""
-    out = stream(fd, capacity=50, no_progress=PATIENCE)
-    out.patient = True
+    out = stream(fd, capacity=50, stall_timeout=PATIENCE)
+    out.may_block = True
     for number in range(200):
         out.write(f"line {number}\n")
     out.finish()
@@ -188,15 +188,15 @@ def test_a_patient_stream_waits_for_a_reader_that_reads(fd: Descriptor) -> None:
 def test_patience_ends(fd: Descriptor) -> None:
     """A reader that reads nothing is waited for once; and not at all while there are deliveries."""
     fd.may_write.clear()
-    out = stream(fd, capacity=10, no_progress=0.01)
-    out.patient = True
+    out = stream(fd, capacity=10, stall_timeout=0.01)
+    out.may_block = True
     out.write("0123456789\n" * 3)
     for _ in range(100):
         out.write("0123456789\n")
     assert out.dropped == 100
-    with out.never_waited_for():
-        assert not out.patient
-    assert out.patient
+    with out.without_blocking():
+        assert not out.may_block
+    assert out.may_block
 
 
 def test_the_end_is_not_waited_for_for_ever(fd: Descriptor) -> None:

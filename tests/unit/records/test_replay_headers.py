@@ -72,7 +72,7 @@ def test_where_a_letter_goes(dead_letter: DeadLetterRecord, target: str) -> None
         (_letter(None), "not written by hookstream"),
         (_letter(metadata(1), None), "without its value"),
         (_letter(metadata(1), b""), "without its value"),
-        (_letter(metadata(1, hook="", topic="gone")), "gone is no source any more"),
+        (_letter(metadata(1, hook="", topic="gone")), "gone is no longer a source"),
     ],
 )
 def test_why_a_letter_cannot_go(dead_letter: DeadLetterRecord, why: str) -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.stream.backoff import FIRST_PAUSE, LONGEST_PAUSE, Unreachable, pause_after
+from consumer.stream.backoff import FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS, Unreachable, pause_after
 from support.fakes import FakeClock
 
 A, B = ("a.example.com", 9092), ("b.example.com", 9092)
@@ -13,8 +13,8 @@ A, B = ("a.example.com", 9092), ("b.example.com", 9092)
 def test_pauses_grow_to_a_bound(failures: int, chance: float) -> None:
     """Twice as long after each failure, never longer than the bound and its jitter."""
     pause = pause_after(failures, chance)
-    assert 0.8 * FIRST_PAUSE <= pause <= 1.2 * LONGEST_PAUSE
-    assert pause <= 1.2 * FIRST_PAUSE * 2.0 ** min(failures - 1, 20)
+    assert 0.8 * FIRST_PAUSE_SECONDS <= pause <= 1.2 * MAX_PAUSE_SECONDS
+    assert pause <= 1.2 * FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 20)
 
 
 def test_an_address_rests_after_each_failure_until_it_is_reached() -> None:
@@ -22,18 +22,18 @@ def test_an_address_rests_after_each_failure_until_it_is_reached() -> None:
     clock = FakeClock()
     unreachable = Unreachable(clock.monotonic, lambda: 0.5)
     assert unreachable.add(A, "refused")
-    assert unreachable.rests(A)
-    assert not unreachable.rests(B)
-    clock.advance(FIRST_PAUSE)
-    assert not unreachable.rests(A)
+    assert unreachable.backs_off(A)
+    assert not unreachable.backs_off(B)
+    clock.advance(FIRST_PAUSE_SECONDS)
+    assert not unreachable.backs_off(A)
     assert A in unreachable
     assert not unreachable.add(A, "refused")
     assert unreachable.add(A, "certificate")
     assert not unreachable.add(A, "refused")
-    clock.advance(FIRST_PAUSE)
-    assert unreachable.rests(A)
+    clock.advance(FIRST_PAUSE_SECONDS)
+    assert unreachable.backs_off(A)
     unreachable.discard(A)
-    assert not unreachable.rests(A)
+    assert not unreachable.backs_off(A)
     assert unreachable.add(A, "refused")
 
 

@@ -77,7 +77,7 @@ class Coordinator:
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Client:
     """One whose nodes have little time."""
-    monkeypatch.setattr(cluster_view, "_ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(cluster_view, "_ANSWER_TIMEOUT_SECONDS", 0.05)
     return Client()
 
 

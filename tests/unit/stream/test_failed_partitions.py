@@ -2,7 +2,7 @@
 
 from consumer.stream.failed_partitions import (
     FIRST_AVOIDANCE_SECONDS,
-    LONGEST_AVOIDANCE_SECONDS,
+    MAX_AVOIDANCE_SECONDS,
     FailedPartitions,
 )
 
@@ -40,7 +40,7 @@ def test_a_partition_that_fails_again_is_left_alone_for_longer() -> None:
         while failed.usable("a", LED) != LED:
             time.now += FIRST_AVOIDANCE_SECONDS / 2
         taken.append(time.now - began)
-    longest = LONGEST_AVOIDANCE_SECONDS
+    longest = MAX_AVOIDANCE_SECONDS
     assert taken == [60, 120, 240, 480, longest, longest]
     failed.succeeded("a", 1)
     failed.failed("a", 1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from consumer.records.tracker import OffsetTracker
 from consumer.stream.lookahead import LookAhead
-from consumer.stream.poller import POLL, REFETCH_SECONDS, Poller
+from consumer.stream.poller import POLL_SECONDS, REFETCH_SECONDS, Poller
 from support.fake_consumer import FakeConsumer, kafka_error
 from support.fakes import FakeClock, FakeRecord
 
@@ -164,7 +164,7 @@ async def _goes_through(
         now = waiter.clock.monotonic() - began
         assert all(dues[offset] <= now + 1e-6 for offset in waiter.taken[A][before:])
         waiter.consumer.corrupt.clear()
-        waiter.clock.advance(POLL if number < 50 else 1.0)
+        waiter.clock.advance(POLL_SECONDS if number < 50 else 1.0)
     assert waiter.taken == {A: list(range(len(dues))), B: [0]}
 
 

@@ -54,7 +54,7 @@ class Broker:
     async def later(self, seconds: float) -> float:
         """Look again after so long; for how long nothing has moved, by then."""
         self.clock.advance(seconds)
-        await self.watch.look()
+        await self.watch.check()
         return self.watch.stalled_for
 
 
@@ -64,7 +64,7 @@ async def broker() -> Broker:
     broker = Broker()
     broker.view.ends[A] = 10
     broker.settle(A, 4)
-    await broker.watch.look()
+    await broker.watch.check()
     return broker
 
 
@@ -141,7 +141,7 @@ async def test_a_partition_without_a_leader_is_told_and_is_no_stall(
     assert (broker.watch.reachable, broker.watch.waiting) == (True, 1)
     assert broker.watch.lag() == {("event", 0): 6, ("event", 1): 0}
     broker.view.away.clear()
-    await broker.watch.look()
+    await broker.watch.check()
     assert broker.watch.waiting == 0
     assert [r.getMessage() for r in caplog.records] == [
         "partitions wait for a leader that answers",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from consumer.stream.retry_topic import JITTER, RetryTopic
+from consumer.stream.retry_topic import JITTER_RATIO, RetryTopic
 
 NOW = 1_800_000_000.0
 LANE = RetryTopic("hookstream.retry.1m", 60.0)
@@ -26,7 +26,7 @@ def test_a_record_is_due_when_it_says(
 ) -> None:
     """Or after the lane's delay, where it says nothing."""
     assert LANE.seconds_until_due(
-        parked_at=deferred, not_before=not_before, now=NOW
+        deferred_at=deferred, not_before=not_before, now=NOW
     ) == pytest.approx(wait)
 
 
@@ -40,17 +40,17 @@ def test_a_record_is_due_when_it_says(
 )
 def test_no_record_waits_longer_than_its_lane(deferred: float, not_before: float | None) -> None:
     """The delay and a fifth: a clock that was set holds back no lane for a day."""
-    wait = LANE.seconds_until_due(parked_at=deferred, not_before=not_before, now=NOW)
-    assert wait == LANE.delay * (1 + JITTER)
+    wait = LANE.seconds_until_due(deferred_at=deferred, not_before=not_before, now=NOW)
+    assert wait == LANE.delay * (1 + JITTER_RATIO)
 
 
 @pytest.mark.parametrize("elapsed", [0.0, 40.0, 71.0])
 def test_a_far_off_due_time_is_counted_from_the_parking(elapsed: float) -> None:
     """Not from the moment of reading, which a restart repeats."""
-    wait = LANE.seconds_until_due(parked_at=NOW, not_before=NOW + 100 * DAY, now=NOW + elapsed)
+    wait = LANE.seconds_until_due(deferred_at=NOW, not_before=NOW + 100 * DAY, now=NOW + elapsed)
     assert wait == pytest.approx(72.0 - elapsed)
 
 
 def test_a_record_without_a_time_is_due() -> None:
     """Kafka's old message format has none: -1."""
-    assert LANE.seconds_until_due(parked_at=-0.001, not_before=None, now=NOW) == 0.0
+    assert LANE.seconds_until_due(deferred_at=-0.001, not_before=None, now=NOW) == 0.0

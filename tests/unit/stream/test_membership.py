@@ -8,7 +8,7 @@ import pytest
 from aiokafka.errors import KafkaError
 
 from consumer.stream import membership as module
-from consumer.stream.client import REBALANCE_TIMEOUT
+from consumer.stream.client import REBALANCE_TIMEOUT_SECONDS
 from consumer.stream.membership import Membership
 from support.fake_consumer import FakeConsumer
 from support.fakes import FakeClock
@@ -57,13 +57,13 @@ def test_a_process_that_has_not_joined_waits_from_its_start() -> None:
 async def test_a_rebalance_may_take_its_time(group: Group) -> None:
     """It is counted from the first moment, and an obstacle after the time that it may take."""
     group.membership.revoked()
-    group.clock.advance(REBALANCE_TIMEOUT)
+    group.clock.advance(REBALANCE_TIMEOUT_SECONDS)
     group.membership.revoked()  # the same one, begun anew
-    assert group.membership.seconds_without_share() == REBALANCE_TIMEOUT
+    assert group.membership.seconds_without_share() == REBALANCE_TIMEOUT_SECONDS
     assert group.membership.why_not_ready() == ""
     group.clock.advance(1.0)
     assert group.membership.why_not_ready() == (
-        "without a share of the partitions for 61 s: a member of the group does not join again"
+        "without a share of the partitions for 61 s: a member of the group does not rejoin"
     )
     group.membership.assigned()
     assert group.membership.seconds_without_share() == 0.0
@@ -139,8 +139,8 @@ async def test_a_wait_that_takes_too_long_is_told_once_with_the_members(
     error: Exception | None,
     members: list[str],
 ) -> None:
-    """A person can see whose program it is that does not join again."""
-    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.001)
+    """A person can see whose program it is that does not rejoin."""
+    monkeypatch.setattr(module, "_CHECK_INTERVAL_SECONDS", 0.001)
     group.consumer._client = Client(error)  # type: ignore[attr-defined]
     watching = asyncio.create_task(group.membership.watch())
     group.membership.revoked()
@@ -157,7 +157,7 @@ async def test_members_that_are_other_programs_are_named(
     group: Group, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """They take a part of the events, which is seldom meant; told once, until they are others."""
-    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(module, "_CHECK_INTERVAL_SECONDS", 0.001)
     group.consumer._client = Client()  # type: ignore[attr-defined]
     watching = asyncio.create_task(group.membership.watch())
     await wait_until(lambda: told(caplog, "WARNING"), "the line")

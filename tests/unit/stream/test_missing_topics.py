@@ -4,7 +4,7 @@ import pytest
 
 from support.member import RETRY, A, Member
 
-MISSING = "a topic does not exist any more"
+MISSING = "a topic no longer exists"
 
 
 @pytest.mark.parametrize(
@@ -19,10 +19,10 @@ async def test_only_a_source_is_told_as_missing(
     member = Member()
     await member.intake.start()
     await member.consumer.rebalance(A, RETRY)
-    await member.intake.placement.look()
+    await member.intake.placement.check()
     member.consumer.deleted.add(topic)
     for _ in range(3):
-        await member.intake.placement.look()
+        await member.intake.placement.check()
         member.clock.advance(5.0)
     lines = [record for record in caplog.records if record.getMessage() == MISSING]
     assert len(lines) == told

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from consumer.stream.partitioner import RUN, by_partition
+from consumer.stream.partitioner import KEYLESS_RUN_RECORDS, by_partition
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Keyed:
 def test_records_of_a_key_stay_together(usable: Sequence[int], may_move: bool) -> None:
     """Records of one key go to one partition, in the order in which they came."""
     records = [Keyed(b"user-%d" % (number % 50), number) for number in range(500)]
-    found = by_partition(records, range(8), usable, turn=0, may_move=may_move)
+    found = by_partition(records, range(8), usable, round_robin=0, may_move=may_move)
     partitions = {record.key: tp for tp, its in found.items() for record in its}
     assert all(partitions[record.key] == tp for tp, its in found.items() for record in its)
     assert len(found) > 1
@@ -36,7 +36,7 @@ def test_a_key_whose_partition_takes_nothing_goes_to_another() -> None:
     records = [Keyed(b"user-%d" % number, number) for number in range(100)]
 
     def partitions(usable: Sequence[int], *, may_move: bool) -> dict[int, int]:
-        found = by_partition(records, range(8), usable, turn=0, may_move=may_move)
+        found = by_partition(records, range(8), usable, round_robin=0, may_move=may_move)
         return {record.number: tp for tp, its in found.items() for record in its}
 
     home = partitions(range(8), may_move=True)
@@ -50,17 +50,19 @@ def test_a_key_whose_partition_takes_nothing_goes_to_another() -> None:
 
 def test_many_without_a_key_take_turns_at_what_is_led() -> None:
     """So that every replica has its part of a burst."""
-    records = [Keyed(None, number) for number in range(9 * RUN)]
-    found = by_partition(records, range(8), [1, 4, 6], turn=0, may_move=True)
-    assert {tp: len(its) for tp, its in found.items()} == dict.fromkeys([1, 4, 6], 3 * RUN)
+    records = [Keyed(None, number) for number in range(9 * KEYLESS_RUN_RECORDS)]
+    found = by_partition(records, range(8), [1, 4, 6], round_robin=0, may_move=True)
+    assert {tp: len(its) for tp, its in found.items()} == dict.fromkeys(
+        [1, 4, 6], 3 * KEYLESS_RUN_RECORDS
+    )
     assert all(its == sorted(its, key=lambda record: record.number) for its in found.values())
 
 
 def test_a_record_that_is_to_be_spread_goes_to_any_partition() -> None:
     """Its key decides nothing: the partition that the key has belongs to one replica."""
-    records = [Keyed(b"user", number, spread=True) for number in range(RUN)]
+    records = [Keyed(b"user", number, spread=True) for number in range(KEYLESS_RUN_RECORDS)]
     partitions = [
-        list(by_partition(records, range(3), range(3), turn=turn, may_move=True))
+        list(by_partition(records, range(3), range(3), round_robin=turn, may_move=True))
         for turn in range(3)
     ]
     assert partitions == [[0], [1], [2]]
@@ -68,9 +70,10 @@ def test_a_record_that_is_to_be_spread_goes_to_any_partition() -> None:
 
 def test_few_without_a_key_are_one_batch() -> None:
     """The next ones are another partition's."""
-    records = [Keyed(None, number) for number in range(RUN)]
+    records = [Keyed(None, number) for number in range(KEYLESS_RUN_RECORDS)]
     partitions = [
-        list(by_partition(records, range(8), [1, 4], turn=turn, may_move=True)) for turn in range(3)
+        list(by_partition(records, range(8), [1, 4], round_robin=turn, may_move=True))
+        for turn in range(3)
     ]
     assert partitions == [[1], [4], [1]]
 
@@ -78,6 +81,10 @@ def test_few_without_a_key_are_one_batch() -> None:
 def test_where_nothing_is_led_all_take_part() -> None:
     """The client waits for leaders; it is not for us to lose a record."""
     found = by_partition(
-        [Keyed(None, number) for number in range(RUN + 1)], range(2), [], turn=1, may_move=True
+        [Keyed(None, number) for number in range(KEYLESS_RUN_RECORDS + 1)],
+        range(2),
+        [],
+        round_robin=1,
+        may_move=True,
     )
-    assert {tp: len(its) for tp, its in found.items()} == {1: RUN, 0: 1}
+    assert {tp: len(its) for tp, its in found.items()} == {1: KEYLESS_RUN_RECORDS, 0: 1}

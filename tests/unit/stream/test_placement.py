@@ -54,14 +54,14 @@ async def _joined(member: Member, *partitions: TopicPartition) -> None:
     """Assigned these, with positions as far as leaders answer."""
     await member.intake.start()
     await member.consumer.rebalance(*partitions)
-    await member.intake.placement.look()
+    await member.intake.placement.check()
 
 
 async def _confirmed(member: Member) -> None:
     """Looked twice, so long after each other that what both times told is believed."""
-    await member.intake.placement.look()
+    await member.intake.placement.check()
     member.clock.advance(3.0)
-    await member.intake.placement.look()
+    await member.intake.placement.check()
 
 
 def _positions(member: Member) -> Mapping[TopicPartition, int]:
@@ -87,7 +87,7 @@ async def test_a_partition_without_a_leader_waits_alone() -> None:
         await member.intake.commit()
         assert member.consumer.offsets == {A: 0}
         member.view.away.clear()
-        member.intake.placement.hurry()
+        member.intake.placement.check_soon()
         await member.takes(4)
 
 
@@ -98,7 +98,7 @@ async def test_a_mute_cluster_is_asked_again() -> None:
     await _joined(member, A, B)
     assert _positions(member) == {}
     member.view.mute = False
-    await member.intake.placement.look()
+    await member.intake.placement.check()
     assert _positions(member) == {A: 0, B: 0}
 
 
@@ -107,10 +107,10 @@ async def test_a_question_that_is_refused_ends_the_daemon() -> None:
     member = _member()
     await _joined(member)
     member.view.refusal = KafkaError("strange")
-    await member.intake.placement.look()
+    await member.intake.placement.check()
     member.view.refusal = GroupAuthorizationFailedError("hookstream")
     with pytest.raises(HookstreamError, match="refuses the group"):
-        await member.intake.placement.look()
+        await member.intake.placement.check()
 
 
 async def test_answers_that_outlive_their_assignment_are_void() -> None:
@@ -127,13 +127,13 @@ async def test_answers_that_outlive_their_assignment_are_void() -> None:
         return await offsets(times, isolation)
 
     member.view.offsets = slowly  # type: ignore[method-assign]
-    looking = asyncio.create_task(member.intake.placement.look())
+    looking = asyncio.create_task(member.intake.placement.check())
     await asked.wait()
     await member.consumer.rebalance(B)
     answer.set()
     await looking
     assert _positions(member) == {}
-    await member.intake.placement.look()
+    await member.intake.placement.check()
     assert _positions(member) == {B: 0}
 
 
@@ -168,7 +168,7 @@ async def test_a_partition_that_is_added_is_read_from_its_first_record() -> None
     await member.intake.commit()
     member.consumer.append(B, FakeRecord(), FakeRecord())
     await member.consumer.rebalance(A, B)
-    await member.intake.placement.look()
+    await member.intake.placement.check()
     assert _positions(member) == {A: 2, B: 0}
 
 
@@ -183,7 +183,7 @@ async def test_a_partition_whose_leader_comes_late_is_read_from_the_groups_begin
     member.clock.advance(60.0)
     member.consumer.append(B, _age(member, 0))
     member.view.away.clear()
-    await member.intake.placement.look()
+    await member.intake.placement.check()
     assert _positions(member) == {A: 1, B: 2}
 
 
@@ -231,7 +231,7 @@ async def test_a_topic_made_again_is_read_from_its_start(said: Said) -> None:
             pending.ack_one()
         await member.intake.commit()
         assert member.consumer.offsets[A] >= 5
-    [line] = said("a topic was deleted and made again")
+    [line] = said("a topic was deleted and recreated")
     assert (line["topic"], line["partitions"]) == (A.topic, [0])
 
 
@@ -244,7 +244,7 @@ async def test_a_topic_made_again_between_two_runs_is_read_from_its_start(said: 
     await _joined(member, A)
     await _confirmed(member)
     assert _positions(member) == {A: 0}
-    [line] = said("a topic was deleted and made again")
+    [line] = said("a topic was deleted and recreated")
     assert line["events"] == 4
 
 
@@ -297,12 +297,12 @@ async def test_a_topic_that_stays_away_is_told_once(said: Said) -> None:
     await _joined(member, RETRY)
     member.consumer.deleted.add(A.topic)
     for _ in range(6):
-        await member.intake.placement.look()
+        await member.intake.placement.check()
         member.clock.advance(1.0)
-    assert [line["topic"] for line in said("a topic does not exist")] == [A.topic]
+    assert [line["topic"] for line in said("a topic no longer exists")] == [A.topic]
     member.consumer.deleted.clear()
     for _ in range(2):
-        await member.intake.placement.look()
+        await member.intake.placement.check()
     assert [line["topic"] for line in said("a topic exists again")] == [A.topic]
 
 
@@ -335,12 +335,12 @@ async def test_an_answer_of_before_makes_nothing_be_read_again(said: Said) -> No
     await _joined(member, A)
     member.clock.advance(60.0)
     member.view.ids[A.topic] += 1
-    await member.intake.placement.look()
+    await member.intake.placement.check()
     member.view.ids[A.topic] -= 1
-    await member.intake.placement.look()
+    await member.intake.placement.check()
     assert _positions(member) == {}
     member.consumer.append(A, FakeRecord(), FakeRecord(), FakeRecord())
-    await member.intake.placement.look()
+    await member.intake.placement.check()
     assert _positions(member) == {A: 4}
     assert [*said("records were lost"), *said("a topic was deleted")] == []
 

@@ -34,7 +34,7 @@ class Reader:
             self._suspend,
             self.clock,
             backoff=0.0,
-            patience=patience,
+            poll_timeout=patience,
         )
         self.consumer.positions = {A: 0, B: 0}
 

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from aiokafka.errors import KafkaError
 
-from consumer.stream.intake import DEFER_BUDGET, DRAIN_BUDGET
+from consumer.stream.intake import DEFER_BUDGET_SECONDS, DRAIN_BUDGET_SECONDS
 from support.fakes import FakeRecord
 from support.member import A, B, Member
 from support.waiting import wait_until
@@ -39,7 +39,7 @@ async def test_a_revocation_parks_what_does_not_end_in_time(member: Member) -> N
         await member.takes(2)
         leaving = list(member.handler.pending)
         revocation = asyncio.create_task(member.consumer.rebalance())
-        await time_passes(member, DRAIN_BUDGET, revocation)
+        await time_passes(member, DRAIN_BUDGET_SECONDS, revocation)
         await revocation
     assert member.handler.deferred == leaving
     assert member.consumer.offsets == {A: 2}
@@ -51,7 +51,7 @@ async def test_a_revocation_ends_though_nothing_can_be_parked(member: Member) ->
     async with member.running(A):
         await member.takes(2)
         revocation = asyncio.create_task(member.consumer.rebalance())
-        await time_passes(member, DRAIN_BUDGET + DEFER_BUDGET, revocation)
+        await time_passes(member, DRAIN_BUDGET_SECONDS + DEFER_BUDGET_SECONDS, revocation)
         await revocation
     assert member.consumer.offsets == {A: 0}
     assert all(pending.revoked for pending in member.handler.deferred)
@@ -92,7 +92,7 @@ async def test_nothing_is_committed_for_a_partition_that_left(member: Member) ->
     async with member.running(A, B):
         await member.takes(4)
         revocation = asyncio.create_task(member.consumer.rebalance(B))
-        await time_passes(member, DRAIN_BUDGET + DEFER_BUDGET, revocation)
+        await time_passes(member, DRAIN_BUDGET_SECONDS + DEFER_BUDGET_SECONDS, revocation)
         old = list(member.handler.deferred)
         await member.takes(6)
         member.consumer.commits.clear()

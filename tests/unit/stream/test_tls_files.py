@@ -92,11 +92,11 @@ def test_files_that_cannot_be_used_leave_the_last_ones_in_use(files: Files, brok
             files.ca.unlink()
     for _ in range(2):
         with pytest.raises(HookstreamError, match=r"kafka\.ssl_keyfile"):
-            files.tls.renew()
+            files.tls.reload()
         assert files.tls.current() is before
     files.trust(AUTHORITY)
     files.certify(AUTHORITY)
-    files.tls.renew()
+    files.tls.reload()
     assert files.tls.current() is not before
 
 

@@ -5,22 +5,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.stream.topic_settings import (
-    BYTES,
-    POLICY,
-    RETENTION,
-    Keeping,
+    CLEANUP_POLICY,
+    RETENTION_BYTES,
+    RETENTION_MS,
+    RequiredRetention,
     source_warnings,
     topic_problem,
 )
 
-RIGHT = {POLICY: "delete", RETENTION: "-1", BYTES: "-1"}
+RIGHT = {CLEANUP_POLICY: "delete", RETENTION_MS: "-1", RETENTION_BYTES: "-1"}
 HOUR_MS = 3_600_000
 
 
 @given(st.none() | st.floats(1, 10**8))
 def test_a_topic_that_is_made_here_is_right(longer_than: float | None) -> None:
     """Whatever it must keep: else the next start would refuse it."""
-    keeping = Keeping(longer_than)
+    keeping = RequiredRetention(longer_than)
     assert keeping.wrong(keeping.settings()) == {}
     assert keeping.wrong(RIGHT) == {}
 
@@ -28,21 +28,21 @@ def test_a_topic_that_is_made_here_is_right(longer_than: float | None) -> None:
 @pytest.mark.parametrize(
     ("longer_than", "setting", "value"),
     [
-        (60.0, POLICY, "compact"),
-        (60.0, POLICY, "compact,delete"),
-        (60.0, RETENTION, "60000"),
-        (60.0, RETENTION, "0"),
-        (60.0, BYTES, "1000000"),
-        (None, POLICY, "compact"),
-        (None, RETENTION, str(24 * HOUR_MS)),
-        (None, BYTES, "0"),
+        (60.0, CLEANUP_POLICY, "compact"),
+        (60.0, CLEANUP_POLICY, "compact,delete"),
+        (60.0, RETENTION_MS, "60000"),
+        (60.0, RETENTION_MS, "0"),
+        (60.0, RETENTION_BYTES, "1000000"),
+        (None, CLEANUP_POLICY, "compact"),
+        (None, RETENTION_MS, str(24 * HOUR_MS)),
+        (None, RETENTION_BYTES, "0"),
     ],
 )
 def test_a_setting_that_loses_records_is_named_with_the_command_that_sets_it_right(
     longer_than: float | None, setting: str, value: str
 ) -> None:
     """Topic, setting and value, and nothing but that setting is changed by the command."""
-    keeping = Keeping(longer_than)
+    keeping = RequiredRetention(longer_than)
     problem = topic_problem("ours", RIGHT | {setting: value}, keeping, ["a:1", "b:2"])
     assert problem is not None
     sentence = str(problem)
@@ -56,8 +56,8 @@ def test_a_setting_that_loses_records_is_named_with_the_command_that_sets_it_rig
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
     """One command sets all of it right."""
-    values = {POLICY: "compact", RETENTION: "3000", BYTES: "5"}
-    problem = topic_problem("ours", values, Keeping(None), ["a:1"])
+    values = {CLEANUP_POLICY: "compact", RETENTION_MS: "3000", RETENTION_BYTES: "5"}
+    problem = topic_problem("ours", values, RequiredRetention(None), ["a:1"])
     assert problem is not None
     assert problem.wrong == values
     assert "records are deleted after 3s" in str(problem)
@@ -68,25 +68,29 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 
 def test_the_least_retention_is_longer_than_what_may_wait() -> None:
     """A record that waits for its whole delay must not be deleted at the moment it is due."""
-    assert Keeping(60.0).wrong(RIGHT | {RETENTION: "60000"}) != {}
-    assert Keeping(60.0).wrong(RIGHT | {RETENTION: "60001"}) == {}
+    assert RequiredRetention(60.0).wrong(RIGHT | {RETENTION_MS: "60000"}) != {}
+    assert RequiredRetention(60.0).wrong(RIGHT | {RETENTION_MS: "60001"}) == {}
 
 
-@given(st.dictionaries(st.sampled_from([POLICY, RETENTION, BYTES]), st.text(max_size=8)))
+@given(
+    st.dictionaries(
+        st.sampled_from([CLEANUP_POLICY, RETENTION_MS, RETENTION_BYTES]), st.text(max_size=8)
+    )
+)
 def test_whatever_a_broker_tells(values: dict[str, str]) -> None:
     """A setting that is absent or no number is no reason to refuse a topic, and none to fail."""
-    Keeping(60.0).wrong(values)
+    RequiredRetention(60.0).wrong(values)
     list(source_warnings(values))
-    assert Keeping(None).wrong({}) == {}
+    assert RequiredRetention(None).wrong({}) == {}
 
 
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({POLICY: "compact", RETENTION: "-1"}, "compacted"),
-        ({POLICY: "compact,delete", RETENTION: str(HOUR_MS)}, "compacted"),
-        ({POLICY: "delete", RETENTION: "600000"}, "wait for 10m"),
-        ({POLICY: "delete", RETENTION: str(HOUR_MS)}, None),
+        ({CLEANUP_POLICY: "compact", RETENTION_MS: "-1"}, "compacted"),
+        ({CLEANUP_POLICY: "compact,delete", RETENTION_MS: str(HOUR_MS)}, "compacted"),
+        ({CLEANUP_POLICY: "delete", RETENTION_MS: "600000"}, "wait for 10m"),
+        ({CLEANUP_POLICY: "delete", RETENTION_MS: str(HOUR_MS)}, None),
         (RIGHT, None),
     ],
 )
