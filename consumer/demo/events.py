@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from consumer.clock import Clock
-from consumer.settings import Trigger
+from consumer.events.triggers import Trigger
 
 _NAMES = (
     "Ayşe Yılmaz", "Mehmet Kaya", "Zeynep Demir", "Çağlar Öztürk", "Işıl Şahin", "Gülşen Çelik",

@@ -6,14 +6,14 @@ relies on is checked; a part of another type than docs/reference/events.md says 
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, assert_never
+from typing import Any
 
 import orjson
 
-from consumer.events.model import Event, Trigger
+from consumer.events.model import Event
 from consumer.events.numbers import LongNumber, TooManyError, loads_exactly, may_be_rounded
 from consumer.events.path import Path, parse_path, walk
-from consumer.records.record import Headers as Headers  # noqa: PLC0414  # for tests/support/fakes
+from consumer.events.triggers import TRIGGERS, Trigger
 from consumer.records.record import Record, UndecodableError
 
 MAX_EVENT_BYTES = 1024 * 1024
@@ -23,21 +23,6 @@ _MAX_TIME_CHARACTERS = 64
 """More than RFC 3339 needs."""
 _YEAR_10000 = 253_402_300_800_000
 """Milliseconds. RFC 3339 ends there, and the sums of the metrics would not survive a 1e308."""
-
-
-def subject_path(trigger: Trigger) -> Path:
-    """Where the events of a trigger have what a hook's `select` names, as
-    docs/reference/events.md has it.
-    """
-    match trigger:
-        case "push_click" | "message_log":
-            return ("notification", "id")
-        case "geofence":
-            return ("data", "geofence_id")
-        case "event":
-            return ("data", "event_key")
-        case _:
-            assert_never(trigger)
 
 
 # Where each name of `sources[].fields` belongs in an event.
@@ -64,7 +49,7 @@ class Decoder:
         self.maps = bool(paths)
         """Whether the shape is a foreign one."""
         self._subject = paths.pop("subject", None)
-        self._usual_subject = subject_path(trigger)
+        self._usual_subject = TRIGGERS[trigger].subject
         self._moves = tuple((FIELD_PLACES[name], path) for name, path in paths.items())
 
     def __call__(self, record: Record) -> Event:

@@ -2,26 +2,24 @@
 
 from typing import Any, Final
 
-from consumer.settings import TRIGGERS, Trigger
+from consumer.events.triggers import Trigger
 
-__all__ = ["TRIGGERS", "Event", "Trigger", "is_plausible"]
-
-_YEAR_2001: Final = 978_307_200.0
-"""Epoch seconds. A time before it comes of a clock that was never set, or is in seconds where
-milliseconds are expected."""
-_AHEAD: Final = 86_400.0
-"""Seconds by which a sender's clock may be wrong: a day, for a wrong time zone."""
+_MIN_EPOCH_SECONDS: Final = 978_307_200.0
+"""The year 2001. An earlier time comes from an unset clock, or is in seconds instead of
+milliseconds."""
+_MAX_CLOCK_ERROR_SECONDS: Final = 86_400.0
+"""A day, for a sender's clock in another time zone."""
 
 
 def is_plausible(moment: float, now: float) -> bool:
-    """Whether something can have happened at `moment`; both are epoch seconds."""
-    return _YEAR_2001 <= moment <= now + _AHEAD
+    """Whether an event can have occurred at `moment`; both are epoch seconds."""
+    return _MIN_EPOCH_SECONDS <= moment <= now + _MAX_CLOCK_ERROR_SECONDS
 
 
 class Event:
-    """One decoded record; only `id` is certain to be there.
+    """One decoded record; of a document's parts only `id` is certain to exist.
 
-    Slots and no validation framework: this is built once per record on the hot path.
+    Slots and no validation framework: built once per record on the hot path.
     """
 
     __slots__ = ("app", "document", "id", "notification", "occurred_at", "subject", "trigger")
@@ -43,8 +41,8 @@ class Event:
         """Seconds since the Unix epoch."""
         self.app = app
         self.subject = subject
-        """What a hook's `select` names: a notification, a geofence or an event key."""
+        """The text that a hook's `select` names: a notification, geofence or event key."""
         self.notification = notification
         self.document = document
         """The whole event in the shape of docs/reference/events.md (`user`, `device`, `data`, ...),
-        with every unknown field kept; a foreign shape has been mapped before."""
+        unknown fields included; a source's `fields` are already applied."""

@@ -22,7 +22,7 @@ from pydantic import (
 from consumer.documents.durations import duration
 from consumer.documents.validation import Scalar, as_text
 from consumer.errors import InvalidValue
-from consumer.events.model import Trigger
+from consumer.events.triggers import Trigger
 from consumer.hooks.load_context import LoadContext
 from consumer.hooks.secrets import expand, has_reference
 from consumer.hooks.table import (
@@ -31,10 +31,10 @@ from consumer.hooks.table import (
     Header,
     Missing,
     Parameter,
-    Source,
     Value,
 )
 from consumer.hooks.template import Template, parse_template
+from consumer.hooks.value_sources import Source
 from consumer.settings import RateLimit
 
 _ID = re.compile(r"[a-z0-9-]{1,64}")

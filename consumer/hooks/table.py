@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
-from consumer.events.model import Trigger
+from consumer.events.triggers import Trigger
+from consumer.hooks.value_sources import Source
 from consumer.throttle import unhurried
 
-Source = Literal["profile", "device", "event", "fixed"]
 Missing = Literal["omit", "empty", "reject"]
 Encoding = Literal["percent"]
 """How a header's value becomes ASCII: percent-encoded UTF-8, RFC 3986's unreserved as they are."""

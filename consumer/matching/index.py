@@ -6,7 +6,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from consumer.events.model import Event, Trigger
+from consumer.events.model import Event
+from consumer.events.triggers import Trigger
 from consumer.hooks.table import Hook, HookTable, clear_gradually
 from consumer.throttle import unhurried
 

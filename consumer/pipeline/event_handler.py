@@ -9,7 +9,8 @@ from consumer.delivery.scheduling.endpoint import Delivery
 from consumer.delivery.scheduling.registry import Shares
 from consumer.delivery.scheduling.scheduler import Scheduler
 from consumer.events.decode import Decoder
-from consumer.events.model import TRIGGERS, Event, Trigger
+from consumer.events.model import Event
+from consumer.events.triggers import TRIGGERS, Trigger
 from consumer.hooks.table import Hook
 from consumer.logs import get_logger
 from consumer.matching.index import Index

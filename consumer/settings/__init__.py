@@ -2,7 +2,6 @@
 
 from consumer.settings.load import DEFAULT_FILE, environment, load_hooks_settings, load_settings
 from consumer.settings.model import (
-    TRIGGERS,
     AdminSettings,
     DeliverySettings,
     FieldPaths,
@@ -14,13 +13,11 @@ from consumer.settings.model import (
     RetrySettings,
     Settings,
     SourceSettings,
-    Trigger,
 )
 from consumer.settings.topics import OwnTopics
 
 __all__ = [
     "DEFAULT_FILE",
-    "TRIGGERS",
     "AdminSettings",
     "DeliverySettings",
     "FieldPaths",
@@ -33,7 +30,6 @@ __all__ = [
     "RetrySettings",
     "Settings",
     "SourceSettings",
-    "Trigger",
     "environment",
     "load_hooks_settings",
     "load_settings",

@@ -2,7 +2,7 @@
 
 import ssl
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from consumer.documents.durations import duration
 from consumer.documents.files import files
 from consumer.errors import InvalidValue
+from consumer.events.triggers import TRIGGERS, Trigger
 from consumer.settings.fields import (
     LOWER,
     MAPPED,
@@ -30,9 +31,6 @@ from consumer.settings.fields import (
     TopicPrefix,
 )
 from consumer.settings.topics import OwnTopics
-
-Trigger = Literal["push_click", "message_log", "geofence", "event"]
-TRIGGERS: tuple[Trigger, ...] = get_args(Trigger)
 
 
 class Section(BaseModel):
@@ -144,7 +142,8 @@ class SourceSettings(Section):
 
 
 DEFAULT_SOURCES = tuple(
-    SourceSettings(topic=trigger.replace("_", "-"), trigger=trigger) for trigger in TRIGGERS
+    SourceSettings(topic=facts.default_topic, trigger=trigger)
+    for trigger, facts in TRIGGERS.items()
 )
 
 
@@ -157,10 +156,14 @@ class HooksSettings(Section):
     """Environment names (`*` and `?` as in file names) and directories: nothing else is read."""
 
 
+TransportName = Literal["curl", "aiohttp"]
+"""The HTTP clients; `factories.make_transport` makes each."""
+
+
 class DeliverySettings(Section):
     """How requests are sent and bounded."""
 
-    transport: Literal["curl", "aiohttp"] = "curl"
+    transport: TransportName = "curl"
     concurrency: int = Field(default=256, ge=1, le=10_000)
     """In all. A hook may hold no more places than are left free, so some always are."""
     per_host_concurrency: int = Field(default=128, ge=1, le=10_000)

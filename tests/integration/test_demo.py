@@ -8,7 +8,7 @@ from pathlib import Path
 
 from consumer.demo.receiver import BEHAVIOURS
 from consumer.demo.run import load, write_files
-from consumer.events.model import TRIGGERS
+from consumer.events.triggers import TRIGGERS
 from support.command import run_command
 
 

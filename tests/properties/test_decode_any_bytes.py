@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.events.decode import FIELD_PLACES, Decoder
-from consumer.events.model import TRIGGERS, Event, Trigger
+from consumer.events.model import Event
+from consumer.events.triggers import TRIGGERS, Trigger
 from consumer.records.record import UndecodableError
 from support.fakes import FakeRecord, make_record
 
@@ -28,7 +29,7 @@ DOCUMENTS = st.dictionaries(NAMES, JSON | st.dictionaries(NAMES, JSON))
 FIELDS = st.dictionaries(
     st.sampled_from([*FIELD_PLACES, "subject"]), st.sampled_from(["id", "data.id", "user.0.id"])
 )
-TRIGGER = st.sampled_from(TRIGGERS)
+TRIGGER = st.sampled_from(list(TRIGGERS))
 # Near-JSON: duplicate keys, numbers out of range, lone surrogates, unclosed nesting.
 PIECES = st.sampled_from(
     ["{", "}", "[", "]", '"id":', '"id":1e999', "NaN", '"\\ud800"', ",", "9" * 400, "-", "[" * 2000]

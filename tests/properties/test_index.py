@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.events.model import TRIGGERS, Event
+from consumer.events.model import Event
+from consumer.events.triggers import TRIGGERS
 from consumer.hooks.table import Hook
 from consumer.matching.index import Index
 from support.fakes import make_event, make_hook, make_table
@@ -17,7 +18,7 @@ HOOKS = st.lists(
     st.builds(
         make_hook,
         st.sampled_from(IDS),
-        trigger=st.sampled_from(TRIGGERS),
+        trigger=st.sampled_from(list(TRIGGERS)),
         select=st.none() | st.frozensets(st.sampled_from(SUBJECTS)),
         app=st.sampled_from(APPS),
         enabled=ON,
@@ -52,7 +53,7 @@ EVENTS = st.builds(
             )
         },
     ),
-    st.sampled_from(TRIGGERS),
+    st.sampled_from(list(TRIGGERS)),
 )
 
 

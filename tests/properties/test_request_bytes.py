@@ -10,7 +10,8 @@ from uritemplate import URITemplate
 
 from consumer.delivery.http.request import RequestBuilder, delivery_id
 from consumer.delivery.http.values import RejectedError
-from consumer.hooks.table import Missing, Source, Value
+from consumer.hooks.table import Missing, Value
+from consumer.hooks.value_sources import Source
 from support.fakes import make_brace, make_event, make_hook, make_value
 from support.strict_http import Parsed, on_the_wire
 

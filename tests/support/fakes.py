@@ -13,8 +13,9 @@ from consumer.delivery.http.authorities import Authorities
 from consumer.delivery.http.transport import AttemptResult, Request
 from consumer.delivery.scheduling.endpoint import Delivery
 from consumer.delivery.scheduling.retry_policy import Defer
-from consumer.events.decode import Decoder, Headers
-from consumer.events.model import Event, Trigger
+from consumer.events.decode import Decoder
+from consumer.events.model import Event
+from consumer.events.triggers import Trigger
 from consumer.hooks.table import (
     Header,
     Hook,
@@ -22,12 +23,13 @@ from consumer.hooks.table import (
     Missing,
     Parameter,
     RateLimit,
-    Source,
     UriVariable,
     Value,
 )
 from consumer.hooks.template import parse_template
+from consumer.hooks.value_sources import Source
 from consumer.reasons import Reason
+from consumer.records.record import Headers
 
 
 class FakeClock:

@@ -13,8 +13,9 @@ from consumer.delivery.http.values import (
     MAX_CHARACTERS,
     RejectedError,
     encode,
-    field,
+    make_value_reader,
     request_text,
+    value_text,
 )
 from consumer.events.model import Event
 from consumer.hooks.table import MAX_HEADER_VALUE_BYTES, Header, Hook, Parameter, UriVariable
@@ -141,7 +142,7 @@ class _Expansion:
     def __init__(self, hook_id: str, variable: UriVariable) -> None:
         self._hook_id = hook_id
         self._uri_variable = variable
-        self._entry = field(variable.entry) if variable.entry is not None else None
+        self._entry = make_value_reader(variable.entry) if variable.entry is not None else None
 
     def render(self, event: Event) -> str:
         variable = self._uri_variable
@@ -149,7 +150,7 @@ class _Expansion:
         values = composed_values(event).get(self._hook_id)
         text = request_text(place, values.get(variable.name)) if type(values) is dict else None
         if text is None and self._entry is not None:
-            text = self._entry.text(event)
+            text = value_text(self._entry, event)
         if text is None:
             text = variable.default
         if text is None:
@@ -168,13 +169,13 @@ class _Pair:
         value = parameter.value
         self._prefix = f"{parameter.name}="
         self._missing = value.missing
-        self._source = field(value) if value.source != "fixed" else None
+        self._source = make_value_reader(value) if value.source != "fixed" else None
         self._whole = self._prefix if self._source else self._prefix + encode(value.text)
 
     def render(self, event: Event) -> str | None:
         if self._source is None:
             return self._whole
-        text = self._source.text(event)
+        text = value_text(self._source, event)
         if text is not None:
             return self._prefix + encode(text)
         match self._missing:
@@ -198,13 +199,13 @@ class _Line:
         self._name = header.name
         self._missing = value.missing
         self._is_encoded = header.encode == "percent"
-        self._source = field(value) if value.source != "fixed" else None
+        self._source = make_value_reader(value) if value.source != "fixed" else None
         self._whole = f"{header.name}: {value.text.strip(_BLANKS)}".encode()
 
     def render(self, event: Event) -> bytes | None:
         if self._source is None:
             return self._whole
-        text = self._source.text(event)
+        text = value_text(self._source, event)
         if text is None:
             match self._missing:
                 case "omit":

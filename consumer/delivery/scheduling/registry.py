@@ -9,7 +9,7 @@ from consumer.delivery.http.request import RequestBuilder
 from consumer.delivery.scheduling.circuit import Circuit, CircuitPolicy, CircuitState
 from consumer.delivery.scheduling.endpoint import Endpoint, HostState, SourceRecordT
 from consumer.delivery.scheduling.token_bucket import TokenBucket
-from consumer.events.model import TRIGGERS, Trigger
+from consumer.events.triggers import TRIGGERS, Trigger
 from consumer.hooks.table import Hook, RateLimit
 from consumer.logs import get_logger
 from consumer.metrics import Metrics

@@ -6,7 +6,7 @@ import pytest
 
 from consumer.delivery.http.transport import AttemptResult
 from consumer.delivery.scheduling.registry import Shares
-from consumer.events.model import TRIGGERS
+from consumer.events.triggers import TRIGGERS
 from consumer.hooks.table import Hook, RateLimit
 from consumer.reasons import ErrorKind
 from support.fakes import make_hook

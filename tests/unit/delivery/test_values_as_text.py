@@ -6,8 +6,15 @@ from unittest.mock import Mock
 import pytest
 
 from consumer.delivery.http import values
-from consumer.delivery.http.values import MAX_CHARACTERS, RejectedError, encode, field, to_text
-from consumer.hooks.table import Source
+from consumer.delivery.http.values import (
+    MAX_CHARACTERS,
+    RejectedError,
+    encode,
+    make_value_reader,
+    to_text,
+    value_text,
+)
+from consumer.hooks.value_sources import Source
 from support.fakes import make_event, make_value
 
 
@@ -89,15 +96,15 @@ DOCUMENT = {
 )
 def test_each_source_reads_its_part(source: Source, path: str, text: str | None) -> None:
     """profile: the user's attributes; device: the device's; event: a path from the root."""
-    assert field(make_value(source, path)).text(make_event(DOCUMENT)) == text
+    assert value_text(make_value_reader(make_value(source, path)), make_event(DOCUMENT)) == text
 
 
 @pytest.mark.parametrize("part", [None, "text", 5, [], {"attributes": "none"}, {}])
 def test_an_odd_user_has_no_attributes(part: object) -> None:
     """A part of another type counts as absent."""
     event = make_event({"id": "e1", "user": part, "device": part})
-    assert field(make_value("profile", "city")).text(event) is None
-    assert field(make_value("device", "id")).text(event) is None
+    assert value_text(make_value_reader(make_value("profile", "city")), event) is None
+    assert value_text(make_value_reader(make_value("device", "id")), event) is None
 
 
 @pytest.mark.parametrize("bracket", ["[]", "{}"])
@@ -109,7 +116,7 @@ def test_nesting_without_end_is_rejected(bracket: str) -> None:
     event = make_event()
     event.document["data"] = deep
     with pytest.raises(RejectedError, match="data is nested too deeply"):
-        field(make_value("event", "data")).text(event)
+        value_text(make_value_reader(make_value("event", "data")), event)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +142,7 @@ def test_what_cannot_fit_is_refused_before_it_is_rendered(
     event.document["data"] = value
     monkeypatch.setattr(values, "to_text", Mock(side_effect=AssertionError("rendered")))
     with pytest.raises(RejectedError, match="data is longer than 8192 characters"):
-        field(make_value("event", "data")).text(event)
+        value_text(make_value_reader(make_value("event", "data")), event)
 
 
 @pytest.mark.parametrize("part", [None, "", [], {}, 1, True], ids=repr)
@@ -143,7 +150,7 @@ def test_parts_without_text_have_a_size_too(part: Any) -> None:
     """What joins to nothing costs time all the same: each part counts as JSON has it."""
     event = make_event()
     event.document["data"] = [part] * 1_500
-    assert field(make_value("event", "data")).text(event) is not None
+    assert value_text(make_value_reader(make_value("event", "data")), event) is not None
     event.document["data"] = [part] * MAX_CHARACTERS
     with pytest.raises(RejectedError, match="data is longer than 8192 characters"):
-        field(make_value("event", "data")).text(event)
+        value_text(make_value_reader(make_value("event", "data")), event)

@@ -10,7 +10,8 @@ from consumer.demo.events import Generated, generate_events
 from consumer.demo.receiver import BEHAVIOURS
 from consumer.demo.run import load, write_files
 from consumer.events.decode import Decoder
-from consumer.events.model import TRIGGERS, Event
+from consumer.events.model import Event
+from consumer.events.triggers import TRIGGERS
 from consumer.hooks.table import UriVariable
 from consumer.matching.index import Index
 from support.fakes import FakeClock, FakeRecord

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer
@@ -13,14 +13,15 @@ from pydantic import BaseModel
 from consumer import __main__ as entry
 from consumer.cli.commands import commands
 from consumer.documents.durations import format_duration
-from consumer.events.model import TRIGGERS
+from consumer.events.triggers import TRIGGERS
 from consumer.hooks.definition import Definition, HeaderEntry
+from consumer.hooks.value_sources import Source
 from consumer.metrics import Metrics
 from consumer.reasons import Reason
 from consumer.records.headers import OWN_HEADERS
 from consumer.reload import FIXED_SECTIONS, FIXED_SETTINGS
 from consumer.settings import Settings
-from consumer.settings.model import DEFAULT_SOURCES, FieldPaths, SourceSettings
+from consumer.settings.model import DEFAULT_SOURCES, FieldPaths, SourceSettings, TransportName
 from support.filled_metrics import fill_stream
 from support.project import ROOT
 
@@ -114,6 +115,18 @@ def test_hooks_page_lists_every_field() -> None:
     assert set(names("hooks.md", "Entries of headers and parameters")) == set(
         HeaderEntry.model_fields
     )
+
+
+def test_hooks_page_lists_every_source() -> None:
+    """The page says what each source of a value is, and names no other."""
+    (row,) = (row for row in rows("hooks.md") if row[0] == "`source`")
+    assert re.findall(r"`(\w+)`:", row[1]) == list(get_args(Source))
+
+
+def test_settings_page_lists_every_transport() -> None:
+    """The page names each value that `delivery.transport` may have."""
+    (row,) = (row for row in rows("settings.md") if row[0] == "`delivery.transport`")
+    assert re.findall(r"`(\w+)`", row[3]) == list(get_args(TransportName))
 
 
 def test_metrics_page_lists_every_metric() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from consumer.events.decode import Decoder
-from consumer.events.model import Trigger
+from consumer.events.triggers import Trigger
 from consumer.records.record import UndecodableError
 from support.fakes import FakeRecord, make_event, make_record
 

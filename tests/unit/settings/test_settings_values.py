@@ -7,9 +7,9 @@ import pytest
 import trustme
 
 from consumer.documents.durations import format_duration
+from consumer.events.triggers import TRIGGERS
 from consumer.factories import start_times
 from consumer.settings import (
-    TRIGGERS,
     FieldPaths,
     RateLimit,
     Settings,
@@ -240,4 +240,4 @@ def test_the_contracts_settings_all_exist() -> None:
     }
     assert set(Settings.model_fields) == {*contract, "sources"}
     assert set(SourceSettings.model_fields) == {"topic", "trigger", "fields", "start"}
-    assert TRIGGERS == ("push_click", "message_log", "geofence", "event")
+    assert tuple(TRIGGERS) == ("push_click", "message_log", "geofence", "event")
