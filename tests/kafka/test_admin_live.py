@@ -67,8 +67,11 @@ HOSTILE = (
 
 
 async def test_hostile_clients_cost_deliveries_nothing(workspace: Workspace) -> None:
-    """1. More clients than there are places are silent, stop in the middle, or never read; one asks
-    for metrics without a pause. 2. Meanwhile all events are delivered, and a probe is answered.
+    """Hostile clients of the admin server hold back neither deliveries nor probes.
+
+    1. More clients than connections are allowed are silent, stop in the middle, or never read; one
+    asks for metrics without a pause. 2. Meanwhile all events are delivered, and a probe is
+    answered.
     """
     await workspace.create_topics()
     async with Receiver() as receiver:

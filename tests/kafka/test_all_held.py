@@ -1,4 +1,4 @@
-"""Where every partition is held, a poll asks for none: to aiokafka, an empty list means all."""
+"""If every partition is paused, a poll asks for none: to aiokafka, an empty list means all."""
 
 from collections.abc import AsyncIterator
 
@@ -66,11 +66,13 @@ async def reader(cluster: Cluster, topic_prefix: str) -> AsyncIterator[Reader]:
 
 
 @pytest.mark.parametrize("careful", [False, True])
-async def test_nothing_comes_while_all_is_held(
+async def test_nothing_comes_while_all_is_paused(
     reader: Reader, *, careful: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """1. What waits in the client's memory is not handed out, polled all together or one by one,
-    and the membership stays. 2. When the time has come, all comes, once and in order.
+    """No record is handed out while every partition is paused.
+
+    1. What waits in the client's memory is not handed out, polled all together or one by one, and
+    the membership stays. 2. When the time has come, all comes, once and in order.
     """
     if careful:
         monkeypatch.setattr(reader.poller, "_careful_until", 2 * HOUR + reader.clock.monotonic())

@@ -1,4 +1,4 @@
-"""Secrets stand in every place that may hold one, and come out nowhere but at the receiver."""
+"""Secrets in every value that may hold one are shown to the receiver and to no one else."""
 
 import asyncio
 import base64
@@ -67,7 +67,7 @@ def definition(hook_id: str, origin: str, secret_file: Path, **more: Any) -> dic
 
 
 def event(event_id: str, name: str = PRIVATE) -> bytes:
-    """With attributes that nobody but the receiver may see."""
+    """An event with attributes that only the receiver may see."""
     attributes = {"name": name, "unused": PRIVATE}
     return json.dumps({"id": event_id, "user": {"id": PRIVATE, "attributes": attributes}}).encode()
 
@@ -138,7 +138,9 @@ def check(place: str, text: str) -> None:
 async def test_the_daemon_tells_no_secret(
     workspace: Workspace, secure_broker: SecureBroker, receiver: Receiver, transport: str
 ) -> None:
-    """1. Deliveries arrive, are refused, retried, cut off, echoed; records are rejected and
+    """The daemon shows no secret and no user's data in logs, metrics, probes or dead letters.
+
+    1. Deliveries arrive, are refused, retried, cut off, echoed; records are rejected and
     undecodable; all at log level debug. 2. Reloads fail, for hooks and for a password. 3. Logs,
     metrics, probes, dead letters' headers and the list of them hold no secret and nothing of a
     user's; the receiver has them all.
@@ -193,8 +195,8 @@ def _check_dead_letters(dead_letters: list[Any]) -> None:
 async def test_no_command_tells_a_secret(
     workspace: Workspace, secure_broker: SecureBroker, receiver: Receiver
 ) -> None:
-    """`check`, `sample` with and without an event, `send` that succeeds, fails, is cut off, echoed
-    and meets nobody; a definition, a setting and a password that are wrong.
+    """No command prints a secret: `check`, `sample` with and without an event, and `send` that
+    succeeds, fails, is cut off, echoed or refused; with a wrong definition, setting and password.
     """
     write(workspace, secure_broker, receiver.origin)
     (workspace.folder / "event.json").write_bytes(event("e1"))
@@ -245,8 +247,8 @@ async def test_no_traceback_tells_a_secret(
     log: io.StringIO,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A bug in the middle of a request, where every secret is at hand: in the daemon's log, and in
-    what a command ends with.
+    """No traceback of a bug in the middle of a request shows a secret, neither in the daemon's log
+    nor in a command's output.
     """
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)

@@ -21,7 +21,9 @@ async def ready_workspace(workspace: Workspace) -> Workspace:
 
 
 async def test_a_missing_source_topic(ready_workspace: Workspace) -> None:
-    """The sentence names the topic, and what to do."""
+    """A missing source topic ends the start with one sentence that names the topic and what to
+    do.
+    """
     missing = ready_workspace.topic("missing")
     ready_workspace.sources[missing] = {"topic": missing, "trigger": "event"}
     ready_workspace.write_settings()
@@ -31,16 +33,18 @@ async def test_a_missing_source_topic(ready_workspace: Workspace) -> None:
 
 
 async def test_no_broker(ready_workspace: Workspace) -> None:
-    """The sentence names the address, and the setting."""
-    nobody = f"{HOST}:{free_port()}"
-    ready_workspace.write_settings(kafka={"bootstrap_servers": nobody})
+    """A broker that cannot be reached ends the start with one sentence that names the address and
+    the setting.
+    """
+    refused = f"{HOST}:{free_port()}"
+    ready_workspace.write_settings(kafka={"bootstrap_servers": refused})
     said = await Daemon(ready_workspace.config).refuses()
-    assert nobody in said
+    assert refused in said
     assert "kafka.bootstrap_servers" in said
 
 
 async def test_a_port_in_use(ready_workspace: Workspace) -> None:
-    """The sentence names the port, and the setting."""
+    """A port in use ends the start with one sentence that names the port and the setting."""
     with socket.create_server((HOST, 0)) as taken:
         port = taken.getsockname()[1]
         ready_workspace.write_settings(admin={"port": port})
@@ -52,7 +56,7 @@ async def test_a_port_in_use(ready_workspace: Workspace) -> None:
 async def test_a_stop_while_the_group_does_not_form(
     ready_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is obeyed, in order: a coordinator that never answers must not keep the process."""
+    """A stop is orderly even while the group's coordinator never answers."""
     begun = asyncio.Event()
 
     async def start(_intake: Intake) -> None:

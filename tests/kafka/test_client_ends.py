@@ -36,8 +36,11 @@ async def _ends(workspace: Workspace, daemon: InProcess) -> str:
 async def test_a_client_that_cannot_be_built_again_ends_the_daemon(
     workspace: Workspace, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """1. It breaks with a request under way, and no new one can be made. 2. One sentence. 3. The
-    event is neither committed nor parked: the next daemon sends it.
+    """An HTTP client that cannot be built again ends the daemon with one sentence, and no event is
+    lost.
+
+    1. The client breaks with a request under way, and no new one can be made. 2. One sentence. 3.
+    The event is neither committed nor deferred: the next daemon sends it.
     """
 
     def fail(*_: object, **_options: object) -> None:
@@ -64,7 +67,9 @@ async def test_a_client_that_cannot_be_built_again_ends_the_daemon(
 async def test_a_client_that_breaks_idle_ends_the_daemon(
     workspace: Workspace, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """1. An event is delivered, then the client breaks. 2. The daemon ends, what was settled is
+    """An HTTP client that breaks while idle ends the daemon, and what was settled is committed.
+
+    1. An event is delivered, then the client breaks. 2. The daemon ends, what was settled is
     committed, and nothing is sent again.
     """
     whole = Engine.handle_events

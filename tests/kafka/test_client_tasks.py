@@ -44,8 +44,11 @@ def _break_fetching(consumer: Any) -> None:
 async def test_a_task_that_ends_ends_the_daemon(
     workspace: Workspace, kill: Callable[[Any], None], said: str
 ) -> None:
-    """1. An event is delivered, then the task ends. 2. So does the daemon, with one sentence.
-    3. The next one goes on behind the event.
+    """If one of aiokafka's tasks ends, the daemon ends with one sentence, and the next one goes on
+    behind the delivered event.
+
+    1. An event is delivered, then the task ends. 2. So does the daemon, with one sentence. 3. The
+    next one goes on behind the event.
     """
     heard: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, told: heard.append(told))

@@ -23,5 +23,7 @@ async def _write_to_a_closed_one(bootstrap: str) -> None:
 
 
 def test_a_write_to_a_closed_connection_is_a_kafka_error(bootstrap_servers: str) -> None:
-    """As on asyncio's own loop: whoever wrote hears it, and the connection is not used again."""
+    """A write to a closed connection raises a Kafka error on uvloop as on asyncio's own loop, and
+    the connection is not used again.
+    """
     uvloop.run(_write_to_a_closed_one(bootstrap_servers))

@@ -41,8 +41,8 @@ def _add_node(client: ClusterClient, node: int, address: str) -> None:
 async def test_a_name_with_a_silent_address(
     bootstrap_servers: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the addresses of a name one that answers is enough: a silent one before it costs no more
-    than the stagger.
+    """A silent address of a bootstrap name costs no more than the stagger if another address
+    answers.
     """
 
     async def addresses(_host: str, _port: int) -> list[str]:
@@ -57,7 +57,7 @@ async def test_a_name_with_a_silent_address(
 
 
 async def test_a_node_that_is_silent_holds_up_no_other(bootstrap_servers: str) -> None:
-    """While one node is dialled in vain, others answer, by their number or for any of them."""
+    """While one node is dialled in vain, other nodes answer, asked by number or as any node."""
     async with Forwarder() as silent, _client(bootstrap_servers) as client:
         [node] = [broker.nodeId for broker in client.cluster.brokers()]
         _add_node(client, 99, silent.address)
@@ -75,8 +75,8 @@ async def test_a_node_that_is_silent_holds_up_no_other(bootstrap_servers: str) -
 async def test_a_coordinator_that_falls_silent_while_a_member_joins(
     bootstrap_servers: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A join may take as long as its group does; but if the coordinator answers nothing else, its
-    connection is given up within seconds, so that its successor is looked for.
+    """A coordinator that answers nothing else during a long join is given up within seconds, so
+    that its successor is looked for.
     """
     monkeypatch.setattr(cluster_client, "PING_INTERVAL_SECONDS", 0.1)
     monkeypatch.setattr(connections, "REQUEST_TIMEOUT_SECONDS", 0.5)

@@ -1,4 +1,4 @@
-"""Every compression codec of Kafka, by whoever wrote it, reaches the receiver."""
+"""Every compression codec of Kafka, by every common client, reaches the receiver."""
 
 from confluent_kafka import Producer
 
@@ -24,8 +24,8 @@ def _events(writer: str) -> list[bytes]:
 
 
 async def test_every_codec_of_every_writer_arrives(workspace: Workspace) -> None:
-    """Batches compressed by aiokafka, by librdkafka and by the broker itself (Java, which frames
-    snappy and lz4 in its own way), and batches that are not compressed.
+    """Batches of every codec arrive, compressed by aiokafka, by librdkafka or by the broker itself
+    (Java, which frames snappy and lz4 in its own way), or not compressed.
     """
     cluster, names = workspace.cluster, []
     workspace.sources = {

@@ -41,9 +41,9 @@ async def _read(cluster: Cluster, topic: str, since: int | None = None) -> list[
             return [dead_letter async for dead_letter in dead_letters]
 
 
-async def test_letters_come_whole_and_by_age(cluster: Cluster, topic_prefix: str) -> None:
-    """Three partitions of unequal length, more letters than one fetch brings, one of somebody
-    else: all are read, the oldest first, with all that the daemon wrote.
+async def test_dead_letters_come_whole_and_by_age(cluster: Cluster, topic_prefix: str) -> None:
+    """All dead letters of three partitions of unequal length are read, the oldest first, with all
+    that the daemon wrote; another program's record is among them.
     """
     await cluster.create([topic_prefix])
     dead_letters = [
@@ -70,9 +70,12 @@ async def test_letters_come_whole_and_by_age(cluster: Cluster, topic_prefix: str
 async def test_what_cannot_be_read_ends_its_own_partition_only(
     cluster: Cluster, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """1. In one partition of two, the third record of five cannot be read. 2. What is before it and
-    in the other partition is read and replayed. 3. When it can be read again, a replay goes on with
-    it and with what follows.
+    """A dead letter that cannot be read ends its own partition only, and a later replay goes on
+    with it.
+
+    1. In one partition of two, the third record of five cannot be read. 2. What is before it and in
+    the other partition is read and replayed. 3. When it can be read again, a replay goes on with it
+    and with what follows.
     """
     source, retry = f"{topic_prefix}.event", f"{topic_prefix}.retry"
     await cluster.create([topic_prefix], partitions=2)
@@ -114,7 +117,9 @@ async def _replay(cluster: Cluster, topic: str, retry: str) -> tuple[int, dict[i
 
 
 async def test_since_skips_what_is_older(cluster: Cluster, topic_prefix: str) -> None:
-    """In each partition reading starts at the first record of that time, also behind the last."""
+    """With `since` reading starts in each partition at the first record of that time, which may lie
+    behind the last one.
+    """
     await cluster.create([topic_prefix])
     dead_letters = [
         WrittenDeadLetter(metadata(n), partition=n % 2, timestamp_ms=START + n * 1_000)
@@ -127,8 +132,8 @@ async def test_since_skips_what_is_older(cluster: Cluster, topic_prefix: str) ->
 
 
 async def test_records_that_never_happened_are_passed(cluster: Cluster, topic_prefix: str) -> None:
-    """An aborted transaction at a partition's end: its records are not letters, and reading ends
-    behind its marker.
+    """Records of an aborted transaction are not dead letters, and reading ends behind the
+    transaction's marker.
     """
     await cluster.create([topic_prefix], partitions=1)
     await write_dead_letters(cluster, topic_prefix, exhausted([1]))
@@ -189,8 +194,10 @@ async def _denial(cluster: Cluster) -> str:
 
 
 async def test_looking_makes_no_topic_and_needs_the_right(guarded: Cluster) -> None:
-    """1. No topic: that is told, and looking for it makes none. 2. It exists, but may not be
-    read: a sentence. 3. It may not even be known of: the same, not "there are none".
+    """Reading dead letters creates no topic, and a missing right is one sentence.
+
+    1. No topic: that is reported, and looking for it creates none. 2. It exists, but may not be
+    read: a sentence. 3. It may not be described either: the same sentence, not "there are none".
     """
     settings = KafkaSettings(bootstrap_servers=(guarded.bootstrap,))
     async with DeadLetterReader(settings) as reader:
@@ -207,9 +214,9 @@ async def test_looking_makes_no_topic_and_needs_the_right(guarded: Cluster) -> N
     assert await _denial(guarded) == told
 
 
-async def test_who_may_not_keep_progress_sends_nothing(guarded: Cluster) -> None:
-    """A group that this user may look at, but not commit under: that is told before the first
-    letter goes, not after a batch that nobody would remember.
+async def test_without_the_right_to_commit_nothing_is_sent(guarded: Cluster) -> None:
+    """A user who may not commit the replay's progress is told so before the first dead letter is
+    sent.
     """
     topic, retry_topic, group = "kept.dead-letter", "kept.retry", "kept.replay.all"
     await guarded.create([topic, retry_topic], partitions=1)
@@ -239,7 +246,7 @@ async def test_who_may_not_keep_progress_sends_nothing(guarded: Cluster) -> None
 
 
 async def test_no_broker_is_a_sentence() -> None:
-    """Nobody listens there: the sentence says where, and what to do."""
+    """A broker that refuses connections is one sentence with its address and what to do."""
     settings = KafkaSettings(bootstrap_servers=("127.0.0.1:1",))
     with pytest.raises(HookstreamError, match=r"no Kafka broker answers at 127\.0\.0\.1:1"):
         async with DeadLetterReader(settings):

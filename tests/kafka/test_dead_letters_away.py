@@ -21,10 +21,13 @@ def _answer(head: bytes) -> Reply:
 async def test_nothing_passes_a_dead_letter_that_is_not_acknowledged(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """1. A first dead letter is written. 2. The dead-letter topic is deleted. 3. A
-    second dead letter is due: its failure is counted, the daemon is not ready, and the committed
-    offset stays before it, whatever was delivered behind it. 4. Intake pauses: an event written
-    now is not sent. 5. The topic is back: the letter is written, the event sent, all committed.
+    """No commit passes a dead letter that the broker has not acknowledged, and intake pauses
+    meanwhile.
+
+    1. A first dead letter is written. 2. The dead-letter topic is deleted. 3. A second dead letter
+    is due: its failure is counted, the daemon is not ready, and the committed offset stays before
+    it, whatever was delivered behind it. 4. Intake pauses: an event written now is not sent. 5. The
+    topic is back: the dead letter is written, the event sent, all committed.
     """
     monkeypatch.setattr(app, "Outbox", partial(Outbox, send_timeout=1.0))
     # The daemon would make the topic again by itself.

@@ -57,8 +57,10 @@ async def _on_lane(workspace: Workspace) -> list[Placed]:
 
 
 async def test_every_reason_is_delivered_after_a_replay(workspace: Workspace) -> None:
-    """1. Dead letters of one hook, one for each reason, and one undecodable record without a hook.
-    2. Both replays are carried out. 3. All arrive, those of the hook under their own ids.
+    """A dead letter of any reason is delivered after a replay.
+
+    1. Dead letters of one hook, one for each reason, and one undecodable record without a hook. 2.
+    Both replays are carried out. 3. All arrive, those of the hook under their own ids.
     """
     number = len(Reason)
     await workspace.create_topics()
@@ -92,9 +94,11 @@ async def test_every_reason_is_delivered_after_a_replay(workspace: Workspace) ->
 
 
 async def test_a_replay_that_fails_again_tells_its_story(workspace: Workspace) -> None:
-    """1. 400: a dead letter. 2. Replayed, it is answered 503, waits on a retry topic, and fails
-    for good: the headers of both records tell of the replay. 3. Replayed again, it arrives, with
-    the same id each time.
+    """A replayed delivery that fails again keeps its id, and its headers name the replay.
+
+    1. 400: a dead letter. 2. Replayed, it is answered 503, waits on a retry topic, and fails for
+    good: the headers of both records tell of the replay. 3. Replayed again, it arrives, with the
+    same id each time.
     """
     await workspace.create_topics()
     workspace.write_settings()
@@ -131,8 +135,10 @@ async def test_a_replay_that_fails_again_tells_its_story(workspace: Workspace) -
     assert ids(receiver.requests) == {first_id: 4}
 
 
-async def test_nothing_is_sent_that_nobody_agreed_to(workspace: Workspace) -> None:
-    """A dry run, a refusal, no terminal to ask on: each says so, and nothing goes; a `y` sends."""
+async def test_nothing_is_sent_without_consent(workspace: Workspace) -> None:
+    """Nothing is sent by a dry run, after a refusal, or without a terminal to ask on; each says so,
+    and a `y` sends.
+    """
     await _prepare(workspace)
     await write_dead_letters(
         workspace.cluster, workspace.dead_letter_topic, exhausted(range(3), NAME)
@@ -155,7 +161,9 @@ async def test_nothing_is_sent_that_nobody_agreed_to(workspace: Workspace) -> No
 
 
 async def test_list_is_json_for_programs(workspace: Workspace) -> None:
-    """One object a line, all facts, the oldest first, no event value; `--limit` has the newest."""
+    """The list for programs has one JSON object a line with all facts, the oldest first, and no
+    event value; `--limit` has the newest.
+    """
     await _prepare(workspace)
     secret = b'{"id": "e", "user": {"id": "somebody"}}'
     dead_letters = [
@@ -227,7 +235,9 @@ async def test_a_full_disk_is_told_and_nothing_is_sent(
 
 
 async def test_list_is_a_table_for_people(workspace: Workspace) -> None:
-    """The newest fifty, how many more there are, and what they are; nothing moves the cursor."""
+    """The list for people has the newest fifty and how many more there are, and nothing in it moves
+    the cursor.
+    """
     await _prepare(workspace)
     dead_letters = exhausted(range(59), NAME)
     await write_dead_letters(workspace.cluster, workspace.dead_letter_topic, dead_letters)
@@ -245,8 +255,10 @@ async def test_list_is_a_table_for_people(workspace: Workspace) -> None:
 
 
 def test_ctrl_c_ends_behind_a_batch(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """1. SIGINT comes while the second batch is under way. 2. The batch is finished, the exit code
-    is 130, and a sentence says how much went. 3. The same command sends the rest.
+    """SIGINT ends a replay behind the batch under way, and the same command sends the rest.
+
+    1. SIGINT comes while the second batch is under way. 2. The batch is finished, the exit code is
+    130, and a sentence says how much went. 3. The same command sends the rest.
     """
     total = 3 * BATCH_RECORDS
     asyncio.run(_prepare(workspace))
@@ -281,7 +293,7 @@ def test_ctrl_c_ends_behind_a_batch(workspace: Workspace, monkeypatch: pytest.Mo
 
 
 async def test_a_missing_retry_topic_is_told_before_anything_is_sent(workspace: Workspace) -> None:
-    """The daemon never ran with these delays: the sentence names the topic, exit code 1."""
+    """A missing retry topic is named before anything is sent, with exit code 1."""
     await _prepare(workspace)
     await write_dead_letters(workspace.cluster, workspace.dead_letter_topic, exhausted([1], NAME))
     workspace.write_settings(retry={"delays": ["7m"]})
@@ -291,9 +303,8 @@ async def test_a_missing_retry_topic_is_told_before_anything_is_sent(workspace: 
 
 
 async def test_a_retry_that_became_undecodable_keeps_its_delivery(workspace: Workspace) -> None:
-    """A delivery waits on a retry topic and its record can no longer be read, as after a wrong
-    change of the mapping: its dead letter still names delivery, hook and source, so it can be
-    replayed.
+    """A deferred record that can no longer be decoded becomes a dead letter that names delivery,
+    hook and source, so it can be replayed.
     """
     await workspace.create_topics()
     workspace.write_settings()

@@ -38,9 +38,11 @@ async def _works(daemon: Daemon, more_than: float = 0) -> None:
 
 
 async def test_members_come_and_go_and_nothing_is_lost(workspace: Workspace) -> None:
-    """1. One member, and events all the time. 2. A second one joins: both deliver. 3. It leaves,
-    and the first one goes on. 4. Every event was delivered, and none twice: what is under way
-    at a change is settled and committed first.
+    """Every event is delivered exactly once while a second member joins and leaves.
+
+    1. One member, and events all the time. 2. A second one joins: both deliver. 3. It leaves, and
+    the first one goes on. 4. Every event was delivered, and none twice: what is under way at a
+    change is settled and committed first.
     """
     await workspace.create_topics()
     workspace.write_settings()

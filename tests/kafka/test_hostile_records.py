@@ -1,4 +1,4 @@
-"""Records that were written to do harm: they cost themselves, and nobody else."""
+"""Records that were written to do harm cost only themselves."""
 
 from support.cluster import Placed
 from support.daemon import InProcess
@@ -13,11 +13,13 @@ _ROOM = 1_000_000
 """Bytes: a little less than a dead-letter topic takes by default, headers included."""
 
 
-async def test_hostile_records_cost_nobody_else_anything(workspace: Workspace) -> None:
-    """1. A topic that takes 32 MB a record holds every hostile one, between two good events.
-    2. Each that is no event is a dead letter: its bytes, or where they are too many for the
-    dead-letter topic a reference to their place. 3. Those that no request can carry are rejected.
-    4. The others and the good events are delivered, each as one request. 5. The offsets advance.
+async def test_hostile_records_harm_no_other_record(workspace: Workspace) -> None:
+    """Hostile records become dead letters or well-formed requests, and hold back no other record.
+
+    1. A topic that takes 32 MB a record holds every hostile one, between two good events. 2. Each
+    that is no event is a dead letter: its bytes, or a reference to its source if they are too many
+    for the dead-letter topic. 3. Those that no request can carry are rejected. 4. The others and
+    the good events are delivered, each as one request. 5. The offsets advance.
     """
     topic = workspace.topic("event")
     workspace.sources = {topic: workspace.sources[topic]}

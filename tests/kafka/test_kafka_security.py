@@ -1,4 +1,4 @@
-"""TLS, passwords and rights on a real broker: what holds, and what people are told where not."""
+"""TLS, passwords and rights on a real broker: what holds, and what people are told if not."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -27,7 +27,7 @@ def broker(secure_broker: SecureBroker) -> SecureBroker:
 async def workspace(
     broker: SecureBroker, topic_prefix: str, tmp_path: Path
 ) -> AsyncIterator[Workspace]:
-    """One source topic, and all that the daemon writes to, made by somebody who may."""
+    """One source topic, and all that the daemon writes to, made by a user who may."""
     workspace = Workspace(tmp_path, Cluster(broker.bootstrap), topic_prefix)
     topic = workspace.topic("event")
     workspace.sources = {topic: workspace.sources[topic]}
@@ -93,8 +93,8 @@ async def delivers(workspace: Workspace) -> None:
 async def test_every_way_in(
     broker: SecureBroker, workspace: Workspace, listener: str, mechanism: str
 ) -> None:
-    """TLS with a private authority, with our own certificate, and every mechanism: consumed,
-    handed over and committed, with no more rights than the documented ones.
+    """With every security protocol and mechanism the daemon consumes, publishes and commits with no
+    more rights than the documented ones.
     """
     user = {"TLS": "ANONYMOUS", "MUTUAL": CERTIFIED}.get(listener, "hookstream")
     if mechanism:
@@ -140,7 +140,9 @@ async def test_no_way_in_is_one_sentence(
     more: dict[str, Any],
     words: str,
 ) -> None:
-    """It names the setting to correct, and no password; nothing is committed."""
+    """A failed authentication is one sentence that names the setting to correct and no password,
+    and nothing is committed.
+    """
     kafka = (broker.login if listener.startswith("SASL") else broker.settings)(listener)
     kafka |= more
     if kafka.get("ssl_cafile") == "other":
@@ -152,13 +154,15 @@ async def test_no_way_in_is_one_sentence(
 
 
 @pytest.mark.parametrize("kept", [[], ["DESCRIBE"]], ids=["unseen", "seen"])
-@pytest.mark.parametrize("which", ["source", "lane"])
+@pytest.mark.parametrize("which", ["source", "retry topic"])
 async def test_a_topic_that_may_not_be_read(
     broker: SecureBroker, workspace: Workspace, which: str, kept: list[str]
 ) -> None:
-    """The daemon ends with the topic's name; nothing is committed, not even what may be read."""
+    """A source topic that may not be read ends the daemon with its name, and nothing is committed,
+    not even for topics that may be read.
+    """
     topic = workspace.topic("event") if which == "source" else workspace.retry_topics[0]
-    rights = enough(workspace) | {topic: [*kept, *(["WRITE"] if which == "lane" else [])]}
+    rights = enough(workspace) | {topic: [*kept, *(["WRITE"] if which == "retry topic" else [])]}
     workspace.write_settings(kafka=await user_with(broker, workspace, rights))
     await workspace.cluster.produce(workspace.topic("event"), [event("e1")])
     sentence = await refusal_of(workspace)
@@ -195,7 +199,7 @@ async def test_a_retry_topic_of_others_that_may_not_be_read(
 
 
 async def test_a_group_that_may_not_be_joined(broker: SecureBroker, workspace: Workspace) -> None:
-    """The daemon ends with the group's name."""
+    """A group that may not be joined ends the daemon with the group's name."""
     kafka = await user_with(broker, workspace, enough(workspace))
     workspace.write_settings(kafka=kafka | {"group_id": "another"})
     refusal = "error: Kafka refuses the group another: ask for access to it\n"
@@ -204,7 +208,9 @@ async def test_a_group_that_may_not_be_joined(broker: SecureBroker, workspace: W
 
 
 async def test_topics_that_may_not_be_made(broker: SecureBroker, workspace: Workspace) -> None:
-    """The sentence names the topic and what to do."""
+    """A topic that may not be created ends the daemon with a sentence that names it and what to
+    do.
+    """
     await workspace.cluster.delete(workspace.retry_topics)
     rights = enough(workspace)
     for retry_topic in workspace.retry_topics:
@@ -215,19 +221,22 @@ async def test_topics_that_may_not_be_made(broker: SecureBroker, workspace: Work
     assert "could not be created (TopicAuthorizationFailedError)" in sentence
 
 
-@pytest.mark.parametrize("which", ["lane", "dead letters"])
+@pytest.mark.parametrize("which", ["retry topic", "dead letters"])
 async def test_a_topic_that_may_not_be_written(
     broker: SecureBroker, workspace: Workspace, which: str
 ) -> None:
-    """1. A delivery fails, and its hand-over is refused. 2. The daemon is not ready, one line names
+    """A retry topic that may not be written makes the daemon unready until the right is granted,
+    and nothing is lost.
+
+    1. A delivery fails, and publishing it is refused. 2. The daemon is not ready, one line names
     the topic and the reason, and nothing is committed past the event. 3. The right is granted: the
-    hand-over is made up for, and the daemon is ready.
+    record is published, and the daemon is ready.
     """
-    topic = workspace.retry_topics[0] if which == "lane" else workspace.dead_letter_topic
-    rights = enough(workspace) | {topic: READS if which == "lane" else ["DESCRIBE"]}
+    topic = workspace.retry_topics[0] if which == "retry topic" else workspace.dead_letter_topic
+    rights = enough(workspace) | {topic: READS if which == "retry topic" else ["DESCRIBE"]}
     workspace.write_settings(kafka=await user_with(broker, workspace, rights))
     async with Receiver(
-        otherwise=lambda _head: response(503 if which == "lane" else 404)
+        otherwise=lambda _head: response(503 if which == "retry topic" else 404)
     ) as receiver:
         workspace.write_hooks(hook("a", receiver.origin))
         async with Daemon(workspace.config) as daemon:
@@ -246,8 +255,11 @@ async def test_a_topic_that_may_not_be_written(
 
 
 async def test_a_right_that_is_taken_away(broker: SecureBroker, workspace: Workspace) -> None:
-    """1. All is well. 2. The source may not be read any more: the daemon ends by itself, not with
-    0, with one sentence; what was settled before is committed.
+    """A right to a source that is taken away ends the daemon with one sentence, and what was
+    settled before is committed.
+
+    1. All is well. 2. The source may not be read any more: the daemon ends by itself, not with 0,
+    with one sentence; what was settled before is committed.
     """
     kafka = await user_with(broker, workspace, enough(workspace))
     workspace.write_settings(kafka=kafka)

@@ -34,9 +34,12 @@ def _generate(workspace: Workspace, origin: str, generator: Generator) -> dict[s
 async def test_requests_and_rejects_equal_the_oracle(
     workspace: Workspace, transport: str, seed: int
 ) -> None:
-    """1. Thousands of awkward events are written, hooks of every kind wait. 2. Every request is
-    one of the oracle's, each came once, and its signature verifies. 3. The dead letters are the
-    oracle's rejects. 4. The committed offsets reach the end. 5. A restart sends nothing again.
+    """Requests and dead letters of thousands of awkward events are exactly those that an
+    independent oracle expects.
+
+    1. Thousands of awkward events are written, hooks of every kind wait. 2. Every request is one of
+    the oracle's, each came once, and its signature verifies. 3. The dead letters are the oracle's
+    rejects. 4. The committed offsets reach the end. 5. A restart sends nothing again.
     """
     await workspace.create_topics()
     async with Receiver() as receiver:

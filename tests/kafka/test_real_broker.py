@@ -59,7 +59,7 @@ async def test_every_codec_goes_there_and_back(
 
 
 async def test_no_topic_appears_by_use(bootstrap_servers: str, topic_prefix: str) -> None:
-    """A misspelt topic is an error here as on a well-kept cluster, not a new topic."""
+    """A topic that is not created is an error, since the test broker creates none by use."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
     try:
@@ -73,8 +73,10 @@ async def test_no_topic_appears_by_use(bootstrap_servers: str, topic_prefix: str
 async def test_a_killed_broker_comes_back_with_its_data(
     kafka_lib: Path, tmp_path: Path, topic_prefix: str
 ) -> None:
-    """1. A record is acknowledged. 2. The broker is killed. 3. Nobody serves. 4. It starts again
-    on the same port. 5. The record is there.
+    """A killed broker comes back on the same port with its data.
+
+    1. A record is acknowledged. 2. The broker is killed. 3. Its port refuses connections. 4. It
+    starts again on the same port. 5. The record is there.
     """
     server = KafkaServer(kafka_lib, tmp_path)
     try:
@@ -95,7 +97,7 @@ async def test_a_killed_broker_comes_back_with_its_data(
 
 
 def test_a_frozen_broker_is_ended_by_force(kafka_lib: Path, tmp_path: Path) -> None:
-    """A stop never hangs: what does not end in good order is killed."""
+    """A stop of a frozen test broker ends by killing it."""
     with KafkaServer(kafka_lib, tmp_path) as server:
         os.kill(server.pid, signal.SIGSTOP)
         server.stop(timeout=0.2)
@@ -103,7 +105,7 @@ def test_a_frozen_broker_is_ended_by_force(kafka_lib: Path, tmp_path: Path) -> N
 
 
 def test_a_broker_that_cannot_start_says_why(kafka_lib: Path, tmp_path: Path) -> None:
-    """The error carries the broker's own words, and no process is left."""
+    """A test broker that cannot start raises an error with its own words and leaves no process."""
     server = KafkaServer(kafka_lib, tmp_path, extra={"num.network.threads": "0"})
     with pytest.raises(BrokerError, match=r"num\.network\.threads"):
         server.start()

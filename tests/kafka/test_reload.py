@@ -34,9 +34,11 @@ async def _targets(workspace: Workspace, receiver: Receiver, event_id: str) -> s
 
 
 async def test_hooks_change_with_sighup(workspace: Workspace) -> None:
-    """1. Two hooks. 2. One is changed, one removed, one added, and SIGHUP sent: the next event
-    goes by the new table. 3. A broken file is refused as a whole, though it also removes a hook;
-    the old table stays, and the metrics tell. 4. Mended, it takes effect.
+    """SIGHUP puts a changed table in force as a whole or refuses it as a whole.
+
+    1. Two hooks. 2. One is changed, one removed, one added, and SIGHUP sent: the next event goes by
+    the new table. 3. A broken file is refused as a whole, though it also removes a hook; the old
+    table stays, and the metrics show it. 4. Corrected, it takes effect.
     """
     await workspace.create_topics()
     workspace.write_settings()
@@ -79,9 +81,11 @@ async def test_settings_that_need_a_restart_refuse_the_reload(workspace: Workspa
 
 
 async def test_network_policy_changes_with_sighup(workspace: Workspace) -> None:
-    """1. An event is delivered, and its connection kept. 2. `network.deny` names the receiver:
-    the connection closes, and the next event is a dead letter at once, with the reason; a log
-    line names the hook. 3. Opened again, events arrive.
+    """SIGHUP puts a changed network policy in force, for connections that are open too.
+
+    1. An event is delivered, and its connection kept. 2. `network.deny` names the receiver: the
+    connection closes, and the next event is a dead letter at once, with the reason; a log line
+    names the hook. 3. Opened again, events arrive.
     """
     await workspace.create_topics()
     workspace.write_settings()
@@ -111,7 +115,9 @@ async def test_network_policy_changes_with_sighup(workspace: Workspace) -> None:
 
 
 async def test_own_admin_server_is_out_of_reach(workspace: Workspace) -> None:
-    """Also inside a network that is allowed, and on a port that the system picked."""
+    """A delivery cannot reach the daemon's own admin server, even inside an allowed network and on
+    a port that the system picked.
+    """
     await workspace.create_topics()
     workspace.write_settings()
     async with Receiver() as receiver:

@@ -131,9 +131,9 @@ class Breaking:
         await self.inner.reset()
 
 
-async def test_a_replayed_letter_is_its_delivery_begun_anew(desk: ReplayHarness) -> None:
-    """Key, value, delivery id, source and source time stay; attempts begin at nothing, and the
-    headers tell of the replay.
+async def test_a_replayed_dead_letter_is_its_delivery_begun_anew(desk: ReplayHarness) -> None:
+    """A replayed record keeps key, value, delivery id, source and source time, its attempts begin
+    at zero, and its headers name the replay.
     """
     dead_letter = WrittenDeadLetter(metadata(7), value=b'{"id": "e7"}')
     await write_dead_letters(desk.cluster, desk.topic, [dead_letter])
@@ -158,8 +158,8 @@ async def test_a_replayed_letter_is_its_delivery_begun_anew(desk: ReplayHarness)
 
 
 async def test_an_undecodable_record_goes_back_to_its_source(desk: ReplayHarness) -> None:
-    """An undecodable record goes back with its raw bytes, its key and its original headers, and
-    with headers that tell who replayed what and when.
+    """A replayed undecodable record goes back to its source with its raw bytes, its key and its
+    original headers, and with headers that name the replay and its time.
     """
     raw = b"\xff not JSON"
     lost = metadata(1, hook="", reason="undecodable", topic=desk.source)
@@ -180,7 +180,9 @@ async def test_an_undecodable_record_goes_back_to_its_source(desk: ReplayHarness
 
 
 async def test_what_cannot_be_sent_is_told_and_left(desk: ReplayHarness) -> None:
-    """Records of others, letters without a value, and undecodable ones whose source is no more."""
+    """Dead letters that cannot be replayed are reported and left: other programs' records, those
+    without a value, and undecodable ones whose source is no more.
+    """
     gone = metadata(1, hook="", reason="undecodable", topic="gone")
     dead_letters = [
         WrittenDeadLetter(None),
@@ -197,7 +199,9 @@ async def test_what_cannot_be_sent_is_told_and_left(desk: ReplayHarness) -> None
 
 
 async def test_filters_choose(desk: ReplayHarness) -> None:
-    """Hook and reason both have to fit; what does not fit stays for another replay."""
+    """A filter by hook and reason selects dead letters that fit both, and the others stay for
+    another replay.
+    """
     dead_letters = [
         WrittenDeadLetter(metadata(1, hook="a", reason="exhausted")),
         WrittenDeadLetter(metadata(2, hook="a", reason="permanent"), partition=1),
@@ -214,8 +218,10 @@ async def test_filters_choose(desk: ReplayHarness) -> None:
 
 
 async def test_the_oldest_of_all_partitions_go_first(desk: ReplayHarness) -> None:
-    """1. Letters of both partitions, by turns in time. 2. Each run takes the oldest that are
-    left, whatever their partition, and a run after the last finds nothing.
+    """Each replay takes the oldest dead letters that are left, whatever their partition.
+
+    1. Letters of both partitions, by turns in time. 2. Each run takes the oldest that are left,
+    whatever their partition, and a run after the last finds nothing.
     """
     dead_letters = [
         WrittenDeadLetter(metadata(n), partition=n % 2, timestamp_ms=1_795_514_400_000 + n)
@@ -229,9 +235,11 @@ async def test_the_oldest_of_all_partitions_go_first(desk: ReplayHarness) -> Non
     assert (await desk.plan()).sent_before == 9
 
 
-async def test_a_second_replay_finds_only_newer_letters(desk: ReplayHarness) -> None:
-    """1. Three go. 2. Nothing is left. 3. Two more come, and only they go. 4. Starting over takes
-    all five.
+async def test_a_second_replay_finds_only_newer_dead_letters(desk: ReplayHarness) -> None:
+    """A second replay sends only dead letters that came after the first, unless it starts over.
+
+    1. Three go. 2. Nothing is left. 3. Two more come, and only they go. 4. Starting over takes all
+    five.
     """
     await write_dead_letters(desk.cluster, desk.topic, exhausted(range(3)))
     assert await desk.replay() == 3
@@ -243,8 +251,10 @@ async def test_a_second_replay_finds_only_newer_letters(desk: ReplayHarness) -> 
 
 
 async def test_a_stopped_replay_goes_on_with_the_rest(desk: ReplayHarness) -> None:
-    """1. A signal comes after the second batch. 2. What was acknowledged until then is committed.
-    3. The same command sends the rest, and nothing twice.
+    """A replay that a signal stopped goes on with the rest and sends nothing twice.
+
+    1. A signal comes after the second batch. 2. What was acknowledged until then is committed. 3.
+    The same command sends the rest, and nothing twice.
     """
     total = 3 * BATCH_RECORDS + 20
     await write_dead_letters(desk.cluster, desk.topic, exhausted(range(total)))
@@ -260,9 +270,11 @@ async def test_a_stopped_replay_goes_on_with_the_rest(desk: ReplayHarness) -> No
 
 
 async def test_a_broken_replay_repeats_no_more_than_a_batch(desk: ReplayHarness) -> None:
-    """1. The broker stops acknowledging within the second batch. 2. The replay ends with a
-    sentence, and has committed the first batch only. 3. The same command sends everything behind
-    it: what the broken batch had brought twice, and nothing not at all.
+    """A replay that broke repeats at most one batch and leaves nothing out.
+
+    1. The broker stops acknowledging within the second batch. 2. The replay ends with a sentence,
+    and has committed the first batch only. 3. The same command sends everything behind it: what the
+    broken batch had brought twice, and nothing not at all.
     """
     total, brought = 2 * BATCH_RECORDS + 10, BATCH_RECORDS + BATCH_RECORDS // 2
     await write_dead_letters(desk.cluster, desk.topic, exhausted(range(total)))
@@ -277,8 +289,12 @@ async def test_a_broken_replay_repeats_no_more_than_a_batch(desk: ReplayHarness)
     assert len(sent) == total + brought - BATCH_RECORDS
 
 
-async def test_a_letter_too_large_for_the_retry_topic_is_not_passed(desk: ReplayHarness) -> None:
-    """The sentence names it, and nothing behind an unacknowledged letter is committed."""
+async def test_a_dead_letter_too_large_for_the_retry_topic_is_not_passed(
+    desk: ReplayHarness,
+) -> None:
+    """A dead letter that is too large for the retry topic ends the replay with a sentence, and
+    nothing behind it is committed.
+    """
     await desk.takes_at_most(2000)
     large = WrittenDeadLetter(metadata(1), value=bytes(2_000))
     await write_dead_letters(desk.cluster, desk.topic, [*exhausted([0]), large])
@@ -287,10 +303,10 @@ async def test_a_letter_too_large_for_the_retry_topic_is_not_passed(desk: Replay
     assert (await desk.plan()).total == 2
 
 
-async def test_a_retry_topic_that_takes_small_batches_gets_every_letter(
+async def test_a_retry_topic_that_takes_small_batches_gets_every_dead_letter(
     desk: ReplayHarness,
 ) -> None:
-    """What is in one batch at first does not fit in the topic."""
+    """Every dead letter is replayed even if a batch of them is too large for the topic."""
     total = BATCH_RECORDS + 10
     await desk.takes_at_most(4000)
     await write_dead_letters(desk.cluster, desk.topic, exhausted(range(total)))
@@ -299,8 +315,10 @@ async def test_a_retry_topic_that_takes_small_batches_gets_every_letter(
 
 
 async def test_a_replay_since_a_time_leaves_what_is_older(desk: ReplayHarness) -> None:
-    """1. Only what is young enough goes. 2. A replay without a time then takes the older ones,
-    and not the younger ones again. 3. Newer ones go as ever.
+    """A replay since a time leaves older dead letters for a later replay.
+
+    1. Only what is young enough goes. 2. A replay without a time then takes the older ones, and not
+    the younger ones again. 3. Newer ones go as ever.
     """
     start = 1_795_514_400_000
     dead_letters = [
@@ -315,8 +333,10 @@ async def test_a_replay_since_a_time_leaves_what_is_older(desk: ReplayHarness) -
     assert sorted(await desk.sent()) == sorted(f"e{n}:a" for n in range(11))
 
 
-async def test_a_letter_that_comes_later_waits_for_the_next_replay(desk: ReplayHarness) -> None:
-    """Between plan and sending another letter comes: what was agreed to goes, nothing more."""
+async def test_a_dead_letter_that_comes_later_waits_for_the_next_replay(
+    desk: ReplayHarness,
+) -> None:
+    """A dead letter that comes between plan and execution waits for the next replay."""
     await write_dead_letters(desk.cluster, desk.topic, exhausted([1, 2]))
     plan = await desk.plan()
     await write_dead_letters(desk.cluster, desk.topic, exhausted([3]))
@@ -341,7 +361,7 @@ async def _set_offset(desk: ReplayHarness, offset: int) -> None:
 
 
 async def test_an_offset_set_with_kafkas_tools_counts(desk: ReplayHarness) -> None:
-    """Whoever moves the group's offset decides where the next replay begins."""
+    """An offset that Kafka's tools set for the group is where the next replay begins."""
     await write_dead_letters(desk.cluster, desk.topic, exhausted(range(5)))
     assert await desk.replay(limit=1) == 1
     await _set_offset(desk, 3)
@@ -350,7 +370,9 @@ async def test_an_offset_set_with_kafkas_tools_counts(desk: ReplayHarness) -> No
 
 
 async def test_progress_behind_the_end_is_of_another_log(desk: ReplayHarness) -> None:
-    """A log that lost its end, or began anew: no letter in it is passed over."""
+    """If the saved progress lies behind the end of the log, every dead letter in the log is
+    replayed.
+    """
     await write_dead_letters(desk.cluster, desk.topic, exhausted(range(5)))
     await _set_offset(desk, 99)
     assert await desk.replay() == 5

@@ -1,4 +1,4 @@
-"""Retry lanes on a real broker: what is parked travels with its facts, and comes out in the end."""
+"""Retry topics on a real broker: a deferred record keeps its facts and is sent when due."""
 
 from collections.abc import Callable
 
@@ -23,13 +23,13 @@ async def _write(workspace: Workspace, event_id: str = "e1") -> Placed:
 
 
 async def _parked(workspace: Workspace, retry_topic: int, number: int = 1) -> list[Placed]:
-    """The records of a lane, once there are so many."""
+    """The records of a retry topic, once there are so many."""
 
     async def there() -> list[Placed]:
         found = await workspace.cluster.read(workspace.retry_topics[retry_topic])
         return found if len(found) >= number else []
 
-    return await wait_until(there, f"{number} on lane {retry_topic}")
+    return await wait_until(there, f"{number} on retry topic {retry_topic}")
 
 
 async def _only_letter(workspace: Workspace) -> Placed:
@@ -37,9 +37,12 @@ async def _only_letter(workspace: Workspace) -> Placed:
     return dead_letter
 
 
-async def test_parked_records_come_out_of_each_lane(workspace: Workspace) -> None:
-    """1. The receiver answers 503 twice. 2. The record travels through the first and the second
-    lane, key and value unchanged, with the contract's headers. 3. The third attempt succeeds. The
+async def test_deferred_records_come_out_of_each_retry_topic(workspace: Workspace) -> None:
+    """A deferred record travels through the retry topics with its facts and is delivered under one
+    webhook-id.
+
+    1. The receiver answers 503 twice. 2. The record travels through the first and the second retry
+    topic, key and value unchanged, with the documented headers. 3. The third attempt succeeds. The
     webhook-id was the same each time, and nothing is left behind.
     """
     await workspace.create_topics()
@@ -76,10 +79,8 @@ def _check_parked(deferred: Placed, record: Placed, *, attempts: str, status: st
     assert since <= float(facts["hookstream-not-before"])
 
 
-async def test_attempts_end_and_the_letter_is_exhausted(workspace: Workspace) -> None:
-    """`retry.max_attempts` counts attempts in all; after the last one the record is a dead letter
-    with every fact.
-    """
+async def test_attempts_end_and_the_dead_letter_is_exhausted(workspace: Workspace) -> None:
+    """After `retry.max_attempts` attempts in all the record is a dead letter with every fact."""
     await workspace.create_topics()
     workspace.write_settings(retry={"max_attempts": 2})
     async with Receiver(otherwise=_answer(503)) as receiver:
@@ -103,7 +104,7 @@ async def test_attempts_end_and_the_letter_is_exhausted(workspace: Workspace) ->
 
 
 async def test_other_answers_are_permanent_at_once(workspace: Workspace) -> None:
-    """Neither a redirect nor a client error is tried again, nor followed."""
+    """A redirect or a client error is neither retried nor followed."""
     statuses = ("301", "400", "404")
 
     def answer(head: bytes) -> Reply:
@@ -128,8 +129,11 @@ async def test_other_answers_are_permanent_at_once(workspace: Workspace) -> None
         )
 
 
-async def test_a_hook_is_disabled_while_its_record_is_parked(workspace: Workspace) -> None:
-    """1. A record is parked, and the daemon stops. 2. Its hook is disabled. 3. The next run makes
+async def test_a_hook_is_disabled_while_its_record_is_deferred(workspace: Workspace) -> None:
+    """A deferred record whose hook is disabled meanwhile is a dead letter `disabled` without a
+    request.
+
+    1. A record is deferred, and the daemon stops. 2. Its hook is disabled. 3. The next run makes
     the record a dead letter `disabled`, and no request.
     """
     await workspace.create_topics()
@@ -152,8 +156,11 @@ async def test_a_hook_is_disabled_while_its_record_is_parked(workspace: Workspac
     assert (dead_letter.key, dead_letter.value) == (record.key, record.value)
 
 
-async def test_a_hook_is_away_while_its_record_is_parked(workspace: Workspace) -> None:
-    """1. A record is parked, and the daemon stops. 2. Its hook is removed: the next run parks the
+async def test_a_hook_is_away_while_its_record_is_deferred(workspace: Workspace) -> None:
+    """A deferred record whose hook is missing is deferred again without a request until the hook is
+    back.
+
+    1. A record is deferred, and the daemon stops. 2. Its hook is removed: the next run defers the
     record again, without a request. 3. The hook is there again, and the record is delivered.
     """
     await workspace.create_topics()
@@ -178,8 +185,10 @@ async def test_a_hook_is_away_while_its_record_is_parked(workspace: Workspace) -
     assert await workspace.dead_letters() == []
 
 
-async def test_a_parked_record_survives_a_restart(workspace: Workspace) -> None:
-    """1. Records are parked, and the daemon stops. 2. The hook's URI changes. 3. The next run sends
+async def test_a_deferred_record_survives_a_restart(workspace: Workspace) -> None:
+    """A deferred record survives a restart and is sent to the hook as it is defined then.
+
+    1. Records are deferred, and the daemon stops. 2. The hook's URI changes. 3. The next run sends
     each when it is due, with the same webhook-id, to the hook as it is defined now.
     """
     names = [f"e{number}" for number in range(20)]
@@ -194,22 +203,24 @@ async def test_a_parked_record_survives_a_restart(workspace: Workspace) -> None:
         before, down = len(receiver.requests), False
         workspace.write_hooks(hook("a", receiver.origin, "?v=2"))
         async with InProcess(workspace.config):
-            await wait_until(workspace.caught_up, "the parked ones to be settled")
+            await wait_until(workspace.caught_up, "the deferred ones to be settled")
         late = receiver.requests[before:]
         assert ids(late) == {f"{name}:a": 1 for name in names}
         assert {parse(head).target for head in late} == {"/h/a?v=2"}
     assert await workspace.dead_letters() == []
 
 
-async def test_a_record_nobody_can_have_parked_is_a_dead_letter(workspace: Workspace) -> None:
-    """Somebody else's record on a retry lane, without our headers, is kept and holds nothing up."""
+async def test_a_foreign_record_on_a_retry_topic_is_a_dead_letter(workspace: Workspace) -> None:
+    """Another program's record on a retry topic, without our headers, is a dead letter and holds
+    nothing up.
+    """
     await workspace.create_topics()
     workspace.write_settings()
     async with Receiver() as receiver:
         workspace.write_hooks(hook("a", receiver.origin))
         async with InProcess(workspace.config):
             [record] = await workspace.cluster.produce(workspace.retry_topics[0], [event("alien")])
-            await wait_until(workspace.caught_up, "the lane to be settled")
+            await wait_until(workspace.caught_up, "the retry topic to be settled")
         assert receiver.requests == []
     [dead_letter] = await workspace.dead_letters()
     assert dead_letter.facts["hookstream-source"] == record.source

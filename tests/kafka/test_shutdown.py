@@ -34,10 +34,12 @@ def _hangs(head: bytes) -> bool:
 
 
 async def test_sigterm_under_load_loses_nothing(workspace: Workspace) -> None:
-    """1. Events are written all the time; some requests hang. 2. SIGTERM. 3. Intake stops, what
-    hangs is parked within the grace, offsets are committed, the group is left, exit code 0.
-    4. Whatever lies below a committed offset was delivered or is parked. 5. The next run delivers
-    the rest, and nothing but what hung twice.
+    """SIGTERM under load ends within the grace with code 0, and the next run delivers what is left.
+
+    1. Events are written all the time; some requests hang. 2. SIGTERM. 3. Intake stops, what hangs
+    is deferred within the grace, offsets are committed, the group is left, exit code 0. 4. Whatever
+    lies below a committed offset was delivered or is deferred. 5. The next run delivers the rest,
+    and nothing but what hung twice.
     """
     stuck = True
 
@@ -95,8 +97,10 @@ async def _check_first_run(
 async def test_a_second_signal_exits_at_once(
     workspace: Workspace, number: signal.Signals, code: int
 ) -> None:
-    """1. One of three requests hangs, and the grace is long. 2. The first signal begins the stop.
-    3. The second ends the process before that is through, with the shell's code for it. 4. The
+    """A second signal ends the process at once with the shell's exit code, and loses nothing.
+
+    1. One of three requests hangs, and the grace is long. 2. The first signal begins the stop. 3.
+    The second ends the process before that is through, with the shell's code for it. 4. The
     committed offset is that of the one that hung, so the next run begins with it.
     """
     topic, cluster = workspace.topic("event"), workspace.cluster

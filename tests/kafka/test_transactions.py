@@ -22,9 +22,12 @@ async def _transact(workspace: Workspace, names: Sequence[str], *, commit: bool)
 
 
 async def test_aborted_events_are_not_sent_and_commits_reach_the_end(workspace: Workspace) -> None:
-    """1. Committed and aborted transactions stand in one partition; the last record of the log is
-    the marker of an aborted one. 2. Only committed events are sent, each once. 3. The committed
-    offset reaches the end, behind the last marker. 4. A restart sends nothing again.
+    """Events of aborted transactions are not sent, and commits reach the end of the log behind
+    their markers.
+
+    1. Committed and aborted transactions stand in one partition; the last record of the log is the
+    marker of an aborted one. 2. Only committed events are sent, each once. 3. The committed offset
+    reaches the end, behind the last marker. 4. A restart sends nothing again.
     """
     await workspace.create_topics(partitions=1)
     await _transact(workspace, ["a1", "a2"], commit=True)

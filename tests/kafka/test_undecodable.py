@@ -1,4 +1,4 @@
-"""What is no event goes to the dead-letter topic as it is, and holds nothing up."""
+"""A record that is no event goes to the dead-letter topic unchanged and holds nothing up."""
 
 from support.cluster import Placed
 from support.daemon import InProcess
@@ -40,9 +40,13 @@ RUBBISH: tuple[bytes | None, ...] = (
 
 
 async def test_rubbish_is_kept_byte_for_byte(workspace: Workspace) -> None:
-    """1. Rubbish of every sort, with a key and headers' facts, stands between two good events.
-    2. Both are delivered. 3. Each piece of rubbish is a dead letter with its bytes, its key, the
-    reason and its source, and with no header that it cannot have. 4. The metrics count them.
+    """Undecodable records are dead letters with their bytes, key, reason and source, and hold back
+    no event.
+
+    1. Undecodable records of every kind, with a key and headers' facts, stand between two good
+    events. 2. Both are delivered. 3. Each undecodable record is a dead letter with its bytes, its
+    key, the reason and its source, and with no header that it cannot have. 4. The metrics count
+    them.
     """
     topic, key = workspace.topic("event"), b"key \xff"
     await workspace.create_topics(partitions=1)

@@ -1,4 +1,4 @@
-"""What `/healthz` and `/readyz` say of the daemon's state."""
+"""The answers of `/healthz` and `/readyz` to the daemon's state."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -36,23 +36,25 @@ def health(state: Any) -> Health:
 
 
 def test_all_is_well(health: Health) -> None:
-    """Alive and ready."""
+    """A daemon that is well is alive and ready."""
     assert health.alive().ok
     assert health.ready().ok
 
 
 def test_a_broker_that_is_away_makes_unready_not_unhealthy(health: Health, state: Any) -> None:
-    """A restart would not bring it back."""
+    """A broker that is away makes the daemon unready and not unhealthy."""
     state.watch.reachable = False
     assert health.alive().ok
     assert "the broker does not answer" in health.ready().reason
     assert not health.ready().ok
 
 
-def test_a_broker_that_takes_no_hand_over_makes_unready_not_unhealthy(
+def test_a_broker_that_takes_no_records_makes_unready_not_unhealthy(
     health: Health, state: Any
 ) -> None:
-    """Then nothing settles either, and it is not this process that is stuck."""
+    """A broker that takes no records makes the daemon unready and not unhealthy, though nothing
+    settles.
+    """
     state.failing = True
     state.watch.stalled_for = 900.0
     assert health.alive().ok
@@ -62,7 +64,9 @@ def test_a_broker_that_takes_no_hand_over_makes_unready_not_unhealthy(
 def test_events_that_wait_for_five_minutes_while_nothing_settles_are_unhealthy(
     health: Health, state: Any
 ) -> None:
-    """The broker answers, so something in here is stuck."""
+    """The daemon is unhealthy if events wait for five minutes while nothing settles and the broker
+    answers.
+    """
     state.watch.stalled_for = 299.0
     assert health.alive().ok
     state.watch.stalled_for = 301.0
@@ -71,20 +75,20 @@ def test_events_that_wait_for_five_minutes_while_nothing_settles_are_unhealthy(
 
 
 def test_an_intake_that_stands_is_unhealthy(health: Health, state: Any) -> None:
-    """It never waits for long."""
+    """The daemon is unhealthy if its intake makes no step."""
     state.idle = 301.0
     assert not health.alive().ok
     assert "intake stands since 301 s" in health.alive().reason
 
 
 def test_a_stop_makes_unready(health: Health, state: Any) -> None:
-    """Nothing more is taken."""
+    """A stop makes the daemon unready."""
     state.stopping = True
     assert not health.ready().ok
 
 
 def test_a_process_that_did_not_run_was_not_stuck(health: Health, state: Any) -> None:
-    """Time in which the process stood still is no time without progress."""
+    """Time in which the process did not run does not count as time without progress."""
     state.idle = state.watch.stalled_for = 320.0
     state.standstill.awake_for = lambda: 0.0
     assert health.alive().ok
@@ -95,14 +99,14 @@ def test_a_process_that_did_not_run_was_not_stuck(health: Health, state: Any) ->
 def test_a_process_that_stood_still_is_not_ready_before_it_is_a_member_again(
     health: Health, state: Any
 ) -> None:
-    """It does nothing until the group says so."""
+    """After a long standstill the daemon is not ready until its group confirms it."""
     state.doubted = True
     assert "stood still" in health.ready().reason
     assert health.alive().ok
 
 
 def test_a_member_that_waits_for_its_share_says_what_for(health: Health, state: Any) -> None:
-    """Not before a rebalance may take so long, which the membership knows."""
+    """A member that waits for its share for too long is not ready and says what it waits for."""
     state.membership.why_not_ready = lambda: "without a share of the partitions for 61 s: because"
     assert not health.ready().ok
     assert health.ready().reason.endswith("61 s: because")
@@ -110,6 +114,6 @@ def test_a_member_that_waits_for_its_share_says_what_for(health: Health, state: 
 
 
 def test_a_process_that_never_joined_is_not_ready(health: Health, state: Any) -> None:
-    """It may still wait for the group at its start."""
+    """A process that has not joined its group yet is not ready."""
     state.membership.joined = False
     assert "not yet a member" in health.ready().reason

@@ -1,4 +1,4 @@
-"""What a person or a log store reads."""
+"""The log lines that a person or a log store reads."""
 
 import asyncio
 import io
@@ -71,7 +71,9 @@ def raised(message: str) -> Exception:
 
 
 def test_json_has_time_level_logger_event_and_fields(start: Start) -> None:
-    """One line, one object; the time is RFC 3339 in UTC with milliseconds."""
+    """A JSON line is one object with the time in RFC 3339 UTC with milliseconds, level, logger,
+    event and fields.
+    """
     stream = start()
     before = datetime.now().astimezone()
     get_logger("consumer.reload").info("hooks loaded", hooks=3, file="a b.yaml")
@@ -92,7 +94,9 @@ def test_json_has_time_level_logger_event_and_fields(start: Start) -> None:
 
 
 def test_text_has_the_same_for_people(start: Start) -> None:
-    """Plain values stand bare; what has spaces, quotes or nothing in it is quoted."""
+    """A text line has the same content, and values with spaces, quotes or nothing in them are
+    quoted.
+    """
     stream = start("text")
     get_logger("consumer.app").warning("slow", hook="h1", n=3, a="b c", q='"\\', empty="")
     time, rest = stream.getvalue().split(" ", 1)
@@ -102,7 +106,7 @@ def test_text_has_the_same_for_people(start: Start) -> None:
 
 @pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
 def test_what_lies_below_the_level_is_not_shown(start: Start, level: str) -> None:
-    """The level is the lowest one shown."""
+    """Records below the level are not logged."""
     stream = start("json", level)
     log = get_logger("consumer.x")
     log.debug("debug")
@@ -115,7 +119,7 @@ def test_what_lies_below_the_level_is_not_shown(start: Start, level: str) -> Non
 
 
 def test_an_exception_is_one_field_of_its_line(start: Start) -> None:
-    """The traceback, newlines and all, does not break the line."""
+    """An exception's traceback is one field of its line."""
     stream = start()
     get_logger("consumer.pipeline").error("delivery failed", cause=raised("boom"), hook="h1")
     (line,) = stream.getvalue().splitlines()
@@ -132,7 +136,7 @@ HOSTILE = "a\nb\r\x1b[31m\x00\x7f\x85\x9b\u2028\u2029\u202eend"
 @pytest.mark.parametrize("place", ["event", "field", "exception", "library"])
 @pytest.mark.parametrize("format", ["json", "text"])
 def test_nothing_in_a_value_breaks_a_line(start: Start, format: Format, place: str) -> None:
-    """A forged line needs a line break, a forged colour an escape: neither gets out bare."""
+    """Line breaks and escapes in a value are escaped, so no line or colour can be forged."""
     stream = start(format)
     log = get_logger("consumer.x")
     if place == "event":
@@ -172,21 +176,21 @@ class Kind(StrEnum):
     ],
 )
 def test_no_value_is_too_odd_to_be_shown(start: Start, value: object, shown: object) -> None:
-    """A log line never fails and is never lost for what stands in it."""
+    """A value of any type is logged without an error."""
     stream = start()
     get_logger("consumer.x").info("odd", value=value)
     assert json.loads(stream.getvalue())["value"] == shown
 
 
 def test_an_odd_value_leaves_the_others_as_they_are(start: Start) -> None:
-    """A number beside an exception is still a number to whoever searches the logs."""
+    """An odd value leaves the other fields of its line as they are."""
     stream = start()
     get_logger("consumer.x").info("odd", value=OSError("gone"), n=3)
     assert json.loads(stream.getvalue())["n"] == 3
 
 
 def test_a_field_cannot_pose_as_the_line_s_own(start: Start) -> None:
-    """Level and time are the record's, whatever a field is called."""
+    """A field with the name of level or time does not replace them."""
     stream = start()
     get_logger("consumer.x").info("said", level="debug", time="never", logger="me")
     found = json.loads(stream.getvalue())
@@ -195,7 +199,7 @@ def test_a_field_cannot_pose_as_the_line_s_own(start: Start) -> None:
 
 
 def test_configuring_again_replaces(start: Start) -> None:
-    """A reload may change format and level; no record is written twice."""
+    """Configuring logs again replaces the handlers, and no record is written twice."""
     first, second = start("json", "info"), start("text", "debug")
     get_logger("consumer.x").debug("said")
     assert first.getvalue() == ""
@@ -203,7 +207,7 @@ def test_configuring_again_replaces(start: Start) -> None:
 
 
 def test_aiokafka_is_heard_from_warning_up(start: Start) -> None:
-    """Its info level tells each heartbeat's detail, which helps nobody, even at debug."""
+    """Records of aiokafka are logged from warning up, even at level debug."""
     stream = start("json", "debug")
     library = logging.getLogger("aiokafka.consumer.group_coordinator")
     library.info("Heartbeat")
@@ -214,14 +218,14 @@ def test_aiokafka_is_heard_from_warning_up(start: Start) -> None:
 
 
 def test_a_stricter_level_holds_for_aiokafka_too(start: Start) -> None:
-    """`error` means errors only."""
+    """A stricter level holds for aiokafka too."""
     stream = start("json", "error")
     logging.getLogger("aiokafka").warning("said")
     assert stream.getvalue() == ""
 
 
 def test_a_broker_that_is_away_writes_a_line_an_interval(start: Start, clock: FakeClock) -> None:
-    """1,000 complaints in a minute are three lines, which say how many were left out."""
+    """A thousand equal lines in a minute are logged as three, which say how many were left out."""
     stream = start()
     library = logging.getLogger("aiokafka.conn")
     for number in range(1000):
@@ -232,7 +236,7 @@ def test_a_broker_that_is_away_writes_a_line_an_interval(start: Start, clock: Fa
 
 
 def test_another_message_is_heard_at_once(start: Start) -> None:
-    """Only repeats are left out: the first of each kind comes through."""
+    """A message of another kind is logged at once."""
     stream = start()
     library = logging.getLogger("aiokafka")
     library.warning("first")
@@ -241,7 +245,7 @@ def test_another_message_is_heard_at_once(start: Start) -> None:
 
 
 def test_our_own_lines_are_never_left_out(start: Start) -> None:
-    """Their fields differ where their event is the same."""
+    """The daemon's own lines are never left out."""
     stream = start()
     log = get_logger("consumer.reload")
     for number in range(3):
@@ -250,10 +254,9 @@ def test_our_own_lines_are_never_left_out(start: Start) -> None:
 
 
 async def test_an_uncaught_exception_is_one_line(start: Start) -> None:
-    """An exception that no code caught is a bug: shown with its traceback and context, once.
+    r"""An uncaught exception is one line with its traceback and context.
 
-    1. A callback on the loop raises.
-    2. The loop calls its exception handler, which is ours.
+    1. A callback on the loop raises.\n2. The loop calls its exception handler, which is ours.
     """
     stream = start()
     loop = asyncio.get_running_loop()
@@ -273,7 +276,7 @@ async def test_an_uncaught_exception_is_one_line(start: Start) -> None:
 
 
 async def test_a_failed_task_is_named(start: Start) -> None:
-    """A task whose exception nobody took is told by its name."""
+    """A failed task whose exception was never retrieved is logged with its name."""
     stream = start()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(log_uncaught)
@@ -289,7 +292,7 @@ async def test_a_failed_task_is_named(start: Start) -> None:
 
 
 def test_a_callback_that_always_fails_does_not_flood(start: Start, clock: FakeClock) -> None:
-    """The same kind of uncaught exception is shown once an interval; another kind at once."""
+    """Equal uncaught exceptions are logged once an interval, and one of another kind at once."""
     stream = start()
     loop = asyncio.new_event_loop()
     for error in (raised("a"), raised("b"), OSError("c")):
@@ -308,7 +311,7 @@ def test_a_callback_that_always_fails_does_not_flood(start: Start, clock: FakeCl
 
 @pytest.mark.parametrize("format", ["json", "text"])
 def test_lines_that_are_missing_are_told_in_the_logs_own_format(format: Format) -> None:
-    """The line that stands for them says how many there were."""
+    """Lines that were dropped are counted in a line of the log's own format."""
     reading, writing = os.pipe()
     out = BackgroundStream(writing, capacity=0)
     configure(format, "info", out, FakeClock())
@@ -324,6 +327,6 @@ def test_lines_that_are_missing_are_told_in_the_logs_own_format(format: Format) 
 
 
 def test_an_unknown_level_is_refused() -> None:
-    """Settings check the level before; a wrong one does not pass in silence."""
+    """An unknown log level is refused."""
     with pytest.raises(KeyError):
         configure("json", "loud", sys.stderr, FakeClock())

@@ -1,4 +1,4 @@
-"""The numbers that operators alert on."""
+"""The metrics that operators alert on."""
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -68,9 +68,9 @@ def used(metrics: Metrics) -> Metrics:
     return metrics
 
 
-def test_every_metric_of_the_contract_has_its_name_type_and_labels(metrics: Metrics) -> None:
-    """Names, types and labels are fixed outwards, and nothing else bears the product's name
-    (no `_created` series among them).
+def test_every_documented_metric_has_its_name_type_and_labels(metrics: Metrics) -> None:
+    """Every documented metric has its name, type and labels, and no other series bears the
+    product's name (no `_created` among them).
     """
     text = exposition(used(metrics))
     found = {
@@ -83,7 +83,7 @@ def test_every_metric_of_the_contract_has_its_name_type_and_labels(metrics: Metr
 
 
 def test_the_openmetrics_text_has_the_same_series(metrics: Metrics) -> None:
-    """OpenMetrics, which Prometheus asks for first, is valid and has the contract's names."""
+    """The OpenMetrics text is valid and has the documented names."""
     text = generate_openmetrics(used(metrics).registry).decode()  # type: ignore[no-untyped-call]
     names = {
         sample.name
@@ -95,7 +95,7 @@ def test_the_openmetrics_text_has_the_same_series(metrics: Metrics) -> None:
 
 
 def test_the_process_reports_itself(metrics: Metrics) -> None:
-    """Memory, descriptors, interpreter, garbage collector and version are there to see."""
+    """Memory, descriptors, interpreter, garbage collector and version are among the metrics."""
     names = {sample.name for family in metrics.registry.collect() for sample in family.samples}
     assert {
         "process_resident_memory_bytes",
@@ -108,7 +108,7 @@ def test_the_process_reports_itself(metrics: Metrics) -> None:
 
 @pytest.mark.parametrize("result", ["matched", "unmatched", "undecodable"])
 def test_an_event_counts_under_its_trigger_and_result(metrics: Metrics, result: str) -> None:
-    """Each result is one series; the others stay where they were."""
+    """An event counts under its trigger and result, and no other series changes."""
     getattr(metrics.events("geofence"), result)()
     getattr(metrics.events("geofence"), result)()
     counts = {
@@ -119,7 +119,7 @@ def test_an_event_counts_under_its_trigger_and_result(metrics: Metrics, result: 
 
 
 def test_outcomes_count_under_their_hook(metrics: Metrics) -> None:
-    """Delivered, retried and dead-lettered are apart, and so are hooks."""
+    """Outcomes count under their hook as delivered, retried or dead-lettered."""
     first, second = metrics.hook("first"), metrics.hook("second")
     for _ in range(3):
         first.delivered()
@@ -141,7 +141,7 @@ def test_outcomes_count_under_their_hook(metrics: Metrics) -> None:
 
 
 def test_series_stand_at_zero_before_the_first_count(metrics: Metrics) -> None:
-    """A counter that first appears as 1 is no rise: the first dead letter must raise an alert."""
+    """Series begin at zero, so that the first dead letter is a rise."""
     metrics.hook("quiet")
     metrics.stream.declare_topics(["hookstream.dead-letter"])
     for reason in Reason:
@@ -155,7 +155,7 @@ def test_series_stand_at_zero_before_the_first_count(metrics: Metrics) -> None:
 
 
 def test_label_values_are_bounded(metrics: Metrics) -> None:
-    """A status that is not listed is refused and counted nowhere."""
+    """A label value outside the closed list is refused and counted nowhere."""
     hook = metrics.hook("h1")
     with pytest.raises(KeyError):
         hook.attempt("6xx", 0.1)
@@ -179,21 +179,23 @@ def test_label_values_are_bounded(metrics: Metrics) -> None:
     ],
 )
 def test_a_status_counts_as_its_class(status: int, label: str) -> None:
-    """Statuses outside 200 to 599 count as server errors (RFC 9110, section 15)."""
+    """A status counts as its class, and one outside 200 to 599 as a server error (RFC 9110, section
+    15).
+    """
     assert status_label(status) == label
     assert label in STATUSES
 
 
 @pytest.mark.parametrize("kind", list(ErrorKind))
 def test_every_kind_of_error_is_a_label(metrics: Metrics, kind: ErrorKind) -> None:
-    """Whatever a transport can report has a series."""
+    """Every error kind of a transport has a series."""
     hook = metrics.hook("h1")
     hook.attempt(status_label(0, kind), 0.1)
     assert read(metrics, "hookstream_attempts_total", hook="h1", status=kind.value) == 1
 
 
 def test_durations_fall_into_cumulative_buckets(metrics: Metrics) -> None:
-    """`le` means less or equal; every bucket holds what the smaller ones hold."""
+    """Durations fall into cumulative buckets, and a bound belongs to its own bucket."""
     hook = metrics.hook("h1")
     for seconds in (0.001, 0.005, 0.006, 0.2, 61.0):
         hook.attempt("2xx", seconds)
@@ -224,10 +226,12 @@ def test_durations_fall_into_cumulative_buckets(metrics: Metrics) -> None:
         ((10, 60, 600, 3600, 21600), "36000.0", "5400.0"),
     ],
 )
-def test_a_latency_bucket_tells_the_retry_lane(
+def test_a_latency_bucket_tells_the_retry_topic(
     metrics: Metrics, retry_topics: tuple[int, ...], le: str, below: str
 ) -> None:
-    """After each default lane a delivery, with a fifth of jitter, is in that lane's bucket."""
+    """A delivery after each default retry topic, with a fifth of jitter, falls into that topic's
+    latency bucket.
+    """
     hook = metrics.hook("h1")
     hook.latency(sum(retry_topics))
     hook.latency(sum(retry_topics) * 1.2)
@@ -237,7 +241,7 @@ def test_a_latency_bucket_tells_the_retry_lane(
 
 
 def test_a_clock_that_runs_ahead_does_not_lower_the_sum(metrics: Metrics) -> None:
-    """A device's clock may be ahead of ours; a falling sum would look like a restart."""
+    """An event's time in the future does not lower the latency's sum."""
     hook = metrics.hook("h1")
     hook.latency(2.0)
     hook.latency(-5.0)
@@ -247,7 +251,7 @@ def test_a_clock_that_runs_ahead_does_not_lower_the_sum(metrics: Metrics) -> Non
 
 
 def test_a_circuit_shows_as_one_while_open(metrics: Metrics) -> None:
-    """The gauge follows the circuit both ways."""
+    """A circuit's gauge is 1 while it is open."""
     hook = metrics.hook("h1")
     seen = [read(metrics, "hookstream_circuit_open", hook="h1")]
     for is_open in (True, False):
@@ -257,7 +261,7 @@ def test_a_circuit_shows_as_one_while_open(metrics: Metrics) -> None:
 
 
 def test_gauges_are_read_when_asked(metrics: Metrics) -> None:
-    """Lag, in flight and age are as old as the scrape, not as the last change."""
+    """Gauges of lag, in flight and age are read at each scrape."""
     lag = {("event", 0): 5}
     age = [1.5]
     in_flight = [2]
@@ -276,7 +280,7 @@ def test_gauges_are_read_when_asked(metrics: Metrics) -> None:
 
 
 def test_a_removed_hook_loses_its_series(metrics: Metrics) -> None:
-    """Reloads do not let the number of series grow; an attempt in flight does not revive one."""
+    """A removed hook loses its series, and an attempt in flight does not bring them back."""
     gone = metrics.hook("gone")
     gone.attempt("2xx", 0.1)
     metrics.hook("stays").delivered()
@@ -291,13 +295,13 @@ def test_a_removed_hook_loses_its_series(metrics: Metrics) -> None:
 
 
 def test_the_same_hook_and_trigger_share_their_counters(metrics: Metrics) -> None:
-    """A reload that keeps a hook keeps its numbers."""
+    """A hook that a reload keeps keeps its counters."""
     assert metrics.hook("h1") is metrics.hook("h1")
     assert metrics.events("event") is metrics.events("event")
 
 
 def test_reloads_show_their_result(metrics: Metrics) -> None:
-    """A refused reload is visible until a good one follows; the number of hooks stays."""
+    """A refused reload is visible until a good one follows, and the number of hooks stays."""
 
     def state() -> list[float | None]:
         return [
@@ -318,7 +322,7 @@ def test_reloads_show_their_result(metrics: Metrics) -> None:
 
 
 def test_two_daemons_in_one_process_do_not_meet() -> None:
-    """Without a registry each gets a new one, so tests and the demo cannot disturb each other."""
+    """Two daemons in one process have separate registries."""
     one, other = Metrics("1"), Metrics("1")
     one.hook("h1").delivered()
     other.hook("h1")

@@ -1,4 +1,4 @@
-"""For how long a process may act for its partitions, and what a standstill of it excuses."""
+"""For how long a process may act for its partitions, and what a standstill excuses."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -68,7 +68,9 @@ def process() -> ProcessHarness:
 
 
 def test_a_process_that_runs_may_send(process: ProcessHarness) -> None:
-    """It need not be confirmed: a coordinator may be away for a while."""
+    """A process that runs may send without a confirmation, since a coordinator may be away for a
+    while.
+    """
     process.runs(600.0)
     assert process.may_send
     assert not process.presence.doubted
@@ -76,7 +78,9 @@ def test_a_process_that_runs_may_send(process: ProcessHarness) -> None:
 
 
 def test_a_short_standstill_changes_nothing_for_the_partitions(process: ProcessHarness) -> None:
-    """The session outlasts it; only how long answers took is forgotten."""
+    """A standstill shorter than the session changes nothing for the partitions, and only measured
+    response times are reset.
+    """
     process.runs(60.0)
     process.stands(2.0)
     assert process.may_send
@@ -87,7 +91,9 @@ def test_a_short_standstill_changes_nothing_for_the_partitions(process: ProcessH
 def test_nothing_is_sent_after_a_long_standstill_before_the_group_confirms(
     process: ProcessHarness, seconds: float
 ) -> None:
-    """Not even by whoever runs before the first tick, and not for an old heartbeat's answer."""
+    """After a long standstill nothing is sent before the group confirms, not even before the first
+    tick or after an old heartbeat's answer.
+    """
     process.runs(60.0)
     process.member.confirmed_at = process.clock.monotonic()
     process.clock.advance(seconds)
@@ -104,7 +110,7 @@ def test_nothing_is_sent_after_a_long_standstill_before_the_group_confirms(
 
 
 def test_a_second_standstill_waits_for_another_confirmation(process: ProcessHarness) -> None:
-    """The one between them is no word on what came after it."""
+    """A confirmation between two standstills does not count for the second one."""
     process.stands(20.0)
     process.member.confirmed_at = process.clock.monotonic()
     process.stands(20.0)
@@ -114,12 +120,12 @@ def test_a_second_standstill_waits_for_another_confirmation(process: ProcessHarn
 
 
 def test_the_lease_ends_before_the_session_does() -> None:
-    """The last heartbeat may be an interval old when the process stops."""
+    """The lease ends before the session does, since the last heartbeat may be an interval old."""
     assert 0.0 < LEASE_SECONDS < SESSION_TIMEOUT_SECONDS - HEARTBEAT_INTERVAL_SECONDS
 
 
 def test_a_standstill_excuses_the_time_outs_over_it(process: ProcessHarness) -> None:
-    """They fall due at once; an attempt that began after it is not excused."""
+    """A standstill excuses time-outs of attempts that began before it, and no other."""
     process.runs(60.0)
     assert not process.failed(TIMEOUT, 10.0)
     process.clock.advance(2.0)
@@ -132,7 +138,7 @@ def test_a_standstill_excuses_the_time_outs_over_it(process: ProcessHarness) -> 
 
 
 def test_only_a_long_standstill_excuses_other_errors(process: ProcessHarness) -> None:
-    """A receiver ends the connection of a client that says nothing; not within seconds."""
+    """Only a long standstill excuses connection errors."""
     process.stands(2.0)
     assert not process.failed(ErrorKind.CONNECT, 2.1)
     process.stands(20.0)
@@ -141,6 +147,6 @@ def test_only_a_long_standstill_excuses_other_errors(process: ProcessHarness) ->
 
 
 def test_a_process_that_just_runs_has_no_excuse(process: ProcessHarness) -> None:
-    """A slow tick is no standstill."""
+    """A slow tick is no standstill and excuses nothing."""
     process.clock.advance(1.4)
     assert not process.failed(TIMEOUT, 2.0)

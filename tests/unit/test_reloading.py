@@ -93,7 +93,7 @@ async def desk() -> AsyncIterator[ReloaderHarness]:
 
 
 async def test_a_request_puts_new_settings_in_use(desk: ReloaderHarness) -> None:
-    """Each request once the one before it is done."""
+    """Each reload request is carried out once the one before it is done."""
     desk.reloader.request()
     await desk.until(ok=1, failed=0)
     desk.reloader.request()
@@ -102,7 +102,7 @@ async def test_a_request_puts_new_settings_in_use(desk: ReloaderHarness) -> None
 
 
 async def test_what_takes_long_is_finished_in_a_thread(desk: ReloaderHarness) -> None:
-    """The loop's thread has deliveries to make; the next reload begins after it."""
+    """The long parts of a reload run in a thread, and the next reload begins after it."""
     main = threading.main_thread()
     desk.reloader.request()
     await desk.until(ok=1, failed=0)
@@ -113,14 +113,14 @@ async def test_what_takes_long_is_finished_in_a_thread(desk: ReloaderHarness) ->
 
 
 async def test_a_reload_takes_rests_but_the_loop_does_not(desk: ReloaderHarness) -> None:
-    """What a rest would hold up on the loop's thread are the deliveries that it is meant for."""
+    """A reload pauses in its thread, and the loop's own part does not."""
     desk.reloader.request()
     await wait_until(lambda: bool(desk.finished), "the end")
     assert desk.rests == [("load", True), ("apply", False), ("finish", True)]
 
 
 async def test_what_is_wrong_is_told_with_rests(desk: ReloaderHarness) -> None:
-    """A mistake in a template may be in every hook that was made of it."""
+    """The problems of a refused reload are logged with pauses in between."""
 
     class Noting(Diagnostic):
         def __str__(self) -> str:
@@ -135,7 +135,7 @@ async def test_what_is_wrong_is_told_with_rests(desk: ReloaderHarness) -> None:
 
 
 async def test_a_reload_ends_with_the_daemon() -> None:
-    """The process waits for its threads, and a large table may take longer than it is given."""
+    """A reload under way is given up when the daemon ends."""
     begun, ended, over = threading.Event(), threading.Event(), threading.Event()
 
     def load() -> None:
@@ -160,7 +160,7 @@ async def test_a_reload_ends_with_the_daemon() -> None:
 
 
 async def test_requests_during_a_reload_make_one_more(desk: ReloaderHarness) -> None:
-    """Files may have changed after they were read; reading them once more is enough."""
+    """Requests during a reload cause one more reload."""
     desk.may_end.clear()
     desk.reloader.request()
     await wait_until(lambda: desk.loads == 1, "the first load")
@@ -182,7 +182,9 @@ PROBLEM = Diagnostic("is no URI", "begin it with https://", file="hooks/a.yaml",
 async def test_on_any_error_the_old_ones_stay(
     desk: ReloaderHarness, error: Exception, place: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A bug too: it is counted and told, the daemon lives, and the next reload works."""
+    """On any error, a bug included, the old settings and hooks stay, it is counted and logged, and
+    the next reload works.
+    """
     desk.reloader.request()
     await desk.until(ok=1, failed=0)
     setattr(desk, place, error)
@@ -200,7 +202,7 @@ async def test_on_any_error_the_old_ones_stay(
 async def test_every_problem_is_told(
     desk: ReloaderHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With its place, as at the start."""
+    """Every problem of a reload is logged with its location, as at the start."""
     desk.error = ConfigError([PROBLEM, Diagnostic("is empty", "fill it")])
     desk.reloader.request()
     fields = (await refusal_line(caplog)).__dict__["fields"]

@@ -1,4 +1,4 @@
-"""What is noticed of a time in which the process did not run."""
+"""The detection of times in which the process did not run."""
 
 import asyncio
 from contextlib import suppress
@@ -35,7 +35,7 @@ class Watched:
 
 
 def test_time_that_passes_from_tick_to_tick_is_time_awake() -> None:
-    """A tick that is a little late is none the less on time."""
+    """Time from tick to tick counts as running time, even if a tick is a little late."""
     watched = Watched()
     for _ in range(10):
         watched.passes(TICK_SECONDS + 0.25)
@@ -45,7 +45,7 @@ def test_time_that_passes_from_tick_to_tick_is_time_awake() -> None:
 
 
 def test_a_standstill_is_noticed_before_the_tick_after_it() -> None:
-    """Whoever asks first is told that the process has only just begun to run again."""
+    """A standstill is noticed by the first question after it, before the next tick."""
     watched = Watched()
     watched.passes(100.0)
     watched.passes(0.5)
@@ -59,7 +59,7 @@ def test_a_standstill_is_noticed_before_the_tick_after_it() -> None:
 
 
 def test_a_suspended_machine_stands_still_though_its_monotonic_clock_does_too() -> None:
-    """The longest time counts that any clock tells."""
+    """Of several clocks the longest time counts, so a suspended machine is noticed."""
     watched = Watched()
     watched.suspended = 60.0
     watched.passes(0.5)
@@ -68,7 +68,7 @@ def test_a_suspended_machine_stands_still_though_its_monotonic_clock_does_too() 
 
 
 async def test_it_ticks_until_it_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first tick comes at once."""
+    """The watch ticks at once and then until it is cancelled."""
     monkeypatch.setattr(standstill, "TICK_SECONDS", 0.001)
     watched = Watched()
     with suppress(TimeoutError):

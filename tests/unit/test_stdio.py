@@ -1,4 +1,4 @@
-"""Lines that a thread writes: whole, in order, and never waited for."""
+"""Lines that a thread writes: whole, in order, and without blocking the daemon."""
 
 import errno
 import os
@@ -70,7 +70,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def test_lines_are_written_in_order(fd: Descriptor) -> None:
-    """Whatever the pieces that they were written in."""
+    """Lines are written whole and in order, whatever the pieces that they were written in."""
     out = stream(fd, capacity=10_000)
     for number in range(100):
         out.write(f"line {number}")
@@ -81,7 +81,7 @@ def test_lines_are_written_in_order(fd: Descriptor) -> None:
 
 
 def test_a_write_that_takes_a_part_goes_on(fd: Descriptor) -> None:
-    """The rest of it follows before anything else."""
+    """A partial write goes on with the rest before anything else."""
     fd.at_most = 3
     out = stream(fd, capacity=1_000)
     out.write("İstanbul\n\udcff Ankara\n")
@@ -90,9 +90,11 @@ def test_a_write_that_takes_a_part_goes_on(fd: Descriptor) -> None:
 
 
 def test_what_is_too_much_is_dropped_counted_and_told(fd: Descriptor) -> None:
-    """1. The reader does not read: lines wait, and what does not fit is dropped at once. 2. It
-    reads again: what waited comes, then one line that tells how many are missing. 3. Later lines
-    are written as before.
+    """Lines beyond the bound are dropped and counted, and a line says how many.
+
+    1. The reader does not read: lines wait, and what does not fit is dropped at once. 2. It reads
+    again: what waited comes, then one line that tells how many are missing. 3. Later lines are
+    written as before.
     """
     fd.may_write.clear()
     out = stream(fd, capacity=30)
@@ -108,7 +110,7 @@ def test_what_is_too_much_is_dropped_counted_and_told(fd: Descriptor) -> None:
 
 
 def test_a_gap_is_told_where_it_is(fd: Descriptor) -> None:
-    """A line that fits again comes behind the one that tells of those before it."""
+    """The line about dropped lines comes before the next line that fits."""
     fd.may_write.clear()
     out = stream(fd, capacity=25)
     out.write("first line\n")
@@ -121,7 +123,7 @@ def test_a_gap_is_told_where_it_is(fd: Descriptor) -> None:
 
 
 def test_a_line_larger_than_everything_is_written(fd: Descriptor) -> None:
-    """Where nothing else waits: it is in memory anyway."""
+    """A line larger than the bound is written if nothing else waits."""
     out = stream(fd, capacity=10)
     out.write("x" * 1_000 + "\n")
     out.finish()
@@ -130,7 +132,7 @@ def test_a_line_larger_than_everything_is_written(fd: Descriptor) -> None:
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF])
 def test_a_write_that_fails_costs_its_lines(fd: Descriptor, number: int) -> None:
-    """They are counted, and the next line that can be written is followed by one that tells."""
+    """A failed write loses its lines, which are counted and reported after the next one."""
     fd.error = OSError(number, os.strerror(number))
     out = stream(fd)
     out.write("one\n")
@@ -145,7 +147,7 @@ def test_a_write_that_fails_costs_its_lines(fd: Descriptor, number: int) -> None
 
 
 def test_a_line_that_was_torn_is_ended(fd: Descriptor) -> None:
-    """A disk that fills in the middle of a line spoils this one only."""
+    """A line that a full disk cut is ended, so the next one begins on its own line."""
     fd.error, fd.left = OSError(errno.ENOSPC, "full"), 6
     out = stream(fd)
     out.write("one\ntwo\n")
@@ -157,7 +159,7 @@ def test_a_line_that_was_torn_is_ended(fd: Descriptor) -> None:
 
 
 def test_a_descriptor_that_does_not_wait_is_waited_for() -> None:
-    """Another process may have made the shared description non-blocking."""
+    """A non-blocking descriptor is waited for."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     try:
@@ -175,7 +177,7 @@ def test_a_descriptor_that_does_not_wait_is_waited_for() -> None:
 
 
 def test_a_patient_stream_waits_for_a_reader_that_reads(fd: Descriptor) -> None:
-    """Nothing of a long answer is lost to a reader that is only slow."""
+    """A patient stream loses nothing of a long answer to a slow reader."""
     out = stream(fd, capacity=50, stall_timeout=PATIENCE)
     out.may_block = True
     for number in range(200):
@@ -186,7 +188,7 @@ def test_a_patient_stream_waits_for_a_reader_that_reads(fd: Descriptor) -> None:
 
 
 def test_patience_ends(fd: Descriptor) -> None:
-    """A reader that reads nothing is waited for once; and not at all while there are deliveries."""
+    """A reader that reads nothing is waited for once, and not at all while there are deliveries."""
     fd.may_write.clear()
     out = stream(fd, capacity=10, stall_timeout=0.01)
     out.may_block = True

@@ -1,4 +1,4 @@
-"""Long work in turns, with rests between them."""
+"""Long work in time slices, with rests between them."""
 
 import pytest
 
@@ -30,15 +30,15 @@ class Worker:
         self.done.append(seconds)
 
 
-def test_a_turn_is_followed_by_a_rest() -> None:
-    """Of the length that was asked for, before the first item that would come after the turn."""
+def test_a_time_slice_is_followed_by_a_rest() -> None:
+    """A time slice is followed by a rest of the given length, before the first item after it."""
     worker = Worker(item=1.0)
     throttled(worker.pace(turn=2.0, rest=7.0), lambda: worker.work("a", "b", "c", "d", "e"))
     assert worker.done == ["a", "b", 7.0, "c", "d", 7.0, "e"]
 
 
-def test_loops_within_one_work_share_its_turns() -> None:
-    """However many there are: many short files are long work, too."""
+def test_loops_within_one_work_share_its_time_slices() -> None:
+    """Loops within one piece of work share its time slices."""
     worker = Worker(item=1.0)
 
     def work() -> None:
@@ -50,7 +50,7 @@ def test_loops_within_one_work_share_its_turns() -> None:
 
 
 def test_work_that_is_given_up_ends() -> None:
-    """With its next item, in the middle of a turn too."""
+    """Work that is given up ends with its next item, in the middle of a time slice too."""
     worker = Worker(item=1.0)
     pace = worker.pace(turn=60.0, rest=7.0)
 
@@ -64,8 +64,8 @@ def test_work_that_is_given_up_ends() -> None:
     assert worker.done == ["a", "b"]
 
 
-def test_nobody_rests_who_was_not_asked_to() -> None:
-    """A start, or the loop's own thread: before, and when the work at a pace has ended."""
+def test_work_without_a_throttle_has_no_rests() -> None:
+    """Work outside a throttle has no rests, before and after throttled work."""
     worker = Worker(item=1.0)
     worker.work("a", "b", "c")
     assert throttled(worker.pace(turn=0.0, rest=7.0), lambda: "result") == "result"

@@ -1,4 +1,4 @@
-"""What the benchmarks' figures are made of; the runs themselves are `make benchmark`."""
+"""The arithmetic of the benchmarks' figures; the runs themselves are `make benchmark`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,9 @@ from consumer.cli.config import read_config
 
 
 def test_both_sides_are_first_in_turn() -> None:
-    """A machine that slows down during the runs slows both sides."""
+    """Both sides of a comparison run first alternately, so that a machine that slows down slows
+    both.
+    """
     order: list[str] = []
 
     def ours() -> str:
@@ -30,8 +32,8 @@ def test_both_sides_are_first_in_turn() -> None:
     assert order == ["ours", "other", "other", "ours", "ours", "other"]
 
 
-def test_everyone_is_first_in_turn() -> None:
-    """Of three, each begins a round, and the results keep their places."""
+def test_each_side_is_first_in_turn() -> None:
+    """Each of three sides begins a round, and the results keep their order."""
     order: list[str] = []
 
     def runner(name: str) -> Callable[[], str]:
@@ -46,12 +48,16 @@ def test_everyone_is_first_in_turn() -> None:
 
 
 def test_the_fullest_second_begins_anywhere() -> None:
-    """A limit holds in every second, not in those of the clock only."""
+    """The fullest second may begin at any moment, since a limit holds in every second and not in
+    those of the clock only.
+    """
     assert most_in_a_second([0.0, 0.9, 1.2, 1.8, 3.0]) == 3
 
 
 def test_the_ratio_is_the_median_of_the_pairs_not_of_the_sides() -> None:
-    """Only runs right after each other can be compared on a machine whose speed changes."""
+    """The ratio is the median of pairs of runs right after each other, on a machine whose speed
+    changes.
+    """
     row = compare("CPU", "us", [(10.0, 20.0), (90.0, 100.0), (30.0, 50.0)], float, None)
     assert (row.ours, row.other) == (30.0, 50.0)
     assert row.ratio == pytest.approx(0.6)
@@ -67,12 +73,14 @@ def test_the_ratio_is_the_median_of_the_pairs_not_of_the_sides() -> None:
     ],
 )
 def test_a_target_is_met_up_to_its_limit(ratio: float, limit: tuple[str, float], met: bool) -> None:
-    """The table says MISSED where a target is missed."""
+    """The table says MISSED if a target is missed."""
     assert compare("any", "", [(ratio, 1.0)], float, limit).met is met
 
 
 def test_a_line_of_the_receivers_log_is_read_back() -> None:
-    """The path is decoded by nginx and may hold spaces; failures are no deliveries."""
+    """A line of nginx's log is read back with its decoded path, spaces included, and failures are
+    no deliveries.
+    """
     hit = parse_hit("1764000000.250 204 /0/spring 26 17 1764000000000\n")
     assert (hit.path, hit.number, hit.delivered) == ("/0/spring 26", 17, True)
     assert hit.delay == pytest.approx(0.25)
@@ -80,14 +88,14 @@ def test_a_line_of_the_receivers_log_is_read_back() -> None:
 
 
 def test_an_event_is_some_500_bytes_of_json() -> None:
-    """What a delivery costs depends on it; the results name the size."""
+    """An event of the benchmark is some 500 bytes of JSON, and the results name that size."""
     value = events.event(12_345, at=1_764_000_000_000)
     assert 450 <= len(value) <= 550
     assert orjson.loads(value)["data"]["n"] == 12_345
 
 
 def test_the_daemon_accepts_what_is_written_for_it(tmp_path: Path) -> None:
-    """A run measures the deliveries that it means to: settings and hooks load as written."""
+    """The daemon loads the settings and hooks that a benchmark writes."""
     endpoints = [
         Endpoint("one", "http://127.0.0.1:1/0"),
         Endpoint("off", "http://h/", enabled=False),

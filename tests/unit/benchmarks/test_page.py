@@ -16,30 +16,32 @@ _SVG = "{http://www.w3.org/2000/svg}"
 
 
 def test_the_page_shows_the_published_results() -> None:
-    """No figure between the comments is written by hand: `--write-docs` would change nothing."""
+    """Every figure between the page's comments comes from the published results: `--write-docs`
+    would change nothing.
+    """
     text = PAGE.read_text()
     assert page(text, read_results(PUBLISHED)) == text
 
 
 def test_the_chart_shows_the_published_results() -> None:
-    """The image is drawn from the same file."""
+    """The chart is drawn from the published results."""
     assert chart(read_results(PUBLISHED)) == CHART.read_text()
 
 
 def test_every_scenario_is_published() -> None:
-    """The page has them all, in their order."""
+    """The page has every scenario in its order."""
     assert list(read_results(PUBLISHED)) == list(SCENARIOS)
 
 
 def test_a_page_without_a_block_is_refused() -> None:
-    """A block that an editor lost would otherwise keep its last figures for ever."""
+    """A page that lacks a block for figures is refused."""
     text = PAGE.read_text().replace("<!-- end of peers -->", "")
     with pytest.raises(ValueError, match="not one block 'peers'"):
         page(text, read_results(PUBLISHED))
 
 
 def test_what_is_around_a_block_stays() -> None:
-    """Only what stands between the comments is replaced."""
+    """Only the text between a block's comments is replaced."""
     old = PAGE.read_text()
     new = page(old, _doubled(read_results(PUBLISHED)))
     assert new != old
@@ -47,14 +49,16 @@ def test_what_is_around_a_block_stays() -> None:
 
 
 def test_results_are_read_back_as_written(tmp_path: Path) -> None:
-    """What a run found is what is published."""
+    """Results are read back as they were written."""
     results = read_results(PUBLISHED)
     write_results(tmp_path / "new" / "results.json", results)
     assert read_results(tmp_path / "new" / "results.json") == results
 
 
 def test_the_plan_is_arithmetic_on_the_figures() -> None:
-    """20,000 a second measured: 12,000 planned, so a hundred thousand want nine replicas."""
+    """The capacity plan follows from the figures: 20,000 a second measured are 12,000 planned, so a
+    hundred thousand need nine replicas.
+    """
     results = {
         "plain": _result(
             Row("deliveries a second", "1/s", 20_000.0), Row("peak memory", "MB", 100.0)
@@ -73,7 +77,9 @@ def test_the_plan_is_arithmetic_on_the_figures() -> None:
 
 
 def test_bars_are_as_long_as_their_values() -> None:
-    """Half the value, half the bar; the longest fills the width, in every panel."""
+    """A bar of the chart is as long as its value, and the longest fills the width in every
+    panel.
+    """
     panel = Panel("t", "us", "less is better", [Bar("a", 10, ours=True), Bar("b", 20, ours=False)])
     image = ET.fromstring(draw("x < y", [panel, panel]))  # noqa: S314  # drawn here
     bars = [each for each in image.iter(f"{_SVG}rect") if each.get("class") in {"ours", "other"}]
@@ -83,7 +89,9 @@ def test_bars_are_as_long_as_their_values() -> None:
 
 
 def test_the_chart_is_for_light_and_dark_and_within_its_frame() -> None:
-    """It has colours for both, brings its own surface, and no bar's figure leaves it."""
+    """The chart has colours for light and dark, brings its own background, and no figure leaves the
+    frame.
+    """
     drawn = CHART.read_text()
     assert "prefers-color-scheme: dark" in drawn
     image = ET.fromstring(drawn)  # noqa: S314  # our own file
@@ -108,7 +116,7 @@ def test_the_chart_is_for_light_and_dark_and_within_its_frame() -> None:
     ],
 )
 def test_a_number_has_the_digits_that_matter(value: float | None, shown: str) -> None:
-    """The console's table and the page's agree."""
+    """A number has as many digits in the console's table as on the page."""
     assert number(value) == shown
 
 

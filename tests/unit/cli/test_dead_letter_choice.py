@@ -1,4 +1,4 @@
-"""What the options of `hookstream dead-letters` mean, and how a wrong one is told."""
+"""The options of `hookstream dead-letters`, and the messages for wrong ones."""
 
 from collections.abc import AsyncIterator
 
@@ -35,19 +35,23 @@ class _Clock:
     ],
 )
 def test_since_is_a_time_or_a_duration(text: str, since: float) -> None:
-    """Milliseconds since the epoch, and never before it."""
+    """`--since` is a time or a duration and becomes milliseconds since the epoch, never before
+    it.
+    """
     assert choose(None, None, text, _Clock()) == Selection(since=int(since * 1000))
 
 
 @pytest.mark.parametrize("text", ["", "2d", "yesterday", "2026-11-24T09:00:00", "2026-11-24"])
 def test_a_time_without_its_zone_is_refused(text: str) -> None:
-    """Whose ten o'clock? The sentence shows both forms."""
+    """A time without its zone is refused with a sentence that shows both forms."""
     with pytest.raises(typer.BadParameter, match="2h nor a time with its zone"):
         choose(None, None, text, _Clock())
 
 
 def test_a_misspelt_reason_is_told_the_right_one() -> None:
-    """The nearest one and the whole list, before any broker is asked; exit code 2."""
+    """A misspelt reason ends with exit code 2, the nearest reason and the whole list, before any
+    broker is asked.
+    """
     with pytest.raises(typer.BadParameter, match=r"mean exhausted\? there are: undecodable, rej"):
         choose(None, "exhaustd", None, _Clock())
     with pytest.raises(typer.BadParameter, match="is no reason; there are: undecodable"):
@@ -56,7 +60,9 @@ def test_a_misspelt_reason_is_told_the_right_one() -> None:
 
 
 async def test_only_the_newest_are_kept_in_memory() -> None:
-    """So many as were asked for, without their values; all are counted."""
+    """Only as many of the newest dead letters as were asked for are kept in memory, without their
+    values, and all are counted.
+    """
     held: list[DeadLetterRecord] = []
 
     async def dead_letters() -> AsyncIterator[DeadLetterRecord]:
@@ -75,7 +81,7 @@ async def test_only_the_newest_are_kept_in_memory() -> None:
 
 
 def test_a_number_that_is_no_time_stays_a_number() -> None:
-    """Anybody may write a header: nothing in it ends the list."""
+    """A header with an impossible time is shown as its number and does not end the list."""
     assert rfc3339(1e300) == "1e+300"
     assert rfc3339(None) is None
     assert rfc3339(NOW) == "2026-11-24T10:00:00.000Z"

@@ -1,4 +1,4 @@
-"""What a person's event is read as, and why a hook does not fire for it."""
+"""How a person's event is read, and why a hook does not fire for it."""
 
 import io
 from typing import Any
@@ -20,7 +20,9 @@ def _read(document: object, hook: Hook, **sections: Any) -> Any:
 
 
 def test_it_is_read_as_its_source_is_mapped() -> None:
-    """The first source with the hook's trigger decides, as it would for a record of its topic."""
+    """A person's event is read with the field mapping of the first source that has the hook's
+    trigger.
+    """
     sources = [
         {"topic": "other", "trigger": "geofence", "fields": {"id": "wrong"}},
         {"topic": "clicks", "trigger": "push_click", "fields": {"id": "meta.uuid", "app": "key"}},
@@ -32,20 +34,22 @@ def test_it_is_read_as_its_source_is_mapped() -> None:
 
 
 def test_what_it_lacks_comes_from_a_record_that_never_was() -> None:
-    """No id: made of a place; no time: now."""
+    """An event without id or time gets those of a made-up record: an id from its position and the
+    present time.
+    """
     event = _read({}, make_hook(trigger="push_click"))
     assert event.id == "push-click-0-0"
     assert event.occurred_at == pytest.approx(FakeClock().now(), abs=0.001)
 
 
 def test_a_trigger_without_a_source() -> None:
-    """It can be looked at all the same, in the contract's shape."""
+    """An event of a trigger without a source is read in the documented shape."""
     sources = [{"topic": "fences", "trigger": "geofence"}]
     assert _read({"id": "e1"}, make_hook(trigger="push_click"), sources=sources).id == "e1"
 
 
 def test_what_is_no_event_is_wrong_usage() -> None:
-    """The file is named."""
+    """A file that holds no event is wrong usage and is named."""
     with pytest.raises(typer.BadParameter, match=r"event\.json: the JSON value is not an object"):
         _read([], make_hook())
 
@@ -67,7 +71,9 @@ def test_what_is_no_event_is_wrong_usage() -> None:
 def test_why_a_hook_does_not_fire(
     hook: dict[str, Any], document: dict[str, Any], words: str
 ) -> None:
-    """Each of the index's reasons has its own sentence; none where it fires."""
+    """Each reason for which a hook does not fire has its own sentence, and a hook that fires has
+    none.
+    """
     if "select" in hook:
         hook = {**hook, "select": frozenset(hook["select"])}
     event = make_event({"id": "e1", **document}, trigger="push_click")

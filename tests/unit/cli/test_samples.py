@@ -1,4 +1,4 @@
-"""Samples: what a person sees of a request, quoted for a shell, without secrets."""
+"""Samples show a request quoted for a shell and without secrets."""
 
 import shlex
 from dataclasses import replace
@@ -24,7 +24,9 @@ def _hook(folder: Path, **changes: object) -> Hook:
 
 
 def test_the_template_of_a_request(tmp_path: Path) -> None:
-    """The product page's sample: the placeholder of the URI, every header, sources in words."""
+    """The sample of a hook shows its URI with placeholders, every header, and the sources of values
+    in words.
+    """
     sample = template_sample(_hook(tmp_path), SETTINGS, reveal=False)
     assert sample.url == "${hook.url}?uid=<profile id>&key=${env:ANALYTICS_KEY}"
     assert sample.headers[1:] == (
@@ -38,7 +40,9 @@ def test_the_template_of_a_request(tmp_path: Path) -> None:
 
 
 def test_a_percent_encoded_header(tmp_path: Path) -> None:
-    """In the template it says so, and a value that is known stands encoded."""
+    """A percent-encoded header is marked in the sample, and a value that is known stands
+    encoded.
+    """
     headers = [
         {"key": "X-City", "source": "profile", "value": "city", "encode": "percent"},
         {"key": "X-Shop", "source": "fixed", "value": "Köy 1", "encode": "percent"},
@@ -52,13 +56,13 @@ def test_a_percent_encoded_header(tmp_path: Path) -> None:
 
 
 def test_a_uri_with_a_query_goes_on_with_it(tmp_path: Path) -> None:
-    """`&` where the URI itself has a `?`."""
+    """Parameters are appended with `&` if the URI itself has a `?`."""
     hook = _hook(tmp_path, uri="https://a.example/x?y=1", uri_parameters={})
     assert template_sample(hook, SETTINGS, reveal=False).url.startswith("${hook.url}&uid=")
 
 
 def test_the_template_reveals_fixed_secrets_only_when_asked(tmp_path: Path) -> None:
-    """With `reveal` the value as it goes over the wire."""
+    """A fixed secret is shown as it goes over the wire only with `reveal`."""
     sample = template_sample(_hook(tmp_path), SETTINGS, reveal=True)
     assert "X-Api-Key: Bearer canary-of-a-key" in sample.headers
     assert "X-City: <profile city>" in sample.headers
@@ -66,7 +70,7 @@ def test_the_template_reveals_fixed_secrets_only_when_asked(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("reveal", [False, True])
 def test_an_event_s_request(tmp_path: Path, reveal: bool) -> None:
-    """The same request but for the secrets, which stand as the definition writes them."""
+    """The sample of an event is its request, with secrets as the definition writes them."""
     event = make_event(EVENT, trigger="push_click")
     sample = event_sample(_hook(tmp_path), event, SETTINGS, 1_800_000_000.9, reveal=reveal)
     key = "canary-of-a-key" if reveal else "${env:ANALYTICS_KEY}"
@@ -79,8 +83,8 @@ def test_an_event_s_request(tmp_path: Path, reveal: bool) -> None:
     assert headers["webhook-signature"].startswith("v1," if reveal else "<webhook-signature>")
 
 
-def test_a_secret_in_the_place_of_a_brace(tmp_path: Path) -> None:
-    """A brace may take a parameter's value, and that may be a secret: it is hidden there too."""
+def test_a_secret_in_a_uri_variable(tmp_path: Path) -> None:
+    """A secret in a URI variable is hidden, even if it comes from a parameter's value."""
     parameters = [{"key": "campaign", "source": "fixed", "value": "${env:ANALYTICS_KEY}"}]
     hook = _hook(tmp_path, parameters=parameters)
     event = make_event(EVENT, trigger="push_click")
@@ -89,7 +93,7 @@ def test_a_secret_in_the_place_of_a_brace(tmp_path: Path) -> None:
 
 
 def test_the_command_s_words_are_the_sample_s(tmp_path: Path) -> None:
-    """A shell takes it apart into curl, its options, the URL and one -H for each header."""
+    """A shell splits the command into curl, its options, the URL and one -H for each header."""
     (tmp_path / "ca.pem").touch()
     network = SETTINGS.network.model_copy(update={"ca_file": tmp_path / "ca.pem"})
     settings = SETTINGS.model_copy(update={"network": network})
@@ -104,7 +108,7 @@ def test_the_command_s_words_are_the_sample_s(tmp_path: Path) -> None:
 
 
 def test_only_secrets_are_hidden(tmp_path: Path) -> None:
-    """A secret that is also the text of something else is hidden only where it is a secret."""
+    """A secret that is also the text of something else is hidden only at its own position."""
     hook = _hook(tmp_path)
     (key, city) = hook.headers
     plain = replace(city, value=replace(key.value, secret=False))

@@ -1,4 +1,4 @@
-"""What stays as long as the process, or the table, is none of the garbage collector's business."""
+"""Objects that live as long as the process or the hook table are left out of garbage collection."""
 
 import gc
 from collections.abc import Iterator
@@ -17,7 +17,9 @@ def thawed() -> Iterator[None]:
 
 
 def test_what_is_built_leaves_the_collectors_generations() -> None:
-    """A pass over a hundred thousand hooks would hold up every delivery."""
+    """A table of hooks leaves the garbage collector's generations, since a pass over it would delay
+    every delivery.
+    """
     built: list[list[int]] = []
     with gc_paused():
         assert not gc.isenabled()
@@ -28,7 +30,7 @@ def test_what_is_built_leaves_the_collectors_generations() -> None:
 
 
 def test_what_is_garbage_before_a_reload_is_not_kept_for_ever() -> None:
-    """Frozen objects are never collected."""
+    """Garbage from before a reload is collected before the objects are frozen."""
     with gc_paused():
         pass
     garbage = _Cyclic()
@@ -45,7 +47,7 @@ class _Cyclic:
 
 
 def test_inside_itself_it_ends_with_the_outermost() -> None:
-    """The index is built after the hooks, and belongs to the same load."""
+    """Nested pauses of the garbage collector end with the outermost one."""
     with gc_paused():
         with gc_paused():
             pass
@@ -54,7 +56,7 @@ def test_inside_itself_it_ends_with_the_outermost() -> None:
 
 
 def test_a_refused_load_leaves_the_collector_on() -> None:
-    """The daemon runs on with the old hooks."""
+    """The garbage collector is on again after a refused load."""
     with pytest.raises(ValueError, match="refused"), gc_paused():
         raise ValueError("refused")
     assert gc.isenabled()

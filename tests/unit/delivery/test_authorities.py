@@ -69,8 +69,8 @@ def test_the_system_has_a_file_and_a_folder(system: System) -> None:
 
 
 def test_a_copy_is_in_memory(system: System) -> None:
-    """What was read stays whole and readable by clients if the file is broken afterwards; and it
-    ends with the object, so that reloads use up no descriptors.
+    """The authorities stay whole and readable by clients if their file is broken afterwards, and
+    their memory ends with the object, so that reloads use up no descriptors.
     """
     authorities = read_authorities(None)
     system.file.write_bytes(HALF)
@@ -121,8 +121,8 @@ def test_a_broken_file_in_the_folder_is_refused(system: System) -> None:
 
 
 def test_a_system_may_have_no_authorities(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without any authority no receiver is trusted; plain HTTP needs none. If there were some
-    before, it is an error.
+    """A system without authorities trusts no receiver, and plain HTTP needs none; if there were
+    some before, it is an error.
     """
     monkeypatch.delenv("SSL_CERT_FILE")
     paths = ssl.get_default_verify_paths()._replace(cafile="")

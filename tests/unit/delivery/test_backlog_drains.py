@@ -1,4 +1,4 @@
-"""A burst behind a rate limit: in simulated time, with the lanes as Kafka keeps them."""
+"""A burst behind a rate limit: in simulated time, with the retry topics as Kafka keeps them."""
 
 from dataclasses import replace
 
@@ -42,9 +42,12 @@ def drain(drain: DrainHarness, *bursts: tuple[Hook, int]) -> None:
 def test_a_burst_drains_at_its_rate(
     per_minute: int, events: int, waiting: int, trickle: float
 ) -> None:
-    """1. At 95 % of the rate or more, all along. 2. With seven writes to the lanes per delivery at
-    most: who waits for half an hour in lanes of 10 s, 1 m and 10 m needs as many. 3. Nobody
-    starves: nobody is written five times as often.
+    """A burst behind a rate limit drains at 95 % of the rate or more with few writes to the retry
+    topics.
+
+    1. At 95 % of the rate or more, all along. 2. With seven writes to the retry topics per delivery
+    at most, as many as a wait of half an hour in topics of 10 s, 1 m and 10 m needs. 3. No delivery
+    is written five times as often as another.
     """
     step = 0.25 if per_minute <= 1_200 else 0.05
     bench = DrainHarness(replace(WIDE, waiting=waiting), step=step, taken=round(2_000 * step))
@@ -60,7 +63,9 @@ def test_a_burst_drains_at_its_rate(
 
 
 def test_two_backlogs_do_not_hold_up_each_other() -> None:
-    """One needs an hour, one five minutes, and they share the lanes."""
+    """Of two bursts that share the retry topics, one of an hour and one of five minutes, neither
+    delays the other.
+    """
     bench = DrainHarness(replace(WIDE, waiting=200))
     long, short = limited("long", 60), limited("short", 600)
     drain(bench, (long, 3_600), (short, 3_000))
@@ -69,7 +74,7 @@ def test_two_backlogs_do_not_hold_up_each_other() -> None:
 
 
 def test_two_backlogs_at_one_limited_host() -> None:
-    """Both drain all along, each at its half of the rate."""
+    """Two bursts at one rate-limited host both drain all along, each at half of the rate."""
     bench = DrainHarness(replace(WIDE, waiting=200, host_rate_limit=RateLimit(10, 1.0, 1)))
     one, two = (make_hook(name, uri=f"https://shared.example/{name}") for name in ("one", "two"))
     drain(bench, (one, 3_000), (two, 3_000))
@@ -79,9 +84,9 @@ def test_two_backlogs_at_one_limited_host() -> None:
     assert bench.writes.total() <= 7.0 * 6_000
 
 
-def test_what_is_parked_at_once_comes_back_at_the_rate() -> None:
-    """In the order in which it is written, since in a lane each waits for the one before it: slice
-    by slice, two milliseconds apart, from the first second on.
+def test_what_is_deferred_at_once_comes_back_at_the_rate() -> None:
+    """Deliveries that are deferred at once come back at the rate, in the order in which they are
+    written, from the first second on.
     """
     bench = SchedulerHarness(replace(WIDE, waiting=1_024), replace(POLICY, delays=LANES))
     hook = limited("h", 30_000)

@@ -52,8 +52,8 @@ def run(
 def test_a_receiver_that_is_broken_for_a_while_loses_no_more_than_the_volume(
     broken: float, per_turn: float, step: float, status: int
 ) -> None:
-    """It took everything before; while it is broken it rejects everything. Fewer deliveries than
-    the circuit's volume become dead letters, and all others are delivered afterwards.
+    """If a receiver rejects for a while what it took before, fewer deliveries than the circuit's
+    volume become dead letters, and all others are delivered afterwards.
     """
     drain = run(
         lambda now: status if 60.0 <= now < 60.0 + broken else 200,
@@ -67,7 +67,9 @@ def test_a_receiver_that_is_broken_for_a_while_loses_no_more_than_the_volume(
 
 
 def test_a_receiver_that_breaks_in_turns_loses_no_more_than_the_volume() -> None:
-    """As a gateway does while what is behind it is exchanged: 503, then 404, then 503 again."""
+    """A receiver that answers 503, then 404, then 503 again loses fewer deliveries than the
+    circuit's volume.
+    """
 
     def status(now: float) -> int:
         return (503, 404)[int(now / 7) % 2] if 60.0 <= now < 360.0 else 200
@@ -79,8 +81,8 @@ def test_a_receiver_that_breaks_in_turns_loses_no_more_than_the_volume() -> None
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.8])
 def test_a_receiver_that_rejects_some_by_design_gets_every_request_at_once(share: float) -> None:
-    """404 for users that it does not know: each of those is a dead letter at once, and nothing is
-    deferred.
+    """A receiver that answers 404 for unknown users gets every request at once: each rejected one
+    is a dead letter, and nothing is deferred.
     """
     chance = Random(2)  # noqa: S311  # the same each time
     drain = run(
@@ -95,7 +97,7 @@ def test_a_receiver_that_rejects_some_by_design_gets_every_request_at_once(share
 
 
 def test_a_receiver_that_never_comes_back_ends_its_deliveries_by_their_age() -> None:
-    """Nothing waits for ever: what was deferred expires."""
+    """Deliveries for a receiver that never comes back expire."""
     drain = run(lambda now: 200 if now < 60.0 else 404, seconds=120.0, per_turn=2.0, step=2.0)
     assert drain.dead_letters["permanent"] < POLICY.min_volume
     assert set(drain.dead_letters) == {"permanent", "expired"}

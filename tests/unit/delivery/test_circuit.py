@@ -1,4 +1,4 @@
-"""When an endpoint's circuit opens, what it lets through, and when it closes."""
+"""The circuit breaker of an endpoint: when it opens, what it lets through, and when it closes."""
 
 from random import Random
 
@@ -62,19 +62,21 @@ def probe(circuit: Circuit, now: float, mark: str) -> None:
 def test_it_opens_at_the_failure_ratio_of_enough_attempts(
     circuit: Circuit, pattern: str, state: CircuitState
 ) -> None:
-    """Half of at least four; it is a failure that opens, never a success."""
+    """The circuit opens when half of at least four attempts failed, at a failure and never at a
+    success.
+    """
     answers(circuit, pattern)
     assert circuit.state is state
 
 
 def test_a_closed_circuit_allows_everything(circuit: Circuit) -> None:
-    """And its attempts are no probes."""
+    """A closed circuit allows every attempt, and none of them is a probe."""
     assert circuit.wait(100.0) == 0.0
     assert not circuit.begin()
 
 
 def test_an_open_circuit_allows_nothing_until_its_time(circuit: Circuit) -> None:
-    """`wait` says how long."""
+    """An open circuit allows no attempt until its time, and `wait` says how long that is."""
     answers(circuit, "----", now=100.0)
     assert circuit.wait(100.0) == 10.0
     assert circuit.wait(109.0) == 1.0
@@ -82,7 +84,7 @@ def test_an_open_circuit_allows_nothing_until_its_time(circuit: Circuit) -> None
 
 
 def test_one_probe_at_a_time(circuit: Circuit, changes: list[CircuitState]) -> None:
-    """While it is under way, nothing else may go."""
+    """A half-open circuit allows one probe at a time."""
     answers(circuit, "----")
     assert circuit.begin()
     assert circuit.state is HALF_OPEN
@@ -93,7 +95,9 @@ def test_one_probe_at_a_time(circuit: Circuit, changes: list[CircuitState]) -> N
 
 
 def test_probes_that_fail_double_the_wait_up_to_a_bound(circuit: Circuit) -> None:
-    """10, 20, 40, ... and never more than five minutes; a success starts over."""
+    """Each failed probe doubles the wait (10, 20, 40, ... seconds) up to five minutes, and a
+    success resets it.
+    """
     answers(circuit, "----", now=0.0)
     now, waits = 0.0, []
     for _ in range(7):
@@ -109,7 +113,7 @@ def test_probes_that_fail_double_the_wait_up_to_a_bound(circuit: Circuit) -> Non
 
 @pytest.mark.parametrize("mark", "+-x.")
 def test_late_answers_of_before_the_opening_change_nothing(circuit: Circuit, mark: str) -> None:
-    """Only the probe says anything new."""
+    """Late answers to attempts from before the opening do not change an open circuit."""
     answers(circuit, "----", now=100.0)
     record(circuit, mark, now=105.0)
     assert (circuit.state, circuit.wait(105.0)) == (OPEN, 5.0)
@@ -119,7 +123,9 @@ def test_late_answers_of_before_the_opening_change_nothing(circuit: Circuit, mar
 
 
 def test_closing_forgets_the_failures(circuit: Circuit) -> None:
-    """Else the first failure after it would open again."""
+    """A circuit that closes forgets its failures, so the first failure after it does not open it
+    again.
+    """
     answers(circuit, "----", now=100.0)
     probe(circuit, 110.0, "+")
     answers(circuit, "---", now=110.0)
@@ -132,14 +138,16 @@ def test_closing_forgets_the_failures(circuit: Circuit) -> None:
 def test_failures_are_forgotten_after_one_to_two_windows(
     circuit: Circuit, later: float, state: CircuitState
 ) -> None:
-    """What failed long ago says nothing about now."""
+    """Failures are forgotten after one to two windows."""
     answers(circuit, "---", now=100.0)
     answers(circuit, "-", now=100.0 + later)
     assert circuit.state is state
 
 
 def test_successes_of_the_window_before_count_too(circuit: Circuit) -> None:
-    """A short burst of failures right after a good window does not open."""
+    """Successes of the previous window count, so a short burst of failures after them does not open
+    the circuit.
+    """
     answers(circuit, "++++++++", now=100.0)
     answers(circuit, "----", now=131.0)
     assert circuit.state is CLOSED
@@ -163,8 +171,8 @@ def test_successes_of_the_window_before_count_too(circuit: Circuit) -> None:
 def test_it_opens_for_rejections_of_what_was_accepted_before(
     circuit: Circuit, pattern: str, state: CircuitState
 ) -> None:
-    """Four in a row behind a 2xx, whatever else comes between them; never without a 2xx before
-    them; and where two of three are rejected as a rule, three times as many.
+    """After a 2xx the circuit opens at four rejections in a row, or at three times as many if two
+    of three are rejected as a rule; without a 2xx before them it does not.
     """
     answers(circuit, pattern)
     assert circuit.state is state
@@ -173,8 +181,8 @@ def test_it_opens_for_rejections_of_what_was_accepted_before(
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.8, 0.9])
 def test_a_receiver_that_rejects_many_by_design_keeps_the_circuit_closed(share: float) -> None:
-    """Over 100,000 answers at random, of which this share are rejections. What the circuit has yet
-    to learn costs it a few openings at the begin, at most.
+    """Of 100,000 random answers with a fixed share of rejections only a few at the begin open the
+    circuit.
     """
     chance, changes = Random(1), list[CircuitState]()  # noqa: S311  # the same each time
     circuit = Circuit(CircuitPolicy(), changes.append)
@@ -187,7 +195,9 @@ def test_a_receiver_that_rejects_many_by_design_keeps_the_circuit_closed(share: 
 
 @pytest.mark.parametrize("before", ["+", "+" * 50, "+xx" * 30 + "+" * 200])
 def test_a_receiver_that_rejects_everything_costs_no_more_than_the_volume(before: str) -> None:
-    """Whatever it answered earlier, and for the second time too."""
+    """A receiver that begins to reject everything costs no more deliveries than the volume, for the
+    second time too.
+    """
     circuit = Circuit(CircuitPolicy(), lambda _state: None)
     answers(circuit, before)
     for _ in range(2):
@@ -202,7 +212,9 @@ def test_a_receiver_that_rejects_everything_costs_no_more_than_the_volume(before
 
 
 def test_a_probe_that_is_rejected_keeps_the_circuit_open_while_all_are(circuit: Circuit) -> None:
-    """With growing waits; a failure in between changes nothing, a 2xx closes."""
+    """While every probe is rejected the circuit stays open with growing waits; a failure in between
+    changes nothing, a 2xx closes it.
+    """
     answers(circuit, "+xxxx", now=0.0)
     now, waits = 0.0, []
     for mark in "x-x.x":
@@ -219,27 +231,29 @@ def test_a_probe_that_is_rejected_keeps_the_circuit_open_while_all_are(circuit: 
 
 @pytest.mark.parametrize("mark", "x.")
 def test_after_failures_any_answer_of_the_probe_closes(circuit: Circuit, mark: str) -> None:
-    """The endpoint does not fail any more; what it rejects counts on."""
+    """A circuit that opened for failures closes at any answer to the probe, rejections included."""
     answers(circuit, "+----", now=0.0)
     probe(circuit, 10.0, mark)
     assert circuit.state is CLOSED
 
 
 def test_a_late_2xx_closes_a_circuit_that_opened_for_rejections(circuit: Circuit) -> None:
-    """It was under way when the run of rejections seemed to be one."""
+    """A late 2xx closes a circuit that opened for rejections."""
     answers(circuit, "+xxxx", now=100.0)
     circuit.accepted(probe=False, now=100.5)
     assert circuit.state is CLOSED
 
 
 def test_what_an_earlier_process_knew_is_taken_over(circuit: Circuit) -> None:
-    """A delivery that was deferred for rejections tells of a 2xx before."""
+    """A deferred delivery whose headers tell of an earlier 2xx lets the circuit open for
+    rejections.
+    """
     circuit.trust()
     answers(circuit, "xxxx")
     assert circuit.state is OPEN
 
 
 def test_each_change_is_told_once(circuit: Circuit, changes: list[CircuitState]) -> None:
-    """Operators see the state as a gauge and in the log."""
+    """Each change of the circuit's state is reported once."""
     answers(circuit, "--------")
     assert changes == [OPEN]

@@ -1,4 +1,4 @@
-"""Connections to a receiver that were given up are counted and told."""
+"""Connections to a receiver that were given up are counted and logged."""
 
 import pytest
 
@@ -32,8 +32,8 @@ def test_each_time_is_counted() -> None:
 
 
 def test_a_line_comes_at_most_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
-    """The first time is told at once; more of them within a minute are not, and the next line has
-    the number of all.
+    """Connections that are given up are logged at once, then at most once a minute with the number
+    of all.
     """
     bench = SchedulerHarness(circuit=CircuitPolicy(min_volume=1_000))
 

@@ -1,4 +1,6 @@
-"""The engine's epoll: it outlives libcurl's short memory, and never believes an old number."""
+"""The engine's epoll registrations stay right although libcurl forgets sockets and numbers are
+reused.
+"""
 
 import os
 import select
@@ -40,7 +42,7 @@ def change(sockets: Sockets, what: int, ours: socket.socket) -> None:
 
 
 def test_one_descriptor_speaks_for_all(sockets: Sockets, pair: Pair) -> None:
-    """What watches it sees when a socket is ready, and as long as it is."""
+    """The one descriptor of the epoll is readable as long as any socket is ready."""
     ours, peer = pair
     change(sockets, pycurl.POLL_IN, ours)
     assert select.select([sockets.fileno()], [], [], 0)[0] == []
@@ -52,7 +54,9 @@ def test_one_descriptor_speaks_for_all(sockets: Sockets, pair: Pair) -> None:
 
 
 def test_many_that_are_ready_come_in_slices(sockets: Sockets) -> None:
-    """No more than a few at a time, so that the loop has its turns; none is left out."""
+    """Ready sockets come in slices, so that the loop can run other callbacks, and none is left
+    out.
+    """
     with ExitStack() as stack:
         ours = set()
         for _ in range(100):
@@ -69,7 +73,7 @@ def test_many_that_are_ready_come_in_slices(sockets: Sockets) -> None:
 
 
 def test_interest_is_followed(sockets: Sockets, pair: Pair) -> None:
-    """Reading, writing, both, reading again."""
+    """The registration follows libcurl's interest in reading, writing or both."""
     ours, peer = pair
     peer.send(b"x")
     for what, events in (
@@ -82,7 +86,7 @@ def test_interest_is_followed(sockets: Sockets, pair: Pair) -> None:
 
 
 def test_dropped_socket_comes_back(sockets: Sockets, pair: Pair) -> None:
-    """Dropped and wanted again, as with each request: it still speaks."""
+    """A socket that is dropped and wanted again is reported as ready."""
     ours, peer = pair
     change(sockets, pycurl.POLL_IN, ours)
     change(sockets, pycurl.POLL_REMOVE, ours)
@@ -94,7 +98,7 @@ def test_dropped_socket_comes_back(sockets: Sockets, pair: Pair) -> None:
 
 
 def test_new_socket_under_an_old_number(sockets: Sockets, pair: Pair) -> None:
-    """A number that comes back for another socket is registered anew, whatever it was before."""
+    """A new socket with the number of an old one is registered anew."""
     ours, _ = pair
     change(sockets, pycurl.POLL_IN, ours)
     change(sockets, pycurl.POLL_REMOVE, ours)
@@ -109,9 +113,7 @@ def test_new_socket_under_an_old_number(sockets: Sockets, pair: Pair) -> None:
 
 
 def test_number_of_a_closed_multi_handle(sockets: Sockets, pair: Pair) -> None:
-    """What libcurl opens for itself is never announced: another socket under its number is
-    registered anew, because the multi handle that had it is forgotten with all that it had.
-    """
+    """A socket with the number of one of a closed multi handle is registered anew."""
     ours, _ = pair
     multi = object()
     sockets.change(pycurl.POLL_IN, ours.fileno(), multi, None)
@@ -150,7 +152,7 @@ def connection() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def test_what_a_shared_socket_is_sent_goes_out_together(sockets: Sockets, connection: Pair) -> None:
-    """Many small requests are one packet, and it goes at once when the turn ends."""
+    """Small requests on a shared socket are sent as one packet at the end of the loop iteration."""
     ours, peer = connection
     sockets.share(ours.fileno())
     with sockets.corked():
@@ -162,7 +164,7 @@ def test_what_a_shared_socket_is_sent_goes_out_together(sockets: Sockets, connec
 
 @pytest.mark.parametrize("why", ["never shared", "not shared", "idle", "another under its number"])
 def test_other_sockets_send_at_once(sockets: Sockets, connection: Pair, why: str) -> None:
-    """A socket of one request has nothing to wait for."""
+    """A socket of one request sends at once."""
     ours, peer = connection
     if why != "never shared":
         sockets.share(-1 if why == "not shared" else ours.fileno())
@@ -176,7 +178,7 @@ def test_other_sockets_send_at_once(sockets: Sockets, connection: Pair, why: str
 
 
 def test_a_shared_socket_that_is_closed_is_passed_over(sockets: Sockets, connection: Pair) -> None:
-    """Libcurl tells nobody when it closes one."""
+    """A shared socket that libcurl closed without a word is skipped."""
     ours, _ = connection
     sockets.share(ours.fileno())
     ours.close()
@@ -185,7 +187,7 @@ def test_a_shared_socket_that_is_closed_is_passed_over(sockets: Sockets, connect
 
 
 def test_forgetting_a_closed_socket(sockets: Sockets, pair: Pair) -> None:
-    """Libcurl may have closed it before the event is looked at."""
+    """Dropping a socket that libcurl has closed already is no error."""
     ours, _ = pair
     change(sockets, pycurl.POLL_IN, ours)
     change(sockets, pycurl.POLL_REMOVE, ours)

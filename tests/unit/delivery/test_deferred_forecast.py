@@ -1,4 +1,4 @@
-"""What is expected to come back from the lanes, and whose turn is when."""
+"""The forecast of deliveries that come back from the retry topics."""
 
 import pytest
 
@@ -30,14 +30,16 @@ def deferred(*due: float, retry_topic: float = 60.0) -> DeferredForecast:
     ],
 )
 def test_a_turn_is_when_there_is_nothing_else_to_do(due: list[float], turn: float) -> None:
-    """What waits is done first, and what is back by then."""
+    """A delivery is deferred until what waits is done, and what will be back by then."""
     assert deferred(*due).seconds_until_idle(
         100.0, waiting=10, pace=2.0, least=1.0
     ) == pytest.approx(turn)
 
 
 def test_no_turn_comes_before_it_can_be_back() -> None:
-    """And those who are back as early are counted, or all would be given the same turn."""
+    """No delivery is forecast before its retry topic can give it back, and those that are back as
+    early are counted.
+    """
     assert deferred().seconds_until_idle(100.0, waiting=1, pace=0.01, least=1.0) == 1.0
     assert (
         deferred(*[101.0] * 500).seconds_until_idle(100.0, waiting=1, pace=0.01, least=1.0) == 4.01
@@ -45,7 +47,9 @@ def test_no_turn_comes_before_it_can_be_back() -> None:
 
 
 def test_turns_follow_each_other() -> None:
-    """What is parked one after the other comes back so: nobody sees a gap in the middle of it."""
+    """Deliveries that are deferred one after the other come back one after the other, without a
+    gap.
+    """
     backlog = DeferredForecast()
     for number in range(2_000):
         turn = backlog.seconds_until_idle(100.0, waiting=512, pace=0.002, least=1.0)
@@ -53,8 +57,10 @@ def test_turns_follow_each_other() -> None:
         backlog.add(10.0, 100.0 + turn)
 
 
-def test_a_return_takes_off_the_oldest_of_its_lane() -> None:
-    """Whoever it was: replicas take each other's lanes."""
+def test_a_return_removes_the_oldest_of_its_retry_topic() -> None:
+    """A delivery that returns removes the oldest of its retry topic from the forecast, whichever
+    replica deferred it.
+    """
     backlog = deferred(160.0, 165.0)
     backlog.add(10.0, 110.0)
     backlog.remove(60.0)
@@ -66,7 +72,7 @@ def test_a_return_takes_off_the_oldest_of_its_lane() -> None:
 
 
 def test_what_never_came_back_is_forgotten() -> None:
-    """Another replica took it, and it is not to be waited for."""
+    """A delivery that never came back, because another replica took it, is forgotten."""
     backlog = deferred(160.0)
     backlog.seconds_until_idle(178.0, waiting=0, pace=1.0, least=1.0)
     assert len(backlog) == 1
@@ -75,7 +81,9 @@ def test_what_never_came_back_is_forgotten() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    """However many are parked: a lane has some forty batches, since it gives all back in time."""
+    """The forecast keeps some forty batches for each retry topic, however many deliveries are
+    deferred.
+    """
     backlog = deferred(*(100.0 + n / 1_000 for n in range(72_000)))
     assert len(backlog) == 72_000
     assert len(backlog._lanes[60.0]) <= 40
@@ -93,9 +101,9 @@ def test_memory_is_bounded() -> None:
         (1e9, Defer(2, 600.0)),
     ],
 )
-def test_nobody_misses_its_turn(turn: float, deferral: Defer) -> None:
-    """The longest lane that gives it back in time, stretched by a fifth at most; the later the
-    turn, the more.
+def test_no_delivery_misses_its_moment(turn: float, deferral: Defer) -> None:
+    """A delivery takes the longest retry topic that gives it back in time, with a delay that grows
+    by a fifth at most.
     """
     decision = POLICY.defer_until_needed(turn)
     assert decision.topic_number == deferral.topic_number

@@ -20,13 +20,15 @@ NO_LIMIT = -1
     ],
 )
 def test_the_limit_is_raised_to_what_is_needed(soft: int, hard: int, expected: int) -> None:
-    """As far as the hard one lets it, and never lowered."""
+    """The soft limit is raised to what is needed as far as the hard limit allows, and never
+    lowered.
+    """
     assert soft_limit(3_000, soft, hard) == expected
 
 
 def test_what_is_needed_covers_the_bounds() -> None:
-    """The descriptors that are asked for cover the connections that are kept, and for each request
-    in flight one more and a lookup.
+    """The descriptors that are needed are the kept connections, and for each request in flight one
+    connection and one lookup.
     """
     assert descriptors_needed(256) > idle_connections(256) + 256
     assert descriptors_needed(1_256) - descriptors_needed(256) == 5_000

@@ -1,4 +1,4 @@
-"""What may start when: bounds, fairness, rate limits (invariant 3)."""
+"""The scheduler's bounds, fairness and rate limits (invariant 3)."""
 
 from dataclasses import replace
 
@@ -33,14 +33,16 @@ def hook(id: str, host: str | None = None, rate_limit: RateLimit | None = None) 
     ],
 )
 def test_one_hook_stays_within_its_bounds(limits: dict[str, int], under_way: int) -> None:
-    """In all, at its host, of its own, and never more than are left free."""
+    """One hook's requests stay within the bounds in all, for its host and for itself, and leave
+    slots free.
+    """
     bench = SchedulerHarness(replace(LIMITS, **limits))  # type: ignore[arg-type]  # only the counts
     bench.submit(hook("h"), times=50)
     assert len(bench.under_way) == bench.scheduler.in_flight == under_way
 
 
 def test_an_answer_starts_the_next_one() -> None:
-    """In the order of their submission."""
+    """An answer starts the next delivery in the order of submission."""
     bench = SchedulerHarness(replace(LIMITS, per_hook=1))
     bench.submit(hook("h"), times=3)
     while bench.under_way:
@@ -50,8 +52,8 @@ def test_an_answer_starts_the_next_one() -> None:
 
 
 @pytest.mark.parametrize("hung", [1, 3, 7])
-def test_hung_endpoints_leave_room_for_a_healthy_one(hung: int) -> None:
-    """However many deliveries wait for them, a new endpoint starts at once."""
+def test_hung_endpoints_leave_slots_for_a_healthy_one(hung: int) -> None:
+    """A new endpoint starts at once, however many deliveries wait for endpoints that hang."""
     bench = SchedulerHarness(replace(LIMITS, concurrency=8))
     for number in range(hung):
         bench.submit(hook(f"hung{number}"), times=20)
@@ -61,7 +63,7 @@ def test_hung_endpoints_leave_room_for_a_healthy_one(hung: int) -> None:
 
 
 def test_many_hung_endpoints_do_not_hide_a_healthy_one() -> None:
-    """A free place is offered to every endpoint that waits, not only to the first few."""
+    """A free slot is offered to every endpoint that waits, not only to the first few."""
     bench = SchedulerHarness(replace(LIMITS, concurrency=1_024, per_host=1_024, per_hook=1_024))
     for number in range(10):  # they take a half, a quarter, an eighth, ... and wait for more
         bench.submit(hook(f"hung{number}"), times=520)
@@ -70,8 +72,10 @@ def test_many_hung_endpoints_do_not_hide_a_healthy_one() -> None:
     assert bench.under_way[-1].startswith("healthy")
 
 
-def test_a_hung_hook_leaves_room_at_its_host() -> None:
-    """Also for another hook of the same receiver, and as often as it answers."""
+def test_a_hung_hook_leaves_slots_at_its_host() -> None:
+    """A hook that hangs leaves slots for another hook of the same host, as often as that one
+    answers.
+    """
     bench = SchedulerHarness(replace(LIMITS, per_host=2))
     slow, good = hook("slow", "shared"), hook("good", "shared")
     bench.submit(slow, times=3)
@@ -82,8 +86,10 @@ def test_a_hung_hook_leaves_room_at_its_host() -> None:
     assert bench.under_way == ["slow-1"]
 
 
-def test_a_place_at_a_host_is_offered_until_somebody_takes_it() -> None:
-    """The first in line may have nothing to send any more."""
+def test_a_slot_at_a_host_is_offered_until_a_hook_takes_it() -> None:
+    """A free slot at a host is offered to the next hook if the first one has nothing to send any
+    more.
+    """
     bench = SchedulerHarness(replace(LIMITS, per_host=1))
     first, second, third = hook("a", "shared"), hook("b", "shared"), hook("c", "shared")
     bench.submit(first)
@@ -94,8 +100,8 @@ def test_a_place_at_a_host_is_offered_until_somebody_takes_it() -> None:
     assert bench.under_way == ["c-3"]
 
 
-def test_a_place_at_a_host_is_not_kept_for_who_must_wait() -> None:
-    """The first in line may have spent its own rate."""
+def test_a_slot_at_a_host_is_not_kept_for_a_hook_that_must_wait() -> None:
+    """A free slot at a host is not kept for a hook that waits for its own rate."""
     bench = SchedulerHarness(replace(LIMITS, per_host=2))
     limited = hook("b", "shared", RateLimit(1, 60.0, 1))
     first, third = hook("a", "shared"), hook("c", "shared")
@@ -110,7 +116,7 @@ def test_a_place_at_a_host_is_not_kept_for_who_must_wait() -> None:
 
 
 def test_ready_endpoints_take_turns() -> None:
-    """One that has a long queue delays the others by one request, not by its queue."""
+    """Ready endpoints take turns: a long queue delays the others by one request."""
     bench = SchedulerHarness(replace(LIMITS, concurrency=1))
     for name in ("a", "b", "c"):
         bench.submit(hook(name), times=3)
@@ -133,7 +139,9 @@ def sent_times(bench: SchedulerHarness, seconds: float, step: float = 0.25) -> l
 
 
 def test_a_hooks_rate_limit_is_kept_and_used() -> None:
-    """A burst, then one each interval; what waits for it is parked by nobody."""
+    """A rate-limited hook sends a burst, then one request each interval, and what waits for it is
+    not deferred.
+    """
     bench = SchedulerHarness()
     bench.submit(hook("h", rate_limit=RateLimit(2, 1.0, 3)), times=7)
     assert sent_times(bench, 2.0) == [0.0, 0.0, 0.0, 0.5, 1.0, 1.5, 2.0]
@@ -141,7 +149,7 @@ def test_a_hooks_rate_limit_is_kept_and_used() -> None:
 
 
 def test_a_hosts_rate_limit_holds_for_all_its_hooks_together() -> None:
-    """Receivers count requests, not our definitions."""
+    """A host's rate limit holds for all its hooks together."""
     bench = SchedulerHarness(replace(LIMITS, host_rate_limit=RateLimit(1, 1.0, 1)))
     for name in ("a", "b", "c"):
         bench.submit(hook(name, "shared"))
@@ -151,7 +159,7 @@ def test_a_hosts_rate_limit_holds_for_all_its_hooks_together() -> None:
 
 
 def test_hooks_take_turns_at_a_limited_host() -> None:
-    """None of them is always the first, or starves: not the one that came last either."""
+    """Hooks at a rate-limited host take turns: none is always the first, and none starves."""
     bench = SchedulerHarness(replace(LIMITS, host_rate_limit=RateLimit(1, 1.0, 1)))
     for name in ("a", "b", "c"):
         bench.submit(hook(name, "shared"), times=10)
@@ -159,8 +167,10 @@ def test_hooks_take_turns_at_a_limited_host() -> None:
     assert "".join(delivery[0] for delivery in bench.sent) == "a" + "abc" * 9 + "bc"
 
 
-def test_what_waits_too_long_for_its_hosts_rate_is_parked() -> None:
-    """Also where it is not the first in line."""
+def test_what_waits_too_long_for_its_hosts_rate_is_deferred() -> None:
+    """A delivery that waits too long for its host's rate is deferred, even if it is not the first
+    in line.
+    """
     bench = SchedulerHarness(replace(LIMITS, host_rate_limit=RateLimit(1, 3_600.0, 1)))
     bench.submit(hook("a", "shared"), times=2)
     bench.submit(hook("b", "shared"), times=2)
@@ -172,7 +182,9 @@ def test_what_waits_too_long_for_its_hosts_rate_is_parked() -> None:
 
 @pytest.mark.parametrize("at_host", [False, True])
 def test_a_share_that_was_not_ours_comes_without_a_burst(at_host: bool) -> None:
-    """Its owner before may just have spent it; what is ours already stays."""
+    """A share of a rate limit that another replica had comes without a burst, and what is ours
+    already stays.
+    """
     limit = RateLimit(2, 1.0, 6)
     bench = SchedulerHarness(replace(LIMITS, host_rate_limit=limit if at_host else None))
     mine = hook("h", rate_limit=None if at_host else limit)
@@ -189,8 +201,8 @@ def test_a_share_that_was_not_ours_comes_without_a_burst(at_host: bool) -> None:
     assert bench.sent[4:] == ["n-22"]
 
 
-def test_a_rate_limited_hook_holds_back_nobody() -> None:
-    """It waits beside the others, not in front of them."""
+def test_a_rate_limited_hook_holds_back_no_other() -> None:
+    """A rate-limited hook waits beside the other hooks and holds back none."""
     bench = SchedulerHarness(replace(LIMITS, concurrency=2))
     bench.submit(hook("slow", rate_limit=RateLimit(1, 60.0, 1)), times=10)
     bench.transport.answer()
@@ -198,8 +210,10 @@ def test_a_rate_limited_hook_holds_back_nobody() -> None:
     assert bench.under_way == ["quick-11"]
 
 
-def test_what_waits_too_long_is_parked_without_an_attempt() -> None:
-    """Though there is room: until it is settled it holds back its partition's commits."""
+def test_what_waits_too_long_is_deferred_without_an_attempt() -> None:
+    """A delivery that waits too long is deferred without an attempt, even if there is capacity,
+    since it holds back its partition's commits.
+    """
     bench = SchedulerHarness()
     bench.submit(hook("h", rate_limit=RateLimit(1, 600.0, 1)), times=3)
     bench.transport.answer()
@@ -211,7 +225,7 @@ def test_what_waits_too_long_is_parked_without_an_attempt() -> None:
     assert len(bench.sent) == 1
 
 
-def test_a_reload_reaches_who_waits_for_an_old_rate() -> None:
+def test_a_reload_reaches_what_waits_for_an_old_rate() -> None:
     """A rate that a reload raised is used a second later, whatever the old one was."""
     bench = SchedulerHarness()
     bench.submit(hook("h", rate_limit=RateLimit(1, 3_600.0, 1)), times=2)
@@ -230,8 +244,10 @@ def full_bench() -> SchedulerHarness:
     return bench
 
 
-def test_a_full_room_is_relieved_of_who_does_not_answer() -> None:
-    """The newest go first; half of the room stays with the slow ones."""
+def test_load_shedding_defers_what_does_not_answer() -> None:
+    """Load shedding defers the newest deliveries of endpoints that do not answer and leaves them
+    half of the capacity.
+    """
     bench = full_bench()
     bench.clock.advance(1.5)
     bench.scheduler.shed_load()
@@ -241,8 +257,8 @@ def test_a_full_room_is_relieved_of_who_does_not_answer() -> None:
     assert min(deferral.delay for deferral in bench.outcomes.parks.values()) >= POLICY.delays[0]
 
 
-def test_a_full_room_waits_for_who_is_about_to_be_served() -> None:
-    """Within the patience nobody is parked: a short wait costs less than a lane."""
+def test_load_shedding_waits_for_what_is_about_to_be_served() -> None:
+    """Within the stall time-out nothing is shed: a short wait costs less than a retry topic."""
     bench = full_bench()
     bench.clock.advance(0.9)
     bench.scheduler.shed_load()
@@ -250,8 +266,8 @@ def test_a_full_room_waits_for_who_is_about_to_be_served() -> None:
     assert bench.scheduler.at_capacity
 
 
-def test_a_full_room_waits_for_who_keeps_answering() -> None:
-    """However old its queue is: what this process is short of, no lane can give."""
+def test_load_shedding_spares_an_endpoint_that_keeps_answering() -> None:
+    """An endpoint that keeps answering is not shed, however old its queue is."""
     bench = full_bench()
     for _ in range(10):
         bench.clock.advance(0.19)
@@ -262,8 +278,10 @@ def test_a_full_room_waits_for_who_keeps_answering() -> None:
     assert "parked crowded" not in dict(bench.outcomes.told).values()
 
 
-def test_who_answers_too_slowly_for_its_queue_is_parked() -> None:
-    """It would hold up the others for as long as its queue takes."""
+def test_an_endpoint_that_is_too_slow_for_its_queue_is_shed() -> None:
+    """An endpoint that answers too slowly for its queue is shed, since it would delay the others
+    for as long as its queue takes.
+    """
     bench = full_bench()
     for _ in range(4):
         bench.clock.advance(0.9)
@@ -274,16 +292,16 @@ def test_who_answers_too_slowly_for_its_queue_is_parked() -> None:
     assert not bench.scheduler.at_capacity
 
 
-def test_a_rate_limit_tells_at_once_who_waits_too_long() -> None:
-    """Ten of five a second need two seconds: nobody has to be seen waiting first."""
+def test_a_rate_limit_tells_at_once_what_waits_too_long() -> None:
+    """Deliveries that their rate limit cannot send in time are shed at once."""
     bench = SchedulerHarness(replace(LIMITS, waiting=10))
     bench.submit(hook("h", rate_limit=RateLimit(5, 1.0, 1)), times=11)
     bench.scheduler.shed_load()
     assert len(bench.outcomes.told) == 5
 
 
-def test_a_room_with_room_is_left_alone() -> None:
-    """Relief is for a full one."""
+def test_without_full_capacity_nothing_is_shed() -> None:
+    """Nothing is shed while there is capacity."""
     bench = SchedulerHarness(replace(LIMITS, concurrency=2, waiting=10))
     bench.submit(hook("hung"), times=10)
     bench.clock.advance(30.0)
@@ -291,8 +309,10 @@ def test_a_room_with_room_is_left_alone() -> None:
     assert bench.outcomes.told == []
 
 
-def test_a_delivery_that_comes_back_leaves_the_backlog() -> None:
-    """Else delays would grow for ever."""
+def test_a_delivery_that_comes_back_leaves_the_forecast() -> None:
+    """A delivery that comes back from its retry topic leaves the forecast, so that delays do not
+    grow for ever.
+    """
     bench = SchedulerHarness()
     target = hook("h")
     bench.submit(target)
@@ -306,8 +326,8 @@ def test_a_delivery_that_comes_back_leaves_the_backlog() -> None:
     assert len(bench.endpoint(target).deferred) == 0
 
 
-def test_a_new_assignment_forgets_the_backlog() -> None:
-    """Other replicas may take it back."""
+def test_a_new_assignment_forgets_the_forecast() -> None:
+    """A new assignment forgets the forecast, since other replicas may get the deliveries."""
     bench = SchedulerHarness()
     bench.submit(hook("h"))
     bench.transport.answer(503)
@@ -317,7 +337,9 @@ def test_a_new_assignment_forgets_the_backlog() -> None:
 
 
 def test_an_endpoint_that_a_reload_moved_is_woken() -> None:
-    """It may wait at its new host while its attempts are under way at the old one."""
+    """An endpoint that a reload moved to a new host starts there while its attempts at the old one
+    are under way.
+    """
     bench = SchedulerHarness(replace(LIMITS, per_host=4))
     bench.submit(hook("h", "old"), times=4)
     assert len(bench.under_way) == 2
@@ -330,7 +352,7 @@ def test_an_endpoint_that_a_reload_moved_is_woken() -> None:
 
 
 def test_an_endpoint_that_waits_at_its_old_host_follows_the_reload() -> None:
-    """The receiver moved; nobody waits for the one that hung."""
+    """Deliveries that wait at a hung host go to the new host after a reload."""
     bench = SchedulerHarness(replace(LIMITS, per_host=1))
     bench.submit(hook("hung", "old"))
     bench.submit(hook("h", "old"))
@@ -339,8 +361,8 @@ def test_an_endpoint_that_waits_at_its_old_host_follows_the_reload() -> None:
     assert bench.transport.sent[-1].url.startswith("https://new.example")
 
 
-def test_timeouts_do_not_leak_places() -> None:
-    """Whatever ends an attempt gives its places back."""
+def test_timeouts_do_not_leak_slots() -> None:
+    """An attempt gives its slots back however it ends."""
     bench = SchedulerHarness(replace(LIMITS, per_hook=1))
     bench.submit(hook("h"), times=3)
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""How deliveries end: exactly one outcome each, whatever happens on the way (invariant 7)."""
+"""Each delivery has exactly one outcome, whatever happens on the way (invariant 7)."""
 
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ QUICK = replace(POLICY, quick_attempts=3)
     ],
 )
 def test_an_answer_ends_its_delivery(answer: AttemptResult | int, outcome: str) -> None:
-    """Delivered, to a retry lane, or to the dead letters."""
+    """A delivery ends as delivered, deferred to a retry topic, or dead-lettered by its answer."""
     bench = SchedulerHarness()
     (delivery,) = bench.submit(HOOK)
     bench.transport.answer(answer)
@@ -38,7 +38,9 @@ def test_an_answer_ends_its_delivery(answer: AttemptResult | int, outcome: str) 
 
 
 def test_a_request_that_cannot_be_made_is_rejected_without_an_attempt() -> None:
-    """And the next one has its place."""
+    """A delivery whose request cannot be built is rejected without an attempt, and the next one has
+    its slot.
+    """
     bench = SchedulerHarness()
     hook = make_hook("h", headers={"X": make_value("event", "data.none", "reject")})
     bench.submit(hook, times=2)
@@ -46,8 +48,10 @@ def test_a_request_that_cannot_be_made_is_rejected_without_an_attempt() -> None:
     assert bench.sent == []
 
 
-def test_quick_repeats_stay_in_the_process_and_then_the_lane_follows() -> None:
-    """Three attempts with the same id within seconds, then the first lane."""
+def test_in_process_retries_come_before_the_retry_topic() -> None:
+    """A delivery has three attempts with the same id within seconds before it goes to the first
+    retry topic.
+    """
     bench = SchedulerHarness(policy=QUICK)
     bench.submit(HOOK)
     for _ in range(3):
@@ -60,7 +64,9 @@ def test_quick_repeats_stay_in_the_process_and_then_the_lane_follows() -> None:
 
 
 def test_the_quick_window_is_counted_from_the_first_attempt() -> None:
-    """Slow failures must not hold back their partition's commits attempt by attempt."""
+    """The time for in-process retries counts from the first attempt, so slow failures do not hold
+    back commits attempt by attempt.
+    """
     bench = SchedulerHarness(policy=QUICK)
     bench.submit(HOOK)
     for _ in range(2):
@@ -69,8 +75,10 @@ def test_the_quick_window_is_counted_from_the_first_attempt() -> None:
     assert bench.outcomes.of("h-1") == ["parked 503"]
 
 
-def test_quick_repeats_are_bounded_in_number() -> None:
-    """Memory is bounded: what finds no room among them takes the first lane."""
+def test_in_process_retries_are_bounded_in_number() -> None:
+    """In-process retries are bounded in number, and a delivery beyond that takes the first retry
+    topic.
+    """
     bench = SchedulerHarness(replace(LIMITS, waiting=2, per_hook=4, concurrency=100), policy=QUICK)
     bench.submit(HOOK, times=3)
     bench.transport.answer_all(503)
@@ -80,7 +88,7 @@ def test_quick_repeats_are_bounded_in_number() -> None:
 
 
 def test_attempts_of_earlier_passes_count() -> None:
-    """`max_attempts` is in all, restarts included."""
+    """`max_attempts` counts the attempts of all passes, restarts included."""
     bench = SchedulerHarness()
     bench.submit(HOOK, attempts=4)
     bench.transport.answer(503)
@@ -88,7 +96,9 @@ def test_attempts_of_earlier_passes_count() -> None:
 
 
 def test_a_delivery_expires_by_its_first_failure() -> None:
-    """Whether it is attempted or only set aside."""
+    """A delivery expires by the age of its first failure, whether it is attempted or only
+    deferred.
+    """
     bench = SchedulerHarness()
     long_ago = bench.clock.now() - POLICY.expire_after
     bench.submit(HOOK, times=2, first_failed_at=long_ago)
@@ -98,7 +108,7 @@ def test_a_delivery_expires_by_its_first_failure() -> None:
 
 
 def test_the_first_failure_is_noted_once() -> None:
-    """Its time travels with the delivery."""
+    """The time of the first failure is recorded once and stays with the delivery."""
     bench = SchedulerHarness()
     (delivery,) = bench.submit(HOOK, first_failed_at=bench.clock.now() - 60.0)
     bench.transport.answer(503)
@@ -118,8 +128,8 @@ def open_circuit(bench: SchedulerHarness, hook: Hook = HOOK) -> None:
     bench.outcomes.told.clear()
 
 
-def test_an_open_circuit_parks_without_an_attempt() -> None:
-    """An endpoint that is down costs no attempts, and its deliveries keep theirs."""
+def test_an_open_circuit_defers_without_an_attempt() -> None:
+    """An open circuit defers deliveries without an attempt."""
     bench = SchedulerHarness()
     open_circuit(bench)
     (delivery,) = bench.submit(HOOK)
@@ -128,8 +138,8 @@ def test_an_open_circuit_parks_without_an_attempt() -> None:
     assert bench.under_way == []
 
 
-def test_what_waits_when_the_circuit_opens_is_parked() -> None:
-    """At once, not one after the other."""
+def test_what_waits_when_the_circuit_opens_is_deferred() -> None:
+    """When a circuit opens all that waits for its endpoint is deferred at once."""
     bench = SchedulerHarness(replace(LIMITS, per_hook=4, concurrency=100))
     bench.submit(HOOK, times=50)
     bench.transport.answer_all(503)
@@ -139,8 +149,8 @@ def test_what_waits_when_the_circuit_opens_is_parked() -> None:
     assert not bench.busy
 
 
-def test_a_long_queue_is_parked_by_and_by() -> None:
-    """The others' answers are not kept waiting for all of it."""
+def test_a_long_queue_is_deferred_in_slices() -> None:
+    """A long queue is deferred in slices, so that answers of others are not delayed."""
     bench = SchedulerHarness(replace(LIMITS, per_hook=4, concurrency=100))
     bench.submit(HOOK, times=2 * SLICE)
     bench.transport.answer_all(503)
@@ -152,7 +162,9 @@ def test_a_long_queue_is_parked_by_and_by() -> None:
 
 
 def test_one_probe_closes_the_circuit() -> None:
-    """While it is under way the others are still parked."""
+    """One successful probe closes the circuit, and while it is under way other deliveries are
+    deferred.
+    """
     bench = SchedulerHarness()
     open_circuit(bench)
     assert bench.metrics.hook("h").circuit_open
@@ -167,7 +179,7 @@ def test_one_probe_closes_the_circuit() -> None:
 
 
 def test_a_permanent_answer_is_no_failure_of_the_endpoint() -> None:
-    """It is there and says no."""
+    """A permanent answer counts as no failure of the endpoint."""
     bench = SchedulerHarness()
     for _ in range(10):
         bench.submit(HOOK)
@@ -177,15 +189,15 @@ def test_a_permanent_answer_is_no_failure_of_the_endpoint() -> None:
 
 
 def test_the_circuit_of_one_hook_is_not_anothers() -> None:
-    """Also at the same host."""
+    """Each hook has a circuit of its own, even at the same host."""
     bench = SchedulerHarness()
     open_circuit(bench)
     bench.submit(make_hook("other"))
     assert len(bench.under_way) == 1
 
 
-def test_a_revoked_origin_is_silent() -> None:
-    """Its next owner tells; here nothing is owed any more."""
+def test_a_revoked_source_record_has_no_outcome() -> None:
+    """A delivery whose source record was revoked has no outcome here."""
     bench = SchedulerHarness(replace(LIMITS, per_hook=1))
     origin = FakeSourceRecord()
     bench.submit(HOOK, times=3, source_record=origin)
@@ -198,8 +210,10 @@ def test_a_revoked_origin_is_silent() -> None:
     assert bench.scheduler.in_flight == 0
 
 
-def test_park_all_parks_what_is_under_way_waiting_and_between_repeats() -> None:
-    """And an answer that comes later changes nothing."""
+def test_defer_takes_what_is_under_way_waiting_and_between_retries() -> None:
+    """Deferring takes deliveries that are under way, waiting, or between in-process retries, and a
+    later answer changes nothing.
+    """
     bench = SchedulerHarness(replace(LIMITS, per_hook=1), policy=QUICK)
     repeated = bench.submit(make_hook("r"))[0]
     bench.transport.answer(503)
@@ -218,7 +232,7 @@ def test_park_all_parks_what_is_under_way_waiting_and_between_repeats() -> None:
 
 
 def test_a_reload_keeps_the_count_of_a_limit_that_did_not_change() -> None:
-    """Else each reload would let a burst through."""
+    """A reload keeps the state of a rate limit that did not change, so no second burst follows."""
     bench = SchedulerHarness()
     limit = RateLimit(1, 60.0, 2)
     bench.submit(make_hook("h", rate_limit=limit), times=2)
@@ -230,7 +244,9 @@ def test_a_reload_keeps_the_count_of_a_limit_that_did_not_change() -> None:
 
 
 def test_an_attempt_under_way_ends_on_the_table_it_began_with() -> None:
-    """The next one is built by the new definition (invariant 5)."""
+    """An attempt under way ends by the definition it began with, and the next one uses the new
+    definition (invariant 5).
+    """
     bench = SchedulerHarness()
     bench.submit(make_hook("h", uri="https://old.example/"))
     bench.submit(make_hook("h", uri="https://new.example/"))
@@ -240,7 +256,7 @@ def test_an_attempt_under_way_ends_on_the_table_it_began_with() -> None:
 
 
 def test_a_reload_takes_over_bounds_and_policy() -> None:
-    """For what is waiting, too."""
+    """A reload's bounds and retry policy apply to deliveries that wait already."""
     bench = SchedulerHarness(replace(LIMITS, per_hook=1))
     bench.submit(HOOK, times=3)
     bench.reconfigure(RetryPolicy((1.0,), 1, 1, 60.0), "h", per_hook=8)
@@ -250,7 +266,7 @@ def test_a_reload_takes_over_bounds_and_policy() -> None:
 
 
 def test_a_reload_changes_the_hosts_limit_and_only_if_it_changed() -> None:
-    """An unchanged one keeps its count."""
+    """A reload changes a host's rate limit, and an unchanged one keeps its state."""
     limit = RateLimit(1, 60.0, 1)
     bench = SchedulerHarness(replace(LIMITS, host_rate_limit=limit))
     bench.submit(HOOK, times=2)
@@ -263,7 +279,7 @@ def test_a_reload_changes_the_hosts_limit_and_only_if_it_changed() -> None:
 
 
 def test_removed_hooks_are_forgotten_once_they_are_idle() -> None:
-    """Memory is bounded over reloads, and nothing under way loses its counts."""
+    """Removed hooks are forgotten once nothing of theirs is under way."""
     bench = SchedulerHarness()
     bench.submit(make_hook("busy"))
     bench.submit(make_hook("idle"))
@@ -275,7 +291,9 @@ def test_removed_hooks_are_forgotten_once_they_are_idle() -> None:
 
 
 def test_hosts_are_forgotten_with_their_last_hook() -> None:
-    """Not while requests to them are under way: they count against the bound."""
+    """Hosts are forgotten with their last hook, but not while requests to them count against the
+    bound.
+    """
     bench = SchedulerHarness()
     for name in ("a", "b"):
         bench.submit(make_hook(name, uri=f"https://{name}.example/"))
@@ -290,7 +308,7 @@ def test_hosts_are_forgotten_with_their_last_hook() -> None:
 
 
 def test_what_a_rate_limit_remembers_is_not_forgotten() -> None:
-    """A hook that is taken out and put back, or moves away and back, gets no second burst."""
+    """A hook that is removed and put back, or moved away and back, gets no second burst."""
     limit = RateLimit(1, 10.0, 1)
     bench = SchedulerHarness(replace(LIMITS, host_rate_limit=limit))
     bench.submit(HOOK)
@@ -303,7 +321,7 @@ def test_what_a_rate_limit_remembers_is_not_forgotten() -> None:
 
 
 def test_attempts_are_counted_with_their_time() -> None:
-    """By status class, or by the kind of error."""
+    """Attempts are counted with their duration by status class or kind of error."""
     bench = SchedulerHarness()
     bench.submit(HOOK, times=2)
     bench.transport.answer(AttemptResult(status=204, duration=0.2))

@@ -1,4 +1,4 @@
-"""What the dispatcher does when the process did not run for a while."""
+"""The scheduler after a time in which the process did not run."""
 
 from dataclasses import replace
 
@@ -22,7 +22,9 @@ def renew(bench: SchedulerHarness, seconds: float = 6.0) -> None:
 
 
 def test_nothing_starts_after_the_time_that_was_allowed() -> None:
-    """Neither at an answer nor at a timer, until it is allowed again; answers count meanwhile."""
+    """No attempt starts after the allowed time, neither at an answer nor at a timer, until it is
+    allowed again; answers count meanwhile.
+    """
     bench = SchedulerHarness(NARROW)
     renew(bench)
     bench.submit(HOOK, times=6)
@@ -42,7 +44,7 @@ def test_nothing_starts_after_the_time_that_was_allowed() -> None:
 
 
 def test_what_became_others_meanwhile_is_never_sent() -> None:
-    """It is dropped when the next may start."""
+    """A delivery whose partition left meanwhile is dropped when the next one may start."""
     bench = SchedulerHarness(NARROW)
     origin = FakeSourceRecord()
     renew(bench)
@@ -59,7 +61,9 @@ def test_what_became_others_meanwhile_is_never_sent() -> None:
 
 
 def test_an_excused_attempt_is_none() -> None:
-    """It opens no circuit, is not counted, and is made again at once."""
+    """An attempt that a standstill excuses opens no circuit, is not counted, and is made again at
+    once.
+    """
     bench = SchedulerHarness()
     bench.scheduler.excuses = lambda _answer, _now: True
     deliveries = bench.submit(HOOK, times=20)
@@ -76,7 +80,7 @@ def test_an_excused_attempt_is_none() -> None:
 
 
 def test_a_delivery_is_excused_once() -> None:
-    """A process that never runs in time would never give up on an endpoint that hangs."""
+    """A delivery is excused once, so that an endpoint that hangs is given up in the end."""
     bench = SchedulerHarness()
     bench.scheduler.excuses = lambda _answer, _now: True
     bench.submit(HOOK)
@@ -87,7 +91,7 @@ def test_a_delivery_is_excused_once() -> None:
 
 @pytest.mark.parametrize("status", [200, 404, 410])
 def test_an_answer_needs_no_excuse(status: int) -> None:
-    """The receiver had its time."""
+    """An answer counts as it is, even over a standstill."""
     bench = SchedulerHarness()
     bench.scheduler.excuses = lambda _answer, _now: True
     bench.submit(HOOK)
@@ -95,8 +99,8 @@ def test_an_answer_needs_no_excuse(status: int) -> None:
     assert len(bench.outcomes.told) == 1
 
 
-def test_a_probe_that_is_excused_makes_room_for_another() -> None:
-    """Else a circuit would stay half open for ever."""
+def test_a_probe_that_is_excused_allows_another() -> None:
+    """An excused probe allows another one, so that the circuit does not stay half-open."""
     bench = SchedulerHarness()
     bench.submit(HOOK, times=4)
     bench.transport.answer_all(503)
@@ -111,7 +115,9 @@ def test_a_probe_that_is_excused_makes_room_for_another() -> None:
 
 
 def test_silence_over_a_standstill_is_not_held_against_an_endpoint() -> None:
-    """A queue that waited for this process is not parked, and the pace is learnt anew."""
+    """A queue that waited for this process is not shed, and the endpoint's pace is measured
+    anew.
+    """
     bench = SchedulerHarness(replace(NARROW, waiting=10))
     renew(bench)
     bench.submit(HOOK, times=12)

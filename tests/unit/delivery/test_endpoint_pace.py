@@ -1,4 +1,4 @@
-"""The measured pace: how long an endpoint is judged to need for its backlog."""
+"""The measured pace of an endpoint: how long it is expected to need for its queue."""
 
 from dataclasses import replace
 
@@ -19,9 +19,7 @@ def _serve(bench: SchedulerHarness, times: int, seconds: float) -> None:
 
 
 def test_time_without_work_is_no_pace() -> None:
-    """An endpoint that waited for its backlog in a lane is as fast as before: else each pause
-    would make the next one longer, and it would stand idle in the end.
-    """
+    """Time in which an endpoint had nothing to do does not count as slowness."""
     bench = SchedulerHarness(replace(WIDE, per_hook=4))
     bench.submit(HOOK, times=100)
     _serve(bench, times=100, seconds=0.05)
@@ -33,7 +31,9 @@ def test_time_without_work_is_no_pace() -> None:
 
 
 def test_many_answers_at_once_are_no_better_pace_than_as_many_one_by_one() -> None:
-    """Whenever it is asked: before a round of answers, in its midst and after it."""
+    """Ten answers at once give the same pace as ten one by one, asked before, in the midst of, or
+    after them.
+    """
     bench = SchedulerHarness(replace(WIDE, per_hook=10))
     bench.submit(HOOK, times=300)
     asked = []
@@ -46,7 +46,7 @@ def test_many_answers_at_once_are_no_better_pace_than_as_many_one_by_one() -> No
 
 
 def test_a_slower_endpoint_is_noticed() -> None:
-    """What was measured fades."""
+    """The pace follows an endpoint that becomes slower."""
     bench = SchedulerHarness(replace(WIDE, per_hook=1))
     bench.submit(HOOK, times=200)
     _serve(bench, times=100, seconds=0.01)

@@ -87,7 +87,9 @@ def judge(address: str, policy: EgressPolicy = DEFAULT) -> str | None:
 
 @pytest.mark.parametrize(("first", "last", "word"), IPV4 + IPV6)
 def test_every_block_is_refused_from_end_to_end(first: str, last: str, word: str) -> None:
-    """With the block's name and a source beside it."""
+    """Every special-purpose block is refused from its first to its last address, with its name in
+    the reason.
+    """
     for address in (first, last):
         reason = judge(address)
         assert reason is not None
@@ -98,12 +100,12 @@ def test_every_block_is_refused_from_end_to_end(first: str, last: str, word: str
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_neighbours_of_blocks_are_public(address: str) -> None:
-    """A block ends where the registry says."""
+    """The addresses next to a block are public, as the registry says."""
     assert judge(address) is None
 
 
 def test_no_ipv4_address_is_left_out() -> None:
-    """Refused ranges and their public neighbours change in turn: the table covers all of IPv4."""
+    """Refused ranges and public ones alternate without a gap, so the table covers all of IPv4."""
     merged: list[list[int]] = []
     for first, last, _ in IPV4:
         low, high = int(IPv4Address(first)), int(IPv4Address(last))
@@ -118,13 +120,15 @@ def test_no_ipv4_address_is_left_out() -> None:
 
 @pytest.mark.parametrize("address", METADATA)
 def test_metadata_services_are_named(address: str) -> None:
-    """The most wanted goals of such requests: whoever reads the reason learns what it was."""
+    """Cloud metadata services are refused with their name in the reason."""
     assert "metadata" in str(judge(address)) or "platform" in str(judge(address))
 
 
 @pytest.mark.parametrize("first", [block[0] for block in IPV4])
 def test_mapped_addresses_are_judged_as_ipv4(first: str) -> None:
-    """The kernel dials the IPv4 address for them (RFC 4291 section 2.5.5.2)."""
+    """IPv4-mapped addresses are judged as the IPv4 address that the kernel dials (RFC 4291 section
+    2.5.5.2).
+    """
     number = int(IPv4Address(first))
     for spelling in (f"::ffff:{first}", f"::ffff:{number >> 16:x}:{number & 0xFFFF:x}"):
         reason = judge(spelling)
@@ -159,7 +163,7 @@ def test_public_addresses_in_ipv6_pass(prefix: str) -> None:
     ],
 )
 def test_addresses_that_hide_another(address: str) -> None:
-    """Tunnels, translators, zones and long spellings are refused for what they are."""
+    """Tunnels, translators, zones and long spellings of addresses are refused for what they are."""
     assert judge(address) is not None
 
 
@@ -168,7 +172,7 @@ def test_addresses_that_hide_another(address: str) -> None:
     ["", "127.1", "0x7f.0.0.1", "2130706433", "0177.0.0.1", "localhost", "/run/x.sock", "1.1.1.1 "],
 )
 def test_what_is_no_address_is_refused(address: str) -> None:
-    """No spelling is guessed at."""
+    """A text that is no address is refused, and no spelling is guessed at."""
     assert (
         judge(address, EgressPolicy.of(allow=["0.0.0.0/0", "::/0"]))
         == f"{address} is no IP address"
@@ -176,14 +180,14 @@ def test_what_is_no_address_is_refused(address: str) -> None:
 
 
 def test_every_block_has_a_source() -> None:
-    """A person can look it up."""
+    """Every block has a source in which a person can look it up."""
     for block in IPV4_BLOCKS + IPV6_BLOCKS:
         assert re.search(r"RFC \d+|documentation|user guide", block.source), block
 
 
 @given(st.ip_addresses() | st.integers(0, 2**32 - 1).map(IPv4Address))
 def test_nothing_that_python_calls_special_passes(address: IPv4Address | IPv6Address) -> None:
-    """Another list, by other people: what it calls special is never let through."""
+    """No address that Python's `ipaddress` calls special is let through."""
     judged = address
     if isinstance(address, IPv6Address) and (address.ipv4_mapped or address in NAT64):
         judged = IPv4Address(int(address) & 0xFFFF_FFFF)
@@ -201,6 +205,6 @@ def test_nothing_that_python_calls_special_passes(address: IPv4Address | IPv6Add
 
 @given(st.integers(0, 2**128 - 1).map(IPv6Address))
 def test_ipv6_outside_of_global_unicast_never_passes(address: IPv6Address) -> None:
-    """What is not assigned today may mean anything tomorrow (IANA IPv6 address space)."""
+    """No IPv6 address outside of global unicast is let through (IANA IPv6 address space)."""
     if int(address) >> 125 != 1 and address.ipv4_mapped is None and address not in NAT64:
         assert judge(str(address)) is not None

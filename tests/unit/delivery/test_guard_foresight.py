@@ -31,7 +31,9 @@ def problems(origin: str, **entries: Any) -> list[tuple[str, str]]:
     ],
 )
 def test_uris_that_are_sure_to_be_refused(origin: str, message: str, hint: str) -> None:
-    """With the reason, and what to write where the author meant it; and that helps."""
+    """A URI that is sure to be refused is reported with the reason and an `allow` entry, and that
+    entry helps.
+    """
     ((said, advice),) = problems(origin)
     assert message in said
     assert hint in advice
@@ -43,7 +45,7 @@ def test_uris_that_are_sure_to_be_refused(origin: str, message: str, hint: str) 
     ("origin", "deny"), [(f"http://{HOST}", HOST), ("http://93.184.215.14", "93.184.0.0/16")]
 )
 def test_denied_uris(origin: str, deny: str) -> None:
-    """No entry in `allow` would help, so none is advised."""
+    """A URI that `deny` refuses is reported without advice, since no `allow` entry would help."""
     ((said, advice),) = problems(origin, deny=[deny])
     assert "network.deny" in said
     assert "out of network.deny" in advice
@@ -52,12 +54,14 @@ def test_denied_uris(origin: str, deny: str) -> None:
 
 @pytest.mark.parametrize("origin", [f"https://{HOST}", "http://93.184.215.14:8080"])
 def test_other_uris(origin: str) -> None:
-    """Names are judged by their addresses, later; public addresses are fine."""
+    """Names, which are judged by their addresses later, and public addresses are not reported."""
     assert problems(origin) == []
 
 
 def test_guard_of_the_settings() -> None:
-    """`network`, and the daemon's own endpoints as `admin` and `kafka` have them."""
+    """The guard has the settings' `network` and the daemon's own endpoints from `admin` and
+    `kafka`.
+    """
     settings = Settings(
         network=NetworkSettings(allow=("127.0.0.0/8", "a.example"), deny=("127.0.0.9/32",)),
         admin=AdminSettings(host=("::1",), port=9464),
@@ -78,7 +82,9 @@ def test_guard_of_the_settings() -> None:
     "address", ["127.0.0.1", "127.0.0.2", "::1", "0.0.0.0", "::ffff:127.0.0.1", "10.0.0.5"]
 )
 def test_a_broker_on_this_machine_has_all_its_addresses(server: str, address: str) -> None:
-    """Who is called at one loopback address may listen at every one, and at the machine's own."""
+    """A broker at one loopback address is protected at every loopback address and at the machine's
+    own.
+    """
     settings = Settings(
         network=NetworkSettings(allow=("127.0.0.0/8", "::/0", "10.0.0.0/8")),
         kafka=KafkaSettings(bootstrap_servers=(server,)),
@@ -88,7 +94,7 @@ def test_a_broker_on_this_machine_has_all_its_addresses(server: str, address: st
 
 
 def test_port_that_the_system_picked() -> None:
-    """The daemon tells the guard where its admin server really is."""
+    """The guard knows the admin server's real port if the system picked it."""
     settings = Settings(
         network=NetworkSettings(allow=("127.0.0.0/8",)), admin=AdminSettings(port=0)
     )

@@ -1,4 +1,4 @@
-"""`network.allow`, `network.deny` and the daemon's own endpoints: which of them has the say."""
+"""Precedence of `network.allow`, `network.deny` and the daemon's own endpoints."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
@@ -40,7 +40,7 @@ def judge(
     ],
 )
 def test_allow_lets_through(allow: str, address: str) -> None:
-    """CIDRs, addresses and host names; IPv4-mapped spellings mean IPv4."""
+    """`allow` lets CIDRs, addresses and host names through, and IPv4-mapped spellings mean IPv4."""
     assert judge(address) is not None
     assert judge(address, allow=[allow]) is None
 
@@ -62,7 +62,7 @@ def test_allow_lets_through(allow: str, address: str) -> None:
     ],
 )
 def test_allow_lets_nothing_else_through(allow: str, address: str) -> None:
-    """A name is that name and no other, a block ends where it ends."""
+    """An `allow` entry lets nothing but its own name or block through."""
     assert judge(address, allow=[allow]) is not None
 
 
@@ -83,7 +83,7 @@ def test_allow_lets_nothing_else_through(allow: str, address: str) -> None:
     ],
 )
 def test_deny_refuses(deny: str, address: str, reason: str) -> None:
-    """What would be let through, also by `allow`."""
+    """`deny` refuses what would be let through, also by `allow`."""
     said = reason.format(address)
     assert judge(address) is None
     assert judge(address, deny=[deny]) == said
@@ -116,12 +116,14 @@ def test_nat64_is_judged_as_the_ipv4_address_in_it(
 
 
 def test_denying_the_prefix_closes_nat64_only() -> None:
-    """A network without NAT64 can close it; the IPv4 addresses themselves stay open."""
+    """Denying the NAT64 prefix closes NAT64 only; the IPv4 addresses themselves stay open."""
     assert judge("93.184.215.14", deny=["64:ff9b::/96"]) is None
 
 
 def test_trailing_dot_is_the_same_name() -> None:
-    """The root label changes nothing (RFC 1034 section 3.1), so it is no way around `deny`."""
+    """A trailing dot changes nothing in a name (RFC 1034 section 3.1), so it is no way around
+    `deny`.
+    """
     assert judge("93.184.215.14", host=HOST + ".", deny=[HOST]) is not None
     assert judge("10.0.0.5", host=HOST + ".", allow=[HOST]) is None
 
@@ -132,13 +134,13 @@ def test_trailing_dot_is_the_same_name() -> None:
     st.lists(st.ip_addresses(v=4).map(lambda a: str(IPv4Network((int(a) >> 8 << 8, 24))))),
 )
 def test_denied_is_never_dialled(address: object, allow: list[str], deny: list[str]) -> None:
-    """Whatever else is configured."""
+    """A denied address is never dialled, whatever else is configured."""
     policy = EgressPolicy.of(allow=[*allow, str(address)], deny=[*deny, str(address)])
     assert policy.judge(str(address), 443, HOST) is not None
 
 
 def test_order_and_repetition_mean_nothing() -> None:
-    """Policies that allow the same are equal: a reload that changes none keeps connections."""
+    """Policies that allow the same are equal, so a reload that changes none keeps connections."""
     assert EgressPolicy.of(allow=["10.0.0.0/8", "a", "a"], own=[ADMIN]) == EgressPolicy.of(
         allow=["a", "10.0.0.0/8"], own=[OwnEndpoint.of("127.0.0.1:9464", "the admin server")]
     )
@@ -162,8 +164,8 @@ def test_order_and_repetition_mean_nothing() -> None:
     ],
 )
 def test_own_endpoints_are_out_of_reach(server: str, address: str, port: int) -> None:
-    """Where the network, the very address and the host's name are allowed, too; only their port,
-    and only with it they are let through, by address or by host name.
+    """The daemon's own endpoints are refused even if their network, address and host name are
+    allowed; only an entry with their port lets them through.
     """
     own = [OwnEndpoint.of(server, "ours")]
     wide = ["0.0.0.0/1", "128.0.0.0/1", "::/0", address, HOST]
@@ -186,7 +188,7 @@ def test_own_endpoints_are_out_of_reach(server: str, address: str, port: int) ->
     ],
 )
 def test_one_port_can_be_allowed(allow: str, address: str, others: str | None) -> None:
-    """Of an address or a name; no other port of it, and no other address."""
+    """An `allow` entry with a port opens that port of an address or name, and nothing else."""
     policy = EgressPolicy.of(allow=[allow])
     assert policy.judge(address, 8080, HOST) is None
     assert policy.judge(address, 8081, HOST) is not None
@@ -194,13 +196,13 @@ def test_one_port_can_be_allowed(allow: str, address: str, others: str | None) -
 
 
 def test_own_endpoint_has_one_address() -> None:
-    """Where it is known, the port is free elsewhere."""
+    """An own endpoint with a known address leaves its port free at other addresses."""
     policy = EgressPolicy.of(own=[OwnEndpoint.of("10.0.0.7:9092", "ours")])
     assert policy.judge("93.184.215.14", 9092, HOST) is None
 
 
 def test_own_endpoint_that_is_none() -> None:
-    """The settings refuse these; a mistake must not end as a guard with a hole."""
+    """An invalid own endpoint raises an error instead of leaving a hole in the guard."""
     with pytest.raises(ValueError, match="no server"):
         OwnEndpoint.of("::1:9464", "ours")
 
@@ -221,13 +223,13 @@ def test_own_endpoint_that_is_none() -> None:
         ("localhost.example", "", "", None),
     ],
 )
-def test_what_can_be_foreseen(host: str, allow: str, deny: str, reason: str | None) -> None:
-    """Without a question to DNS: literal addresses, loopback names and denied names."""
+def test_what_can_be_prechecked(host: str, allow: str, deny: str, reason: str | None) -> None:
+    """Literal addresses, loopback names and denied names are judged without a DNS lookup."""
     assert EgressPolicy.of(allow=allow.split(), deny=deny.split()).precheck(host, 443) == reason
 
 
-def test_own_endpoints_are_foreseen() -> None:
-    """Where a URI names their address and port."""
+def test_own_endpoints_are_prechecked() -> None:
+    """A URI with the address and port of an own endpoint is judged without a DNS lookup."""
     policy = EgressPolicy.of(allow=["127.0.0.0/8"], own=[ADMIN])
     assert policy.precheck("127.0.0.1", 9464) == "127.0.0.1 port 9464 is the admin server"
     assert policy.precheck("localhost", 9464) == "127.0.0.1 port 9464 is the admin server"
@@ -239,8 +241,8 @@ def gate(origin: str, *allow: str) -> DialGuard:
     return DialGuard(EgressPolicy.of(allow=allow), origin)
 
 
-def test_gate_tells_the_first_refusal() -> None:
-    """As long as nothing was dialled: an answer set of forbidden addresses is blocked."""
+def test_dial_guard_reports_the_first_refusal() -> None:
+    """A dial guard reports the first refusal if nothing was dialled."""
     shut = gate("https://hook.example")
     assert shut.refusal is None
     assert not shut.allow_dial("127.0.0.1", 443)
@@ -248,8 +250,8 @@ def test_gate_tells_the_first_refusal() -> None:
     assert shut.refusal == "127.0.0.1 is loopback (RFC 1122 section 3.2.1.3)"
 
 
-def test_gate_that_was_passed_once() -> None:
-    """Of a mixed answer set one address was dialled: its failure is no blocked delivery."""
+def test_dial_guard_that_allowed_one_dial() -> None:
+    """A dial guard that allowed one address of a mixed answer reports no blocked delivery."""
     mixed = gate("https://hook.example")
     assert not mixed.allow_dial("127.0.0.1", 443)
     assert mixed.allow_dial("93.184.215.14", 443)
@@ -261,8 +263,8 @@ def test_gate_that_was_passed_once() -> None:
     "origin",
     ["http://hook.example", "https://hook.example:8443", "https://HOOK.example", "http://hook.example."],
 )  # fmt: skip
-def test_gate_knows_the_host(origin: str) -> None:
-    """The host that is judged is the URL's."""
+def test_dial_guard_judges_the_urls_host(origin: str) -> None:
+    """A dial guard judges the host of the URL."""
     assert gate(origin, HOST).allow_dial("10.0.0.5", 443)
 
 
@@ -283,8 +285,8 @@ def test_gate_knows_the_host(origin: str) -> None:
         "",
     ],
 )
-def test_gate_guesses_no_host(origin: str) -> None:
-    """Where two parsers could see two hosts, nothing is dialled at all."""
+def test_dial_guard_guesses_no_host(origin: str) -> None:
+    """A dial guard allows no dial if two parsers could read two hosts from a URL."""
     shut = gate(origin, HOST, "0.0.0.0/0")
     assert not shut.allow_dial("93.184.215.14", 80)
     assert shut.refusal == "the URL's host is not one that can be judged"

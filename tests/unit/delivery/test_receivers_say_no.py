@@ -38,7 +38,9 @@ def gone(bench: SchedulerHarness, *statuses: int) -> None:
 
 
 def test_five_410_in_a_row_disable_a_hook() -> None:
-    """Each of the five is `permanent`; what waits and what comes later is `disabled`."""
+    """Five 410 in a row disable a hook: each of the five is `permanent`, and what waits and what
+    comes later is `disabled`.
+    """
     bench = SchedulerHarness(replace(LIMITS, per_hook=1))
     bench.submit(HOOK, times=MAX_CONSECUTIVE_410 + 2)
     for _ in range(MAX_CONSECUTIVE_410):
@@ -51,7 +53,7 @@ def test_five_410_in_a_row_disable_a_hook() -> None:
 
 @pytest.mark.parametrize("other", [200, 404, 503])
 def test_another_answer_between_them_begins_anew(other: int) -> None:
-    """The receiver is there."""
+    """Another answer resets the count of 410 in a row."""
     bench = SchedulerHarness()
     gone(bench, *[410] * 4, other, *[410] * 4)
     assert sample(bench, DISABLED) == 0.0
@@ -60,7 +62,7 @@ def test_another_answer_between_them_begins_anew(other: int) -> None:
 
 
 def test_an_error_between_them_is_no_answer() -> None:
-    """A connection that was reset says nothing about the resource."""
+    """A network error does not reset the count of 410 in a row."""
     bench = SchedulerHarness()
     gone(bench, *[410] * 4)
     bench.submit(HOOK)
@@ -69,8 +71,10 @@ def test_an_error_between_them_is_no_answer() -> None:
     assert sample(bench, DISABLED) == 1.0
 
 
-def test_410_never_disables_a_hook_with_a_brace() -> None:
-    """Each value may have been a resource of its own."""
+def test_410_never_disables_a_hook_with_a_uri_variable() -> None:
+    """No number of 410 disables a hook with a URI variable, since each value may be a resource of
+    its own.
+    """
     bench = SchedulerHarness()
     for _ in range(50):
         bench.submit(BRACED)
@@ -80,7 +84,9 @@ def test_410_never_disables_a_hook_with_a_brace() -> None:
 
 
 def test_answers_that_come_after_the_disabling_count_for_their_delivery() -> None:
-    """A 2xx delivers, a failure is not tried again, and the hook stays disabled."""
+    """Answers after the disabling count for their own delivery: a 2xx delivers, a failure is not
+    retried, and the hook stays disabled.
+    """
     bench = SchedulerHarness()
     bench.submit(HOOK, times=MAX_CONSECUTIVE_410 + 3)
     for status in (*[410] * MAX_CONSECUTIVE_410, 503, 200):
@@ -91,7 +97,9 @@ def test_answers_that_come_after_the_disabling_count_for_their_delivery() -> Non
 
 
 def test_a_reload_enables_it_again() -> None:
-    """At once, and it is disabled anew if its receiver still answers 410."""
+    """A reload enables a hook that 410 disabled, and it is disabled again if its receiver still
+    answers 410.
+    """
     bench = SchedulerHarness()
     gone(bench, *[410] * MAX_CONSECUTIVE_410)
     bench.reconfigure(POLICY, "h")
@@ -101,7 +109,9 @@ def test_a_reload_enables_it_again() -> None:
 
 
 def test_late_answers_of_an_earlier_definition_say_nothing_of_the_new_one() -> None:
-    """They were requests for another resource: 410, `Retry-After` and failures alike."""
+    """Late answers to requests of an earlier definition change nothing for the new one: 410,
+    `Retry-After` and failures alike.
+    """
     bench = SchedulerHarness(replace(LIMITS, per_hook=100, per_host=100, concurrency=100))
     bench.submit(HOOK, times=12)
     other = make_hook("h", uri="https://receiver.example/other")
@@ -116,7 +126,7 @@ def test_late_answers_of_an_earlier_definition_say_nothing_of_the_new_one() -> N
 
 
 def test_a_changed_definition_begins_with_a_closed_circuit_and_no_pause() -> None:
-    """The operator has corrected it: nobody waits for the next probe of the old one."""
+    """A changed definition begins with a closed circuit and without a pause."""
     bench = SchedulerHarness()
     bench.submit(HOOK, times=CIRCUIT.min_volume)
     bench.transport.answer_all(AttemptResult(status=503, retry_after=100.0))
@@ -137,8 +147,8 @@ def asks(seconds: float, status: int = 429) -> AttemptResult:
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_holds_for_the_endpoint(status: int) -> None:
-    """What waits is deferred without an attempt, and what comes out of a retry topic meanwhile too;
-    another hook at the host is not concerned.
+    """A `Retry-After` pauses its endpoint: what waits, and what comes out of a retry topic, is
+    deferred without an attempt, and another hook at the host is not affected.
     """
     bench = SchedulerHarness(replace(LIMITS, per_hook=2))
     bench.submit(HOOK, times=4)
@@ -169,7 +179,7 @@ def test_of_other_statuses_it_holds_for_the_delivery_only(status: int) -> None:
 
 
 def test_what_waits_for_a_short_pause_stays_in_the_queue() -> None:
-    """It goes on at the very moment, and as many at once as ever."""
+    """Deliveries stay queued over a short `Retry-After` and go on at its end."""
     bench = SchedulerHarness(replace(LIMITS, per_hook=2))
     bench.submit(HOOK, times=6)
     bench.transport.answer(asks(2.0))
@@ -182,7 +192,7 @@ def test_what_waits_for_a_short_pause_stays_in_the_queue() -> None:
 
 @pytest.mark.parametrize(("first", "second"), [(3.0, 1.0), (1.0, 3.0)])
 def test_of_several_times_the_latest_counts(first: float, second: float) -> None:
-    """Each asks for no request before it; and a 2xx takes nothing back."""
+    """Of several `Retry-After` times the latest counts, and a 2xx takes nothing back."""
     bench = SchedulerHarness()
     bench.submit(HOOK, times=3)
     for answer in (asks(first), asks(second), 200):
@@ -195,7 +205,9 @@ def test_of_several_times_the_latest_counts(first: float, second: float) -> None
 
 
 def test_in_process_retries_wait_for_the_pause_too() -> None:
-    """Of the delivery that was told, and of one that failed otherwise before."""
+    """In-process retries wait for a `Retry-After`, of the delivery that was answered so and of
+    others.
+    """
     bench = SchedulerHarness(policy=replace(POLICY, quick_attempts=3))
     bench.submit(HOOK, times=2)
     bench.transport.answer(500)
@@ -207,7 +219,9 @@ def test_in_process_retries_wait_for_the_pause_too() -> None:
 
 
 def test_a_429_that_names_a_time_does_not_open_the_circuit() -> None:
-    """The receiver answers, and says when it goes on; without a time it is a failure."""
+    """A 429 with `Retry-After` does not count as a failure for the circuit, and one without
+    does.
+    """
     bench = SchedulerHarness()
     for _ in range(2 * CIRCUIT.min_volume):
         bench.submit(HOOK)
@@ -222,7 +236,10 @@ def test_a_429_that_names_a_time_does_not_open_the_circuit() -> None:
 
 
 def test_what_a_receiver_rejects_that_took_it_before_is_deferred() -> None:
-    """1. After a 2xx as many are dead letters as the circuit needs to open, less the one that opens
+    """After a 2xx rejections become dead letters only until the circuit opens, and deliveries after
+    that are deferred.
+
+    1. After a 2xx as many are dead letters as the circuit needs to open, less the one that opens
     it. 2. That one, those under way and all later ones are deferred, and have spent no attempt.
     """
     bench = SchedulerHarness()
@@ -242,7 +259,7 @@ def test_what_a_receiver_rejects_that_took_it_before_is_deferred() -> None:
 
 
 def test_a_rejected_probe_is_deferred_and_expires_in_the_end() -> None:
-    """It has spent no attempt, so that it is not exhausted by probes."""
+    """A rejected probe is deferred without spending an attempt and expires in the end."""
     bench = SchedulerHarness()
     gone(bench, 200, *[404] * CIRCUIT.min_volume)
     told(bench)
@@ -259,7 +276,9 @@ def test_a_rejected_probe_is_deferred_and_expires_in_the_end() -> None:
 
 
 def test_a_deferred_delivery_tells_a_new_process_that_the_receiver_took_others() -> None:
-    """Without it, a restart while the receiver is broken would make dead letters of everything."""
+    """A deferred delivery tells a new process that the receiver answered 2xx before, so a restart
+    makes no dead letters of everything.
+    """
     bench = SchedulerHarness()
     bench.scheduler.resubmit(bench.delivery(HOOK), 10.0, "refusing")
     bench.transport.answer(404)
@@ -268,14 +287,16 @@ def test_a_deferred_delivery_tells_a_new_process_that_the_receiver_took_others()
 
 
 def test_a_hook_that_never_had_a_2xx_gives_up_at_once() -> None:
-    """Its definition is wrong, more likely than not, and its operator should learn of it soon."""
+    """Rejected deliveries of a hook that never had a 2xx are dead letters at once."""
     bench = SchedulerHarness()
     gone(bench, *[404] * 50)
     assert told(bench) == ["buried permanent"] * 50
 
 
 def test_a_refused_name_is_deferred_without_quick_retries() -> None:
-    """And a refused literal address is given up at once."""
+    """A name whose addresses the guard refuses is deferred without in-process retries, and a
+    refused literal address is a dead letter at once.
+    """
     bench = SchedulerHarness(policy=replace(POLICY, quick_attempts=3))
     bench.submit(HOOK, times=2)
     blocked = AttemptResult(error=ErrorKind.BLOCKED, detail="a private address")

@@ -47,7 +47,9 @@ def composed(**values: object) -> dict[str, object]:
 
 
 def test_own_headers_come_with_every_request() -> None:
-    """Receivers tell hookstream, the delivery and its time apart by them."""
+    """Every request has the headers by which receivers recognise hookstream, the delivery and its
+    time.
+    """
     assert build(make_hook()).headers == [
         f"user-agent: hookstream/{__version__}".encode(),
         b"webhook-id: e1:h1",
@@ -71,31 +73,33 @@ def test_own_headers_come_with_every_request() -> None:
         ("d e", None, {}, "d%20e"),
     ],
 )
-def test_a_brace_takes_the_first_value_there_is(
+def test_a_uri_variable_takes_the_first_value_there_is(
     default: str | None, entry: Value | None, values: dict[str, object], expanded: str
 ) -> None:
-    """Composed value, else the parameters entry of the same key, else the default."""
+    """A URI variable takes the composed value, else the parameters entry of the same key, else the
+    default.
+    """
     variable = make_brace("c", entry=entry, default=default)
     event = {**composed(**values), "data": {"x": "entry"}}
     assert target(event, uri=f"{BASE}/x/{{c}}/y", variables=[variable]) == f"/x/{expanded}/y"
 
 
 def test_values_composed_for_another_hook_are_not_taken() -> None:
-    """Each hook has its own values."""
+    """Composed values of another hook are not used."""
     event = {"id": "e1", "notification": {"hooks": {"h2": {"c": "other"}}}}
     variables = [make_brace("c", default="own")]
     assert target(event, uri=f"{BASE}/{{c}}", variables=variables) == "/own"
 
 
 @pytest.mark.parametrize(("missing", "expanded"), [("empty", "/x/"), ("omit", "/x/")])
-def test_a_brace_may_be_empty(missing: Missing, expanded: str) -> None:
-    """RFC 6570: an undefined variable expands to nothing."""
+def test_a_uri_variable_may_be_empty(missing: Missing, expanded: str) -> None:
+    """A URI variable without a value may expand to nothing (RFC 6570)."""
     variables = [make_brace("c", missing=missing)]
     assert target(uri=f"{BASE}/x/{{c}}", variables=variables) == expanded
 
 
-def test_a_brace_without_a_value_rejects() -> None:
-    """The default for brace names: a URI with a hole is no URI."""
+def test_a_uri_variable_without_a_value_rejects() -> None:
+    """A URI variable without a value rejects the delivery by default."""
     with pytest.raises(RejectedError, match="URI parameter c has no value"):
         target(uri=f"{BASE}/{{c}}")
 
@@ -117,7 +121,9 @@ def test_a_brace_without_a_value_rejects() -> None:
 def test_parameters_are_appended_in_order(
     uri: str, parameters: Sequence[tuple[str, str]], expected: str
 ) -> None:
-    """To a URI with a query, without one, and with one that is still open."""
+    """Parameters are appended in order to a URI with a query, without one, and with one that is
+    still open.
+    """
     event = {"id": "e1", "user": "u 1", "data": {"k": "v"}}
     pairs = [(key, make_value("event", path)) for key, path in parameters]
     assert target(event, uri=BASE + uri, parameters=pairs) == expected
@@ -125,7 +131,7 @@ def test_parameters_are_appended_in_order(
 
 @pytest.mark.parametrize("value", ["?", "&", "x"])
 def test_a_value_at_the_end_does_not_open_a_query(value: str) -> None:
-    """Only the template's own `?` does: a value's is encoded."""
+    """A `?` in a value is encoded and does not open a query."""
     pairs = [("k", make_value("fixed", "v"))]
     variables = [make_brace("c", default=value)]
     assert target(uri=f"{BASE}/{{c}}", variables=variables, parameters=pairs).endswith("?k=v")
@@ -137,14 +143,14 @@ def test_a_value_at_the_end_does_not_open_a_query(value: str) -> None:
 def test_missing_says_what_becomes_of_a_value(
     missing: Missing, line: list[bytes], pair: str
 ) -> None:
-    """Left out, or there without a value."""
+    """`missing` decides if an absent value is left out or sent without a value."""
     value = make_value("profile", "city", missing)
     assert header_lines({"id": "e1"}, **{"X-City": value}) == line
     assert target(parameters=[("city", value)]) == "/hook" + pair
 
 
 def test_missing_reject_rejects() -> None:
-    """The dead letter names the field."""
+    """`missing: reject` rejects the delivery, and the reason names the field."""
     value = make_value("profile", "city", "reject")
     with pytest.raises(RejectedError, match="header X-City has no value"):
         build(make_hook(headers={"X-City": value}))
@@ -153,7 +159,9 @@ def test_missing_reject_rejects() -> None:
 
 
 def test_headers_carry_their_values() -> None:
-    """In the author's order and spelling; UTF-8; blanks at the ends are not part of a value."""
+    """Headers keep the author's order and spelling, are UTF-8, and lose blanks at the ends of
+    values.
+    """
     event = {"id": "e1", "user": {"attributes": {"city": " İstanbul\t", "tags": ["a", "b"]}}}
     assert header_lines(
         event,
@@ -167,7 +175,9 @@ def test_headers_carry_their_values() -> None:
 
 @pytest.mark.parametrize("character", ["\r", "\n", "\0", "\x1b", "\x7f"])
 def test_a_control_character_in_a_header_rejects(character: str) -> None:
-    """RFC 9110 section 5.5: no value can add a header; the reason does not quote it."""
+    """A control character in a header's value rejects the delivery (RFC 9110 section 5.5), and the
+    reason does not quote it.
+    """
     event = make_event({"id": "e1", "x": f"canary{character}X-Evil: 1"})
     with pytest.raises(RejectedError, match="header X-A") as caught:
         build(make_hook(headers={"X-A": make_value("event", "x")}), event)
@@ -185,14 +195,16 @@ def test_a_control_character_in_a_header_rejects(character: str) -> None:
     ],
 )
 def test_a_header_may_be_percent_encoded(value: object, line: bytes) -> None:
-    """Then it is ASCII, whatever the event has, and no character of it is refused."""
+    """A percent-encoded header is ASCII whatever the event holds, and no character of it is
+    refused.
+    """
     hook = make_hook(headers={"X-A": make_value("event", "x", "empty")})
     hook = replace(hook, headers=(replace(hook.headers[0], encode="percent"),))
     assert build(hook, make_event({"id": "e1", "x": value})).headers[-1] == line
 
 
 def test_a_percent_encoded_header_is_measured_as_it_is_sent() -> None:
-    """In bytes on the wire."""
+    """The size of a percent-encoded header is its bytes on the wire."""
     hook = make_hook(headers={"X-A": make_value("event", "x")})
     hook = replace(hook, headers=(replace(hook.headers[0], encode="percent"),))
     with pytest.raises(RejectedError, match="header X-A is longer than 4096 bytes"):
@@ -200,7 +212,7 @@ def test_a_percent_encoded_header_is_measured_as_it_is_sent() -> None:
 
 
 def test_a_control_character_in_the_uri_is_encoded() -> None:
-    """There it is only a value."""
+    """A control character in a URI's value is percent-encoded."""
     pairs = [("k", make_value("event", "x"))]
     assert target({"id": "e1", "x": "a\r\nb"}, parameters=pairs) == "/hook?k=a%0D%0Ab"
 
@@ -220,7 +232,9 @@ def test_a_control_character_in_the_uri_is_encoded() -> None:
     ],
 )
 def test_no_value_climbs_in_the_path(uri: str, value: str) -> None:
-    """RFC 3986 section 5.2.4: receivers would resolve it and serve another resource."""
+    """A value that is a dot segment of the path is rejected, since receivers would resolve it (RFC
+    3986 section 5.2.4).
+    """
     with pytest.raises(RejectedError, match="dot segment"):
         target(uri=BASE + uri, variables=[make_brace("c", default=value)])
 
@@ -236,12 +250,12 @@ def test_no_value_climbs_in_the_path(uri: str, value: str) -> None:
     ],
 )
 def test_other_dots_are_values(uri: str, value: str, expected: str) -> None:
-    """Only a whole segment is special, and only in the path."""
+    """Dots in a query or in a part of a segment are sent as they are."""
     assert target(uri=BASE + uri, variables=[make_brace("c", default=value)]) == expected
 
 
 def test_sizes_are_bounded() -> None:
-    """Up to the bound it goes out; one byte more is rejected, not cut."""
+    """A request up to the size bounds is sent, and one byte more is rejected and not cut."""
     room = MAX_URL_BYTES - len(f"{BASE}/hook?k=")
     parameter, header = [("k", make_value("event", "x"))], {"X": make_value("event", "x")}
     assert len(build(make_hook(parameters=parameter), of_length(room)).url) == MAX_URL_BYTES
@@ -256,7 +270,7 @@ def test_sizes_are_bounded() -> None:
 def test_nothing_is_rendered_behind_the_end_of_a_uri(
     place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A hundred values of the largest size cost as much as two: the loop belongs to all hooks."""
+    """Rendering stops at the bound: a hundred values of the largest size cost as much as two."""
     rendered = Mock(wraps=encode)
     monkeypatch.setattr(request, "encode", rendered)
     value = make_value("event", "x")
@@ -277,7 +291,7 @@ def of_length(characters: int) -> Event:
 
 
 def test_a_composed_value_of_any_depth_is_rejected_not_a_crash() -> None:
-    """Composed values come from outside, too."""
+    """A composed value of any depth is rejected without a crash."""
     deep: Any = "x"
     for _ in range(990):
         deep = [deep]
@@ -292,7 +306,7 @@ BRACES: Sequence[UriVariable] = [make_brace("c", default="İ/?&=# %\"'\\")]
 
 
 def test_a_standard_webhooks_library_verifies_the_signature() -> None:
-    """As the contract tells receivers: `verify(json.dumps(target), headers)`."""
+    """The Standard Webhooks library verifies the signature as the documents tell receivers."""
     keys = (b"k" * 24, b"o" * 24)
     request = build_signed(keys)
     path = request.url.removeprefix(BASE)
@@ -312,7 +326,7 @@ def build_signed(keys: tuple[bytes, ...]) -> Request:
 
 
 def test_without_a_secret_nothing_is_signed() -> None:
-    """A signature with an empty key would only look like one."""
+    """A hook without a secret has no signature."""
     assert not any(line.startswith(b"webhook-signature") for line in build(make_hook()).headers)
 
 
@@ -331,5 +345,7 @@ def test_without_a_secret_nothing_is_signed() -> None:
     ],
 )
 def test_the_delivery_id_is_made_of_both_ids(event_id: str, hook_id: str, expected: str) -> None:
-    """Readable where it can be, and short enough for a header where it cannot."""
+    """The delivery id joins the ids of event and hook if that fits a header, and is a digest
+    otherwise.
+    """
     assert delivery_id(event_id, hook_id) == expected

@@ -1,4 +1,4 @@
-"""What is known of a name, by the age of the answer."""
+"""The resolver's cache: what is known of a name, by the age of the answer."""
 
 import asyncio
 import socket
@@ -85,7 +85,7 @@ async def desk(monkeypatch: pytest.MonkeyPatch) -> ResolverHarness:
 
 
 async def test_addresses_in_the_systems_order(desk: ResolverHarness) -> None:
-    """Each once, of both families."""
+    """Addresses come in the system's order, each once, of both families."""
     desk.answers = [["2001:db8::1", "192.0.2.1", "192.0.2.1"]]
     assert desk.resolver.cached("a.example") == ()
     assert (await desk.ask())[0] == ("2001:db8::1", "192.0.2.1")
@@ -93,8 +93,9 @@ async def test_addresses_in_the_systems_order(desk: ResolverHarness) -> None:
 
 
 async def test_a_changed_answer_is_followed(desk: ResolverHarness) -> None:
-    """1. For a minute nothing is looked up. 2. Then the old address serves until the new one is
-    here.
+    """A changed DNS answer is followed within a minute.
+
+    1. For a minute nothing is looked up. 2. Then the old address serves until the new one is here.
     """
     desk.answers = [["192.0.2.1"], ["192.0.2.2"]]
     await desk.ask()
@@ -108,8 +109,10 @@ async def test_a_changed_answer_is_followed(desk: ResolverHarness) -> None:
 
 
 async def test_name_servers_that_are_away(desk: ResolverHarness) -> None:
-    """1. What was known serves for five minutes; every five seconds they are asked. 2. Then it is
-    not known any more, and who asks hears why.
+    """If name servers are away, known addresses are used for five minutes.
+
+    1. What was known serves for five minutes; every five seconds they are asked. 2. Then the name
+    is no longer known, and a request for it gets the reason.
     """
     away = socket.gaierror(-3, "Temporary failure in name resolution")
     desk.answers = [["192.0.2.1"], away, away, away, away]
@@ -132,7 +135,7 @@ async def test_name_servers_that_are_away(desk: ResolverHarness) -> None:
 
 async def test_addresses_that_are_refused(desk: ResolverHarness) -> None:
     """A name whose addresses are all refused is looked up again two seconds after the last lookup,
-    and what comes then waits for it: the refused addresses are used no more.
+    and later attempts wait for that answer.
     """
     desk.answers = [["0.0.0.0"], ["0.0.0.0"], ["192.0.2.1"]]
     await desk.ask()
@@ -149,8 +152,8 @@ async def test_addresses_that_are_refused(desk: ResolverHarness) -> None:
 
 
 async def test_addresses_that_lead_nowhere(desk: ResolverHarness) -> None:
-    """A name to whose addresses no connection came about is looked up at once, two seconds after
-    the last lookup at the earliest, and the next attempt has the new ones.
+    """A name to whose addresses no connection was made is looked up again, two seconds after the
+    last lookup at the earliest, and the next attempt has the new ones.
     """
     desk.answers = [["192.0.2.1"], ["192.0.2.2"]]
     await desk.ask()
@@ -166,7 +169,7 @@ async def test_addresses_that_lead_nowhere(desk: ResolverHarness) -> None:
 
 
 async def test_an_attempt_long_after_a_failed_one_waits_for_a_lookup(desk: ResolverHarness) -> None:
-    """The probe of an open circuit does not fail once more because of an old address."""
+    """An attempt long after a failed one, such as a circuit's probe, waits for a new lookup."""
     desk.answers = [["192.0.2.1"], ["192.0.2.2"]]
     await desk.ask()
     desk.resolver.doubt("a.example", usable=True)
@@ -178,7 +181,9 @@ async def test_an_attempt_long_after_a_failed_one_waits_for_a_lookup(desk: Resol
 async def test_doubted_addresses_are_tried_again_if_the_name_servers_hang(
     desk: ResolverHarness,
 ) -> None:
-    """An attempt waits for a second at most if there are addresses, and hears once."""
+    """If name servers hang, an attempt waits one second at most and then uses the doubted
+    addresses.
+    """
     hanging = threading.Event()
     desk.answers = [["192.0.2.1"], hanging]
     await desk.ask()
@@ -199,8 +204,8 @@ async def test_doubted_addresses_are_tried_again_if_the_name_servers_hang(
 
 
 async def test_doubts_while_name_servers_are_away(desk: ResolverHarness) -> None:
-    """However often connections fail, there are two seconds between two lookups, and what was
-    known serves as long as it would have.
+    """However often connections fail, there are two seconds between two lookups, and known
+    addresses are used as long as without failures.
     """
     away = socket.gaierror(-3, "Temporary failure in name resolution")
     desk.answers = [["192.0.2.1"], away, away]
@@ -222,14 +227,14 @@ async def test_doubts_while_name_servers_are_away(desk: ResolverHarness) -> None
 
 
 async def test_doubts_about_a_name_that_is_not_known(desk: ResolverHarness) -> None:
-    """A policy that changed meanwhile has had it forgotten."""
+    """A failed connection to a name that a policy change removed from the cache is no error."""
     desk.resolver.doubt("a.example", usable=False)
     assert desk.resolver._names == {}
 
 
 @pytest.mark.parametrize("error", [socket.gaierror(-2, "no such name"), UnicodeError("label")])
 async def test_a_name_that_is_none(desk: ResolverHarness, error: Exception) -> None:
-    """There are no addresses, and a reason; nothing is kept of it."""
+    """A name that does not resolve has no addresses and a reason, and nothing of it is cached."""
     desk.answers = [error, []]
     for _ in range(2):
         addresses, problem = await desk.ask()
@@ -239,7 +244,7 @@ async def test_a_name_that_is_none(desk: ResolverHarness, error: Exception) -> N
 
 
 async def test_no_more_threads(desk: ResolverHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system's limit is a reason like another."""
+    """A system that can start no more threads is a reason like any other failed lookup."""
 
     def refuse(_thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -249,7 +254,7 @@ async def test_no_more_threads(desk: ResolverHarness, monkeypatch: pytest.Monkey
 
 
 async def test_forgotten_names_are_answered_once_more(desk: ResolverHarness) -> None:
-    """What was asked before is answered, and does not count as known."""
+    """A lookup under way at an invalidation is answered, and its answer is not cached."""
     desk.answers = [["192.0.2.1"]]
     found: list[Addresses] = []
     desk.resolver.resolve("a.example", lambda addresses, _problem: found.append(addresses))

@@ -68,7 +68,7 @@ def test_every_status_has_its_meaning(statuses: list[int], expected: AnswerKind)
 
 @pytest.mark.parametrize("status", [302, 403, 404, 410, 429, 500])
 def test_a_hook_may_have_more_statuses_retried(status: int) -> None:
-    """Those that its definition lists, and 410 is one like any other then."""
+    """Statuses that a hook lists are retried, 410 included."""
     assert classify(AttemptResult(status=status), frozenset({302, 403, 404, 410})) is RETRY
     assert classify(AttemptResult(status=204), frozenset({403})) is AnswerKind.SUCCESS
     assert classify(AttemptResult(status=401), frozenset({403})) is PERMANENT
@@ -76,7 +76,7 @@ def test_a_hook_may_have_more_statuses_retried(status: int) -> None:
 
 @pytest.mark.parametrize("kind", list(ErrorKind))
 def test_every_error_is_retried_but_a_blocked_one(kind: ErrorKind) -> None:
-    """The guard's no is final; the network's is not."""
+    """Every network error is retried, and a blocked delivery is not."""
     expected = AnswerKind.BLOCKED if kind is ErrorKind.BLOCKED else RETRY
     assert classify(AttemptResult(error=kind)) is expected
 
@@ -108,7 +108,9 @@ def test_every_error_is_retried_but_a_blocked_one(kind: ErrorKind) -> None:
 def test_what_follows(
     answer: AttemptResult | int, attempts: int, age: float, expected: Decision
 ) -> None:
-    """Quick repeats, then lane after lane, then the last one until attempts or time end."""
+    """A failed delivery has in-process retries, then each retry topic, then the last one until
+    attempts or time end.
+    """
     assert decide(answer, attempts=attempts, age=age) == expected
 
 
@@ -116,8 +118,8 @@ def test_what_follows(
     ("attempts", "longest"),
     [(1, IN_PROCESS_RETRY_BASE_SECONDS), (2, IN_PROCESS_RETRY_BASE_SECONDS * 4)],
 )
-def test_quick_repeats_are_fully_jittered(attempts: int, longest: float) -> None:
-    """Between nothing and four times the last bound, so that failures do not return as one."""
+def test_in_process_retries_are_fully_jittered(attempts: int, longest: float) -> None:
+    """In-process retries have full jitter, up to four times the last bound."""
     assert decide(attempts=attempts, chance=0.5) == RetryNow(longest / 2)
     decision = decide(attempts=attempts, chance=NEVER)
     assert isinstance(decision, RetryNow)
@@ -127,8 +129,8 @@ def test_quick_repeats_are_fully_jittered(attempts: int, longest: float) -> None
 @pytest.mark.parametrize(
     ("elapsed", "expected"), [(4.9, RetryNow(0.0)), (5.0, RetryNow(0.0)), (5.1, Defer(0, 10.0))]
 )
-def test_no_quick_repeat_begins_after_the_window(elapsed: float, expected: Decision) -> None:
-    """A slow failure goes to the lanes at once."""
+def test_no_in_process_retry_begins_after_the_window(elapsed: float, expected: Decision) -> None:
+    """No in-process retry begins after the window: a slow failure goes to a retry topic at once."""
     assert decide(elapsed=elapsed) == expected
 
 
@@ -151,7 +153,9 @@ def test_no_quick_repeat_begins_after_the_window(elapsed: float, expected: Decis
 def test_retry_after_is_honoured_and_clamped(
     seconds: float, attempts: int, expected: Decision
 ) -> None:
-    """Never earlier than asked where a lane is long enough; the longest lane at most."""
+    """A `Retry-After` is honoured if a retry topic is long enough, and clamped to the longest
+    one.
+    """
     assert decide(asks(seconds), attempts=attempts) == expected
 
 
@@ -167,7 +171,7 @@ def test_retry_after_is_honoured_and_clamped(
 def test_nothing_is_tried_again_while_the_endpoint_is_paused(
     pause: float, expected: Decision
 ) -> None:
-    """Another delivery's answer may have asked for it."""
+    """No retry begins while the endpoint is paused by another delivery's answer."""
     assert decide(pause=pause) == expected
 
 
@@ -189,29 +193,33 @@ NAME = AttemptResult(error=ErrorKind.BLOCKED, blocked_by_lookup=True)
 def test_a_name_that_is_refused_is_deferred_three_times(
     attempts: int, before: bool, expected: Decision
 ) -> None:
-    """Without quick retries; after other failures at least once, and never beyond all attempts."""
+    """A name whose addresses are refused is deferred three times without in-process retries, at
+    least once after other failures, and never beyond all attempts.
+    """
     assert decide(NAME, attempts=attempts, blocked_before=before) == expected
 
 
 def test_a_name_that_is_refused_expires_too() -> None:
-    """As what it is."""
+    """A delivery to a refused name that expires is a dead letter `blocked`."""
     assert decide(NAME, age=86_400.0) == DeadLetter(Reason.BLOCKED)
 
 
 @pytest.mark.parametrize("status", [429, 503, 500])
 def test_any_retried_status_may_ask(status: int) -> None:
-    """RFC 9110 section 10.2.3 does not tie the header to a status."""
+    """A `Retry-After` of any retried status is honoured (RFC 9110 section 10.2.3)."""
     assert decide(asks(30.0, status)) == Defer(1, 60.0)
 
 
 def test_retry_after_does_not_revive_what_is_hopeless() -> None:
-    """A permanent answer stays one."""
+    """A permanent answer stays permanent with a `Retry-After`."""
     assert decide(asks(5.0, 404)) == DeadLetter(Reason.PERMANENT)
 
 
 @pytest.mark.parametrize("retry_topic", [0, 1, 2])
-def test_a_lanes_delay_is_stretched_by_a_fifth_at_most(retry_topic: int) -> None:
-    """And never shortened: a lane's records are due in about their order."""
+def test_a_retry_topics_delay_is_stretched_by_a_fifth_at_most(retry_topic: int) -> None:
+    """A retry topic's delay is stretched by a fifth at most and never shortened, so its records are
+    due in about their order.
+    """
     for chance in (0.0, 0.5, NEVER):
         decision = decide(attempts=3 + retry_topic, chance=chance)
         assert isinstance(decision, Defer)
@@ -225,8 +233,8 @@ def test_one_attempt_in_all_goes_straight_to_the_dead_letters() -> None:
     assert decide(policy=policy) == DeadLetter(Reason.EXHAUSTED)
 
 
-def test_one_quick_attempt_goes_straight_to_the_first_lane() -> None:
-    """`quick_attempts: 1` means no repeat in process."""
+def test_one_quick_attempt_goes_straight_to_the_first_retry_topic() -> None:
+    """`quick_attempts: 1` means no in-process retry."""
     policy = RetryPolicy(delays=(10.0, 60.0), max_attempts=9, quick_attempts=1, expire_after=60.0)
     assert decide(policy=policy) == Defer(0, 10.0)
     assert decide(policy=policy, attempts=2) == Defer(1, 60.0)
@@ -235,8 +243,10 @@ def test_one_quick_attempt_goes_straight_to_the_first_lane() -> None:
 @pytest.mark.parametrize(
     ("delay", "retry_topic"), [(0.0, 0), (9.0, 0), (10.0, 0), (59.9, 0), (60.0, 1), (1e9, 2)]
 )
-def test_what_is_set_aside_takes_the_longest_lane_that_is_not_too_long(
+def test_what_is_deferred_takes_the_longest_retry_topic_that_is_not_too_long(
     delay: float, retry_topic: int
 ) -> None:
-    """It has spent no attempt and is not late yet; the shortest lane is as short as it gets."""
+    """A delivery that is deferred without an attempt takes the longest retry topic that is not too
+    long, the shortest one at least.
+    """
     assert POLICY.set_aside(delay, lambda: 0.0) == Defer(retry_topic, POLICY.delays[retry_topic])

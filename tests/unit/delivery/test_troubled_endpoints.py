@@ -1,4 +1,4 @@
-"""Endpoints that are slow, down, or up and down: in simulated time, lanes included."""
+"""Endpoints that are slow, down, or up and down: in simulated time, retry topics included."""
 
 from dataclasses import replace
 
@@ -22,10 +22,12 @@ def until_settled(drain: DrainHarness, number: int, within: float) -> None:
 
 
 @pytest.mark.parametrize("per_second", [50, 250, 400])
-def test_a_slow_endpoint_without_a_rate_limit_holds_up_nobody(per_second: int) -> None:
-    """1. Half of the events are for an endpoint that takes some hundreds a second, and there are
+def test_a_slow_endpoint_without_a_rate_limit_holds_up_no_other(per_second: int) -> None:
+    """A slow endpoint without a rate limit does not slow down another endpoint to its own pace.
+
+    1. Half of the events are for an endpoint that takes some hundreds a second, and there are
     always more. 2. The other endpoint gets its half of what this process can take in, less what
-    parking takes of it: not as few as the slow one.
+    deferring costs: not as few as the slow one.
     """
     drain, taken = DrainHarness(WIDE, step=0.05, taken=200), 4_000
     drain.per_second["slow"] = per_second
@@ -37,10 +39,13 @@ def test_a_slow_endpoint_without_a_rate_limit_holds_up_nobody(per_second: int) -
     assert len(drain.ends["slow"]) >= 0.95 * per_second * drain.now
 
 
-def test_who_is_down_expires_behind_its_open_circuit() -> None:
-    """1. A receiver never takes anything. 2. Each delivery is a dead letter soon after
-    `delivery.expire_after`, and not before, most of them without a single attempt. 3. What the
-    open circuit still lets through are probes.
+def test_deliveries_expire_behind_an_open_circuit() -> None:
+    """Deliveries of a receiver that is down expire behind its open circuit, most without an
+    attempt.
+
+    1. A receiver never takes anything. 2. Each delivery is a dead letter soon after
+    `delivery.expire_after`, and not before, most of them without a single attempt. 3. What the open
+    circuit still lets through are probes.
     """
     drain = DrainHarness(WIDE, expire_after=900.0, max_attempts=1_000)
     drain.status = lambda _hook: 503
@@ -54,7 +59,7 @@ def test_who_is_down_expires_behind_its_open_circuit() -> None:
 
 
 def test_attempts_end_though_time_does_not() -> None:
-    """`retry.max_attempts`, over all passes: with the circuit's rests between them."""
+    """`retry.max_attempts` counts over all passes, with the circuit's rests between them."""
     drain = DrainHarness(WIDE, max_attempts=3)
     drain.status = lambda _hook: 503
     drain.source += [GOOD] * 3
@@ -64,9 +69,11 @@ def test_attempts_end_though_time_does_not() -> None:
 
 
 def test_a_flapping_endpoint_gets_everything() -> None:
-    """1. A receiver is up for 40 seconds and down for 40, five times, while events come.
-    2. The circuit opens and closes. 3. All is delivered, with some half more attempts than events,
-    and the neighbour's events at once.
+    """An endpoint that is up and down by turns gets everything in the end.
+
+    1. A receiver is up for 40 seconds and down for 40, five times, while events come. 2. The
+    circuit opens and closes. 3. All is delivered, with some half more attempts than events, and the
+    neighbour's events at once.
     """
     drain = DrainHarness(WIDE, max_attempts=20)
     drain.status = lambda hook: (
@@ -86,9 +93,11 @@ def test_a_flapping_endpoint_gets_everything() -> None:
 
 
 def test_a_storm_of_reloads_loses_nothing() -> None:
-    """1. Every 100 ms the bounds and each definition are new, and the receiver moves, while the
-    room is full and a rate limit is in force at the hosts. 2. Each delivery is made once; nothing
-    is kept of the hosts that were.
+    """A storm of reloads loses no delivery, makes none twice, and leaves no host behind.
+
+    1. Every 100 ms the bounds and each definition are new, and the receiver moves, while the
+    capacity is used up and a rate limit is in force at the hosts. 2. Each delivery is made once;
+    nothing is kept of the hosts that were.
     """
     drain = DrainHarness(replace(WIDE, waiting=50), step=0.1)
     drain.per_second["hook"] = 60.0

@@ -59,7 +59,9 @@ def test_json_becomes_text(value: Any, text: str | None) -> None:
     ],
 )
 def test_all_but_the_unreserved_is_encoded(text: str, encoded: str) -> None:
-    """RFC 6570 section 3.2.2: what is not unreserved in RFC 3986 is percent-encoded UTF-8."""
+    """All characters that RFC 3986 does not call unreserved are percent-encoded UTF-8 (RFC 6570
+    section 3.2.2).
+    """
     assert encode(text) == encoded
 
 
@@ -95,13 +97,15 @@ DOCUMENT = {
     ],
 )
 def test_each_source_reads_its_part(source: Source, path: str, text: str | None) -> None:
-    """profile: the user's attributes; device: the device's; event: a path from the root."""
+    """Each value source reads its own part of the event: the user's attributes, the device's, or a
+    path from the root.
+    """
     assert value_text(make_value_reader(make_value(source, path)), make_event(DOCUMENT)) == text
 
 
 @pytest.mark.parametrize("part", [None, "text", 5, [], {"attributes": "none"}, {}])
 def test_an_odd_user_has_no_attributes(part: object) -> None:
-    """A part of another type counts as absent."""
+    """A user or device of another type counts as absent."""
     event = make_event({"id": "e1", "user": part, "device": part})
     assert value_text(make_value_reader(make_value("profile", "city")), event) is None
     assert value_text(make_value_reader(make_value("device", "id")), event) is None
@@ -109,7 +113,7 @@ def test_an_odd_user_has_no_attributes(part: object) -> None:
 
 @pytest.mark.parametrize("bracket", ["[]", "{}"])
 def test_nesting_without_end_is_rejected(bracket: str) -> None:
-    """As deep as JSON may nest and no text can be: the delivery is buried, nothing crashes."""
+    """A value that is nested as deep as JSON may be is rejected without a crash."""
     deep: Any = "x"
     for _ in range(990):
         deep = [deep] if bracket == "[]" else {"a": deep}
@@ -135,8 +139,8 @@ def test_nesting_without_end_is_rejected(bracket: str) -> None:
 def test_what_cannot_fit_is_refused_before_it_is_rendered(
     value: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A value of ten megabytes costs little more than one that fits: it is neither joined nor
-    encoded.
+    """A value of ten megabytes costs little more than one that fits, since it is refused before it
+    is joined or encoded.
     """
     event = make_event()
     event.document["data"] = value
@@ -147,7 +151,7 @@ def test_what_cannot_fit_is_refused_before_it_is_rendered(
 
 @pytest.mark.parametrize("part", [None, "", [], {}, 1, True], ids=repr)
 def test_parts_without_text_have_a_size_too(part: Any) -> None:
-    """What joins to nothing costs time all the same: each part counts as JSON has it."""
+    """Parts that join to nothing count with the size of their JSON."""
     event = make_event()
     event.document["data"] = [part] * 1_500
     assert value_text(make_value_reader(make_value("event", "data")), event) is not None

@@ -32,25 +32,25 @@ def _index(folder: Path) -> Index:
 
 
 def test_the_same_seed_makes_the_same_events() -> None:
-    """And another seed makes others."""
+    """The same seed makes the same events, and another seed makes others."""
     assert _events(200) == _events(200)
     assert _events(200) != _events(200, seed=2)
 
 
 def test_all_four_triggers_come() -> None:
-    """In any few seconds of a demo."""
+    """Events of all four triggers come in any few seconds of a demo."""
     assert {one.trigger for one in _events(100)} == set(TRIGGERS)
 
 
 def test_they_are_events_of_the_contract() -> None:
-    """Each decodes, with an id of its own and the time at which it occurred."""
+    """Each generated event decodes, with an id of its own and the time at which it occurred."""
     events = _decoded(500)
     assert len({event.id for event in events}) == 500
     assert {event.occurred_at for event in events} == {FakeClock().now()}
 
 
 def test_every_hook_of_the_demo_gets_some(tmp_path: Path) -> None:
-    """None of its rows stays empty; some events match nothing, as in real life."""
+    """Every hook of the demo gets some of the events, and some events match no hook."""
     index = _index(tmp_path)
     matched = Counter(hook.id for event in _decoded(1_000) for hook in index.match(event))
     assert set(matched) == set(index.hooks)
@@ -58,7 +58,9 @@ def test_every_hook_of_the_demo_gets_some(tmp_path: Path) -> None:
 
 
 def test_most_become_requests_and_a_few_are_rejected(tmp_path: Path) -> None:
-    """Every deliverable one has its text encoded; who is no member is rejected."""
+    """Most generated events become requests with encoded text, and those of users who are no
+    members are rejected.
+    """
     outcomes: Counter[str] = Counter()
     index = _index(tmp_path)
     for event in _decoded(2_000):
@@ -75,7 +77,9 @@ def test_most_become_requests_and_a_few_are_rejected(tmp_path: Path) -> None:
 
 
 def test_the_hooks_show_what_hooks_can_do(tmp_path: Path) -> None:
-    """Every trigger and every source of values, braces, a rate limit, a signature."""
+    """The demo's hooks use every trigger and every value source, URI variables, a rate limit and a
+    signature.
+    """
     hooks = list(_index(tmp_path).hooks.values())
     assert {hook.trigger for hook in hooks} == set(TRIGGERS)
     headers = {header.value.source for hook in hooks for header in hook.headers}

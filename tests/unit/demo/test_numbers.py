@@ -1,4 +1,4 @@
-"""The demo's numbers: the metrics' own, summed as a person reads them."""
+"""The demo's numbers are the metrics' own, summed for people."""
 
 import math
 from bisect import bisect_left
@@ -14,7 +14,9 @@ from consumer.settings import OwnTopics
 
 
 def test_they_are_what_the_metrics_say() -> None:
-    """Outcomes by hook, events by trigger, dead letters by reason, gauges where there are any."""
+    """The demo shows the metrics' outcomes by hook, events by trigger, dead letters by reason, and
+    its gauges.
+    """
     metrics = Metrics("0")
     metrics.events("push_click").matched()
     metrics.events("push_click").unmatched()
@@ -38,20 +40,22 @@ def test_they_are_what_the_metrics_say() -> None:
 
 
 def test_before_the_daemon_is_built_there_are_zeros() -> None:
-    """Gauges come with the daemon's parts; the first picture is drawn without them."""
+    """Before the daemon's parts are built the demo shows zeros."""
     numbers = read_numbers(Metrics("0"), (), OwnTopics("hookstream"))
     assert (numbers.in_flight, numbers.deferred, numbers.delivered) == (0, 0, 0)
 
 
 def test_quantile_is_linear_within_a_bucket() -> None:
-    """As Prometheus' `histogram_quantile`: ten in (1, 2], the fifth is in its middle."""
+    """A quantile is interpolated within its bucket as Prometheus' `histogram_quantile` does: the
+    fifth of ten in (1, 2] is in the middle.
+    """
     assert quantile((1.0, 2.0), (0, 10, 0), 0.5) == pytest.approx(1.5)
     assert quantile((1.0, 2.0), (0, 0, 4), 0.5) == 2.0, "beyond the last edge: the last edge"
 
 
 @given(st.lists(st.floats(0, 30_000), min_size=1), st.floats(0.01, 1))
 def test_quantile_is_in_the_true_one_s_bucket(seconds: list[float], q: float) -> None:
-    """The estimate never leaves the bucket that holds the quantile."""
+    """The estimated quantile never leaves the bucket that holds the true one."""
     metrics = Metrics("0")
     for one in seconds:
         metrics.hook("a").latency(one)
@@ -63,7 +67,7 @@ def test_quantile_is_in_the_true_one_s_bucket(seconds: list[float], q: float) ->
 
 
 def test_rate_is_that_of_the_last_seconds() -> None:
-    """What was long ago no longer counts; nothing at all is 0."""
+    """The rate is that of the last seconds only, and 0 without events."""
     rate = Rate()
     assert rate.update(0.0, 0) == 0.0
     assert rate.update(1.0, 100) == pytest.approx(100)

@@ -1,4 +1,4 @@
-"""The demo's picture fits its terminal, and says the same in lines where there is none."""
+"""The demo's picture fits its terminal, and without a terminal lines say the same."""
 
 import io
 import math
@@ -43,7 +43,7 @@ def _console(width: int, height: int, *, terminal: bool) -> Console:
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (100, 30)])
 def test_the_picture_fits(width: int, height: int) -> None:
-    """Seven hooks and large numbers: no line is cut short, and the whole of it is on the screen."""
+    """The picture of seven hooks and large numbers fits the screen, and no line is cut short."""
     console = _console(width, height, terminal=True)
     view = LiveView(console, SCENE)
     for second in range(60):
@@ -57,8 +57,10 @@ def test_the_picture_fits(width: int, height: int) -> None:
         assert words in text
 
 
-def test_lines_where_there_is_no_terminal() -> None:
-    """One every two seconds, and one for each new phase; plain text."""
+def test_lines_without_a_terminal() -> None:
+    """Without a terminal the demo prints one plain line every two seconds and one for each new
+    phase.
+    """
     console = _console(120, 25, terminal=False)
     view = make_view(console, SCENE)
     assert isinstance(view, LineView)
@@ -74,7 +76,7 @@ def test_lines_where_there_is_no_terminal() -> None:
 
 
 def test_no_latency_is_longer_than_the_demo() -> None:
-    """Between 15 and 90 s the histogram tells nothing; an estimate there once said 86.9 s of 30."""
+    """No estimated latency is longer than the demo has run."""
     slow = HookNumbers(345, 411, 0, circuit_open=False, p50=9.8, p99=86.9)
     console = _console(100, 30, terminal=False)
     console.print(hook_table({"view-counter": slow}, {"view-counter": "healthy"}, wide=True))
@@ -83,12 +85,12 @@ def test_no_latency_is_longer_than_the_demo() -> None:
 
 
 def test_a_terminal_gets_the_live_view() -> None:
-    """Where there is one."""
+    """A terminal gets the live view."""
     assert isinstance(make_view(_console(80, 24, terminal=True), SCENE), LiveView)
 
 
 def test_the_summary_adds_up() -> None:
-    """Totals, reasons and costs, in words that a person can take further."""
+    """The summary has totals, reasons and costs that add up."""
     console = _console(100, 30, terminal=False)
     table = hook_table(HOOKS, ENDPOINTS, wide=True)
     print_summary(console, NUMBERS, table, Costs(seconds=10.0, cpu=1.0, requests=700_000))
@@ -101,7 +103,7 @@ def test_the_summary_adds_up() -> None:
 
 
 def test_sparkline() -> None:
-    """The highest bar is full, none is empty; nothing is nothing."""
+    """The highest bar of a sparkline is full, none is empty, and no values make no bars."""
     assert sparkline([0, 5, 10]) == " ▄█"
     assert sparkline([0, 0]) == "  "
     assert sparkline([]) == ""

@@ -53,7 +53,7 @@ def _selectors(expression: str) -> Iterator[promql_parser.VectorSelector]:
 def test_an_alert_watches_metrics_that_exist(
     rule: dict[str, Any], samples: dict[str, set[str]]
 ) -> None:
-    """A misspelt metric or label would make an alert that never fires."""
+    """Each alert uses metrics and labels that the daemon has."""
     selectors = list(_selectors(rule["expr"]))
     assert selectors
     for selector in selectors:
@@ -64,7 +64,7 @@ def test_an_alert_watches_metrics_that_exist(
 
 @pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
 def test_an_alert_says_what_to_do(rule: dict[str, Any]) -> None:
-    """Each has a severity, a summary and a description."""
+    """Each alert has a severity, a summary and a description."""
     assert rule["labels"]["severity"] in {"page", "ticket"}
     assert set(rule["annotations"]) == {"summary", "description"}
 
@@ -141,6 +141,6 @@ def test_every_metric_of_trouble_has_an_alert() -> None:
 
 
 def test_names_are_unique() -> None:
-    """Two alerts of one name would be silenced together."""
+    """No two alerts have the same name."""
     names = [rule["alert"] for rule in RULES]
     assert len(names) == len(set(names))

@@ -1,4 +1,4 @@
-"""docker-compose.yml: valid by the Compose specification, and true to the rest of the project."""
+"""docker-compose.yml is valid by the Compose specification and fits the rest of the project."""
 
 import subprocess
 import sys
@@ -24,19 +24,19 @@ def _validate(file: Path) -> int:
 
 
 def test_it_is_valid() -> None:
-    """The file passes the schema of the Compose specification."""
+    """docker-compose.yml passes the schema of the Compose specification."""
     assert _validate(COMPOSE) == 0
 
 
 def test_the_schema_refuses_nonsense(tmp_path: Path) -> None:
-    """The check can fail."""
+    """The schema check refuses an invalid Compose file."""
     broken = tmp_path / "docker-compose.yml"
     broken.write_text(COMPOSE.read_text().replace("    ports:\n", "    portz:\n"))
     assert _validate(broken) == 1
 
 
 def test_kafka_needs_no_zookeeper() -> None:
-    """KRaft: the one node is broker and controller, in the version that the tests use."""
+    """The one Kafka node is broker and controller (KRaft), in the version that the tests use."""
     kafka = SERVICES["kafka"]
     assert kafka["environment"]["KAFKA_PROCESS_ROLES"] == "broker,controller"
     assert kafka["image"] == SERVICES["topics"]["image"] == IMAGE
@@ -44,14 +44,16 @@ def test_kafka_needs_no_zookeeper() -> None:
 
 
 def test_the_hooks_are_mounted_read_only() -> None:
-    """The container cannot change the definitions; SIGHUP reads them anew."""
+    """The definitions are mounted read-only."""
     volumes = SERVICES["hookstream"]["volumes"]
     assert "./deploy/hooks:/etc/hookstream/hooks:ro" in volumes
     assert all(volume.endswith(":ro") for volume in volumes)
 
 
 def test_every_mounted_file_exists() -> None:
-    """Docker would make a folder of a missing one."""
+    """Every file that docker-compose.yml mounts exists, since Docker would create a folder in its
+    place.
+    """
     sources = [
         volume.split(":")[0]
         for service in SERVICES.values()
@@ -64,7 +66,7 @@ def test_every_mounted_file_exists() -> None:
 
 
 def test_settings_fit_the_services() -> None:
-    """The settings file loads, and the names and ports in it are those of the other services."""
+    """The settings file loads, and its names and ports are those of the other services."""
     settings = load_settings(ROOT / "deploy/hookstream.yaml", {})
     assert settings.kafka.bootstrap_servers == ("kafka:9092",)
     assert settings.hooks.path == Path("/etc/hookstream/hooks")
@@ -75,7 +77,7 @@ def test_settings_fit_the_services() -> None:
 
 
 def test_every_source_topic_is_made() -> None:
-    """No topic is created by use, so each one that is consumed is created before the start."""
+    """Each source topic is created before the start, since none is created by use."""
     settings = load_settings(ROOT / "deploy/hookstream.yaml", {})
     script = SERVICES["topics"]["command"][0]
     listed = script.split("for topic in ")[1].split(";")[0].split()
@@ -90,7 +92,7 @@ def test_a_stop_leaves_time_to_finish() -> None:
 
 
 def test_prometheus_scrapes_hookstream() -> None:
-    """The job's target is the service and its admin port, and the alerts are loaded."""
+    """Prometheus scrapes the service at its admin port and loads the alerts."""
     config = yaml.safe_load((ROOT / "deploy/prometheus.yml").read_text())
     (job,) = config["scrape_configs"]
     assert job["static_configs"] == [{"targets": ["hookstream:9464"]}]

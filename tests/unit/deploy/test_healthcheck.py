@@ -82,20 +82,20 @@ def _run(
 
 
 def test_only_200_is_healthy(admin: tuple[int, int]) -> None:
-    """Alive is what `/healthz` says, and any other status is not."""
+    """Only status 200 of `/healthz` is healthy."""
     port, status = admin
     assert _exit_code(port) == (0 if status == 200 else 1)
 
 
-def test_nobody_there_is_unhealthy() -> None:
-    """A refused connection is exit code 1, not a traceback."""
+def test_a_refused_connection_is_unhealthy() -> None:
+    """A refused connection is unhealthy, with exit code 1 and no traceback."""
     with socket.socket() as taken:  # bound and not listening: refused
         taken.bind(("127.0.0.1", 0))
         assert _exit_code(taken.getsockname()[1]) == 1
 
 
 def test_silence_is_unhealthy() -> None:
-    """A daemon that takes the connection and says nothing is not waited for beyond the limit."""
+    """A daemon that accepts the connection and says nothing is unhealthy after the time limit."""
     alive = _alive()
     with socket.create_server(("127.0.0.1", 0)) as hung:
         began = time.monotonic()
@@ -104,8 +104,8 @@ def test_silence_is_unhealthy() -> None:
 
 
 def test_it_ends_before_docker_ends_it() -> None:
-    """The check's own limit is shorter than HEALTHCHECK's, which would count as a failure too but
-    leave its process behind.
+    """The check's own time limit is shorter than HEALTHCHECK's, so Docker leaves no process
+    behind.
     """
     dockerfile = (ROOT / "deploy/Dockerfile").read_text()
     limit = float(dockerfile.split("--timeout=")[1].split("s")[0])
@@ -113,7 +113,7 @@ def test_it_ends_before_docker_ends_it() -> None:
 
 
 def test_an_answer_that_drips_is_unhealthy() -> None:
-    """The time limit is for the whole answer, not for each piece of it."""
+    """The time limit holds for the whole answer, not for each piece of it."""
     over = threading.Event()
 
     def drip(server: socket.socket) -> None:
@@ -134,7 +134,9 @@ def test_an_answer_that_drips_is_unhealthy() -> None:
 
 @pytest.mark.parametrize("admin", [200], indirect=True)
 def test_the_settings_file_says_where_to_ask(tmp_path: Path, admin: tuple[int, int]) -> None:
-    """The daemon's default file, or the one that is named; the environment wins over it."""
+    """The check reads the address from the daemon's default settings file or the named one, and the
+    environment overrides it.
+    """
     port, _ = admin
     (tmp_path / "config").mkdir()
     default = tmp_path / "config/hookstream.yaml"
@@ -148,7 +150,7 @@ def test_the_settings_file_says_where_to_ask(tmp_path: Path, admin: tuple[int, i
 
 
 def test_a_failure_says_where_it_asked(tmp_path: Path) -> None:
-    """`docker inspect` shows it; so it does for settings that cannot be read."""
+    """A failed check prints the address that it asked, or why the settings cannot be read."""
     file = tmp_path / "a.yaml"
     file.write_text("admin: {host: [127.0.0.1, '::1'], port: 1}\n")
     done = _run("--config", str(file))
@@ -178,7 +180,9 @@ def test_a_failure_says_where_it_asked(tmp_path: Path) -> None:
 def test_settings_are_read_as_the_daemon_reads_them(
     tmp_path: Path, text: str, environ: Mapping[str, str], places: list[tuple[str, int]]
 ) -> None:
-    """File, environment, defaults; one host or several."""
+    """The check reads file, environment and defaults as the daemon does, with one host or
+    several.
+    """
     file = tmp_path / "hookstream.yaml"
     file.write_text(text)
     env = {f"HOOKSTREAM_ADMIN__{name}": value for name, value in environ.items()}
@@ -199,12 +203,14 @@ def test_settings_are_read_as_the_daemon_reads_them(
     ],
 )
 def test_the_daemons_command_line_names_the_file(words: str, file: str | None) -> None:
-    """In each form that the command takes."""
+    """The settings file is found in each form of the daemon's command line."""
     assert CHECK.config_of(words.split()) == file
 
 
 def test_the_kernel_says_where_a_process_listens() -> None:
-    """IPv4 and IPv6, and nothing that another process has or that does not listen."""
+    """The addresses at which a process listens come from the kernel, IPv4 and IPv6, and none of
+    another process.
+    """
     with (
         socket.create_server(("127.0.0.2", 0)) as four,
         socket.create_server(("::1", 0), family=socket.AF_INET6) as six,
@@ -230,7 +236,7 @@ def test_the_kernel_says_where_a_process_listens() -> None:
 def test_process_one_is_the_daemon_or_its_init(
     tmp_path: Path, words: str, children: str, pids: tuple[int, ...]
 ) -> None:
-    """Anything else on a machine is none of ours."""
+    """Process 1 counts if it is the daemon or its init, and no other process does."""
     (tmp_path / "1/task/1").mkdir(parents=True)
     (tmp_path / "1/cmdline").write_text(words.replace(" ", "\0") + "\0")
     (tmp_path / "1/task/1/children").write_text(children)

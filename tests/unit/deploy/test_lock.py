@@ -1,4 +1,4 @@
-"""The lock: it covers what pyproject.toml asks for, every file has a hash, no host is named."""
+"""The lock covers what pyproject.toml asks for, every file has a hash, no host is named."""
 
 import re
 import tomllib
@@ -42,7 +42,7 @@ def _entries(file: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("file", LOCKS)
 def test_every_requirement_is_locked(file: str) -> None:
-    """pyproject.toml and the lock agree; `make lock` mends it where they do not."""
+    """Every requirement of pyproject.toml is in the lock."""
     pins = _pins(file)
     for text in LOCKS[file]:
         wanted = Requirement(text)
@@ -51,14 +51,14 @@ def test_every_requirement_is_locked(file: str) -> None:
 
 @pytest.mark.parametrize("file", LOCKS)
 def test_every_entry_is_one_pin_with_hashes(file: str) -> None:
-    """Nothing is installed that was not seen when the lock was written."""
+    """Every entry of a lock is one version with hashes."""
     for entry in _entries(ROOT / "requirements" / file):
         assert re.fullmatch(r"\S+==\S+( ; [^#]+?)?( +--hash=sha256:[0-9a-f]{64})+", entry.strip())
 
 
 @pytest.mark.parametrize("file", LOCKS)
 def test_no_host_is_named(file: str) -> None:
-    """Whoever installs decides where from."""
+    """No lock names a host to install from."""
     text = (ROOT / "requirements" / file).read_text()
     assert "://" not in text
     assert "--index-url" not in text
@@ -66,14 +66,14 @@ def test_no_host_is_named(file: str) -> None:
 
 
 def test_the_locks_agree() -> None:
-    """What is tested is what is shipped: the same version wherever two locks name a project."""
+    """Two locks that name a project name the same version."""
     dev = _pins("dev.txt")
     for file in ("build.txt", "runtime.txt"):
         assert _pins(file).items() <= dev.items()
 
 
 def test_the_daemon_and_its_peers_run_on_the_same_versions() -> None:
-    """A benchmark compares programs, not releases of what both use."""
+    """The daemon and the programs of the benchmark run on the same versions of common libraries."""
     dev, peers = _pins("dev.txt"), _pins("benchmark.txt")
     assert {name: peers[name] for name in peers.keys() & dev.keys()}.items() <= dev.items()
     assert {"aiohttp", "aiokafka", "pycurl"} <= peers.keys() & dev.keys()

@@ -1,4 +1,4 @@
-"""docs/security.md names how each promise is tested: by what is there."""
+"""docs/security.md names for each promise tests that exist."""
 
 import re
 
@@ -6,7 +6,7 @@ from support.project import ROOT
 
 
 def test_every_test_that_the_page_names_is_there() -> None:
-    """A promise whose test was renamed or dropped would be one that nobody keeps."""
+    """Every test file that docs/security.md names exists."""
     page = (ROOT / "docs" / "security.md").read_text()
     named = set(re.findall(r"`(tests/[\w/.]+)`", page))
     assert len(named) > 20
@@ -14,7 +14,7 @@ def test_every_test_that_the_page_names_is_there() -> None:
 
 
 def test_every_promise_has_a_test() -> None:
-    """Each part that promises something says how that is tested."""
+    """Every part of docs/security.md that promises something names its tests."""
     page = (ROOT / "docs" / "security.md").read_text()
     for part in page.split("\n## ")[1:]:
         assert ("### What is promised" in part) == ("### How it is tested" in part), part[:40]

@@ -1,4 +1,4 @@
-"""Durations as the contract writes them."""
+"""Durations as docs/reference/settings.md writes them."""
 
 import pytest
 
@@ -11,13 +11,13 @@ from consumer.errors import InvalidValue
     [("500ms", 0.5), ("10s", 10.0), ("1m", 60.0), ("6h", 21_600.0), ("0s", 0.0), ("90s", 90.0)],
 )
 def test_a_number_and_its_unit_are_seconds(text: str, seconds: float) -> None:
-    """The contract's four units mean what they say."""
+    """A number with one of the four units becomes its seconds."""
     assert parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "10", "s", "1.5s", "-1s", "10 s", "10S", "1d", "1m30s", "٣s"])
 def test_anything_else_is_refused(text: str) -> None:
-    """A bare number has no unit to guess, and no spelling has two readings."""
+    """Anything but a number with a unit is refused."""
     with pytest.raises(InvalidValue, match="is not a duration"):
         parse_duration(text)
 
@@ -26,5 +26,7 @@ def test_anything_else_is_refused(text: str) -> None:
     ("seconds", "text"), [(10, "10s"), (60, "1m"), (3600, "1h"), (0.5, "500ms"), (0, "0s")]
 )
 def test_the_largest_unit_that_divides_is_written(seconds: float, text: str) -> None:
-    """Retry topics are named by it, so 60s and 1m must be one topic."""
+    """A duration is written in the largest unit that divides it, so 60s and 1m name one retry
+    topic.
+    """
     assert format_duration(seconds) == text

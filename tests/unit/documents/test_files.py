@@ -33,7 +33,7 @@ def pauses() -> tuple[list[float], Callable[[float], None]]:
 
 
 def test_a_mount_that_is_exchanged_between_two_files_is_read_again(tmp_path: Path) -> None:
-    """Both are of the new generation, though the first one was read when it was the old one."""
+    """If a mount is exchanged between two files, both are read from the new generation."""
     mount = Mount(tmp_path / "m", {"user": "old", "password": "old"})
     tries = 0
 
@@ -51,9 +51,11 @@ def test_a_mount_that_is_exchanged_between_two_files_is_read_again(tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["..data", "current"])
 def test_paths_through_one_link_stay_in_one_folder(tmp_path: Path, name: str) -> None:
-    """A link that is exchanged meanwhile still leads where it led at first: nothing can mix what
-    two folders hold, however often they change places. A mount is complete with that; with any
-    other link files that are not behind it may have been exchanged as well.
+    """Files behind one link are read from one folder, even if the link is exchanged meanwhile,
+    however often.
+
+    A mount is complete with that; with any other link files that are not behind it may have been
+    exchanged as well.
     """
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
@@ -71,7 +73,7 @@ def test_paths_through_one_link_stay_in_one_folder(tmp_path: Path, name: str) ->
 
 
 def test_a_link_to_a_file_that_is_exchanged_is_noticed(tmp_path: Path) -> None:
-    """Whether it was exchanged before another one was read or after that."""
+    """A link to a file that is exchanged before or after another one was read causes a new read."""
     for name in ("one", "two"):
         (tmp_path / name).write_text(name)
     for name in ("a", "b"):
@@ -86,8 +88,8 @@ def test_a_link_to_a_file_that_is_exchanged_is_noticed(tmp_path: Path) -> None:
 
 
 def test_a_mount_has_the_names_of_its_generation(tmp_path: Path) -> None:
-    """Between the exchange and the links that follow it, names are those that will be linked, and
-    the files behind them are found. What lies beside the mount's links stays.
+    """A mount has the names of its new generation before their links exist, and what lies beside
+    the mount's links stays.
     """
     mount = Mount(tmp_path / "m", {"a.yaml": "a", "b.yaml": "b", "sub/c.yaml": "c"})
     (mount.folder / "own.yaml").write_text("own")
@@ -118,7 +120,9 @@ CHANGES: list[Change] = [
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_every_change_is_noticed(tmp_path: Path, change: Change) -> None:
-    """A file that was written, replaced, removed or made, and a folder that went."""
+    """A file that was written, replaced, removed or created, and a folder that was removed, is
+    noticed.
+    """
     folder = tmp_path / "plain"
     folder.mkdir()
     (folder / "a").write_text("a")
@@ -135,7 +139,7 @@ def test_every_change_is_noticed(tmp_path: Path, change: Change) -> None:
 
 
 def test_a_file_that_was_read_twice_must_be_the_same(tmp_path: Path) -> None:
-    """Settings that are refused are looked at again for the hooks' folder."""
+    """A file that is read twice in one load must be the same both times."""
     file = tmp_path / "a"
     file.write_text("one")
     known = Files()
@@ -146,7 +150,9 @@ def test_a_file_that_was_read_twice_must_be_the_same(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_comes_meanwhile_is_read(tmp_path: Path) -> None:
-    """Two renames exchange a folder too: in between there is none."""
+    """A folder that appears during a load is read, as between the two renames that exchange a
+    folder.
+    """
     slept, sleep = pauses()
     folder = tmp_path / "hooks"
 
@@ -163,7 +169,9 @@ def test_a_folder_that_comes_meanwhile_is_read(tmp_path: Path) -> None:
 
 
 def test_what_never_stands_still_is_refused(tmp_path: Path) -> None:
-    """One sentence that names the file, after pauses that get longer."""
+    """Files that change without end are refused, after growing pauses, with one sentence that names
+    the file.
+    """
     file = tmp_path / "a.yaml"
     file.write_text("")
     slept, sleep = pauses()
@@ -182,7 +190,7 @@ def test_what_never_stands_still_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_refusal_of_what_stands_still_is_final(tmp_path: Path) -> None:
-    """Nothing is tried again where nothing has changed."""
+    """A refusal of files that have not changed is final."""
     slept, sleep = pauses()
 
     def refuse() -> None:
@@ -201,7 +209,7 @@ def _written(file: Path) -> Path:
 
 
 def test_a_pipe_can_be_read() -> None:
-    """`--config <(command)`: it has no state that could be compared."""
+    """A pipe can be read as a settings file, as in `--config <(command)`."""
     reading, writing = os.pipe()
     os.write(writing, b"text")
     os.close(writing)
@@ -218,8 +226,8 @@ NAMES = st.sampled_from(["a", "b", "..", ".", "link", "up", "abs", "loop", "none
 def test_a_path_is_resolved_as_the_system_does_it(
     steps: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Links, links in the middle, `..` behind a link, and what does not exist; only of links in a
-    circle nothing is said but that they cannot be opened.
+    """A path is resolved as the system does it: links, links in the middle, `..` behind a link, and
+    what does not exist; a circle of links cannot be opened.
     """
     root = Path(os.path.realpath(tmp_path_factory.mktemp("tree")))
     (root / "a" / "b").mkdir(parents=True)

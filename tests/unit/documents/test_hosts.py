@@ -24,7 +24,7 @@ from consumer.errors import InvalidValue
     ],
 )
 def test_spellings_of_one_host_become_one(written: str, normal: str) -> None:
-    """Bounds per host and the network guard compare hosts as text."""
+    """Spellings of one host become one text, by which bounds per host and the guard compare."""
     assert normalise_host(written) == normal
 
 
@@ -45,7 +45,9 @@ def test_spellings_of_one_host_become_one(written: str, normal: str) -> None:
     ],
 )
 def test_unusual_ipv4_spellings_are_refused(host: str) -> None:
-    """Clients disagree on them (WHATWG URL section 3.5), so the guard could be misled."""
+    """Unusual IPv4 spellings are refused, since clients disagree on them (WHATWG URL section
+    3.5).
+    """
     with pytest.raises(InvalidValue, match="unusual spelling of an IPv4"):
         normalise_host(host)
 
@@ -68,13 +70,13 @@ def test_unusual_ipv4_spellings_are_refused(host: str) -> None:
     ],
 )
 def test_what_is_no_host_is_refused(host: str) -> None:
-    """Neither a name that DNS can carry nor an address."""
+    """A text that is neither a DNS name nor an address is refused."""
     with pytest.raises(InvalidValue, match="not a domain name"):
         normalise_host(host)
 
 
 @pytest.mark.parametrize("host", ["[::1", "[]", "[1.2.3.4]", "[fe80::1%eth0]", "[::1]]", "[[::1]"])
 def test_broken_ipv6_literals_are_refused(host: str) -> None:
-    """Zones mean something on one machine only."""
+    """Invalid IPv6 literals are refused, those with a zone included."""
     with pytest.raises(InvalidValue, match="not an IPv6 address"):
         normalise_host(host)

@@ -1,4 +1,4 @@
-"""JSON with lines."""
+"""The JSON reader gives each value its line."""
 
 import sys
 from io import StringIO
@@ -34,7 +34,7 @@ PIECES = pytest.mark.parametrize("piece", [1, 2, 5, 1_000_000])
 def test_an_object_or_the_items_of_an_array(
     text: str, expected: list[tuple[Any, int]], piece: int
 ) -> None:
-    """Numbers keep their spelling, as in YAML; null documents do not occur."""
+    """A JSON file holds one object or an array of them, and numbers keep their spelling."""
     found = read_json(StringIO(text), piece)
     assert [(document.data, document.line) for document in found] == expected
 
@@ -70,7 +70,7 @@ SAMPLE = """[{"id": "first"},
     ],
 )
 def test_every_value_has_its_line(path: DocumentPath, line: int, piece: int) -> None:
-    """What does not exist is placed at the nearest value around it."""
+    """Every JSON value has its line, and an absent one the line of the nearest value around it."""
     document = list(read_json(StringIO(SAMPLE), piece))[1]
     assert document.locate(path) == line
 
@@ -88,7 +88,7 @@ def test_every_value_has_its_line(path: DocumentPath, line: int, piece: int) -> 
     ],
 )
 def test_a_key_is_not_mistaken_for_what_looks_like_it(text: str, line: int) -> None:
-    """It may stand elsewhere as a value, inside another text, or be spelt with escapes."""
+    """A key is told apart from equal values, text inside strings, and escaped spellings."""
     found = list(read_json(StringIO(text)))
     document = found[len(found) // 2]
     assert document.locate(("uri",)) == line
@@ -118,7 +118,9 @@ def test_a_key_is_not_mistaken_for_what_looks_like_it(text: str, line: int) -> N
 def test_what_cannot_be_read_is_refused_with_its_line(
     text: str, line: int, message: str, piece: int
 ) -> None:
-    """Repeated keys, bombs, broken syntax and text that UTF-8 cannot carry."""
+    """Repeated keys, excessive nesting, broken syntax and text that is no UTF-8 are refused with
+    their line.
+    """
     with pytest.raises(InvalidValue, match=message) as caught:
         list(read_json(StringIO(text), piece))
     assert caught.value.line == line

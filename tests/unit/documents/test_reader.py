@@ -1,4 +1,4 @@
-"""Files, whole or not."""
+"""Files are read as text with lines."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ LONG = "a: 1\n---\n" * 20_000
 @pytest.mark.parametrize("name", ["a.yaml", "a.json"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 def test_a_byte_that_is_no_text_has_its_line(tmp_path: Path, name: str, mark: bytes) -> None:
-    """With and without a byte order mark, and behind multi-byte characters."""
+    """A byte that is no UTF-8 is refused with its line, with and without a byte order mark."""
     file = tmp_path / name
     file.write_bytes(mark + '"İstanbul:\n東京:\r\n'.encode() + b'ok\xff"\n\n')
     with pytest.raises(InvalidValue, match="is not UTF-8") as caught:
@@ -27,7 +27,9 @@ def test_a_byte_that_is_no_text_has_its_line(tmp_path: Path, name: str, mark: by
 def test_documents_of_a_long_file_are_read_before_its_broken_end(
     tmp_path: Path, end: bytes, message: str
 ) -> None:
-    """A YAML file is read as it is needed, and its errors have the lines of the whole."""
+    """Documents before the broken end of a long YAML file are read, and its errors have the lines
+    of the whole file.
+    """
     file = tmp_path / "a.yaml"
     file.write_bytes(LONG.encode() + end)
     documents = read_documents(file)

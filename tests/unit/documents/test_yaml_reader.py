@@ -1,4 +1,4 @@
-"""YAML with lines, without YAML 1.1's traps, and bounded."""
+"""The YAML reader gives each value its line, without YAML 1.1's traps, and is bounded."""
 
 import sys
 from typing import Any
@@ -34,7 +34,7 @@ from consumer.errors import InvalidValue
     ],
 )
 def test_scalars_keep_their_authors_spelling(scalar: str, value: str | None) -> None:
-    """Only plain null is special; the field that receives a text decides on its type."""
+    """YAML scalars keep their spelling, and only plain null is special."""
     [document] = read_yaml(f"a: {scalar}")
     assert document.data == {"a": value}
 
@@ -53,7 +53,7 @@ def test_scalars_keep_their_authors_spelling(scalar: str, value: str | None) -> 
     ],
 )
 def test_documents_and_items_come_in_order(text: str, expected: list[tuple[Any, int]]) -> None:
-    """Empty documents are passed over; a list stands for its items."""
+    """YAML documents come in order, empty ones are skipped, and a list stands for its items."""
     assert [(document.data, document.line) for document in read_yaml(text)] == expected
 
 
@@ -73,7 +73,7 @@ def test_documents_and_items_come_in_order(text: str, expected: list[tuple[Any, 
     ],
 )
 def test_every_value_has_its_line(path: DocumentPath, line: int) -> None:
-    """What does not exist is placed at the nearest value around it."""
+    """Every YAML value has its line, and an absent one the line of the nearest value around it."""
     [document] = read_yaml("# comment\na: 1\nb:\n  - x\n  - c: 1\n    d: 2\n")
     assert document.locate(path) == line
 
@@ -109,14 +109,16 @@ LAUGHS = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
     ],
 )
 def test_what_cannot_be_read_is_refused_with_its_line(text: str, line: int, message: str) -> None:
-    """Repeated keys, tags, bombs and broken syntax each end in one sentence."""
+    """Repeated keys, tags, alias bombs and broken syntax are refused with one sentence and their
+    line.
+    """
     with pytest.raises(InvalidValue, match=message) as caught:
         list(read_yaml(text))
     assert caught.value.line == line
 
 
 def test_documents_before_an_error_are_still_read() -> None:
-    """So that their own problems can be told together with it."""
+    """Documents before an error are read, so that their own problems are reported with it."""
     documents = read_yaml("a: 1\n---\nb: [\n")
     assert next(documents).data == {"a": "1"}
     with pytest.raises(InvalidValue):
@@ -124,7 +126,7 @@ def test_documents_before_an_error_are_still_read() -> None:
 
 
 def test_a_document_that_was_read_is_let_go() -> None:
-    """Freed all at once in the end, a hundred thousand would hold up every delivery."""
+    """A document's memory is freed once it was read, and not only at the end of the file."""
     documents = read_yaml("- a: b\n- a: c\n- a: d\n")
     first = next(documents)
     next(documents)

@@ -31,7 +31,7 @@ RECORD_TIME = 1_800_000_000.0
 def test_the_subject_is_what_the_trigger_says(
     trigger: Trigger, document: dict[str, Any], subject: str | None
 ) -> None:
-    """Each trigger has its own subject; of another type it counts as absent."""
+    """Each trigger has its own subject, and one of another type counts as absent."""
     assert make_event({"id": "e1", **document}, trigger).subject == subject
 
 
@@ -46,8 +46,8 @@ def test_the_subject_is_what_the_trigger_says(
         ({"id": ""}, "event-3-9"),
     ],
 )
-def test_an_event_without_an_id_takes_its_place_in_kafka(document: object, id: str) -> None:
-    """`topic-partition-offset` stands in for an absent id, and hooks can send it."""
+def test_an_event_without_an_id_takes_its_position_in_kafka(document: object, id: str) -> None:
+    """An event without an id gets `topic-partition-offset`, and hooks can send it."""
     event = Decoder("event")(make_record(document, partition=3, offset=9))
     assert event.id == id
     assert str(event.document["id"]) == id
@@ -55,7 +55,9 @@ def test_an_event_without_an_id_takes_its_place_in_kafka(document: object, id: s
 
 @pytest.mark.parametrize("id", [True, 1.5, ["a"], {"a": 1}])
 def test_an_id_that_is_no_name_is_undecodable(id: object) -> None:
-    """Such an id would not be the same on every replay."""
+    """An id of another type than text or integer is undecodable, since it would not be the same on
+    every replay.
+    """
     with pytest.raises(UndecodableError, match="id"):
         Decoder("event")(FakeRecord(f'{{"id": {str(id).lower()}}}'.replace("'", '"').encode()))
 
@@ -80,18 +82,20 @@ def test_an_id_that_is_no_name_is_undecodable(id: object) -> None:
     ],
 )
 def test_the_time_is_rfc3339_or_milliseconds(occurred_at: object, seconds: float) -> None:
-    """What cannot be read is the record's own time: a wrong clock holds no event back."""
+    """An event's time is RFC 3339 or milliseconds, and one that cannot be read is replaced by the
+    record's.
+    """
     event = make_event({"id": "e1", "occurred_at": occurred_at})
     assert event.occurred_at == pytest.approx(seconds, abs=1e-6)
 
 
 def test_an_absent_time_is_the_records_and_can_be_sent() -> None:
-    """Hooks may send `occurred_at` of any event, in milliseconds where it was absent."""
+    """An event without a time has the record's, and hooks can send it in milliseconds."""
     assert make_event({"id": "e1"}).document["occurred_at"] == RECORD_TIME * 1000
 
 
 def test_unknown_fields_are_kept() -> None:
-    """A hook may name whatever a sender puts into its events."""
+    """Unknown fields of an event are kept, so hooks can send them."""
     extra = {"id": "e1", "colour": {"deep": [1, None]}, "user": {"id": "u1", "tier": "gold"}}
     document = make_event(extra).document
     assert {name: document[name] for name in extra} == extra
@@ -109,7 +113,7 @@ def test_unknown_fields_are_kept() -> None:
 def test_a_part_of_another_type_is_absent(
     document: dict[str, Any], app: str | None, notification: object
 ) -> None:
-    """Only what delivery relies on is checked, and a wrong type stops nothing."""
+    """A part of an event with another type counts as absent."""
     event = make_event({"id": "e1", **document})
     assert (event.app, event.notification) == (app, notification)
 
@@ -132,13 +136,13 @@ def test_a_part_of_another_type_is_absent(
     ],
 )
 def test_what_is_no_json_object_is_undecodable(value: bytes | None) -> None:
-    """The record goes to the dead-letter topic, and the reason quotes nothing of it."""
+    """A record that is no JSON object is undecodable, and the reason quotes nothing of it."""
     with pytest.raises(UndecodableError):
         Decoder("event")(FakeRecord(value))
 
 
 def test_the_reason_quotes_nothing() -> None:
-    """Events hold personal data, and reasons are logged."""
+    """The reason of an undecodable record quotes nothing of it, since events hold personal data."""
     with pytest.raises(UndecodableError) as caught:
         Decoder("event")(FakeRecord(b'{"mail": canary@example.com}'))
     assert "canary" not in str(caught.value)
@@ -169,7 +173,7 @@ FIELDS = {
 
 
 def test_a_foreign_shape_is_mapped() -> None:
-    """Every name of `sources[].fields` brings its part to the contract's place."""
+    """Every name of `sources[].fields` maps its part of a foreign event."""
     event = Decoder("event", FIELDS)(make_record(FOREIGN))
     assert (event.id, event.occurred_at) == ("f1", 1_795_514_400.0)
     assert (event.app, event.subject, event.notification) == ("shop", "purchase", {"id": "spring"})
@@ -180,13 +184,13 @@ def test_a_foreign_shape_is_mapped() -> None:
 
 
 def test_a_mapped_path_that_leads_nowhere_is_absent() -> None:
-    """The contract's own place does not stand in for a mapped one."""
+    """A mapped path that leads nowhere is absent, and the documented one does not replace it."""
     event = Decoder("event", FIELDS)(make_record({"id": "own", "app": "own"}, offset=4))
     assert (event.id, event.app, event.subject) == ("event-0-4", None, None)
 
 
 def test_one_mapped_field_leaves_the_others_at_their_places() -> None:
-    """Topics differ from the contract by a name or two more often than in all."""
+    """A mapped field leaves all other fields at their documented paths."""
     event = Decoder("geofence", {"subject": "fence"})(
         make_record({"id": "e1", "fence": "shop-7", "data": {"geofence_id": "other"}})
     )

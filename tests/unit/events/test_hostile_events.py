@@ -1,4 +1,4 @@
-"""Records that somebody wrote to do harm: decoded within bounds, or refused in one sentence."""
+"""Records that were written to do harm are decoded within bounds, or refused in one sentence."""
 
 import time
 from contextlib import suppress
@@ -20,14 +20,16 @@ from support.hostile import FIT, UNDECODABLE, UNFIT
 
 @pytest.mark.parametrize("value", UNDECODABLE.values(), ids=UNDECODABLE.keys())
 def test_what_is_no_event_is_undecodable(value: bytes) -> None:
-    """One error, whose text holds nothing of the record."""
+    """A hostile record that is no event is undecodable with one error that quotes nothing of it."""
     with pytest.raises(UndecodableError) as caught:
         Decoder("event")(FakeRecord(value))
     assert len(str(caught.value)) < 200
 
 
 def test_a_record_is_an_event_up_to_the_bound() -> None:
-    """One byte more is refused, before anything is parsed."""
+    """A record up to the size bound is decoded, and one byte more is refused before it is
+    parsed.
+    """
     bare = len(orjson.dumps({"id": "e", "x": ""}))
     longest = orjson.dumps({"id": "e", "x": "x" * (MAX_EVENT_BYTES - bare)})
     assert len(longest) == MAX_EVENT_BYTES
@@ -37,8 +39,8 @@ def test_a_record_is_an_event_up_to_the_bound() -> None:
 
 
 def test_of_duplicate_keys_the_last_counts() -> None:
-    """As everywhere (RFC 8259 section 4 leaves it open): no part is read from one, another from
-    the other.
+    """Of duplicate keys the last counts (RFC 8259 section 4 leaves it open): no part is read from
+    one, another from the other.
     """
     event = Decoder("event")(FakeRecord(b'{"id": "a", "data": 1, "id": "b", "data": {}}'))
     assert event.id == event.document["id"] == "b"
@@ -51,22 +53,22 @@ def test_of_duplicate_keys_the_last_counts() -> None:
     ids=["large", "small", "64 bits", "negative", "digits", "blanks"],
 )
 def test_a_wild_time_holds_nothing_up(occurred_at: object) -> None:
-    """A number or a text that cannot be a time costs nothing to find out, and the sums of the
-    metrics can be added to for ever.
-    """
+    """An impossible time is refused at no cost and leaves the sums of metrics finite."""
     event = make_event({"id": "e", "occurred_at": occurred_at})
     assert 0 <= event.occurred_at < 253_402_300_800  # the year 10000
 
 
 def test_a_step_of_very_many_digits_is_no_index() -> None:
-    """A definition's path and an event's array cannot make `int` raise between them."""
+    """A path step of very many digits is no index of an array, and raises nothing."""
     assert walk(["a", "b"], parse_path("9" * 5_000)) is None
     assert walk(["a", "b"], parse_path("1")) == "b"
 
 
 @pytest.mark.parametrize("piece", [b"[]", b'{"":0}', b'"k":1'], ids=["arrays", "objects", "keys"])
 def test_the_costliest_events_are_decoded_in_time(piece: bytes) -> None:
-    """The bound on the size is one on the time: many small parts are what costs most."""
+    """The costliest events within the size bound, those of many small parts, are decoded in
+    time.
+    """
     count = MAX_EVENT_BYTES // (len(piece) + 8)
     inside = b",".join(
         piece.replace(b"k", b"k%d" % number) if piece[:2] == b'"k' else piece
@@ -80,14 +82,16 @@ def test_the_costliest_events_are_decoded_in_time(piece: bytes) -> None:
 
 @pytest.mark.parametrize("name", [*UNDECODABLE, *UNFIT, *FIT])
 def test_no_hostile_record_holds_the_loop_up(name: str) -> None:
-    """From bytes to the request or to the refusal."""
+    """No hostile record blocks the loop from its bytes to the request or refusal."""
     value = (UNDECODABLE | UNFIT | FIT)[name]
     assert cost(value, make_hook(headers={"X": make_value("event", "data.x")})) < BUSY
 
 
 @pytest.mark.parametrize("part", [None, [], "", 1], ids=repr)
 def test_no_definition_makes_a_record_costly(part: object) -> None:
-    """As many headers, parameters and braces as a hook may have, each of as many parts as fit."""
+    """A definition with as many headers, parameters and URI variables as allowed makes no record
+    costly.
+    """
     entry = make_value("event", "x")
     braces = [make_brace(f"b{number}", entry=entry) for number in range(MAX_URI_VARIABLES)]
     hook = make_hook(

@@ -1,4 +1,4 @@
-"""Which files are read, and what their definitions compile to."""
+"""The loading of definitions: which files are read, and what they compile to."""
 
 import base64
 import os
@@ -93,7 +93,9 @@ def test_the_contracts_example_compiles_to_this(tmp_path: Path) -> None:
 
 
 def test_the_least_that_a_definition_needs(tmp_path: Path) -> None:
-    """Everything else has a default; a field that is all commented out counts as absent."""
+    """The smallest definition has defaults for everything else, and a field that is commented out
+    counts as absent.
+    """
     text = "id: h\ntrigger: event\nuri: https://x.example\nheaders:\n  # none yet\nselect: ~"
     hook = hook_of(tmp_path, text)
     assert (hook.name, hook.enabled, hook.app, hook.select) == ("h", True, None, None)
@@ -102,7 +104,9 @@ def test_the_least_that_a_definition_needs(tmp_path: Path) -> None:
 
 
 def test_texts_keep_their_authors_spelling(tmp_path: Path) -> None:
-    """YAML 1.1 would make a boolean, two numbers and a date of these."""
+    """Texts of a definition keep their spelling, even if YAML 1.1 reads a boolean, a number or a
+    date in them.
+    """
     text = """
     id: 007
     trigger: event
@@ -120,7 +124,9 @@ def test_texts_keep_their_authors_spelling(tmp_path: Path) -> None:
 
 
 def test_a_header_s_fixed_value_may_be_percent_encoded(tmp_path: Path) -> None:
-    """Once, at load; where the value comes from the event, with each request."""
+    """A fixed header value is percent-encoded once at load, and an event's value with each
+    request.
+    """
     text = """
     id: h
     trigger: event
@@ -137,7 +143,7 @@ def test_a_header_s_fixed_value_may_be_percent_encoded(tmp_path: Path) -> None:
 
 
 def test_more_statuses_may_be_retried(tmp_path: Path) -> None:
-    """In any order, and in JSON as numbers."""
+    """`retry_on` takes statuses in any order, and in JSON as numbers."""
     (tmp_path / "a.json").write_text(
         '{"id": "h", "trigger": "event", "uri": "https://x.example", "retry_on": [404, 302, 403]}'
     )
@@ -146,7 +152,7 @@ def test_more_statuses_may_be_retried(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", ["123456789012345678901", "-" + "9" * 500, "1.10", "1e400"])
 def test_a_number_in_a_definition_keeps_its_digits(tmp_path: Path, number: str) -> None:
-    """In YAML and in JSON, however many they are."""
+    """A number in a definition keeps its digits in YAML and in JSON, however many they are."""
     (tmp_path / "a.json").write_text(
         '{"id": "a", "trigger": "event", "uri": "https://x.example/{n}", "uri_parameters": '
         f'{{"n": {{"label": "N", "default": {number}}}}}, "select": [{number}]}}'
@@ -160,7 +166,9 @@ def test_a_number_in_a_definition_keeps_its_digits(tmp_path: Path, number: str) 
 
 
 def test_json_says_the_same_as_yaml(tmp_path: Path) -> None:
-    """Numbers and booleans stand for their own spelling in a text."""
+    """A JSON definition loads as its YAML form does, with numbers and booleans as their
+    spelling.
+    """
     (tmp_path / "a.json").write_text(
         '[{"id": "h", "trigger": "event", "uri": "https://x.example", "enabled": false,'
         ' "select": [1, 1.10, true], "rate_limit": {"requests": 2, "per": "1s"}}]'
@@ -195,13 +203,15 @@ ENTRY = "  - {{key: a, source: event, value: data.a{missing}}}\n"
         (", default: d", "", ("data.a", "d", "reject", False)),
     ],
 )
-def test_where_a_brace_takes_its_value_from(
+def test_where_a_uri_variable_takes_its_value_from(
     tmp_path: Path,
     described: str,
     entry: str | None,
     expected: tuple[str | None, str | None, str, bool],
 ) -> None:
-    """Composed value, else the entry of its key, else its default; `missing` likewise."""
+    """A URI variable takes its value and its `missing` from the composed value, else the entry of
+    its key, else its default.
+    """
     text = BRACE.format(described=described)
     if entry is not None:
         text += ENTRY.format(missing=entry)
@@ -218,7 +228,7 @@ def test_where_a_brace_takes_its_value_from(
 
 
 def test_parameter_names_are_percent_encoded(tmp_path: Path) -> None:
-    """They are the author's text, in any script; one may repeat."""
+    """Parameter names are percent-encoded text of any script, and one may repeat."""
     text = """
     id: h
     trigger: event
@@ -237,7 +247,7 @@ def test_parameter_names_are_percent_encoded(tmp_path: Path) -> None:
 
 
 def test_secrets_are_not_shown(tmp_path: Path) -> None:
-    """A table may be logged; `reference` says where the secret came from."""
+    """A table's repr holds no secret, and `reference` says where the secret came from."""
     (tmp_path / "secret").write_text(f"whsec_{KEY}")
     text = CONTRACT.replace("SECRET", str(tmp_path / "secret"))
     table = load(tmp_path, text, ANALYTICS_KEY="canary")
@@ -249,7 +259,7 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
 
 
 def test_a_doubled_dollar_is_no_secret(tmp_path: Path) -> None:
-    """It is the author's own text and may be shown."""
+    """A doubled dollar writes a literal one, and the text is no secret."""
     text = """
     id: h
     trigger: event
@@ -264,14 +274,18 @@ def test_a_doubled_dollar_is_no_secret(tmp_path: Path) -> None:
     "secret", [f"whsec_{KEY}", KEY, base64.b64encode(b"k" * 31).decode().rstrip("="), "aw=="]
 )
 def test_signing_keys_are_those_of_the_standards_library(tmp_path: Path, secret: str) -> None:
-    """With or without prefix and padding, of any length that receivers take."""
+    """Signing keys are those of the Standard Webhooks library, with or without prefix and padding,
+    of any length that receivers take.
+    """
     text = f"id: h\ntrigger: event\nuri: https://x.example\nsigning_secrets: ['{secret}']"
     [key] = hook_of(tmp_path, text).signing_keys
     assert key == Webhook(secret)._whsecret
 
 
 def test_a_secret_is_read_once_a_load_and_anew_at_the_next(tmp_path: Path) -> None:
-    """Ten thousand hooks may share a file; a reload must see a rotated one."""
+    """A secret file is read once for each load, and again at the next, so that a reload sees a
+    rotated one.
+    """
     seen: list[tuple[str, str]] = []
 
     def read(kind: str, name: str) -> str:
@@ -293,7 +307,9 @@ def minimal(id: str) -> str:
 
 
 def test_which_files_are_read(tmp_path: Path) -> None:
-    """Three endings in any case, folders in folders; no hidden file, no editor's leftovers."""
+    """Files with three endings in any case are read in all folders below, without hidden files and
+    editors' leftovers.
+    """
     (tmp_path / "sub" / "deep").mkdir(parents=True)
     (tmp_path / ".hidden").mkdir()
     for name in ("b.yaml", "a.YML", "sub/c.yml", "sub/deep/d.yaml"):
@@ -305,7 +321,7 @@ def test_which_files_are_read(tmp_path: Path) -> None:
 
 
 def test_a_kubernetes_mount_is_read_once(tmp_path: Path) -> None:
-    """Its files and folders are links through `..data`, which also is a link."""
+    """Each file of a Kubernetes mount is read once, though it is reachable through `..data` too."""
     real = tmp_path / "..2026_11_24"
     (real / "team").mkdir(parents=True)
     (real / "a.yaml").write_text(minimal("a"))
@@ -319,7 +335,7 @@ def test_a_kubernetes_mount_is_read_once(tmp_path: Path) -> None:
 
 
 def test_links_in_a_circle_end(tmp_path: Path) -> None:
-    """Each folder and each file counts once under whatever names."""
+    """Links in a circle end, and each folder and file counts once under whatever names."""
     (tmp_path / "z.yaml").write_text(minimal("z"))
     (tmp_path / "again.yaml").symlink_to("z.yaml")
     (tmp_path / "a-link").symlink_to(".")
@@ -328,7 +344,7 @@ def test_links_in_a_circle_end(tmp_path: Path) -> None:
 
 
 def test_files_that_cannot_be_read_are_problems(tmp_path: Path) -> None:
-    """Not passed over: a definition may be missing. A pipe does not hold the load up."""
+    """A file that cannot be read is a problem, and a pipe does not block the load."""
     (tmp_path / "a.yaml").symlink_to("nowhere")
     (tmp_path / "b.yaml").symlink_to("b.yaml")
     os.mkfifo(tmp_path / "c.yaml")
@@ -340,7 +356,7 @@ def test_files_that_cannot_be_read_are_problems(tmp_path: Path) -> None:
 
 
 def test_a_table_does_not_change(tmp_path: Path) -> None:
-    """It is shared by reference with attempts in flight."""
+    """A hook table and its hooks are immutable."""
     table = load(tmp_path, minimal("h"))
     with pytest.raises(TypeError):
         table.hooks["x"] = table.hooks["h"]  # type: ignore[index]
@@ -349,7 +365,9 @@ def test_a_table_does_not_change(tmp_path: Path) -> None:
 
 
 def test_the_examples_load() -> None:
-    """One definition a trigger, without a secret that a first start would lack."""
+    """The example definitions load, one for each trigger, without a secret that a first start would
+    lack.
+    """
     table = load(ROOT / "config" / "hooks")
     assert {hook.trigger for hook in table.hooks.values()} == {
         "push_click", "message_log", "geofence", "event",

@@ -1,4 +1,4 @@
-"""Bad definitions: each problem with file, line, hook, field and a mend."""
+"""Bad definitions: each problem has file, line, hook, field and a hint."""
 
 from pathlib import Path
 from textwrap import dedent
@@ -286,10 +286,10 @@ def diagnostics(folder: Path) -> tuple[Diagnostic, ...]:
         ),
     ],
 )
-def test_each_problem_names_its_place_and_mend(  # noqa: PLR0917  # columns of the table
+def test_each_problem_names_its_location_and_hint(  # noqa: PLR0917  # columns of the table
     tmp_path: Path, text: str, line: int, field: str, message: str, hint: str
 ) -> None:
-    """One slip, one problem, at the line where its author looks."""
+    """Each error in a definition is one problem with its line and a hint."""
     file = tmp_path / "hook.yaml"
     file.write_text(text)
     [diagnostic] = diagnostics(tmp_path)
@@ -324,7 +324,9 @@ def test_each_problem_names_its_place_and_mend(  # noqa: PLR0917  # columns of t
 def test_no_definition_sets_what_the_connection_or_hookstream_sets(
     tmp_path: Path, name: str
 ) -> None:
-    """In any case of letters, and from wherever the value would come."""
+    """No definition sets a header of the connection's or of hookstream's, in any case of letters
+    and from any value source.
+    """
     for source in ("fixed", "event"):
         entry = f"{{key: {name}, source: {source}, value: a}}"
         (tmp_path / "hook.yaml").write_text(f"{GOOD}headers: [{entry}]")
@@ -337,7 +339,7 @@ def test_no_definition_sets_what_the_connection_or_hookstream_sets(
     ["HOST ", " Host", "Host:", ":authority", "X A", "X\\tA", "X\\r\\nY", "X\\0", "Ş", "X:Y", ""],
 )
 def test_no_header_name_is_more_than_a_name(tmp_path: Path, name: str) -> None:
-    """RFC 9110 section 5.1: a token, or the line would say something else."""
+    """A header name that is no token is refused (RFC 9110 section 5.1)."""
     entry = f'{{key: "{name}", source: fixed, value: a}}'
     (tmp_path / "hook.yaml").write_text(f"{GOOD}headers: [{entry}]")
     [diagnostic] = diagnostics(tmp_path)
@@ -345,7 +347,9 @@ def test_no_header_name_is_more_than_a_name(tmp_path: Path, name: str) -> None:
 
 
 def test_all_problems_of_all_files_come_together(tmp_path: Path) -> None:
-    """Also those after a broken document, and those between fields of a refused definition."""
+    """All problems of all files are reported together, those after a broken document and those
+    between fields of a refused definition included.
+    """
     (tmp_path / "a.yaml").write_text(
         dedent("""\
         id: one
@@ -376,8 +380,8 @@ def test_all_problems_of_all_files_come_together(tmp_path: Path) -> None:
     ]
 
 
-def test_an_id_used_twice_names_both_places(tmp_path: Path) -> None:
-    """Whichever of the two is the wrong one."""
+def test_an_id_used_twice_names_both_locations(tmp_path: Path) -> None:
+    """An id that is used twice is a problem that names both locations."""
     (tmp_path / "a.yaml").write_text(f"# first\n{GOOD}")
     (tmp_path / "b.yaml").write_text(GOOD)
     [diagnostic] = diagnostics(tmp_path)
@@ -400,14 +404,14 @@ def test_an_id_used_twice_names_both_places(tmp_path: Path) -> None:
     ],
 )
 def test_no_problem_repeats_a_value(tmp_path: Path, text: str) -> None:
-    """An inline secret may stand in any wrong place; `problems` looks for the canary."""
+    """No problem repeats a value of the definition, since a secret may stand in any field."""
     (tmp_path / "hook.yaml").write_text(text)
     assert diagnostics(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["missing", "file.yaml"])
 def test_a_folder_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
-    """In one sentence, at its path."""
+    """A path that is no folder is refused in one sentence."""
     (tmp_path / "file.yaml").touch()
     [diagnostic] = diagnostics(tmp_path / name)
     assert diagnostic.file == str(tmp_path / name)
@@ -415,7 +419,7 @@ def test_a_folder_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("text", [None, "", "# nothing\n---\n"])
 def test_a_folder_without_a_hook_is_refused(tmp_path: Path, text: str | None) -> None:
-    """More often a mount that failed than a wish to call nobody."""
+    """A folder without a hook is refused, since a mount may have failed."""
     if text is not None:
         (tmp_path / "a.yaml").write_text(text)
     [diagnostic] = diagnostics(tmp_path)

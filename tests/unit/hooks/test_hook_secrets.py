@@ -1,4 +1,4 @@
-"""`${env:}` and `${file:}`: what may be read, what comes out, what is never said."""
+"""`${env:}` and `${file:}`: what may be read, what they become, and what is never shown."""
 
 import os
 from pathlib import Path
@@ -23,19 +23,21 @@ from consumer.settings import HooksSettings
     ],
 )
 def test_references_are_replaced_wherever_they_stand(text: str, expected: str) -> None:
-    """Several, mixed with text; a doubled dollar writes the characters themselves."""
+    """References are replaced anywhere in a text, several of them too, and a doubled dollar writes
+    the characters themselves.
+    """
     assert expand(text, lambda kind, name: f"<{kind}:{name}>") == expected
 
 
 @pytest.mark.parametrize("text", ["${T}", "${env:}", "${ENV:T}", "${env:T", "${", "${vault:x}"])
 def test_a_reference_that_is_none_is_refused(text: str) -> None:
-    """A slip must not be sent to an endpoint as text."""
+    """A misspelt reference is refused, so that it is not sent as text."""
     with pytest.raises(InvalidValue, match="begins no reference"):
         expand(text, lambda _kind, _name: "x")
 
 
 def test_a_secret_that_looks_like_a_reference_is_left_alone() -> None:
-    """What was read is not read again."""
+    """A secret's own text is not searched for references."""
     assert expand("${env:A}", lambda _kind, _name: "${env:B}") == "${env:B}"
 
 
@@ -43,13 +45,13 @@ def test_a_secret_that_looks_like_a_reference_is_left_alone() -> None:
     ("raw", "text"), [(b"k\n", "k"), (b"k\r\n", "k"), (b" k ", " k "), ("ş".encode(), "ş")]
 )
 def test_a_files_line_end_is_no_part_of_the_secret(tmp_path: Path, raw: bytes, text: str) -> None:
-    """Editors and `echo` add one; blanks are kept."""
+    """The line end of a secret file is no part of the secret, and blanks are."""
     (tmp_path / "k").write_bytes(raw)
     assert SecretReader({}, [str(tmp_path)])("file", f"{tmp_path}/k") == text
 
 
 def test_names_and_patterns_open_the_environment() -> None:
-    """`hooks.secrets` is an allow-list of names."""
+    """`hooks.secrets` allows environment variables by name and pattern."""
     read = SecretReader({"CRM_KEY": "a", "OTHER": "b", "XCRM_KEY": "c"}, ["CRM_*", "/run"])
     assert read("env", "CRM_KEY") == "a"
     for name in ("OTHER", "XCRM_KEY"):
@@ -59,14 +61,16 @@ def test_names_and_patterns_open_the_environment() -> None:
 
 @pytest.mark.parametrize("allowed", [[], ["*"], ["HOOKSTREAM_*"]])
 def test_own_settings_are_never_secrets_of_hooks(allowed: list[str]) -> None:
-    """A definition must not be able to send the Kafka password away."""
+    """The daemon's own settings are never secrets of hooks, so no definition can send the Kafka
+    password away.
+    """
     read = SecretReader({"HOOKSTREAM_KAFKA__SASL_PASSWORD": "canary"}, allowed)
     with pytest.raises(InvalidValue, match="own settings"):
         read("env", "HOOKSTREAM_KAFKA__SASL_PASSWORD")
 
 
 def test_own_files_are_never_secrets_of_hooks(tmp_path: Path) -> None:
-    """The settings file may hold the Kafka password, and `/proc` has the environment once more."""
+    """The settings file and `/proc` are never secret files of hooks."""
     settings, link = tmp_path / "hookstream.yaml", tmp_path / "link"
     settings.write_text("canary")
     link.symlink_to(settings)
@@ -81,7 +85,7 @@ def test_own_files_are_never_secrets_of_hooks(tmp_path: Path) -> None:
 
 
 def test_without_a_list_nothing_is_allowed(tmp_path: Path) -> None:
-    """Closed by default; the mend is the entry that is missing in the settings."""
+    """Without `hooks.secrets` no secret is allowed, and the hint is the entry that is missing."""
     (tmp_path / "k").write_text("canary")
     read = SecretReader({"A": "canary"}, HooksSettings().secrets)
     for kind, name, entry in (("env", "A", "A"), ("file", f"{tmp_path}/k", tmp_path)):
@@ -92,7 +96,9 @@ def test_without_a_list_nothing_is_allowed(tmp_path: Path) -> None:
 
 
 def test_directories_open_the_files_in_them(tmp_path: Path) -> None:
-    """Judged by the real path: neither `..` nor a link leads out; a link may lead in."""
+    """An allowed folder opens the files whose real path is in it: neither `..` nor a link leads
+    out, and a link may lead in.
+    """
     inside, outside = tmp_path / "in", tmp_path / "in-side"
     inside.mkdir()
     outside.mkdir()
@@ -111,7 +117,7 @@ def test_directories_open_the_files_in_them(tmp_path: Path) -> None:
 
 
 def test_a_kubernetes_secret_mount_is_one_directory(tmp_path: Path) -> None:
-    """Its files are links through `..data` to a folder that changes; all inside the mount."""
+    """An allowed Kubernetes secret mount opens its files, which are links through `..data`."""
     (tmp_path / "..2026_01").mkdir()
     (tmp_path / "..2026_01" / "click").write_text("good")
     (tmp_path / "..data").symlink_to("..2026_01")
@@ -141,7 +147,7 @@ def test_a_kubernetes_secret_mount_is_one_directory(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_read_is_named(tmp_path: Path, kind: str, name: str, message: str) -> None:
-    """By its name, never by its value; nothing hangs on a pipe."""
+    """A secret that cannot be read is named without its value, and a pipe does not block."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "big").write_bytes(b"canary" * MAX_SECRET_BYTES)
     (tmp_path / "latin").write_bytes(b"canary\xff")

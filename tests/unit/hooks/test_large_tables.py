@@ -1,4 +1,4 @@
-"""A hundred thousand hooks: what one of them may cost, and that nothing of it is left behind."""
+"""A hundred thousand hooks: what one of them may cost, and what is freed with it."""
 
 import gc
 import json
@@ -58,7 +58,9 @@ def collector_off() -> Iterator[None]:
 
 @pytest.mark.parametrize("different", [False, True])
 def test_a_hook_takes_two_kilobytes_at_most(tmp_path: Path, different: bool) -> None:
-    """Its place in the index included; also where no two have a key, host or default in common."""
+    """A hook takes two kilobytes at most, its part of the index included, even if hooks have no
+    key, host or default in common.
+    """
     hooks = [definition(number, number if different else "") for number in range(HOOKS)]
     (tmp_path / "a.json").write_text(json.dumps(hooks))
     Index(load(tmp_path))  # what is made once, whatever the number of hooks
@@ -73,7 +75,7 @@ def test_a_hook_takes_two_kilobytes_at_most(tmp_path: Path, different: bool) -> 
 
 
 def test_equal_parts_are_one_object(tmp_path: Path) -> None:
-    """Headers and parameters of a table are mostly the same few."""
+    """Equal headers and parameters of a table are one object."""
     (tmp_path / "a.yaml").write_text(yaml.safe_dump([definition(1), definition(2)]))
     first, second = load(tmp_path).hooks.values()
     assert first.headers[0] is second.headers[0]
@@ -82,7 +84,7 @@ def test_equal_parts_are_one_object(tmp_path: Path) -> None:
 
 
 def test_what_is_right_as_a_parameter_is_still_judged_as_a_header(tmp_path: Path) -> None:
-    """Equal spelling in another field is another thing."""
+    """A text that is valid as a parameter is still checked as a header."""
     entry = {"key": "Host", "source": "fixed", "value": "x"}
     hooks = [
         {**definition(1), "parameters": [entry]},
@@ -96,7 +98,7 @@ def test_what_is_right_as_a_parameter_is_still_judged_as_a_header(tmp_path: Path
 @pytest.mark.usefixtures("collector_off")
 @pytest.mark.parametrize("name", ["a.yaml", "a.json"])
 def test_a_load_leaves_no_cycles(tmp_path: Path, name: str) -> None:
-    """The collector is off while a table is built, so what only it could free would stay."""
+    """A load leaves no reference cycle, since the collector is off meanwhile."""
     hooks = [definition(number) for number in range(10)]
     text = json.dumps(hooks) if name == "a.json" else yaml.safe_dump_all(hooks)
     (tmp_path / name).write_text(text)
@@ -124,7 +126,9 @@ def rests(work: Callable[[], object]) -> int:
     ],
 )
 def test_a_reload_may_rest_at_every_step(tmp_path: Path, name: str, flow: bool, steps: int) -> None:
-    """Deliveries go on beside it: none of the loops over hooks, lines or events is without."""
+    """A reload can pause at every step over hooks, lines and events, so that deliveries go on
+    beside it.
+    """
     hooks = [definition(number) for number in range(10)]
     in_yaml: str = yaml.safe_dump(hooks, default_flow_style=flow)
     (tmp_path / name).write_text(json.dumps(hooks) if name == "a.json" else in_yaml)
@@ -132,7 +136,7 @@ def test_a_reload_may_rest_at_every_step(tmp_path: Path, name: str, flow: bool, 
 
 
 def test_a_reload_may_rest_at_every_file(tmp_path: Path) -> None:
-    """Also where it is one of another kind, of which nothing is read."""
+    """A reload can pause at every file, even one of another kind that is not read."""
     for number in range(10):
         (tmp_path / f"{number}.txt").touch()
     (tmp_path / "a.json").write_text(json.dumps(definition(1)))
@@ -140,7 +144,7 @@ def test_a_reload_may_rest_at_every_file(tmp_path: Path) -> None:
 
 
 def test_an_index_is_built_and_freed_with_rests() -> None:
-    """Hooks and their subjects alike. Compiled, it would keep the interpreter to itself."""
+    """An index is built and freed with pauses, hooks and their subjects alike."""
     table = make_table(*(make_hook(f"h{n}", select=frozenset({f"s{n}"})) for n in range(10)))
     index = Index(table)
     assert rests(lambda: Index(table)) == 30  # hooks, subjects, leftovers

@@ -1,4 +1,4 @@
-"""The URI of a hook: what is taken apart, and what is refused."""
+"""The URI template of a hook: how it is split, and what is refused."""
 
 import pytest
 
@@ -20,7 +20,7 @@ from consumer.hooks.template import parse_template
     ],
 )
 def test_the_origin_has_one_spelling(uri: str, origin: str, host: str) -> None:
-    """The per-host bounds and the guard see the same host however it was written."""
+    """The origin of a URI has one spelling, by which bounds per host and the guard compare."""
     template = parse_template(uri)
     assert (template.origin, template.host_key) == (origin, host)
 
@@ -41,14 +41,16 @@ def test_the_origin_has_one_spelling(uri: str, origin: str, host: str) -> None:
         ("/a?b=../c?d", ("/a?b=../c?d",)),
     ],
 )
-def test_literals_are_encoded_and_braces_kept(target: str, parts: tuple[str, ...]) -> None:
-    """RFC 6570 section 3.1: what a URI may hold is copied, the rest is percent-encoded."""
+def test_literals_are_encoded_and_variables_kept(target: str, parts: tuple[str, ...]) -> None:
+    """Literals of a template are percent-encoded unless a URI may hold them (RFC 6570 section 3.1),
+    and variables are kept.
+    """
     assert parse_template(f"https://example.com{target}").parts == parts
 
 
 @pytest.mark.parametrize(("target", "has_query"), [("/a", False), ("/{a}?", True), ("?a", True)])
 def test_a_query_in_the_template_is_seen(target: str, has_query: bool) -> None:
-    """It decides how appended parameters are joined."""
+    """A query in the template decides how parameters are appended."""
     assert parse_template(f"https://example.com{target}").has_query is has_query
 
 
@@ -111,14 +113,16 @@ def test_a_query_in_the_template_is_seen(target: str, has_query: bool) -> None:
     ],
 )
 def test_what_could_be_read_in_two_ways_is_refused(uri: str, message: str) -> None:
-    """Each in one sentence that names the part, with a mend."""
+    """A URI that could be read in two ways is refused with one sentence that names the part, and a
+    hint.
+    """
     with pytest.raises(InvalidValue, match=message) as caught:
         parse_template(uri)
     assert caught.value.hint
 
 
 def test_a_password_in_the_uri_is_not_repeated() -> None:
-    """A refused URI may hold a secret; the sentence about it does not."""
+    """The refusal of a URI does not repeat a password in it."""
     with pytest.raises(InvalidValue) as caught:
         parse_template("https://user:canary@example.com/")
     assert "canary" not in caught.value.message + caught.value.hint

@@ -47,7 +47,7 @@ def hook(**differences: Any) -> Hook:
     ],
 )
 def test_what_fires(definition: Hook, event: Event, fires: bool) -> None:
-    """Trigger, selection, app, silence and composition each decide."""
+    """Trigger, selection, app, silence and composition each decide if a hook fires."""
     assert Index(make_table(definition)).match(event) == ((definition,) if fires else ())
 
 
@@ -74,7 +74,9 @@ BUTTONS = {
     ],
 )
 def test_a_buttons_values_stand_in_place_of_the_notifications(data: object, values: object) -> None:
-    """Where the button that was clicked has a mapping, it counts, even where it is empty."""
+    """The composed values of a clicked button replace the notification's, even if they are
+    empty.
+    """
     event = click({"id": "a", "hooks": COMPOSED, "buttons": BUTTONS}, data=data)
     assert composed_values(event) == values
 
@@ -83,18 +85,18 @@ def test_a_buttons_values_stand_in_place_of_the_notifications(data: object, valu
     "notification", [None, {}, {"hooks": None}, {"hooks": ["h1"]}, {"buttons": {"buy": "x"}}]
 )
 def test_odd_notifications_have_no_values(notification: object) -> None:
-    """No shape of a notification raises."""
+    """A notification of any other shape has no composed values and raises nothing."""
     assert composed_values(click(notification, data={"action_id": "buy"})) == {}
 
 
 def test_every_hook_of_the_table_is_known_by_id() -> None:
-    """A delivery that comes back finds its hook, disabled ones included."""
+    """Every hook of the table is found by its id, disabled ones included."""
     off = make_hook("off", enabled=False)
     assert Index(make_table(off)).hooks["off"] is off
 
 
-def test_an_index_can_be_taken_apart() -> None:
-    """A replaced one is freed little by little; hooks that are still used stay whole."""
+def test_an_index_can_be_cleared_gradually() -> None:
+    """A replaced index is freed gradually, and hooks that are still used stay whole."""
     hook, anywhere = make_hook("h1", select=frozenset({"a"})), make_hook("h2")
     index = Index(make_table(hook, anywhere))
     index.clear_gradually()
@@ -104,7 +106,7 @@ def test_an_index_can_be_taken_apart() -> None:
 
 
 def test_hooks_that_are_not_enabled_are_matched_apart() -> None:
-    """So that their events can be counted; without such a hook there is nothing to ask."""
+    """Hooks that are not enabled are matched separately, so that their events can be counted."""
     on, off = hook(id="on"), hook(id="off", enabled=False, select=frozenset({"a"}))
     index = Index(make_table(on, off))
     assert index.disabled is not None

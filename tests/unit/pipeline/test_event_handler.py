@@ -20,7 +20,7 @@ from support.scheduler_harness import LIMITS
 
 
 def test_a_delivered_event_is_settled() -> None:
-    """And counted, with its delay since it happened."""
+    """A delivered event is settled and counted with its latency since it occurred."""
     line = PipelineHarness(make_hook("h1"))
     partition = line.handle(make_record(EVENT))
     assert partition.committable == 0
@@ -37,7 +37,7 @@ def test_a_delivered_event_is_settled() -> None:
     "time", [1_732_442_400, 0, -1, "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", None]
 )
 def test_an_impossible_time_counts_as_the_receipt(time: object) -> None:
-    """Whether it is the event's or its record's: the latency's sum would tell nothing after it."""
+    """An impossible time of an event or its record counts as the receipt."""
     line = PipelineHarness(make_hook("h1"))
     line.handle(make_record({"id": "e1", "occurred_at": time}, timestamp=-1))
     line.clock.advance(1.5)
@@ -46,7 +46,9 @@ def test_an_impossible_time_counts_as_the_receipt(time: object) -> None:
 
 
 def test_an_impossible_time_of_a_deferred_event_counts_as_its_first_failure() -> None:
-    """That is a moment after its receipt, and its headers tell it."""
+    """An impossible time of a deferred event counts as its first failure, which its headers
+    hold.
+    """
     line = PipelineHarness(make_hook("h1"))
     line.handle(make_record({"id": "e1"}, timestamp=0))
     line.transport.answer(503)
@@ -58,7 +60,7 @@ def test_an_impossible_time_of_a_deferred_event_counts_as_its_first_failure() ->
 
 @pytest.mark.parametrize("ahead", [1.0, 3_600.0, 80_000.0])
 def test_a_time_that_is_a_little_ahead_is_no_time_at_all(ahead: float) -> None:
-    """The sender's clock is fast, or in another zone."""
+    """A time that is a little ahead counts as a latency of zero."""
     line = PipelineHarness(make_hook("h1"))
     at = int((line.clock.now() + ahead) * 1000)
     line.handle(make_record({"id": "e1", "occurred_at": at}))
@@ -67,8 +69,8 @@ def test_a_time_that_is_a_little_ahead_is_no_time_at_all(ahead: float) -> None:
     assert line.count("delivery_latency_seconds_sum", hook="h1") == 0.0
 
 
-def test_an_event_that_nobody_wants_is_settled_at_once() -> None:
-    """It costs no request and no memory."""
+def test_an_event_that_matches_no_hook_is_settled_at_once() -> None:
+    """An event that matches no hook is settled at once, without a request."""
     line = PipelineHarness(make_hook("h1", select=frozenset({"other"})))
     assert line.handle(make_record(EVENT)).committable == 1
     assert line.transport.sent == []
@@ -76,7 +78,7 @@ def test_an_event_that_nobody_wants_is_settled_at_once() -> None:
 
 
 def test_an_event_is_settled_when_its_last_delivery_is() -> None:
-    """Each hook is a delivery of its own, and one fails."""
+    """An event with several hooks is settled when its last delivery is."""
     line = PipelineHarness(make_hook("h1"), make_hook("h2"))
     partition = line.handle(make_record(EVENT, key=b"k"))
     line.transport.answer(200)
@@ -88,8 +90,10 @@ def test_an_event_is_settled_when_its_last_delivery_is() -> None:
 
 
 @pytest.mark.parametrize("value", [b"\xff not json \x00", b"[]", b"", None])
-def test_an_undecodable_record_is_buried_as_its_raw_bytes(value: bytes | None) -> None:
-    """Reason and place in the headers; the partition goes on once the broker has it."""
+def test_an_undecodable_record_is_dead_lettered_as_its_raw_bytes(value: bytes | None) -> None:
+    """An undecodable record is dead-lettered as its raw bytes with reason and source in the
+    headers, and settled once the broker has it.
+    """
     line = PipelineHarness(make_hook("h1"))
     partition = line.handle(FakeRecord(value, offset=3, key=b"\x00k", timestamp=5))
     (posted,) = line.post
@@ -123,7 +127,9 @@ def test_an_undecodable_record_is_buried_as_its_raw_bytes(value: bytes | None) -
 def test_a_permanent_failure_is_a_dead_letter(
     answer: AttemptResult | int, reason: str, status: str
 ) -> None:
-    """With reason and status, settled once the broker has it."""
+    """A permanent failure is a dead letter with reason and status, settled once the broker has
+    it.
+    """
     line = PipelineHarness(make_hook("h1"))
     partition = line.handle(make_record(EVENT))
     line.transport.answer(answer)
@@ -138,7 +144,7 @@ def test_a_permanent_failure_is_a_dead_letter(
 
 
 def test_a_rejected_delivery_tells_its_field_and_not_its_value() -> None:
-    """The dead letter says how to mend it."""
+    """The dead letter of a rejected delivery names the field and not its value."""
     hook = make_hook("h1", headers={"X": make_value("event", "data.note")})
     line = PipelineHarness(hook)
     line.handle(make_record({"id": "e1", "data": {"note": "canary\n"}}))
@@ -148,8 +154,10 @@ def test_a_rejected_delivery_tells_its_field_and_not_its_value() -> None:
     assert "canary" not in str(posted.outgoing.headers)
 
 
-def test_a_partition_that_left_wants_no_hand_over() -> None:
-    """The next owner does it; an acknowledgement that comes late settles nothing here."""
+def test_a_partition_that_left_publishes_nothing() -> None:
+    """Nothing is published for a partition that left, and a late acknowledgement settles
+    nothing.
+    """
     line = PipelineHarness(make_hook("h1"))
     partition = line.handle(make_record(EVENT))
     line.transport.answer(503)
@@ -158,8 +166,10 @@ def test_a_partition_that_left_wants_no_hand_over() -> None:
     assert not line.post[0].outgoing.wanted
 
 
-def test_park_hands_over_what_has_no_outcome() -> None:
-    """To the first lane, without an attempt spent; the answer that comes later is void."""
+def test_defer_publishes_what_has_no_outcome() -> None:
+    """Deferring publishes every delivery without an outcome to the first retry topic without
+    spending an attempt, and a later answer is ignored.
+    """
     line = PipelineHarness(make_hook("h1", rate_limit=RateLimit(1, 60.0, 1)))
     partition = line.handle(make_record(EVENT))
     line.handle(make_record({**EVENT, "id": "e2"}, offset=1))
@@ -173,17 +183,17 @@ def test_park_hands_over_what_has_no_outcome() -> None:
     assert partition.committable == 2
 
 
-def test_intake_pauses_while_the_broker_takes_no_hand_over() -> None:
-    """Else memory would fill with what cannot be settled (invariant 2)."""
+def test_intake_pauses_while_the_broker_takes_no_records() -> None:
+    """Intake pauses while the broker takes no records (invariant 2, backpressure)."""
     line = PipelineHarness(make_hook("h1"))
     assert not line.handler.at_capacity
     line.outbox.failing = True
     assert line.handler.at_capacity
 
 
-async def test_room_relieves_the_waiting_room() -> None:
-    """An endpoint that hangs cannot hold up intake for longer than the patience, though nothing was
-    read yet for the table's other hook: its events may be behind.
+async def test_waiting_for_capacity_sheds_load() -> None:
+    """Waiting for capacity sheds the deliveries of an endpoint that hangs once the stall time-out
+    has passed.
     """
     line = PipelineHarness(make_hook("h1"), make_hook("h2", trigger="push_click"))
     for offset in range(LIMITS.waiting + 10):
@@ -196,8 +206,8 @@ async def test_room_relieves_the_waiting_room() -> None:
     assert line.post
 
 
-async def test_nobody_is_parked_for_the_sake_of_nobody() -> None:
-    """With one hook only, a pause costs less than a lane."""
+async def test_nothing_is_shed_if_no_other_hook_waits() -> None:
+    """With one hook only nothing is shed: a pause costs less than a retry topic."""
     line = PipelineHarness(make_hook("h1"))
     for offset in range(LIMITS.waiting + 10):
         line.handle(make_record({"id": f"e{offset}"}, offset=offset))
@@ -218,7 +228,7 @@ async def test_nobody_is_parked_for_the_sake_of_nobody() -> None:
 def test_rate_limits_are_divided_by_partitions(
     counts: dict[str, tuple[int, int]], shares: dict[str, float]
 ) -> None:
-    """A hook's events come from its trigger's topics and from the lanes."""
+    """Rate limits are divided by the partitions of the trigger's topics and of the retry topics."""
     line = PipelineHarness(
         make_hook("event", rate_limit=RateLimit(1, 1.0, 1)),
         make_hook("push_click", trigger="push_click", rate_limit=RateLimit(1, 1.0, 1)),
@@ -231,7 +241,7 @@ def test_rate_limits_are_divided_by_partitions(
 
 
 def test_a_member_without_partitions_divides_by_nothing() -> None:
-    """It sends nothing, and the next assignment counts."""
+    """A member without partitions raises nothing when it divides rate limits."""
     line = PipelineHarness(make_hook("h1", rate_limit=RateLimit(1, 1.0, 1)))
     topics = ["event", "push-click", *(retry_topic.topic for retry_topic in LANES)]
     line.handler.on_assigned(dict.fromkeys(topics, (0, 4)))

@@ -1,4 +1,4 @@
-"""The closed lists: what has a member has it everywhere."""
+"""The closed lists: each member is handled everywhere."""
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -13,8 +13,10 @@ from support.project import ROOT
 
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_is_counted(reason: Reason) -> None:
-    """A dead letter of any reason is counted, from a series that stood at zero: a reason that the
-    metrics lacked would end the daemon after the broker's acknowledgement and before the commit.
+    """A dead letter of any reason is counted, from a series that stood at zero.
+
+    A reason that the metrics lacked would end the daemon after the broker's acknowledgement and
+    before the commit.
     """
     metrics = Metrics("0", CollectorRegistry())
     labels = {"hook": "h1", "reason": reason.value}
@@ -38,7 +40,7 @@ def test_every_reason_leaves_and_settles(reason: Reason) -> None:
 
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_is_told_to_operators(reason: Reason) -> None:
-    """The page about dead letters says what each reason means and what to do."""
+    """The page about dead letters explains each reason and what to do."""
     assert f"| `{reason}` |" in (ROOT / "docs" / "dead-letters.md").read_text()
 
 

@@ -1,4 +1,4 @@
-"""Deliveries that go by a retry lane: what they keep, and how they go on."""
+"""Deliveries that go by a retry topic: what they keep, and how they go on."""
 
 from dataclasses import replace
 
@@ -14,8 +14,10 @@ from support.fakes import (
 from support.pipeline_harness import DEAD, EVENT, LANES, PipelineHarness
 
 
-def test_a_parked_delivery_keeps_what_it_needs() -> None:
-    """Key and value unchanged; the rest in headers. It counts once the broker has it."""
+def test_a_deferred_delivery_keeps_what_it_needs() -> None:
+    """A deferred delivery keeps key and value unchanged and the rest in headers, and counts once
+    the broker has it.
+    """
     line = PipelineHarness(make_hook("h1"))
     record = make_record(EVENT, key=b"k", offset=7, timestamp=1_799_999_999_500)
     partition = line.handle(record)
@@ -44,7 +46,9 @@ def test_a_parked_delivery_keeps_what_it_needs() -> None:
 
 
 def test_a_retry_goes_on_where_it_was() -> None:
-    """Same id, attempts counted on, first failure kept, the next lane; then delivered."""
+    """A retry goes on with the same id, its attempts and its first failure, takes the next retry
+    topic, and is delivered.
+    """
     line = PipelineHarness(make_hook("h1"))
     line.handle(make_record(EVENT, offset=7))
     line.transport.answer(503)
@@ -65,8 +69,8 @@ def test_a_retry_goes_on_where_it_was() -> None:
     assert ids == {b"webhook-id: e1:h1"}
 
 
-def test_a_retried_event_without_id_or_time_keeps_those_of_its_first_record() -> None:
-    """Its id is made of the first place; a replay would else be another delivery."""
+def test_a_retried_event_without_id_or_time_keeps_those_of_its_original_record() -> None:
+    """A retried event without id or time keeps those of its original record."""
     line = PipelineHarness(make_hook("h1", parameters=[("id", make_value("event", "id"))]))
     line.handle(make_record({}, offset=7, timestamp=1_799_999_990_000))
     line.transport.answer(503)
@@ -79,7 +83,7 @@ def test_a_retried_event_without_id_or_time_keeps_those_of_its_first_record() ->
 
 
 def test_a_retry_is_sent_as_the_hook_is_defined_now() -> None:
-    """A mended URI helps what waits."""
+    """A retry is sent as the hook is defined now."""
     line = PipelineHarness(make_hook("h1", uri="https://receiver.example/wrong"))
     line.handle(make_record(EVENT))
     line.transport.answer(503)
@@ -90,7 +94,7 @@ def test_a_retry_is_sent_as_the_hook_is_defined_now() -> None:
 
 def test_a_retry_whose_hook_was_switched_off_is_a_dead_letter() -> None:
     """A delivery that was deferred before its hook was switched off is a dead letter with its whole
-    story, and without an attempt.
+    history, and without an attempt.
     """
     line = PipelineHarness(make_hook("h1"))
     line.handle(make_record(EVENT, key=b"k"))
@@ -107,8 +111,8 @@ def test_a_retry_whose_hook_was_switched_off_is_a_dead_letter() -> None:
     assert len(line.transport.sent) == 1
 
 
-def test_a_foreign_record_on_a_retry_topic_is_buried() -> None:
-    """Somebody else wrote it: no hook is known, nothing is sent."""
+def test_a_foreign_record_on_a_retry_topic_is_dead_lettered() -> None:
+    """A foreign record on a retry topic is dead-lettered without a hook, and nothing is sent."""
     line = PipelineHarness(make_hook("h1"))
     retry_topic = line.handle(FakeRecord(b"{}", LANES[0].topic, headers=[("trace", b"\xff")]))
     posted = line.acknowledge()
@@ -118,7 +122,9 @@ def test_a_foreign_record_on_a_retry_topic_is_buried() -> None:
 
 
 def test_a_retry_without_a_delivery_id_gets_that_of_its_event_and_hook() -> None:
-    """Somebody else wrote the record: receivers still know what they saw already."""
+    """A retry without a delivery id gets that of its event and hook, by which receivers recognise
+    it.
+    """
     line = PipelineHarness(make_hook("h1"))
     metadata = DeliveryMetadata("503", "event", 0, 0, 0, "event", hook="h1")
     line.handle(FakeRecord(b'{"id": "e1"}', LANES[0].topic, headers=metadata.headers()))
@@ -129,7 +135,9 @@ def test_a_retry_without_a_delivery_id_gets_that_of_its_event_and_hook() -> None
 
 
 def test_a_retry_that_no_longer_decodes_keeps_its_delivery() -> None:
-    """The source's mapping changed; a replay after the mend goes on with it."""
+    """A retry that no longer decodes is a dead letter with its delivery, so a replay can go on with
+    it.
+    """
     line = PipelineHarness(make_hook("h1"))
     line.handle(make_record(EVENT))
     line.transport.answer(503)
@@ -144,7 +152,7 @@ def test_a_retry_that_no_longer_decodes_keeps_its_delivery() -> None:
     ("trigger", "sent"), [("push_click", True), ("geofence", True), ("nothing", False)]
 )
 def test_a_retry_of_a_topic_that_is_no_source_any_more(trigger: str, sent: bool) -> None:
-    """Its trigger tells how to read it."""
+    """A retry of a topic that is no source any more is decoded by its trigger."""
     line = PipelineHarness(make_hook("h1"))
     metadata = DeliveryMetadata("503", "old", 0, 0, 0, trigger, delivery_id="e1:h1", hook="h1")
     line.handle(FakeRecord(b'{"id": "e1"}', LANES[0].topic, headers=metadata.headers()))
@@ -152,8 +160,8 @@ def test_a_retry_of_a_topic_that_is_no_source_any_more(trigger: str, sent: bool)
     assert [posted.metadata.reason for posted in line.post] == ([] if sent else ["undecodable"])
 
 
-def test_a_replay_is_told_on_all_further_ways() -> None:
-    """A delivery that fails again tells that a person sent it back."""
+def test_a_replay_stays_in_the_headers_of_later_records() -> None:
+    """The replay of a delivery that fails again stays in the headers of its later records."""
     line = PipelineHarness(make_hook("h1"))
     replay = Replay("hookstream.dead-letter/0/5", 1_800_000_000.0)
     metadata = DeliveryMetadata(
@@ -164,8 +172,10 @@ def test_a_replay_is_told_on_all_further_ways() -> None:
     assert line.post[0].metadata.replay == replay
 
 
-def test_one_too_large_to_park_is_buried_without_its_value() -> None:
-    """Its source tells where it can be read; it is settled once the broker has that."""
+def test_one_too_large_to_defer_is_dead_lettered_without_its_value() -> None:
+    """A record that is too large to defer is dead-lettered without its value, names its source, and
+    is settled once the broker has it.
+    """
     line = PipelineHarness(make_hook("h1"))
     partition = line.handle(make_record(EVENT, offset=7))
     line.transport.answer(503)

@@ -1,4 +1,4 @@
-"""Deliveries whose hook a replica does not know, or has switched off: which wait, how long."""
+"""Deliveries whose hook a replica does not know or has switched off: which wait, and how long."""
 
 from dataclasses import replace
 
@@ -100,7 +100,9 @@ def test_a_hook_that_another_replica_uses_all_the_time_is_not_removed() -> None:
 
 
 def test_an_unknown_hooks_delivery_may_go_to_any_partition() -> None:
-    """The partition that its key has is read by one replica, which does not know the hook."""
+    """A delivery of an unknown hook may go to any partition, since the one of its key belongs to a
+    replica without the hook.
+    """
     deferred = _deferred()
     assert not deferred.outgoing.spread
     assert _return(PipelineHarness(), deferred).outgoing.spread
@@ -108,7 +110,7 @@ def test_an_unknown_hooks_delivery_may_go_to_any_partition() -> None:
 
 @pytest.mark.parametrize("since", [-1e12, 1.9e9])
 def test_a_clock_that_is_wrong_decides_at_once_or_begins_now(since: float) -> None:
-    """A time in the future is no reason to wait for ever."""
+    """A time of a wrong clock, in the future, does not make a delivery wait for ever."""
     line = PipelineHarness()
     metadata = replace(_deferred().metadata, unknown_since=since)
     line.handle(FakeRecord(b"{}", LANES[0].topic, headers=metadata.headers(GROUP)))
@@ -121,8 +123,8 @@ def test_a_clock_that_is_wrong_decides_at_once_or_begins_now(since: float) -> No
 
 
 def test_a_hook_that_another_replica_has_on_is_not_disabled_here() -> None:
-    """A delivery that was deferred after this replica had read its hook as off comes from a replica
-    that has it on: it waits like one of an unknown hook, and is `disabled` after ten minutes.
+    """A delivery that was deferred after this replica had read its hook as off waits like one of an
+    unknown hook, and is `disabled` after ten minutes.
     """
     line = PipelineHarness(make_hook("new", enabled=False))
     posted = _deferred()
@@ -157,7 +159,7 @@ def test_a_mapped_source_that_is_unknown_here_is_read_by_no_other_shape() -> Non
 
 
 def test_what_ends_after_its_hook_was_switched_off_is_not_deferred() -> None:
-    """An attempt that was under way at the reload and fails would wait only to be given up."""
+    """A failed attempt whose hook was switched off meanwhile is not deferred."""
     line = PipelineHarness(make_hook("h1"))
     line.handle(make_record(EVENT))
     line.use(make_hook("h1", enabled=False))
@@ -167,7 +169,9 @@ def test_what_ends_after_its_hook_was_switched_off_is_not_deferred() -> None:
 
 
 def test_the_waits_end_close_to_the_deadline() -> None:
-    """With the default delays: ten seconds, a minute, and ten minutes."""
+    """With the default delays the waits for an unknown hook are ten seconds, a minute, and ten
+    minutes.
+    """
     now, numbers = 0.0, list[int]()
     while now < UNKNOWN_HOOK_SECONDS:
         numbers.append(unknown_hook_topic(DELAYS, now, UNKNOWN_HOOK_SECONDS - now))
@@ -181,13 +185,13 @@ def test_the_waits_end_close_to_the_deadline() -> None:
     left=st.floats(0, UNKNOWN_HOOK_SECONDS, exclude_min=True),
 )
 def test_no_wait_passes_the_deadline_by_far(delays: list[int], waited: float, left: float) -> None:
-    """Any wait but the shortest there is ends before twice the time that was left."""
+    """Any wait for an unknown hook but the shortest ends before twice the time that was left."""
     number = unknown_hook_topic(delays, waited, left)
     assert number == 0 or delays[number] <= 2 * left
 
 
 def test_a_record_without_a_group_or_hook_is_our_own() -> None:
-    """Older versions wrote no group."""
+    """A record without a group, as older versions wrote it, is our own."""
     line = PipelineHarness(make_hook("h1"))
     metadata = DeliveryMetadata("503", "event", 0, 0, 0, "event", hook="h1")
     record = FakeRecord(b'{"id": "e1"}', LANES[0].topic, headers=metadata.headers())

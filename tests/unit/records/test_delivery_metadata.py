@@ -43,13 +43,13 @@ TEXTS = {
 }
 
 
-def test_the_headers_have_the_contracts_names() -> None:
-    """Other programs read them."""
+def test_the_headers_have_the_documented_names() -> None:
+    """The headers have the documented names, which other programs read."""
     assert {name: value.decode() for name, value in PASSPORT.headers("crm-İzmir")} == TEXTS
 
 
 def test_a_fact_that_is_not_known_has_no_header() -> None:
-    """As for a record that could not be decoded."""
+    """An unknown fact has no header, as for a record that could not be decoded."""
     undecodable = DeliveryMetadata("undecodable", "event", 0, 0, 0, "")
     names = [name for name, _ in undecodable.headers()]
     assert names == [
@@ -63,7 +63,7 @@ def test_a_fact_that_is_not_known_has_no_header() -> None:
 
 @pytest.mark.parametrize("name", ["reason", "attempts", "source", "source-timestamp"])
 def test_a_header_that_is_always_written_must_be_there(name: str) -> None:
-    """Else somebody else wrote the record."""
+    """A record that lacks a header that hookstream always writes is another program's."""
     headers = [(known, value) for known, value in PASSPORT.headers() if known[11:] != name]
     with pytest.raises(UndecodableError, match=f"the header hookstream-{name} is missing"):
         read_delivery_metadata(headers)
@@ -90,7 +90,9 @@ def test_a_header_that_is_always_written_must_be_there(name: str) -> None:
     ],
 )
 def test_what_could_do_harm_is_refused(name: str, value: bytes) -> None:
-    """A delivery id goes into a header, numbers into arithmetic; the reason quotes neither."""
+    """Headers that could do harm are refused, a delivery id as a header and numbers in arithmetic,
+    and the reason quotes neither.
+    """
     with pytest.raises(UndecodableError, match=r"^a hookstream header is malformed$"):
         read_delivery_metadata([*PASSPORT.headers(), (f"hookstream-{name}", value)])
 
@@ -108,12 +110,12 @@ def test_what_could_do_harm_is_refused(name: str, value: bytes) -> None:
     ],
 )
 def test_when_a_record_is_due(headers: Headers, due: float | None) -> None:
-    """Asked for each record that waits; what is no passport of ours waits for nothing."""
+    """The due time is read from a record's headers, and other programs' headers give none."""
     assert read_not_before(headers) == due
 
 
 def test_a_replay_that_cannot_be_read_counts_as_none() -> None:
-    """It only tells a story."""
+    """Replay headers that cannot be read count as none."""
     replay = Replay("hookstream.dead-letter/0/5", 1_800_000_000.0)
     headers = [*PASSPORT.headers(), *replay.headers()]
     assert read_delivery_metadata(headers).replay == replay

@@ -1,4 +1,4 @@
-"""What the headers say of a replay, and what of it is believed."""
+"""The headers of a replay, and how far they are trusted."""
 
 from dataclasses import replace
 
@@ -22,8 +22,8 @@ def _letter(metadata: DeliveryMetadata | None, value: bytes | None = b"{}") -> D
     return DeadLetterRecord("dead", 3, 14, 0, None, value, len(value or b""), metadata)
 
 
-def test_a_passport_keeps_its_replay() -> None:
-    """Written and read again it is the same, with and without a replay."""
+def test_delivery_metadata_keeps_its_replay() -> None:
+    """Delivery metadata is the same after it was written and read, with and without a replay."""
     for whole in (metadata(1), replace(metadata(1), replay=TOLD)):
         assert read_delivery_metadata(whole.headers()) == whole
 
@@ -41,13 +41,13 @@ def test_a_passport_keeps_its_replay() -> None:
     ],
 )
 def test_half_a_replay_is_none(headers: list[tuple[str, bytes | None]]) -> None:
-    """On a source topic anybody may write such headers: nothing of it is an error."""
+    """Incomplete or invalid replay headers count as none and raise nothing."""
     headers = [*headers, ("hookstream-replayed-by", b"crm")]
     assert read_replay(headers, b"crm") is None
 
 
 def test_a_second_replay_takes_the_place_of_the_first() -> None:
-    """The headers name the dead letter that was replayed last."""
+    """A second replay's headers replace those of the first."""
     message = ROUTE.message(_letter(replace(metadata(1), replay=TOLD)), 5.0)
     assert read_delivery_metadata(message.headers).replay == Replay("dead/3/14", 5.0)
 
@@ -60,8 +60,10 @@ def test_a_second_replay_takes_the_place_of_the_first() -> None:
         (_letter(metadata(1, hook="", reason="undecodable", topic="source")), "source"),
     ],
 )
-def test_where_a_letter_goes(dead_letter: DeadLetterRecord, target: str) -> None:
-    """A delivery to the lane, whatever it died of; what never became one to its source."""
+def test_where_a_dead_letter_goes(dead_letter: DeadLetterRecord, target: str) -> None:
+    """A dead letter with a delivery is replayed to the retry topic, and an undecodable record to
+    its source.
+    """
     assert ROUTE.why_not_replayable(dead_letter) == ""
     assert ROUTE.message(dead_letter, 0.0).topic == ROUTE.target(dead_letter) == target
 
@@ -75,8 +77,8 @@ def test_where_a_letter_goes(dead_letter: DeadLetterRecord, target: str) -> None
         (_letter(metadata(1, hook="", topic="gone")), "gone is no longer a source"),
     ],
 )
-def test_why_a_letter_cannot_go(dead_letter: DeadLetterRecord, why: str) -> None:
-    """Each obstacle is a sentence for the plan."""
+def test_why_a_dead_letter_cannot_go(dead_letter: DeadLetterRecord, why: str) -> None:
+    """Each reason for which a dead letter cannot be replayed is a sentence for the plan."""
     assert why in ROUTE.why_not_replayable(dead_letter)
 
 
@@ -90,12 +92,12 @@ def test_why_a_letter_cannot_go(dead_letter: DeadLetterRecord, why: str) -> None
     ],
 )
 def test_a_selection_has_a_stable_name(selection: Selection, name: str) -> None:
-    """It is part of the group that keeps progress: another name would start over."""
+    """The name of a selection is stable, since it is part of the group that keeps the progress."""
     assert selection.name == name
 
 
-def test_letters_of_others_are_chosen_by_no_filter() -> None:
-    """They have neither hook nor reason, so only a look at everything shows them."""
+def test_dead_letters_of_others_are_chosen_by_no_filter() -> None:
+    """No filter by hook or reason selects another program's records."""
     foreign = _letter(None)
     assert Selection().takes(foreign)
     assert not Selection(hook="a").takes(foreign)

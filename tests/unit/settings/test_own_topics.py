@@ -10,7 +10,9 @@ OWN = OwnTopics("hookstream")
 
 
 def test_they_begin_with_the_prefix_of_the_settings() -> None:
-    """`HOOKSTREAM_KAFKA__TOPIC_PREFIX` and the settings file name it."""
+    """The own topics begin with the prefix that `HOOKSTREAM_KAFKA__TOPIC_PREFIX` or the settings
+    file names.
+    """
     settings = load_settings(None, {"HOOKSTREAM_KAFKA__TOPIC_PREFIX": "crm_2.eu"})
     own = settings.kafka.own_topics
     assert own.dead_letter == "crm_2.eu.dead-letter"
@@ -20,7 +22,7 @@ def test_they_begin_with_the_prefix_of_the_settings() -> None:
 
 @given(st.integers(1, 24 * 3_600_000))
 def test_a_retry_topic_tells_its_delay(milliseconds: int) -> None:
-    """The delay in the name of any retry topic is read back as it was."""
+    """The delay of a retry topic is read back from its name."""
     delay = milliseconds / 1_000
     assert OWN.retry_delay(OWN.retry(delay)) == delay
 
@@ -40,5 +42,5 @@ def test_a_retry_topic_tells_its_delay(milliseconds: int) -> None:
     ],
 )
 def test_no_other_topic_is_taken_for_a_retry_topic(topic: str) -> None:
-    """Neither topics of other prefixes nor names without a delay are retry topics."""
+    """Topics of other prefixes and names without a delay are no retry topics."""
     assert OWN.retry_delay(topic) is None

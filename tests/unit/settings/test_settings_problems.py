@@ -1,4 +1,4 @@
-"""Bad settings end in one sentence each, with the place."""
+"""Bad settings end in one sentence each, with the location."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -182,10 +182,10 @@ def diagnostics(path: Path | None, environ: Mapping[str, str]) -> tuple[Diagnost
         ("log: [", 2, "", "is not YAML", ""),
     ],
 )
-def test_each_problem_names_its_line_field_and_mend(  # noqa: PLR0917  # columns of the table
+def test_each_problem_names_its_line_field_and_hint(  # noqa: PLR0917  # columns of the table
     tmp_path: Path, text: str, line: int, field: str, message: str, hint: str
 ) -> None:
-    """In the file, every problem has the line where its author looks."""
+    """Each problem of the settings file has its line, its field and a hint."""
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "FILE"))
     (tmp_path / "EMPTY").touch()
     file = tmp_path / "settings.yaml"
@@ -215,7 +215,7 @@ def test_each_problem_names_its_line_field_and_mend(  # noqa: PLR0917  # columns
 def test_a_problem_of_the_environment_names_its_variable(
     environ: dict[str, str], message: str, hint: str
 ) -> None:
-    """The variable stands where the file would; it has no line."""
+    """A problem of the environment names its variable and has no line."""
     [diagnostic] = diagnostics(None, environ)
     assert (diagnostic.file, diagnostic.line) == (next(iter(environ)), 0)
     assert message in diagnostic.message
@@ -223,7 +223,7 @@ def test_a_problem_of_the_environment_names_its_variable(
 
 
 def test_a_setting_given_whole_and_in_part_is_refused() -> None:
-    """One of the two would be lost without a word."""
+    """A setting that is given whole and in part is refused, since one of the two would be lost."""
     environ = {
         "HOOKSTREAM_DELIVERY__HOST_RATE_LIMIT": '{"requests": 1}',
         "HOOKSTREAM_DELIVERY__HOST_RATE_LIMIT__PER": "1s",
@@ -234,7 +234,7 @@ def test_a_setting_given_whole_and_in_part_is_refused() -> None:
 
 
 def test_all_problems_of_both_places_come_together(tmp_path: Path) -> None:
-    """One run tells everything that is wrong."""
+    """All problems of file and environment are reported together."""
     file = tmp_path / "settings.yaml"
     file.write_text("kafka: {group: x}\nadmin: {port: x}\n")
     environ = {"HOOKSTREAM_LOG__FORMAT": "xml", "HOOKSTREAM_LOG_LEVEL": "info"}
@@ -247,7 +247,7 @@ def test_all_problems_of_both_places_come_together(tmp_path: Path) -> None:
 
 
 def test_an_explicit_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    """Starting on defaults in its place would consume the wrong topics."""
+    """A settings file that is named and does not exist is refused."""
     [diagnostic] = diagnostics(tmp_path / "no.yaml", {})
     assert (diagnostic.file, diagnostic.message) == (
         str(tmp_path / "no.yaml"),
@@ -256,7 +256,7 @@ def test_an_explicit_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_in_another_encoding_is_refused_with_its_line(tmp_path: Path) -> None:
-    """Guessing an encoding would change names and passwords."""
+    """A settings file that is not UTF-8 is refused with the line."""
     file = tmp_path / "settings.yaml"
     file.write_bytes("log: {}\n# ş\nkafka: {}".encode("iso-8859-9"))
     [diagnostic] = diagnostics(file, {})
@@ -276,7 +276,7 @@ def test_a_file_in_another_encoding_is_refused_with_its_line(tmp_path: Path) -> 
     ],
 )
 def test_no_problem_repeats_a_value(tmp_path: Path, text: str, environ: dict[str, str]) -> None:
-    """A password may stand in any wrong place."""
+    """No problem of the settings repeats a value, since a password may stand in any of them."""
     file = tmp_path / "settings.yaml"
     file.write_text(text)
     with pytest.raises(ConfigError) as caught:

@@ -1,4 +1,4 @@
-"""Where settings come from, and what they become."""
+"""The sources of settings, and the values that they become."""
 
 from pathlib import Path
 from typing import get_type_hints
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_the_default_file_holds_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commented example says what happens without it."""
+    """The commented example file loads as the defaults."""
     monkeypatch.chdir(ROOT)
     assert load_settings(None, {}) == Settings()
 
@@ -29,7 +29,7 @@ def test_the_default_file_holds_the_defaults(monkeypatch: pytest.MonkeyPatch) ->
 def test_every_example_in_the_default_file_is_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Taking every # away gives settings that load, and every setting is shown."""
+    """The example file without its # loads, and it shows every setting."""
     monkeypatch.chdir(ROOT)
     lines = (ROOT / "config" / "hookstream.yaml").read_text().splitlines()
     bare = [
@@ -66,7 +66,9 @@ def test_every_example_in_the_default_file_is_accepted(
     ],
 )
 def test_a_source_begins_where_its_start_says(tmp_path: Path, written: str, time: int) -> None:
-    """As Kafka's ListOffsets takes it: -2 is the first record, -1 the end, else milliseconds."""
+    """A source's `start` becomes a time of Kafka's ListOffsets: -2 for the first record, -1 for the
+    end, else milliseconds.
+    """
     file = tmp_path / "settings.yaml"
     file.write_text(
         f"sources:\n- {{topic: a, trigger: event}}\n"
@@ -76,7 +78,7 @@ def test_a_source_begins_where_its_start_says(tmp_path: Path, written: str, time
 
 
 def test_nothing_at_all_means_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No file and no variable: the contract's four topics on a local broker."""
+    """Without file and variables the settings are four topics on a local broker."""
     monkeypatch.chdir(tmp_path)
     settings = load_settings(None, {"PATH": "/bin", "HOOKSTREAM_PORT": "tcp://10.0.0.1:9464"})
     assert settings == Settings()
@@ -98,7 +100,9 @@ def test_nothing_at_all_means_the_defaults(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_the_environment_has_the_last_word(tmp_path: Path) -> None:
-    """Value by value: the rest of a section stays as the file has it."""
+    """An environment variable overrides its setting and leaves the rest of the section to the
+    file.
+    """
     file = tmp_path / "settings.yaml"
     file.write_text("kafka: {group_id: file, bootstrap_servers: 'a:1'}\nretry: {delays: [5s]}")
     environ = {
@@ -115,13 +119,15 @@ def test_the_environment_has_the_last_word(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["a:1,b", "a:1 , b", '["a:1", "b"]'])
 def test_a_list_in_the_environment(text: str) -> None:
-    """Commas, as Kafka's own tools write it, or JSON."""
+    """A list in the environment is separated by commas or JSON."""
     settings = load_settings(None, {"HOOKSTREAM_KAFKA__BOOTSTRAP_SERVERS": text})
     assert settings.kafka.bootstrap_servers == ("a:1", "b")
 
 
 def test_lists_and_mappings_as_json_in_the_environment() -> None:
-    """What has no flat form is JSON; a mapping's parts can have variables of their own."""
+    """Lists and mappings in the environment are JSON, and a mapping's parts can have variables of
+    their own.
+    """
     environ = {
         "HOOKSTREAM_SOURCES": '[{"topic": "x", "trigger": "event", "fields": {"id": "meta.id"}}]',
         "HOOKSTREAM_DELIVERY__HOST_RATE_LIMIT": '{"requests": 5, "per": "1m"}',
@@ -140,7 +146,9 @@ def test_lists_and_mappings_as_json_in_the_environment() -> None:
 
 
 def test_relative_paths_start_where_they_are_written(tmp_path: Path) -> None:
-    """Those of the file at its folder, those of the environment at the working directory."""
+    """A relative path of the file starts at its folder, one of the environment at the working
+    directory.
+    """
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     file = tmp_path / "settings.yaml"
     file.write_text("hooks: {path: my-hooks}\nnetwork: {ca_file: ca.pem}")
@@ -153,14 +161,16 @@ def test_relative_paths_start_where_they_are_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "hooks:\n", "log: {}", "hooks: {path: ~}"])
 def test_hooks_are_beside_the_settings_file(tmp_path: Path, text: str) -> None:
-    """Also where the section is empty, or all commented out."""
+    """The default folder of hooks is beside the settings file, even if the section is empty or
+    commented out.
+    """
     file = tmp_path / "settings.yaml"
     file.write_text(text)
     assert load_settings(file, {}).hooks.path == tmp_path / "hooks"
 
 
 def test_a_topic_for_each_of_many_sources_of_one_trigger(tmp_path: Path) -> None:
-    """Several topics may bring the same trigger."""
+    """Several source topics may have the same trigger."""
     file = tmp_path / "settings.json"
     file.write_text(
         '{"sources": [{"topic": "a", "trigger": "event"}, {"topic": "b", "trigger": "event"}]}'
@@ -169,7 +179,7 @@ def test_a_topic_for_each_of_many_sources_of_one_trigger(tmp_path: Path) -> None
 
 
 def test_words_are_taken_in_either_case(tmp_path: Path) -> None:
-    """`INFO` is what most loggers print, `sasl_ssl` what some tools take."""
+    """Words of the settings are taken in upper and lower case."""
     file = tmp_path / "settings.yaml"
     file.write_text("log: {level: INFO}\nkafka: {security_protocol: ssl}")
     settings = load_settings(file, {})
@@ -177,7 +187,7 @@ def test_words_are_taken_in_either_case(tmp_path: Path) -> None:
 
 
 def test_networks_have_one_spelling(tmp_path: Path) -> None:
-    """The guard compares them as text and as CIDRs."""
+    """Networks of the settings have one spelling."""
     file = tmp_path / "settings.yaml"
     file.write_text("network: {allow: [10.0.0.0/8, '::1', 'FD00::/8', LocalHost, 127.0.0.1]}")
     assert load_settings(file, {}).network.allow == (
@@ -189,20 +199,20 @@ def test_networks_have_one_spelling(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["settings.yaml", "settings.json"])
 def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path, name: str) -> None:
-    """Windows editors write one."""
+    """A byte order mark is no part of the settings file."""
     (tmp_path / name).write_bytes(b'\xef\xbb\xbf{"log": {"level": "debug"}}')
     assert load_settings(tmp_path / name, {}).log.level == "debug"
 
 
 def test_plain_settings_read_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only what is passed to `load_settings` counts."""
+    """Settings that are built directly read no environment variable."""
     monkeypatch.setenv("log", '{"level": "debug"}')
     assert Settings().log.level == "info"
     assert load_settings(None, {}).log.level == "info"
 
 
 def test_secrets_are_not_shown() -> None:
-    """Neither by repr nor by str; only who asks for the value gets it."""
+    """Neither repr nor str of the settings shows a secret."""
     environ = {
         "HOOKSTREAM_KAFKA__SECURITY_PROTOCOL": "SASL_SSL",
         "HOOKSTREAM_KAFKA__SASL_USERNAME": "u",
@@ -216,13 +226,13 @@ def test_secrets_are_not_shown() -> None:
 
 
 def test_settings_do_not_change() -> None:
-    """A reload builds new ones."""
+    """Settings are immutable."""
     with pytest.raises(ValueError, match="frozen"):
         load_settings(None, {}).kafka.__setattr__("group_id", "other")
 
 
-def test_the_contracts_settings_all_exist() -> None:
-    """Each section has the settings that people rely on, and no other."""
+def test_the_documented_settings_all_exist() -> None:
+    """Each section has the documented settings, and no other."""
     contract = {
         "kafka": "bootstrap_servers group_id topic_prefix security_protocol sasl_mechanism "
         "sasl_username sasl_password ssl_cafile ssl_certfile ssl_keyfile",

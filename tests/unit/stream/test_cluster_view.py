@@ -1,4 +1,4 @@
-"""Questions to the cluster: each node answers for itself, and none is waited for for long."""
+"""Questions to the cluster: each node answers for itself, and each wait is bounded."""
 
 import asyncio
 from collections.abc import Callable
@@ -96,7 +96,9 @@ async def _never(_request: Any) -> Any:
 
 
 async def test_a_mute_leader_holds_back_its_own_partitions_only(client: Client) -> None:
-    """One without a leader is not asked for at all."""
+    """A leader that does not answer holds back its own partitions only, and a partition without a
+    leader is not asked for.
+    """
     client.answers = {1: _never, 2: lambda _: _offsets((B, 0, 7))}
     found = await _view(client).offsets(dict.fromkeys((A, B, C), EARLIEST), READ_UNCOMMITTED)
     assert found == {B: 7}
@@ -104,7 +106,9 @@ async def test_a_mute_leader_holds_back_its_own_partitions_only(client: Client) 
 
 
 async def test_a_node_that_leads_no_more_is_no_answer(client: Client) -> None:
-    """The consumer learns the leaders anew."""
+    """An answer of a node that no longer leads a partition counts as none, and the leaders are
+    looked up again.
+    """
     client.answers = {
         1: lambda _: _offsets((A, NotLeaderForPartitionError.errno, -1)),
         2: lambda _: _offsets((B, 0, 7)),
@@ -115,7 +119,7 @@ async def test_a_node_that_leads_no_more_is_no_answer(client: Client) -> None:
 
 
 async def test_a_right_that_is_missing_is_raised(client: Client) -> None:
-    """Waiting would not help."""
+    """A missing right is raised, since waiting would not help."""
     code = TopicAuthorizationFailedError.errno
     client.answers = {1: lambda _: _offsets((A, code, -1))}
     with pytest.raises(TopicAuthorizationFailedError):
@@ -134,7 +138,7 @@ def _topics(*topics: tuple[str, int, UUID, int]) -> Any:
 
 
 async def test_topics_are_told_as_they_are(client: Client) -> None:
-    """One that is only just being made is left out: nothing can be said of it."""
+    """Topics are reported as they exist, and one that is being created is left out."""
     missing = UnknownTopicOrPartitionError.errno
     client.answers = {
         1: lambda _: _topics(
@@ -158,7 +162,7 @@ async def test_topics_are_told_as_they_are(client: Client) -> None:
 
 
 async def test_a_cluster_that_tells_nothing_is_no_answer(client: Client) -> None:
-    """Nor is it an error: it is asked again."""
+    """A cluster that does not answer is no error, and the question is asked again."""
 
     def away(_request: Any) -> Any:
         raise KafkaConnectionError("away")
@@ -168,7 +172,9 @@ async def test_a_cluster_that_tells_nothing_is_no_answer(client: Client) -> None
 
 
 async def test_commits_are_told_with_their_notes(client: Client) -> None:
-    """A coordinator that is mute is no answer, and a partition without a commit is left out."""
+    """Commits are reported with their metadata notes; a coordinator that does not answer is no
+    answer, and a partition without a commit is left out.
+    """
     coordinator = Coordinator()
     note = CommitNote("c", str(TOPIC_ID), 5, 3)
     coordinator.offsets = {
@@ -182,7 +188,9 @@ async def test_commits_are_told_with_their_notes(client: Client) -> None:
 
 
 def test_topic_ids_are_asked_for_in_the_newest_version_that_both_speak() -> None:
-    """Kafka before 2.8 has none. Nobody makes a topic by the question."""
+    """Topic ids are asked for in the newest request version that both sides have, and the question
+    creates no topic.
+    """
     request = TopicIdRequest(["event"])
     newest = request.prepare({3: (0, 13)})
     assert (newest.API_VERSION, newest.allow_auto_topic_creation) == (10, False)
@@ -192,7 +200,7 @@ def test_topic_ids_are_asked_for_in_the_newest_version_that_both_speak() -> None
 
 
 def test_an_answer_with_topic_ids_is_read() -> None:
-    """Byte for byte as KIP-516 and KIP-482 have it."""
+    """An answer with topic ids is read byte for byte as KIP-516 and KIP-482 define it."""
     node = bytes(4)
     answer = b"".join(
         [

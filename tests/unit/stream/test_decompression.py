@@ -122,10 +122,10 @@ def test_batches_of_old_formats_are_bounded_too(codec: int) -> None:
 
 @pytest.mark.parametrize("codec", ENCODERS)
 def test_a_batch_of_just_the_bound_is_read(codec: int) -> None:
-    """The bound itself is allowed."""
+    """A batch of exactly the bound is read."""
     assert len(DECODERS[codec](ENCODERS[codec](bytes(MAX_BATCH_BYTES)))) == MAX_BATCH_BYTES
 
 
 def test_snappy_without_blocks_is_read() -> None:
-    """Other clients than Java's write Snappy's raw format."""
+    """Snappy's raw format, which other clients than Java's write, is read."""
     assert DECODERS[2](snappy_encode(b"value" * 99, xerial_compatible=False)) == b"value" * 99

@@ -53,7 +53,7 @@ def _records(raw: bytes) -> Any:
 
 @pytest.mark.parametrize("read", range(RECORDS + 1))
 def test_a_dropped_fetch_is_freed_however_much_of_it_was_read(read: int) -> None:
-    """The raw bytes go with the object that aiokafka drops, from the first record to the last."""
+    """A fetch that aiokafka drops is freed with its raw bytes, however much of it was read."""
     records = _records(_batch())
     assert [next(records).offset for _ in range(read)] == list(range(read))
     alive = ref(records)
@@ -62,14 +62,14 @@ def test_a_dropped_fetch_is_freed_however_much_of_it_was_read(read: int) -> None
 
 
 def test_a_fetch_that_is_read_to_its_end_is_as_before() -> None:
-    """The records, their order and the position behind them are aiokafka's own."""
+    """A fetch that is read to its end gives aiokafka's own records, order and position."""
     records = _records(_batch())
     assert [record.offset for record in records] == list(range(RECORDS))
     assert records.next_fetch_offset == RECORDS
 
 
 def test_a_fetch_that_our_own_parser_reads_is_freed() -> None:
-    """The one that reads header names which are not UTF-8."""
+    """A fetch that our own parser reads is freed."""
     records = _records(_batch("name").replace(b"name", b"nam\xff"))
     assert next(records).offset == 0
     alive = ref(records)
@@ -78,7 +78,7 @@ def test_a_fetch_that_our_own_parser_reads_is_freed() -> None:
 
 
 def test_a_fetch_that_cannot_be_read_is_freed_with_its_error() -> None:
-    """The error's traceback keeps nothing once it was handled."""
+    """A fetch that cannot be read is freed once its error was handled."""
     records = _records(_batch())
     records._data = None  # no second try by our own parser
     records._records_iterator = _fails()
@@ -152,7 +152,9 @@ def _revoke(assigned: _Assigned) -> None:
 async def test_a_fetch_is_freed_wherever_aiokafka_drops_it(
     drop: Callable[[_Assigned], None],
 ) -> None:
-    """After a seek at once; after a pause and a revocation when the next poll comes."""
+    """A fetch is freed wherever aiokafka drops it: after a seek at once, after a pause and a
+    revocation at the next poll.
+    """
     assigned = _Assigned()
     assert await assigned.read(1) == [0]
     drop(assigned)
@@ -162,7 +164,7 @@ async def test_a_fetch_is_freed_wherever_aiokafka_drops_it(
 
 
 async def test_no_more_is_fetched_while_much_is_not_polled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The limit is for all partitions together: memory does not grow with their number."""
+    """Fetching stops while much is not polled, by a limit for all partitions together."""
     monkeypatch.setattr(fetches, "_BUFFERED_BYTES", len(_batch()))
     assigned = _Assigned()
     assert assigned.asks_for() == []
@@ -174,7 +176,7 @@ async def test_no_more_is_fetched_while_much_is_not_polled(monkeypatch: pytest.M
 async def test_what_a_paused_partition_has_fetched_holds_back_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It may stay as long as partitions are polled one by one."""
+    """Records that a paused partition has fetched hold back no other partition."""
     monkeypatch.setattr(fetches, "_BUFFERED_BYTES", len(_batch()))
     assigned = _Assigned()
     assigned.subscriptions.pause(A)

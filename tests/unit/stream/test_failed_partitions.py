@@ -1,4 +1,4 @@
-"""Which partitions records keep away from, and for how long."""
+"""The partitions that new records avoid, and for how long."""
 
 from consumer.stream.failed_partitions import (
     FIRST_AVOIDANCE_SECONDS,
@@ -21,7 +21,7 @@ def _failed() -> tuple[FailedPartitions, Time]:
 
 
 def test_a_partition_that_failed_is_left_alone_for_a_while() -> None:
-    """Records go to the other partitions of its topic for a minute, then it has another chance."""
+    """Records avoid a partition that failed for a minute."""
     failed, time = _failed()
     failed.failed("a", 1)
     assert failed.usable("a", LED) == [0, 2]
@@ -49,7 +49,7 @@ def test_a_partition_that_fails_again_is_left_alone_for_longer() -> None:
 
 
 def test_if_every_partition_has_failed_none_is_avoided() -> None:
-    """Then the cluster was away: when it is back, records go to all partitions again at once."""
+    """If every partition has failed, none is avoided."""
     failed, _ = _failed()
     for partition in LED:
         failed.failed("a", partition)

@@ -1,4 +1,4 @@
-"""Partitions that wait for a time: each record is handed out once it is due, and read once."""
+"""Paused partitions: each record is handled once it is due, and read once."""
 
 import asyncio
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ class Waiter:
 
 
 async def test_records_that_are_due_one_after_the_other_are_read_once() -> None:
-    """A moment between two of them costs no fetch: they are kept in memory until they are due."""
+    """Records that are due one after the other are fetched once and kept in memory until then."""
     waiter = Waiter(1.0, 1.1, 1.2, 9.0)
     for _ in range(13):
         await waiter.round()
@@ -62,7 +62,7 @@ async def test_records_that_are_due_one_after_the_other_are_read_once() -> None:
 
 
 async def test_the_partition_is_read_on_when_all_that_was_kept_is_taken() -> None:
-    """It is resumed then, and not before."""
+    """A paused partition is resumed when all records that were kept are handled."""
     waiter = Waiter(1.0, 1.0)
     await waiter.round()
     waiter.consumer.append(A, FakeRecord(headers=[]))
@@ -75,7 +75,9 @@ async def test_the_partition_is_read_on_when_all_that_was_kept_is_taken() -> Non
 
 
 async def test_what_does_not_fit_is_read_again_from_its_first_record_on() -> None:
-    """Memory is bounded, and nothing is passed over."""
+    """Records that do not fit in memory are fetched again from the first one on, and none is
+    skipped.
+    """
     waiter = Waiter(*([1.0] * 10), capacity=6_000)  # takes three of a thousand bytes
     await waiter.round()
     assert waiter.consumer.positions[A] == 3
@@ -86,7 +88,7 @@ async def test_what_does_not_fit_is_read_again_from_its_first_record_on() -> Non
 
 
 async def test_a_record_that_fits_nowhere_is_read_again_when_it_is_due() -> None:
-    """No more often than every half second, however soon the next one is due."""
+    """A record that does not fit is fetched again when it is due, every half second at most."""
     waiter = Waiter(1.0, 1.1, 5.0, capacity=100)
     await waiter.round()
     assert waiter.consumer.positions[A] == 0
@@ -98,7 +100,7 @@ async def test_a_record_that_fits_nowhere_is_read_again_when_it_is_due() -> None
 
 
 async def test_a_failed_poll_voids_what_was_kept() -> None:
-    """All positions are set back behind what was taken, so it is read again, and taken once."""
+    """A failed poll discards the kept records, which are read again and handled once."""
     waiter = Waiter(0.0, 1.0, 1.0)
     await waiter.round()
     waiter.consumer.corrupt[B] = kafka_error()
@@ -111,7 +113,7 @@ async def test_a_failed_poll_voids_what_was_kept() -> None:
 
 
 async def test_the_end_of_an_assignment_voids_what_was_kept() -> None:
-    """The next owner reads it; this one too, if it gets the partition back."""
+    """The end of an assignment discards the kept records, which the next owner reads."""
     waiter = Waiter(0.0, 1.0)
     await waiter.round()
     waiter.poller.forget(A)
@@ -124,7 +126,7 @@ async def test_the_end_of_an_assignment_voids_what_was_kept() -> None:
 
 
 async def test_no_commit_passes_what_is_kept() -> None:
-    """The consumer's position is behind these records, and they were not received."""
+    """No commit passes a record that is only kept."""
     waiter = Waiter(0.0, 1.0, 1.0)
     await waiter.round()
     assert waiter.consumer.positions[A] == 3
@@ -144,7 +146,9 @@ async def test_no_commit_passes_what_is_kept() -> None:
 def test_each_record_is_taken_once_in_order_and_not_early(
     dues: list[float], capacity: int, failures: set[int], losses: set[int]
 ) -> None:
-    """Whatever the due times, the memory, failed polls and lost positions are."""
+    """Each record is handled once, in order and not early, whatever the due times, the memory,
+    failed polls and lost positions are.
+    """
     with patch("asyncio.sleep", _no_time_passes):
         asyncio.run(_goes_through(dues, capacity, failures, losses))
 

@@ -1,4 +1,4 @@
-"""Taking records in, and committing what is settled, until a stop."""
+"""Intake handles records and commits what is settled, until a stop."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ async def member() -> Member:
 
 
 async def test_the_settled_prefix_is_committed(member: Member) -> None:
-    """Of each partition by itself; nothing is committed that has not moved."""
+    """The settled prefix of each partition is committed, and nothing that has not moved."""
     async with member.running(A, B):
         await member.takes(4)
         await member.intake.commit()
@@ -34,7 +34,7 @@ async def test_the_settled_prefix_is_committed(member: Member) -> None:
 
 
 async def test_joined_is_told_and_the_share_with_it(member: Member) -> None:
-    """Readiness and rate limits rest on them."""
+    """Joining the group is reported with the member's share of partitions."""
     assert not member.intake.membership.joined
     async with member.running(A):
         assert member.intake.membership.joined
@@ -42,7 +42,7 @@ async def test_joined_is_told_and_the_share_with_it(member: Member) -> None:
 
 
 async def test_a_full_handler_pauses_intake(member: Member) -> None:
-    """Memory is bounded: nothing is taken while there is no room (invariant 4)."""
+    """A handler at capacity pauses intake (invariant 4, backpressure)."""
     member.handler.at_capacity = True
     async with member.running(A, B):
         await member.idles()
@@ -51,8 +51,8 @@ async def test_a_full_handler_pauses_intake(member: Member) -> None:
         await member.takes(4)
 
 
-async def test_a_poll_of_many_records_leaves_the_loop_its_turns(member: Member) -> None:
-    """Answers and heartbeats come in between, however much a lane gives back at once."""
+async def test_a_poll_of_many_records_leaves_the_loop_responsive(member: Member) -> None:
+    """A poll of many records lets the loop run other callbacks in between."""
     member.consumer.append(A, *(FakeRecord() for _ in range(498)))
     turns: set[int] = set()
     loop = asyncio.get_running_loop()
@@ -70,7 +70,9 @@ async def test_a_poll_of_many_records_leaves_the_loop_its_turns(member: Member) 
 async def test_a_record_that_meets_a_bug_is_never_committed_past(
     member: Member, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The others go on, the bug is told with its traceback, and nothing is lost."""
+    """A record whose handling raises is never committed past, the error is logged, and other
+    partitions go on.
+    """
     member.handler.bugs = {0}
     async with member.running(A):
         await member.takes(1)
@@ -82,9 +84,7 @@ async def test_a_record_that_meets_a_bug_is_never_committed_past(
 
 
 async def test_a_failed_commit_is_tried_again(member: Member) -> None:
-    """Whatever the reason, a wait that the client cancelled too; what has moved meanwhile goes with
-    it.
-    """
+    """A commit that fails for any reason is tried again with what has moved meanwhile."""
     errors = (CommitFailedError("rebalance"), KafkaError("away"), asyncio.CancelledError())
     async with member.running(A):
         await member.takes(2)
@@ -99,7 +99,7 @@ async def test_a_failed_commit_is_tried_again(member: Member) -> None:
 
 
 async def test_commits_are_one_at_a_time() -> None:
-    """Two of them could arrive in the other order."""
+    """Commits are made one at a time, since two could arrive in the other order."""
     member = Member()
     member.consumer.append(A, FakeRecord())
     async with member.running(A):
@@ -117,7 +117,7 @@ async def test_commits_are_one_at_a_time() -> None:
 
 
 async def test_a_commit_that_hangs_is_given_up() -> None:
-    """Aiokafka would try for ever; a revocation must end."""
+    """A commit that hangs is given up, so that a revocation ends."""
     member = Member(commit_timeout=0.01)
     member.consumer.append(A, FakeRecord())
     async with member.running(A):
@@ -131,8 +131,8 @@ async def test_a_commit_that_hangs_is_given_up() -> None:
 
 
 async def test_a_commit_that_comes_too_late_is_put_right() -> None:
-    """One that was given up can reach the broker behind a newer one; for a minute all is said
-    again, and then no more.
+    """For a minute after a commit without an answer everything is committed again, since it may
+    arrive behind a newer one.
     """
     member = Member(commit_timeout=0.01)
     member.consumer.append(A, FakeRecord())
@@ -159,8 +159,10 @@ def parked_record(member: Member, due_in: float) -> FakeRecord:
     return FakeRecord(timestamp=timestamp, headers=metadata.headers())
 
 
-async def test_a_record_that_is_not_due_holds_back_its_lane_only(member: Member) -> None:
-    """The lane goes on when it is, in order; the sources do not wait."""
+async def test_a_record_that_is_not_due_holds_back_its_retry_topic_only(member: Member) -> None:
+    """A record that is not due holds back its retry topic only, which goes on in order when it
+    is.
+    """
     member.consumer.append(RETRY, parked_record(member, 10.0), parked_record(member, 10.5))
     async with member.running(RETRY, A):
         await member.takes(2)
@@ -178,7 +180,7 @@ async def test_a_record_that_is_not_due_holds_back_its_lane_only(member: Member)
 
 
 async def test_a_clock_that_is_set_moves_no_due_time(member: Member) -> None:
-    """It is measured from the first look on, by the monotonic clock."""
+    """A change of the wall clock moves no due time."""
     member.consumer.append(RETRY, parked_record(member, 10.0))
     async with member.running(RETRY):
         await wait_until(lambda: member.is_paused(RETRY), "the hold")
@@ -188,7 +190,7 @@ async def test_a_clock_that_is_set_moves_no_due_time(member: Member) -> None:
 
 
 async def test_what_was_not_due_is_not_committed_past(member: Member) -> None:
-    """It is neither settled nor received."""
+    """A record that is not due is not committed past."""
     first, second = parked_record(member, -1.0), parked_record(member, 10.0)
     member.consumer.append(RETRY, first, second)
     async with member.running(RETRY):
@@ -199,16 +201,16 @@ async def test_what_was_not_due_is_not_committed_past(member: Member) -> None:
     assert member.consumer.offsets == {RETRY: 1}
 
 
-async def test_a_foreign_record_on_a_lane_is_taken_at_once(member: Member) -> None:
-    """It says nothing about a time; the handler buries it."""
+async def test_a_foreign_record_on_a_retry_topic_is_handled_at_once(member: Member) -> None:
+    """A foreign record without a due time on a retry topic is handled at once."""
     member.consumer.append(RETRY, FakeRecord(timestamp=int(member.clock.now() * 1000)))
     async with member.running(RETRY):
         await member.takes(1)
 
 
 async def test_another_groups_record_holds_back_nothing(member: Member) -> None:
-    """A foreign record that is not due is passed over, committed past, and taken by nobody here:
-    our own delivery behind it does not wait for it.
+    """Another group's record on a retry topic is skipped and committed past, and holds back no
+    delivery behind it.
     """
     foreign = parked_record(member, 1_000.0)
     foreign.headers = [*foreign.headers, ("hookstream-group", b"foreign")]
@@ -222,8 +224,8 @@ async def test_another_groups_record_holds_back_nothing(member: Member) -> None:
     assert member.consumer.offsets == {RETRY: 3}
 
 
-async def test_a_lane_that_comes_back_is_looked_at_anew(member: Member) -> None:
-    """Pauses end with their assignment."""
+async def test_a_retry_topic_that_comes_back_is_read_anew(member: Member) -> None:
+    """The pause of a retry topic's partition ends with its assignment."""
     member.consumer.append(RETRY, parked_record(member, 10.0))
     async with member.running(RETRY):
         await wait_until(lambda: member.is_paused(RETRY), "the hold")
@@ -233,8 +235,10 @@ async def test_a_lane_that_comes_back_is_looked_at_anew(member: Member) -> None:
         await member.takes(1)
 
 
-async def test_a_stop_ends_the_taking_at_once(member: Member) -> None:
-    """In the middle of a batch too; what was not taken is not committed past."""
+async def test_a_stop_ends_intake_at_once(member: Member) -> None:
+    """A stop ends intake in the middle of a batch, and what was not handled is not committed
+    past.
+    """
     member.handler.fills_at = 1
     async with member.running(A):
         await member.takes(1)
@@ -246,7 +250,7 @@ async def test_a_stop_ends_the_taking_at_once(member: Member) -> None:
 
 
 async def test_the_age_of_the_oldest_is_known(member: Member) -> None:
-    """Health and an alert rest on it."""
+    """The age of the oldest unsettled record is known, for health and an alert."""
     assert member.intake.oldest_unsettled() == 0.0
     async with member.running(A):
         await member.takes(2)

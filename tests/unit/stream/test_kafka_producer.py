@@ -1,4 +1,4 @@
-"""The producer's turns among the partitions, and its end."""
+"""The producer's choice of partitions, and its end."""
 
 import asyncio
 import logging
@@ -60,7 +60,7 @@ class FakeClient:
 async def test_a_producer_that_cannot_be_closed_is_left(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Else the hand-over, whose task it is, would end without a word."""
+    """A producer that cannot be closed is left behind, and publishing goes on."""
     producer = KafkaProducer(KafkaSettings())
     monkeypatch.setattr(producer, "_producer", FakeClient())
     caplog.set_level(logging.DEBUG)
@@ -69,7 +69,7 @@ async def test_a_producer_that_cannot_be_closed_is_left(
 
 
 async def test_topics_in_turn_use_all_their_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else the replicas that have the others would have nothing of a lane."""
+    """Batches for several topics in turn use all partitions of each."""
     producer, client = KafkaProducer(KafkaSettings()), FakeClient()
     monkeypatch.setattr(producer, "_producer", client)
     message = SimpleNamespace(key=None, value=b"v", headers=[])
@@ -95,9 +95,8 @@ async def _send_keyed(producer: KafkaProducer, topic: str) -> int:
 async def test_a_keyed_record_whose_partition_takes_nothing_goes_to_another(
     monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
-    """One partition of a retry or dead-letter topic that has no leader, does not answer or refuses
-    its records holds back no delivery that fails: keyed records go to another partition. In a
-    source, which is not ours, a key keeps its partition.
+    """A keyed record for an own topic goes to another partition if its own has no leader, does not
+    answer or refuses it, and in a source topic it keeps its partition.
     """
     producer, client = KafkaProducer(KafkaSettings()), FakeClient()
     monkeypatch.setattr(producer, "_producer", client)
@@ -135,7 +134,9 @@ class Message:
 
 
 def test_a_header_name_that_is_not_utf_8_is_written_as_it_was_read() -> None:
-    """The records beside one whose header name is not UTF-8 are packed with it, in their order."""
+    """A header name that is not UTF-8 is written as it was read, and the records beside it keep
+    their order.
+    """
     producer = SimpleNamespace(create_batch=lambda: BatchBuilder(64 * 1024, 0))
     odd = [("x", b"1"), (RawHeaderName(b"\xff\xfe"), b"2")]
     messages = [Message(b"%d" % n, odd if n in {0, 3} else odd[:1]) for n in range(5)]

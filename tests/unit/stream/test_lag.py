@@ -1,4 +1,4 @@
-"""Lag, and whether the daemon moves: by the broker's word, over any length of time."""
+"""Lag, and whether the daemon makes progress: by the broker's word, over any length of time."""
 
 import logging
 from collections.abc import Mapping
@@ -69,18 +69,20 @@ async def broker() -> Broker:
 
 
 async def test_lag_is_the_distance_from_the_settled_prefix_to_the_end(broker: Broker) -> None:
-    """Also of a partition that nothing was received from."""
+    """Lag is the distance from the settled prefix to the end, for partitions without a received
+    record too.
+    """
     assert broker.watch.lag() == {("event", 0): 6, ("event", 1): 0}
 
 
 async def test_events_that_wait_while_nothing_settles_are_a_stall(broker: Broker) -> None:
-    """Though the broker answers: this is what `/healthz` fails for in the end."""
+    """Events that wait while nothing settles and the broker answers are a stall."""
     assert await broker.later(200) == 200
     assert await broker.later(200) == 400
 
 
 async def test_one_settled_event_ends_a_stall(broker: Broker) -> None:
-    """Slow is not stuck."""
+    """One settled event ends a stall."""
     await broker.later(200)
     broker.settle(A, 5)
     assert await broker.later(200) == 0
@@ -88,13 +90,13 @@ async def test_one_settled_event_ends_a_stall(broker: Broker) -> None:
 
 
 async def test_nothing_to_do_is_no_stall(broker: Broker) -> None:
-    """A quiet day."""
+    """Without lag there is no stall."""
     broker.settle(A, 10)
     assert await broker.later(86_400) == 0
 
 
 async def test_another_partitions_progress_hides_no_stall_for_ever(broker: Broker) -> None:
-    """What is behind in both must move in one of them."""
+    """Progress in one partition does not hide for ever that the lag in both stays."""
     broker.view.ends[B] = 10_000
     for settled in (1, 2, 3):
         broker.settle(B, settled)
@@ -103,13 +105,13 @@ async def test_another_partitions_progress_hides_no_stall_for_ever(broker: Broke
 
 
 async def test_what_waits_on_purpose_is_no_stall(broker: Broker) -> None:
-    """A retry lane whose records are not due."""
+    """A retry topic whose records are not due is no stall."""
     broker.held.add(A)
     assert await broker.later(3_600) == 0
 
 
 async def test_a_broker_that_is_away_is_no_stall(broker: Broker) -> None:
-    """Who cannot move is not stuck, and a restart would not help; but it is no longer ready."""
+    """A broker that is away is no stall, and the daemon is not ready."""
     broker.view.mute = True
     assert await broker.later(3_600) == 0
     assert not broker.watch.reachable
@@ -122,7 +124,7 @@ async def test_a_broker_that_is_away_is_no_stall(broker: Broker) -> None:
 
 
 async def test_a_refusal_by_the_group_is_not_the_watchs_to_tell(broker: Broker) -> None:
-    """Intake hears it too, and says it in words."""
+    """A refusal by the group is not reported by the lag watch, since intake reports it."""
     broker.view.refusal = GroupAuthorizationFailedError("hookstream")
     assert await broker.later(5) == 5
     assert broker.watch.reachable
@@ -131,7 +133,9 @@ async def test_a_refusal_by_the_group_is_not_the_watchs_to_tell(broker: Broker) 
 async def test_a_partition_without_a_leader_is_told_and_is_no_stall(
     broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It waits alone: the broker answers, and the lag of the others is known."""
+    """A partition without a leader is reported and is no stall, and the lag of the others is
+    known.
+    """
     caplog.set_level(logging.INFO)
     broker.view.away.add(A)
     broker.view.ends[B] = 3
@@ -150,14 +154,14 @@ async def test_a_partition_without_a_leader_is_told_and_is_no_stall(
 
 
 async def test_partitions_that_all_wait_do_not_make_the_broker_unreachable(broker: Broker) -> None:
-    """Somebody answers."""
+    """A broker counts as reachable even if every partition waits for a leader."""
     broker.view.away |= {A, B}
     await broker.later(5)
     assert (broker.watch.reachable, broker.watch.waiting) == (True, 2)
 
 
 async def test_what_has_no_position_yet_has_no_lag(broker: Broker) -> None:
-    """Nobody knows how much of it is left."""
+    """A partition without a position has no lag."""
     broker.assignment.revoke([A, B])
     broker.assignment.assign([A, B])
     await broker.later(5)

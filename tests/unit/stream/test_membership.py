@@ -1,4 +1,4 @@
-"""What is known of this member's place in its group."""
+"""The membership of this process in its consumer group."""
 
 import asyncio
 from types import SimpleNamespace
@@ -38,7 +38,7 @@ async def group() -> Group:
 
 
 async def test_a_member_with_its_share_lacks_nothing(group: Group) -> None:
-    """However long it has it, while the coordinator answers."""
+    """A member with its share lacks nothing while the coordinator answers."""
     for _ in range(100):
         group.clock.advance(50.0)
         assert await group.beat()
@@ -47,7 +47,7 @@ async def test_a_member_with_its_share_lacks_nothing(group: Group) -> None:
 
 
 def test_a_process_that_has_not_joined_waits_from_its_start() -> None:
-    """Its first share is as any other."""
+    """A process that has not joined yet waits for its share since its start."""
     group = Group()
     assert not group.membership.joined
     group.clock.advance(5.0)
@@ -55,7 +55,9 @@ def test_a_process_that_has_not_joined_waits_from_its_start() -> None:
 
 
 async def test_a_rebalance_may_take_its_time(group: Group) -> None:
-    """It is counted from the first moment, and an obstacle after the time that it may take."""
+    """A rebalance counts from its first moment, and is a reason to be unready after the time that
+    it may take.
+    """
     group.membership.revoked()
     group.clock.advance(REBALANCE_TIMEOUT_SECONDS)
     group.membership.revoked()  # the same one, begun anew
@@ -71,7 +73,9 @@ async def test_a_rebalance_may_take_its_time(group: Group) -> None:
 
 
 async def test_a_rebalance_without_a_coordinator_waits_for_that(group: Group) -> None:
-    """No other member is to blame."""
+    """A rebalance without a coordinator is reported as waiting for the coordinator, not for
+    members.
+    """
     group.membership.revoked()
     group.consumer._coordinator.coordinator_id = None
     group.clock.advance(90.0)
@@ -79,7 +83,9 @@ async def test_a_rebalance_without_a_coordinator_waits_for_that(group: Group) ->
 
 
 async def test_a_share_is_not_settled_while_the_coordinator_is_silent(group: Group) -> None:
-    """The group may have given it to others meanwhile."""
+    """A share is not certain while the coordinator is silent, since the group may have given it to
+    others.
+    """
     group.consumer._coordinator.beats = False
     group.clock.advance(60.0)
     assert not await group.beat()
@@ -93,7 +99,7 @@ async def test_a_share_is_not_settled_while_the_coordinator_is_silent(group: Gro
 
 
 async def test_a_heartbeat_confirms_from_the_time_that_it_was_sent(group: Group) -> None:
-    """Its answer may be read long after it was given."""
+    """A heartbeat confirms the membership from the time at which it was sent."""
     group.clock.advance(5.0)
     sent, beat = group.clock.monotonic(), asyncio.create_task(group.beat())
     await asyncio.sleep(0)
@@ -106,7 +112,7 @@ async def test_a_heartbeat_confirms_from_the_time_that_it_was_sent(group: Group)
 
 
 async def test_an_expelled_member_is_told_by_its_generation(group: Group) -> None:
-    """The client takes it back when the group knows the member no more."""
+    """An expelled member is recognised by its generation."""
     assert not group.membership.is_expelled
     group.consumer._coordinator.generation = -1
     assert group.membership.is_expelled
@@ -139,7 +145,7 @@ async def test_a_wait_that_takes_too_long_is_told_once_with_the_members(
     error: Exception | None,
     members: list[str],
 ) -> None:
-    """A person can see whose program it is that does not rejoin."""
+    """A wait that takes too long is logged once with the group's members."""
     monkeypatch.setattr(module, "_CHECK_INTERVAL_SECONDS", 0.001)
     group.consumer._client = Client(error)  # type: ignore[attr-defined]
     watching = asyncio.create_task(group.membership.watch())
@@ -156,7 +162,7 @@ async def test_a_wait_that_takes_too_long_is_told_once_with_the_members(
 async def test_members_that_are_other_programs_are_named(
     group: Group, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """They take a part of the events, which is seldom meant; told once, until they are others."""
+    """Members of the group that are other programs are logged once, until they change."""
     monkeypatch.setattr(module, "_CHECK_INTERVAL_SECONDS", 0.001)
     group.consumer._client = Client()  # type: ignore[attr-defined]
     watching = asyncio.create_task(group.membership.watch())

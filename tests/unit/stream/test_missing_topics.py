@@ -13,8 +13,8 @@ MISSING = "a topic no longer exists"
 async def test_only_a_source_is_told_as_missing(
     topic: str, told: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A source that is gone is a line and a metric, since only a person can bring it back. A retry
-    topic is made again by the daemon itself, so neither says that a person should.
+    """Only a source topic is reported as missing, since the daemon makes a retry topic again by
+    itself.
     """
     member = Member()
     await member.intake.start()

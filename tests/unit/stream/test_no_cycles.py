@@ -1,4 +1,4 @@
-"""What fails is freed by its reference counts: memory does not depend on the garbage collector."""
+"""Failures leave no reference cycle: memory does not depend on the garbage collector."""
 
 import asyncio
 import gc
@@ -73,8 +73,10 @@ class _AwayAtFirst:
 
 
 @pytest.mark.parametrize("answers", [False, True])
-async def test_records_whose_hand_over_failed_are_freed_when_it_works(*, answers: bool) -> None:
-    """The error that came first has a traceback, and that the frame that had the records."""
+async def test_records_whose_publishing_failed_are_freed_when_it_works(*, answers: bool) -> None:
+    """Records that could not be published are freed once they are, traceback of the error
+    included.
+    """
     outbox = Outbox(
         _AwayAtFirst(answers=answers),
         Metrics("0", CollectorRegistry()).stream,
@@ -92,7 +94,7 @@ async def test_records_whose_hand_over_failed_are_freed_when_it_works(*, answers
 
 
 async def test_a_refused_connection_leaves_nothing() -> None:
-    """While a broker is away there are many."""
+    """A refused connection leaves nothing in memory."""
     port = free_port()
     for _ in range(3):
         with suppress(*FAILURES):
@@ -102,8 +104,8 @@ async def test_a_refused_connection_leaves_nothing() -> None:
 
 
 async def test_batches_that_were_given_up_are_freed_and_cause_no_error() -> None:
-    """One was never sent, one is under way, one failed and is queued again, and for one nobody
-    waits any more.
+    """Batches that were given up are freed and cause no error: one never sent, one under way, one
+    queued again after a failure, and one with a cancelled wait.
     """
     loop = asyncio.get_running_loop()
     problems: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Which topics are retry topics below another prefix."""
+"""Retry topics below other prefixes."""
 
 import pytest
 
@@ -20,5 +20,7 @@ from consumer.stream.other_prefixes import other_prefix
     ],
 )
 def test_other_prefixes_are_told_from_their_topics(topic: str, prefix: str) -> None:
-    """The name of a retry topic ends with `.retry.` and a delay; our own are no others."""
+    """A topic that ends with `.retry.` and a delay is a retry topic of another prefix, unless it is
+    our own.
+    """
     assert other_prefix(topic, OwnTopics("hookstream")) == prefix

@@ -1,4 +1,4 @@
-"""Handing over counts when the broker has acknowledged it, and not before (invariant 2)."""
+"""A record counts as published when the broker has acknowledged it (invariant 2)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -154,7 +154,7 @@ class OutboxHarness:
 
 
 async def test_nothing_counts_before_the_broker_answered() -> None:
-    """Each letter is told when its whole batch has its answers."""
+    """No record counts as published before its whole batch has its answers."""
     office = OutboxHarness()
     async with office.open():
         office.send(b"a", b"b")
@@ -168,7 +168,7 @@ async def test_nothing_counts_before_the_broker_answered() -> None:
 
 
 async def test_what_failed_is_sent_again_first_and_with_a_new_producer() -> None:
-    """Nothing is lost, and what came meanwhile waits its turn."""
+    """Records that failed are sent again first and with a new producer, and none is lost."""
     office = OutboxHarness()
     async with office.open():
         office.send(b"a", b"b")
@@ -188,7 +188,9 @@ async def test_what_failed_is_sent_again_first_and_with_a_new_producer() -> None
 
 
 async def test_nothing_is_sent_while_that_is_not_allowed() -> None:
-    """It waits in its order; what is not wanted any more by then is never sent."""
+    """Nothing is sent while that is not allowed: records wait in order, and what is not wanted by
+    then is never sent.
+    """
     office, looks = OutboxHarness(), list[bool]()
 
     def allowed() -> bool:
@@ -207,8 +209,8 @@ async def test_nothing_is_sent_while_that_is_not_allowed() -> None:
 
 @pytest.mark.parametrize("missing", ["", TOPIC])
 async def test_no_answer_in_time_is_a_failure(missing: str) -> None:
-    """A record that the broker has not acknowledged in time is sent again: it may have it or not.
-    The same holds if the client waits for the topic itself.
+    """A record that the broker has not acknowledged in time is sent again, even if the client waits
+    for the topic itself.
     """
     office = OutboxHarness(send_timeout=0.01)
     office.producer.missing = missing
@@ -220,7 +222,7 @@ async def test_no_answer_in_time_is_a_failure(missing: str) -> None:
 
 
 async def test_a_topic_that_takes_nothing_holds_up_no_other() -> None:
-    """Dead letters go out while a lane is missing, wherever they stand in the queue."""
+    """A topic that takes nothing holds back no record for another topic."""
     office = OutboxHarness()
     office.producer.missing = TOPIC
     async with office.open():
@@ -240,7 +242,9 @@ async def test_a_topic_that_takes_nothing_holds_up_no_other() -> None:
 
 
 async def test_a_producer_that_cannot_start_is_a_failure() -> None:
-    """The broker is away; it is tried until it is back."""
+    """A producer that cannot start is a failure, and another one is tried until the broker is
+    back.
+    """
     office = OutboxHarness()
     office.producer.refusal = KafkaConnectionError()
     async with office.open():
@@ -253,8 +257,8 @@ async def test_a_producer_that_cannot_start_is_a_failure() -> None:
         await wait_until(lambda: office.acknowledged == [b"a"], "it")
 
 
-async def test_revoked_letters_are_not_sent() -> None:
-    """Their next owner hands them over, also if they had failed here before."""
+async def test_revoked_records_are_not_sent() -> None:
+    """Records of a revoked partition are not sent, even if they had failed before."""
     office = OutboxHarness()
     async with office.open():
         office.send(b"a")
@@ -304,7 +308,9 @@ async def test_one_that_cannot_be_made_smaller_is_a_failure() -> None:
 
 @pytest.mark.parametrize("where", ["send", "answer"])
 async def test_a_wait_that_the_client_cancelled_is_a_failure(where: str) -> None:
-    """Aiokafka cancels futures of its own: the letter is sent again, by the same task."""
+    """A wait that aiokafka cancelled by itself is a failure, and the record is sent again by the
+    same task.
+    """
     office = OutboxHarness()
     async with office.open():
         if where == "send":
@@ -322,7 +328,7 @@ async def test_a_wait_that_the_client_cancelled_is_a_failure(where: str) -> None
 
 
 async def test_a_full_queue_pauses_intake() -> None:
-    """Memory is bounded when the broker takes less than comes."""
+    """A full queue of records to publish pauses intake (backpressure)."""
     office = OutboxHarness(bound=2)
     office.send(b"a")
     assert not office.outbox.at_capacity
@@ -331,7 +337,7 @@ async def test_a_full_queue_pauses_intake() -> None:
 
 
 async def test_what_is_under_way_counts_until_the_broker_has_it() -> None:
-    """It is in memory as long as what is queued."""
+    """Records under way count towards the queue until the broker has acknowledged them."""
     office = OutboxHarness(bound=2)
     async with office.open():
         office.send(b"a", b"b")
@@ -342,7 +348,7 @@ async def test_what_is_under_way_counts_until_the_broker_has_it() -> None:
 
 
 async def test_large_records_pause_intake_before_many_do() -> None:
-    """The bytes of keys and values are bounded too; what failed or is not wanted is told apart."""
+    """The queue is bounded in bytes of keys and values too, so a few large records pause intake."""
     office = OutboxHarness(bound_bytes=1_000)
     office.unwanted = {b"c"}
     async with office.open():
@@ -358,7 +364,9 @@ async def test_large_records_pause_intake_before_many_do() -> None:
 
 
 async def test_what_was_being_sent_is_kept_when_the_task_ends() -> None:
-    """Its events stay unsettled, and the producer is closed."""
+    """When the task ends the events of what was being sent stay unsettled, and the producer is
+    closed.
+    """
     office = OutboxHarness()
     async with office.open():
         office.send(b"a", b"b")
@@ -369,7 +377,7 @@ async def test_what_was_being_sent_is_kept_when_the_task_ends() -> None:
 
 
 async def test_many_are_sent_batch_by_batch() -> None:
-    """In order, and none is left behind."""
+    """Many records are sent batch by batch in order, and none is left behind."""
     office = OutboxHarness(bound=10_000)
     keys = [str(number).encode() for number in range(1_200)]
     office.send(*keys)
@@ -385,7 +393,9 @@ async def test_many_are_sent_batch_by_batch() -> None:
 
 
 async def test_few_wait_for_others() -> None:
-    """A round of one is as much work to the broker as one of a hundred."""
+    """A few records wait a moment for others, since a small batch costs the broker as much as a
+    large one.
+    """
     office = OutboxHarness(linger=0.02)
     async with office.open():
         office.send(b"a")
@@ -395,8 +405,8 @@ async def test_few_wait_for_others() -> None:
     assert office.producer.rounds == 1
 
 
-async def test_a_whole_round_waits_for_nobody() -> None:
-    """Else a burst would be handed over no faster than the lingering allows."""
+async def test_a_whole_batch_is_sent_at_once() -> None:
+    """A whole batch is sent at once."""
     office = OutboxHarness(bound=10_000, linger=3600.0)
     first, *others = keys = [str(number).encode() for number in range(1_000)]
     async with office.open():

@@ -1,4 +1,4 @@
-"""Where records without a key go, and those with one."""
+"""The partition of a record, with or without a key."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ def test_records_of_a_key_stay_together(usable: Sequence[int], may_move: bool) -
 
 def test_a_key_whose_partition_takes_nothing_goes_to_another() -> None:
     """While a key's partition takes no records they go to one that does; all other keys stay at
-    theirs, and records that may not move do, too.
+    theirs, as do records that may not move.
     """
     records = [Keyed(b"user-%d" % number, number) for number in range(100)]
 
@@ -49,7 +49,7 @@ def test_a_key_whose_partition_takes_nothing_goes_to_another() -> None:
 
 
 def test_many_without_a_key_take_turns_at_what_is_led() -> None:
-    """So that every replica has its part of a burst."""
+    """Many records without a key are spread over all partitions that have a leader."""
     records = [Keyed(None, number) for number in range(9 * KEYLESS_RUN_RECORDS)]
     found = by_partition(records, range(8), [1, 4, 6], round_robin=0, may_move=True)
     assert {tp: len(its) for tp, its in found.items()} == dict.fromkeys(
@@ -59,7 +59,7 @@ def test_many_without_a_key_take_turns_at_what_is_led() -> None:
 
 
 def test_a_record_that_is_to_be_spread_goes_to_any_partition() -> None:
-    """Its key decides nothing: the partition that the key has belongs to one replica."""
+    """A record that is to be spread goes to any partition, whatever its key."""
     records = [Keyed(b"user", number, spread=True) for number in range(KEYLESS_RUN_RECORDS)]
     partitions = [
         list(by_partition(records, range(3), range(3), round_robin=turn, may_move=True))
@@ -69,7 +69,9 @@ def test_a_record_that_is_to_be_spread_goes_to_any_partition() -> None:
 
 
 def test_few_without_a_key_are_one_batch() -> None:
-    """The next ones are another partition's."""
+    """A few records without a key go to one partition as one batch, and the next ones to
+    another.
+    """
     records = [Keyed(None, number) for number in range(KEYLESS_RUN_RECORDS)]
     partitions = [
         list(by_partition(records, range(8), [1, 4], round_robin=turn, may_move=True))
@@ -78,8 +80,8 @@ def test_few_without_a_key_are_one_batch() -> None:
     assert partitions == [[1], [4], [1]]
 
 
-def test_where_nothing_is_led_all_take_part() -> None:
-    """The client waits for leaders; it is not for us to lose a record."""
+def test_if_no_partition_is_led_all_take_part() -> None:
+    """If no partition has a leader all are used, and the client waits for leaders."""
     found = by_partition(
         [Keyed(None, number) for number in range(KEYLESS_RUN_RECORDS + 1)],
         range(2),

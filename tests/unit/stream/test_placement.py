@@ -1,4 +1,4 @@
-"""Positions: each partition gets one by itself, and none of them in silence."""
+"""Positions: each partition gets one by itself, and every reset is reported."""
 
 import asyncio
 import logging
@@ -71,7 +71,7 @@ def _positions(member: Member) -> Mapping[TopicPartition, int]:
 
 
 async def test_a_partition_goes_on_at_its_commit() -> None:
-    """Without a word."""
+    """A partition goes on at its committed offset without a log line."""
     member = _member(records=5)
     member.consumer.offsets = {A: 2, B: 5}
     await _joined(member, A, B)
@@ -79,7 +79,7 @@ async def test_a_partition_goes_on_at_its_commit() -> None:
 
 
 async def test_a_partition_without_a_leader_waits_alone() -> None:
-    """It is begun when its leader is back."""
+    """A partition without a leader waits alone and begins when its leader is back."""
     member = _member(records=2)
     member.view.away.add(B)
     async with member.running(A, B):
@@ -92,7 +92,9 @@ async def test_a_partition_without_a_leader_waits_alone() -> None:
 
 
 async def test_a_mute_cluster_is_asked_again() -> None:
-    """Nothing is read meanwhile, and nothing fails."""
+    """A cluster that does not answer is asked again; nothing is read meanwhile, and nothing
+    fails.
+    """
     member = _member(records=2)
     member.view.mute = True
     await _joined(member, A, B)
@@ -103,7 +105,7 @@ async def test_a_mute_cluster_is_asked_again() -> None:
 
 
 async def test_a_question_that_is_refused_ends_the_daemon() -> None:
-    """Waiting would not help; any other failure is tried again."""
+    """A refused question ends the daemon, and any other failure is tried again."""
     member = _member()
     await _joined(member)
     member.view.refusal = KafkaError("strange")
@@ -114,7 +116,7 @@ async def test_a_question_that_is_refused_ends_the_daemon() -> None:
 
 
 async def test_answers_that_outlive_their_assignment_are_void() -> None:
-    """The partition may be another member's."""
+    """Answers that arrive after their assignment ended are ignored."""
     member = _member(records=2)
     await member.intake.start()
     await member.consumer.rebalance(A)
@@ -138,7 +140,7 @@ async def test_answers_that_outlive_their_assignment_are_void() -> None:
 
 
 async def test_a_new_group_begins_where_the_settings_say(said: Said) -> None:
-    """At the end, or at a time; the retry topics begin at their first record."""
+    """A new group begins at the settings' `start`, and retry topics at their first record."""
     member = _member(start=LATEST, records=3)
     member.consumer.append(RETRY, FakeRecord())
     await _joined(member, A, RETRY)
@@ -149,7 +151,9 @@ async def test_a_new_group_begins_where_the_settings_say(said: Said) -> None:
 
 
 async def test_a_new_group_begins_at_a_time(said: Said) -> None:
-    """At the first record of that time; how many of them are old is told."""
+    """A new group may begin at the first record of a time, and the number of old records is
+    logged.
+    """
     member = Member()
     member = Member(start=int(member.clock.now() * 1000) - 3 * HOUR_MS)
     member.consumer.append(A, *(_age(member, hours) for hours in (5, 4, 2, 1.5, 0.5)))
@@ -161,7 +165,7 @@ async def test_a_new_group_begins_at_a_time(said: Said) -> None:
 
 
 async def test_a_partition_that_is_added_is_read_from_its_first_record() -> None:
-    """Though new groups begin at the end: its events were written while the group was there."""
+    """A partition that is added later is read from its first record, even with `start: latest`."""
     member = Member(start=LATEST)
     member.consumer.append(A, FakeRecord(), FakeRecord())
     await _joined(member, A)
@@ -173,7 +177,9 @@ async def test_a_partition_that_is_added_is_read_from_its_first_record() -> None
 
 
 async def test_a_partition_whose_leader_comes_late_is_read_from_the_groups_beginning() -> None:
-    """With `latest` that is the moment when the group began, not when the leader came."""
+    """With `latest` a partition whose leader comes late begins at the moment when the group
+    began.
+    """
     member = Member(start=LATEST)
     member.consumer.append(A, FakeRecord())
     member.consumer.append(B, _age(member, 2), _age(member, 1))
@@ -188,7 +194,7 @@ async def test_a_partition_whose_leader_comes_late_is_read_from_the_groups_begin
 
 
 async def test_commits_of_an_older_version_are_those_of_a_group_that_has_begun() -> None:
-    """They say nothing of their topic, so they are believed."""
+    """Commits of an older version, which have no topic id, are used as they are."""
     member = _member(start=LATEST, records=3)
     member.consumer.offsets[A] = 1
     await _joined(member, A, B)
@@ -196,7 +202,9 @@ async def test_commits_of_an_older_version_are_those_of_a_group_that_has_begun()
 
 
 async def test_commits_that_a_mirror_copied_are_believed() -> None:
-    """Topics have other ids in another cluster; nothing was made again."""
+    """Commits that a mirror copied from another cluster are used as they are, although topic ids
+    differ.
+    """
     member = _member(records=3)
     member.consumer.offsets[A] = 2
     member.consumer.metadata[A] = CommitNote("elsewhere", "other", 0, 2).text()
@@ -209,8 +217,8 @@ async def test_commits_that_a_mirror_copied_are_believed() -> None:
 
 
 async def test_a_topic_made_again_is_read_from_its_start(said: Said) -> None:
-    """It has more records than the old one, so its offsets tell nothing. Old deliveries end for
-    themselves: they change no offset, and are not given up.
+    """A topic that was made again is read from its start, and its old deliveries end without
+    changing an offset.
     """
     member = _member(records=2)
     async with member.running(A):
@@ -236,7 +244,9 @@ async def test_a_topic_made_again_is_read_from_its_start(said: Said) -> None:
 
 
 async def test_a_topic_made_again_between_two_runs_is_read_from_its_start(said: Said) -> None:
-    """The commit says of which topic it is."""
+    """A topic that was made again between two runs is read from its start, by the topic id in the
+    commit.
+    """
     member = _member(records=2)
     member.consumer.offsets[A] = 2
     member.consumer.metadata[A] = CommitNote("cluster", "of before", 0, 2).text()
@@ -249,7 +259,9 @@ async def test_a_topic_made_again_between_two_runs_is_read_from_its_start(said: 
 
 
 async def test_a_topic_made_again_after_it_was_gone_is_read_from_its_start() -> None:
-    """Also where new groups begin at the end: this one had begun."""
+    """A topic that was gone and made again is read from its start, even if new groups begin at the
+    end.
+    """
     member = _member(start=LATEST, records=2)
     await _joined(member, A)
     await member.intake.commit()
@@ -267,7 +279,9 @@ async def test_a_topic_made_again_after_it_was_gone_is_read_from_its_start() -> 
 
 
 async def test_what_is_under_way_of_a_deleted_topic_is_not_given_up() -> None:
-    """No other member can read it again, and a revocation does not wait for it."""
+    """Deliveries under way of a deleted topic are not given up, and a revocation does not wait for
+    them.
+    """
     member = _member(records=2)
     async with member.running(A):
         await member.takes(2)
@@ -282,7 +296,7 @@ async def test_what_is_under_way_of_a_deleted_topic_is_not_given_up() -> None:
 
 
 async def test_a_deleted_topic_is_in_no_commit() -> None:
-    """The broker would refuse it, and with it the commits of the others."""
+    """A deleted topic is left out of commits, which the broker would refuse as a whole."""
     member = _member(records=1)
     member.consumer.append(RETRY, FakeRecord())
     await _joined(member, A, RETRY)
@@ -292,7 +306,7 @@ async def test_a_deleted_topic_is_in_no_commit() -> None:
 
 
 async def test_a_topic_that_stays_away_is_told_once(said: Said) -> None:
-    """Not at once: it may just be made again."""
+    """A topic that stays away is reported once, after some time."""
     member = _member()
     await _joined(member, RETRY)
     member.consumer.deleted.add(A.topic)
@@ -307,7 +321,9 @@ async def test_a_topic_that_stays_away_is_told_once(said: Said) -> None:
 
 
 async def test_a_log_that_begins_later_is_gone_on_with(said: Said) -> None:
-    """What is under way stays first in the commit; what is lost is told and counted."""
+    """A log that begins behind the position is read from its begin, and what is lost is logged and
+    counted.
+    """
     member = _member(records=2)
     async with member.running(A):
         await member.takes(2)
@@ -325,8 +341,8 @@ async def test_a_log_that_begins_later_is_gone_on_with(said: Said) -> None:
 
 
 async def test_an_answer_of_before_makes_nothing_be_read_again(said: Said) -> None:
-    """A broker that is behind the others may tell of an earlier topic, or of an end that has long
-    been passed: that must be heard for some seconds, without another answer in between.
+    """A broker's outdated answer about a topic or its end makes nothing be read again: only answers
+    that agree for some seconds count.
     """
     member = _member(records=5)
     member.consumer.offsets[A] = 4
@@ -346,7 +362,7 @@ async def test_an_answer_of_before_makes_nothing_be_read_again(said: Said) -> No
 
 
 async def test_a_log_that_ends_earlier_is_read_from_its_start(said: Said) -> None:
-    """A commit of 9 in a log of 3."""
+    """A log that ends before the committed offset is read from its start."""
     member = _member(records=3)
     member.consumer.offsets[A] = 9
     await _joined(member, A)
@@ -357,7 +373,7 @@ async def test_a_log_that_ends_earlier_is_read_from_its_start(said: Said) -> Non
 
 
 async def test_records_that_were_polled_around_a_move_are_taken_once() -> None:
-    """A poll that began before a position was set may return what is behind it."""
+    """Records that were polled while a position was set are handled once."""
     member = _member(records=2)
     async with member.running(A):
         await member.takes(2)

@@ -1,4 +1,4 @@
-"""Polling: no record is passed over, and no partition holds back another."""
+"""Polling: no record is skipped, and no partition holds back another."""
 
 import asyncio
 import zlib
@@ -65,7 +65,7 @@ async def reader() -> Reader:
 
 
 async def test_records_arrive_once_and_in_order(reader: Reader) -> None:
-    """The plain case."""
+    """Records arrive once and in order."""
     await reader.poll()
     await reader.poll()
     assert reader.taken == {A: [0, 1, 2], B: [0, 1, 2], C: []}
@@ -77,7 +77,7 @@ async def test_records_arrive_once_and_in_order(reader: Reader) -> None:
 async def test_a_failed_poll_loses_no_record_of_the_others(
     reader: Reader, error: BaseException
 ) -> None:
-    """Aiokafka has moved their positions: they are set back, and polled one by one."""
+    """After a failed poll the positions of all partitions are set back, so no record is lost."""
     reader.consumer.corrupt[B] = error
     await reader.poll()
     assert reader.taken[A] == []
@@ -90,7 +90,7 @@ async def test_a_failed_poll_loses_no_record_of_the_others(
 
 
 async def test_a_corrupt_partition_holds_back_no_other(reader: Reader) -> None:
-    """It is held and tried from time to time, while the others go on."""
+    """A corrupt partition is paused and tried from time to time, while the others go on."""
     reader.consumer.corrupt[B] = kafka_error()
     for _ in range(3):  # all at once, one by one, and then record by record
         await reader.poll()
@@ -102,7 +102,9 @@ async def test_a_corrupt_partition_holds_back_no_other(reader: Reader) -> None:
 
 
 async def test_a_partition_that_stays_corrupt_fails_no_poll_of_the_others(reader: Reader) -> None:
-    """It is tried by itself twice a minute, is named all the while, and goes on when it can."""
+    """A partition that stays corrupt is polled by itself twice a minute and named meanwhile, and
+    goes on when it can.
+    """
     reader.consumer.corrupt[B] = ValueError("no structure")
     for _ in range(3):
         await reader.poll()
@@ -123,7 +125,7 @@ async def test_a_partition_that_stays_corrupt_fails_no_poll_of_the_others(reader
 
 
 async def test_the_only_partition_may_be_corrupt(reader: Reader) -> None:
-    """Then nothing is polled but the one, and it goes on when it can."""
+    """If the only partition is corrupt, nothing but it is polled, and it goes on when it can."""
     reader.consumer.positions = {B: 0}
     reader.consumer.corrupt[B] = kafka_error()
     for _ in range(10):
@@ -137,7 +139,7 @@ async def test_the_only_partition_may_be_corrupt(reader: Reader) -> None:
 
 
 async def test_records_taken_before_are_not_taken_again(reader: Reader) -> None:
-    """The place to go back to is behind the last one that was handed over."""
+    """After a failed poll a partition goes on behind the last record that was handled."""
     await reader.poll()
     reader.consumer.append(A, FakeRecord())
     reader.consumer.append(B, FakeRecord())
@@ -148,8 +150,10 @@ async def test_records_taken_before_are_not_taken_again(reader: Reader) -> None:
     assert reader.taken == {A: [0, 1, 2, 3], B: [0, 1, 2, 3], C: []}
 
 
-async def test_without_a_record_the_beginning_is_the_place_to_go_back_to(reader: Reader) -> None:
-    """Another member may have read what comes before it."""
+async def test_without_a_record_a_partition_goes_back_to_its_beginning(reader: Reader) -> None:
+    """After a failed poll a partition without a handled record goes back to where its assignment
+    began.
+    """
     reader.begin[A] = reader.consumer.positions[A] = 2
     reader.consumer.corrupt[B] = kafka_error()
     await reader.poll()
@@ -158,7 +162,7 @@ async def test_without_a_record_the_beginning_is_the_place_to_go_back_to(reader:
 
 
 async def test_a_partition_without_a_position_is_left_alone(reader: Reader) -> None:
-    """After an error the others are set back; where this one is read is not decided yet."""
+    """After an error a partition without a position gets none."""
     del reader.begin[B]
     reader.consumer.pause(B)
     reader.consumer.corrupt[A] = kafka_error()
@@ -171,7 +175,7 @@ async def test_a_partition_without_a_position_is_left_alone(reader: Reader) -> N
 
 
 async def test_a_position_outside_the_log_is_told_and_holds_back_no_other(reader: Reader) -> None:
-    """Nothing that was polled is lost for it."""
+    """A position outside the log is reported, and no polled record is lost for it."""
     reader.consumer.starts[B] = 2
     for _ in range(3):
         await reader.poll()
@@ -182,7 +186,9 @@ async def test_a_position_outside_the_log_is_told_and_holds_back_no_other(reader
 async def test_a_position_outside_the_log_is_told_while_partitions_are_polled_one_by_one(
     reader: Reader,
 ) -> None:
-    """It is no damage, so no reason to read record by record."""
+    """A position outside the log does not count as damage while partitions are polled one by
+    one.
+    """
     reader.consumer.corrupt[A] = kafka_error()
     reader.consumer.starts[B] = 2
     for _ in range(3):
@@ -191,7 +197,7 @@ async def test_a_position_outside_the_log_is_told_while_partitions_are_polled_on
 
 
 async def test_a_rebalance_without_end_holds_up_no_stop() -> None:
-    """A poll ends while the broker is away, though nothing came, and a later one has it all."""
+    """A poll ends although a rebalance does not, and a later poll has all records."""
     reader = filled(Reader(patience=0.01))
     reader.consumer.steady.clear()
     await reader.poll()
@@ -203,7 +209,7 @@ async def test_a_rebalance_without_end_holds_up_no_stop() -> None:
 
 
 async def test_a_corrupt_partition_is_not_taken_for_one_that_waits(reader: Reader) -> None:
-    """Its hold says nothing about the due time of the record that follows."""
+    """A corrupt partition's pause says nothing about the due time of its next record."""
     reader.consumer.corrupt[B] = kafka_error()
     for _ in range(3):
         await reader.poll()
@@ -212,14 +218,14 @@ async def test_a_corrupt_partition_is_not_taken_for_one_that_waits(reader: Reade
 
 
 async def test_a_refusal_is_told_to_a_person(reader: Reader) -> None:
-    """No waiting will change it."""
+    """A refused poll is raised as an error with a message."""
     reader.consumer.corrupt[A] = TopicAuthorizationFailedError("event")
     with pytest.raises(HookstreamError, match="Kafka refuses"):
         await reader.poll()
 
 
-async def test_a_held_partition_waits_and_no_other_does(reader: Reader) -> None:
-    """It goes on at its offset when its time has come."""
+async def test_a_paused_partition_waits_and_no_other_does(reader: Reader) -> None:
+    """A paused partition waits until its time and goes on at its offset, and no other waits."""
     reader.poller.pause_until(A, reader.consumer.logs[A], 1, reader.clock.monotonic() + 10.0)
     await reader.poll()
     assert (reader.taken[A], reader.taken[B]) == ([], [0, 1, 2])
@@ -231,8 +237,8 @@ async def test_a_held_partition_waits_and_no_other_does(reader: Reader) -> None:
     assert reader.taken[A] == [1, 2]
 
 
-async def test_the_end_of_an_assignment_ends_its_holds(reader: Reader) -> None:
-    """A partition that comes back is read at once."""
+async def test_the_end_of_an_assignment_ends_its_pauses(reader: Reader) -> None:
+    """The pauses of partitions end with their assignment."""
     reader.poller.pause_until(A, reader.consumer.logs[A], 1, reader.clock.monotonic() + 10.0)
     assert reader.poller.paused_until(A, 1) == reader.clock.monotonic() + 10.0
     reader.poller.forget(A)
@@ -241,7 +247,7 @@ async def test_the_end_of_an_assignment_ends_its_holds(reader: Reader) -> None:
 
 
 async def test_markers_behind_the_last_record_are_passed(reader: Reader) -> None:
-    """Else the offset of a transaction's end would never be committed, and the lag never 0."""
+    """Transaction markers behind the last record are committed past, so the lag becomes 0."""
     partitions = {A: OffsetTracker("event", 0, 0), C: OffsetTracker("event", 2, 0)}
     partitions[A].skip(2)
     reader.consumer.positions[A] = 4
@@ -251,7 +257,9 @@ async def test_markers_behind_the_last_record_are_passed(reader: Reader) -> None
 
 
 async def test_positions_count_for_nothing_after_a_failed_poll(reader: Reader) -> None:
-    """They have passed records that nobody was handed."""
+    """After a failed poll the consumer's positions do not count, since they have passed records
+    that were not handled.
+    """
     reader.consumer.corrupt[B] = kafka_error()
     await reader.poll()
     partitions = {A: OffsetTracker("event", 0, 0)}

@@ -1,4 +1,4 @@
-"""The notes of commits, and the rules that the state machine in tests/properties does not draw."""
+"""The notes of commits, and the rules that the state machine in tests/properties does not cover."""
 
 import pytest
 from hypothesis import given
@@ -26,19 +26,19 @@ OTHER = CommitNote("c", "before", since=500, partitions=2)
 
 @given(st.builds(CommitNote, st.text(), st.text(), st.integers(0, 2**53), st.integers(1, 100_000)))
 def test_a_note_is_read_as_it_was_written(note: CommitNote) -> None:
-    """Whatever the names of cluster and topic are."""
+    """A commit's note is read as it was written, whatever the names of cluster and topic are."""
     assert CommitNote.read(note.text()) == note
 
 
 @pytest.mark.parametrize("text", [None, "", "x", "[]", "1", "{}", '{"cluster": 1, "topic_id": 2}'])
 def test_another_tools_metadata_is_no_note(text: str | None) -> None:
-    """Whatever it is: the offset counts all the same."""
+    """Another tool's commit metadata is no note, and its offset counts all the same."""
     assert CommitNote.read(text) is None
 
 
 @given(st.text())
 def test_no_metadata_raises(text: str) -> None:
-    """It is anybody's text."""
+    """No commit metadata raises an error."""
     CommitNote.read(text)
 
 
@@ -52,7 +52,7 @@ def test_no_metadata_raises(text: str) -> None:
     ],
 )
 def test_a_topic_is_another_one_only_if_that_is_sure(note: CommitNote, *, same: bool) -> None:
-    """Not in another cluster, and not where the brokers know no ids."""
+    """A topic counts as made again only in the same cluster and with another known id."""
     assert note.is_of(TOPIC) is same
     assert note.is_of(TopicState("c", "", 3))
 
@@ -73,7 +73,7 @@ def test_a_topic_is_another_one_only_if_that_is_sure(note: CommitNote, *, same: 
 def test_the_beginning_follows_from_position_and_log(
     reached: Position | None, expected: Beginning
 ) -> None:
-    """Both ends of a log belong to it: behind the last record is where new ones come."""
+    """A position at either end of the log is valid, and one outside is set to the log's begin."""
     assert begin_at(reached, TOPIC, Log(5, 20), first=7) == expected
 
 
@@ -94,18 +94,22 @@ def test_the_beginning_follows_from_position_and_log(
 def test_a_partition_without_a_commit_begins_by_what_is_known_of_its_group(
     start: int, siblings: list[Committed], time: int
 ) -> None:
-    """Commits of an earlier topic of that name say nothing."""
+    """A partition without a commit begins by what its group's other commits say, and commits of an
+    earlier topic of that name say nothing.
+    """
     assert first_time(start, 1, TOPIC, siblings) == time
 
 
 @pytest.mark.parametrize("start", [EARLIEST, LATEST, 5_000])
 def test_a_partition_that_was_added_is_read_from_its_first_record(start: int) -> None:
-    """The group had begun when it came."""
+    """A partition that was added after the group began is read from its first record."""
     assert first_time(start, 2, TOPIC, [Committed(1, NOTE)]) == EARLIEST
 
 
 def test_a_note_keeps_when_the_group_began() -> None:
-    """As long as the topic is the same; in another cluster it takes that one's ids."""
+    """A note keeps when the group began as long as the topic is the same, and takes the ids of
+    another cluster.
+    """
     new = CommitNote("c", "t", since=9_000, partitions=3)
     assert next_note(None, TOPIC, [], now=9.0) == new
     assert next_note(None, TOPIC, [Committed(1, NOTE)], now=9.0) == NOTE

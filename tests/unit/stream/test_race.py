@@ -1,4 +1,4 @@
-"""The staggered race: the first success wins, whatever the others do, and leaves nothing open."""
+"""The staggered race: the first success wins, and all else is closed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -61,14 +61,14 @@ class Runners:
 
 
 async def test_a_prompt_success_is_the_only_attempt() -> None:
-    """Nobody else is asked while the first one answers in time."""
+    """If the first attempt succeeds in time it is the only one."""
     runners = Runners()
     assert await runners.run("succeeds", "succeeds", "bug") == 0
     assert runners.begun == [0]
 
 
 async def test_a_failure_begins_the_next_attempt_at_once() -> None:
-    """The stagger is for those who are silent only: here it would take an hour."""
+    """A failure begins the next attempt at once, without the stagger."""
     runners = Runners()
     attempts = [runners.attempt(0, "fails"), runners.attempt(1, "succeeds")]
     async with asyncio.timeout(10):
@@ -76,7 +76,7 @@ async def test_a_failure_begins_the_next_attempt_at_once() -> None:
 
 
 async def test_a_bug_ends_the_race() -> None:
-    """Only failures that were foreseen are passed over."""
+    """An unexpected exception ends the race."""
     runners = Runners()
     with pytest.raises(RuntimeError):
         await runners.run("hangs", "bug", "succeeds")
@@ -84,7 +84,7 @@ async def test_a_bug_ends_the_race() -> None:
 
 
 async def test_a_race_that_is_cancelled_leaves_nothing_open() -> None:
-    """Its attempts are cancelled with it."""
+    """A race that is cancelled cancels its attempts and leaves nothing open."""
     runners = Runners()
     running = asyncio.create_task(runners.run("hangs", "hangs"))
     while len(runners.begun) < 2:  # noqa: ASYNC110  # attempts begin by time
@@ -97,8 +97,8 @@ async def test_a_race_that_is_cancelled_leaves_nothing_open() -> None:
 
 @given(st.lists(st.sampled_from(["succeeds", "fails", "hangs", "cancels"]), max_size=5))
 async def test_whatever_the_others_do(does: list[str]) -> None:
-    """One success is enough among silent and failing ones, all others are closed again; without
-    one, each attempt has its cause, unless one hangs for ever.
+    """One success among silent and failing attempts wins and all others are closed; without one,
+    each attempt has its cause.
     """
     runners = Runners()
     if "succeeds" in does:

@@ -1,4 +1,4 @@
-"""What a rebalance, or a poll that failed, must not lose (invariant 1)."""
+"""No record is lost or settled wrongly by a rebalance or a failed poll (invariant 1)."""
 
 import asyncio
 from collections import Counter
@@ -22,7 +22,7 @@ async def member() -> Member:
 
 
 async def test_a_revocation_waits_for_what_is_under_way(member: Member) -> None:
-    """It is committed before the partition goes, and nothing is parked."""
+    """A revocation waits for deliveries under way and commits them, and nothing is deferred."""
     async with member.running(A):
         await member.takes(2)
         revocation = asyncio.create_task(member.consumer.rebalance())
@@ -33,8 +33,10 @@ async def test_a_revocation_waits_for_what_is_under_way(member: Member) -> None:
     assert member.handler.deferred == []
 
 
-async def test_a_revocation_parks_what_does_not_end_in_time(member: Member) -> None:
-    """The next owner does not send it again, and need not wait for it."""
+async def test_a_revocation_defers_what_does_not_end_in_time(member: Member) -> None:
+    """A revocation defers deliveries that do not end in time, so the next owner does not send them
+    again.
+    """
     async with member.running(A):
         await member.takes(2)
         leaving = list(member.handler.pending)
@@ -45,8 +47,10 @@ async def test_a_revocation_parks_what_does_not_end_in_time(member: Member) -> N
     assert member.consumer.offsets == {A: 2}
 
 
-async def test_a_revocation_ends_though_nothing_can_be_parked(member: Member) -> None:
-    """What is not settled is not committed: the next owner does it again."""
+async def test_a_revocation_ends_though_nothing_can_be_deferred(member: Member) -> None:
+    """A revocation ends even if nothing can be deferred, and what is not settled is not
+    committed.
+    """
     member.handler.parks_at_once = False
     async with member.running(A):
         await member.takes(2)
@@ -70,8 +74,8 @@ async def time_passes(member: Member, budget: float, task: asyncio.Task[None]) -
 
 
 async def test_an_expelled_member_gives_nothing_back(member: Member) -> None:
-    """Its partitions are others' already: what is under way is void at once, and neither parked nor
-    committed.
+    """An expelled member neither defers nor commits what is under way, since its partitions are
+    others' already.
     """
     async with member.running(A):
         await member.takes(2)
@@ -87,7 +91,7 @@ async def test_an_expelled_member_gives_nothing_back(member: Member) -> None:
 
 
 async def test_nothing_is_committed_for_a_partition_that_left(member: Member) -> None:
-    """Late settlements reach the old assignment only; what stays goes on (invariant 1)."""
+    """Late settlements change nothing for a partition that left (invariant 1)."""
     member.handler.parks_at_once = False
     async with member.running(A, B):
         await member.takes(4)
@@ -106,7 +110,7 @@ async def test_nothing_is_committed_for_a_partition_that_left(member: Member) ->
 
 
 async def test_records_polled_before_a_rebalance_are_not_taken_after_it(member: Member) -> None:
-    """They belong to another assignment, perhaps to another member."""
+    """Records that were polled before a rebalance are not handled after it."""
     async with member.running(A, B):
         await member.takes(4)
         member.handler.settle(4)
@@ -123,7 +127,7 @@ async def test_records_polled_before_a_rebalance_are_not_taken_after_it(member: 
 
 
 async def test_a_poll_that_outlasts_a_rebalance_passes_over_no_record(member: Member) -> None:
-    """What it returns is of the new assignment, whose position has moved past it."""
+    """A poll that outlasts a rebalance skips no record of the new assignment."""
     async with member.running(A):
         await member.takes(2)
         member.handler.settle(2)
@@ -136,9 +140,7 @@ async def test_a_poll_that_outlasts_a_rebalance_passes_over_no_record(member: Me
 
 
 async def test_nothing_is_taken_while_partitions_are_given_up(member: Member) -> None:
-    """A partition whose first record waits in intake's hand would outlive its assignment, and
-    every later commit would be refused for it.
-    """
+    """No record is handled while partitions are revoked, so none outlives its assignment."""
     member.handler.fills_at = 1
     async with member.running(A, B):
         await member.takes(1)
@@ -157,7 +159,7 @@ async def test_nothing_is_taken_while_partitions_are_given_up(member: Member) ->
 
 
 async def test_records_that_a_revocation_made_void_are_not_committed_past(member: Member) -> None:
-    """The consumer's position has passed them, and their partition is still being drained."""
+    """Records that a revocation discarded are not committed past."""
     async with member.running(A, B):
         await member.takes(4)
         member.handler.settle(3)
@@ -176,7 +178,7 @@ async def test_records_that_a_revocation_made_void_are_not_committed_past(member
 
 
 async def test_a_failed_poll_loses_nothing_and_commits_nothing_lost(member: Member) -> None:
-    """The position of a partition whose records vanished is no settled prefix."""
+    """A failed poll loses no record, and no commit passes the records that vanished in it."""
     member.consumer.corrupt[B] = KafkaError("corrupt")
     async with member.running(A, B):
         await wait_until(lambda: member.consumer.positions[A] == 2, "the poll that fails")

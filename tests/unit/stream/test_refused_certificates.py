@@ -1,4 +1,4 @@
-"""A client certificate for Kafka that has expired, or that a server refuses, is told of."""
+"""A client certificate for Kafka that has expired, or that a server refuses, is logged."""
 
 import asyncio
 import socket
@@ -150,7 +150,9 @@ def test_an_expired_certificate_is_an_error_line_once(
 def test_a_certificate_that_expires_while_the_daemon_runs(
     files: Files, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The line comes with the first connection after its time, and not before."""
+    """A certificate that expires while the daemon runs is logged at the first connection after its
+    time, and not before.
+    """
     clock = FakeClock()
     until = datetime.fromtimestamp(clock.now() + 60, UTC)
     files.certify(AUTHORITY, until=until)
@@ -189,7 +191,7 @@ def test_a_certificate_that_a_server_refuses_is_an_error_line_once(
 def test_a_server_that_asks_for_a_certificate(
     files: Files, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Without one the line names the setting."""
+    """If a server asks for a certificate and none is set, the error line names the setting."""
     tls = TlsFiles(files.ca, None, None)
 
     async def test() -> None:
@@ -222,7 +224,9 @@ def test_a_refusal_of_a_certificate_that_was_renewed_meanwhile_is_not_told(
 async def test_another_failure_is_not_the_certificate(
     files: Files, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A server that is away or whose own certificate is not trusted says nothing about ours."""
+    """A server that is away, or whose own certificate is not trusted, is not reported as a fault of
+    the client certificate.
+    """
     with socket.create_server((HOST, 0)) as listener:
         port = listener.getsockname()[1]
     await _dial(port, files.tls)
@@ -233,7 +237,7 @@ async def test_another_failure_is_not_the_certificate(
 
 
 def test_a_start_with_an_expired_certificate_ends_with_that_sentence(files: Files) -> None:
-    """The sentence with which a start fails names the certificate, not the protocol."""
+    """A start with an expired certificate ends with a sentence that names the certificate."""
     files.certify(AUTHORITY, until=EXPIRED)
     settings = KafkaSettings(
         bootstrap_servers=(f"{HOST}:1",),

@@ -1,4 +1,4 @@
-"""Which retry topics are consumed, and how a member of the group comes to consume others."""
+"""The retry topics that are consumed, and how a member comes to consume others."""
 
 import asyncio
 
@@ -32,8 +32,8 @@ def _consumed(topics: KnownRetryTopics) -> dict[str, float]:
 
 
 def test_all_retry_topics_below_the_prefix_are_consumed(topics: KnownRetryTopics) -> None:
-    """Those of the settings, whether they exist yet or not, and what else is there by such a name;
-    deliveries are deferred to the former only.
+    """All retry topics below the prefix are consumed, existing or not, and deliveries are deferred
+    only to those of the settings.
     """
     topics.found({OLD.topic, "event", "hookstream.dead-letter", "other.retry.5s"})
     assert topics.changed
@@ -42,7 +42,9 @@ def test_all_retry_topics_below_the_prefix_are_consumed(topics: KnownRetryTopics
 
 
 def test_a_topic_is_gone_when_two_looks_did_not_find_it(topics: KnownRetryTopics) -> None:
-    """A broker that has just started may not know all; and a topic of the settings never goes."""
+    """A retry topic counts as gone when two looks in a row did not find it, and one of the settings
+    never does.
+    """
     topics.found({NAMED, OLD.topic})
     assert OLD.topic in _consumed(topics)
     topics.found(set())
@@ -55,8 +57,8 @@ def test_a_topic_is_gone_when_two_looks_did_not_find_it(topics: KnownRetryTopics
 
 
 def test_a_topic_that_may_not_be_read_is_left_out(topics: KnownRetryTopics) -> None:
-    """A topic that the settings do not name may be another installation's: without the right to
-    read it the daemon goes on, and does not try again.
+    """A retry topic that the settings do not name and that may not be read is left out and not
+    tried again.
     """
     topics.found({OLD.topic})
     topics.adopt()
@@ -80,7 +82,7 @@ def test_a_topic_that_may_not_be_read_is_left_out(topics: KnownRetryTopics) -> N
 def test_any_other_refusal_ends_the_daemon(
     topics: KnownRetryTopics, error: BaseException | None
 ) -> None:
-    """The right to read sources, and the retry topics of the settings, is needed."""
+    """A source or a retry topic of the settings that may not be read ends the daemon."""
     topics.found({OLD.topic})
     topics.adopt()
     assert not topics.leave_out(error)
@@ -109,8 +111,8 @@ async def test_another_subscription_follows_an_orderly_end() -> None:
 
 
 async def test_each_assignment_is_followed_by_a_look() -> None:
-    """Partitions are divided anew when a replica with other settings comes, and it may have made a
-    topic that this one does not know.
+    """After each assignment the topics are listed again, since another replica may have made
+    one.
     """
     member = Member()
     async with member.running(A):

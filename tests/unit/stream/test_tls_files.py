@@ -1,4 +1,4 @@
-"""TLS files for Kafka: what is in use is what the files held when they last could be used."""
+"""TLS files for Kafka: what is in use is what the files held when they were last usable."""
 
 import asyncio
 import ssl
@@ -65,7 +65,9 @@ def files(tmp_path: Path) -> Files:
 
 
 async def test_the_authorities_are_those_that_the_file_holds_now(files: Files) -> None:
-    """Another one is trusted with the next connection, and one that was taken out no longer."""
+    """An authority that was added to the file is trusted by the next connection, and one that was
+    removed is not.
+    """
     other = trustme.CA()
     assert await files.accepts(AUTHORITY)
     assert not await files.accepts(other)
@@ -75,13 +77,13 @@ async def test_the_authorities_are_those_that_the_file_holds_now(files: Files) -
 
 
 def test_files_that_did_not_change_are_read_once(files: Files) -> None:
-    """A connection costs no more than a look at the files."""
+    """Files that did not change are read once."""
     assert files.tls.current() is files.tls.current()
 
 
 @pytest.mark.parametrize("broken", ["key of another", "half a certificate", "no authorities"])
 def test_files_that_cannot_be_used_leave_the_last_ones_in_use(files: Files, broken: str) -> None:
-    """A renewal by command says so, each time, until they can be used again."""
+    """Files that cannot be used leave the last ones in use, and each renewal by command says so."""
     before = files.tls.current()
     match broken:
         case "key of another":
@@ -101,7 +103,7 @@ def test_files_that_cannot_be_used_leave_the_last_ones_in_use(files: Files, brok
 
 
 def test_files_that_could_never_be_used_are_an_error(tmp_path: Path) -> None:
-    """There is no last one to use."""
+    """Files that were never usable are an error."""
     for _ in range(2):
         with pytest.raises(OSError, match="No such file"):
             TlsFiles(tmp_path / "missing", None, None).current()
@@ -109,7 +111,9 @@ def test_files_that_could_never_be_used_are_an_error(tmp_path: Path) -> None:
 
 @given(st.datetimes(datetime(2001, 1, 1), datetime(9999, 1, 1)))  # noqa: DTZ001  # made aware below
 def test_until_when_a_certificate_is_valid(when: datetime) -> None:
-    """To the second, in both of the forms that certificates have for times (before 2050, after)."""
+    """The end of a certificate's validity is read to the second, in both forms of time (before
+    2050, after).
+    """
     until = when.replace(microsecond=0, tzinfo=UTC)
     begin = datetime(2000, 1, 1, tzinfo=UTC)
     leaf = AUTHORITY.issue_cert("us.test", not_before=begin, not_after=until)
@@ -118,13 +122,13 @@ def test_until_when_a_certificate_is_valid(when: datetime) -> None:
 
 @given(st.binary(max_size=60))
 def test_what_is_no_certificate_has_no_end(content: bytes) -> None:
-    """Whatever the bytes are."""
+    """Bytes that are no certificate have no end of validity and raise nothing."""
     assert not_after(content) is None
     assert not_after(ssl.DER_cert_to_PEM_cert(content).encode()) is None
 
 
 def test_clients_of_the_same_files_share_them(files: Files) -> None:
-    """Else each would read and tell a renewal by itself; without TLS there are none."""
+    """Clients with the same TLS files share them, and without TLS there are none."""
     settings = KafkaSettings(security_protocol="SSL", ssl_cafile=files.ca)
     assert tls_files(settings) is tls_files(settings.model_copy())
     assert tls_files(KafkaSettings()) is None

@@ -1,4 +1,4 @@
-"""Which settings of a topic lose records, and what a person is told to do."""
+"""The settings of a topic that lose records, and the advice about them."""
 
 import pytest
 from hypothesis import given
@@ -19,7 +19,7 @@ HOUR_MS = 3_600_000
 
 @given(st.none() | st.floats(1, 10**8))
 def test_a_topic_that_is_made_here_is_right(longer_than: float | None) -> None:
-    """Whatever it must keep: else the next start would refuse it."""
+    """A topic that the daemon creates has settings that the next start accepts."""
     keeping = RequiredRetention(longer_than)
     assert keeping.wrong(keeping.settings()) == {}
     assert keeping.wrong(RIGHT) == {}
@@ -41,7 +41,9 @@ def test_a_topic_that_is_made_here_is_right(longer_than: float | None) -> None:
 def test_a_setting_that_loses_records_is_named_with_the_command_that_sets_it_right(
     longer_than: float | None, setting: str, value: str
 ) -> None:
-    """Topic, setting and value, and nothing but that setting is changed by the command."""
+    """A setting that loses records is named with topic and value, and the command changes nothing
+    else.
+    """
     keeping = RequiredRetention(longer_than)
     problem = topic_problem("ours", RIGHT | {setting: value}, keeping, ["a:1", "b:2"])
     assert problem is not None
@@ -55,7 +57,7 @@ def test_a_setting_that_loses_records_is_named_with_the_command_that_sets_it_rig
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
-    """One command sets all of it right."""
+    """All wrong settings of a topic are reported together with one command."""
     values = {CLEANUP_POLICY: "compact", RETENTION_MS: "3000", RETENTION_BYTES: "5"}
     problem = topic_problem("ours", values, RequiredRetention(None), ["a:1"])
     assert problem is not None
@@ -67,7 +69,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 
 
 def test_the_least_retention_is_longer_than_what_may_wait() -> None:
-    """A record that waits for its whole delay must not be deleted at the moment it is due."""
+    """The smallest accepted retention is longer than a record may wait."""
     assert RequiredRetention(60.0).wrong(RIGHT | {RETENTION_MS: "60000"}) != {}
     assert RequiredRetention(60.0).wrong(RIGHT | {RETENTION_MS: "60001"}) == {}
 
@@ -78,7 +80,7 @@ def test_the_least_retention_is_longer_than_what_may_wait() -> None:
     )
 )
 def test_whatever_a_broker_tells(values: dict[str, str]) -> None:
-    """A setting that is absent or no number is no reason to refuse a topic, and none to fail."""
+    """A topic setting that is absent or no number neither refuses a topic nor raises."""
     RequiredRetention(60.0).wrong(values)
     list(source_warnings(values))
     assert RequiredRetention(None).wrong({}) == {}
@@ -95,7 +97,7 @@ def test_whatever_a_broker_tells(values: dict[str, str]) -> None:
     ],
 )
 def test_a_source_that_may_lose_events(values: dict[str, str], said: str | None) -> None:
-    """Compaction, or less than an hour."""
+    """A source that is compacted or keeps less than an hour is reported."""
     warnings = list(source_warnings(values))
     assert len(warnings) == (said is not None)
     assert all(said is not None and said in warning for warning in warnings)

@@ -1,4 +1,4 @@
-"""How the tests find a Kafka: three ways in a fixed order, and a clear sentence otherwise."""
+"""The search for a Kafka: three ways in a fixed order, and a clear sentence otherwise."""
 
 import socket
 import threading
@@ -20,23 +20,23 @@ def _none_missing() -> Sequence[str]:
 
 
 def test_a_given_broker_comes_first() -> None:
-    """HOOKSTREAM_TEST_BOOTSTRAP wins, and nothing else is even looked for."""
+    """HOOKSTREAM_TEST_BOOTSTRAP comes first, and nothing else is looked for."""
     assert choose("kafka:9092", _not_asked, _none_missing) is Way.GIVEN
 
 
 def test_a_container_comes_second() -> None:
-    """Where an engine answers, its container is used although Java is there too."""
+    """A container engine that answers is used even if Java is installed."""
     assert choose("", lambda: True, _none_missing) is Way.CONTAINER
 
 
 def test_jars_come_third() -> None:
-    """Java and Maven suffice."""
+    """Java and Maven are used if there is neither a given broker nor an engine."""
     assert choose("", lambda: False, _none_missing) is Way.JARS
 
 
 @pytest.mark.parametrize("missing", [["java"], ["mvn"], ["java", "mvn"]])
 def test_none_is_a_failure_that_says_how_to_get_one(missing: Sequence[str]) -> None:
-    """No Kafka is never a reason to skip: the error names all three ways and what is missing."""
+    """Without any Kafka the tests fail, and the error names all three ways and what is missing."""
     with pytest.raises(NoKafkaError) as caught:
         choose("", lambda: False, lambda: missing)
     sentence = str(caught.value)
@@ -79,19 +79,19 @@ def hanging_engine() -> Iterator[str]:
 def test_an_engine_that_answers_is_seen(
     answering_engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The question is a ping at the address that Docker's own client would use."""
+    """A container engine is found by a ping at the address that Docker's own client would use."""
     monkeypatch.setenv("DOCKER_HOST", answering_engine)
     assert engine_answers()
 
 
 def test_an_engine_that_hangs_is_none(hanging_engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The search for an engine is bounded: the run goes on to the next way."""
+    """An engine that hangs counts as none after a bounded time."""
     monkeypatch.setenv("DOCKER_HOST", hanging_engine)
     assert not engine_answers(timeout=0.2)
 
 
 def test_no_engine_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No socket, no engine."""
+    """A missing socket counts as no engine."""
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
     assert not engine_answers()
 
@@ -99,7 +99,7 @@ def test_no_engine_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_container_is_reached_on_loopback(
     answering_engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Clients are sent to the port that is published, not to one inside the container."""
+    """The container's broker advertises the published port on loopback."""
     monkeypatch.setenv("DOCKER_HOST", answering_engine)
     broker = container(20123)
     assert broker.image == IMAGE

@@ -1,4 +1,4 @@
-"""The jars' cache: filled once, complete or absent, safe for runs side by side."""
+"""The jars' cache is filled once, complete or absent, and safe for runs side by side."""
 
 import threading
 from pathlib import Path
@@ -36,7 +36,7 @@ def test_the_second_call_fetches_nothing(tmp_path: Path) -> None:
 
 
 def test_a_failed_fetch_leaves_nothing_that_looks_complete(tmp_path: Path) -> None:
-    """After Maven failed half-way the next call tries again."""
+    """After a failed fetch the next call fetches again."""
 
     def fail(folder: Path) -> None:
         (folder / "half.jar").write_bytes(b"half")
@@ -49,7 +49,7 @@ def test_a_failed_fetch_leaves_nothing_that_looks_complete(tmp_path: Path) -> No
 
 
 def test_runs_side_by_side_fetch_once(tmp_path: Path) -> None:
-    """The second run waits for the first one's lock and then finds the jars there."""
+    """Of two runs side by side the second waits for the first one's lock and finds the jars."""
     slow, late = Fetch(held=True), Fetch()
     first = threading.Thread(target=kafka_jars, args=(tmp_path, slow))
     second = threading.Thread(target=kafka_jars, args=(tmp_path, late))
@@ -63,14 +63,14 @@ def test_runs_side_by_side_fetch_once(tmp_path: Path) -> None:
 
 
 def test_a_missing_tool_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without Maven the error says what to install, and nothing is skipped."""
+    """Without Maven the error says what to install."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MavenError, match="java, mvn"):
         fetch_with_maven(tmp_path)
 
 
 def test_mavens_words_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When Maven fails, its own output is what helps."""
+    """If Maven fails, the error holds its output."""
     for tool in ("java", "mvn"):
         program = tmp_path / tool
         program.write_text("#!/bin/sh\necho the repository is closed\nexit 1\n")

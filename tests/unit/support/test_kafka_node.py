@@ -14,14 +14,14 @@ def _settings(text: str) -> dict[str, str]:
 
 
 def test_one_node_keeps_one_copy() -> None:
-    """A single node can serve only topics of one replica."""
+    """A single test broker has a replication factor of one."""
     settings = _settings(properties(NODES[0], NODES[:1], Path("data")))
     assert settings["offsets.topic.replication.factor"] == "1"
     assert settings["controller.quorum.voters"] == "1@127.0.0.1:20011"
 
 
 def test_three_nodes_know_each_other_and_keep_three_copies() -> None:
-    """The same quorum on every node, the node's own ports in its listeners."""
+    """Three nodes have the same quorum, each its own ports, and three copies."""
     settings = _settings(properties(NODES[1], NODES, Path("data")))
     assert settings["node.id"] == "2"
     assert settings["offsets.topic.replication.factor"] == "3"
@@ -31,20 +31,20 @@ def test_three_nodes_know_each_other_and_keep_three_copies() -> None:
 
 
 def test_extra_settings_win() -> None:
-    """A test can ask for what it needs."""
+    """Extra settings of a test override the defaults of the broker."""
     extra = {"auto.create.topics.enable": "true"}
     settings = _settings(properties(NODES[0], NODES[:1], Path("data"), extra))
     assert settings["auto.create.topics.enable"] == "true"
 
 
 def test_ports_are_not_ephemeral() -> None:
-    """A client's outgoing connection can never sit on the port of a broker that is down."""
+    """A broker's port is outside the ephemeral range, so no client's connection can take it."""
     assert free_port() in PORTS
     assert max(PORTS) < 32768
 
 
 def test_a_server_that_was_never_started_has_no_process(tmp_path: Path) -> None:
-    """It says so, and stopping it is no error."""
+    """A server that was never started reports no process, and stopping it is no error."""
     server = KafkaServer(tmp_path, tmp_path)
     server.stop()
     server.kill()

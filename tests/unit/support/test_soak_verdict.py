@@ -1,4 +1,4 @@
-"""What a soak calls flat."""
+"""The verdict of a soak run: what counts as flat."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_a_level_run_is_flat() -> None:
 
 
 def test_a_short_peak_is_told() -> None:
-    """A single moment above the limit is enough, wherever it is: a container is killed by it."""
+    """A single moment above the limit breaks it, wherever it is."""
     samples = [_sample(at) for at in range(100)]
     samples[3] = _sample(3, memory=120)
     assert judge(samples, _LIMITS) == ["memory reached 120 MiB, more than 105"]
