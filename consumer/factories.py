@@ -1,4 +1,4 @@
-"""The daemon's parts as the settings describe them: for `run`, and for commands that use one."""
+"""Makes the daemon's parts from settings, for `run` and for commands that use one."""
 
 import asyncio
 import random
@@ -36,8 +36,8 @@ def make_topic_watch(
     *,
     urgent: Callable[[], bool],
 ) -> TopicWatch:
-    """The watch over the sources, the topics that the settings in use name, and the retry topics
-    that are consumed.
+    """The watch over the sources, the topics that the settings name and the retry topics that are
+    consumed.
     """
     kafka = settings().kafka
     own = kafka.own_topics
@@ -71,7 +71,7 @@ def make_decoder(source: SourceSettings) -> Decoder:
 
 
 def start_times(settings: Settings) -> dict[str, int]:
-    """Where each source begins without a commit, by topic, as `stream.positions` has it."""
+    """By source topic, the start position without a commit, as `stream.positions` defines it."""
     fixed = {"earliest": EARLIEST, "latest": LATEST}
     return {
         source.topic: fixed[source.start]
@@ -82,7 +82,7 @@ def start_times(settings: Settings) -> dict[str, int]:
 
 
 def make_transport(settings: Settings, authorities: Authorities, clock: Clock) -> Transport:
-    """The client that the settings name; made on the running loop."""
+    """The transport that the settings name, on the running loop."""
     loop, policy = asyncio.get_running_loop(), guard_policy(settings)
     match settings.delivery.transport:
         case "curl":
@@ -100,7 +100,7 @@ def make_scheduler(
     clock: Clock,
     metrics: Metrics,
 ) -> Scheduler[InFlightRecord]:
-    """What decides which delivery starts when; made on the running loop."""
+    """The scheduler, on the running loop."""
     return Scheduler(
         transport=transport,
         outcomes=outcomes,
@@ -115,7 +115,7 @@ def make_scheduler(
 
 
 def make_limits(settings: Settings) -> Limits:
-    """The dispatcher's bounds."""
+    """The scheduler's bounds."""
     delivery, rate = settings.delivery, settings.delivery.host_rate_limit
     return Limits(
         concurrency=delivery.concurrency,
@@ -128,7 +128,7 @@ def make_limits(settings: Settings) -> Limits:
 
 
 def make_policy(settings: Settings) -> RetryPolicy:
-    """When deliveries are tried again, and when no more."""
+    """The retry policy."""
     return RetryPolicy(
         delays=settings.retry.delays,
         max_attempts=settings.retry.max_attempts,

@@ -1,15 +1,14 @@
-"""The closed lists that several packages share, each in this one place.
+"""Closed lists that several packages share. A new member needs no other line of code.
 
-People read them in docs/reference/records.md#reasons and docs/reference/metrics.md.
-
-Each use that differs by member ends in `assert_never`: a forgotten one fails the type check.
+docs/reference/records.md#reasons and docs/reference/metrics.md explain the members; a test compares
+the pages. Uses that differ by member end in `assert_never`, so the type check names them.
 """
 
 from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a delivery is in the dead-letter topic; also the `reason` label of its metric."""
+    """The reason of a dead letter, also the `reason` label of its metric."""
 
     UNDECODABLE = "undecodable"
     REJECTED = "rejected"
@@ -23,7 +22,7 @@ class Reason(StrEnum):
 
 
 class ErrorKind(StrEnum):
-    """Why an attempt has no HTTP status; also `status` labels of the attempts' metric."""
+    """The error of an attempt without an HTTP status, also a `status` label of its metric."""
 
     TIMEOUT = "timeout"
     CONNECT = "connect"

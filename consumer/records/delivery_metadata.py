@@ -39,15 +39,15 @@ OwnHeaders = list[tuple[str, bytes]]
 _DELIVERY_IDS = re.compile(r"[A-Za-z0-9_~%:-]{0,300}")
 _MAX_INTEGER = 2**63 - 1
 """Kafka's offsets and timestamps have 64 bits."""
-_MAX_DETAIL = 1_000
-"""Characters. The rest of a longer detail is cut off."""
-_MAX_HEADER = 4_096
-"""Bytes of one header that hookstream writes. A dead letter without its value must fit anywhere."""
+_MAX_DETAIL_CHARACTERS = 1_000
+"""A longer detail is cut off."""
+_MAX_HEADER_BYTES = 4_096
+"""Of one own header: a dead letter without its value fits into any topic."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A person sent the record back out of the dead-letter topic."""
+    """The last replay of a record out of the dead-letter topic."""
 
     replayed_from: str
     """`topic/partition/offset` of the dead letter."""
@@ -55,35 +55,36 @@ class Replay:
     """Epoch seconds."""
 
     def headers(self) -> OwnHeaders:
-        """The headers that say so."""
+        """The headers of a record on a retry or dead-letter topic."""
         return [
             (REPLAYED_FROM, self.replayed_from.encode()),
             (REPLAYED_AT, _seconds(self.at).encode()),
         ]
 
     def source_headers(self, group: str) -> OwnHeaders:
-        """The headers of a record that `group` writes back to its source topic: other groups read
-        that topic too, and have settled the record long ago.
+        """The headers of a record that `group` writes back to its source topic; they name it, since
+        other groups that read the topic have settled the record.
         """
         return [*self.headers(), (REPLAYED_BY, group.encode())]
 
 
 @dataclass(slots=True)
 class DeliveryMetadata:
-    """Everything that must survive a restart; the record's key and value travel unchanged.
+    """All delivery state that must survive a restart: the own headers of a record, whose key and
+    value stay unchanged.
 
-    All empty but `reason` and `source` for a record that could not be decoded. Nobody changes one;
-    not frozen, since that costs a call for each field, and more than all the rest of a hand-over.
+    An undecodable record has only `reason` and `source`. Instances are never modified; frozen, each
+    would cost a call for each field, more than the rest of publishing it.
     """
 
     reason: str
-    """A dead letter's reason, or on a retry topic why it is there."""
+    """A dead letter's `Reason`, or the cause of a deferral."""
     topic: str
     partition: int
     offset: int
-    """Where the event was first consumed."""
+    """These three locate the source record."""
     timestamp: int
-    """Milliseconds since the epoch: the first record's timestamp, an event's time by default."""
+    """Milliseconds since the epoch: the source record's, an event's time by default."""
     trigger: str
     delivery_id: str = ""
     hook: str = ""
@@ -94,17 +95,17 @@ class DeliveryMetadata:
     not_before: float | None = None
     """Epoch seconds; None on the dead-letter topic."""
     unknown_since: float | None = None
-    """Epoch seconds since when each replica that read the delivery did not know its hook."""
+    """Epoch seconds since when no replica that read the delivery knew its hook."""
     mapped: bool = False
-    """Whether only the `fields` of its source tell how to read the value."""
+    """Whether the value can only be read with the `fields` of its source."""
     detail: str = ""
-    """For people: what was wrong in a few words."""
+    """The fault in a few words, for people."""
     replay: Replay | None = None
-    """Kept on all further ways, so that a delivery that fails again tells its story."""
+    """Kept if the delivery fails again."""
 
     @property
     def source(self) -> str:
-        """`topic/partition/offset` of the first record."""
+        """`topic/partition/offset` of the source record."""
         return f"{self.topic}/{self.partition}/{self.offset}"
 
     def dead_lettered(self, reason: Reason, detail: str) -> "DeliveryMetadata":
@@ -112,9 +113,9 @@ class DeliveryMetadata:
         return replace(self, reason=reason, not_before=None, unknown_since=None, detail=detail)
 
     def headers(self, group: str = "") -> OwnHeaders:
-        """The headers that hookstream adds, all UTF-8 text; a fact that is not known has none.
+        """The own headers, all UTF-8 text; an unknown fact has none.
 
-        `group`: the writer's `kafka.group_id`; none only in tests, as older versions wrote it.
+        `group`: the writer's `kafka.group_id`; "" only in tests, as older versions wrote it.
         """
         facts = (
             (DELIVERY_ID, self.delivery_id),
@@ -130,17 +131,17 @@ class DeliveryMetadata:
             (TRIGGER, self.trigger),
             (MAPPED, "yes" if self.mapped else ""),
             (GROUP, group),
-            (DETAIL, self.detail[:_MAX_DETAIL]),
+            (DETAIL, self.detail[:_MAX_DETAIL_CHARACTERS]),
         )
         headers = [(name, text.encode()) for name, text in facts if text]
         return headers + self.replay.headers() if self.replay is not None else headers
 
 
 def read_delivery_metadata(headers: Headers) -> DeliveryMetadata:
-    """The passport of a record on a retry or dead-letter topic.
+    """The delivery metadata of a record on a retry or dead-letter topic.
 
-    Raises `UndecodableError` where a header that this daemon writes is missing or malformed:
-    then somebody else wrote the record.
+    Raises `UndecodableError` if a header that hookstream always writes is missing or malformed:
+    another program wrote the record.
     """
     try:
         texts = _texts(headers)
@@ -172,7 +173,7 @@ def read_delivery_metadata(headers: Headers) -> DeliveryMetadata:
 def read_replay(headers: Headers, group: bytes) -> Replay | None:
     """The replay by which `group` wrote a record back to its source topic; None for all others.
 
-    Source topics are other people's: what is malformed there counts as absent.
+    Other programs write to source topics, so malformed headers count as absent.
     """
     if last_value(headers, REPLAYED_BY) != group:
         return None
@@ -183,35 +184,33 @@ def read_replay(headers: Headers, group: bytes) -> Replay | None:
 
 
 def _texts(headers: Headers) -> dict[str, str]:
-    """The headers that hookstream adds, the last of each name.
+    """The own headers, the last of each name.
 
-    Raises `ValueError` if one is no text, or longer than any that is written.
+    Raises `ValueError` if one is not UTF-8, or longer than hookstream writes any.
     """
     texts: dict[str, str] = {}
     for name, value in headers:
-        # Kafka also has headers without a value. The group is compared as bytes.
+        # A header may lack its value. The group is compared as bytes.
         if name in OWN_HEADERS and value is not None and name != GROUP:
-            if len(value) > _MAX_HEADER:
+            if len(value) > _MAX_HEADER_BYTES:
                 raise ValueError
             texts[name] = value.decode()
     return texts
 
 
 def _replay(texts: dict[str, str]) -> Replay | None:
-    """The last replay that a record went through; it only tells a story, so what cannot be read
-    counts as absent.
-    """
-    origin, at = texts.get(REPLAYED_FROM), texts.get(REPLAYED_AT)
-    if origin is None or at is None:
+    """The last replay of a record; only for people, so a malformed one counts as absent."""
+    replayed_from, at = texts.get(REPLAYED_FROM), texts.get(REPLAYED_AT)
+    if replayed_from is None or at is None:
         return None
     try:
-        return Replay(origin, read_number(at))
+        return Replay(replayed_from, read_number(at))
     except ValueError:
         return None
 
 
 class OriginalRecord:
-    """A record as it was first consumed, read again from a retry topic: a `Record`."""
+    """The source record of a deferred one: a `Record`, with the key and value of `deferred`."""
 
     __slots__ = ("headers", "key", "offset", "partition", "replay", "timestamp", "topic", "value")
 
@@ -223,7 +222,7 @@ class OriginalRecord:
         self.key = deferred.key
         self.value = deferred.value
         self.headers = deferred.headers
-        """With hookstream's own; see `original_headers`."""
+        """The own ones included; see `original_headers`."""
         self.replay = metadata.replay
 
 
@@ -243,8 +242,8 @@ def _integer(text: str) -> int:
 
 
 def _delivery_id(id: str) -> str:
-    """As `delivery.request.delivery_id` makes them: it goes into a request's header, and with a dot
-    in it could be signed as the timestamp too.
+    """Check that `id` is like those of `delivery.http.request.delivery_id`: it goes into a header,
+    and with a dot its signature would be ambiguous.
     """
     if not _DELIVERY_IDS.fullmatch(id):
         raise ValueError

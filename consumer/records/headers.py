@@ -1,4 +1,4 @@
-"""Names of the headers that hookstream adds, and what is read of single ones."""
+"""Names of the headers that hookstream adds, and readers of single ones."""
 
 from math import isfinite
 
@@ -42,12 +42,12 @@ OWN_HEADERS = frozenset(
         REPLAYED_BY,
     }
 )
-"""The names that hookstream writes. Of several headers with such a name the last counts, as with
+"""The names that hookstream writes. Of several headers with one of them the last counts, as with
 `lastHeader` of Kafka's own clients."""
 
 
 def original_headers(headers: Headers) -> Headers:
-    """The headers of the source record: those that hookstream did not write."""
+    """The headers of the source record, without those that hookstream wrote."""
     return [header for header in headers if header[0] not in OWN_HEADERS]
 
 
@@ -62,9 +62,10 @@ def read_replaying_group(headers: Headers) -> bytes | None:
 
 
 def read_not_before(headers: Headers) -> float | None:
-    """Epoch seconds at which a record on a retry topic is due; None where a passport tells none.
+    """Epoch seconds at which a record on a retry topic is due; None if its delivery metadata has no
+    such time.
 
-    What is malformed or has no passport is due at once, since nothing will come of it.
+    A malformed time, or a record without delivery metadata, is due at once.
     """
     value = last_value(headers, NOT_BEFORE)
     if value is not None:
@@ -84,7 +85,7 @@ def last_value(headers: Headers, wanted: str) -> bytes | None:
 
 
 def read_number(text: str) -> float:
-    """A finite number; raises `ValueError` if `text` is none."""
+    """Parse a finite number; raises `ValueError`."""
     number = float(text)
     if not isfinite(number):
         raise ValueError

@@ -1,14 +1,13 @@
-"""Which offset may be committed: the heart of at-least-once."""
+"""The offset that may be committed, for at-least-once delivery."""
 
 from consumer.records.record import Record
 
 
 class OffsetTracker:
-    """One assignment of one partition's log, from the first position in it to its revocation.
+    """One assignment of one partition's log, from its first position to its revocation.
 
-    A new assignment of the same partition is a new object, and so is another log in its place
-    (the topic was deleted and made again). So a settlement that comes late reaches only the old
-    one and changes nothing (invariant 1 in ARCHITECTURE.md).
+    A new assignment of the partition is a new object, and so is a new log (the topic was deleted
+    and made again): a late settlement reaches only the old object (invariant 1 in ARCHITECTURE.md).
     """
 
     __slots__ = ("_unsettled", "next_offset", "number", "revoked", "topic")
@@ -18,44 +17,51 @@ class OffsetTracker:
         self.number = number
         self.revoked = False
         self.next_offset = next_offset
-        """The offset behind the last record taken; before the first one, where reading begins."""
-        # Ordered by offset, as records arrive; only what is unsettled is kept, so that one slow
-        # delivery does not hold the memory of all that settled behind it.
+        """The offset after the last record received; at first, the one at which reading begins."""
+        # In order of offset, as records arrive. Settled ones are removed: one slow delivery keeps
+        # only its own record in memory.
         self._unsettled: dict[int, InFlightRecord] = {}
 
-    def receive(self, offset: int, record: Record, deliveries: int, now: float) -> "InFlightRecord":
-        """Take in the record at `offset`, settled once `deliveries` of it are.
+    def __repr__(self) -> str:
+        state = ", revoked" if self.revoked else ""
+        return (
+            f"<OffsetTracker {self.topic}/{self.number}: committable {self.committable}, "
+            f"next {self.next_offset}, {self.unsettled} unsettled{state}>"
+        )
 
-        `record` is what was first consumed: on a retry topic it has another offset. `now`:
-        monotonic seconds.
+    def receive(self, offset: int, record: Record, deliveries: int, now: float) -> "InFlightRecord":
+        """Receive the record at `offset`; it is settled after `deliveries` acknowledgements.
+
+        `record` is the source record, which on a retry topic has another offset. `now`: monotonic
+        seconds.
         """
         self.next_offset = offset + 1
         pending = self._unsettled[offset] = InFlightRecord(self, offset, record, deliveries, now)
         return pending
 
     def skip(self, offset: int) -> None:
-        """Take in a record that nobody wants: settled at once."""
+        """Receive a record without deliveries: settled at once."""
         self.next_offset = offset + 1
 
     def skip_to(self, offset: int) -> None:
-        """There is no record before `offset` that was not received."""
+        """Note that every record before `offset` was received."""
         self.next_offset = max(self.next_offset, offset)
 
     def settle(self, offset: int) -> None:
-        """All of the record at `offset` is delivered or durably handed over."""
+        """Settle the record at `offset`: all its deliveries are acknowledged."""
         del self._unsettled[offset]
 
     @property
     def committable(self) -> int:
-        """The offset that a commit may name: the lowest one unsettled, else the next one.
+        """The offset to commit: the lowest unsettled one, else `next_offset`.
 
-        Offsets that were never received (transaction markers, compaction) count as settled.
+        Offsets that are never received (transaction markers, compaction) count as settled.
         """
         return next(iter(self._unsettled), self.next_offset)
 
     @property
     def unsettled(self) -> int:
-        """Records received and not settled."""
+        """Number of records received and not settled."""
         return len(self._unsettled)
 
     @property
@@ -66,7 +72,7 @@ class OffsetTracker:
 
 
 class InFlightRecord:
-    """A received record that is not settled yet."""
+    """A received record with unacknowledged deliveries: their `source_record`."""
 
     __slots__ = ("_offset", "_remaining", "received_at", "record", "tracker")
 
@@ -84,13 +90,20 @@ class InFlightRecord:
         self.received_at = received_at
         self._remaining = deliveries
 
+    def __repr__(self) -> str:
+        record, tracker = self.record, self.tracker
+        return (
+            f"<InFlightRecord {tracker.topic}/{tracker.number}/{self._offset}, from "
+            f"{record.topic}/{record.partition}/{record.offset}: {self._remaining} deliveries left>"
+        )
+
     @property
     def revoked(self) -> bool:
-        """Whether the partition was given to another member since."""
+        """Whether its assignment has ended: another member owes its deliveries."""
         return self.tracker.revoked
 
     def ack_one(self) -> None:
-        """One of its deliveries is delivered or durably handed over."""
+        """Count one delivery that is delivered or durably published."""
         self._remaining -= 1
         if self._remaining == 0:
             self.tracker.settle(self._offset)

@@ -1,4 +1,4 @@
-"""Hands polled records to the handler, in order and when they are due."""
+"""Feeds polled records to the handler, in order and when they are due."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -17,14 +17,12 @@ from consumer.stream.retry_topic import RetryTopic
 
 log = get_logger(__name__)
 
-_SLICE = 50
-"""Records that are taken in before the event loop has another turn: a few milliseconds, where they
-come out of a retry topic.
-"""
+_SLICE_RECORDS = 50
+"""Records between two yields to the event loop: a few milliseconds of a retry topic's."""
 
 
 class Feed:
-    """Takes the records of one partition after the other."""
+    """Feeds the handler with one partition's records at a time."""
 
     def __init__(
         self,
@@ -34,7 +32,7 @@ class Feed:
         retry_topics: Mapping[str, RetryTopic],
         clock: Clock,
     ) -> None:
-        """`lanes`: the retry topics that are consumed, which may become more or fewer."""
+        """`retry_topics`: those that are consumed, by name, a live mapping."""
         self._handler = handler
         self._assignment = assignment
         self._poller = poller
@@ -42,16 +40,14 @@ class Feed:
         self._clock = clock
 
     async def take(
-        self, partition: OffsetTracker, records: Sequence[Record], goes_on: Callable[[], bool]
+        self, tracker: OffsetTracker, records: Sequence[Record], goes_on: Callable[[], bool]
     ) -> None:
-        """Hand over `records`, polled for `partition`, as long as the assignment `goes_on`: after
-        it they are void.
-        """
-        tp = TopicPartition(partition.topic, partition.number)
+        """Handle `records`, polled for `tracker`, while its assignment `goes_on`."""
+        tp = TopicPartition(tracker.topic, tracker.number)
         retry_topic = self._retry_topics.get(tp.topic)
         handler = self._handler
         for number, record in enumerate(records):
-            if number % _SLICE == _SLICE - 1:
+            if number % _SLICE_RECORDS == _SLICE_RECORDS - 1:
                 await asyncio.sleep(0)
             while handler.at_capacity and goes_on():
                 await handler.wait_for_capacity()
@@ -59,22 +55,22 @@ class Feed:
                 return
             if retry_topic is not None:
                 if handler.is_foreign(record):
-                    partition.skip(record.offset)  # due or not: it holds back nothing of ours
+                    tracker.skip(record.offset)  # due or not: it holds back no record of this group
                     continue
                 due = self._due(tp, record, retry_topic)
-                # Where its log may be gone, nothing can wait in it any more.
-                if due > self._clock.monotonic() and self._assignment.reads(tp, partition):
-                    partition.skip_to(record.offset)
+                # If the partition's log may be gone, its records cannot wait there.
+                if due > self._clock.monotonic() and self._assignment.reads(tp, tracker):
+                    tracker.skip_to(record.offset)
                     self._poller.pause_until(tp, records, number, due)
                     return
-            self._take_one(record, partition)
+            self._take_one(record, tracker)
 
-    def _take_one(self, record: Record, partition: OffsetTracker) -> None:
+    def _take_one(self, record: Record, tracker: OffsetTracker) -> None:
         try:
-            self._handler.handle(record, partition)
-        except Exception as bug:  # noqa: BLE001  # whatever it is, the record stays
-            # Never settled, so never committed past: a bug must lose nothing.
-            partition.receive(record.offset, record, 1, self._clock.monotonic())
+            self._handler.handle(record, tracker)
+        except Exception as bug:  # noqa: BLE001  # any error: the record stays
+            # Unsettled for ever, so no commit passes it: a bug loses no record.
+            tracker.receive(record.offset, record, 1, self._clock.monotonic())
             log.error(
                 "a record could not be processed",
                 cause=bug,
@@ -84,8 +80,8 @@ class Feed:
             )
 
     def _due(self, tp: TopicPartition, record: Record, retry_topic: RetryTopic) -> float:
-        """Monotonic seconds at which a deferred record is due; only its partition waits for it."""
-        # One monotonic due time per record: a clock that is set does not move it.
+        """Monotonic seconds at which a deferred record is due; only its partition waits."""
+        # One monotonic due time per record: setting the clock does not move it.
         due_at = self._poller.paused_until(tp, record.offset)
         if due_at is not None:
             return due_at

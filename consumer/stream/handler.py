@@ -1,4 +1,4 @@
-"""What intake hands its records to."""
+"""The interface between intake and the pipeline."""
 
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -8,29 +8,29 @@ from consumer.records.tracker import InFlightRecord, OffsetTracker
 
 
 class Handler(Protocol):
-    """What intake feeds."""
+    """The receiver of consumed records; `pipeline.EventHandler` is the daemon's."""
 
     async def wait_for_capacity(self) -> None:
-        """Wait until more records can be taken."""
+        """Wait, for a bounded time, until more records can be taken."""
         ...
 
     @property
     def at_capacity(self) -> bool:
-        """Whether `room` would wait."""
+        """Whether intake must pause (backpressure)."""
         ...
 
     def is_foreign(self, record: Record) -> bool:
-        """Whether a record on a retry topic is another group's: it is passed over."""
+        """Whether a record on a retry topic is another group's, which is skipped."""
         ...
 
     def handle(self, record: Record, tracker: OffsetTracker) -> None:
-        """Take one record in: `tracker` must have received or skipped it on return."""
+        """Take in one record: on return, `tracker` has received or skipped it."""
         ...
 
     def on_assigned(self, counts: Mapping[str, tuple[int, int]]) -> None:
-        """This member's share: by topic, the partitions that it has and that there are."""
+        """Take over this member's share: by topic, its number of partitions and the topic's."""
         ...
 
     def defer(self, which: Callable[[InFlightRecord], bool]) -> None:
-        """Hand over what is still under way for the records that are `which`."""
+        """Defer the unfinished deliveries of the records that `which` accepts."""
         ...

@@ -1,4 +1,4 @@
-"""Hands records over to the retry and dead-letter topics, and tells when the broker has them."""
+"""Publishes records to the retry and dead-letter topics, and settles them when acknowledged."""
 
 import asyncio
 from collections import defaultdict, deque
@@ -14,63 +14,63 @@ from consumer.stream.tasks import timeout
 
 log = get_logger(__name__)
 
-_ROUND = 1_000
-"""Records, at most, that are sent before the next ones are."""
-_BOUND = 2 * _ROUND
-"""Records that are sent or queued before intake pauses: while one round is under way, the next one
-is gathered. A record takes some 5 KB besides its value."""
-_BOUND_BYTES = 8 * 1024 * 1024
-"""The same, for their keys and values together."""
-_LINGER = 0.1
-"""Seconds in which others may come along with the first: to the broker, a round of one record is as
-much work as one of a hundred. The shortest lane waits for longer."""
-_SEND_TIMEOUT = 20.0
-"""Seconds; afterwards nobody knows whether the broker has it, so it is sent again."""
-_BACKOFF = 1.0
-"""Seconds between two rounds that failed."""
+_ROUND_RECORDS = 1_000
+"""Most records of one round; the next round begins when all of it are answered."""
+_MAX_RECORDS = 2 * _ROUND_RECORDS
+"""Records under way or queued at which intake pauses: one round is sent while the next one fills. A
+record takes some 5 KB besides its value."""
+_MAX_BYTES = 8 * 1024 * 1024
+"""Bytes of their keys and values at which intake pauses."""
+_LINGER_SECONDS = 0.1
+"""Wait for more records after the first: to the broker, a round of one record is as much work as
+one of a hundred. Every retry delay is longer."""
+_SEND_TIMEOUT_SECONDS = 20.0
+"""A time-out leaves open whether the broker has the record, so it is sent again (at-least-once)."""
+_BACKOFF_SECONDS = 1.0
+"""Wait after a round that failed."""
 CAPACITY_POLL_SECONDS = 0.1
-"""Seconds between two looks whether records may be written."""
+"""Seconds between two checks whether records may be written."""
 
 
 class Message(Protocol):
-    """One record to be written."""
+    """A record to write."""
 
     @property
     def topic(self) -> str:
-        """Where to."""
+        """The topic to write to."""
         ...
 
     @property
     def key(self) -> bytes | None:
-        """As the record had it that was consumed."""
+        """The consumed record's key."""
         ...
 
     @property
     def spread(self) -> bool:
-        """Whether it goes to any partition, as if it had no key."""
+        """Whether any partition will do, as without a key."""
         ...
 
     @property
     def value(self) -> bytes | None:
-        """As the record had it that was consumed."""
+        """The consumed record's value."""
         ...
 
     @property
     def headers(self) -> Headers:
-        """Asked for once in each sending."""
+        """All headers; read once for each sending."""
         ...
 
 
 class PublishedRecord(Message, Protocol):
-    """One record to be handed over."""
+    """A record that the outbox publishes until it is acknowledged."""
 
     @property
     def wanted(self) -> bool:
-        """False once its partition was revoked: then the next owner hands it over."""
+        """False once its partition was revoked: then the next owner publishes it."""
         ...
 
     def acknowledged(self) -> None:
-        """Told when the broker has it."""
+        """Called when the broker has acknowledged it."""
         ...
 
     def smaller(self) -> "PublishedRecord | None":
@@ -92,29 +92,29 @@ class BatchTooLargeError(Exception):
 
 
 Sent = list[tuple[Sequence[MessageT], "asyncio.Future[None]"]]
-"""Batches, each with its answer."""
+"""Batches, each with its acknowledgement."""
 
 
 class Producer(Protocol):
     """Writes records; waits for all in-sync replicas."""
 
     async def send(self, topic: str, messages: Sequence[MessageT]) -> Sent[MessageT]:
-        """Put into batches, each with its answer, which is done when the broker acknowledged it.
+        """Send `messages` in batches; each future is done when the broker acknowledged its batch.
 
-        The answer is `TooLargeError` where no repetition can help, of a batch of one, and
-        `BatchTooLargeError` where one can. Cancelling it takes back only what was not sent yet.
+        It fails with `TooLargeError` for a batch of one, which no repetition can help, and with
+        `BatchTooLargeError` if smaller batches may. Cancelling it drops only what is still unsent.
         """
         ...
 
     async def reset(self) -> None:
-        """Close; the next `send` starts over. After an error an idempotent producer may have
-        lost its place in the sequence of its batches.
+        """Close; the next `send` starts over. After an error, an idempotent producer's sequence
+        numbers may no longer be the broker's.
         """
         ...
 
 
 def by_topic(messages: Iterable[MessageT]) -> dict[str, list[MessageT]]:
-    """They in their order, for each topic."""
+    """The messages of each topic, in their order."""
     topics: defaultdict[str, list[MessageT]] = defaultdict(list)
     for message in messages:
         topics[message.topic].append(message)
@@ -122,10 +122,10 @@ def by_topic(messages: Iterable[MessageT]) -> dict[str, list[MessageT]]:
 
 
 class Outbox:
-    """A queue in memory in front of the producer; nothing counts until it is acknowledged.
+    """A bounded queue in memory in front of the producer: at-least-once.
 
-    What fails stays in the queue and is sent again, for ever: its events stay unsettled, so
-    nothing is lost if the process ends. Intake pauses while `full`.
+    Records that fail stay in the queue and are sent again, for ever: their events stay unsettled,
+    so nothing is lost if the process ends. Backpressure: intake pauses while `at_capacity`.
     """
 
     def __init__(
@@ -133,11 +133,11 @@ class Outbox:
         producer: Producer,
         metrics: StreamMetrics,
         *,
-        bound: int = _BOUND,
-        bound_bytes: int = _BOUND_BYTES,
-        send_timeout: float = _SEND_TIMEOUT,
-        backoff: float = _BACKOFF,
-        linger: float = _LINGER,
+        bound: int = _MAX_RECORDS,
+        bound_bytes: int = _MAX_BYTES,
+        send_timeout: float = _SEND_TIMEOUT_SECONDS,
+        backoff: float = _BACKOFF_SECONDS,
+        linger: float = _LINGER_SECONDS,
     ) -> None:
         self._producer = producer
         self._metrics = metrics
@@ -149,18 +149,18 @@ class Outbox:
         self._queue: deque[PublishedRecord] = deque()
         self._unfinished = 0
         self._unfinished_bytes = 0
-        """Of the records that are queued or under way."""
+        """Both count the records that are queued or under way."""
         self._arrived = asyncio.Event()
         self._enough = asyncio.Event()
         self._out_of_sequence = False
         self.failing = False
-        """Whether the last round was not acknowledged."""
+        """Whether a record of the last round was not acknowledged."""
         self.allowed: Callable[[], bool] = lambda: True
-        """Whether records may be written at all now."""
+        """Whether records may be written now."""
 
     @property
     def at_capacity(self) -> bool:
-        """Whether intake must pause: the broker takes less than comes, or nothing at all."""
+        """Whether intake must pause: publishing fails, or is slower than intake."""
         return (
             self.failing
             or self._unfinished >= self._bound
@@ -168,12 +168,12 @@ class Outbox:
         )
 
     def send(self, record: PublishedRecord) -> None:
-        """Queue one record; `letter.acknowledged` is called when the broker has it."""
+        """Queue one record; `record.acknowledged` is called when the broker has it."""
         self._queue.append(record)
         self._unfinished += 1
         self._unfinished_bytes += _size(record)
         self._arrived.set()
-        if len(self._queue) >= _ROUND:
+        if len(self._queue) >= _ROUND_RECORDS:
             self._enough.set()
 
     async def run(self) -> None:
@@ -192,7 +192,7 @@ class Outbox:
         if not self.allowed():
             await asyncio.sleep(CAPACITY_POLL_SECONDS)
             return
-        records = [self._queue.popleft() for _ in range(min(_ROUND, len(self._queue)))]
+        records = [self._queue.popleft() for _ in range(min(_ROUND_RECORDS, len(self._queue)))]
         size = sum(map(_size, records))
         try:
             failed = await self._send(records)
@@ -205,12 +205,12 @@ class Outbox:
         self._unfinished_bytes -= size - sum(map(_size, lost))
         if not self._queue:
             self._arrived.clear()
-        if len(self._queue) < _ROUND:
+        if len(self._queue) < _ROUND_RECORDS:
             self._enough.clear()
         if bool(failed) != self.failing:
             self.failing = bool(failed)
             (log.error if failed else log.info)(
-                "hand-over fails; intake pauses" if failed else "hand-over works again",
+                "publishing fails; intake pauses" if failed else "publishing works again",
                 topics=sorted({record.topic for record in lost or records}),
                 errors=sorted({error for _, error in failed}),
             )
@@ -223,7 +223,7 @@ class Outbox:
     async def _send(
         self, records: Collection[PublishedRecord]
     ) -> list[tuple[PublishedRecord, str]]:
-        """Send them and wait for all answers; gives back what was not acknowledged, and why."""
+        """Send and wait for all answers; returns the unacknowledged records with their errors."""
         topics = by_topic(record for record in records if record.wanted)
         failed = await asyncio.gather(*starmap(self._send_to_one, topics.items()))
         return list(chain.from_iterable(failed))
@@ -231,18 +231,18 @@ class Outbox:
     async def _send_to_one(
         self, topic: str, records: Sequence[PublishedRecord]
     ) -> list[tuple[PublishedRecord, str]]:
-        """The same for one topic: one that is missing must not hold up the others."""
+        """Send to one topic: if it is missing, the others are not held up."""
         batches: Sent[PublishedRecord] = []
         error: Exception = TimeoutError("not acknowledged in time")
         try:
             async with timeout(self._send_timeout):
                 batches = await self._producer.send(topic, records)
                 await asyncio.wait([answer for _, answer in batches])
-        except Exception as reason:  # noqa: BLE001  # whatever it is, what has no answer is kept
+        except Exception as reason:  # noqa: BLE001  # any error: records without an answer are kept
             error = reason
         finally:
             for _, answer in batches:
-                answer.cancel()  # where it is not done
+                answer.cancel()  # no effect if done
         try:
             if not batches:
                 return self._failed(topic, records, error)
@@ -252,12 +252,12 @@ class Outbox:
                 failed += self._conclude(topic, batch, answer.exception() if known else error)
             return failed
         finally:
-            del error  # its traceback has this frame, and that the letters
+            del error  # its traceback refers to this frame, and so to the records
 
     def _conclude(
         self, topic: str, records: Sequence[PublishedRecord], result: BaseException | None
     ) -> list[tuple[PublishedRecord, str]]:
-        """Tell what became of one batch; gives back what is to be sent again."""
+        """Act on one batch's result; returns the records to send again, each with its error."""
         if result is None:
             for record in records:
                 record.acknowledged()

@@ -60,7 +60,7 @@ async def test_a_broker_that_freezes(server: KafkaServer, mortal: Workspace) -> 
                 ledger.held.set()
                 ledger.held = None
                 await wait_until(
-                    lambda: daemon.said("hand-over fails; intake pauses"),
+                    lambda: daemon.said("publishing fails; intake pauses"),
                     "the hand-overs to be given up",
                     patience=FROZEN,
                 )
@@ -69,7 +69,7 @@ async def test_a_broker_that_freezes(server: KafkaServer, mortal: Workspace) -> 
             finally:
                 os.kill(server.pid, signal.SIGCONT)
             await wait_until(daemon.ready, "the daemon to be ready again", patience=FROZEN)
-            assert daemon.said("hand-over works again")
+            assert daemon.said("publishing works again")
             await wait_until(lambda: _settled(mortal), "all to be settled", patience=FROZEN)
             assert await daemon.stop() == 0
         await ledger.check()
