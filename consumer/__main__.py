@@ -20,7 +20,7 @@ def main() -> None:
     if vars(sys.modules["__main__"]).get("main") is not main:
         _run_command()  # within another program, whose signals, streams and end are its own
     elif sys.argv[1:2] == ["run"]:
-        PROCESS.take_over()
+        PROCESS.install()
         _run_daemon()
     else:
         from consumer.stdio import check_output

@@ -1,4 +1,4 @@
-"""The composition root: builds everything, runs it in one TaskGroup, and stops it in order."""
+"""The composition root: builds all parts, runs them in one TaskGroup, and stops them in order."""
 
 import asyncio
 import sys
@@ -46,26 +46,26 @@ from consumer.stream.topic_watch import TopicWatch
 log = get_logger(__name__)
 
 _FINISH_SHARE = 0.6
-"""Share of the grace in which what is in flight may finish."""
+"""Share of the grace for in-flight deliveries to finish."""
 _DEFER_SHARE = 0.2
-"""Share of the grace for parking the rest; the last one is for committing and leaving."""
+"""Share of the grace for deferring the rest; the remaining one is for commit and leaving."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Settings and hooks that were read together, and the authorities that the settings name."""
+    """Settings and hooks that were read together, and the certificate authorities."""
 
     settings: Settings
     index: Index
     authorities: Authorities
-    """Of receivers' certificates."""
+    """CA certificates for receivers."""
 
 
 class App:
-    """One daemon. `run` returns after `stop`, or raises what nothing can be done about."""
+    """The daemon. `run` returns after `stop`, or raises an unrecoverable error."""
 
     def __init__(self, load: Callable[[], Loaded], clock: Clock | None = None) -> None:
-        """`load` reads all files; raises `ConfigError`. It runs here, and in a reload's thread."""
+        """`load` reads all files; raises `ConfigError`. It is called here and in reload threads."""
         self._loaded = load()
         self._clock = clock or SystemClock()
         self._tls = tls_files(self._loaded.settings.kafka)
@@ -73,7 +73,7 @@ class App:
         self.metrics = Metrics(__version__)
         self.reloader = Reloader(load, self._apply, self.metrics, self._clock)
         self.admin_port: int | None = None
-        """The admin server's port once it is open."""
+        """The bound port of the admin server; None until it listens."""
         self._transport: Transport
         self._intake: Intake
         self._outbox: Outbox
@@ -81,19 +81,19 @@ class App:
         self._topics: TopicWatch
         self._presence: Presence
         self.health: Health
-        """Verdicts on this daemon; there once `admin_port` is known."""
+        """The probes' results; set once `admin_port` is."""
 
     @property
     def settings(self) -> Settings:
-        """Those in use."""
+        """The settings in use."""
         return self._loaded.settings
 
     def stop(self) -> None:
-        """Ask for the orderly stop: intake ends, what is in flight gets its grace."""
+        """Request an orderly stop: intake ends, and in-flight deliveries have the grace period."""
         self._stop.set()
 
     async def run(self) -> None:
-        """Serve until `stop`. Raises `HookstreamError` with a sentence for a person."""
+        """Serve until `stop`. Raises `HookstreamError` with a message for the user."""
         async with AsyncExitStack() as stack:
             try:
                 if await start_unless_stopped(self._start(stack), self._stop):
@@ -103,7 +103,7 @@ class App:
                 raise _first(errors) from None
 
     async def _start(self, stack: AsyncExitStack) -> None:
-        """Build everything and join the group."""
+        """Build all parts and join the group."""
         try:
             await self._build(stack)
             async with translate_errors(self._loaded.settings.kafka):
@@ -113,15 +113,15 @@ class App:
             raise
 
     async def _build(self, stack: AsyncExitStack) -> None:
-        """Open everything, the admin server first: a port in use is known before Kafka is."""
+        """Build all parts, the admin server first: a port in use is found before Kafka is asked."""
         settings = self._loaded.settings
         provide_descriptors(settings.delivery.concurrency)
         own = settings.kafka.own_topics
         topics = [source.topic for source in settings.sources]
         consumer = make_consumer(settings.kafka)
-        stack.push_async_callback(consumer.stop)  # for a start that ends before intake has one
+        stack.push_async_callback(consumer.stop)  # if the start fails before `Intake` exists
         retry_topics = KnownRetryTopics(consumer, own, settings.retry.delays, self.metrics.stream)
-        lane_topics = [retry_topic.topic for retry_topic in retry_topics.named]
+        retry_topic_names = [retry_topic.topic for retry_topic in retry_topics.named]
         self._outbox = Outbox(KafkaProducer(settings.kafka), self.metrics.stream)
         self._transport = make_transport(settings, self._loaded.authorities, self._clock)
         stack.push_async_callback(self._transport.close)
@@ -159,8 +159,8 @@ class App:
             self._intake.membership, self._handler.scheduler, self._outbox, self._clock
         )
         self.health = Health(self._intake, self._outbox, self._presence, self._stop.is_set)
-        self.metrics.stream.consumes(topics)
-        self._register_metrics([*lane_topics, own.dead_letter])
+        self.metrics.stream.declare_consumed_topics(topics)
+        self._register_metrics([*retry_topic_names, own.dead_letter])
         await self._open_admin(stack)
         self._topics = make_topic_watch(
             lambda: self.settings,
@@ -199,7 +199,7 @@ class App:
         warn_of_refused_uris(self._loaded.index.hooks.values(), self._guard_network())
 
     async def _serve(self, group: asyncio.TaskGroup) -> None:
-        """Run until the stop is asked for, then stop in order; a task's error ends it at once."""
+        """Run until `stop`, then stop in order; a task's error ends it at once."""
         intake = group.create_task(self._intake.run())
         helpers = [
             group.create_task(self._intake.commit_regularly()),
@@ -231,29 +231,27 @@ class App:
             helper.cancel()
 
     async def _watch_transport(self) -> None:
-        """Without a client every delivery would fail: better the process ends, and is started
-        again.
-        """
+        """End the process when the HTTP client has failed: otherwise every delivery would fail."""
         raise HookstreamError(await self._transport.failure())
 
     async def _drain(self, intake: asyncio.Task[None], grace: float) -> None:
-        """Take nothing more, let what is in flight finish, park the rest, commit; what is left of
+        """Stop intake, let in-flight deliveries finish, defer the others, commit; the rest of
         `grace` is for leaving the group.
         """
         log.info("stopping", unsettled=self._intake.unsettled, grace_seconds=grace)
         self._intake.stop_taking(self._clock.monotonic() + grace)
-        intake.cancel()  # its poll may wait for a broker that is away; all that was taken stays
+        intake.cancel()  # its poll may wait for the broker; records already taken stay
         await asyncio.wait({intake})
         if not await self._intake.settled(grace * _FINISH_SHARE):
             self._handler.defer(lambda _pending: True)
             await self._intake.settled(grace * _DEFER_SHARE)
         await self._intake.commit()
-        left = self._intake.unsettled
-        (log.warning if left else log.info)("stopped", left_to_the_next_run=left)
+        unsettled = self._intake.unsettled
+        (log.warning if unsettled else log.info)("stopped", left_to_the_next_run=unsettled)
 
     def _apply(self, loaded: Loaded) -> Callable[[], None]:
-        """Put reloaded settings and hooks in use; refuses before anything is changed. Returns what
-        is left to do: it takes a while.
+        """Apply reloaded settings and hooks, or refuse them before anything is changed. Return a
+        function for the remaining work, which takes a while.
         """
         after = loaded.settings
         refuse_fixed(self._loaded.settings, after)
@@ -281,7 +279,7 @@ class App:
         return finish
 
     def _guard_network(self) -> EgressPolicy:
-        """Let no request go where the settings do not, and bound the connections that are kept."""
+        """Apply the egress policy and the limit of idle connections of the settings in use."""
         policy = guard_policy(self._loaded.settings, self.admin_port)
         self._transport.set_policy(policy)
         self._transport.keep_idle(idle_connections(self._loaded.settings.delivery.concurrency))
@@ -292,5 +290,5 @@ def _first(errors: BaseExceptionGroup[HookstreamError]) -> HookstreamError:
     error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    assert isinstance(error, HookstreamError)  # noqa: S101  # what `except*` let through
+    assert isinstance(error, HookstreamError)  # noqa: S101  # only these pass `except*`
     return error

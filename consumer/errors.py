@@ -1,27 +1,27 @@
-"""Errors that a person reads: each names the place and the mend."""
+"""Errors for users: each names the location and a hint."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 
 class HookstreamError(Exception):
-    """Anything that ends a command with one clear sentence instead of a traceback."""
+    """An error that ends a command with a message instead of a traceback."""
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing that is wrong with a settings file or a hook definition."""
+    """One problem of a settings file or a hook definition."""
 
     message: str
-    """What is wrong, without the value of anything secret."""
+    """What is wrong, without secret values."""
     hint: str
-    """One sentence that says what to do."""
+    """What to do, in one sentence."""
     file: str = ""
     line: int = 0
-    """1-based; 0 where no line is known (an environment variable)."""
+    """1-based; 0 if no line is known (an environment variable)."""
     hook: str = ""
     field: str = ""
-    """Dotted path of the field, as written by its author."""
+    """Dotted path of the field, as written in the file."""
 
     def __str__(self) -> str:
         path = f"{self.file}:{self.line}" if self.line else self.file
@@ -30,7 +30,7 @@ class Diagnostic:
 
 
 class ConfigError(HookstreamError):
-    """Settings or hooks that cannot be used; carries every problem, not only the first."""
+    """Settings or hooks that cannot be used, with all their problems."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         super().__init__()
@@ -40,10 +40,10 @@ class ConfigError(HookstreamError):
         return "\n".join(map(str, self.diagnostics))
 
 
-class InvalidValue(ValueError):  # noqa: N818  # not an error yet: a Problem that still lacks its place
-    """What is wrong with one written value and how to mend it, before the place is known.
+class InvalidValue(ValueError):  # noqa: N818  # becomes a Diagnostic once its location is known
+    """An invalid value and a hint, before its location is known.
 
-    A ValueError, so that pydantic collects it with the other problems of the same document.
+    It is a ValueError, so that pydantic collects it with the other problems of the document.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class InvalidValue(ValueError):  # noqa: N818  # not an error yet: a Problem tha
     ) -> None:
         super().__init__(message)
         self.message = message
-        """What is wrong, without the value of anything secret."""
+        """What is wrong, without secret values."""
         self.hint = hint
         self.path = path
-        """Keys and indexes from the value that was judged to the one at fault inside it."""
+        """Keys and indexes from the checked value to the faulty one inside it."""
         self.line = line
-        """1-based, within the text that was read; 0 where the value has no line of its own."""
+        """1-based, within the text that was read; 0 if the value has no line of its own."""

@@ -1,4 +1,4 @@
-"""Plain numbers, and a histogram's buckets, as the metric families that Prometheus reads."""
+"""Converts numbers and histogram buckets to Prometheus metric families."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
@@ -12,11 +12,11 @@ from prometheus_client.metrics_core import (
 )
 
 Rows = Iterable[tuple[tuple[str, ...], float]]
-"""Label values and the number that belongs to them."""
+"""Label values, each with a number."""
 
 
 class Histogram:
-    """Observations by bucket, not cumulative: `counts[i]` lies in (edge i-1, edge i]."""
+    """A histogram: `counts[i]` observations in (edge i-1, edge i], not cumulative."""
 
     __slots__ = ("counts", "edges", "sum")
 
@@ -28,18 +28,18 @@ class Histogram:
     def observe(self, seconds: float) -> None:
         """Count one observation."""
         self.counts[bisect_left(self.edges, seconds)] += 1
-        # Devices' clocks run ahead of ours; a histogram's sum must never fall.
+        # A device's clock may be ahead of ours; a histogram's sum must not decrease.
         if seconds > 0.0:
             self.sum += seconds
 
     def cumulative(self) -> list[tuple[str, float]]:
-        """`(le, count)` pairs as the exposition format wants them; the last one is `+Inf`."""
+        """Cumulative `(le, count)` pairs for the exposition format; the last one is `+Inf`."""
         edges = (*map(str, self.edges), "+Inf")
         return list(zip(edges, map(float, accumulate(self.counts)), strict=True))
 
 
 def by_label(counts: Mapping[str, Mapping[str, int]]) -> Rows:
-    """The rows of a metric with two labels."""
+    """Make the rows of a metric with two labels."""
     return (
         ((outer, inner), count)
         for outer, by_inner in counts.items()
@@ -48,7 +48,7 @@ def by_label(counts: Mapping[str, Mapping[str, int]]) -> Rows:
 
 
 def counter(name: str, documentation: str, labels: tuple[str, ...], rows: Rows) -> Metric:
-    """A counter family; the exposition adds `_total` to its name."""
+    """Make a counter family; the exposition adds `_total` to its name."""
     family = CounterMetricFamily(name, documentation, labels=labels)
     for values, count in rows:
         family.add_metric(values, count)
@@ -56,7 +56,7 @@ def counter(name: str, documentation: str, labels: tuple[str, ...], rows: Rows) 
 
 
 def gauge(name: str, documentation: str, labels: tuple[str, ...], rows: Rows) -> Metric:
-    """A gauge family."""
+    """Make a gauge family."""
     family = GaugeMetricFamily(name, documentation, labels=labels)
     for values, value in rows:
         family.add_metric(values, value)
@@ -64,12 +64,12 @@ def gauge(name: str, documentation: str, labels: tuple[str, ...], rows: Rows) ->
 
 
 def number(name: str, documentation: str, value: float) -> Metric:
-    """A gauge without labels."""
+    """Make a gauge without labels."""
     return GaugeMetricFamily(name, documentation, value=value)
 
 
 def histogram(name: str, documentation: str, by_hook: Mapping[str, Histogram]) -> Metric:
-    """A histogram family; hooks without an observation are left out, they are most of the text."""
+    """Make a histogram family without the hooks that have no observation: they would be most."""
     family = HistogramMetricFamily(name, documentation, labels=("hook",))
     for hook, observed in by_hook.items():
         pairs = observed.cumulative()

@@ -1,7 +1,7 @@
-"""Structured logs: one line for one event, as JSON for machines or as text for people.
+"""Structured logs: one line per event, as JSON or as text.
 
-Everything goes through the standard library's `logging`, so libraries are heard too; the
-formatters and one filter are all that is ours.
+They use the standard library's `logging`, with formatters and a filter of our own, so the logs of
+libraries are included.
 """
 
 import asyncio
@@ -19,17 +19,17 @@ from consumer.stdio import BackgroundStream
 
 Format = Literal["json", "text"]
 REPEAT_INTERVAL_SECONDS = 30.0
-"""Seconds for which a library's message is not said again."""
+"""Minimum time between two equal messages of a library."""
 
 _HANDLER_NAME = "hookstream"
 _RATE_LIMITED_LOGGERS = ("aiokafka", "asyncio")
 
 
 class Logger:
-    """`log.info("hooks loaded", hooks=3)`: a constant event, and fields that say what varies.
+    """A structured logger: `log.info("hooks loaded", hooks=3)`, with a constant event and fields.
 
-    Fields never hold a secret or a request's URL. `time`, `level`, `logger`, `event` and
-    `exception` are the line's own; a field of such a name is not shown.
+    Fields never hold a secret or a request's URL. The names `time`, `level`, `logger`, `event` and
+    `exception` are reserved; a field of such a name is dropped.
     """
 
     __slots__ = ("_logger",)
@@ -38,38 +38,38 @@ class Logger:
         self._logger = logger
 
     def debug(self, event: str, **fields: object) -> None:
-        """Only of use to someone who reads the code."""
+        """Log a detail that is useful only together with the code."""
         self._logger.debug(event, extra={"fields": fields})
 
     def info(self, event: str, **fields: object) -> None:
-        """Something worth knowing that needs nobody."""
+        """Log an event that requires no action."""
         self._logger.info(event, extra={"fields": fields})
 
     def warning(self, event: str, **fields: object) -> None:
-        """Something is not as it should be, and the daemon copes."""
+        """Log a problem that the daemon handles."""
         self._logger.warning(event, extra={"fields": fields})
 
     def error(self, event: str, *, cause: BaseException | None = None, **fields: object) -> None:
-        """A person has to do something. `cause` is an exception that no code expected, a bug: it
-        is shown with its traceback.
+        """Log a problem that requires action. `cause` is an unexpected exception, a bug, and is
+        logged with its traceback.
         """
         self._logger.error(event, exc_info=cause, extra={"fields": fields})
 
 
 def get_logger(name: str) -> Logger:
-    """The logger of one module; call it with `__name__`."""
+    """Return the logger of a module; call it with `__name__`."""
     return Logger(logging.getLogger(name))
 
 
 def configure(format: Format, level: str, stream: TextIO | BackgroundStream, clock: Clock) -> None:
-    """Send every logger's records to `stream`; a second call replaces the first.
+    """Send all loggers' records to `stream`; a second call replaces the first.
 
     Args:
         format: `json` or `text`.
-        level: `debug`, `info`, `warning` or `error`, in any case; the lowest level shown.
-            aiokafka shows warnings at the lowest, whatever stands here.
+        level: the lowest level: `debug`, `info`, `warning` or `error`, in upper or lower case.
+            For aiokafka it is at least `warning`.
         stream: usually standard error.
-        clock: measures the interval in which a library may not repeat itself.
+        clock: measures `REPEAT_INTERVAL_SECONDS`.
     """
     handler = logging.StreamHandler(stream)
     handler.set_name(_HANDLER_NAME)
@@ -87,7 +87,7 @@ def configure(format: Format, level: str, stream: TextIO | BackgroundStream, clo
 
 
 def _gap_line(handler: logging.Handler, dropped: int) -> str:
-    """See `BackgroundStream`: the line for lines that standard error did not take."""
+    """Format the line that reports dropped lines (see `BackgroundStream`)."""
     record = logging.LogRecord(
         __name__, logging.WARNING, "", 0, "log lines dropped: they could not be written", None, None
     )
@@ -96,7 +96,7 @@ def _gap_line(handler: logging.Handler, dropped: int) -> str:
 
 
 def log_uncaught(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """An exception handler for `loop.set_exception_handler`: one record for one exception."""
+    """Log an exception, as a handler for `loop.set_exception_handler`."""
     del loop
     task = context.get("task") or context.get("future")
     fields = {"message": context["message"]}
@@ -108,42 +108,42 @@ def log_uncaught(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> No
 
 
 class RepeatFilter(logging.Filter):
-    """Lets each message of aiokafka and asyncio through once in an interval.
+    """A filter that passes each message of aiokafka and asyncio once per interval.
 
-    A broker that is away makes aiokafka say the same some hundred times a minute. A message is
-    known by the line of code that says it and the type of its exception, not by its text: texts
-    hold offsets and ids and would never repeat, and the memory used here stays bounded. The next
-    one let through has the number of those left out since in the field `suppressed`.
+    An unreachable broker makes aiokafka repeat a message some hundred times a minute. Messages are
+    identified by line of code and exception type, not by text: texts contain offsets and ids, so
+    they would never repeat, and memory would grow. The next message that passes has the number of
+    those suppressed since in the field `suppressed`.
     """
 
     def __init__(self, clock: Clock, interval: float = REPEAT_INTERVAL_SECONDS) -> None:
         super().__init__()
         self._clock = clock
         self._interval = interval
-        self._said: dict[tuple[str, int, type | None], tuple[float, int]] = {}
+        self._passed: dict[tuple[str, int, type | None], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to show the record; other loggers' records always are."""
+        """Whether to log the record; other loggers' records always pass."""
         if record.name.partition(".")[0] not in _RATE_LIMITED_LOGGERS:
             return True
         error = record.exc_info[0] if record.exc_info else None
         message = (record.pathname, record.lineno, error)
         now = self._clock.monotonic()
-        said_at, suppressed = self._said.get(message, (float("-inf"), 0))
-        if now - said_at < self._interval:
-            self._said[message] = (said_at, suppressed + 1)
+        passed_at, suppressed = self._passed.get(message, (float("-inf"), 0))
+        if now - passed_at < self._interval:
+            self._passed[message] = (passed_at, suppressed + 1)
             return False
-        self._said[message] = (now, 0)
+        self._passed[message] = (now, 0)
         if suppressed:
             record.__dict__["fields"] = {**_fields(record), "suppressed": suppressed}
         return True
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: `time`, `level`, `logger`, `event`, the fields, `exception`."""
+    """A formatter: one JSON object with `time`, `level`, `logger`, `event`, fields, `exception`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
+        """Return the line without its end."""
         own = {
             "time": _time(record),
             "level": record.levelname.lower(),
@@ -152,16 +152,16 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             own["exception"] = self.formatException(record.exc_info)
-        # Twice `own`: the first says the order, the second wins over fields of the same name.
+        # `own` twice: the first sets the order, the second overrides fields of the same name.
         line = {**own, **_fields(record), **own}
         return _SEPARATOR_CHARACTERS.sub(_escape, _json(line))
 
 
 class TextFormatter(logging.Formatter):
-    """`time LEVEL logger: event key=value ...`, and a traceback indented below its line."""
+    """A formatter: `time LEVEL logger: event key=value ...`, with an indented traceback below."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end; no value can start a line of its own."""
+        """Return the line without its end; newlines in values are escaped."""
         event = printable(record.getMessage())
         pairs = [f"{key}={_text(value)}" for key, value in _fields(record).items()]
         head = f"{_time(record)} {record.levelname:<7} {record.name}: "
@@ -173,7 +173,7 @@ class TextFormatter(logging.Formatter):
 
 
 _SEPARATOR_CHARACTERS = re.compile("[\x7f-\x9f\u2028\u2029]")
-"""What JSON may hold bare, and terminals or line readers still act upon."""
+"""Characters that JSON need not escape, but that terminals or line readers interpret."""
 _BARE_VALUE = re.compile(r"[^\s\"'=\\]+")
 
 
@@ -183,7 +183,7 @@ def _fields(record: logging.LogRecord) -> Mapping[str, object]:
 
 
 def _time(record: logging.LogRecord) -> str:
-    """RFC 3339 in UTC with milliseconds."""
+    """The record's time in RFC 3339, UTC, with milliseconds."""
     created = datetime.fromtimestamp(record.created, UTC)
     return created.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -192,7 +192,7 @@ def _json(line: Mapping[str, object]) -> str:
     try:
         return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except orjson.JSONEncodeError:
-        # Lone surrogates, integers beyond 64 bits, cycles: shown as text rather than lost.
+        # Lone surrogates, integers beyond 64 bits, cycles: logged as text.
         return orjson.dumps({key: _utf8(str(value)) for key, value in line.items()}).decode()
 
 
@@ -208,7 +208,7 @@ def _text(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with everything that is no plain character or space as an escape."""
+    """Escape everything except printable characters and spaces."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,8 +1,8 @@
-"""The signals that the daemon obeys, from the first instant of its process.
+"""Signal handlers of the daemon, from the start of its process.
 
-As process 1 of a container the kernel drops every signal that has no handler, and elsewhere
-SIGHUP ends a process that does not handle it yet. So the handlers are Python's own and not those
-of an event loop, which begins much later, and this module imports nothing that takes long.
+The kernel drops signals without a handler for process 1 of a container, and elsewhere SIGHUP ends
+a process that does not handle it. So the handlers are Python's own, not those of an event loop,
+which starts much later, and this module imports nothing slow.
 """
 
 import os
@@ -18,22 +18,21 @@ Call = Callable[[], object]
 
 
 def unblock() -> None:
-    """Let the signals through that whoever started this process held back: `env --block-signal`
-    in the image, or a parent process that blocks them and hands that on.
+    """Unblock the signals that the parent process has blocked, such as `env --block-signal` in the
+    image.
     """
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED_SIGNALS)
 
 
 class Signals:
-    """`SIGTERM` and `SIGINT` stop, a second one exits at once, `SIGHUP` reloads.
+    """Handlers: `SIGTERM` and `SIGINT` stop, a second one exits at once, `SIGHUP` reloads.
 
-    There are three spans of time. Before `told` is entered nothing is under way: the first
-    `SIGTERM` ends the process, with exit code 0, and a `SIGHUP` is remembered. While it is entered
-    its callbacks are called. Afterwards the process is about to end, and a second `SIGTERM` alone
-    has an effect.
+    Before `calling` is entered nothing is running: the first `SIGTERM` ends the process with exit
+    code 0, and a `SIGHUP` is remembered. While it is entered, its callbacks are called. Afterwards
+    the process is about to end, and only a second `SIGTERM` has an effect.
 
-    The handlers run between two bytecodes of the main thread, so a second `SIGTERM` is obeyed
-    even if the event loop is stuck.
+    The handlers run between two bytecodes of the main thread, so a second `SIGTERM` works even if
+    the event loop is stuck.
     """
 
     def __init__(self, exit: Callable[[int], object] = os._exit) -> None:
@@ -45,20 +44,20 @@ class Signals:
         self._on_stop: Call
         self._on_reload: Call
 
-    def take_over(self) -> None:
-        """Install the handlers; only possible on the main thread. A second call changes nothing."""
+    def install(self) -> None:
+        """Install the handlers, on the main thread only. Idempotent."""
         for number in _STOP_SIGNALS:
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, self._reload)
         unblock()
 
     @contextmanager
-    def lent(self) -> Iterator["Signals"]:
-        """Take over while entered, and give back what was there before: for a command that stops
-        in order and does not end with that.
+    def installed(self) -> Iterator["Signals"]:
+        """Install the handlers while entered, then restore the former ones: for a command that
+        continues after an orderly stop.
         """
         before = {number: signal.getsignal(number) for number in _HANDLED_SIGNALS}
-        self.take_over()
+        self.install()
         try:
             yield self
         finally:
@@ -66,14 +65,14 @@ class Signals:
                 signal.signal(number, handler)
 
     @contextmanager
-    def told(
+    def calling(
         self, schedule: Callable[[Call], object], *, on_stop: Call, on_reload: Call
     ) -> Iterator[None]:
-        """Call `on_stop` and `on_reload` by way of `schedule`, which a signal handler must be
-        allowed to call (`loop.call_soon_threadsafe`). A `SIGHUP` from before is told at once.
+        """Call `on_stop` and `on_reload` by `schedule`, which must be safe in a signal handler
+        (`loop.call_soon_threadsafe`). A remembered `SIGHUP` is scheduled at once.
         """
         self._on_stop, self._on_reload = on_stop, on_reload
-        self._schedule = schedule  # from here on the handlers tell
+        self._schedule = schedule  # from here on the handlers use it
         if self._reload_wanted:
             self._reload_wanted = False
             schedule(on_reload)
@@ -85,8 +84,8 @@ class Signals:
 
     def _stop(self, number: int, _frame: FrameType | None) -> None:
         if self._stopping:
-            # A second signal means: do not wait for a drain that hangs. The exit code is the
-            # shell's for death by a signal; nothing is committed, so nothing is lost.
+            # A second signal interrupts a stuck drain. The exit code is the shell's for death by a
+            # signal; nothing is committed, so nothing is lost.
             self._exit(128 + number)
             return
         self._stopping = True
@@ -105,4 +104,4 @@ class Signals:
 
 
 PROCESS = Signals()
-"""Those of this process."""
+"""The handlers of this process."""

@@ -1,20 +1,20 @@
-"""Notices that the process did not run: stopped, frozen, suspended with its machine, or blocked."""
+"""Detects standstills: the process was stopped, frozen, suspended with its machine, or blocked."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 
 TICK_SECONDS = 0.5
-BLINK_SECONDS = 1.5
-"""Longer between two ticks is a standstill: what fell due in it says nothing of others."""
+MIN_STANDSTILL_SECONDS = 1.5
+"""A longer time between two ticks is a standstill: timeouts in it are not the endpoints' fault."""
 
 
 class Standstill:
-    """Ticks, and tells of each tick how long it is since the one before.
+    """A regular tick that measures the time since the last one.
 
     Args:
-        clocks: each in seconds; the first is monotonic. One may stand while the machine is
+        clocks: each in seconds; the first is monotonic. A clock may stop while the machine is
             suspended, so the longest time counts.
-        ticked: told of each tick's monotonic time and of the seconds since the one before.
+        ticked: called with each tick's monotonic time and the seconds since the last tick.
     """
 
     def __init__(
@@ -32,15 +32,15 @@ class Standstill:
             await asyncio.sleep(TICK_SECONDS)
 
     def tick(self) -> None:
-        """One tick."""
+        """Measure the time since the last tick."""
         times = [clock() for clock in self._clocks]
         passed = max(now - last for now, last in zip(times, self._last, strict=True))
         self._last = times
-        if passed > BLINK_SECONDS:
+        if passed > MIN_STANDSTILL_SECONDS:
             self._awake_since = times[0]
         self._ticked(times[0], passed)
 
     def awake_for(self) -> float:
-        """Seconds without a standstill; 0.0 after one that no tick has noticed yet."""
+        """Seconds since the last standstill; 0.0 in one that no tick has noticed yet."""
         now = self._clocks[0]()
-        return now - self._awake_since if now - self._last[0] <= BLINK_SECONDS else 0.0
+        return now - self._awake_since if now - self._last[0] <= MIN_STANDSTILL_SECONDS else 0.0

@@ -1,4 +1,4 @@
-"""A start that a stop may interrupt."""
+"""Runs the start so that a stop can interrupt it."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -9,12 +9,12 @@ from consumer.logs import get_logger
 log = get_logger(__name__)
 
 CANCEL_SECONDS = 1.0
-"""What a start that is given up has to close what it opened."""
+"""Time for a cancelled start to close what it opened."""
 
 
 async def start_unless_stopped(start: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
-    """Run `start`, however long it takes; false if `stop` is set first: then it is cancelled, and
-    left alone if it does not end.
+    """Run `start` without a time limit. If `stop` is set first, cancel it, wait up to
+    `CANCEL_SECONDS`, and return false.
     """
     starting = asyncio.ensure_future(start)
     stopping = asyncio.ensure_future(stop.wait())

@@ -37,7 +37,7 @@ async def _show(selection: Selection, limit: int | None, settings: KafkaSettings
         starts = await reader.starts(selection.since)
         async with aclosing(reader.read(starts, reader.ends)) as dead_letters:
             chosen = (
-                dead_letter async for dead_letter in dead_letters if selection.takes(dead_letter)
+                dead_letter async for dead_letter in dead_letters if selection.matches(dead_letter)
             )
             if output().is_terminal:
                 found = await _print_table(chosen, limit or SHOWN)
@@ -52,7 +52,7 @@ def note_others(reader: DeadLetterReader) -> None:
     """Say how many letters were left out, and whose they are or why."""
     for number, offset in sorted(reader.unreadable.items()):
         print_note(f"{reader.topic}/{number} cannot be read from the offset {offset} on: left out")
-    for group, count in reader.passed_over.most_common():
+    for group, count in reader.skipped_foreign.most_common():
         print_note(f"{count:,} of the group {printable(group)} left out: see kafka.group_id")
 
 

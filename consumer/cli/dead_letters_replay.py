@@ -90,8 +90,8 @@ class Command:
         stop, producer = asyncio.Event(), KafkaProducer(self._kafka)
         schedule = asyncio.get_running_loop().call_soon_threadsafe
         with (
-            Signals().lent() as signals,
-            signals.told(schedule, on_stop=stop.set, on_reload=stop.set),  # a lost terminal, too
+            Signals().installed() as signals,
+            signals.calling(schedule, on_stop=stop.set, on_reload=stop.set),  # a lost terminal, too
         ):
             return await self._send_until(stop, producer)
 

@@ -34,5 +34,5 @@ def run(file: Path | None) -> None:
 async def serve(app: App) -> None:
     """Run `app` under the process's signals."""
     schedule = asyncio.get_running_loop().call_soon_threadsafe
-    with PROCESS.told(schedule, on_stop=app.stop, on_reload=app.reloader.request):
+    with PROCESS.calling(schedule, on_stop=app.stop, on_reload=app.reloader.request):
         await app.run()

@@ -110,8 +110,8 @@ class _Demo:
         """From the daemon's start to the summary."""
         schedule = asyncio.get_running_loop().call_soon_threadsafe
         with (
-            Signals().lent() as signals,
-            signals.told(schedule, on_stop=self._stop, on_reload=self._app.reloader.request),
+            Signals().installed() as signals,
+            signals.calling(schedule, on_stop=self._stop, on_reload=self._app.reloader.request),
         ):
             daemon = asyncio.create_task(self._app.run())
             ready = await self._until_ready(daemon)

@@ -1,4 +1,4 @@
-"""Numbers of the Kafka side: lag, age, what the broker did not acknowledge."""
+"""Metrics of the Kafka side: lag, age, failed publishing, topic problems."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -8,7 +8,7 @@ from consumer.exposition import counter, gauge, number
 
 
 class StreamMetrics:
-    """Counted here, or read at each scrape from the part that knows."""
+    """Counters kept here, and gauges read from their sources at each scrape."""
 
     def __init__(self) -> None:
         self._publish_failures: dict[str, int] = {}
@@ -27,25 +27,25 @@ class StreamMetrics:
         self._remade: dict[str, int] = {}
 
     def declare_topics(self, topics: Iterable[str]) -> None:
-        """Name the retry and dead-letter topics, so that their failures are counted from 0."""
+        """Start the failure counters of the retry and dead-letter topics at 0."""
         for topic in topics:
             self._publish_failures.setdefault(topic, 0)
 
     def publish_failed(self, topic: str) -> None:
-        """The broker did not acknowledge a record for one of our own topics."""
+        """Count a record for an own topic that the broker did not acknowledge."""
         self._publish_failures[topic] = self._publish_failures.get(topic, 0) + 1
 
-    def consumes(self, topics: Iterable[str]) -> None:
-        """Name the topics that are consumed, so that foreign records are counted from 0."""
+    def declare_consumed_topics(self, topics: Iterable[str]) -> None:
+        """Start the foreign record counters of consumed topics at 0."""
         for topic in topics:
             self._foreign_records.setdefault(topic, 0)
 
-    def passed_over(self, topic: str) -> None:
-        """A record on a consumed topic was another group's."""
+    def foreign_record(self, topic: str) -> None:
+        """Count a record on a consumed topic that another group wrote for itself."""
         self._foreign_records[topic] = self._foreign_records.get(topic, 0) + 1
 
     def topic_problems(self, topics: Mapping[str, bool]) -> None:
-        """Whether each topic of ours is missing, or has settings by which it would lose records."""
+        """Set whether each own topic is missing, or has settings that would lose records."""
         self._topic_problems = topics
 
     def set_in_flight_source(self, read: Callable[[], int]) -> None:
@@ -61,8 +61,8 @@ class StreamMetrics:
         self._broker_unreachable = read
 
     def set_certificate_not_after_source(self, read: Callable[[], float | None]) -> None:
-        """Read until when the certificate shown to Kafka is valid, in epoch seconds, with `read` at
-        each scrape; None if none is shown.
+        """Read the expiry of the Kafka client certificate in epoch seconds (None without one) with
+        `read` at each scrape.
         """
         self._certificate_not_after = read
 
@@ -84,8 +84,10 @@ class StreamMetrics:
         """Read the number of partitions that no leader answers for with `read` at each scrape."""
         self._waiting = read
 
-    def needs(self, sources: Iterable[str], retry_topics: Iterable[str]) -> None:
-        """Name the topics that the settings name, so that each is counted from 0."""
+    def declare_configured_topics(
+        self, sources: Iterable[str], retry_topics: Iterable[str]
+    ) -> None:
+        """Start the counters of the topics in the settings at 0."""
         for topic in sources:
             self._missing.setdefault(topic, False)
             self._remade.setdefault(topic, 0)
@@ -93,20 +95,20 @@ class StreamMetrics:
             self._remade.setdefault(topic, 0)
 
     def offsets_lost(self, topic: str, partition: int, records: int) -> None:
-        """So many records of a partition are gone that were not read; 0 begins the series."""
-        place = (topic, partition)
-        self._lost[place] = self._lost.get(place, 0) + records
+        """Count unread records that a partition has lost; 0 starts the series."""
+        key = (topic, partition)
+        self._lost[key] = self._lost.get(key, 0) + records
 
     def topic_missing(self, topic: str, *, missing: bool) -> None:
-        """A source was deleted, or is there again."""
+        """Set whether a source is missing."""
         self._missing[topic] = missing
 
     def topic_remade(self, topic: str) -> None:
-        """A topic that is read was deleted and made again."""
+        """Count a consumed topic that was deleted and recreated."""
         self._remade[topic] = self._remade.get(topic, 0) + 1
 
     def collect(self) -> Iterator[Metric]:
-        """The families, complete when each is yielded."""
+        """Yield the metric families."""
         if self._in_flight is not None:
             yield number("hookstream_in_flight", "HTTP requests under way.", self._in_flight())
         if self._oldest_unsettled is not None:
@@ -139,12 +141,12 @@ class StreamMetrics:
         if self._rebalancing is not None:
             yield number(
                 "hookstream_rebalancing_seconds",
-                "Time without a share of the partitions that the group stands by; 0 with one.",
+                "Time without a valid share of the partitions; 0 with one.",
                 self._rebalancing(),
             )
         yield gauge(
             "hookstream_partitions_unreadable",
-            "1 for a partition that stands because its next record cannot be read.",
+            "1 for a partition that is blocked because its next record cannot be read.",
             ("topic", "partition"),
             (((topic, str(partition)), 1) for topic, partition in self._unreadable()),
         )
@@ -156,7 +158,7 @@ class StreamMetrics:
             )
         yield counter(
             "hookstream_offsets_lost",
-            "Records that retention or truncation took before they were read.",
+            "Records that retention or truncation deleted before they were read.",
             ("topic", "partition"),
             (((topic, str(part)), count) for (topic, part), count in self._lost.items()),
         )
@@ -168,25 +170,25 @@ class StreamMetrics:
         )
         yield counter(
             "hookstream_topics_remade",
-            "Topics that were deleted and made again while they were read.",
+            "Topics that were deleted and recreated while they were read.",
             ("topic",),
             (((topic,), count) for topic, count in self._remade.items()),
         )
         yield gauge(
             "hookstream_topic_problems",
-            "1 if a topic of ours is missing, or would lose records by its settings.",
+            "1 if an own topic is missing, or has settings that would lose records.",
             ("topic",),
             (((topic,), problem) for topic, problem in self._topic_problems.items()),
         )
         yield counter(
             "hookstream_handover_failures",
-            "Hand-overs to a retry or dead-letter topic that the broker did not acknowledge.",
+            "Records for a retry or dead-letter topic that the broker did not acknowledge.",
             ("topic",),
             (((topic,), count) for topic, count in self._publish_failures.items()),
         )
         yield counter(
             "hookstream_foreign_records",
-            "Records that another group wrote for itself; they are passed over.",
+            "Records that another group wrote for itself; they are skipped.",
             ("topic",),
             (((topic,), count) for topic, count in self._foreign_records.items()),
         )

@@ -166,7 +166,7 @@ class EventHandler:
         return True
 
     def _skip_foreign(self, topic: str, group: bytes) -> None:
-        self._metrics.stream.passed_over(topic)
+        self._metrics.stream.foreign_record(topic)
         if topic not in self._foreign_topics:
             self._foreign_topics.add(topic)
             log.warning(

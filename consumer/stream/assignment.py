@@ -19,7 +19,7 @@ class Assignment:
         self._consumer = consumer
         self.generation = 0
         """Counts assignments and revocations."""
-        self.read: dict[TopicPartition, OffsetTracker] = {}
+        self.trackers: dict[TopicPartition, OffsetTracker] = {}
         """Trackers of the partitions that have a position."""
         self.notes: dict[TopicPartition, CommitNote] = {}
         """Metadata notes for their commits."""
@@ -52,19 +52,19 @@ class Assignment:
 
     def begin(self, tp: TopicPartition, beginning: Beginning, note: CommitNote) -> OffsetTracker:
         """Read a waiting partition from `beginning`; `note` goes into its commits."""
-        partition = self.read.get(tp)
-        if partition is not None and beginning.why in (Why.REMADE, Why.LOG_ENDS_EARLIER):
-            self._orphan(partition)
-            partition = None
-        if partition is None:
-            partition = self.read[tp] = OffsetTracker(tp.topic, tp.partition, beginning.offset)
-        partition.skip_to(beginning.offset)
+        tracker = self.trackers.get(tp)
+        if tracker is not None and beginning.why in (Why.REMADE, Why.LOG_ENDS_EARLIER):
+            self._orphan(tracker)
+            tracker = None
+        if tracker is None:
+            tracker = self.trackers[tp] = OffsetTracker(tp.topic, tp.partition, beginning.offset)
+        tracker.skip_to(beginning.offset)
         self.notes[tp] = note
         self.waiting.discard(tp)
         self.moved.add(tp)
-        self._consumer.seek(tp, partition.next_offset)
+        self._consumer.seek(tp, tracker.next_offset)
         self._consumer.resume(tp)
-        return partition
+        return tracker
 
     def revoke(self, tps: Collection[TopicPartition]) -> None:
         """Forget partitions. The next owner reads their unsettled records again."""
@@ -74,25 +74,25 @@ class Assignment:
             self.moved.discard(tp)
             self.ends.pop(tp, None)
             self.sure_ends.pop(tp, None)
-            partition = self.read.pop(tp, None)
-            if partition is None:
+            tracker = self.trackers.pop(tp, None)
+            if tracker is None:
                 continue
-            self._last[tp] = Position(partition.next_offset, self.notes.pop(tp))
+            self._last[tp] = Position(tracker.next_offset, self.notes.pop(tp))
             if self._consumer.partitions_for_topic(tp.topic):
-                partition.revoked = True
+                tracker.revoked = True
             else:  # the topic was deleted
-                self._orphan(partition)
+                self._orphan(tracker)
 
-    def reads(self, tp: TopicPartition, partition: OffsetTracker) -> bool:
-        """Whether `partition` is the current tracker of `tp`."""
-        return self.read.get(tp) is partition and tp not in self.waiting
+    def reads(self, tp: TopicPartition, tracker: OffsetTracker) -> bool:
+        """Whether `tracker` is the current tracker of `tp`."""
+        return self.trackers.get(tp) is tracker and tp not in self.waiting
 
     def position(self, tp: TopicPartition) -> Position | None:
         """The position of this process in a partition, in the present assignment."""
-        partition = self.read.get(tp)
-        if partition is None:
+        tracker = self.trackers.get(tp)
+        if tracker is None:
             return None
-        return Position(partition.next_offset, self.notes[tp], self.sure_ends.get(tp, 0))
+        return Position(tracker.next_offset, self.notes[tp], self.sure_ends.get(tp, 0))
 
     def earlier_position(self, tp: TopicPartition) -> Position | None:
         """The position of this process in a partition at the end of an earlier assignment."""
@@ -100,21 +100,21 @@ class Assignment:
 
     def next_offset(self, tp: TopicPartition) -> int | None:
         """The offset behind the last record taken; None for a partition without a position."""
-        partition = self.read.get(tp)
-        return partition.next_offset if partition is not None else None
+        tracker = self.trackers.get(tp)
+        return tracker.next_offset if tracker is not None else None
 
     def committable(self, tp: TopicPartition) -> int | None:
         """The offset to commit for a partition; None for a partition without a position."""
-        partition = self.read.get(tp)
-        return partition.committable if partition is not None else None
+        tracker = self.trackers.get(tp)
+        return tracker.committable if tracker is not None else None
 
     def with_unsettled(self) -> Iterator[OffsetTracker]:
         """All trackers that may have unsettled records."""
-        self._orphaned = [partition for partition in self._orphaned if partition.unsettled]
-        yield from self.read.values()
+        self._orphaned = [tracker for tracker in self._orphaned if tracker.unsettled]
+        yield from self.trackers.values()
         yield from self._orphaned
 
-    def _orphan(self, partition: OffsetTracker) -> None:
+    def _orphan(self, tracker: OffsetTracker) -> None:
         """Let in-flight records of a deleted log finish; their results change no offset."""
-        if partition.unsettled:
-            self._orphaned.append(partition)
+        if tracker.unsettled:
+            self._orphaned.append(tracker)

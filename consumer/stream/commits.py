@@ -71,10 +71,12 @@ class Commits:
         """All offsets that may be committed. Deleted topics are left out: with one of them the
         whole commit would be repeated until it times out.
         """
-        read, notes = self._assignment.read, self._assignment.notes
-        topics = {t for t in {tp.topic for tp in read} if self._consumer.partitions_for_topic(t)}
+        trackers, notes = self._assignment.trackers, self._assignment.notes
+        topics = {
+            t for t in {tp.topic for tp in trackers} if self._consumer.partitions_for_topic(t)
+        }
         return {
-            tp: Committed(partition.committable, notes[tp])
-            for tp, partition in read.items()
+            tp: Committed(tracker.committable, notes[tp])
+            for tp, tracker in trackers.items()
             if tp.topic in topics
         }

@@ -76,7 +76,7 @@ class Selection:
         named = {"hook": self.hook, "reason": self.reason}
         return ",".join(f"{key}={value}" for key, value in named.items() if value) or "all"
 
-    def takes(self, dead_letter: DeadLetterRecord) -> bool:
+    def matches(self, dead_letter: DeadLetterRecord) -> bool:
         """Whether hook and reason match. `since` is not checked: reading starts there."""
         metadata = dead_letter.metadata
         if metadata is None:
@@ -99,7 +99,7 @@ class DeadLetterReader:
         self.exists = False
         self.ends: Offsets = {}
         """Each partition's end offset; empty if the topic does not exist."""
-        self.passed_over: Counter[str] = Counter()
+        self.skipped_foreign: Counter[str] = Counter()
         """Number of other groups' dead letters that `read` skipped, by group."""
         self.unreadable: dict[int, int] = {}
         """Each partition's offset at which `read` stopped early, at an unreadable batch."""
@@ -209,7 +209,7 @@ class DeadLetterReader:
         group = read_group(record.headers)
         if group is None or group == self._own:
             return True
-        self.passed_over[group.decode(errors="backslashreplace")] += 1
+        self.skipped_foreign[group.decode(errors="backslashreplace")] += 1
         return False
 
     async def progress(self) -> dict[int, Progress]:
@@ -224,7 +224,7 @@ class DeadLetterReader:
         # Progress beyond the end belongs to a log that was truncated since, or to another topic.
         return {number: p for number, p in found.items() if p.offset <= self.ends[number]}
 
-    async def keep(self, progress: Mapping[int, Progress]) -> None:
+    async def commit(self, progress: Mapping[int, Progress]) -> None:
         """Commit `progress` under the group. Call it only while `read` is active."""
         offsets = {
             TopicPartition(self.topic, number): (p.offset, str(p)) for number, p in progress.items()

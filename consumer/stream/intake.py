@@ -107,11 +107,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             for partition, records in taken:
                 await self._feed.take(partition, records, is_current)
             if is_current():  # all polled records were taken
-                await self._poller.skip_gaps(self._assignment.read)
+                await self._poller.skip_gaps(self._assignment.trackers)
 
     async def _poll(self, generation: int) -> list[tuple[OffsetTracker, Sequence[Record]]]:
         """Poll the next records of the assignment `generation`, by partition."""
-        read, moved = self._assignment.read, self._assignment.moved
+        trackers, moved = self._assignment.trackers, self._assignment.moved
         moved.clear()
         try:
             batches = await self._poller.poll()
@@ -125,9 +125,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             return []
         for tp in moved & batches.keys():
             # The position was set during the poll, so the polled records are void.
-            self._consumer.seek(tp, read[tp].next_offset)
+            self._consumer.seek(tp, trackers[tp].next_offset)
         return [
-            (read[tp], records) for tp, records in batches.items() if tp in read and tp not in moved
+            (trackers[tp], records)
+            for tp, records in batches.items()
+            if tp in trackers and tp not in moved
         ]
 
     async def _resubscribe(self) -> None:
@@ -190,15 +192,15 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Give back the partitions, as far as they are still owned, and forget them."""
         self._assignment_generation += 1  # nothing is taken any more
         self.membership.revoked()
-        existing, read = self._consumer.partitions_for_topic, self._assignment.read
+        existing, trackers = self._consumer.partitions_for_topic, self._assignment.trackers
         # In-flight records of a deleted topic continue: they cannot be read again.
-        leaving = {p for tp in revoked if (p := read.get(tp)) and existing(tp.topic)}
+        leaving = {p for tp in revoked if (p := trackers.get(tp)) and existing(tp.topic)}
         try:
             if not self.membership.is_expelled:
                 await self._give_back(leaving)
             elif leaving:
                 # Other members have these records by now, and the group refuses a commit.
-                void = sum(partition.unsettled for partition in leaving)
+                void = sum(tracker.unsettled for tracker in leaving)
                 log.warning("expelled from the group; in-flight records are void", records=void)
         finally:
             # In any case: aiokafka swallows the exceptions of a listener.
@@ -228,7 +230,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     @property
     def unsettled(self) -> int:
         """Number of records received and not settled."""
-        return sum(partition.unsettled for partition in self._assignment.with_unsettled())
+        return sum(tracker.unsettled for tracker in self._assignment.with_unsettled())
 
     @property
     def idle(self) -> float:

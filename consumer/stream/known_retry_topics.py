@@ -58,7 +58,7 @@ class KnownRetryTopics:
         extra = sorted(self._wanted.keys() - {retry_topic.topic for retry_topic in self.named})
         self.consumed.clear()
         self.consumed.update(self._wanted)
-        self._metrics.consumes(self.consumed)
+        self._metrics.declare_consumed_topics(self.consumed)
         if extra:
             log.info("retry topics that the settings do not name are drained as well", topics=extra)
 

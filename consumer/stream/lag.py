@@ -53,7 +53,7 @@ class LagWatch:
         """Query the end offsets of the assigned partitions, and note whether any has moved."""
         assignment = self._assignment
         generation = assignment.generation
-        partitions = assignment.read.keys() | assignment.waiting
+        partitions = assignment.trackers.keys() | assignment.waiting
         try:
             ends = await self._view.offsets(dict.fromkeys(partitions, LATEST), READ_COMMITTED)
             # Without end offsets any other answer shows that a broker is reachable.
@@ -95,16 +95,16 @@ class LagWatch:
         return len(self._leaderless)
 
     def _note_progress(self, answered: AbstractSet[TopicPartition]) -> None:
-        ends, read = self._assignment.ends, self._assignment.read
-        going = read.keys() & answered - self._assignment.waiting
-        seen = {tp: read[tp].committable for tp in going}
+        ends, trackers = self._assignment.ends, self._assignment.trackers
+        going = trackers.keys() & answered - self._assignment.waiting
+        seen = {tp: trackers[tp].committable for tp in going}
         behind = [p for p, at in seen.items() if at < ends[p] and not self._is_paused(p)]
         if not behind or any(seen[tp] != self._seen.get(tp) for tp in behind):
             self._moved_at = self._clock.monotonic()
         self._seen = seen
 
     def _note_leaderless(self, leaderless: AbstractSet[TopicPartition]) -> None:
-        back = self._leaderless & self._assignment.read.keys() - leaderless
+        back = self._leaderless & self._assignment.trackers.keys() - leaderless
         if leaderless - self._leaderless:
             log.warning("partitions wait for a leader that answers", partitions=_names(leaderless))
         elif back:

@@ -97,7 +97,9 @@ class Placement:
         self._doubted: dict[TopicPartition, tuple[Why, str, float]] = {}
         """Unconfirmed reasons to read a log from its start: reason, topic id, and since when."""
         self._check_now = asyncio.Event()
-        metrics.needs(sources, [retry_topic.topic for retry_topic in retry_topics.named])
+        metrics.declare_configured_topics(
+            sources, [retry_topic.topic for retry_topic in retry_topics.named]
+        )
 
     def check_soon(self) -> None:
         """Check at once: a partition waits."""

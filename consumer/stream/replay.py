@@ -153,7 +153,7 @@ async def make_plan(
         async for dead_letter in dead_letters:
             if limit is not None and plan.total >= limit:
                 break
-            if not selection.takes(dead_letter):
+            if not selection.matches(dead_letter):
                 continue
             if why := route.why_not_replayable(dead_letter):
                 plan.not_replayable[why] += 1
@@ -204,7 +204,7 @@ class Replayer:
                     return
                 if self.sent + len(batch) == plan.limit:
                     break
-                if plan.selection.takes(dead_letter) and not self._route.why_not_replayable(
+                if plan.selection.matches(dead_letter) and not self._route.why_not_replayable(
                     dead_letter
                 ):
                     batch.append(dead_letter)
@@ -221,7 +221,7 @@ class Replayer:
     async def _flush(self, batch: Collection[DeadLetterRecord], passed: Offsets) -> None:
         if not self.sent and batch:
             # Fail before anything is sent if this user may not commit.
-            await self._reader.keep(
+            await self._reader.commit(
                 {n: self._committed.get(n, Progress()) for n in self._plan.ends}
             )
         await self._send(batch)
@@ -235,7 +235,7 @@ class Replayer:
             if next_offset > self._plan.starts[number]
         }
         if moved:
-            await self._reader.keep(moved)
+            await self._reader.commit(moved)
             self._committed.update(moved)
 
     async def _send(self, batch: Iterable[DeadLetterRecord]) -> None:

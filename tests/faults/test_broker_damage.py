@@ -54,7 +54,7 @@ async def _check_pause(daemon: InProcess, ledger: LedgerHarness, topic: str) -> 
     await wait_until(lambda: _refuses(daemon, topic), "the metric to rise")
     status, why = await daemon.get("/readyz")
     assert status == HTTPStatus.SERVICE_UNAVAILABLE
-    assert "takes no retries and dead letters" in why
+    assert "accepts no retries and dead letters" in why
     attempts, failures = len(ledger.attempts), await _refuses(daemon, topic)
     await ledger.write(SOME)
 

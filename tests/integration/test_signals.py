@@ -38,13 +38,13 @@ class Calls:
 
     def lent(self) -> AbstractContextManager[Signals]:
         """Signals that only write down what they would do, and are not told yet."""
-        return Signals(exit=self.named("exit")).lent()
+        return Signals(exit=self.named("exit")).installed()
 
     @contextmanager
     def told(self, signals: Signals) -> Iterator[None]:
         """Have the loop told."""
         schedule = asyncio.get_running_loop().call_soon_threadsafe
-        with signals.told(schedule, on_stop=self.named("stop"), on_reload=self.named("reload")):
+        with signals.calling(schedule, on_stop=self.named("stop"), on_reload=self.named("reload")):
             yield
 
 
@@ -181,8 +181,8 @@ def test_a_signal_that_was_held_back_comes() -> None:
         # To this thread: another one of the test run holds nothing back, and would take it.
         signal.pthread_kill(threading.get_ident(), signal.SIGHUP)
         with (
-            Signals(exit=calls.named("exit")).lent() as signals,
-            signals.told(
+            Signals(exit=calls.named("exit")).installed() as signals,
+            signals.calling(
                 lambda call: call(), on_stop=calls.named("stop"), on_reload=calls.named("reload")
             ),
         ):
@@ -199,13 +199,13 @@ async def main():
     stop = lambda: print("stopping", flush=True)
     schedule = asyncio.get_running_loop().call_soon_threadsafe
     try:
-        with PROCESS.told(schedule, on_stop=stop, on_reload=lambda: None):
+        with PROCESS.calling(schedule, on_stop=stop, on_reload=lambda: None):
             print("running", flush=True)
             await asyncio.Event().wait()
     finally:
         print("cleaned up", flush=True)
 
-PROCESS.take_over()
+PROCESS.install()
 asyncio.run(main())
 """
 

@@ -8,8 +8,8 @@ def fill_stream(metrics: Metrics) -> None:
     stream = metrics.stream
     metrics.set_log_lines_dropped_source(lambda: 0)
     stream.declare_topics(["topic"])
-    stream.consumes(["topic"])
-    stream.needs(["topic"], ["retry"])
+    stream.declare_consumed_topics(["topic"])
+    stream.declare_configured_topics(["topic"], ["retry"])
     stream.topic_problems({"topic": False})
     stream.offsets_lost("topic", 0, 0)
     stream.set_in_flight_source(lambda: 0)

@@ -78,7 +78,7 @@ def test_an_intake_that_stands_is_unhealthy(health: Health, state: Any) -> None:
     """The daemon is unhealthy if its intake makes no step."""
     state.idle = 301.0
     assert not health.alive().ok
-    assert "intake stands since 301 s" in health.alive().reason
+    assert "intake has been stuck for 301 s" in health.alive().reason
 
 
 def test_a_stop_makes_unready(health: Health, state: Any) -> None:
@@ -93,7 +93,7 @@ def test_a_process_that_did_not_run_was_not_stuck(health: Health, state: Any) ->
     state.standstill.awake_for = lambda: 0.0
     assert health.alive().ok
     state.standstill.awake_for = lambda: 300.5
-    assert "intake stands since 300 s" in health.alive().reason
+    assert "intake has been stuck for 300 s" in health.alive().reason
 
 
 def test_a_process_that_stood_still_is_not_ready_before_it_is_a_member_again(

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from consumer import standstill
-from consumer.standstill import BLINK_SECONDS, TICK_SECONDS, Standstill
+from consumer.standstill import MIN_STANDSTILL_SECONDS, TICK_SECONDS, Standstill
 from support.fakes import FakeClock
 
 
@@ -40,8 +40,8 @@ def test_time_that_passes_from_tick_to_tick_is_time_awake() -> None:
     for _ in range(10):
         watched.passes(TICK_SECONDS + 0.25)
     assert watched.watch.awake_for() == 7.5
-    watched.clock.advance(BLINK_SECONDS)
-    assert watched.watch.awake_for() == 7.5 + BLINK_SECONDS
+    watched.clock.advance(MIN_STANDSTILL_SECONDS)
+    assert watched.watch.awake_for() == 7.5 + MIN_STANDSTILL_SECONDS
 
 
 def test_a_standstill_is_noticed_before_the_tick_after_it() -> None:

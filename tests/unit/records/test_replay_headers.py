@@ -99,6 +99,6 @@ def test_a_selection_has_a_stable_name(selection: Selection, name: str) -> None:
 def test_dead_letters_of_others_are_chosen_by_no_filter() -> None:
     """No filter by hook or reason selects another program's records."""
     foreign = _letter(None)
-    assert Selection().takes(foreign)
-    assert not Selection(hook="a").takes(foreign)
-    assert not Selection(reason="exhausted").takes(foreign)
+    assert Selection().matches(foreign)
+    assert not Selection(hook="a").matches(foreign)
+    assert not Selection(reason="exhausted").matches(foreign)

@@ -49,7 +49,7 @@ class Broker:
 
     def settle(self, tp: TopicPartition, offset: int) -> None:
         """Everything before `offset` is settled."""
-        self.assignment.read[tp].skip_to(offset)
+        self.assignment.trackers[tp].skip_to(offset)
 
     async def later(self, seconds: float) -> float:
         """Look again after so long; for how long nothing has moved, by then."""

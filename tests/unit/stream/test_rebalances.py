@@ -155,7 +155,7 @@ async def test_nothing_is_taken_while_partitions_are_given_up(member: Member) ->
         await member.intake.commit()
     assert member.handler.taken == [("event", 0, 0), ("event", 0, 1)]
     assert member.consumer.offsets == {A: 2, B: 0}
-    assert member.intake._assignment.read.keys() == {A}
+    assert member.intake._assignment.trackers.keys() == {A}
 
 
 async def test_records_that_a_revocation_made_void_are_not_committed_past(member: Member) -> None:
