@@ -4,14 +4,14 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 
 from consumer import __version__, logs
 from consumer.admin import Admin, host_port
 from consumer.clock import Clock, SystemClock
+from consumer.configuration import Loaded
 from consumer.delivery.egress.guard import EgressPolicy
 from consumer.delivery.egress.network import guard_policy, warn_of_refused_uris
-from consumer.delivery.http.authorities import Authorities, refuse_loss
+from consumer.delivery.http.authorities import refuse_loss
 from consumer.delivery.http.descriptors import idle_connections, provide_descriptors
 from consumer.delivery.http.transport import Transport
 from consumer.errors import HookstreamError
@@ -25,8 +25,9 @@ from consumer.factories import (
     start_times,
 )
 from consumer.health import Health
+from consumer.hooks.source import Upsert
 from consumer.logs import get_logger
-from consumer.matching.index import Index
+from consumer.matching.store import HookStore, Prepared
 from consumer.metrics import Metrics
 from consumer.pipeline.event_handler import EventHandler
 from consumer.pipeline.retry_router import RetryRouter
@@ -51,27 +52,21 @@ _DEFER_SHARE = 0.2
 """Share of the grace for deferring the rest; the remaining one is for commit and leaving."""
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """Settings and hooks that were read together, and the certificate authorities."""
-
-    settings: Settings
-    index: Index
-    authorities: Authorities
-    """CA certificates for receivers."""
-
-
 class App:
     """The daemon. `run` returns after `stop`, or raises an unrecoverable error."""
 
-    def __init__(self, load: Callable[[], Loaded], clock: Clock | None = None) -> None:
-        """`load` reads all files; raises `ConfigError`. It is called here and in reload threads."""
-        self._loaded = load()
+    def __init__(self, load: Callable[[Loaded | None], Loaded], clock: Clock | None = None) -> None:
+        """`load` reads all files, given those in use; raises `ConfigError`. It runs here and in
+        reload threads.
+        """
+        self._load = load
+        self._loaded = load(None)
+        self._hooks = HookStore(self._loaded.definitions.changes(None))
         self._clock = clock or SystemClock()
         self._tls = tls_files(self._loaded.settings.kafka)
         self._stop = asyncio.Event()
         self.metrics = Metrics(__version__)
-        self.reloader = Reloader(load, self._apply, self.metrics, self._clock)
+        self.reloader = Reloader(self._reload, self._apply, self.metrics)
         self.admin_port: int | None = None
         """The bound port of the admin server; None until it listens."""
         self._transport: Transport
@@ -136,7 +131,7 @@ class App:
             metrics=self.metrics,
         )
         self._handler = EventHandler(
-            index=self._loaded.index,
+            index=self._hooks.view,
             decoders=decoders,
             retry_topics=retry_topics.consumed,
             group=settings.kafka.group_id,
@@ -174,7 +169,7 @@ class App:
 
     def _register_metrics(self, topics: Sequence[str]) -> None:
         metrics = self.metrics.stream
-        self.metrics.hooks_loaded(len(self._loaded.index.hooks))
+        self.metrics.hooks_loaded(len(self._hooks.view.hooks))
         metrics.declare_topics(topics)
         metrics.set_in_flight_source(lambda: self._handler.scheduler.in_flight)
         metrics.set_broker_unreachable_source(lambda: self._intake.watch.unreachable_for)
@@ -196,7 +191,7 @@ class App:
         )
         await stack.enter_async_context(admin)
         self.admin_port = admin.port
-        warn_of_refused_uris(self._loaded.index.hooks.values(), self._guard_network())
+        warn_of_refused_uris(self._hooks.view.hooks.values(), self._guard_network())
 
     async def _serve(self, group: asyncio.TaskGroup) -> None:
         """Run until `stop`, then stop in order; a task's error ends it at once."""
@@ -220,7 +215,7 @@ class App:
         log.info(
             "hookstream runs",
             version=__version__,
-            hooks=len(self._loaded.index.hooks),
+            hooks=len(self._hooks.view.hooks),
             topics=sources,
             transport=settings.delivery.transport,
             admin=", ".join(host_port(host, self.admin_port) for host in settings.admin.host),
@@ -249,12 +244,18 @@ class App:
         unsettled = self._intake.unsettled
         (log.warning if unsettled else log.info)("stopped", left_to_the_next_run=unsettled)
 
-    def _apply(self, loaded: Loaded) -> Callable[[], None]:
+    def _reload(self) -> tuple[Loaded, Prepared]:
+        """Read settings and hooks again, and make the view of the hooks; runs in a thread."""
+        loaded = self._load(self._loaded)
+        return loaded, self._hooks.prepare(loaded.definitions.changes(self._loaded.definitions))
+
+    def _apply(self, reloaded: tuple[Loaded, Prepared]) -> Callable[[], None]:
         """Apply reloaded settings and hooks, or refuse them before anything is changed. Return a
         function for the remaining work, which takes a while.
         """
-        after = loaded.settings
-        refuse_fixed(self._loaded.settings, after)
+        loaded, prepared = reloaded
+        before, after = self._loaded.settings, loaded.settings
+        refuse_fixed(before, after)
         refuse_loss(self._loaded.authorities, loaded.authorities)
         if self._tls is not None:
             self._tls.reload()
@@ -262,19 +263,20 @@ class App:
         self._loaded = loaded
         provide_descriptors(after.delivery.concurrency)
         policy = self._guard_network()
-        replaced = self._handler.index
-        self._handler.use(loaded.index)
-        self._handler.scheduler.reconfigure(
-            make_limits(after), make_policy(after), loaded.index.hooks
-        )
-        self.metrics.retain_hooks(loaded.index.hooks)
-        self.metrics.hooks_loaded(len(loaded.index.hooks))
+        view = self._hooks.apply(prepared)
+        self._handler.use(view)
+        self._handler.scheduler.reconfigure(make_limits(after), make_policy(after), view.hooks)
+        self.metrics.retain_hooks(view.hooks)
+        self.metrics.hooks_loaded(len(view.hooks))
         logs.configure(after.log.format, after.log.level, sys.stderr, self._clock)
-        log.info("hooks and settings reloaded", hooks=len(loaded.index.hooks))
+        log.info(
+            "hooks and settings reloaded", hooks=len(view.hooks), changed=len(prepared.changes)
+        )
 
         def finish() -> None:
-            warn_of_refused_uris(loaded.index.hooks.values(), policy)
-            replaced.clear_gradually()
+            new = [change.hook for change in prepared.changes if isinstance(change, Upsert)]
+            warn_of_refused_uris(view.hooks.values() if after != before else new, policy)
+            prepared.free()
 
         return finish
 

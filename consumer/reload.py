@@ -1,22 +1,27 @@
 """Reloads settings and hooks on request: all or nothing."""
 
 import asyncio
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Generic, TypeVar
 
-from consumer.clock import Clock
+from consumer.collector import gc_paused
 from consumer.errors import ConfigError, HookstreamError
 from consumer.logs import get_logger
 from consumer.metrics import Metrics
 from consumer.settings import Settings
-from consumer.throttle import Throttle, throttled, unhurried
 
 log = get_logger(__name__)
 
 FIXED_SECTIONS = ("kafka", "sources", "admin")
 FIXED_SETTINGS = (("retry", "delays"), ("delivery", "transport"))
-"""What holds for the life of the process."""
+"""Settings that hold for the life of the process."""
+
+SWITCH_SECONDS = 0.0005
+"""Interval in which a thread that loads gives the interpreter to the event loop. The loop asks for
+it several times for each delivery: with Python's 5 ms deliveries took up to 500 ms beside a reload
+of 100,000 hooks, with this 25 to 50 (ARCHITECTURE.md#loading-hooks)."""
 
 LoadedT = TypeVar("LoadedT")
 ResultT = TypeVar("ResultT")
@@ -26,8 +31,8 @@ class Reloader(Generic[LoadedT]):
     """One reload at a time; requests that come while one runs make one more.
 
     `load` reads and validates in a thread and may take seconds; `apply` puts the result in use
-    on the loop's thread and must not fail half-way: it raises before it changes anything. What it
-    returns is called in a thread: whatever else takes long and cannot fail.
+    on the loop's thread and must not fail half-way: it raises before it changes anything. The
+    function that it returns is called in a thread, for slow work that cannot fail.
     """
 
     def __init__(
@@ -35,12 +40,10 @@ class Reloader(Generic[LoadedT]):
         load: Callable[[], LoadedT],
         apply: Callable[[LoadedT], Callable[[], None]],
         metrics: Metrics,
-        clock: Clock,
     ) -> None:
         self._load = load
         self._apply = apply
         self._metrics = metrics
-        self._clock = clock
         self._requested = asyncio.Event()
 
     def request(self) -> None:
@@ -53,20 +56,23 @@ class Reloader(Generic[LoadedT]):
             await self._requested.wait()
             self._requested.clear()
             try:
-                finish = self._apply(await self._in_thread(self._load))
-            except Exception as error:  # noqa: BLE001  # whatever it is, the old ones stay
+                finish = self._apply(await asyncio.to_thread(_beside_the_loop, self._load))
+            except Exception as error:  # noqa: BLE001  # on any error the old ones stay
                 self._metrics.reload_failed()
-                await self._in_thread(partial(_tell, error))
+                await asyncio.to_thread(_beside_the_loop, partial(_tell, error))
             else:
                 self._metrics.reload_succeeded()
-                await self._in_thread(finish)
+                await asyncio.to_thread(_beside_the_loop, finish)
 
-    async def _in_thread(self, work: Callable[[], ResultT]) -> ResultT:
-        pace = Throttle(self._clock)
-        try:
-            return await asyncio.to_thread(throttled, pace, work)
-        finally:
-            pace.give_up()  # where the daemon stops meanwhile: its end waits for every thread
+
+def _beside_the_loop(work: Callable[[], ResultT]) -> ResultT:
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        with gc_paused():
+            return work()
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def refuse_fixed(before: Settings, after: Settings) -> None:
@@ -86,7 +92,7 @@ def refuse_fixed(before: Settings, after: Settings) -> None:
 def _tell(error: Exception) -> None:
     match error:
         case ConfigError():
-            problems, cause = [str(problem) for problem in unhurried(error.diagnostics)], None
+            problems, cause = [str(problem) for problem in error.diagnostics], None
         case HookstreamError():
             problems, cause = [str(error)], None
         case bug:

@@ -6,8 +6,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from consumer.cli.config import Config
 from consumer.cli.console import output, print_note
+from consumer.configuration import Config
 from consumer.delivery.egress.network import guard_policy, refused_uris
 from consumer.documents.durations import format_duration
 from consumer.errors import ConfigError
@@ -22,10 +22,10 @@ def show(config: Config) -> None:
     Raises:
         ConfigError: some of their URIs lead where no request may go.
     """
-    refused = list(refused_uris(config.table.hooks.values(), guard_policy(config.settings)))
+    refused = list(refused_uris(config.definitions.hooks.values(), guard_policy(config.settings)))
     if refused:
         raise ConfigError(refused)
-    hooks = config.table.hooks.values()
+    hooks = config.definitions.hooks.values()
     console = output()
     console.print(_table(config))
     settings, count = config.settings, len(hooks)
@@ -46,7 +46,7 @@ def _table(config: Config) -> Table:
         table.add_column(heading, overflow="fold")
     for heading in ("rate", "timeout"):
         table.add_column(heading, no_wrap=True)
-    for hook in config.table.hooks.values():
+    for hook in config.definitions.hooks.values():
         table.add_row(
             Text(hook.id, style="bold" if hook.enabled else "dim"),
             hook.trigger,
@@ -82,6 +82,6 @@ def _rate(limit: RateLimit | None) -> str:
 
 def _warnings(config: Config) -> Iterator[str]:
     fed = {source.trigger for source in config.settings.sources}
-    for hook in config.table.hooks.values():
+    for hook in config.definitions.hooks.values():
         if hook.enabled and hook.trigger not in fed:
             yield f"hook {hook.id} never fires: no source has the trigger {hook.trigger}"

@@ -67,7 +67,7 @@ def run(config: ConfigFile = None) -> None:
 def check(config: ConfigFile = None) -> None:
     """Validate settings and hooks, and show what they say."""
     from consumer.cli.check import show
-    from consumer.cli.config import read_config
+    from consumer.configuration import read_config
 
     show(read_config(config))
 
@@ -91,12 +91,13 @@ def sample(
     config: ConfigFile = None,
 ) -> None:
     """Show a hook's request as a curl command."""
-    from consumer.cli.config import find_hook, read_config
+    from consumer.cli.config import find_hook
     from consumer.cli.event import mismatch_reason, read_event
     from consumer.cli.sample import event_sample, template_sample
+    from consumer.configuration import read_config
 
     loaded = read_config(config)
-    settings, found = loaded.settings, find_hook(loaded.table, hook)
+    settings, found = loaded.settings, find_hook(loaded.definitions.hooks, hook)
     if event is None:
         shown = template_sample(found, settings, reveal=reveal)
         obstacle = ""
@@ -125,13 +126,14 @@ def send(
     config: ConfigFile = None,
 ) -> None:
     """Send one delivery now, and say what came of it."""
-    from consumer.cli.config import find_hook, read_config
+    from consumer.cli.config import find_hook
     from consumer.cli.event import mismatch_reason, read_event
     from consumer.cli.sample import event_sample
     from consumer.cli.send import send as send_now
+    from consumer.configuration import read_config
 
     loaded, clock = read_config(config), SystemClock()
-    settings, found = loaded.settings, find_hook(loaded.table, hook)
+    settings, found = loaded.settings, find_hook(loaded.definitions.hooks, hook)
     happened = read_event(event, found, settings, clock)
     obstacle = mismatch_reason(found, happened)
     if obstacle:

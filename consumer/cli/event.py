@@ -1,6 +1,5 @@
 """An event that a person wrote down, and what a hook would make of it."""
 
-from types import MappingProxyType
 from typing import BinaryIO
 
 import typer
@@ -8,8 +7,8 @@ import typer
 from consumer.clock import Clock
 from consumer.events.decode import Decoder
 from consumer.events.model import Event
-from consumer.hooks.table import Hook, HookTable
-from consumer.matching.index import Index
+from consumer.hooks.table import Hook
+from consumer.matching.store import make_index
 from consumer.records.record import Headers, UndecodableError
 from consumer.settings import Settings
 
@@ -46,7 +45,7 @@ def read_event(file: BinaryIO, hook: Hook, settings: Settings, clock: Clock) -> 
 
 def mismatch_reason(hook: Hook, event: Event) -> str:
     """Why `hook` does not fire for `event`; empty where it does."""
-    if hook in Index(HookTable(MappingProxyType({hook.id: hook}))).match(event):
+    if hook in make_index({hook.id: hook}).match(event):
         return ""
     if not hook.enabled:
         return "the hook is not enabled"

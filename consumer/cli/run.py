@@ -1,27 +1,22 @@
 """`hookstream run`: the daemon in this process."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 from consumer import logs
-from consumer.app import App, Loaded
-from consumer.cli.config import read_with_authorities
-from consumer.cli.process import gc_paused, run_on_loop, tune_gc
+from consumer.app import App
+from consumer.cli.process import run_on_loop
 from consumer.clock import SystemClock
-from consumer.matching.index import Index
+from consumer.collector import tune_gc
+from consumer.configuration import load
 from consumer.signals import PROCESS
 from consumer.stdio import background_stderr
 
 
 def run(file: Path | None) -> None:
-    """Serve until a signal; raises `HookstreamError` where that is not possible."""
-
-    @gc_paused()
-    def load() -> Loaded:
-        config, authorities = read_with_authorities(file)
-        return Loaded(config.settings, Index(config.table), authorities)
-
-    app = App(load)
+    """Serve until a signal; raises `HookstreamError` if that is not possible."""
+    app = App(partial(load, file))
     settings = app.settings
     stderr = background_stderr()
     logs.configure(settings.log.format, settings.log.level, stderr, SystemClock())

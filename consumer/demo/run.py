@@ -6,7 +6,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from importlib.resources import files
 from importlib.util import find_spec
@@ -15,19 +15,16 @@ from pathlib import Path
 from rich.console import Console
 
 from consumer import logs
-from consumer.app import App, Loaded
+from consumer.app import App
 from consumer.clock import SystemClock
-from consumer.delivery.http.authorities import read_authorities
+from consumer.configuration import load
 from consumer.demo.environment import DemoEnvironment, Options
 from consumer.demo.numbers import Numbers, read_numbers
 from consumer.demo.summary import Costs, print_summary
 from consumer.demo.view import DemoInfo, Snapshot, View, hook_table, is_wide, make_view
 from consumer.errors import HookstreamError
-from consumer.hooks.loader import load_hooks
-from consumer.hooks.secrets import SecretReader
 from consumer.hooks.table import Hook
-from consumer.matching.index import Index
-from consumer.settings import Settings, load_settings
+from consumer.settings import Settings
 from consumer.signals import Signals
 
 _SETTINGS = {
@@ -58,7 +55,7 @@ async def run_demo(options: Options, console: Console) -> None:
         logs.configure("text", "error", sys.stderr, SystemClock())  # the picture tells the rest
         async with DemoEnvironment(options, _topics()) as world:
             file = write_files(Path(folder), world.bootstrap, world.ports)
-            await _Demo(console, world, options, partial(load, file)).run()
+            await _Demo(console, world, options, file).run()
 
 
 def write_files(folder: Path, bootstrap: str, ports: Mapping[str, int]) -> Path:
@@ -75,13 +72,6 @@ def write_files(folder: Path, bootstrap: str, ports: Mapping[str, int]) -> Path:
     return file
 
 
-def load(file: Path) -> Loaded:
-    """As `hookstream run` loads, but deaf to the environment: the demo is the same everywhere."""
-    settings = load_settings(file, {})
-    index = Index(load_hooks(settings.hooks.path, SecretReader({}, ())))
-    return Loaded(settings, index, read_authorities(settings.network.ca_file))
-
-
 def _topics() -> list[str]:
     settings = Settings.model_validate(_SETTINGS)
     own = settings.kafka.own_topics
@@ -93,15 +83,16 @@ class _Demo:
     """One showing."""
 
     def __init__(
-        self, console: Console, world: DemoEnvironment, options: Options, load: Callable[[], Loaded]
+        self, console: Console, world: DemoEnvironment, options: Options, file: Path
     ) -> None:
         self._console = console
         self._environment = world
         self._seconds = options.seconds
         self._clock = SystemClock()
-        self._app = App(load, self._clock)
+        # Without the environment's settings the demo is the same everywhere.
+        self._app = App(partial(load, file, environ={}), self._clock)
         self._stopping = False
-        hooks = load().index.hooks
+        hooks = load(file, environ={}).definitions.hooks
         self._endpoints = {hook.id: _behaviour(hook) for hook in hooks.values()}
         self._cost_of_view = 0.0
         """CPU seconds that went into pictures: they are not the daemon's."""

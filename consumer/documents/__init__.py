@@ -1,1 +1,1 @@
-"""What people write: YAML and JSON with line numbers, durations, host names, and their problems."""
+"""Readers of what people write: YAML and JSON with lines, durations, host names; their problems."""

@@ -15,7 +15,7 @@ def parse_duration(text: str) -> float:
     """Seconds.
 
     Raises:
-        Complaint: where `text` is not a whole number followed by ms, s, m or h.
+        InvalidValue: `text` is not a whole number followed by ms, s, m or h.
     """
     match = _DURATION.fullmatch(text)
     if match is None:

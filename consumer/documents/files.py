@@ -1,7 +1,7 @@
 """Files that belong together, read as they were at one moment.
 
-A Kubernetes mount, a checkout or a release folder is exchanged by one rename, and whoever reads its
-files one after the other gets some of the old and some of the new ones.
+A Kubernetes mount, a checkout or a release folder is exchanged by one rename. Its files, read one
+after the other, may be some of the old and some of the new ones.
 """
 
 import os
@@ -10,25 +10,24 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
 from stat import S_ISREG
-from typing import TextIO, TypeVar
+from typing import BinaryIO, TypeVar
 
 from consumer.errors import ConfigError, Diagnostic
-from consumer.throttle import unhurried
 
 ResultT = TypeVar("ResultT")
 Stamp = tuple[int, ...] | None
-"""What differs once a file was written, or another one has come in its place; None: no file."""
+"""Differs after a file was written or replaced by another one; None: no file."""
 
 ATTEMPTS = 8
 FIRST_PAUSE_SECONDS = 0.05
-"""Before the second attempt, twice as long before each one after it: six seconds in all, for files
-that are copied one by one."""
+"""Before the second attempt; doubled before each later one: six seconds in all, for files that are
+copied one by one."""
 
 _KUBERNETES_LINK = "..data"
 """In a mounted volume: the link to the folder that holds the present files. Each name in the mount
 is a link through it, made after it was exchanged."""
 _MOST_LINKS = 40
-"""As Linux has it."""
+"""Symbolic links in one path, as in Linux."""
 
 
 class Files:
@@ -43,9 +42,9 @@ class Files:
         self._folders: dict[str, str] = {}
         """By folder as it was written: its path without links."""
         self._links: dict[str, str | None] = {}
-        """By path: where a link leads; None for what is no link."""
+        """By path: the target of a link; None if the path is no link."""
         self._seen: dict[str, tuple[str, Stamp]] = {}
-        """By path as it was written: what was there."""
+        """By path as it was written: its path without links, and its stamp."""
         self._listed: dict[str, list[str] | None] = {}
         """By folder: its names; None if it could not be read."""
         self._differing = ""
@@ -68,8 +67,8 @@ class Files:
             return there
         return self._resolve(link if link.startswith("/") else f"{real}/{link}")
 
-    def open(self, path: str | Path) -> TextIO:
-        """Open a text file in UTF-8; line ends stay as they are. Raises `OSError`."""
+    def open(self, path: str | Path) -> BinaryIO:
+        """Open a file for reading. Raises `OSError`."""
         real = self.resolve(path)
         try:
             fd = _open(real)
@@ -79,7 +78,7 @@ class Files:
         found = os.fstat(fd)
         if S_ISREG(found.st_mode):  # a pipe can be read once, and has no state to compare
             self._note(path, real, _stamp(found))
-        return os.fdopen(fd, encoding="utf-8-sig", newline="")
+        return os.fdopen(fd, "rb")
 
     def watch(self, path: str | Path) -> str:
         """The path without links of a file that is read in another way: `changed` looks at it too.
@@ -89,8 +88,15 @@ class Files:
         self._note(path, real, self._stamp(real))
         return real
 
+    def stamp(self, path: str | Path) -> Stamp:
+        """The stamp of a file that need not be read again: `changed` looks at it too."""
+        real = self.resolve(path)
+        stamp = self._stamp(real)
+        self._note(path, real, stamp)
+        return stamp
+
     def mode(self, path: str | Path) -> int:
-        """What kind of file is there, as in `os.stat_result.st_mode`; 0: none."""
+        """The kind of a file, as in `os.stat_result.st_mode`; 0: no file."""
         try:
             return os.stat(self.resolve(path)).st_mode
         except (OSError, ValueError):
@@ -109,22 +115,22 @@ class Files:
         return names
 
     def changed(self) -> str:
-        """A path that is not as it was when it was read; empty if there is none.
+        """A path that differs from what it was when it was read; empty if there is none.
 
-        A Kubernetes mount that was exchanged after it was read is none: everything that was read
-        in it is from the same folder, and if this is as it was, so is what was read.
+        A Kubernetes mount that was exchanged after it was read does not count: all its files were
+        read in the same folder, and the stamps of these tell whether they changed.
         """
         if self._differing:
             return self._differing
         now = Files()
-        for path, (real, stamp) in unhurried(self._seen.items()):
-            # What was missing may be there behind a link that leads elsewhere now.
+        for path, (real, stamp) in self._seen.items():
+            # A missing file may be there now, behind a link that leads elsewhere.
             if self._stamp(now.resolve(path) if stamp is None else real) != stamp:
                 return path
-        for folder, names in unhurried(self._listed.items()):
+        for folder, names in self._listed.items():
             if _names(now if names is None else self, folder) != names:
                 return folder
-        for path, link in unhurried(self._links.items()):
+        for path, link in self._links.items():
             if link is None or _is_of_mount(path, link):
                 continue
             if now._link(path, keep=False) != link:
@@ -156,14 +162,14 @@ class Files:
                     real = here
                     continue
                 links += 1
-                if links > _MOST_LINKS:  # in a circle: whoever opens this gets the system's error
+                if links > _MOST_LINKS:  # in a circle: opening this gives the system's error
                     return "/".join([here, *reversed(steps)])
                 real = "/" if link.startswith("/") else real
                 steps += link.split("/")[::-1]
         return real
 
     def _link(self, path: str, *, keep: bool) -> str | None:
-        """Where a link leads. `keep`: whether to remember that it is none, as a folder."""
+        """The target of a link. `keep`: whether to remember that it is none, as a folder."""
         if path in self._links:
             return self._links[path]
         try:
@@ -219,18 +225,18 @@ _FILES: ContextVar[Files] = ContextVar("_FILES")
 
 
 def files() -> Files:
-    """Those of the `read_consistently` that this is called in; elsewhere new ones."""
+    """The `Files` of the `read_consistently` that this is called in; outside it, a new one."""
     return _FILES.get(None) or Files()
 
 
 def read_consistently(
     read: Callable[[], ResultT], *, sleep: Callable[[float], None] = time.sleep
 ) -> ResultT:
-    """What `read` returns or raises once nothing that it read by way of `files` has changed until
-    its end.
+    """Call `read` again until nothing that it read by way of `files` changed before its end; its
+    result, or what it raises.
 
     Raises:
-        ConfigError: whatever was read kept changing.
+        ConfigError: some file kept changing.
     """
     changed = ""
     for attempt in range(ATTEMPTS):
@@ -252,6 +258,4 @@ def read_consistently(
         finally:
             _FILES.reset(token)
     message = "kept changing while it was read with the files that belong to it"
-    raise ConfigError(
-        [Diagnostic(message, "reload when whatever writes it has ended", file=changed)]
-    )
+    raise ConfigError([Diagnostic(message, "reload when its writer has ended", file=changed)])

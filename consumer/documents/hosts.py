@@ -22,7 +22,7 @@ def normalise_host(host: str) -> str:
     section 3.5: `127.1`, `0x7f.1`, `2130706433`), so only the dotted-decimal spelling passes.
 
     Raises:
-        Complaint: where `host` is none of these.
+        InvalidValue: `host` is none of these.
     """
     if host.startswith("["):
         return _ipv6(host)

@@ -1,18 +1,14 @@
-"""JSON (RFC 8259) with lines: parsed by the standard library, placed only when somebody asks."""
+"""JSON (RFC 8259) by the standard library, with lines that are looked for when they are needed."""
 
 import re
 from collections.abc import Iterator
 from functools import partial
 from json import JSONDecodeError, JSONDecoder
-from typing import Any, NoReturn, TextIO, cast
+from typing import Any, NoReturn, cast
 
 from consumer.documents.tree import Document, DocumentPath
 from consumer.errors import InvalidValue
 
-_CHUNK_CHARACTERS = 1024 * 1024
-"""Characters."""
-_CUT = 2
-"""Characters that may stand behind a number that goes on in the next piece: `e+`."""
 _SPACE = re.compile(r"[ \t\r\n]*")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -20,47 +16,41 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class _RepeatedKeyError(Exception):
-    """An object holds one key twice; the decoder cannot tell where."""
+    """An object holds one key twice; the decoder does not know its line."""
 
 
-def read_json(stream: TextIO, piece: int = _CHUNK_CHARACTERS) -> Iterator[Document]:
-    """The document in `stream`; an array stands for its items, as in YAML.
-
-    Of an array no more is held than `piece` characters, or its largest item: to decode a large file
-    at once would keep the interpreter's lock, and the loop waiting for it.
+def read_json(text: str) -> Iterator[Document]:
+    """The document in `text`; an array stands for its items, as in YAML.
 
     Raises:
-        Complaint: with its line, where it is not JSON, repeats a key or holds half a surrogate
+        InvalidValue: with its line, if it is not JSON, repeats a key or holds half a surrogate
             pair, which no UTF-8 text can carry.
-        OSError, UnicodeDecodeError: from `stream`.
     """
-    source = _Source(stream, piece)
-    if source.peek() == "[":
-        yield from _items(source)
-    elif source.peek():
-        yield source.document()
-    if source.peek():
-        raise source.broken("more text follows")
+    reader = _Reader(text)
+    if reader.peek() == "[":
+        yield from _items(reader)
+    elif reader.peek():
+        yield reader.document()
+    if reader.peek():
+        raise reader.broken("more text follows")
 
 
-def _items(source: "_Source") -> Iterator[Document]:
-    separator = source.peek_behind()
+def _items(reader: "_Reader") -> Iterator[Document]:
+    separator = reader.peek_behind()
     while separator != "]":
-        yield source.document()
-        if (separator := source.peek()) not in {",", "]"}:
-            raise source.broken("expecting ',' or ']'")
+        yield reader.document()
+        if (separator := reader.peek()) not in {",", "]"}:
+            raise reader.broken("expecting ',' or ']'")
         if separator == ",":
-            source.peek_behind()
-    source.peek_behind()
+            reader.peek_behind()
+    reader.peek_behind()
 
 
-class _Source:
-    """A text that is read piece by piece, at one position."""
+class _Reader:
+    """A position in a text, and its line."""
 
-    def __init__(self, stream: TextIO, piece: int) -> None:
-        self._stream = stream
-        self._chunk = piece
-        self._text = ""
+    def __init__(self, text: str) -> None:
+        self._text = text
         self._position = 0
         self._line = 1
         """Of `_counted`, which is not behind the position."""
@@ -68,62 +58,41 @@ class _Source:
 
     def peek(self) -> str:
         """Go to the next character that is no space; "" at the end."""
-        while True:
-            self._position = _skip(self._text, self._position)
-            if self._position < len(self._text) or not self._read_on():
-                return self._text[self._position : self._position + 1]
+        self._position = _skip(self._text, self._position)
+        return self._text[self._position : self._position + 1]
 
     def peek_behind(self) -> str:
-        """The same, from behind the character that is here."""
+        """Go to the next such character behind the one that is here."""
         self._position += 1
         return self.peek()
 
     def document(self) -> Document:
         """The value that begins here; go behind it."""
-        value, end = self._value()
-        line = self._line_here()
-        text, self._position = self._text[self._position : end], end
+        try:
+            value, end = _DECODER.raw_decode(self._text, self._position)
+        except JSONDecodeError as error:
+            raise self.broken(error.msg[:1].lower() + error.msg[1:], error.pos) from None
+        except _RepeatedKeyError:
+            raise _repeated(self._text[self._position :], self._line_at(self._position)) from None
+        except RecursionError:
+            raise self.broken("too many collections are nested") from None
+        except ValueError as error:
+            raise self.broken(str(error)) from None
+        text, line = self._text[self._position : end], self._line_at(self._position)
+        self._position = end
         return _document(value, text, line)
 
     def broken(self, what: str, at: int | None = None) -> InvalidValue:
         """`what` is wrong here, or at another offset behind it."""
-        end = self._position if at is None else at
         return InvalidValue(
             f"is not JSON: {what}",
             "look for a missing comma, quote or bracket here and above",
-            line=self._line + self._text.count("\n", self._counted, end),
+            line=self._line_at(self._position if at is None else at),
         )
 
-    def _value(self) -> tuple[Any, int]:
-        while True:
-            try:
-                value, end = _DECODER.raw_decode(self._text, self._position)
-            except JSONDecodeError as error:
-                if not self._read_on():
-                    what = error.msg[:1].lower() + error.msg[1:]
-                    raise self.broken(what, error.pos) from None
-            except _RepeatedKeyError:
-                raise _repeated(self._text[self._position :], self._line_here()) from None
-            except RecursionError:
-                raise self.broken("too many collections are nested") from None
-            except ValueError as error:
-                raise self.broken(str(error)) from None
-            else:
-                if end + _CUT < len(self._text) or not self._read_on():
-                    return value, end
-
-    def _read_on(self) -> bool:
-        """Take a piece, in proportion to what a value has already, and drop what lies behind."""
-        piece = self._stream.read(max(self._chunk, len(self._text) - self._position))
-        if piece:
-            self._line_here()
-            self._text = self._text[self._position :] + piece
-            self._position = self._counted = 0
-        return bool(piece)
-
-    def _line_here(self) -> int:
-        self._line += self._text.count("\n", self._counted, self._position)
-        self._counted = self._position
+    def _line_at(self, position: int) -> int:
+        self._line += self._text.count("\n", self._counted, position)
+        self._counted = position
         return self._line
 
 
@@ -188,9 +157,9 @@ def _line_of(value: Any, text: str, line: int, path: DocumentPath) -> int:
 
 
 def _only_such_key(value: Any, text: str, path: DocumentPath) -> int:
-    """The offset of a member of the root, where its key is the only string of that spelling in the
-    whole value; below 0 where that is not sure. To walk there takes longer than to decode it all,
-    and every definition is asked for the line of its URI.
+    """The offset of a member of the root if its key is the only string of that spelling in the
+    whole value; below 0 if that is not sure. A walk to it takes longer than the whole decoding, and
+    every definition is asked for the line of its URI.
     """
     if len(path) != 1 or not isinstance(value, dict) or path[0] not in value:
         return -1
@@ -211,7 +180,7 @@ def _repeated(text: str, line: int) -> InvalidValue:
 
 
 def _walk(text: str) -> Iterator[tuple[DocumentPath, int]]:
-    """Every member and item below the value in `text`, with the offset where it begins.
+    """Every member and item below the value in `text`, with the offset of its first character.
     The decoder has read that value before, so its tokens are known to be in order.
     """
     steps: list[str | int | None] = []  # of each open collection the index, or the key if read

@@ -11,6 +11,10 @@ from consumer.documents.tree import Document
 from consumer.documents.yaml_reader import read_yaml
 from consumer.errors import InvalidValue
 
+MAX_FILE_BYTES = 8 * 1024 * 1024
+"""Some 13,000 hooks. A file is decoded as a whole, which keeps the interpreter from deliveries for
+some 40 ms at this size (ARCHITECTURE.md#loading-hooks)."""
+
 _ESCAPED = re.compile(r"[\udc80-\udcff]")  # what `surrogateescape` makes of a byte that is no text
 
 
@@ -18,16 +22,22 @@ def read_documents(file: Path) -> Iterator[Document]:
     """The documents of a `.json` file, or of a YAML file of any other name.
 
     Raises:
-        Complaint: with the line where one is known, after the documents before the error.
+        InvalidValue: with the line if one is known, after the documents before the error.
     """
     try:
-        read = read_json if file.suffix.lower() == ".json" else read_yaml
         with files().open(file) as stream:
-            yield from read(stream)
+            raw = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise unreadable(error) from None
+    if len(raw) > MAX_FILE_BYTES:
+        limit = f"{MAX_FILE_BYTES // 1024**2} MiB"
+        raise InvalidValue(f"is larger than {limit}", "split it into several files")
+    try:
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise _not_utf8(Path(files().resolve(file)).read_bytes()) from None
+        raise _not_utf8(raw) from None
+    del raw
+    yield from (read_json if file.suffix.lower() == ".json" else read_yaml)(text)
 
 
 def _not_utf8(raw: bytes) -> InvalidValue:

@@ -1,4 +1,4 @@
-"""One document that a person wrote, with the line of every value in it."""
+"""A document that a person wrote, with the line of every value in it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Document:
     line: int
     """1-based line of the root."""
     locate: Callable[[DocumentPath], int]
-    """The 1-based line of a value; where it does not exist, of the nearest value around it."""
+    """The 1-based line of a value; if it does not exist, of the nearest value around it."""
 
 
 def without_nulls(data: Any) -> Any:
@@ -32,6 +32,6 @@ def without_nulls(data: Any) -> Any:
 
 
 def spelling(path: DocumentPath) -> str:
-    """A place as people write it: `headers[0].value`."""
+    """A path as people write it: `headers[0].value`."""
     parts = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return "".join(parts).removeprefix(".")

@@ -14,7 +14,7 @@ from consumer.errors import InvalidValue
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One problem of one document, its place still relative to the document."""
+    """One problem of one document, with its path in the document."""
 
     path: DocumentPath
     message: str
@@ -27,7 +27,7 @@ def as_text(value: Any) -> Any:
 
 
 Scalar = str | int | float | bool
-"""What an editor takes for one text: YAML has its own ideas of `26`, `yes` and `1.5`."""
+"""The types that an editor may take one text for: YAML gives `26`, `yes` and `1.5` other types."""
 
 Text = Annotated[str, BeforeValidator(as_text, json_schema_input_type=Scalar)]
 """Text in whatever spelling its author chose: `26`, `yes` and `2026-11-24` are texts here."""
@@ -89,7 +89,7 @@ def _finding(detail: ErrorDetails, path: DocumentPath, model: type[BaseModel]) -
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A mend: the nearest of the known words, or all of them where none is near."""
+    """A hint: the nearest of the known words, or all of them if none is near."""
     words = sorted(known)
     near = get_close_matches(word, words, n=1, cutoff=0.6)
     return f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(words)}"

@@ -4,7 +4,7 @@ depth and aliases, no tags.
 Plain scalars are not resolved to numbers, dates or booleans, so the traps of YAML 1.1 (`no`,
 `1:30`, `2026-11-24`, `007`) do not exist; only an empty scalar, `~` and `null` are null.
 
-A hundred thousand definitions would be eight million events, so what every event passes is short.
+A hundred thousand definitions are eight million events, so the code for each event is short.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,14 +26,14 @@ from yaml.events import (
 from yaml.reader import ReaderError
 
 from consumer.documents.tree import Lines
-from consumer.documents.yaml_block import NULLS
 from consumer.errors import InvalidValue
-from consumer.throttle import unhurried
 
 MAX_DEPTH = 50
 """Collections inside collections; definitions need four."""
 MAX_ALIASED = 100_000
 """Values that the aliases of one document may repeat, nested aliases counted in full."""
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+"""A scalar without quotes that is one of these is null."""
 
 
 class Composed(NamedTuple):
@@ -45,26 +45,26 @@ class Composed(NamedTuple):
     lines: Lines
 
 
-def compose(text: str, before: int) -> Iterator[Composed]:
-    """The documents of `text`, which has so many lines before it.
+def compose(text: str) -> Iterator[Composed]:
+    """The documents of `text`.
 
     Raises:
-        Complaint: with its line, if it is not YAML or goes beyond the limits above.
+        InvalidValue: with its line, if it is not YAML or goes beyond the limits above.
     """
     next_event: Callable[[], Any] = CParser(text).get_event
-    composer = _Composer(before)
+    composer = _Composer()
     try:
-        for event in unhurried(iter(next_event, None)):
+        for event in iter(next_event, None):
             kind = type(event)
             step = _STEPS.get(kind)
             if step is not None:
                 step(composer, event)
             elif kind is DocumentStartEvent:
-                composer = _Composer(before)
+                composer = _Composer()
             elif kind is DocumentEndEvent:
                 yield Composed(composer.root, composer.line, composer.lines)
     except YAMLError as error:
-        raise _unreadable(error, text, before) from None
+        raise _unreadable(error, text) from None
 
 
 class _OpenMapping:
@@ -80,7 +80,7 @@ class _OpenMapping:
         self.inner = 0
         """Values inside those in it; the ones behind aliases count each time."""
         self.key: str | None = None
-        """The key whose value comes next; None where a key comes next."""
+        """The key whose value comes next; None if a key comes next."""
 
     @property
     def size(self) -> int:
@@ -130,8 +130,7 @@ class _OpenSequence:
 class _Composer:
     """Builds one document's values. Iterative: the depth of the input costs no stack."""
 
-    def __init__(self, before: int) -> None:
-        self._first = before + 1
+    def __init__(self) -> None:
         self.root: Any = None
         self.line = 1
         self.lines: Lines = {}
@@ -139,15 +138,15 @@ class _Composer:
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._aliased = 0
 
-    # Each takes the next event of the document, and raises a Complaint with its line, where the
-    # document is not one that hookstream reads.
+    # Each method takes the next event of the document. It raises `InvalidValue` with the line if
+    # the document is not one that hookstream reads.
 
     def scalar(self, event: Any) -> None:
-        line = event.start_mark.line + self._first
+        line = event.start_mark.line + 1
         if event.tag is not None:
             raise _tagged(line)
         value: str | None = event.value
-        if value in NULLS and event.implicit[0] and not self._at_key():
+        if value in _NULLS and event.implicit[0] and not self._at_key():
             value = None
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, 1)
@@ -157,7 +156,7 @@ class _Composer:
             self.root, self.line = value, line
 
     def alias(self, event: Any) -> None:
-        line = event.start_mark.line + self._first
+        line = event.start_mark.line + 1
         if event.anchor not in self._anchors:
             raise InvalidValue(
                 f"the alias *{event.anchor} names nothing that ends before it",
@@ -183,7 +182,7 @@ class _Composer:
         self._start(_OpenSequence, event)
 
     def _start(self, kind: type[_OpenMapping | _OpenSequence], event: Any) -> None:
-        line = event.start_mark.line + self._first
+        line = event.start_mark.line + 1
         if event.tag is not None:
             raise _tagged(line)
         if len(self._open) == MAX_DEPTH:
@@ -234,14 +233,14 @@ def _tagged(line: int) -> InvalidValue:
     return InvalidValue("tags (!...) are not used here", "take the tag out", line=line)
 
 
-def _unreadable(error: YAMLError, text: str, before: int) -> InvalidValue:
+def _unreadable(error: YAMLError, text: str) -> InvalidValue:
     hint = "look for tabs, a missing quote or bracket, or uneven indentation here and above"
     if isinstance(error, ReaderError):
-        line = text.encode()[: error.position].count(b"\n") + 1 + before
+        line = text.encode()[: error.position].count(b"\n") + 1
         return InvalidValue("a character that YAML does not allow", "take it out", line=line)
     if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
         return InvalidValue("is not YAML", hint)
     message = f"is not YAML: {error.problem}"
     if error.context and error.context_mark:
-        message += f", {error.context} that begins in line {error.context_mark.line + 1 + before}"
-    return InvalidValue(message, hint, line=error.problem_mark.line + 1 + before)
+        message += f", {error.context} that begins in line {error.context_mark.line + 1}"
+    return InvalidValue(message, hint, line=error.problem_mark.line + 1)

@@ -10,7 +10,7 @@ from consumer.hooks.table import Hook, RateLimit, UriVariable
 def variable_findings(
     names: Sequence[str], described: Collection[str], parameter_keys: Sequence[str]
 ) -> Iterator[Finding]:
-    """What does not fit between the URI's brace names, `uri_parameters` and `parameters`."""
+    """Findings about the URI's brace names, `uri_parameters` and `parameters` that do not fit."""
     for name in dict.fromkeys(names):
         if name not in described:
             yield Finding(
@@ -35,7 +35,7 @@ def variable_findings(
 
 
 def compile_hook(definition: Definition, file: str, line: int, uri_line: int) -> Hook:
-    """The hook of a definition that has no findings; lines are 1-based in `file`."""
+    """The hook of a definition without findings; lines are 1-based in `file`."""
     template = definition.uri
     entries = {entry.key: entry for entry in definition.parameters}
     variables = {

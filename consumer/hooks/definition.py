@@ -54,9 +54,9 @@ _STATUS = re.compile(r"[1-9][0-9]{2}")
 _RETRIABLE = range(300, 600)
 _SIGNING_PREFIX = "whsec_"
 MAX_HEADERS = 100
-"""Of one hook; servers commonly take that many in all."""
+"""Headers of one hook; servers commonly accept that many in all."""
 MAX_PARAMETERS = 100
-"""Of one hook: each is a value to be read for each request."""
+"""Parameters of one hook; each is a value to be read for each request."""
 
 
 def _text(raw: Any) -> str:
@@ -174,8 +174,8 @@ def _retried_status(raw: Any) -> int:
 
 def _signing_key(raw: Any, info: ValidationInfo) -> bytes:
     """The key's bytes. Any length passes, since receivers' libraries take any; the standard
-    recommends 24 to 64. What they would decode differently (strange letters, an empty key)
-    does not: its signatures would never verify.
+    recommends 24 to 64. Text that they would decode differently (other characters, an empty key)
+    is refused: its signatures would never verify.
     """
     text = expand(_text(raw), _load_context(info).read_secret).removeprefix(_SIGNING_PREFIX)
     try:
@@ -254,7 +254,7 @@ def _distinct(headers: tuple[HeaderEntry, ...]) -> tuple[HeaderEntry, ...]:
 
 
 class UriParameter(Form):
-    """What the console shows for one brace name, and what stands in for a missing value."""
+    """One brace name: its label for people, and the substitute for a missing value."""
 
     label: PlainText
     default: (

@@ -1,26 +1,44 @@
-"""What the definitions of one load have in common."""
+"""State that the definitions of one load share."""
 
-from functools import cache
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidatorFunctionWrapHandler
 
+from consumer.errors import InvalidValue
 from consumer.hooks.secrets import ReadSecret
 
-_MOST_SHARED = 10_000
+_MAX_INTERNED = 10_000
+"""Parts that are remembered at a time."""
 
 
 class LoadContext:
-    """What the definitions of one load have in common, so that it is read, checked and kept once:
-    secrets, and the parts that many hooks write alike.
+    """State that the definitions of one load share: secrets, and parts that many hooks have in
+    common, each read, validated and kept once.
     """
 
     def __init__(self, read_secret: ReadSecret) -> None:
-        self.read_secret = cache(read_secret)
+        self._read_secret = read_secret
+        self.secrets: dict[tuple[str, str], str] = {}
+        """Those read so far, by kind and name."""
         self._parts: dict[tuple[Any, ...], Any] = {}
 
+    def read_secret(self, kind: str, name: str) -> str:
+        """The secret's text. Raises `InvalidValue`."""
+        text = self.secrets.get((kind, name))
+        if text is None:
+            text = self.secrets[kind, name] = self._read_secret(kind, name)
+        return text
+
+    def still_reads(self, known: Mapping[tuple[str, str], str]) -> bool:
+        """Whether each of these secrets may be read and is as it was."""
+        try:
+            return all(self.read_secret(*name) == text for name, text in known.items())
+        except InvalidValue:
+            return False
+
     def intern(self, field: str | None, raw: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-        """`validate(raw)`, or what it gave for an equal part of the same field."""
+        """`validate(raw)`, or its earlier result for an equal part of the same field."""
         try:
             key = (field, *raw.items())
             known = self._parts.get(key)
@@ -28,7 +46,7 @@ class LoadContext:
             return validate(raw)
         if known is None:
             known = validate(raw)
-            if len(self._parts) == _MOST_SHARED:
+            if len(self._parts) == _MAX_INTERNED:
                 self._parts.clear()
             self._parts[key] = known
         return known

@@ -1,4 +1,4 @@
-"""`${env:NAME}` and `${file:PATH}`: read at load, where the settings allow it, never shown."""
+"""`${env:NAME}` and `${file:PATH}`: read at load if the settings allow it, never shown."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from consumer.documents.reader import is_regular_file, unreadable
 from consumer.errors import InvalidValue
 
 ReadSecret = Callable[[str, str], str]
-"""Kind (`env` or `file`) and name to the secret's text; raises Complaint, never with the text."""
+"""Kind (`env` or `file`) and name to the secret; raises `InvalidValue`, never with its text."""
 
 MAX_SECRET_BYTES = 64 * 1024
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?P<body>[^}]*)(?P<close>\}?)")
@@ -19,7 +19,7 @@ _PROCESSES = Path("/proc")
 
 
 def has_reference(text: str) -> bool:
-    """Whether `text` names a secret, or tries to."""
+    """Whether `text` names a secret, or is meant to."""
     return "${" in text and any(match["body"] is not None for match in _REFERENCE.finditer(text))
 
 
@@ -27,7 +27,7 @@ def expand(text: str, read: ReadSecret) -> str:
     """`text` with every reference replaced by its secret, and `$${` by a literal `${`.
 
     Raises:
-        Complaint: where a reference is malformed, refused or leads nowhere.
+        InvalidValue: a reference is malformed, refused or leads nowhere.
     """
 
     def replace(match: re.Match[str]) -> str:
@@ -65,7 +65,7 @@ class SecretReader:
         """The secret's text, a file's trailing line end taken off.
 
         Raises:
-            Complaint: where it is not allowed, missing or empty; names it, never its value.
+            InvalidValue: it is not allowed, missing or empty; names it, never its value.
         """
         text = self._variable(name) if kind == "env" else self._file(name)
         if not text:
@@ -112,7 +112,7 @@ class SecretReader:
                 "keep the secret in a file of its own",
             )
         if not any(real.is_relative_to(read.resolve(folder)) for folder in self._folders):
-            # As it was written, where that is enough: a mount's own folders change their names.
+            # As it was written, if that is enough: a mount's own folders change their names.
             written = Path(name).parent
             folder = written if real.is_relative_to(read.resolve(written)) else real.parent
             raise InvalidValue(

@@ -1,25 +1,22 @@
-"""The compiled form of hook definitions: immutable, built once per load, shared by reference."""
+"""The compiled form of hook definitions: immutable, shared by reference."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 from consumer.events.triggers import Trigger
 from consumer.hooks.value_sources import Source
-from consumer.throttle import unhurried
 
 Missing = Literal["omit", "empty", "reject"]
 Encoding = Literal["percent"]
 """How a header's value becomes ASCII: percent-encoded UTF-8, RFC 3986's unreserved as they are."""
 
 MAX_HEADER_VALUE_BYTES = 4 * 1024
-"""Of one header; receivers commonly take 8 KiB for all of them."""
+"""Bytes of one header's value; receivers commonly accept 8 KiB for all headers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """Where a header's or parameter's value comes from.
+    """The source of a header's or parameter's value.
 
     `fixed`: `text` is the value itself (secrets already read). Otherwise `path` is walked:
     from `user.attributes` (profile), `device.attributes` (device) or the event's root (event).
@@ -30,7 +27,7 @@ class Value:
     text: str = field(default="", repr=False)
     missing: Missing = "omit"
     secret: bool = False
-    """True where the text came from `${env:}` or `${file:}`; never shown to anyone."""
+    """True if the text came from `${env:}` or `${file:}`: it is never shown."""
     reference: str = ""
     """The definition's own spelling of the value, for people: `${env:KEY}`, `city`."""
 
@@ -90,7 +87,7 @@ class Hook:
     """Key of the per-host bounds: `host:port`."""
     template_parts: tuple[str | UriVariable, ...]
     """The request target as a template: literal text (already encoded) and braces, in order.
-    The literal text starts with `/`. `?` is part of it where the URI has a query."""
+    The literal text starts with `/`. `?` is part of it if the URI has a query."""
     has_query: bool
     """Whether the template itself has a `?`; decides if parameters start with `?` or `&`."""
     headers: tuple[Header, ...]
@@ -103,18 +100,18 @@ class Hook:
     signing_keys: tuple[bytes, ...] = field(default=(), repr=False)
     """Standard Webhooks keys, decoded; the first signs."""
     needs_composed: bool = False
-    """True where a brace has neither entry nor default: fires only for notifications that were
+    """True if a brace has neither entry nor default: it fires only for notifications that were
     composed with this hook."""
     file: str = ""
     line: int = 0
-    """1-based: where the definition begins in `file`."""
+    """The 1-based line in `file` on which the definition begins."""
     uri_line: int = 0
-    """1-based: where its `uri` is."""
+    """The 1-based line of its `uri`."""
 
     @property
     def request_parts(self) -> tuple[object, ...]:
-        """Everything that a request is made of and its answer is judged by: two definitions that
-        differ in nothing of it are the same to a receiver.
+        """Everything that decides on a request and on the meaning of its answer: definitions with
+        equal parts are the same to a receiver.
         """
         return (
             self.origin, self.template_parts, self.headers, self.parameters, self.timeout,
@@ -125,18 +122,3 @@ class Hook:
     def uri_variables(self) -> tuple[UriVariable, ...]:
         """The URI's braces in order of appearance."""
         return tuple(piece for piece in self.template_parts if isinstance(piece, UriVariable))
-
-
-@dataclass(frozen=True, slots=True)
-class HookTable:
-    """Every loaded hook, enabled or not, by id."""
-
-    hooks: Mapping[str, Hook] = field(default_factory=lambda: MappingProxyType({}))
-
-
-def clear_gradually(table: dict[Any, Any]) -> None:
-    """Empty `table` item by item. Freed at once, a hundred thousand hooks would hold the
-    interpreter's lock, and with it every delivery, for a tenth of a second.
-    """
-    for _ in unhurried(range(len(table))):
-        table.popitem()

@@ -9,9 +9,9 @@ from consumer.documents.hosts import MAX_PORT, normalise_host
 from consumer.errors import InvalidValue
 
 MAX_URI_BYTES = 8 * 1024
-"""Of a whole URI, values included; receivers commonly take no more."""
+"""Bytes of a whole URI, values included; receivers commonly accept no more."""
 MAX_URI_VARIABLES = 100
-"""Of one URI: each is a value to be read for each request."""
+"""Braces of one URI; each is a value to be read for each request."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _URI = re.compile(
     r"(?P<scheme>[a-z]+)://(?P<authority>[^/?#]*)(?P<target>.*)", re.IGNORECASE | re.DOTALL
@@ -31,7 +31,7 @@ class Template:
     """One parsed URI."""
 
     origin: str
-    """`scheme://host[:port]`, normalised; the port only where it is not the scheme's own."""
+    """`scheme://host[:port]`, normalised; with the port if it is not the scheme's default."""
     host_key: str
     """`host:port`, always with the port and without a trailing dot."""
     parts: tuple[str, ...]
@@ -40,7 +40,7 @@ class Template:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The brace names in order, repeated where the URI repeats them."""
+        """The brace names in order, each as often as the URI has it."""
         return self.parts[1::2]
 
     @property
@@ -50,10 +50,10 @@ class Template:
 
 
 def parse_template(uri: str) -> Template:
-    """Take `uri` apart.
+    """Parse `uri`.
 
     Raises:
-        Complaint: where it is not an http or https URI, or could be read as two different ones.
+        InvalidValue: it is not an http or https URI, or could be read as two different ones.
     """
     if len(uri) > MAX_URI_BYTES:
         raise InvalidValue(f"is longer than {MAX_URI_BYTES} bytes", "shorten it")

@@ -1,65 +1,50 @@
 """The compiled index from (trigger, subject) to hooks."""
 
-from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from consumer.events.model import Event
 from consumer.events.triggers import Trigger
-from consumer.hooks.table import Hook, HookTable, clear_gradually
-from consumer.throttle import unhurried
+from consumer.hooks.table import Hook
 
 _NONE: tuple[Hook, ...] = ()
 
+Everything = dict[Trigger, tuple[Hook, ...]]
+"""By trigger: the enabled hooks without `select`."""
+Selected = dict[tuple[Trigger, str], tuple[Hook, ...]]
+"""By trigger and subject: the enabled hooks that select it."""
+
 
 class Index:
-    """A hook table with its look-ups; built once per load, then only read."""
+    """An immutable view of all hooks, with the look-ups of matching; `HookStore` makes it."""
 
-    disabled: "Index | None"
-
-    def __init__(self, table: HookTable) -> None:
-        self._hooks: dict[str, Hook] = {}
-        self.hooks: Mapping[str, Hook] = MappingProxyType(self._hooks)
-        everything: dict[Trigger, list[Hook]] = defaultdict(list)
-        selected: dict[tuple[Trigger, str], list[Hook]] = defaultdict(list)
-        disabled: dict[str, Hook] = {}
-        for hook in unhurried(table.hooks.values()):
-            self._hooks[hook.id] = hook
-            if not hook.enabled:
-                disabled[hook.id] = replace(hook, enabled=True)
-                continue
-            if hook.select is None:
-                everything[hook.trigger].append(hook)
-            else:
-                for subject in hook.select:
-                    selected[hook.trigger, subject].append(hook)
-        self._everything = {trigger: tuple(found) for trigger, found in everything.items()}
-        self._selected = {key: tuple(found) for key, found in unhurried(selected.items())}
-        clear_gradually(selected)
-        self.disabled = Index(HookTable(disabled)) if disabled else None
+    def __init__(
+        self,
+        hooks: MappingProxyType[str, Hook],
+        everything: Everything,
+        selected: Selected,
+        disabled: "Index | None",
+    ) -> None:
+        self.hooks = hooks
+        """Every hook by id, enabled or not."""
+        self.everything = everything
+        self.selected = selected
+        self.disabled = disabled
         """The hooks with `enabled: false`, as if they were enabled; None if there are none."""
-
-    def clear_gradually(self) -> None:
-        """Free the hooks little by little, in any thread; for an index that is no longer used."""
-        for part in (self._selected, self._everything, self._hooks):
-            clear_gradually(part)
-        if self.disabled is not None:
-            self.disabled.clear_gradually()
 
     def match(self, event: Event) -> tuple[Hook, ...]:
         """The hooks that fire for `event`, each once; their order carries no meaning."""
-        candidates = self._everything.get(event.trigger, _NONE)
+        candidates = self.everything.get(event.trigger, _NONE)
         if event.subject is not None:
-            candidates += self._selected.get((event.trigger, event.subject), _NONE)
+            candidates += self.selected.get((event.trigger, event.subject), _NONE)
         if not candidates or _silenced(event):
             return _NONE
         return tuple([hook for hook in candidates if fires(hook, event)])
 
 
 def fires(hook: Hook, event: Event) -> bool:
-    """What a look-up by subject cannot tell: the hook's app, and whether it was composed."""
+    """Whether the hook's app fits, and the notification was composed with it if it must be."""
     if hook.app is not None and hook.app != event.app:
         return False
     return not hook.needs_composed or type(composed_values(event).get(hook.id)) is dict
@@ -68,8 +53,8 @@ def fires(hook: Hook, event: Event) -> bool:
 def composed_values(event: Event) -> Mapping[str, Any]:
     """Hook id to the values that the operator entered when composing the notification.
 
-    A click on a button takes the button's values in the place of the notification's own,
-    if the button has any (docs/reference/events.md#fields).
+    A click on a button takes the button's values in place of the notification's own, if the button
+    has any (docs/reference/events.md#fields).
     """
     notification = event.notification
     if notification is None:

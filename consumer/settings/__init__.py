@@ -1,4 +1,4 @@
-"""Settings: the only room that reads the environment and the settings file."""
+"""Settings: the only package that reads the environment and the settings file."""
 
 from consumer.settings.load import DEFAULT_FILE, environment, load_hooks_settings, load_settings
 from consumer.settings.model import (

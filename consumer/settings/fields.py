@@ -29,7 +29,7 @@ _MAX_PREFIX = 200
 
 
 def _listed(value: Any) -> Any:
-    """A list that was written as one text: JSON where it begins with `[`, else with commas."""
+    """A list that was written as one text: JSON if it begins with `[`, else with commas."""
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
@@ -86,7 +86,7 @@ def _start(value: str) -> str:
     except (ValueError, OverflowError):
         pass  # no such day, or hour
     raise InvalidValue(
-        "says not where to begin",
+        "is no start of a source",
         "write earliest, latest, or a time with its zone: 2026-11-24T10:00:00Z",
     )
 
@@ -112,7 +112,7 @@ def _network(value: str) -> str:
 
 
 def _allow_entry(value: str) -> str:
-    """What `_network` takes, or one port of a host: `name:9000`, `10.0.0.5:9000`, `[::1]:9000`."""
+    """A text for `_network`, or one port of a host: `name:9000`, `10.0.0.5:9000`, `[::1]:9000`."""
     match = _SERVER.fullmatch(value)
     if match is None or not match["port"]:
         return _network(value)
@@ -132,7 +132,7 @@ def _secret_source(value: str) -> str:
 
 def _plain_text(value: str) -> str:
     # A secret that was made with `echo`, an environment file, a YAML block: a text with a line end
-    # is another text, and whoever compares it (Kafka, a group's other members) says no more.
+    # is another text, and Kafka or a group's other members only say that it differs.
     if value.endswith(("\n", "\r")):
         raise InvalidValue(
             "ends with a line end",

@@ -16,14 +16,14 @@ DEFAULT_FILE = Path("config/hookstream.yaml")
 
 
 def environment() -> Mapping[str, str]:
-    """The process's environment: the one place that reads it."""
+    """The process's environment; nothing else reads it."""
     return os.environ
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     """Settings from `path` and every `HOOKSTREAM_SECTION__KEY` of `environ`.
 
-    Without a path the default file counts, where it exists. Relative paths in the file start
+    Without a path the default file counts if it exists. Relative paths in the file start
     from its folder, those in the environment from the working directory.
 
     Raises:
@@ -44,7 +44,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 def load_hooks_settings(path: Path | None, environ: Mapping[str, str]) -> HooksSettings | None:
     """The section `hooks` of settings that `load_settings` refused, so that the hooks' problems
-    can be told in one go with the settings' own; None where this section is at fault itself.
+    can be told together with the settings' own; None if this section is at fault itself.
     """
     if path is None and DEFAULT_FILE.exists():
         path = DEFAULT_FILE

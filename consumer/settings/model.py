@@ -48,7 +48,7 @@ class RateLimit(Section):
 
 
 class KafkaSettings(Section):
-    """The cluster, and who we are there."""
+    """The cluster, and this installation's names and credentials there."""
 
     bootstrap_servers: Listed[Server] = Field(default=("localhost:9092",), min_length=1)
     group_id: NonEmpty = "hookstream"
@@ -114,8 +114,8 @@ class KafkaSettings(Section):
 
 
 class FieldPaths(Section):
-    """Where a topic of another shape keeps the parts of an event; None: in the place that
-    docs/reference/events.md names.
+    """Dotted paths to the parts of an event in a topic of another shape; None: the path in
+    docs/reference/events.md.
     """
 
     id: DottedPath | None = None
@@ -137,8 +137,7 @@ class SourceSettings(Section):
     trigger: Trigger
     fields: FieldPaths = FieldPaths()
     start: Start = "earliest"
-    """Where a group begins that has committed no offset: `earliest`, `latest`, or an RFC 3339 time.
-    """
+    """The start of a group without a committed offset: `earliest`, `latest` or an RFC 3339 time."""
 
 
 DEFAULT_SOURCES = tuple(
@@ -148,10 +147,10 @@ DEFAULT_SOURCES = tuple(
 
 
 class HooksSettings(Section):
-    """Where the definitions are and which secrets they may name."""
+    """The folder of the definitions, and the secrets that they may name."""
 
     path: Folder = Path("config/hooks")
-    """Where the settings file does not say: `hooks` beside that file."""
+    """If the settings file has no path: `hooks` beside that file."""
     secrets: Listed[SecretSource] = ()
     """Environment names (`*` and `?` as in file names) and directories: nothing else is read."""
 
@@ -178,7 +177,7 @@ class DeliverySettings(Section):
 
 
 class RetrySettings(Section):
-    """The durable retry lanes, one topic each."""
+    """The durable retries, one topic for each delay."""
 
     delays: Annotated[
         Listed[Annotated[float, duration("1s", "24h")]], Field(min_length=1, max_length=20)
@@ -215,7 +214,7 @@ class AdminSettings(Section):
 
 
 class LogSettings(Section):
-    """What is written to standard error."""
+    """The lines that are written to standard error."""
 
     format: Annotated[Literal["json", "text"], LOWER] = "json"
     level: Annotated[Literal["debug", "info", "warning", "error"], LOWER] = "info"

@@ -38,8 +38,8 @@ class EnvironmentSource(InitSettingsSource):
         super().__init__(Settings, values)
 
     def name_of(self, path: DocumentPath) -> str | None:
-        """The variable that set the value at `place`, or something in it or around it; or, where
-        a part is missing, another part of the same setting.
+        """The variable that set the value at `path`, or a value in it or around it; if a part is
+        missing, another part of the same setting.
         """
         setting = path[:2]
         return next(
@@ -60,7 +60,7 @@ class FileSource(InitSettingsSource):
         self.file = file
         self.document = _only_document(file) if file else None
         data = self.document.data if self.document else {}
-        # What is all commented out is null: it means the default.
+        # A section whose lines are all commented out is null: it means the default.
         sections = {
             section: without_nulls(values) for section, values in without_nulls(data).items()
         }
@@ -88,7 +88,7 @@ def _misspelt_names(environ: Mapping[str, str]) -> Iterator[Diagnostic]:
 
 
 def _put(values: dict[str, Any], path: tuple[str, ...], value: str) -> bool:
-    """Whether there was room: a text already there cannot have parts."""
+    """Whether the value could be put there: a text that is there already cannot have parts."""
     inner: Any = values
     for step in path[:-1]:
         inner = inner.setdefault(step, {})
@@ -99,7 +99,7 @@ def _put(values: dict[str, Any], path: tuple[str, ...], value: str) -> bool:
 
 
 def _fields_of(annotation: Any) -> Mapping[str, FieldInfo]:
-    """The fields of a section's model; none where the annotation is no section."""
+    """The fields of a section's model; none if the annotation is no section."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation.model_fields
     return {}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from consumer.cli.config import read_config
+from consumer.configuration import read_config
 from support.early import EarlyDaemon
 from support.mount import Mount
 from support.received import ids
@@ -107,7 +107,7 @@ def storm(step: Callable[[int], object], pause: float) -> Iterator[None]:
 
 def hosts_of(config: Path) -> tuple[int, set[str]]:
     """How many hooks are loaded, and the hosts that they name: one for each generation."""
-    hooks = read_config(config).table.hooks
+    hooks = read_config(config).definitions.hooks
     return len(hooks), {one.host_key for one in hooks.values()}
 
 
@@ -168,7 +168,7 @@ def test_settings_hooks_and_secrets_of_one_checkout(tmp_path: Path) -> None:
     with storm(exchange, 0.05):
         while len(seen) < 3:
             config = read_config(tmp_path / "current" / "hookstream.yaml")
-            [a] = config.table.hooks.values()
+            [a] = config.definitions.hooks.values()
             [header] = a.headers
             group = config.settings.kafka.group_id
             assert a.host_key == f"{group}.example:443"

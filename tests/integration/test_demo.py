@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from consumer.configuration import load
 from consumer.demo.receiver import BEHAVIOURS
-from consumer.demo.run import load, write_files
+from consumer.demo.run import write_files
 from consumer.events.triggers import TRIGGERS
 from support.command import run_command
 
@@ -28,7 +29,8 @@ def test_the_demo_runs_by_itself(tmp_path: Path) -> None:
     (events,) = re.findall(r"^events +([\d,]+) \((.*)\)", done.stdout, re.MULTILINE)
     assert int(events[0].replace(",", "")) == 500
     delivered = _delivered(done.stdout)
-    hooks = load(write_files(tmp_path, "127.0.0.1:1", dict.fromkeys(BEHAVIOURS, 1))).index.hooks
+    file = write_files(tmp_path, "127.0.0.1:1", dict.fromkeys(BEHAVIOURS, 1))
+    hooks = load(file, environ={}).definitions.hooks
     assert {hooks[hook].trigger for hook in delivered} == set(TRIGGERS)
     assert delivered["click-analytics"] > 50
     assert "legacy-loyalty" not in delivered, "its endpoint is down"

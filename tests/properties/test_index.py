@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from consumer.events.model import Event
 from consumer.events.triggers import TRIGGERS
 from consumer.hooks.table import Hook
-from consumer.matching.index import Index
+from consumer.matching.store import make_index
 from support.fakes import make_event, make_hook, make_table
 
 SUBJECTS = ["a", "b", "c"]
@@ -79,5 +79,5 @@ def fires(hook: Hook, event: Event) -> bool:
 @given(hooks=HOOKS, event=EVENTS)
 def test_the_index_equals_a_naive_scan(hooks: list[Hook], event: Event) -> None:
     """The index finds each hook that fires once, and no other, as a scan of all hooks does."""
-    found = [hook.id for hook in Index(make_table(*hooks)).match(event)]
+    found = [hook.id for hook in make_index(make_table(*hooks)).match(event)]
     assert sorted(found) == sorted(hook.id for hook in hooks if fires(hook, event))

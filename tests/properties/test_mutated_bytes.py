@@ -12,10 +12,10 @@ from consumer.delivery.http.request import RequestBuilder, delivery_id
 from consumer.delivery.http.values import RejectedError
 from consumer.errors import ConfigError
 from consumer.events.decode import Decoder
-from consumer.hooks.loader import load_hooks
+from consumer.hooks.loader import FileSource, load_hooks
 from consumer.hooks.secrets import SecretReader
-from consumer.hooks.table import Hook, HookTable
-from consumer.matching.index import Index
+from consumer.hooks.table import Hook
+from consumer.matching.store import make_index
 from consumer.records.record import UndecodableError
 from support.fakes import FakeRecord
 from support.strict_http import Parsed, on_the_wire
@@ -77,7 +77,7 @@ def changed(text: bytes, changes: list[Change]) -> bytes:
     return text
 
 
-def load(folder: Path, content: bytes) -> HookTable | None:
+def load(folder: Path, content: bytes) -> FileSource | None:
     """The table of a file with this content; None where it is refused, in sentences."""
     (folder / "hook.yaml").write_bytes(content)
     try:
@@ -111,7 +111,7 @@ def test_what_survives_changes_is_one_request(
     assert table is not None
     with contextlib.suppress(UndecodableError, RejectedError):
         decoded = Decoder("push_click")(FakeRecord(changed(EVENT, event)))
-        Index(table).match(decoded)
+        make_index(table.hooks).match(decoded)
         for one in table.hooks.values():
             builder = RequestBuilder(one, timeout=10.0, connect_timeout=3.0)
             request = builder.build(decoded, delivery_id(decoded.id, one.id), 1.0)
@@ -132,4 +132,4 @@ def test_the_seeds_are_good(folder: Path) -> None:
     """The unchanged seeds of the mutation test load and make a request."""
     table = load(folder, HOOK)
     assert table is not None
-    assert Index(table).match(Decoder("push_click")(FakeRecord(EVENT)))
+    assert make_index(table.hooks).match(Decoder("push_click")(FakeRecord(EVENT)))

@@ -7,6 +7,7 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -16,12 +17,8 @@ import aiohttp
 import orjson
 from prometheus_client.parser import text_string_to_metric_families
 
-from consumer.app import App, Loaded
-from consumer.delivery.http.authorities import read_authorities
-from consumer.hooks.loader import load_hooks
-from consumer.hooks.secrets import SecretReader
-from consumer.matching.index import Index
-from consumer.settings import load_settings
+from consumer.app import App
+from consumer.configuration import load
 from support.project import ROOT
 from support.waiting import PATIENCE, wait_until
 
@@ -72,15 +69,9 @@ class InProcess(Probed):
 
     def __init__(self, config: Path) -> None:
         """`config`: the settings file."""
-        self._config = config
-        self.app = App(self._load)
+        own = {name: text for name, text in os.environ.items() if name[:10] != "HOOKSTREAM"}
+        self.app = App(partial(load, config, environ=own))
         self._task: asyncio.Task[None]
-
-    def _load(self) -> Loaded:
-        settings = load_settings(self._config, {})
-        reader = SecretReader(os.environ, settings.hooks.secrets)
-        index = Index(load_hooks(settings.hooks.path, reader))
-        return Loaded(settings, index, read_authorities(settings.network.ca_file))
 
     @property
     def admin_port(self) -> int | None:  # type: ignore[override]

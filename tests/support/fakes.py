@@ -19,7 +19,6 @@ from consumer.events.triggers import Trigger
 from consumer.hooks.table import (
     Header,
     Hook,
-    HookTable,
     Missing,
     Parameter,
     RateLimit,
@@ -242,6 +241,6 @@ def make_hook(
     )
 
 
-def make_table(*hooks: Hook) -> HookTable:
+def make_table(*hooks: Hook) -> dict[str, Hook]:
     """The table of `hooks`."""
-    return HookTable({hook.id: hook for hook in hooks})
+    return {hook.id: hook for hook in hooks}

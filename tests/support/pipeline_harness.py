@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from consumer.delivery.scheduling.scheduler import Scheduler
 from consumer.events.decode import Decoder
 from consumer.hooks.table import Hook
-from consumer.matching.index import Index
+from consumer.matching.store import make_index
 from consumer.metrics import Metrics
 from consumer.pipeline.event_handler import EventHandler
 from consumer.pipeline.retry_router import RetryRouter
@@ -69,7 +69,7 @@ class PipelineHarness:
             metrics=self.metrics,
         )
         self.handler = EventHandler(
-            index=Index(make_table(*hooks)),
+            index=make_index(make_table(*hooks)),
             decoders=decoders,
             retry_topics={retry_topic.topic: retry_topic for retry_topic in LANES},
             group=GROUP,
@@ -102,7 +102,7 @@ class PipelineHarness:
 
     def use(self, *hooks: Hook) -> None:
         """Reload the hooks."""
-        self.handler.use(Index(make_table(*hooks)))
+        self.handler.use(make_index(make_table(*hooks)))
 
     @property
     def post(self) -> list[Published]:

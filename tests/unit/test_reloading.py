@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 
@@ -10,9 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from consumer.errors import ConfigError, Diagnostic, HookstreamError
 from consumer.metrics import Metrics
-from consumer.reload import Reloader
-from consumer.throttle import unhurried
-from support.fakes import FakeClock
+from consumer.reload import SWITCH_SECONDS, Reloader
 from support.waiting import wait_until
 
 
@@ -28,9 +27,9 @@ class ReloaderHarness:
         self.refusal: Exception | None = None
         self.in_use = 0
         self.finished: list[tuple[int, threading.Thread]] = []
-        self.rests: list[tuple[str, bool]] = []
-        """What was done, and whether it would have rested."""
-        self.reloader = Reloader(self._load, self._apply, self.metrics, FakeClock())
+        self.intervals: list[tuple[str, float]] = []
+        """The steps, and the interpreter's switch interval in each."""
+        self.reloader = Reloader(self._load, self._apply, self.metrics)
 
     def _load(self) -> int:
         self.loads += 1
@@ -54,9 +53,8 @@ class ReloaderHarness:
         return finish
 
     def note(self, what: str) -> None:
-        """`what` is done now."""
-        items = [1]
-        self.rests.append((what, unhurried(items) is not items))
+        """This step is done now."""
+        self.intervals.append((what, sys.getswitchinterval()))
 
     def count(self, result: str) -> float | None:
         """How many reloads ended so."""
@@ -112,51 +110,26 @@ async def test_what_takes_long_is_finished_in_a_thread(desk: ReloaderHarness) ->
     assert all(thread is not main for _, thread in desk.finished)
 
 
-async def test_a_reload_takes_rests_but_the_loop_does_not(desk: ReloaderHarness) -> None:
-    """A reload pauses in its thread, and the loop's own part does not."""
+async def test_the_loop_gets_the_interpreter_often_while_a_reload_runs(
+    desk: ReloaderHarness,
+) -> None:
+    """The interpreter's switch interval is short while a thread loads, and afterwards as before."""
+    usual = sys.getswitchinterval()
     desk.reloader.request()
     await wait_until(lambda: bool(desk.finished), "the end")
-    assert desk.rests == [("load", True), ("apply", False), ("finish", True)]
+    assert [step for step, _ in desk.intervals] == ["load", "apply", "finish"]
+    for step, interval in desk.intervals:
+        assert interval == pytest.approx(usual if step == "apply" else SWITCH_SECONDS), step
+    await wait_until(lambda: sys.getswitchinterval() == usual, "the usual interval")
 
 
-async def test_what_is_wrong_is_told_with_rests(desk: ReloaderHarness) -> None:
-    """The problems of a refused reload are logged with pauses in between."""
-
-    class Noting(Diagnostic):
-        def __str__(self) -> str:
-            desk.note("tell")
-            return ""
-
-    desk.error = ConfigError([Noting("is empty", "fill it")])
+async def test_a_refused_reload_leaves_the_usual_switch_interval(desk: ReloaderHarness) -> None:
+    """The interval is the whole process's, so an error must not leave it short."""
+    usual = sys.getswitchinterval()
+    desk.error = ConfigError([Diagnostic("is empty", "fill it")])
     desk.reloader.request()
     await desk.until(ok=0, failed=1)
-    await wait_until(lambda: len(desk.rests) > 1, "it to be told")
-    assert desk.rests == [("load", True), ("tell", True)]
-
-
-async def test_a_reload_ends_with_the_daemon() -> None:
-    """A reload under way is given up when the daemon ends."""
-    begun, ended, over = threading.Event(), threading.Event(), threading.Event()
-
-    def load() -> None:
-        try:
-            for _ in unhurried(iter(over.is_set, True)):
-                begun.set()
-        finally:
-            ended.set()
-
-    metrics = Metrics("0", CollectorRegistry())
-    reloader = Reloader(load, lambda _: lambda: None, metrics, FakeClock())
-    reloader.request()
-    task = asyncio.create_task(reloader.run())
-    await wait_until(begun.is_set, "the load to begin")
-    task.cancel()
-    try:
-        await wait_until(ended.is_set, "the load to end")
-    finally:
-        over.set()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    await wait_until(lambda: sys.getswitchinterval() == usual, "the usual interval")
 
 
 async def test_requests_during_a_reload_make_one_more(desk: ReloaderHarness) -> None:

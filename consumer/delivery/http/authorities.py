@@ -13,7 +13,6 @@ from pathlib import Path
 from consumer.documents.files import files
 from consumer.errors import ConfigError, Diagnostic, HookstreamError
 from consumer.settings import environment
-from consumer.throttle import unhurried
 
 _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
 """Names that OpenSSL looks for in a folder of authorities: hashes of their subjects."""
@@ -72,7 +71,7 @@ def read_authorities(ca_file: Path | None) -> Authorities:
     found = [_read(Path(named))] if named else []
     folders = environ.get(system.openssl_capath_env, system.openssl_capath)
     for folder in folders.split(os.pathsep):
-        for file in unhurried(_hashed(Path(folder))):
+        for file in _hashed(Path(folder)):
             read = _read(file, known=found)
             if read not in found:
                 found.append(read)

@@ -11,7 +11,7 @@ from benchmarks.bench import alternate, compare, rotate
 from benchmarks.contestants import Daemon, Endpoint, Task
 from benchmarks.receiver import parse_hit
 from benchmarks.scenarios.burst import most_in_a_second
-from consumer.cli.config import read_config
+from consumer.configuration import read_config
 
 
 def test_both_sides_are_first_in_turn() -> None:
@@ -104,4 +104,4 @@ def test_the_daemon_accepts_what_is_written_for_it(tmp_path: Path) -> None:
     command = Daemon().command(Task("127.0.0.1:1", "events-1", endpoints), tmp_path)
     config = read_config(Path(command[-1]))
     assert config.settings.delivery.per_hook_concurrency == 64
-    assert [hook.enabled for hook in config.table.hooks.values()] == [True, False, True]
+    assert [hook.enabled for hook in config.definitions.hooks.values()] == [True, False, True]

@@ -4,16 +4,18 @@ from collections import Counter
 from itertools import islice
 from pathlib import Path
 
+from consumer.configuration import load
 from consumer.delivery.http.request import RequestBuilder
 from consumer.delivery.http.values import RejectedError
 from consumer.demo.events import Generated, generate_events
 from consumer.demo.receiver import BEHAVIOURS
-from consumer.demo.run import load, write_files
+from consumer.demo.run import write_files
 from consumer.events.decode import Decoder
 from consumer.events.model import Event
 from consumer.events.triggers import TRIGGERS
 from consumer.hooks.table import UriVariable
 from consumer.matching.index import Index
+from consumer.matching.store import make_index
 from support.fakes import FakeClock, FakeRecord
 
 
@@ -28,7 +30,8 @@ def _decoded(number: int) -> list[Event]:
 
 def _index(folder: Path) -> Index:
     ports = {name: 9_000 + number for number, name in enumerate(BEHAVIOURS)}
-    return load(write_files(folder, "127.0.0.1:9092", ports)).index
+    file = write_files(folder, "127.0.0.1:9092", ports)
+    return make_index(load(file, environ={}).definitions.hooks)
 
 
 def test_the_same_seed_makes_the_same_events() -> None:

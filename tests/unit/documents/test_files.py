@@ -18,7 +18,7 @@ Change = Callable[[Path], object]
 def text(known: Files, path: Path) -> str:
     """What a file holds."""
     with known.open(path) as stream:
-        return stream.read()
+        return stream.read().decode()
 
 
 def read(*paths: Path) -> list[str]:

@@ -1,7 +1,6 @@
 """The JSON reader gives each value its line."""
 
 import sys
-from io import StringIO
 from typing import Any
 
 import pytest
@@ -10,11 +9,7 @@ from consumer.documents.json_reader import read_json
 from consumer.documents.tree import DocumentPath
 from consumer.errors import InvalidValue
 
-PIECES = pytest.mark.parametrize("piece", [1, 2, 5, 1_000_000])
-"""Characters that are read at a time: whatever falls apart is put together."""
 
-
-@PIECES
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -31,11 +26,9 @@ PIECES = pytest.mark.parametrize("piece", [1, 2, 5, 1_000_000])
         ("6789", [("6789", 1)]),
     ],
 )
-def test_an_object_or_the_items_of_an_array(
-    text: str, expected: list[tuple[Any, int]], piece: int
-) -> None:
+def test_an_object_or_the_items_of_an_array(text: str, expected: list[tuple[Any, int]]) -> None:
     """A JSON file holds one object or an array of them, and numbers keep their spelling."""
-    found = read_json(StringIO(text), piece)
+    found = read_json(text)
     assert [(document.data, document.line) for document in found] == expected
 
 
@@ -51,7 +44,6 @@ SAMPLE = """[{"id": "first"},
  {"id": "third"}]"""
 
 
-@PIECES
 @pytest.mark.parametrize(
     ("path", "line"),
     [
@@ -69,9 +61,9 @@ SAMPLE = """[{"id": "first"},
         (("missing",), 2),
     ],
 )
-def test_every_value_has_its_line(path: DocumentPath, line: int, piece: int) -> None:
+def test_every_value_has_its_line(path: DocumentPath, line: int) -> None:
     """Every JSON value has its line, and an absent one the line of the nearest value around it."""
-    document = list(read_json(StringIO(SAMPLE), piece))[1]
+    document = list(read_json(SAMPLE))[1]
     assert document.locate(path) == line
 
 
@@ -89,12 +81,11 @@ def test_every_value_has_its_line(path: DocumentPath, line: int, piece: int) -> 
 )
 def test_a_key_is_not_mistaken_for_what_looks_like_it(text: str, line: int) -> None:
     """A key is told apart from equal values, text inside strings, and escaped spellings."""
-    found = list(read_json(StringIO(text)))
+    found = list(read_json(text))
     document = found[len(found) // 2]
     assert document.locate(("uri",)) == line
 
 
-@PIECES
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
@@ -115,12 +106,10 @@ def test_a_key_is_not_mistaken_for_what_looks_like_it(text: str, line: int) -> N
         ('{"a":\n{"\\udfff": 1}}', 1, "half a surrogate pair"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_its_line(
-    text: str, line: int, message: str, piece: int
-) -> None:
+def test_what_cannot_be_read_is_refused_with_its_line(text: str, line: int, message: str) -> None:
     """Repeated keys, excessive nesting, broken syntax and text that is no UTF-8 are refused with
     their line.
     """
     with pytest.raises(InvalidValue, match=message) as caught:
-        list(read_json(StringIO(text), piece))
+        list(read_json(text))
     assert caught.value.line == line

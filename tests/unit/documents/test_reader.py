@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.documents.reader import read_documents
+from consumer.documents.reader import MAX_FILE_BYTES, read_documents
 from consumer.errors import InvalidValue
 
 LONG = "a: 1\n---\n" * 20_000
@@ -24,16 +24,26 @@ def test_a_byte_that_is_no_text_has_its_line(tmp_path: Path, name: str, mark: by
 @pytest.mark.parametrize(
     ("end", "message"), [(b"b: \xff", "is not UTF-8"), (b"b: \x01", "a character that YAML")]
 )
-def test_documents_of_a_long_file_are_read_before_its_broken_end(
+def test_an_error_at_the_end_of_a_long_file_has_its_line(
     tmp_path: Path, end: bytes, message: str
 ) -> None:
-    """Documents before the broken end of a long YAML file are read, and its errors have the lines
-    of the whole file.
-    """
+    """The line of an error counts from the beginning of the file."""
     file = tmp_path / "a.yaml"
     file.write_bytes(LONG.encode() + end)
     documents = read_documents(file)
-    assert next(documents).data == {"a": "1"}
     with pytest.raises(InvalidValue, match=message) as caught:
         list(documents)
     assert caught.value.line == 40_001
+
+
+@pytest.mark.parametrize("name", ["a.yaml", "a.json"])
+def test_a_file_above_the_bound_is_refused_with_a_hint(tmp_path: Path, name: str) -> None:
+    """A file of definitions is read and freed as a whole, so its size is bounded."""
+    file = tmp_path / name
+    file.write_bytes(b'"' + b"a" * (MAX_FILE_BYTES - 2) + b'"')
+    assert len(list(read_documents(file))) == 1
+    with file.open("ab") as stream:
+        stream.write(b"\n")
+    with pytest.raises(InvalidValue, match="is larger than 8 MiB") as caught:
+        list(read_documents(file))
+    assert caught.value.hint == "split it into several files"

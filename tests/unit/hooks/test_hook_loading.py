@@ -9,9 +9,9 @@ import pytest
 from standardwebhooks import Webhook
 
 from consumer.errors import ConfigError
-from consumer.hooks.loader import load_hooks
+from consumer.hooks.loader import FileSource, load_hooks
 from consumer.hooks.secrets import SecretReader
-from consumer.hooks.table import Header, Hook, HookTable, Parameter, RateLimit, UriVariable, Value
+from consumer.hooks.table import Header, Hook, Parameter, RateLimit, UriVariable, Value
 
 ROOT = Path(__file__).parents[3]
 KEY = base64.b64encode(bytes(range(24))).decode()
@@ -38,7 +38,7 @@ signing_secrets: ["${file:SECRET}"]
 """
 
 
-def load(folder: Path, text: str | None = None, **environ: str) -> HookTable:
+def load(folder: Path, text: str | None = None, **environ: str) -> FileSource:
     """The table of a folder, with `text` put into it as one file."""
     if text is not None:
         (folder / "hook.yaml").write_text(text)

@@ -3,7 +3,7 @@
 import gc
 import json
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,9 @@ import pytest
 import yaml
 
 from consumer.errors import ConfigError
-from consumer.hooks.loader import load_hooks
+from consumer.hooks.loader import FileSource, load_hooks
 from consumer.hooks.secrets import SecretReader
-from consumer.hooks.table import HookTable
-from consumer.matching.index import Index
-from consumer.throttle import Throttle, throttled
-from support.fakes import FakeClock, make_hook, make_table
+from consumer.matching.store import HookStore, make_index
 
 HOOKS = 1_000
 MOST_BYTES = 2 * 1024
@@ -42,14 +39,14 @@ def definition(number: int, own: object = "") -> dict[str, Any]:
     }
 
 
-def load(folder: Path) -> HookTable:
-    """The table of `folder`."""
+def load(folder: Path) -> FileSource:
+    """The definitions in `folder`."""
     return load_hooks(folder, SecretReader({}, []))
 
 
 @pytest.fixture
 def collector_off() -> Iterator[None]:
-    """As while a table is built (`consumer.cli.process.gc_paused`)."""
+    """As while a table is built (`consumer.collector.gc_paused`)."""
     gc.collect()
     gc.disable()
     yield
@@ -63,14 +60,15 @@ def test_a_hook_takes_two_kilobytes_at_most(tmp_path: Path, different: bool) -> 
     """
     hooks = [definition(number, number if different else "") for number in range(HOOKS)]
     (tmp_path / "a.json").write_text(json.dumps(hooks))
-    Index(load(tmp_path))  # what is made once, whatever the number of hooks
+    HookStore(load(tmp_path).changes(None))  # what is made once, whatever the number of hooks
     tracemalloc.start()
     try:
-        index = Index(load(tmp_path))
+        source = load(tmp_path)
+        store = HookStore(source.changes(None))
         taken, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert len(index.hooks) == HOOKS
+    assert len(store.view.hooks) == HOOKS
     assert taken / HOOKS < MOST_BYTES
 
 
@@ -104,49 +102,7 @@ def test_a_load_leaves_no_cycles(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text(text)
     load(tmp_path)  # what is imported and cached at the first load
     gc.collect()
-    index = Index(load(tmp_path))
+    index = make_index(load(tmp_path).hooks)
     assert gc.collect() == 0
     del index
     assert gc.collect() == 0, "a table that is replaced is freed without the collector"
-
-
-def rests(work: Callable[[], object]) -> int:
-    """How often `work` would rest if each of its turns were over at once."""
-    taken: list[float] = []
-    throttled(Throttle(FakeClock(), turn=0.0, sleep=taken.append), work)
-    return len(taken)
-
-
-@pytest.mark.parametrize(
-    ("name", "flow", "steps"),
-    [
-        ("a.json", False, 1),  # a hook
-        ("a.yaml", False, 2 * 17 + 1),  # each line is read, then parsed; a hook
-        ("a.yaml", True, 5 + 50 + 1),  # lines, events; a hook
-    ],
-)
-def test_a_reload_may_rest_at_every_step(tmp_path: Path, name: str, flow: bool, steps: int) -> None:
-    """A reload can pause at every step over hooks, lines and events, so that deliveries go on
-    beside it.
-    """
-    hooks = [definition(number) for number in range(10)]
-    in_yaml: str = yaml.safe_dump(hooks, default_flow_style=flow)
-    (tmp_path / name).write_text(json.dumps(hooks) if name == "a.json" else in_yaml)
-    assert rests(lambda: load(tmp_path)) >= steps * len(hooks)
-
-
-def test_a_reload_may_rest_at_every_file(tmp_path: Path) -> None:
-    """A reload can pause at every file, even one of another kind that is not read."""
-    for number in range(10):
-        (tmp_path / f"{number}.txt").touch()
-    (tmp_path / "a.json").write_text(json.dumps(definition(1)))
-    assert rests(lambda: load(tmp_path)) >= 10
-
-
-def test_an_index_is_built_and_freed_with_rests() -> None:
-    """An index is built and freed with pauses, hooks and their subjects alike."""
-    table = make_table(*(make_hook(f"h{n}", select=frozenset({f"s{n}"})) for n in range(10)))
-    index = Index(table)
-    assert rests(lambda: Index(table)) == 30  # hooks, subjects, leftovers
-    assert rests(index.clear_gradually) >= 20
-    assert not index.hooks

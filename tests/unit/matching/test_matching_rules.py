@@ -6,7 +6,8 @@ import pytest
 
 from consumer.events.model import Event
 from consumer.hooks.table import Hook
-from consumer.matching.index import Index, composed_values
+from consumer.matching.index import composed_values
+from consumer.matching.store import make_index
 from support.fakes import make_event, make_hook, make_table
 
 COMPOSED = {"h1": {"campaign": "spring"}}
@@ -48,7 +49,7 @@ def hook(**differences: Any) -> Hook:
 )
 def test_what_fires(definition: Hook, event: Event, fires: bool) -> None:
     """Trigger, selection, app, silence and composition each decide if a hook fires."""
-    assert Index(make_table(definition)).match(event) == ((definition,) if fires else ())
+    assert make_index(make_table(definition)).match(event) == ((definition,) if fires else ())
 
 
 BUTTONS = {
@@ -92,26 +93,16 @@ def test_odd_notifications_have_no_values(notification: object) -> None:
 def test_every_hook_of_the_table_is_known_by_id() -> None:
     """Every hook of the table is found by its id, disabled ones included."""
     off = make_hook("off", enabled=False)
-    assert Index(make_table(off)).hooks["off"] is off
-
-
-def test_an_index_can_be_cleared_gradually() -> None:
-    """A replaced index is freed gradually, and hooks that are still used stay whole."""
-    hook, anywhere = make_hook("h1", select=frozenset({"a"})), make_hook("h2")
-    index = Index(make_table(hook, anywhere))
-    index.clear_gradually()
-    assert not index.hooks
-    assert not index.match(make_event({"id": "e", "notification": {"id": "a"}}, hook.trigger))
-    assert hook.select == frozenset({"a"})
+    assert make_index(make_table(off)).hooks["off"] is off
 
 
 def test_hooks_that_are_not_enabled_are_matched_apart() -> None:
     """Hooks that are not enabled are matched separately, so that their events can be counted."""
     on, off = hook(id="on"), hook(id="off", enabled=False, select=frozenset({"a"}))
-    index = Index(make_table(on, off))
+    index = make_index(make_table(on, off))
     assert index.disabled is not None
     assert [one.id for one in index.match(click({"id": "a"}))] == ["on"]
     assert [one.id for one in index.disabled.match(click({"id": "a"}))] == ["off"]
     assert index.disabled.match(click({"id": "b"})) == ()
     assert set(index.hooks) == {"on", "off"}
-    assert Index(make_table(on)).disabled is None
+    assert make_index(make_table(on)).disabled is None

@@ -6,14 +6,16 @@ from weakref import ref
 
 import pytest
 
-from consumer.cli.process import gc_paused
+from consumer.collector import gc_paused, tune_gc
 
 
 @pytest.fixture(autouse=True)
 def thawed() -> Iterator[None]:
-    """Give back to the collector what a test froze."""
+    """Undo what a test did to the collector."""
+    usual = gc.get_threshold()
     yield
     gc.unfreeze()
+    gc.set_threshold(*usual)
 
 
 def test_what_is_built_leaves_the_collectors_generations() -> None:
@@ -31,8 +33,7 @@ def test_what_is_built_leaves_the_collectors_generations() -> None:
 
 def test_what_is_garbage_before_a_reload_is_not_kept_for_ever() -> None:
     """Garbage from before a reload is collected before the objects are frozen."""
-    with gc_paused():
-        pass
+    tune_gc()
     garbage = _Cyclic()
     garbage.itself = garbage
     alive = ref(garbage)

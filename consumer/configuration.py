@@ -1,0 +1,98 @@
+"""Reads settings, hooks and the files that they name, as they were at one moment."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from consumer.collector import gc_paused
+from consumer.delivery.http.authorities import Authorities, read_authorities
+from consumer.documents.files import read_consistently
+from consumer.errors import ConfigError, Diagnostic
+from consumer.hooks.loader import FileSource, load_hooks
+from consumer.hooks.secrets import SecretReader
+from consumer.settings import (
+    DEFAULT_FILE,
+    HooksSettings,
+    Settings,
+    environment,
+    load_hooks_settings,
+    load_settings,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Settings, and the definitions in the folder that they name."""
+
+    settings: Settings
+    definitions: FileSource
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Config):
+    """The same with the authorities of receivers' certificates: everything that a daemon reads."""
+
+    authorities: Authorities
+
+
+@gc_paused()
+def read_config(file: Path | None) -> Config:
+    """Read settings and hooks, and the files that they name.
+
+    Raises:
+        ConfigError: with every problem of both.
+    """
+    return read_consistently(partial(_read, file, environment()))
+
+
+@gc_paused()
+def load(
+    file: Path | None, before: Loaded | None = None, environ: Mapping[str, str] | None = None
+) -> Loaded:
+    """Read everything for a daemon; what has not changed since `before` is not read again.
+
+    Raises:
+        ConfigError: with every problem of settings and hooks.
+    """
+    environ = environment() if environ is None else environ
+
+    def read() -> Loaded:
+        config = _read(file, environ, before)
+        authorities = read_authorities(config.settings.network.ca_file)
+        return Loaded(config.settings, config.definitions, authorities)
+
+    return read_consistently(read)
+
+
+def _read(file: Path | None, environ: Mapping[str, str], before: Loaded | None = None) -> Config:
+    try:
+        settings = load_settings(file, environ)
+    except ConfigError as error:
+        hooks = load_hooks_settings(file, environ)
+        raise ConfigError([*error.diagnostics, *_hook_diagnostics(hooks, environ)]) from None
+    own = [file or DEFAULT_FILE, settings.kafka.ssl_certfile, settings.kafka.ssl_keyfile]
+    known = before.definitions if before is not None else None
+    return Config(settings, _load(settings.hooks, environ, filter(None, own), known))
+
+
+def _load(
+    hooks: HooksSettings,
+    environ: Mapping[str, str],
+    own: Iterable[Path] = (),
+    before: FileSource | None = None,
+) -> FileSource:
+    return load_hooks(hooks.path, SecretReader(environ, hooks.secrets, own), before)
+
+
+def _hook_diagnostics(
+    hooks: HooksSettings | None, environ: Mapping[str, str]
+) -> Sequence[Diagnostic]:
+    """Problems of the hooks, if the settings say where these are."""
+    if hooks is None:
+        return ()
+    try:
+        _load(hooks, environ)
+    except ConfigError as error:
+        return error.diagnostics
+    return ()
