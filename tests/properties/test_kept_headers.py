@@ -13,7 +13,7 @@ from consumer.records.record import Headers, UndecodableError
 from consumer.stream.dead_letters import DeadLetterRecord
 from consumer.stream.replay import Route
 from support.fakes import FakeRecord, make_hook
-from support.pipeline_harness import DEAD, GROUP, LANES, PipelineHarness, Published
+from support.pipeline_harness import DEAD, GROUP, RETRY_TOPICS, PipelineHarness, Published
 
 VALUES = st.none() | st.binary()
 OWN = st.sampled_from(sorted(OWN_HEADERS))
@@ -59,24 +59,24 @@ def test_headers_travel_through_retries_and_dead_letters(
     """All original headers travel through every retry topic, the dead-letter topic and a replay, in
     their order, with duplicates and without values; hookstream's own are replaced each time.
     """
-    line = PipelineHarness(make_hook("h1"))
+    harness = PipelineHarness(make_hook("h1"))
     source = FakeRecord(EVENT, "event", 0, 7, timestamp, key, headers)
-    line.handle(source)
-    for topic in (LANES[0].topic, LANES[1].topic):
-        line.transport.answer(503)
-        posted = line.acknowledge()
+    harness.handle(source)
+    for topic in (RETRY_TOPICS[0].topic, RETRY_TOPICS[1].topic):
+        harness.transport.answer(503)
+        posted = harness.acknowledge()
         assert posted.outgoing.topic == topic
         _check(posted, source)
         assert posted.metadata.delivery_id == "e1:h1"
-        line.handle(posted.record())
-    line.transport.answer(404)
-    dead = line.acknowledge()
+        harness.handle(posted.record())
+    harness.transport.answer(404)
+    dead = harness.acknowledge()
     assert dead.outgoing.topic == DEAD
     _check(dead, source)
     replayed = _replay(dead)
-    line.handle(replayed)
-    line.transport.answer(404)
-    again = line.acknowledge()
+    harness.handle(replayed)
+    harness.transport.answer(404)
+    again = harness.acknowledge()
     _check(again, source)
     assert again.metadata == replace(
         dead.metadata,
@@ -99,7 +99,7 @@ def _replay(dead: Published) -> FakeRecord:
         dead.metadata,
         original_headers(dead_letter.headers),
     )
-    copy = Route(LANES[0].topic, {"event"}, GROUP).message(found, 1_800_000_000.0)
+    copy = Route(RETRY_TOPICS[0].topic, {"event"}, GROUP).message(found, 1_800_000_000.0)
     return FakeRecord(copy.value, copy.topic, 0, 9, 0, copy.key, copy.headers)
 
 
@@ -115,17 +115,17 @@ def test_headers_travel_with_what_is_no_event(
     """An undecodable record keeps its key, value and headers in its dead letter, and its replay to
     the source topic has them too, beside what tells of the replay.
     """
-    line = PipelineHarness(make_hook("h1"))
+    harness = PipelineHarness(make_hook("h1"))
     source = FakeRecord(value, "event", 0, 7, timestamp, key, headers)
-    line.handle(source)
-    dead = line.acknowledge()
+    harness.handle(source)
+    dead = harness.acknowledge()
     assert dead.metadata.reason == "undecodable"
     _check(dead, source)
     replayed = replace(_replay(dead), topic="event", offset=7, timestamp=timestamp)
     added = {name for name, _ in replayed.headers if name in OWN_HEADERS}
     assert added == {f"hookstream-replayed-{what}" for what in ("from", "at", "by")}
-    line.handle(replayed)
-    again = line.acknowledge()
+    harness.handle(replayed)
+    again = harness.acknowledge()
     _check(again, source)
     assert again.metadata.replay is not None
 
@@ -135,11 +135,11 @@ def test_no_header_of_a_source_record_stops_its_event(headers: Headers) -> None:
     """A source topic may be another installation's retry topic, or be written by an enemy: only the
     mark of another group's replay makes a record passed over.
     """
-    line = PipelineHarness(make_hook("h1"))
-    line.handle(FakeRecord(EVENT, headers=headers))
-    assert len(line.transport.sent) == 1
-    line.transport.answer(503)
-    (posted,) = line.post
+    harness = PipelineHarness(make_hook("h1"))
+    harness.handle(FakeRecord(EVENT, headers=headers))
+    assert len(harness.transport.sent) == 1
+    harness.transport.answer(503)
+    (posted,) = harness.post
     assert posted.metadata.replay is None
     assert posted.metadata.attempts == 1
 
@@ -149,15 +149,15 @@ def test_a_record_on_a_retry_topic_has_one_outcome(headers: Headers) -> None:
     """Whatever headers a record on a retry topic has, it is passed over, sent, deferred again or
     dead-lettered, and a dead letter without its value is small.
     """
-    line = PipelineHarness(make_hook("h1"), make_hook("h2"))
-    record = FakeRecord(EVENT, LANES[0].topic, headers=headers)
-    if line.handler.is_foreign(record):
+    harness = PipelineHarness(make_hook("h1"), make_hook("h2"))
+    record = FakeRecord(EVENT, RETRY_TOPICS[0].topic, headers=headers)
+    if harness.handler.is_foreign(record):
         assert read_group(headers) != GROUP.encode()
         return
-    line.handle(record)
-    assert len(line.transport.sent) + len(line.post) == 1
-    if line.post:
-        dead_letter = line.outbox._queue.popleft()
+    harness.handle(record)
+    assert len(harness.transport.sent) + len(harness.post) == 1
+    if harness.post:
+        dead_letter = harness.outbox._queue.popleft()
         smaller = dead_letter.smaller()
         assert smaller is not None
         posted = Published(smaller)

@@ -24,27 +24,27 @@ from support.fakes import (
 )
 from support.scheduler_harness import CIRCUIT, LIMITS, POLICY
 
-LANES = [RetryTopic("hookstream.retry.10s", 10.0), RetryTopic("hookstream.retry.1m", 60.0)]
+RETRY_TOPICS = [RetryTopic("hookstream.retry.10s", 10.0), RetryTopic("hookstream.retry.1m", 60.0)]
 DEAD = "hookstream.dead-letter"
 GROUP = "hookstream"
 
 
 @dataclass
 class Published:
-    """One record that was handed over."""
+    """One record that was published."""
 
     outgoing: PublishedRecord
 
     @property
     def metadata(self) -> DeliveryMetadata:
-        """Its headers, read again."""
+        """The metadata in its headers."""
         return read_delivery_metadata(self.outgoing.headers)
 
     def record(self, **others: Any) -> FakeRecord:
-        """As it is consumed again."""
-        dead_letter = self.outgoing
-        facts = {"value": dead_letter.value, "topic": dead_letter.topic, "key": dead_letter.key}
-        return FakeRecord(**(facts | {"headers": dead_letter.headers} | others))
+        """The record as it is consumed again."""
+        outgoing = self.outgoing
+        facts = {"value": outgoing.value, "topic": outgoing.topic, "key": outgoing.key}
+        return FakeRecord(**(facts | {"headers": outgoing.headers} | others))
 
 
 class PipelineHarness:
@@ -60,7 +60,7 @@ class PipelineHarness:
             "push-click": Decoder("push_click"),
         }
         self.router = router = RetryRouter(
-            retry_topics=LANES,
+            retry_topics=RETRY_TOPICS,
             dead_letter_topic=DEAD,
             group=GROUP,
             mapped_sources={topic for topic, decoder in decoders.items() if decoder.maps},
@@ -71,17 +71,17 @@ class PipelineHarness:
         self.handler = EventHandler(
             index=make_index(make_table(*hooks)),
             decoders=decoders,
-            retry_topics={retry_topic.topic: retry_topic for retry_topic in LANES},
+            retry_topics={retry_topic.topic: retry_topic for retry_topic in RETRY_TOPICS},
             group=GROUP,
             router=router,
             outbox=self.outbox,
-            scheduler=self._dispatcher(router),
+            scheduler=self._scheduler(router),
             clock=self.clock,
             metrics=self.metrics,
         )
         self.partitions: dict[str, OffsetTracker] = {}
 
-    def _dispatcher(self, router: RetryRouter) -> Scheduler[InFlightRecord]:
+    def _scheduler(self, router: RetryRouter) -> Scheduler[InFlightRecord]:
         return Scheduler(
             transport=self.transport,
             outcomes=router,
@@ -95,7 +95,7 @@ class PipelineHarness:
         )
 
     def handle(self, record: FakeRecord) -> OffsetTracker:
-        """Take one record in; returns its topic's tracker."""
+        """Take in one record; returns its topic's tracker."""
         partition = self.partitions.setdefault(record.topic, OffsetTracker(record.topic, 0, 0))
         self.handler.handle(record, partition)
         return partition
@@ -106,22 +106,22 @@ class PipelineHarness:
 
     @property
     def post(self) -> list[Published]:
-        """What waits for the broker, in order."""
-        return [Published(dead_letter) for dead_letter in self.outbox._queue]
+        """The records in the outbox, in order."""
+        return [Published(outgoing) for outgoing in self.outbox._queue]
 
     def acknowledge(self) -> Published:
-        """The broker has the oldest."""
+        """Acknowledge the oldest record in the outbox."""
         posted = Published(self.outbox._queue.popleft())
         posted.outgoing.acknowledged()
         return posted
 
     def count(self, name: str, **labels: str) -> float | None:
-        """A metric."""
+        """The value of a metric."""
         return self.metrics.registry.get_sample_value(f"hookstream_{name}", labels)
 
 
 class NoProducer:
-    """These tests look into the queue instead."""
+    """A producer that is never called: these tests look into the queue."""
 
     async def send(self, topic: str, messages: object) -> Any:
         """Never called."""

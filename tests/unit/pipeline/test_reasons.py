@@ -29,13 +29,13 @@ def test_every_reason_is_counted(reason: Reason) -> None:
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_leaves_and_settles(reason: Reason) -> None:
     """A dead letter of any reason is written, acknowledged, counted and settled."""
-    line = PipelineHarness(make_hook("h1"))
-    partition = line.handle(make_record(EVENT))
-    delivery = next(iter(line.handler.scheduler._unfinished))
-    line.router.dead_lettered(delivery, reason, "why")
-    posted = line.acknowledge()
+    harness = PipelineHarness(make_hook("h1"))
+    tracker = harness.handle(make_record(EVENT))
+    delivery = next(iter(harness.handler.scheduler._unfinished))
+    harness.router.dead_lettered(delivery, reason, "why")
+    posted = harness.acknowledge()
     assert (posted.outgoing.topic, posted.metadata.reason) == (DEAD, reason)
-    assert partition.committable == 1
+    assert tracker.committable == 1
 
 
 @pytest.mark.parametrize("reason", Reason)

@@ -10,7 +10,7 @@ from consumer.events.decode import Decoder
 from consumer.records.delivery_metadata import DeliveryMetadata
 from consumer.stream.retry_topic import UNKNOWN_HOOK_SECONDS, unknown_hook_topic
 from support.fakes import FakeRecord, make_hook, make_record
-from support.pipeline_harness import DEAD, EVENT, GROUP, LANES, PipelineHarness, Published
+from support.pipeline_harness import DEAD, EVENT, GROUP, RETRY_TOPICS, PipelineHarness, Published
 
 DELAYS = (10.0, 60.0, 600.0, 3_600.0, 21_600.0)
 
@@ -23,50 +23,50 @@ def _deferred() -> Published:
     return other.acknowledge()
 
 
-def _return(line: PipelineHarness, posted: Published) -> Published:
+def _return(harness: PipelineHarness, posted: Published) -> Published:
     """What a replica writes when the record is due and read."""
     metadata = posted.metadata
     assert metadata.not_before is not None
-    line.clock.advance(metadata.not_before - line.clock.now())
-    line.handle(posted.record(timestamp=int(line.clock.now() * 1000)))
-    return line.acknowledge()
+    harness.clock.advance(metadata.not_before - harness.clock.now())
+    harness.handle(posted.record(timestamp=int(harness.clock.now() * 1000)))
+    return harness.acknowledge()
 
 
 def test_an_unknown_hook_costs_its_delivery_no_attempt() -> None:
     """A deferred delivery whose hook this replica does not know goes back to a retry topic with all
     it had, and says since when the hook has been unknown.
     """
-    line, deferred = PipelineHarness(make_hook("old")), _deferred()
-    again = _return(line, deferred)
-    assert again.outgoing.topic == LANES[0].topic
+    harness, deferred = PipelineHarness(make_hook("old")), _deferred()
+    again = _return(harness, deferred)
+    assert again.outgoing.topic == RETRY_TOPICS[0].topic
     assert again.outgoing.value == deferred.outgoing.value
     assert again.outgoing.key == b"k"
     assert again.metadata == replace(
         deferred.metadata,
         reason="hook_removed",
-        not_before=line.clock.now() + LANES[0].delay,
-        unknown_since=line.clock.now(),
+        not_before=harness.clock.now() + RETRY_TOPICS[0].delay,
+        unknown_since=harness.clock.now(),
     )
-    assert line.transport.sent == []
-    assert line.count("deliveries_total", hook="", outcome="retried") == 1.0
+    assert harness.transport.sent == []
+    assert harness.count("deliveries_total", hook="", outcome="retried") == 1.0
 
 
 def test_a_hook_that_stays_unknown_is_removed_after_ten_minutes() -> None:
     """A delivery whose hook no replica knows is a dead letter `hook_removed` after ten minutes, and
     few records are written until then.
     """
-    line, posted = PipelineHarness(), _deferred()
-    began, written = line.clock.now(), 0
+    harness, posted = PipelineHarness(), _deferred()
+    began, written = harness.clock.now(), 0
     while posted.outgoing.topic != DEAD:
-        posted = _return(line, posted)
+        posted = _return(harness, posted)
         written += 1
-    waited = line.clock.now() - began
+    waited = harness.clock.now() - began
     assert UNKNOWN_HOOK_SECONDS <= waited <= UNKNOWN_HOOK_SECONDS * 1.2
     assert written <= 15  # with topics of 10 s and 1 min
     assert posted.metadata == replace(
         _deferred().metadata, reason="hook_removed", not_before=None, detail=posted.metadata.detail
     )
-    assert line.count("dead_letters_total", hook="", reason="hook_removed") == 1.0
+    assert harness.count("dead_letters_total", hook="", reason="hook_removed") == 1.0
 
 
 def test_a_replica_that_knows_the_hook_begins_anew() -> None:
@@ -86,17 +86,17 @@ def test_a_hook_that_another_replica_uses_all_the_time_is_not_removed() -> None:
     """As long as replicas that know the hook defer deliveries of it, none that this one reads is
     given up: a canary may run for an hour.
     """
-    line, posted = PipelineHarness(), _deferred()
-    began = line.clock.now()
-    while line.clock.now() - began < 3_600.0:
-        posted = _return(line, posted)
+    harness, posted = PipelineHarness(), _deferred()
+    began = harness.clock.now()
+    while harness.clock.now() - began < 3_600.0:
+        posted = _return(harness, posted)
         assert posted.outgoing.topic != DEAD
-        line.handle(_deferred().record(timestamp=int(line.clock.now() * 1000), offset=1))
-        line.acknowledge()
-    began = line.clock.now()
+        harness.handle(_deferred().record(timestamp=int(harness.clock.now() * 1000), offset=1))
+        harness.acknowledge()
+    began = harness.clock.now()
     while posted.outgoing.topic != DEAD:
-        posted = _return(line, posted)
-    assert line.clock.now() - began <= UNKNOWN_HOOK_SECONDS * 1.2
+        posted = _return(harness, posted)
+    assert harness.clock.now() - began <= UNKNOWN_HOOK_SECONDS * 1.2
 
 
 def test_an_unknown_hooks_delivery_may_go_to_any_partition() -> None:
@@ -111,32 +111,32 @@ def test_an_unknown_hooks_delivery_may_go_to_any_partition() -> None:
 @pytest.mark.parametrize("since", [-1e12, 1.9e9])
 def test_a_clock_that_is_wrong_decides_at_once_or_begins_now(since: float) -> None:
     """A time of a wrong clock, in the future, does not make a delivery wait for ever."""
-    line = PipelineHarness()
+    harness = PipelineHarness()
     metadata = replace(_deferred().metadata, unknown_since=since)
-    line.handle(FakeRecord(b"{}", LANES[0].topic, headers=metadata.headers(GROUP)))
-    (posted,) = line.post
+    harness.handle(FakeRecord(b"{}", RETRY_TOPICS[0].topic, headers=metadata.headers(GROUP)))
+    (posted,) = harness.post
     if since < 0:
         assert posted.metadata.reason == "hook_removed"
         assert posted.outgoing.topic == DEAD
     else:
-        assert posted.metadata.unknown_since == line.clock.now()
+        assert posted.metadata.unknown_since == harness.clock.now()
 
 
 def test_a_hook_that_another_replica_has_on_is_not_disabled_here() -> None:
     """A delivery that was deferred after this replica had read its hook as off waits like one of an
     unknown hook, and is `disabled` after ten minutes.
     """
-    line = PipelineHarness(make_hook("new", enabled=False))
+    harness = PipelineHarness(make_hook("new", enabled=False))
     posted = _deferred()
-    began = line.clock.now()
-    posted = _return(line, posted)
-    assert posted.outgoing.topic == LANES[0].topic
-    line.use(make_hook("new", enabled=False), make_hook("other"))  # a reload changes nothing
+    began = harness.clock.now()
+    posted = _return(harness, posted)
+    assert posted.outgoing.topic == RETRY_TOPICS[0].topic
+    harness.use(make_hook("new", enabled=False), make_hook("other"))  # a reload changes nothing
     while posted.outgoing.topic != DEAD:
-        posted = _return(line, posted)
-    assert line.clock.now() - began >= UNKNOWN_HOOK_SECONDS
+        posted = _return(harness, posted)
+    assert harness.clock.now() - began >= UNKNOWN_HOOK_SECONDS
     assert posted.metadata.reason == "disabled"
-    assert line.count("dead_letters_total", hook="new", reason="disabled") == 1.0
+    assert harness.count("dead_letters_total", hook="new", reason="disabled") == 1.0
 
 
 def test_a_mapped_source_that_is_unknown_here_is_read_by_no_other_shape() -> None:
@@ -147,12 +147,12 @@ def test_a_mapped_source_that_is_unknown_here_is_read_by_no_other_shape() -> Non
     newer.handle(make_record({"key": "e1", "id": "wrong"}, topic="legacy"))
     newer.transport.answer(503)
     deferred = newer.acknowledge()
-    line, posted = PipelineHarness(make_hook("h1")), deferred
-    began = line.clock.now()
+    harness, posted = PipelineHarness(make_hook("h1")), deferred
+    began = harness.clock.now()
     while posted.outgoing.topic != DEAD:
-        posted = _return(line, posted)
-    assert line.transport.sent == []
-    assert line.clock.now() - began >= UNKNOWN_HOOK_SECONDS
+        posted = _return(harness, posted)
+    assert harness.transport.sent == []
+    assert harness.clock.now() - began >= UNKNOWN_HOOK_SECONDS
     assert posted.metadata.reason == "undecodable"
     newer.handle(deferred.record())
     assert len(newer.transport.sent) == 2
@@ -160,11 +160,11 @@ def test_a_mapped_source_that_is_unknown_here_is_read_by_no_other_shape() -> Non
 
 def test_what_ends_after_its_hook_was_switched_off_is_not_deferred() -> None:
     """A failed attempt whose hook was switched off meanwhile is not deferred."""
-    line = PipelineHarness(make_hook("h1"))
-    line.handle(make_record(EVENT))
-    line.use(make_hook("h1", enabled=False))
-    line.transport.answer(503)
-    (posted,) = line.post
+    harness = PipelineHarness(make_hook("h1"))
+    harness.handle(make_record(EVENT))
+    harness.use(make_hook("h1", enabled=False))
+    harness.transport.answer(503)
+    (posted,) = harness.post
     assert (posted.outgoing.topic, posted.metadata.reason) == (DEAD, "disabled")
 
 
@@ -192,9 +192,9 @@ def test_no_wait_passes_the_deadline_by_far(delays: list[int], waited: float, le
 
 def test_a_record_without_a_group_or_hook_is_our_own() -> None:
     """A record without a group, as older versions wrote it, is our own."""
-    line = PipelineHarness(make_hook("h1"))
+    harness = PipelineHarness(make_hook("h1"))
     metadata = DeliveryMetadata("503", "event", 0, 0, 0, "event", hook="h1")
-    record = FakeRecord(b'{"id": "e1"}', LANES[0].topic, headers=metadata.headers())
-    assert not line.handler.is_foreign(record)
-    line.handle(record)
-    assert len(line.transport.sent) == 1
+    record = FakeRecord(b'{"id": "e1"}', RETRY_TOPICS[0].topic, headers=metadata.headers())
+    assert not harness.handler.is_foreign(record)
+    harness.handle(record)
+    assert len(harness.transport.sent) == 1

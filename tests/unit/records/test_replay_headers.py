@@ -15,10 +15,12 @@ from consumer.stream.replay import Route
 from support.dead_letters import metadata
 
 TOLD = Replay("hookstream.dead-letter/3/14", 1_795_514_400.25)
-ROUTE = Route("lane", {"source"}, "crm")
+ROUTE = Route("retry", {"source"}, "crm")
 
 
-def _letter(metadata: DeliveryMetadata | None, value: bytes | None = b"{}") -> DeadLetterRecord:
+def _dead_letter(
+    metadata: DeliveryMetadata | None, value: bytes | None = b"{}"
+) -> DeadLetterRecord:
     return DeadLetterRecord("dead", 3, 14, 0, None, value, len(value or b""), metadata)
 
 
@@ -48,38 +50,38 @@ def test_half_a_replay_is_none(headers: list[tuple[str, bytes | None]]) -> None:
 
 def test_a_second_replay_takes_the_place_of_the_first() -> None:
     """A second replay's headers replace those of the first."""
-    message = ROUTE.message(_letter(replace(metadata(1), replay=TOLD)), 5.0)
+    message = ROUTE.message(_dead_letter(replace(metadata(1), replay=TOLD)), 5.0)
     assert read_delivery_metadata(message.headers).replay == Replay("dead/3/14", 5.0)
 
 
 @pytest.mark.parametrize(
-    ("dead_letter", "target"),
+    ("dead_dead_letter", "target"),
     [
-        (_letter(metadata(1, hook="a", reason="undecodable", topic="gone")), "lane"),
-        (_letter(metadata(1, hook="a", reason="permanent")), "lane"),
-        (_letter(metadata(1, hook="", reason="undecodable", topic="source")), "source"),
+        (_dead_letter(metadata(1, hook="a", reason="undecodable", topic="gone")), "retry"),
+        (_dead_letter(metadata(1, hook="a", reason="permanent")), "retry"),
+        (_dead_letter(metadata(1, hook="", reason="undecodable", topic="source")), "source"),
     ],
 )
-def test_where_a_dead_letter_goes(dead_letter: DeadLetterRecord, target: str) -> None:
+def test_where_a_dead_letter_goes(dead_dead_letter: DeadLetterRecord, target: str) -> None:
     """A dead letter with a delivery is replayed to the retry topic, and an undecodable record to
     its source.
     """
-    assert ROUTE.why_not_replayable(dead_letter) == ""
-    assert ROUTE.message(dead_letter, 0.0).topic == ROUTE.target(dead_letter) == target
+    assert ROUTE.why_not_replayable(dead_dead_letter) == ""
+    assert ROUTE.message(dead_dead_letter, 0.0).topic == ROUTE.target(dead_dead_letter) == target
 
 
 @pytest.mark.parametrize(
-    ("dead_letter", "why"),
+    ("dead_dead_letter", "why"),
     [
-        (_letter(None), "not written by hookstream"),
-        (_letter(metadata(1), None), "without its value"),
-        (_letter(metadata(1), b""), "without its value"),
-        (_letter(metadata(1, hook="", topic="gone")), "gone is no longer a source"),
+        (_dead_letter(None), "not written by hookstream"),
+        (_dead_letter(metadata(1), None), "without its value"),
+        (_dead_letter(metadata(1), b""), "without its value"),
+        (_dead_letter(metadata(1, hook="", topic="gone")), "gone is no longer a source"),
     ],
 )
-def test_why_a_dead_letter_cannot_go(dead_letter: DeadLetterRecord, why: str) -> None:
+def test_why_a_dead_letter_cannot_go(dead_dead_letter: DeadLetterRecord, why: str) -> None:
     """Each reason for which a dead letter cannot be replayed is a sentence for the plan."""
-    assert why in ROUTE.why_not_replayable(dead_letter)
+    assert why in ROUTE.why_not_replayable(dead_dead_letter)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def test_a_selection_has_a_stable_name(selection: Selection, name: str) -> None:
 
 def test_dead_letters_of_others_are_chosen_by_no_filter() -> None:
     """No filter by hook or reason selects another program's records."""
-    foreign = _letter(None)
+    foreign = _dead_letter(None)
     assert Selection().matches(foreign)
     assert not Selection(hook="a").matches(foreign)
     assert not Selection(reason="exhausted").matches(foreign)

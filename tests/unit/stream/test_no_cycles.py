@@ -44,7 +44,7 @@ class _Record:
     spread = False
 
     def acknowledged(self) -> None:
-        """See `ModelRecord.acknowledged`."""
+        """See `PublishedRecord.acknowledged`."""
 
     def smaller(self) -> None:
         """See `PublishedRecord.smaller`."""

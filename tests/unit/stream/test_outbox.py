@@ -73,10 +73,10 @@ class FakeProducer:
 
 
 @dataclass
-class FakeLetter:
-    """A letter that the office hears of."""
+class FakeRecord:
+    """A record whose calls the harness notes."""
 
-    office: "OutboxHarness"
+    harness: "OutboxHarness"
     key: bytes
     topic: str
     value: bytes = b"v"
@@ -85,22 +85,22 @@ class FakeLetter:
 
     @property
     def wanted(self) -> bool:
-        """See `ModelRecord.wanted`."""
-        return self.key not in self.office.unwanted
+        """See `PublishedRecord.wanted`."""
+        return self.key not in self.harness.unwanted
 
     def acknowledged(self) -> None:
-        """See `ModelRecord.acknowledged`."""
-        self.office.acknowledged.append(self.key)
+        """See `PublishedRecord.acknowledged`."""
+        self.harness.acknowledged.append(self.key)
 
-    def smaller(self) -> "FakeLetter | None":
+    def smaller(self) -> "FakeRecord | None":
         """See `PublishedRecord.smaller`."""
-        if self.key in self.office.least:
+        if self.key in self.harness.least:
             return None
-        return FakeLetter(self.office, b"smaller " + self.key, TOPIC)
+        return FakeRecord(self.harness, b"smaller " + self.key, TOPIC)
 
 
 class OutboxHarness:
-    """A hand-over on a fake producer, and what it told."""
+    """An outbox with a fake producer, and the calls of its records."""
 
     def __init__(
         self,
@@ -127,9 +127,9 @@ class OutboxHarness:
         self.unwanted: set[bytes] = set()
 
     def send(self, *keys: bytes, topic: str = TOPIC) -> None:
-        """Hand over one record for each key."""
+        """Send one record for each key."""
         for key in keys:
-            self.outbox.send(FakeLetter(self, key, topic))
+            self.outbox.send(FakeRecord(self, key, topic))
 
     async def sees(self, *keys: bytes) -> None:
         """Wait until exactly these were sent so far."""
@@ -143,7 +143,7 @@ class OutboxHarness:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Run the hand-over meanwhile."""
+        """Run the outbox meanwhile."""
         task = asyncio.create_task(self.outbox.run())
         try:
             yield
@@ -155,56 +155,56 @@ class OutboxHarness:
 
 async def test_nothing_counts_before_the_broker_answered() -> None:
     """No record counts as published before its whole batch has its answers."""
-    office = OutboxHarness()
-    async with office.open():
-        office.send(b"a", b"b")
-        await office.sees(b"a", b"b")
-        office.producer.acknowledge(b"a")
+    harness = OutboxHarness()
+    async with harness.open():
+        harness.send(b"a", b"b")
+        await harness.sees(b"a", b"b")
+        harness.producer.acknowledge(b"a")
         await asyncio.sleep(0)
-        assert b"b" not in office.acknowledged
-        office.producer.acknowledge(b"b")
-        await wait_until(lambda: office.acknowledged == [b"a", b"b"], "both")
-    assert not office.outbox.failing
+        assert b"b" not in harness.acknowledged
+        harness.producer.acknowledge(b"b")
+        await wait_until(lambda: harness.acknowledged == [b"a", b"b"], "both")
+    assert not harness.outbox.failing
 
 
 async def test_what_failed_is_sent_again_first_and_with_a_new_producer() -> None:
     """Records that failed are sent again first and with a new producer, and none is lost."""
-    office = OutboxHarness()
-    async with office.open():
-        office.send(b"a", b"b")
-        await office.sees(b"a", b"b")
-        office.send(b"c")
-        office.producer.fail(b"a", KafkaConnectionError())
-        office.producer.acknowledge(b"b")
-        await office.sees(b"a", b"b", b"a", b"c")
-        assert (office.acknowledged, office.producer.renewed) == ([b"b"], 1)
-        assert office.outbox.failing
-        assert office.outbox.at_capacity
-        assert office.failures == 1.0
-        office.producer.acknowledge(b"a", b"c")
-        await wait_until(lambda: office.acknowledged == [b"b", b"a", b"c"], "the rest")
-        await wait_until(lambda: not office.outbox.failing, "the alert to end")
-        assert not office.outbox.at_capacity
+    harness = OutboxHarness()
+    async with harness.open():
+        harness.send(b"a", b"b")
+        await harness.sees(b"a", b"b")
+        harness.send(b"c")
+        harness.producer.fail(b"a", KafkaConnectionError())
+        harness.producer.acknowledge(b"b")
+        await harness.sees(b"a", b"b", b"a", b"c")
+        assert (harness.acknowledged, harness.producer.renewed) == ([b"b"], 1)
+        assert harness.outbox.failing
+        assert harness.outbox.at_capacity
+        assert harness.failures == 1.0
+        harness.producer.acknowledge(b"a", b"c")
+        await wait_until(lambda: harness.acknowledged == [b"b", b"a", b"c"], "the rest")
+        await wait_until(lambda: not harness.outbox.failing, "the alert to end")
+        assert not harness.outbox.at_capacity
 
 
 async def test_nothing_is_sent_while_that_is_not_allowed() -> None:
     """Nothing is sent while that is not allowed: records wait in order, and what is not wanted by
     then is never sent.
     """
-    office, looks = OutboxHarness(), list[bool]()
+    harness, looks = OutboxHarness(), list[bool]()
 
     def allowed() -> bool:
         looks.append(False)
         return looks[-1]
 
-    office.outbox.allowed = allowed
-    async with office.open():
-        office.send(b"a", b"b")
+    harness.outbox.allowed = allowed
+    async with harness.open():
+        harness.send(b"a", b"b")
         await wait_until(lambda: len(looks) > 1, "another look")
-        assert office.producer.keys == []
-        office.unwanted.add(b"a")
-        office.outbox.allowed = lambda: True
-        await office.sees(b"b")
+        assert harness.producer.keys == []
+        harness.unwanted.add(b"a")
+        harness.outbox.allowed = lambda: True
+        await harness.sees(b"b")
 
 
 @pytest.mark.parametrize("missing", ["", TOPIC])
@@ -212,98 +212,98 @@ async def test_no_answer_in_time_is_a_failure(missing: str) -> None:
     """A record that the broker has not acknowledged in time is sent again, even if the client waits
     for the topic itself.
     """
-    office = OutboxHarness(send_timeout=0.01)
-    office.producer.missing = missing
-    async with office.open():
-        office.send(b"a")
-        await wait_until(lambda: office.producer.rounds >= 2, "a second try")
-        assert office.outbox.failing
-        assert office.acknowledged == []
+    harness = OutboxHarness(send_timeout=0.01)
+    harness.producer.missing = missing
+    async with harness.open():
+        harness.send(b"a")
+        await wait_until(lambda: harness.producer.rounds >= 2, "a second try")
+        assert harness.outbox.failing
+        assert harness.acknowledged == []
 
 
 async def test_a_topic_that_takes_nothing_holds_up_no_other() -> None:
     """A topic that takes nothing holds back no record for another topic."""
-    office = OutboxHarness()
-    office.producer.missing = TOPIC
-    async with office.open():
-        office.send(b"a")
-        office.send(b"b", topic="hookstream.dead-letter")
-        await office.sees(b"b")
-        office.producer.acknowledge(b"b")
-        office.producer.given_up.set()
-        await wait_until(lambda: office.acknowledged, "the other's acknowledgement")
-        await wait_until(lambda: office.failures, "the failure")
-        await wait_until(lambda: office.outbox.at_capacity, "intake to be told")
-        office.producer.missing = ""
-        await office.sees(b"b", b"a")
-        office.producer.acknowledge(b"a")
-        await wait_until(lambda: not office.outbox.at_capacity, "room")
-    assert office.acknowledged == [b"b", b"a"]
+    harness = OutboxHarness()
+    harness.producer.missing = TOPIC
+    async with harness.open():
+        harness.send(b"a")
+        harness.send(b"b", topic="hookstream.dead-letter")
+        await harness.sees(b"b")
+        harness.producer.acknowledge(b"b")
+        harness.producer.given_up.set()
+        await wait_until(lambda: harness.acknowledged, "the other's acknowledgement")
+        await wait_until(lambda: harness.failures, "the failure")
+        await wait_until(lambda: harness.outbox.at_capacity, "intake to be told")
+        harness.producer.missing = ""
+        await harness.sees(b"b", b"a")
+        harness.producer.acknowledge(b"a")
+        await wait_until(lambda: not harness.outbox.at_capacity, "room")
+    assert harness.acknowledged == [b"b", b"a"]
 
 
 async def test_a_producer_that_cannot_start_is_a_failure() -> None:
     """A producer that cannot start is a failure, and another one is tried until the broker is
     back.
     """
-    office = OutboxHarness()
-    office.producer.refusal = KafkaConnectionError()
-    async with office.open():
-        office.send(b"a")
-        await wait_until(lambda: office.producer.renewed >= 2, "two rounds")
-        assert office.outbox.at_capacity
-        office.producer.refusal = None
-        await wait_until(lambda: office.producer.sent, "a record")
-        office.producer.acknowledge(b"a")
-        await wait_until(lambda: office.acknowledged == [b"a"], "it")
+    harness = OutboxHarness()
+    harness.producer.refusal = KafkaConnectionError()
+    async with harness.open():
+        harness.send(b"a")
+        await wait_until(lambda: harness.producer.renewed >= 2, "two rounds")
+        assert harness.outbox.at_capacity
+        harness.producer.refusal = None
+        await wait_until(lambda: harness.producer.sent, "a record")
+        harness.producer.acknowledge(b"a")
+        await wait_until(lambda: harness.acknowledged == [b"a"], "it")
 
 
 async def test_revoked_records_are_not_sent() -> None:
     """Records of a revoked partition are not sent, even if they had failed before."""
-    office = OutboxHarness()
-    async with office.open():
-        office.send(b"a")
-        await office.sees(b"a")
-        office.send(b"b", b"c")
-        office.unwanted |= {b"a", b"b"}
-        office.producer.fail(b"a", KafkaConnectionError())
-        await office.sees(b"a", b"c")
-        office.producer.acknowledge(b"c")
-        await wait_until(lambda: office.acknowledged == [b"c"], "the wanted one")
-        assert not office.outbox.failing
+    harness = OutboxHarness()
+    async with harness.open():
+        harness.send(b"a")
+        await harness.sees(b"a")
+        harness.send(b"b", b"c")
+        harness.unwanted |= {b"a", b"b"}
+        harness.producer.fail(b"a", KafkaConnectionError())
+        await harness.sees(b"a", b"c")
+        harness.producer.acknowledge(b"c")
+        await wait_until(lambda: harness.acknowledged == [b"c"], "the wanted one")
+        assert not harness.outbox.failing
 
 
 async def test_a_smaller_record_is_sent_in_place_of_one_too_large() -> None:
     """If the broker refuses a record's size, the smaller one is sent instead; the record itself is
     neither acknowledged nor sent again, and the others are not held back.
     """
-    office = OutboxHarness()
-    async with office.open():
-        office.send(b"a", b"b")
-        await office.sees(b"a", b"b")
-        office.producer.fail(b"a", TooLargeError())
-        office.producer.acknowledge(b"b")
-        await wait_until(lambda: office.acknowledged == [b"b"], "the other")
-        assert not office.outbox.failing
-        await wait_until(lambda: office.producer.renewed == 1, "a producer in sequence")
-        await office.sees(b"a", b"b", b"smaller a")
-        office.producer.acknowledge(b"smaller a")
-        await wait_until(lambda: office.acknowledged == [b"b", b"smaller a"], "the smaller one")
+    harness = OutboxHarness()
+    async with harness.open():
+        harness.send(b"a", b"b")
+        await harness.sees(b"a", b"b")
+        harness.producer.fail(b"a", TooLargeError())
+        harness.producer.acknowledge(b"b")
+        await wait_until(lambda: harness.acknowledged == [b"b"], "the other")
+        assert not harness.outbox.failing
+        await wait_until(lambda: harness.producer.renewed == 1, "a producer in sequence")
+        await harness.sees(b"a", b"b", b"smaller a")
+        harness.producer.acknowledge(b"smaller a")
+        await wait_until(lambda: harness.acknowledged == [b"b", b"smaller a"], "the smaller one")
 
 
 async def test_one_that_cannot_be_made_smaller_is_a_failure() -> None:
     """A record that is too large and has nothing left to leave out stays, is tried again, and
     pauses intake.
     """
-    office = OutboxHarness()
-    office.least.add(b"a")
-    async with office.open():
-        office.send(b"a")
-        await office.sees(b"a")
-        office.producer.fail(b"a", TooLargeError())
-        await wait_until(lambda: office.outbox.failing, "the failure")
-        await office.sees(b"a", b"a")
-        office.producer.acknowledge(b"a")
-        await wait_until(lambda: office.acknowledged == [b"a"], "the end")
+    harness = OutboxHarness()
+    harness.least.add(b"a")
+    async with harness.open():
+        harness.send(b"a")
+        await harness.sees(b"a")
+        harness.producer.fail(b"a", TooLargeError())
+        await wait_until(lambda: harness.outbox.failing, "the failure")
+        await harness.sees(b"a", b"a")
+        harness.producer.acknowledge(b"a")
+        await wait_until(lambda: harness.acknowledged == [b"a"], "the end")
 
 
 @pytest.mark.parametrize("where", ["send", "answer"])
@@ -311,106 +311,106 @@ async def test_a_wait_that_the_client_cancelled_is_a_failure(where: str) -> None
     """A wait that aiokafka cancelled by itself is a failure, and the record is sent again by the
     same task.
     """
-    office = OutboxHarness()
-    async with office.open():
+    harness = OutboxHarness()
+    async with harness.open():
         if where == "send":
-            office.producer.refusal = asyncio.CancelledError()
-            office.send(b"a")
-            await wait_until(lambda: office.producer.renewed >= 1, "the failure")
-            office.producer.refusal = None
+            harness.producer.refusal = asyncio.CancelledError()
+            harness.send(b"a")
+            await wait_until(lambda: harness.producer.renewed >= 1, "the failure")
+            harness.producer.refusal = None
         else:
-            office.send(b"a")
-            await office.sees(b"a")
-            office.producer.sent[0][1].cancel()
-        await wait_until(lambda: len(office.producer.sent) > (where == "answer"), "a second try")
-        office.producer.acknowledge(b"a")
-        await wait_until(lambda: office.acknowledged == [b"a"], "it")
+            harness.send(b"a")
+            await harness.sees(b"a")
+            harness.producer.sent[0][1].cancel()
+        await wait_until(lambda: len(harness.producer.sent) > (where == "answer"), "a second try")
+        harness.producer.acknowledge(b"a")
+        await wait_until(lambda: harness.acknowledged == [b"a"], "it")
 
 
 async def test_a_full_queue_pauses_intake() -> None:
     """A full queue of records to publish pauses intake (backpressure)."""
-    office = OutboxHarness(bound=2)
-    office.send(b"a")
-    assert not office.outbox.at_capacity
-    office.send(b"b")
-    assert office.outbox.at_capacity
+    harness = OutboxHarness(bound=2)
+    harness.send(b"a")
+    assert not harness.outbox.at_capacity
+    harness.send(b"b")
+    assert harness.outbox.at_capacity
 
 
 async def test_what_is_under_way_counts_until_the_broker_has_it() -> None:
     """Records under way count towards the queue until the broker has acknowledged them."""
-    office = OutboxHarness(bound=2)
-    async with office.open():
-        office.send(b"a", b"b")
-        await office.sees(b"a", b"b")
-        assert office.outbox.at_capacity
-        office.producer.acknowledge(b"a", b"b")
-        await wait_until(lambda: not office.outbox.at_capacity, "room")
+    harness = OutboxHarness(bound=2)
+    async with harness.open():
+        harness.send(b"a", b"b")
+        await harness.sees(b"a", b"b")
+        assert harness.outbox.at_capacity
+        harness.producer.acknowledge(b"a", b"b")
+        await wait_until(lambda: not harness.outbox.at_capacity, "room")
 
 
 async def test_large_records_pause_intake_before_many_do() -> None:
     """The queue is bounded in bytes of keys and values too, so a few large records pause intake."""
-    office = OutboxHarness(bound_bytes=1_000)
-    office.unwanted = {b"c"}
-    async with office.open():
-        office.send(b"a" * 600)
-        assert not office.outbox.at_capacity
-        office.send(b"b" * 600, b"c")
-        assert office.outbox.at_capacity
-        await office.sees(b"a" * 600, b"b" * 600)
-        office.producer.acknowledge(b"a" * 600, b"b" * 600)
-        await wait_until(lambda: len(office.acknowledged) == 2, "both")
-        await wait_until(lambda: not office.outbox.at_capacity, "room")
-    assert office.outbox._unfinished == office.outbox._unfinished_bytes == 0
+    harness = OutboxHarness(bound_bytes=1_000)
+    harness.unwanted = {b"c"}
+    async with harness.open():
+        harness.send(b"a" * 600)
+        assert not harness.outbox.at_capacity
+        harness.send(b"b" * 600, b"c")
+        assert harness.outbox.at_capacity
+        await harness.sees(b"a" * 600, b"b" * 600)
+        harness.producer.acknowledge(b"a" * 600, b"b" * 600)
+        await wait_until(lambda: len(harness.acknowledged) == 2, "both")
+        await wait_until(lambda: not harness.outbox.at_capacity, "room")
+    assert harness.outbox._unfinished == harness.outbox._unfinished_bytes == 0
 
 
 async def test_what_was_being_sent_is_kept_when_the_task_ends() -> None:
     """When the task ends the events of what was being sent stay unsettled, and the producer is
     closed.
     """
-    office = OutboxHarness()
-    async with office.open():
-        office.send(b"a", b"b")
-        await office.sees(b"a", b"b")
-    assert office.acknowledged == []
-    assert [record.key for record in office.outbox._queue] == [b"a", b"b"]
-    assert office.producer.renewed == 1
+    harness = OutboxHarness()
+    async with harness.open():
+        harness.send(b"a", b"b")
+        await harness.sees(b"a", b"b")
+    assert harness.acknowledged == []
+    assert [record.key for record in harness.outbox._queue] == [b"a", b"b"]
+    assert harness.producer.renewed == 1
 
 
 async def test_many_are_sent_batch_by_batch() -> None:
     """Many records are sent batch by batch in order, and none is left behind."""
-    office = OutboxHarness(bound=10_000)
+    harness = OutboxHarness(bound=10_000)
     keys = [str(number).encode() for number in range(1_200)]
-    office.send(*keys)
+    harness.send(*keys)
 
     def progress() -> bool:
-        office.producer.acknowledge(*keys)
-        return len(office.acknowledged) == len(keys)
+        harness.producer.acknowledge(*keys)
+        return len(harness.acknowledged) == len(keys)
 
-    async with office.open():
+    async with harness.open():
         await wait_until(progress, "all")
-    assert office.acknowledged == keys
-    assert not office.outbox.at_capacity
+    assert harness.acknowledged == keys
+    assert not harness.outbox.at_capacity
 
 
 async def test_few_wait_for_others() -> None:
     """A few records wait a moment for others, since a small batch costs the broker as much as a
     large one.
     """
-    office = OutboxHarness(linger=0.02)
-    async with office.open():
-        office.send(b"a")
+    harness = OutboxHarness(linger=0.02)
+    async with harness.open():
+        harness.send(b"a")
         await asyncio.sleep(0)  # the round begins; no timer can end it before the next lines
-        office.send(b"b", b"c")
-        await office.sees(b"a", b"b", b"c")
-    assert office.producer.rounds == 1
+        harness.send(b"b", b"c")
+        await harness.sees(b"a", b"b", b"c")
+    assert harness.producer.rounds == 1
 
 
 async def test_a_whole_batch_is_sent_at_once() -> None:
     """A whole batch is sent at once."""
-    office = OutboxHarness(bound=10_000, linger=3600.0)
+    harness = OutboxHarness(bound=10_000, linger=3600.0)
     first, *others = keys = [str(number).encode() for number in range(1_000)]
-    async with office.open():
-        office.send(first)
+    async with harness.open():
+        harness.send(first)
         await asyncio.sleep(0)
-        office.send(*others)
-        await office.sees(*keys)
+        harness.send(*others)
+        await harness.sees(*keys)
