@@ -250,9 +250,7 @@ class App:
         return loaded, self._hooks.prepare(loaded.definitions.changes(self._loaded.definitions))
 
     def _apply(self, reloaded: tuple[Loaded, Prepared]) -> Callable[[], None]:
-        """Apply reloaded settings and hooks, or refuse them before anything is changed. Return a
-        function for the remaining work, which takes a while.
-        """
+        """Check and apply reloaded settings and hooks; return a function for the slow rest."""
         loaded, prepared = reloaded
         before, after = self._loaded.settings, loaded.settings
         refuse_fixed(before, after)

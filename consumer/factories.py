@@ -25,7 +25,7 @@ from consumer.records.tracker import InFlightRecord
 from consumer.settings import Settings, SourceSettings
 from consumer.stream.positions import EARLIEST, LATEST
 from consumer.stream.retry_topic import JITTER_RATIO, RetryTopic
-from consumer.stream.topic_settings import RequiredRetention
+from consumer.stream.topic_settings import Retention
 from consumer.stream.topic_watch import TopicWatch
 
 
@@ -42,18 +42,16 @@ def make_topic_watch(
     kafka = settings().kafka
     own = kafka.own_topics
 
-    def keeping(retry_topics: Iterable[RetryTopic]) -> dict[str, RequiredRetention]:
+    def keeping(retry_topics: Iterable[RetryTopic]) -> dict[str, Retention]:
         expire = settings().delivery.expire_after
         return {
-            retry_topic.topic: RequiredRetention(
-                max(expire, retry_topic.delay * (1 + JITTER_RATIO))
-            )
+            retry_topic.topic: Retention(max(expire, retry_topic.delay * (1 + JITTER_RATIO)))
             for retry_topic in retry_topics
         }
 
-    def named() -> dict[str, RequiredRetention]:
+    def named() -> dict[str, Retention]:
         retry_topics = [RetryTopic(own.retry(delay), delay) for delay in settings().retry.delays]
-        return {**keeping(retry_topics), own.dead_letter: RequiredRetention(longer_than=None)}
+        return {**keeping(retry_topics), own.dead_letter: Retention(longer_than=None)}
 
     return TopicWatch(
         kafka,

@@ -26,9 +26,7 @@ class Health:
         self._stopping = stopping
 
     def alive(self) -> ProbeResult:
-        """Liveness: false if stuck. An unreachable broker and a standstill of the process do not
-        count, since a restart would not help.
-        """
+        """Liveness: false if stuck. An unreachable broker or a standstill needs no restart."""
         awake_for = self._presence.standstill.awake_for()
         idle = min(self._intake.idle, awake_for)
         if idle > _STALL_SECONDS:

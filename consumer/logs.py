@@ -50,9 +50,7 @@ class Logger:
         self._logger.warning(event, extra={"fields": fields})
 
     def error(self, event: str, *, cause: BaseException | None = None, **fields: object) -> None:
-        """Log a problem that requires action. `cause` is an unexpected exception, a bug, and is
-        logged with its traceback.
-        """
+        """Log a problem that requires action; `cause`: an unexpected exception, with traceback."""
         self._logger.error(event, exc_info=cause, extra={"fields": fields})
 
 

@@ -18,9 +18,7 @@ Call = Callable[[], object]
 
 
 def unblock() -> None:
-    """Unblock the signals that the parent process has blocked, such as `env --block-signal` in the
-    image.
-    """
+    """Unblock signals that the parent process has blocked, as `env --block-signal` does."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED_SIGNALS)
 
 

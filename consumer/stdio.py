@@ -221,9 +221,7 @@ class _Output(FileIO):
 
 
 def check_output() -> None:
-    """Make failing writes to standard output raise `OutputError`. Failing writes to standard error
-    are dropped: they could not be reported.
-    """
+    """Make failing writes to standard output raise `OutputError`; drop those to standard error."""
     sys.stdout = _checked(sys.stdout, ignore_errors=False)
     sys.stderr = _checked(sys.stderr, ignore_errors=True)
 
@@ -263,9 +261,7 @@ def background_stderr() -> BackgroundStream:
 
 
 def end_process(code: object) -> NoReturn:
-    """End the process as `sys.exit(code)` does, but wait for no thread: it may be blocked in a name
-    lookup or a file read.
-    """
+    """End the process as `sys.exit(code)` does, without waiting for threads that may be blocked."""
     atexit._run_exitfuncs()  # noqa: SLF001  # as Python does; no public way
     with suppress(OSError, ValueError, OutputError):  # no reader
         sys.stdout.flush()

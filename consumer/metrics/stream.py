@@ -61,9 +61,7 @@ class StreamMetrics:
         self._broker_unreachable = read
 
     def set_certificate_not_after_source(self, read: Callable[[], float | None]) -> None:
-        """Read the expiry of the Kafka client certificate in epoch seconds (None without one) with
-        `read` at each scrape.
-        """
+        """Read the client certificate's expiry (epoch seconds or None) by `read` at each scrape."""
         self._certificate_not_after = read
 
     def set_lag_source(self, read: Callable[[], Mapping[tuple[str, int], int]]) -> None:
@@ -75,9 +73,7 @@ class StreamMetrics:
         self._rebalancing = read
 
     def set_unreadable_source(self, read: Callable[[], Iterable[tuple[str, int]]]) -> None:
-        """Read the partitions whose next record cannot be read, by topic and number, with `read`
-        at each scrape.
-        """
+        """Read the unreadable partitions (topic, number) with `read` at each scrape."""
         self._unreadable = read
 
     def set_waiting_source(self, read: Callable[[], int]) -> None:

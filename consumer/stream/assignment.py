@@ -99,7 +99,7 @@ class Assignment:
         return self._last.get(tp)
 
     def next_offset(self, tp: TopicPartition) -> int | None:
-        """The offset behind the last record taken; None for a partition without a position."""
+        """The offset after the last record taken; None for a partition without a position."""
         tracker = self.trackers.get(tp)
         return tracker.next_offset if tracker is not None else None
 

@@ -7,7 +7,7 @@ FIRST_PAUSE_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 2.0
 """Short, so that a client reconnects soon after its broker is back."""
 _JITTER_RATIO = 0.2
-_MAX_COUNTED_FAILURES = 10
+_MAX_FAILURES = 10
 """Failures after which the pause stays the same; keeps the power within a float's range."""
 
 Address = tuple[str, int]
@@ -16,9 +16,7 @@ Address = tuple[str, int]
 
 def pause_after(failures: int, chance: float) -> float:
     """Seconds to wait after `failures` in a row (at least 1); `chance` is from [0, 1)."""
-    pause = min(
-        MAX_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** (min(failures, _MAX_COUNTED_FAILURES) - 1)
-    )
+    pause = min(MAX_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** (min(failures, _MAX_FAILURES) - 1))
     return pause * (1 - _JITTER_RATIO + 2 * _JITTER_RATIO * chance)
 
 

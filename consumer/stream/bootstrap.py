@@ -44,10 +44,7 @@ async def _ask(host: str, port: int, connect: Connect, request: Any) -> Any:
 
 
 def with_brokers(metadata: Any) -> Any:
-    """Return `metadata` if it names brokers; a broker that has just started knows none yet.
-
-    Raises `KafkaConnectionError` otherwise.
-    """
+    """Return `metadata`. Raises `KafkaConnectionError` if it names no brokers, as after a start."""
     if not metadata.brokers:
         raise KafkaConnectionError("the broker knows no brokers yet")
     return metadata

@@ -15,9 +15,7 @@ _PIVOT_YEAR = 50
 
 
 def not_after(pem: bytes) -> float | None:
-    """Expiry in epoch seconds of a PEM file's first certificate (RFC 5280, section 4.1); None if
-    there is no readable one.
-    """
+    """Expiry (epoch seconds) of a PEM file's first certificate (RFC 5280); None if unreadable."""
     found = _PEM.search(pem)
     if found is None:
         return None

@@ -151,8 +151,7 @@ class KafkaProducer:
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
         self._round_robin: defaultdict[str, Iterator[int]] = defaultdict(count)
-        """One counter per topic: with a shared one, two alternating topics would get the even and
-        the odd numbers."""
+        """One counter per topic: from a shared one, two topics could get even and odd numbers."""
         self._failed_partitions = FailedPartitions(lambda: asyncio.get_running_loop().time())
         self._max_batch_records: dict[str, int] = {}
         """Records in a batch, for each topic that does not accept `_MAX_BATCH_BYTES`."""
@@ -254,9 +253,7 @@ def _give_up(accumulator: Any) -> None:
 
 
 class _PendingBatches(set[Any]):
-    """Batches that were sent. A failed batch is queued again and leaves this set, but aiokafka
-    removes it a second time when its future is done.
-    """
+    """Sent batches; aiokafka removes a batch that failed and was requeued a second time."""
 
     remove = set.discard
 

@@ -11,9 +11,7 @@ from consumer.errors import HookstreamError
 
 
 class ClusterIdentity:
-    """The id of the cluster that all clients of a process use. Unknown before the first answer, and
-    with brokers before 0.10.1.
-    """
+    """The cluster id of all clients of a process; unknown at first, and before Kafka 0.10.1."""
 
     def __init__(self) -> None:
         self._id: str | None = None

@@ -68,13 +68,10 @@ class Commits:
             self._known.update(moved)
 
     def _committable(self) -> dict[TopicPartition, Committed]:
-        """All offsets that may be committed. Deleted topics are left out: with one of them the
-        whole commit would be repeated until it times out.
-        """
+        """Offsets to commit, without deleted topics, which would make the whole commit fail."""
         trackers, notes = self._assignment.trackers, self._assignment.notes
-        topics = {
-            t for t in {tp.topic for tp in trackers} if self._consumer.partitions_for_topic(t)
-        }
+        existing = self._consumer.partitions_for_topic
+        topics = {topic for topic in {tp.topic for tp in trackers} if existing(topic)}
         return {
             tp: Committed(tracker.committable, notes[tp])
             for tp, tracker in trackers.items()

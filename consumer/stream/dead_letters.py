@@ -140,9 +140,7 @@ class DeadLetterReader:
             log.debug("the reader was not closed in time")
 
     async def starts(self, since: int | None) -> Offsets:
-        """Each partition's offset to start at: the first record not older than `since` (epoch
-        milliseconds), or the log's start if None.
-        """
+        """Offsets of the first records not older than `since` (epoch milliseconds); None: all."""
         partitions = [TopicPartition(self.topic, number) for number in self.ends]
         if since is None or not partitions:
             # If retention has deleted offset 0, the consumer resets to the earliest record.
@@ -155,9 +153,7 @@ class DeadLetterReader:
         }
 
     async def read(self, starts: Offsets, ends: Offsets) -> AsyncGenerator[DeadLetterRecord, None]:
-        """Yield this group's dead letters from `starts` to `ends`, the oldest first. One call per
-        reader.
-        """
+        """Yield this group's dead letters from `starts` to `ends`, oldest first; once only."""
         if not starts:
             return
         # Positions are set before the fetcher first runs, so none is looked up.

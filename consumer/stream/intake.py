@@ -240,10 +240,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     async def settled(
         self, budget: float, partitions: Collection[OffsetTracker] | None = None
     ) -> bool:
-        """Wait up to `budget` seconds until all records of `partitions` (None: all) are settled.
-
-        Return whether they are.
-        """
+        """Wait up to `budget` seconds for all records of `partitions` (None: all) to be settled."""
         deadline = self._clock.monotonic() + budget
         while sum(p.unsettled for p in partitions) if partitions is not None else self.unsettled:
             if self._clock.monotonic() >= deadline:

@@ -120,11 +120,9 @@ class TopicIdRequest(Request[MetadataRequest_v5 | _Request]):  # type: ignore[mi
 
     def build(self, request_struct_class: type[RequestStruct]) -> RequestStruct:
         """The request in the newest version that both sides support."""
-        create = authorized_operations = False
+        create = list_rights = False
         if request_struct_class.API_VERSION < _Request.API_VERSION:
             return request_struct_class(list(self._topics), create)
         tags: dict[int, bytes] = {}
         topics = [(NO_TOPIC_ID, name, tags) for name in self._topics]
-        return request_struct_class(
-            topics, create, authorized_operations, authorized_operations, tags
-        )
+        return request_struct_class(topics, create, list_rights, list_rights, tags)

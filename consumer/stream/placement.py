@@ -159,9 +159,7 @@ class Placement:
         self._view.notice(topics)
 
     def _note_missing(self, topic: str, *, missing: bool) -> None:
-        """Log a missing source once, after `_MISSING_GRACE_SECONDS`. `TopicWatch` recreates and
-        logs our own topics.
-        """
+        """Log a missing source once, after a grace period; `TopicWatch` recreates own topics."""
         if not missing:
             if self._missing.pop(topic, None) == _MISSING_REPORTED:
                 self._metrics.topic_missing(topic, missing=False)

@@ -37,9 +37,7 @@ class Placed:
 
 
 class Report:
-    """The report of one round: a log line for each partition that lost records, and one for each
-    topic that is not continued at its position.
-    """
+    """The report of one round: log lines for lost records, and for topics with a new beginning."""
 
     def __init__(self, sources: Mapping[str, int], metrics: StreamMetrics) -> None:
         """`sources`: topics, and the start of each without a commit."""

@@ -156,9 +156,7 @@ class Poller:
         self.unreadable.forget(tp)
 
     def _release(self) -> list[TopicPartition]:
-        """Resume partitions that are due. Return those with buffered records, which stay paused
-        until these are taken.
-        """
+        """Resume due partitions; return those that stay paused until their buffer is taken."""
         if not self._paused:
             return []
         now, paused = self._clock.monotonic(), self._consumer.paused()
@@ -190,9 +188,7 @@ class Poller:
         return active
 
     async def _poll_together(self, wait: float) -> Batches:
-        """Poll all partitions at once, and unreadable ones alone: an error drops all records of its
-        poll.
-        """
+        """Poll unreadable partitions alone, the others together: errors drop a poll's records."""
         active = self._active() if self.unreadable else set()
         alone = self.unreadable.among(active)
         if not alone:
@@ -238,9 +234,8 @@ class Poller:
             if offset is not None:
                 self._consumer.seek(tp, offset)
         self._positions_invalid = False
-        self._single_polls_until = min(
-            self._single_polls_until, self._clock.monotonic() + _SINGLE_POLL_SECONDS
-        )
+        until = self._clock.monotonic() + _SINGLE_POLL_SECONDS
+        self._single_polls_until = min(self._single_polls_until, until)
 
 
 async def _rest(wait: float) -> Batches:

@@ -74,9 +74,7 @@ async def first_success(
     failures: tuple[type[Exception], ...],
     discard: Callable[[ResultT], object] = _ignore,
 ) -> ResultT:
-    """Return the result of a `race` between one or more attempts; if all fail, raise the first
-    attempt's failure.
-    """
+    """Return the result of a `race`; if all attempts fail, raise the first one's error."""
     try:
         return await race(attempts, stagger=stagger, failures=failures, discard=discard)
     except AllFailedError as error:

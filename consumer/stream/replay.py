@@ -188,11 +188,10 @@ class Replayer:
         self._producer = producer
         self._settings = settings
         self._clock = clock
-        self._committed: dict[int, Progress] = dict(plan.progress)
+        self._saved: dict[int, Progress] = dict(plan.progress)
 
     async def run(self, *, stopped: Callable[[], bool], advanced: Callable[[int], object]) -> None:
-        """Send the dead letters. `advanced` gets the size of each batch; `stopped` is checked
-        before each record.
+        """Send until `stopped`, which is checked before each record; `advanced` gets batch sizes.
 
         Raises `HookstreamError` if the broker does not accept a record. Progress then excludes its
         whole batch, of which some records may have been accepted.
@@ -221,14 +220,12 @@ class Replayer:
     async def _flush(self, batch: Collection[DeadLetterRecord], passed: Offsets) -> None:
         if not self.sent and batch:
             # Fail before anything is sent if this user may not commit.
-            await self._reader.commit(
-                {n: self._committed.get(n, Progress()) for n in self._plan.ends}
-            )
+            await self._reader.commit({n: self._saved.get(n, Progress()) for n in self._plan.ends})
         await self._send(batch)
         self.sent += len(batch)
         sent = Counter(dead_letter.partition for dead_letter in batch)
         moved = {
-            number: self._committed.get(number, Progress()).extended(
+            number: self._saved.get(number, Progress()).extended(
                 self._plan.starts[number], next_offset, sent[number]
             )
             for number, next_offset in passed.items()
@@ -236,17 +233,15 @@ class Replayer:
         }
         if moved:
             await self._reader.commit(moved)
-            self._committed.update(moved)
+            self._saved.update(moved)
 
     async def _send(self, batch: Iterable[DeadLetterRecord]) -> None:
         now = self._clock.now()
         messages = [self._route.message(dead_letter, now) for dead_letter in batch]
         while messages:
             async with kafka_timeout(self._settings, ANSWER_TIMEOUT_SECONDS):
-                unsent = await asyncio.gather(
-                    *starmap(self._send_to_one, by_topic(messages).items())
-                )
-                messages = list(chain.from_iterable(unsent))
+                rest = await asyncio.gather(*starmap(self._send_to_one, by_topic(messages).items()))
+                messages = list(chain.from_iterable(rest))
                 if messages:
                     await self._producer.reset()
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from consumer.documents.durations import format_duration
 
 CLEANUP_POLICY, RETENTION_MS, RETENTION_BYTES = "cleanup.policy", "retention.ms", "retention.bytes"
-RELEVANT_SETTINGS = (CLEANUP_POLICY, RETENTION_MS, RETENTION_BYTES)
+SETTINGS = (CLEANUP_POLICY, RETENTION_MS, RETENTION_BYTES)
 UNLIMITED = -1
 _USUAL_RETENTION_SECONDS = 14 * 24 * 3600.0
 """Retention of a new retry topic: longer than a long holiday."""
-_RETENTION_MARGIN_SECONDS = 24 * 3600.0
+_MARGIN_SECONDS = 24 * 3600.0
 """Added to the required retention when a topic is created."""
 SHORT_RETENTION_SECONDS = 3600.0
 """A source with a shorter retention may lose events in a short downtime of the daemon."""
@@ -23,7 +23,7 @@ Values = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class RequiredRetention:
+class Retention:
     """The required retention of one of our own topics.
 
     `longer_than`: seconds; None for a topic that keeps its records for ever.
@@ -33,14 +33,12 @@ class RequiredRetention:
 
     def settings(self) -> dict[str, str]:
         """Settings for the creation of such a topic."""
-        retention_ms = UNLIMITED
+        keep_ms = UNLIMITED
         if self.longer_than is not None:
-            retention_ms = _ms(
-                max(_USUAL_RETENTION_SECONDS, self.longer_than + _RETENTION_MARGIN_SECONDS)
-            )
+            keep_ms = _ms(max(_USUAL_RETENTION_SECONDS, self.longer_than + _MARGIN_SECONDS))
         return {
             CLEANUP_POLICY: "delete",
-            RETENTION_MS: str(retention_ms),
+            RETENTION_MS: str(keep_ms),
             RETENTION_BYTES: str(UNLIMITED),
         }
 
@@ -84,7 +82,7 @@ class TopicProblem:
 
 
 def topic_problem(
-    topic: str, values: Values, required: RequiredRetention, servers: Sequence[str]
+    topic: str, values: Values, required: Retention, servers: Sequence[str]
 ) -> TopicProblem | None:
     """Check one of our own topics; None if it is right. `servers` are for the hint's command."""
     wrong = required.wrong(values)

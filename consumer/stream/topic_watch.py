@@ -13,7 +13,7 @@ from consumer.metrics.stream import StreamMetrics
 from consumer.settings import KafkaSettings
 from consumer.stream.client import connection_options, kafka_timeout
 from consumer.stream.tasks import timeout
-from consumer.stream.topic_settings import RequiredRetention, source_warnings, topic_problem
+from consumer.stream.topic_settings import Retention, source_warnings, topic_problem
 from consumer.stream.topics import (
     ANSWER_TIMEOUT_SECONDS,
     create_topics,
@@ -42,8 +42,8 @@ class TopicWatch:
         settings: KafkaSettings,
         *,
         sources: Collection[str],
-        own: Callable[[], Mapping[str, RequiredRetention]],
-        drained: Callable[[], Mapping[str, RequiredRetention]],
+        own: Callable[[], Mapping[str, Retention]],
+        drained: Callable[[], Mapping[str, Retention]],
         metrics: StreamMetrics,
         urgent: Callable[[], bool],
     ) -> None:
@@ -130,7 +130,7 @@ class TopicWatch:
         return dict(refused)
 
     async def _find_problems(
-        self, admin: AIOKafkaAdminClient, ours: Mapping[str, RequiredRetention]
+        self, admin: AIOKafkaAdminClient, ours: Mapping[str, Retention]
     ) -> dict[str, str]:
         """Messages about topics that would lose records, by topic."""
         servers = self._settings.bootstrap_servers

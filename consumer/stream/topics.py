@@ -19,12 +19,7 @@ from consumer.settings import KafkaSettings
 from consumer.stream.client import connection_options, kafka_timeout
 from consumer.stream.cluster_client import ClusterClient
 from consumer.stream.metadata import metadata_request
-from consumer.stream.topic_settings import (
-    CLEANUP_POLICY,
-    RELEVANT_SETTINGS,
-    RequiredRetention,
-    Values,
-)
+from consumer.stream.topic_settings import CLEANUP_POLICY, SETTINGS, Retention, Values
 
 log = get_logger(__name__)
 
@@ -70,10 +65,8 @@ async def describe_topics(
 async def read_settings(
     admin: AIOKafkaAdminClient, names: Collection[str]
 ) -> Mapping[str, Values | None]:
-    """The settings of existing topics; None if this user may not read them, or the broker does not
-    report them.
-    """
-    wanted = dict.fromkeys(RELEVANT_SETTINGS)
+    """The settings of existing topics; None if not permitted or not reported by the broker."""
+    wanted = dict.fromkeys(SETTINGS)
     resources = [ConfigResource(ConfigResourceType.TOPIC, name, wanted) for name in names]
     try:
         [response] = await admin.describe_configs(resources)
@@ -90,7 +83,7 @@ async def read_settings(
 
 
 async def create_topics(
-    admin: AIOKafkaAdminClient, missing: Mapping[str, RequiredRetention], like: Collection[Any]
+    admin: AIOKafkaAdminClient, missing: Mapping[str, Retention], like: Collection[Any]
 ) -> Mapping[str, str]:
     """Create topics with the largest partition and replica counts of `like`. Return a message for
     each topic that the broker refuses.

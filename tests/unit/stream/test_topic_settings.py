@@ -8,7 +8,7 @@ from consumer.stream.topic_settings import (
     CLEANUP_POLICY,
     RETENTION_BYTES,
     RETENTION_MS,
-    RequiredRetention,
+    Retention,
     source_warnings,
     topic_problem,
 )
@@ -20,7 +20,7 @@ HOUR_MS = 3_600_000
 @given(st.none() | st.floats(1, 10**8))
 def test_a_topic_that_is_made_here_is_right(longer_than: float | None) -> None:
     """A topic that the daemon creates has settings that the next start accepts."""
-    keeping = RequiredRetention(longer_than)
+    keeping = Retention(longer_than)
     assert keeping.wrong(keeping.settings()) == {}
     assert keeping.wrong(RIGHT) == {}
 
@@ -44,7 +44,7 @@ def test_a_setting_that_loses_records_is_named_with_the_command_that_sets_it_rig
     """A setting that loses records is named with topic and value, and the command changes nothing
     else.
     """
-    keeping = RequiredRetention(longer_than)
+    keeping = Retention(longer_than)
     problem = topic_problem("ours", RIGHT | {setting: value}, keeping, ["a:1", "b:2"])
     assert problem is not None
     sentence = str(problem)
@@ -59,7 +59,7 @@ def test_a_setting_that_loses_records_is_named_with_the_command_that_sets_it_rig
 def test_all_that_is_wrong_is_told_at_once() -> None:
     """All wrong settings of a topic are reported together with one command."""
     values = {CLEANUP_POLICY: "compact", RETENTION_MS: "3000", RETENTION_BYTES: "5"}
-    problem = topic_problem("ours", values, RequiredRetention(None), ["a:1"])
+    problem = topic_problem("ours", values, Retention(None), ["a:1"])
     assert problem is not None
     assert problem.wrong == values
     assert "records are deleted after 3s" in str(problem)
@@ -70,8 +70,8 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 
 def test_the_least_retention_is_longer_than_what_may_wait() -> None:
     """The smallest accepted retention is longer than a record may wait."""
-    assert RequiredRetention(60.0).wrong(RIGHT | {RETENTION_MS: "60000"}) != {}
-    assert RequiredRetention(60.0).wrong(RIGHT | {RETENTION_MS: "60001"}) == {}
+    assert Retention(60.0).wrong(RIGHT | {RETENTION_MS: "60000"}) != {}
+    assert Retention(60.0).wrong(RIGHT | {RETENTION_MS: "60001"}) == {}
 
 
 @given(
@@ -81,9 +81,9 @@ def test_the_least_retention_is_longer_than_what_may_wait() -> None:
 )
 def test_whatever_a_broker_tells(values: dict[str, str]) -> None:
     """A topic setting that is absent or no number neither refuses a topic nor raises."""
-    RequiredRetention(60.0).wrong(values)
+    Retention(60.0).wrong(values)
     list(source_warnings(values))
-    assert RequiredRetention(None).wrong({}) == {}
+    assert Retention(None).wrong({}) == {}
 
 
 @pytest.mark.parametrize(
