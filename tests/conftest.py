@@ -1,4 +1,4 @@
-"""What tests share: a Kafka, names in it that no other test has, hypothesis without a stopwatch."""
+"""Fixtures of all tests: a Kafka broker, unique names in it, and hypothesis without deadlines."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,9 @@ BROKER_FIXTURES = {"bootstrap_servers", "kafka_lib"}
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Mark whoever asks for a broker, so that `make unit` can leave it out by `-m "not broker"`."""
+    """Mark tests that ask for a broker, so that `make unit` can leave them out by `-m "not
+    broker"`.
+    """
     for item in items:
         if BROKER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("broker")
@@ -32,8 +34,8 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def bootstrap_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real broker's `host:port`, started when the first test asks for it. No topic is created
-    by use.
+    """The `host:port` of a real broker that is started when the first test asks for it; using a
+    topic does not create it.
     """
     with running_kafka(tmp_path_factory.mktemp("kafka")) as bootstrap:
         yield bootstrap
@@ -47,6 +49,6 @@ def kafka_lib() -> Path:
 
 @pytest.fixture
 def topic_prefix(request: pytest.FixtureRequest) -> str:
-    """A start for the names of topics and groups that no other test, and no other run, has."""
+    """A prefix for names of topics and groups that no other test, and no other run, has."""
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
     return f"{name[:60]}-{uuid4().hex[:8]}"

@@ -1,4 +1,4 @@
-"""The transports under contract, and the certificates of their receivers."""
+"""The transports under contract, the consumers beside them, and their certificates."""
 
 import asyncio
 import ssl
@@ -25,7 +25,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture(scope="session")
 def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Its certificate, as `network.ca_file` names one."""
+    """The file of the authority's certificate, as `network.ca_file` names one."""
     path: Path = tmp_path_factory.mktemp("tls") / "ca.pem"
     authority.cert_pem.write_to_path(str(path))
     return str(path)
@@ -33,13 +33,13 @@ def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="session")
 def server_tls(authority: trustme.CA) -> ssl.SSLContext:
-    """What a receiver on 127.0.0.1 shows."""
+    """The TLS side of a receiver on 127.0.0.1."""
     return server_context(authority, "127.0.0.1")
 
 
 @pytest.fixture(params=["curl", "aiohttp"])
 async def open_transport(request: pytest.FixtureRequest) -> AsyncIterator[Opener]:
-    """Each adapter in turn; what a test opens is closed after it."""
+    """Open each adapter in turn; all are closed after the test."""
     loop = asyncio.get_running_loop()
     opened: list[Transport] = []
 

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 
@@ -11,8 +12,8 @@ from consumer.delivery.http.aiohttp import AiohttpTransport
 from consumer.delivery.http.curl import CurlTransport
 from consumer.delivery.http.transport import AttemptResult, Request, Transport
 from consumer.reasons import ErrorKind
-from doubles import ScriptedTransport
 from support.attempts import LOOPBACK, Attempt, answer_of, get, trusting
+from support.fakes import FakeClock, FakeTransport
 from support.receiver import Receiver, Reply, Then, response
 
 
@@ -30,15 +31,20 @@ class TransportHarness:
 
 
 def by_target(head: bytes) -> Reply:
-    """What the receiver says to a request."""
+    """The receiver's answer to a request."""
     word = head.split(b" ")[1].strip(b"/").decode()
     return Reply(then=Then.HANG) if word == "hang" else response(int(word))
 
 
-def script(request: Request) -> AttemptResult | None:
-    """The same, for the double."""
-    word = request.url.rpartition("/")[2]
-    return None if word == "hang" else AttemptResult(status=int(word))
+async def answer_by_target(transport: FakeTransport) -> None:
+    """Answer the double's attempts as the receiver does, each in an iteration of the loop."""
+    loop = asyncio.get_running_loop()
+    while True:
+        words = [request.target.strip("/") for request, _ in transport.open]
+        due = next((number for number, word in enumerate(words) if word != "hang"), None)
+        if due is not None:
+            loop.call_soon(transport.answer, int(words[due]), due)
+        await asyncio.sleep(0)
 
 
 @pytest.fixture(params=["curl", "aiohttp", "double"])
@@ -46,7 +52,12 @@ async def harness(request: pytest.FixtureRequest) -> AsyncIterator[TransportHarn
     """Each transport in turn."""
     loop = asyncio.get_running_loop()
     if request.param == "double":
-        yield TransportHarness(ScriptedTransport(loop, script), "http://receiver.example")
+        double = FakeTransport(FakeClock())
+        answers = loop.create_task(answer_by_target(double))
+        yield TransportHarness(double, "http://receiver.example")
+        answers.cancel()
+        with suppress(asyncio.CancelledError):
+            await answers
         return
     transport: Transport = (
         CurlTransport(loop, LOOPBACK, trusting())
@@ -155,3 +166,17 @@ async def test_send_after_close(harness: TransportHarness) -> None:
     attempt = Attempt(harness.transport, harness.get("/200"))
     assert attempt.answers == []
     assert (await attempt.answer()).error is ErrorKind.CONNECT
+
+
+async def test_settings_change_no_answer(harness: TransportHarness) -> None:
+    """An attempt under way gets its one answer although policy, authorities and the number of idle
+    connections are set meanwhile.
+    """
+    hung = Attempt(harness.transport, harness.get("/hang"))
+    attempt = Attempt(harness.transport, harness.get("/204"))
+    harness.transport.set_policy(LOOPBACK)
+    harness.transport.trust(trusting())
+    harness.transport.keep_idle(4)
+    assert (await attempt.answer()).status == 204
+    assert (await answer_of(harness.transport, harness.get("/200"))).status == 200
+    assert [len(one.answers) for one in (hung, attempt)] == [0, 1]

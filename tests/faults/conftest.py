@@ -1,4 +1,4 @@
-"""A workspace in a cluster: in the one that tests share, or in one that a test may kill."""
+"""A workspace in a cluster: in the shared one, or in one that a test may kill."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +15,7 @@ from support.workspace import Workspace
 async def workspace(
     bootstrap_servers: str, topic_prefix: str, tmp_path: Path
 ) -> AsyncIterator[Workspace]:
-    """For faults that leave the broker alone; its topics go with the test."""
+    """A workspace for faults that leave the broker alone; its topics are removed with the test."""
     workspace = Workspace(tmp_path, Cluster(bootstrap_servers), topic_prefix)
     yield workspace
     await workspace.remove_topics()
@@ -39,7 +39,7 @@ def server(kafka_lib: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 async def mortal(
     server: KafkaServer, topic_prefix: str, tmp_path: Path
 ) -> AsyncIterator[Workspace]:
-    """A workspace on the broker that may be killed; it is up again when the test has ended."""
+    """A workspace on the broker that may be killed; the broker runs again after the test."""
     workspace = Workspace(tmp_path, Cluster(server.bootstrap), topic_prefix)
     yield workspace
     if not server.running:

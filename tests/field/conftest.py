@@ -22,7 +22,7 @@ def quorum(kafka_lib: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 async def spread(quorum: Quorum, topic_prefix: str, tmp_path: Path) -> AsyncIterator[Workspace]:
-    """A workspace on the three nodes; all of them are up again when the test has ended."""
+    """A workspace on the three nodes, all of which run again after the test."""
     workspace = Workspace(tmp_path, Cluster(quorum.bootstrap), topic_prefix)
     yield workspace
     await quorum.revive()

@@ -14,9 +14,11 @@ from support.project import ROOT
 
 @pytest.mark.timeout(600)  # it installs everything anew
 def test_the_build_stage_makes_a_working_environment(tmp_path: Path) -> None:
-    """1. Carry out each COPY and RUN of the Dockerfile's first stage. 2. What it leaves for the
+    """The image's install steps make an environment that runs every part of hookstream, compiled.
+
+    1. Carry out each COPY and RUN of the Dockerfile's first stage. 2. What it leaves for the
     image runs every part of hookstream, from the wheel and not from this folder. 3. What runs for
-    every event is compiled, where this machine has a C compiler as the stage's own image has.
+    every event is compiled, if this machine has a C compiler as the stage's own image has.
     """
     opt = tmp_path / "opt"
     build, _ = stages((ROOT / "deploy/Dockerfile").read_text())

@@ -20,7 +20,7 @@ def cluster(bootstrap_servers: str) -> Cluster:
 def secure_broker(
     kafka_lib: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SecureBroker]:
-    """One that wants to know who comes, started when the first test asks for it."""
+    """A broker with authentication, started when the first test asks for it."""
     broker = SecureBroker(kafka_lib, tmp_path_factory.mktemp("secure"))
     broker.start()
     try:
@@ -33,7 +33,7 @@ def secure_broker(
 async def workspace(
     cluster: Cluster, topic_prefix: str, tmp_path: Path
 ) -> AsyncIterator[Workspace]:
-    """Files and names of one daemon; its topics go with the test."""
+    """The files and names of one daemon; its topics are removed with the test."""
     workspace = Workspace(tmp_path, cluster, topic_prefix)
     yield workspace
     await workspace.remove_topics()

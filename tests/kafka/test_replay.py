@@ -220,8 +220,8 @@ async def test_filters_choose(desk: ReplayHarness) -> None:
 async def test_the_oldest_of_all_partitions_go_first(desk: ReplayHarness) -> None:
     """Each replay takes the oldest dead letters that are left, whatever their partition.
 
-    1. Letters of both partitions, by turns in time. 2. Each run takes the oldest that are left,
-    whatever their partition, and a run after the last finds nothing.
+    1. Dead letters of both partitions, alternating in time. 2. Each run takes the oldest that are
+    left, whatever their partition, and a run after the last finds nothing.
     """
     dead_letters = [
         WrittenDeadLetter(metadata(n), partition=n % 2, timestamp_ms=1_795_514_400_000 + n)

@@ -16,12 +16,12 @@ class Opener(Protocol):
     """Makes a transport, to be closed after the test."""
 
     def __call__(self, ca_file: str | None = None, policy: EgressPolicy = LOOPBACK) -> Transport:
-        """It trusts the authorities in this file, or none."""
+        """Open a transport that trusts the authorities in this file, or none."""
         ...
 
 
 def trusting(ca_file: str | None = None) -> Authorities:
-    """Those in the file; none without one."""
+    """The authorities in the file; none without one."""
     return read_authorities(Path(ca_file)) if ca_file is not None else Authorities(b"")
 
 
@@ -30,14 +30,14 @@ PATIENCE = 15.0
 
 
 def get(url: str, *headers: bytes, timeout: float = 10.0, connect: float = 10.0) -> Request:
-    """A request; times in seconds."""
+    """A GET request; times in seconds."""
     scheme, _, rest = url.partition("://")
     host, slash, path = rest.partition("/")
     return Request(f"{scheme}://{host}", slash + path, list(headers), timeout, connect)
 
 
 class Attempt:
-    """One request on its way; keeps every answer that comes, since there must be exactly one."""
+    """A request on its way, with every answer that came: there must be exactly one."""
 
     def __init__(self, transport: Transport, request: Request) -> None:
         self.answers: list[AttemptResult] = []
@@ -45,7 +45,7 @@ class Attempt:
         transport.send(request, self._done)
 
     async def answer(self) -> AttemptResult:
-        """Wait for it."""
+        """Wait for the answer."""
         async with asyncio.timeout(PATIENCE):
             await self._answered.wait()
         return self.answers[0]
@@ -57,5 +57,5 @@ class Attempt:
 
 
 async def answer_of(transport: Transport, request: Request) -> AttemptResult:
-    """Send and wait."""
+    """Send a request and wait for its answer."""
     return await Attempt(transport, request).answer()

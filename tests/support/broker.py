@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient
 HOST = "127.0.0.1"
 
 CLUSTER_ID = base64.urlsafe_b64encode(b"hookstream-tests").rstrip(b"=").decode()
-"""KRaft wants sixteen bytes in base64url. One for all: what differs is the data folder."""
+"""KRaft wants sixteen bytes in base64url. All clusters share one and differ in the data folder."""
 OTHER_CLUSTER_ID = base64.urlsafe_b64encode(b"another-cluster!").rstrip(b"=").decode()
 
 PORTS = range(20_000, 32_000)
@@ -25,7 +25,7 @@ PORTS = range(20_000, 32_000)
 given that very port as its own, reach itself, and keep the broker from coming back.
 """
 _SHUFFLED = cycle(random.sample(PORTS, len(PORTS)))
-"""Each comes once, or two that are asked for before either is used could be the same."""
+"""Each port is given out once: two that are asked for before either is used must differ."""
 
 
 class BrokerError(Exception):
@@ -195,7 +195,7 @@ class KafkaServer:
             raise BrokerError(f"the broker does not serve; its log ends:\n{self._log_end()}")
 
     def stop(self, timeout: float = 30.0) -> None:
-        """End it in good order (SIGTERM); by force where that takes longer than `timeout`."""
+        """End it in good order (SIGTERM); by force if that takes longer than `timeout`."""
         if self._process is None:
             return
         self._process.terminate()
@@ -218,7 +218,7 @@ class KafkaServer:
         self._quorum = tuple(self.node if node.id == before.id else node for node in self._quorum)
 
     def restart(self, timeout: float = 60.0) -> None:
-        """Start it again on the same port with the same data, after a stop where it still runs."""
+        """Start it again on the same port with the same data, after a stop if it still runs."""
         self.stop()
         self.start(timeout)
 

@@ -1,4 +1,4 @@
-"""What tests do to a Kafka cluster: topics, records in, records out, offsets."""
+"""A Kafka cluster as tests use it: topics, records in, records out, offsets."""
 
 import asyncio
 import time
@@ -132,7 +132,7 @@ class Cluster:
         ]
 
     async def read(self, topic: str) -> list[Placed]:
-        """Every record that is in `topic` now; none where there is no such topic."""
+        """Every record that is in `topic` now; none if there is no such topic."""
         ends = await self.ends([topic])
         return await self._read(ends) if ends else []
 
@@ -169,7 +169,7 @@ class Cluster:
         return {(place.topic, place.partition): end for place, end in ends.items()}
 
     async def committed(self, group: str) -> Offsets:
-        """What the group has committed."""
+        """The group's committed offsets."""
         async with self.admin() as admin:
             offsets = await admin.list_consumer_group_offsets(group)
         return {(place.topic, place.partition): found.offset for place, found in offsets.items()}

@@ -1,4 +1,4 @@
-"""The `hookstream` command as its user runs it: its output, its exit code."""
+"""The `hookstream` command as its user runs it: its output and its exit code."""
 
 import io
 import json
@@ -21,7 +21,7 @@ Done = subprocess.CompletedProcess[str]
 
 
 def run_command(*arguments: str, folder: Path, environ: Mapping[str, str] | None = None) -> Done:
-    """Run it in `folder`, as a process."""
+    """Run the command in `folder`, as a process."""
     done = subprocess.run(
         [sys.executable, "-m", "consumer", *arguments],
         cwd=folder,
@@ -40,8 +40,8 @@ def call_command(
     environ: Mapping[str, str] | None = None,
     stdin: bytes = b"",
 ) -> Done:
-    """The same inside this process, which costs a hundredth; an exception that a process would
-    show as a traceback comes out.
+    """Run the command inside this process, which costs a hundredth; an exception that a process
+    would show as a traceback is raised.
     """
     given, out, err = (io.TextIOWrapper(io.BytesIO(text), "utf-8") for text in (stdin, b"", b""))
     code: object = 0
@@ -61,7 +61,9 @@ def call_command(
 
 
 def environment(more: Mapping[str, str] | None) -> dict[str, str]:
-    """The test's own without hookstream's names, with `more`, and wide enough for any sentence."""
+    """The test's own environment without hookstream's names, with `more`, and wide enough for any
+    sentence.
+    """
     bare = {name: value for name, value in os.environ.items() if not name.startswith("HOOKSTREAM_")}
     return {**bare, "COLUMNS": "200", **(more or {})}
 

@@ -1,4 +1,6 @@
-"""Watches a group's committed offsets while faults happen: they never pass what is unsettled."""
+"""A watch over a group's committed offsets while faults happen: no commit may pass an unsettled
+event.
+"""
 
 import asyncio
 from collections import defaultdict
@@ -40,7 +42,7 @@ class DeferredRecord(NamedTuple):
 
 
 class PublishedRecords:
-    """The records on the retry and dead-letter topics, read on from where it stood."""
+    """The records on the retry and dead-letter topics, read on from the last position."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.records: list[DeferredRecord] = []
@@ -51,7 +53,7 @@ class PublishedRecords:
         )
 
     async def start(self) -> None:
-        """Connect; the topics must be there."""
+        """Connect; the topics must exist."""
         await self._consumer.start()
         workspace = self._workspace
         ends = await workspace.cluster.ends([*workspace.retry_topics, workspace.dead_letter_topic])
@@ -75,7 +77,7 @@ class PublishedRecords:
                     self.by_delivery[delivery].append(deferred)
 
     def follows(self, deferred: DeferredRecord) -> bool:
-        """Whether the delivery was handed over once more after `parked`."""
+        """Whether the delivery was published once more after `parked`."""
         others = (other for other in self.by_delivery[deferred.delivery] if other is not deferred)
         return any(other.timestamp >= deferred.timestamp for other in others)
 
@@ -83,9 +85,9 @@ class PublishedRecords:
 class CommitsHarness:
     """Samples the group's commits until its block ends, and then raises for what it saw.
 
-    Each sample reads the committed offsets first and looks afterwards what is settled: the
-    receiver notes an answer before the daemon can know of it, and a hand-over counts only when
-    it can be read.
+    Each sample reads the committed offsets first and looks afterwards what is settled: the receiver
+    notes an answer before the daemon can know of it, and a published record counts only when it can
+    be read.
     """
 
     def __init__(self, ledger: LedgerHarness) -> None:
@@ -104,7 +106,7 @@ class CommitsHarness:
         self._task: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
-        """Start; the retry and dead-letter topics must be there."""
+        """Start; the retry and dead-letter topics must exist."""
         await self._admin.start()
         await self._handed_over.start()
         self._task = asyncio.create_task(self._run())
@@ -152,14 +154,14 @@ class CommitsHarness:
 
 
 class _Above(Generic[OnPartitionT]):
-    """Those records of a growing list that no commit has passed yet."""
+    """The records of a growing list that no commit has passed yet."""
 
     def __init__(self) -> None:
         self._read = 0
         self._above: list[OnPartitionT] = []
 
     def now_below(self, records: Sequence[OnPartitionT], committed: Offsets) -> list[OnPartitionT]:
-        """Those that these offsets pass, and none did before."""
+        """The records that these offsets pass and earlier ones did not."""
         known = [*self._above, *records[self._read :]]
         self._read = len(records)
         below = [record for record in known if record.offset < committed.get(record.record_ref, 0)]

@@ -1,4 +1,4 @@
-"""The daemon under test: as a process of its own, or inside the test's."""
+"""The daemon under test, as a process of its own or inside the test's."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ Samples = dict[str, float]
 
 
 class Probed:
-    """What can be asked of a daemon at its admin port."""
+    """The admin port of a daemon, and what can be asked there."""
 
     admin_port: int | None
 
@@ -55,7 +55,7 @@ class Probed:
         }
 
     async def sample(self, series: str) -> float:
-        """One number of `/metrics`; 0.0 where it is not there."""
+        """One number of `/metrics`; 0.0 if it is not there."""
         return (await self.samples()).get(series, 0.0)
 
 
@@ -109,8 +109,8 @@ class InProcess(Probed):
 
 
 class Daemon(Probed):
-    """`hookstream run` in a process of its own; on exit exactly that process is killed, where it
-    still lives.
+    """`hookstream run` in a process of its own; on exit exactly that process is killed, if it still
+    lives.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class Daemon(Probed):
 
     @property
     def events(self) -> list[str]:
-        """What the log says, in order."""
+        """The events of the log, in order."""
         return [line["event"] for line in self.logs]
 
     def said(self, event: str) -> list[dict[str, Any]]:
@@ -143,9 +143,9 @@ class Daemon(Probed):
 
     @property
     def complaints(self) -> list[str]:
-        """Our errors, and lines that are no log at all: none in a good run.
+        """The daemon's own error lines, and lines that are no log at all: none in a good run.
 
-        aiokafka's own are left out: it calls a topic that is a moment old an error.
+        aiokafka's errors are left out: it calls a topic that is a moment old an error.
         """
         return [
             line
@@ -162,12 +162,12 @@ class Daemon(Probed):
 
     @property
     def pid(self) -> int:
-        """The process."""
+        """The id of the process."""
         return self._process.pid
 
     @property
     def returncode(self) -> int | None:
-        """Of the process; None while it runs."""
+        """The exit code of the process; None while it runs."""
         return self._process.returncode
 
     async def launch(self) -> None:
@@ -183,7 +183,7 @@ class Daemon(Probed):
         self._reading = asyncio.create_task(self._read())
 
     async def refuses(self) -> str:
-        """Why it does not start: one line, beside its log, and exit code 1."""
+        """The one line, beside its log, with which the daemon refuses to start; exit code 1."""
         await self.launch()
         try:
             assert await self.wait() == 1, self.lines
@@ -227,7 +227,7 @@ class Daemon(Probed):
         return await self.wait()
 
     async def kill(self) -> None:
-        """End it as a crash would (SIGKILL), where it still runs."""
+        """End it as a crash would (SIGKILL), if it still runs."""
         if self.returncode is None:
             with suppress(ProcessLookupError):
                 self._process.kill()

@@ -1,4 +1,4 @@
-"""Dead letters as the daemon writes them, put into a topic by hand."""
+"""Dead letters as the daemon writes them, written into a topic by a test."""
 
 import asyncio
 from collections.abc import Iterable
@@ -19,15 +19,15 @@ class WrittenDeadLetter:
     partition: int = 0
     timestamp_ms: int | None = None
     headers: Headers = ()
-    """Of the source record."""
+    """The headers of the source record."""
     group: str = ""
-    """Who wrote it; none, as older versions did."""
+    """The group that wrote it; none, as older versions did."""
 
 
 def metadata(
     number: int, *, hook: str = "a", reason: str = "exhausted", topic: str = "source"
 ) -> DeliveryMetadata:
-    """What the daemon knows about a delivery that it gave up."""
+    """The metadata of a delivery that the daemon gave up."""
     return DeliveryMetadata(
         reason=reason,
         topic=topic,
@@ -47,7 +47,7 @@ def metadata(
 def exhausted(
     numbers: Iterable[int], hook: str = "a", *, partition: int = 0
 ) -> list[WrittenDeadLetter]:
-    """One letter for each number."""
+    """One dead letter for each number."""
     return [
         WrittenDeadLetter(metadata(number, hook=hook), partition=partition) for number in numbers
     ]
@@ -56,7 +56,7 @@ def exhausted(
 async def write_dead_letters(
     cluster: Cluster, topic: str, dead_letters: Iterable[WrittenDeadLetter]
 ) -> None:
-    """Write them in order, and wait until they are there."""
+    """Write dead letters in order, and wait until they are in the topic."""
     async with cluster.producer(linger_ms=20) as producer:
         sent = [
             await producer.send(

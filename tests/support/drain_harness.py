@@ -1,4 +1,4 @@
-"""A dispatcher between a source and the retry lanes, in simulated time."""
+"""A scheduler between a source and the retry topics, in simulated time."""
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable
@@ -16,15 +16,15 @@ from consumer.reasons import Reason
 from support.fakes import FakeSourceRecord
 from support.scheduler_harness import CIRCUIT, POLICY, SchedulerHarness
 
-LANES = (10.0, 60.0, 600.0, 3_600.0, 21_600.0)
+DELAYS = (10.0, 60.0, 600.0, 3_600.0, 21_600.0)
 """The default ones."""
 _LOOK = 0.5
-"""Seconds: a lane that waits is looked at no oftener."""
+"""Seconds between two looks at a retry topic that waits."""
 
 
 @dataclass
 class ModelRecord:
-    """A parked delivery; or with no `hook` somebody else's."""
+    """A deferred delivery, or another program's record if it has no `hook`."""
 
     due: float
     id: str = ""
@@ -36,14 +36,16 @@ class ModelRecord:
 
 @dataclass
 class ModelRetryTopic:
-    """One partition of a retry topic: its first record holds back the others until it is due."""
+    """One partition of a retry topic: its first record holds back the others until it is due
+    (head-of-line blocking).
+    """
 
     delay: float
     records: deque[ModelRecord] = field(default_factory=deque)
     held_until: float = 0.0
 
     def next_due(self, now: float) -> ModelRecord | None:
-        """Its first record, once it is due."""
+        """The first record, once it is due."""
         if not self.records or now < self.held_until:
             return None
         if self.records[0].due > now:
@@ -53,7 +55,7 @@ class ModelRetryTopic:
 
 
 class DrainHarness(SchedulerHarness):
-    """Takes in what there is as fast as there is room, and answers as fast as it is told."""
+    """Takes in what there is as long as there is capacity, and answers as fast as it is told."""
 
     def __init__(
         self,
@@ -67,13 +69,15 @@ class DrainHarness(SchedulerHarness):
     ) -> None:
         """`step`: seconds between two turns. `taken`: records that intake can take in one."""
         self._random = Random(1)  # noqa: S311  # a simulation that is the same each time
-        policy = {"delays": LANES, "jitter": 0.2, "expire_after": 1e9, **policy}
+        policy = {"delays": DELAYS, "jitter": 0.2, "expire_after": 1e9, **policy}
         super().__init__(
             limits, replace(POLICY, **policy), circuit, outcomes=self, random=self._random.random
         )
         self.source: deque[Hook] = deque()
         """Events that were not taken in yet."""
-        self.retry_topics = [[ModelRetryTopic(delay) for _ in range(partitions)] for delay in LANES]
+        self.retry_topics = [
+            [ModelRetryTopic(delay) for _ in range(partitions)] for delay in DELAYS
+        ]
         self.status: Callable[[str], int] = lambda _hook: 200
         """What a hook's receiver answers now."""
         self.attempts: Counter[str] = Counter()
@@ -83,11 +87,11 @@ class DrainHarness(SchedulerHarness):
         self.per_second: dict[str, float] = {}
         """Answers that a hook's receiver gives; one that is not listed answers at once."""
         self.trickle = 0.0
-        """Seconds between two records of others on each lane; 0: none."""
+        """Seconds between two records of other programs on each retry topic; 0: none."""
         self.ends: defaultdict[str, list[float]] = defaultdict(list)
         """By hook, when its deliveries were made."""
         self.writes: Counter[str] = Counter()
-        """By delivery, how often it was parked."""
+        """By delivery, how often it was deferred."""
         self._step, self._taken = step, taken
         self._begin = self.clock.monotonic()
         self._owed: defaultdict[str, float] = defaultdict(float)
@@ -99,7 +103,7 @@ class DrainHarness(SchedulerHarness):
         return self.clock.monotonic() - self._begin
 
     def turn(self) -> None:
-        """One step."""
+        """One step of simulated time."""
         self.clock.advance(self._step)
         self._write_trickle()
         for name, rate in self.per_second.items():
@@ -112,13 +116,13 @@ class DrainHarness(SchedulerHarness):
         """See `Outcomes.delivered`."""
         self.ends[delivery.endpoint.hook.id].append(self.now)
 
-    def deferred(self, delivery: Delivery[FakeSourceRecord], park: Defer, cause: str) -> None:
+    def deferred(self, delivery: Delivery[FakeSourceRecord], deferral: Defer, cause: str) -> None:
         """See `Outcomes.deferred`."""
         assert cause
         self.writes[delivery.id] += 1
-        due = self.clock.monotonic() + park.delay
+        due = self.clock.monotonic() + deferral.delay
         hook = delivery.endpoint.hook
-        self._random.choice(self.retry_topics[park.topic_number]).records.append(
+        self._random.choice(self.retry_topics[deferral.topic_number]).records.append(
             ModelRecord(due, delivery.id, hook, delivery.attempts, delivery.first_failed_at, cause)
         )
 

@@ -1,4 +1,4 @@
-"""A daemon that gets signals before it stands, as a plain process or as process 1."""
+"""A daemon that gets signals before it runs, as a plain process or as process 1."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ _NAMESPACE = (
 
 
 def entrypoint() -> tuple[str, ...]:
-    """What the image starts before the command itself."""
+    """The command that the image runs before the daemon's own."""
     [written] = [
         rest
         for word, rest in stages((ROOT / "deploy/Dockerfile").read_text())[-1]
@@ -35,7 +35,7 @@ def entrypoint() -> tuple[str, ...]:
 
 @cache
 def no_namespace() -> str:
-    """Why nothing can be process 1 here; empty if it can."""
+    """The reason why nothing can be process 1 here; empty if it can."""
     if shutil.which(_NAMESPACE[0]) is None:
         return "unshare is not installed"
     done = subprocess.run([*_NAMESPACE, "true"], capture_output=True, check=False)
@@ -43,8 +43,10 @@ def no_namespace() -> str:
 
 
 class EarlyDaemon(Daemon):
-    """`as_process_one`: of a PID namespace of its own, where the kernel drops a signal without a
-    handler; `as_image`: behind what the image starts it with.
+    """A daemon that gets signals early.
+
+    `as_process_one`: as process 1 of a PID namespace of its own, where the kernel drops a signal
+    without a handler; `as_image`: behind what the image starts it with.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class EarlyDaemon(Daemon):
 
     @property
     def pid(self) -> int:
-        """The daemon's process, as it is called outside of its namespace."""
+        """The daemon's process id outside of its namespace."""
         return int(self._child()) if self._is_child else self._process.pid
 
     def _child(self) -> str:
@@ -102,7 +104,7 @@ class EarlyDaemon(Daemon):
 
 
 async def feed(pipe: Path, text: str) -> None:
-    """Write `text` into a named pipe, once somebody has opened it."""
+    """Write `text` into a named pipe, once a process has opened it."""
     fd = await opened(pipe)
     os.set_blocking(fd, True)
     with os.fdopen(fd, "w") as stream:
@@ -110,10 +112,10 @@ async def feed(pipe: Path, text: str) -> None:
 
 
 async def opened(pipe: Path) -> int:
-    """Wait until somebody reads this named pipe; the descriptor that is to be written to."""
+    """Wait until a process reads this named pipe; the descriptor to write to."""
 
     def end() -> int | None:
-        with suppress(OSError):  # ENXIO: nobody reads
+        with suppress(OSError):  # ENXIO: no process reads
             return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
         return None
 

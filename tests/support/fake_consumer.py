@@ -1,4 +1,4 @@
-"""A Kafka consumer in memory, with the habits of aiokafka's that cost others their data."""
+"""A Kafka consumer in memory, with those habits of aiokafka's that cost others their data."""
 
 import asyncio
 from collections import Counter
@@ -11,14 +11,14 @@ from support.fakes import FakeRecord
 
 
 class FakeCoordinator:
-    """The private part of aiokafka's that a membership looks at."""
+    """The private part of aiokafka's coordinator that a membership looks at."""
 
     def __init__(self) -> None:
         self.generation = 7
-        """Less than 0 once the group knows this member no more."""
+        """Less than 0 once this member is expelled from the group."""
         self.coordinator_id: int | None = 0
         self.beats = True
-        """What the next heartbeats are answered."""
+        """The result of the next heartbeats."""
 
     async def _do_heartbeat(self) -> bool:
         await asyncio.sleep(0)
@@ -26,20 +26,23 @@ class FakeCoordinator:
 
 
 class FakeConsumer:
-    """One group member. Nothing is ever waited for."""
+    """One group member; `tests/contract/test_consumer.py` holds it to aiokafka's.
+
+    Nothing is waited for but the end of a rebalance.
+    """
 
     def __init__(self) -> None:
         self.logs: dict[TopicPartition, list[FakeRecord]] = {}
         self.starts: dict[TopicPartition, int] = {}
-        """Where logs begin that do not begin at offset 0."""
+        """The first offsets of logs that do not begin at offset 0."""
         self.deleted: set[str] = set()
         """Topics that do not exist any more."""
         self.corrupt: dict[TopicPartition, BaseException] = {}
-        """What a poll raises as soon as it comes to a partition."""
+        """The exception that a poll raises when it comes to a partition."""
         self.offsets: dict[TopicPartition, int] = {}
         """The group's committed offsets."""
         self.metadata: dict[TopicPartition, str] = {}
-        """What was committed with them."""
+        """The metadata that was committed with them."""
         self.commits: list[dict[TopicPartition, int]] = []
         """Every commit that was tried, in order."""
         self.commit_error: BaseException | None = None
@@ -65,7 +68,7 @@ class FakeConsumer:
         self.steady.set()
 
     def append(self, place: TopicPartition, *records: FakeRecord) -> None:
-        """Write records; they get the next offsets, and gaps stay gaps."""
+        """Write records; each gets the next offset, or its own if that is larger."""
         log = self.logs.setdefault(place, [])
         for record in records:
             record.topic, record.partition = place.topic, place.partition
@@ -73,7 +76,7 @@ class FakeConsumer:
             log.append(record)
 
     async def rebalance(self, *assigned: TopicPartition) -> None:
-        """Take everything back, and give out `assigned` (the eager protocol)."""
+        """Revoke everything, and assign `assigned` (the eager protocol)."""
         self.steady.clear()
         await self._listener.on_partitions_revoked(set(self.positions))
         self._paused.clear()
@@ -84,44 +87,44 @@ class FakeConsumer:
     # What aiokafka has.
 
     def subscribe(self, topics: Sequence[str], *, listener: ConsumerRebalanceListener) -> None:
-        """Nothing of the old subscription is assigned, nor can be committed, any more."""
+        """Subscribe; the old assignment ends at once, and can no longer be committed."""
         self.subscribed = list(topics)
         self._listener = listener
         self.positions = {}
 
     async def topics(self) -> set[str]:
-        """All that the cluster has."""
+        """All topics of the cluster."""
         return {place.topic for place in self.logs}
 
     async def start(self) -> None:
-        """Nothing to open."""
+        """Open nothing."""
 
     async def stop(self) -> None:
-        """Leave; no listener is called."""
+        """Leave the group; no listener is called."""
         self.stopped = True
 
     def assignment(self) -> set[TopicPartition]:
-        """A copy."""
+        """A copy of the assignment."""
         return set(self.positions)
 
     def partitions_for_topic(self, topic: str) -> set[int]:
-        """Those that have a log or are assigned."""
+        """The partitions that have a log or are assigned."""
         known = {place.partition for place in [*self.logs, *self.positions] if place.topic == topic}
         return known if topic not in self.deleted else set()
 
     def start_of(self, place: TopicPartition) -> int:
-        """The first offset of its log."""
+        """The first offset of a log."""
         return self.starts.get(place, 0)
 
     def end_of(self, place: TopicPartition) -> int:
-        """The offset behind the last record of its log."""
+        """The offset behind the last record of a log."""
         log = self.logs.get(place)
         return log[-1].offset + 1 if log else self.start_of(place)
 
     async def getmany(
         self, *places: TopicPartition, timeout_ms: int, max_records: int
     ) -> Mapping[TopicPartition, list[FakeRecord]]:
-        """Move the positions of what is handed out; an error makes all of it vanish."""
+        """Hand out records and move their positions; after an error they are lost."""
         assert timeout_ms >= 0
         self.polls += 1
         await asyncio.sleep(0)
@@ -148,31 +151,31 @@ class FakeConsumer:
         return batches
 
     def pause(self, *places: TopicPartition) -> None:
-        """Fetch no more of these."""
+        """Fetch no more records of these partitions."""
         self._require(places)
         self._paused.update(places)
 
     def resume(self, *places: TopicPartition) -> None:
-        """Fetch again."""
+        """Fetch records of these partitions again."""
         self._require(places)
         self._paused.difference_update(places)
 
     def paused(self) -> set[TopicPartition]:
-        """A copy."""
+        """A copy of the paused partitions."""
         return set(self._paused)
 
     def seek(self, place: TopicPartition, offset: int) -> None:
-        """The next poll begins there."""
+        """Set the offset at which the next poll begins."""
         self._require([place])
         self.positions[place] = offset
 
     async def position(self, place: TopicPartition) -> int:
-        """Where the next poll begins."""
+        """The offset at which the next poll begins."""
         self._require([place])
         return self.positions[place]
 
     async def commit(self, committed: Mapping[TopicPartition, tuple[int, str]]) -> None:
-        """Refused for what is not assigned, as a whole."""
+        """Commit all or, if one partition is not assigned, nothing."""
         offsets = {place: offset for place, (offset, _) in committed.items()}
         self.commits.append(offsets)
         self.committing += 1
@@ -193,5 +196,5 @@ class FakeConsumer:
 
 
 def kafka_error() -> KafkaError:
-    """Any error of the broker's that may pass."""
+    """An error of the broker that may pass."""
     return KafkaError("the batch is corrupt")

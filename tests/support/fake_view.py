@@ -17,7 +17,7 @@ from support.fake_consumer import FakeConsumer
 
 
 class FakeView:
-    """A `View`. Every topic that was named by an assignment or has a log exists."""
+    """A `View` in memory; a topic exists if it has a log or was assigned."""
 
     def __init__(self, consumer: FakeConsumer) -> None:
         self.consumer = consumer
@@ -26,9 +26,9 @@ class FakeView:
         self.away: set[TopicPartition] = set()
         """Partitions without a leader."""
         self.mute = False
-        """Whether nobody answers."""
+        """Whether no node answers."""
         self.refusal: Exception | None = None
-        """What every question raises."""
+        """The exception that every query raises."""
         self.cluster = "cluster"
         self.noticed: list[Mapping[str, TopicState | None]] = []
 
@@ -40,7 +40,7 @@ class FakeView:
         return {name: self.state(name) for name in names}
 
     def state(self, name: str) -> TopicState | None:
-        """What `topics` tells of one."""
+        """The present state of one topic."""
         if name in self.consumer.deleted:
             return None
         partitions = len(self.consumer.partitions_for_topic(name))
@@ -77,7 +77,7 @@ class FakeView:
         }
 
     def by_leader(self, tps: Iterable[TopicPartition]) -> Mapping[int, list[TopicPartition]]:
-        """See `View`: a node for each partition number."""
+        """See `View`: each partition number has a node of its own."""
         leaders: defaultdict[int, list[TopicPartition]] = defaultdict(list)
         for tp in tps:
             if tp not in self.away:

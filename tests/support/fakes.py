@@ -1,4 +1,4 @@
-"""Time that stands still, a network and a broker that answer on command, and short makers."""
+"""A clock, a network and an outcome log that tests control, and short makers of objects."""
 
 import asyncio
 import heapq
@@ -10,7 +10,7 @@ import orjson
 
 from consumer.delivery.egress.guard import EgressPolicy
 from consumer.delivery.http.authorities import Authorities
-from consumer.delivery.http.transport import AttemptResult, Request
+from consumer.delivery.http.transport import AttemptResult, Request, closed_result
 from consumer.delivery.scheduling.endpoint import Delivery
 from consumer.delivery.scheduling.retry_policy import Defer
 from consumer.events.decode import Decoder
@@ -32,7 +32,7 @@ from consumer.records.record import Headers
 
 
 class FakeClock:
-    """A clock and its timer: both move by `advance` only."""
+    """A clock and its timers, which `advance` alone moves."""
 
     def __init__(self) -> None:
         self._now = 1_800_000_000.0
@@ -49,7 +49,7 @@ class FakeClock:
         return self._monotonic
 
     def set_back(self, seconds: float) -> None:
-        """What a person or NTP does to the wall clock; the monotonic one does not notice."""
+        """Set the wall clock back, as a person or NTP does; the monotonic one goes on."""
         self._now -= seconds
 
     def call_later(self, delay: float, callback: Callable[[], object]) -> None:
@@ -58,7 +58,7 @@ class FakeClock:
         heapq.heappush(self._timers, (self._monotonic + delay, self._count, callback))
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass, and call what is due at its own time."""
+        """Let `seconds` pass, and call each timer at its own time."""
         end = self._monotonic + seconds
         while self._timers and self._timers[0][0] <= end:
             due, _, callback = heapq.heappop(self._timers)
@@ -73,7 +73,10 @@ class FakeClock:
 
 
 class FakeTransport:
-    """A Transport that keeps every attempt until the test answers it."""
+    """A Transport that keeps each attempt until the test answers it.
+
+    `tests/contract/test_transport.py` holds it to what has a meaning without sockets.
+    """
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
@@ -82,25 +85,30 @@ class FakeTransport:
         self.sent_at: list[float] = []
         """Monotonic seconds at which each was sent."""
         self.open: list[tuple[Request, Callable[[AttemptResult], None]]] = []
-        """What has no answer yet, in order."""
+        """Attempts without an answer, in order."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """The loop that closed it."""
 
     def send(self, request: Request, done: Callable[[AttemptResult], None]) -> None:
         """See `Transport.send`."""
         self.sent.append(request)
         self.sent_at.append(self._clock.monotonic())
-        self.open.append((request, done))
+        if self._loop is not None:
+            self._loop.call_soon(done, closed_result())
+        else:
+            self.open.append((request, done))
 
     def keep_idle(self, connections: int) -> None:
-        """Nothing: there are no connections."""
+        """Do nothing: there are no connections."""
 
     def set_policy(self, policy: EgressPolicy) -> None:
         """See `Transport.set_policy`; nothing is dialled here."""
 
     def trust(self, authorities: Authorities) -> None:
-        """Nothing: there is no network."""
+        """Do nothing: there is no network."""
 
     def answer(self, answer: AttemptResult | int = 200, index: int = 0) -> Request:
-        """Answer the open attempt number `index`, the oldest if not told otherwise."""
+        """Answer the open attempt number `index`, the oldest by default."""
         request, done = self.open.pop(index)
         done(AttemptResult(status=answer) if isinstance(answer, int) else answer)
         return request
@@ -119,6 +127,9 @@ class FakeTransport:
 
     async def close(self) -> None:
         """See `Transport.close`."""
+        self._loop = asyncio.get_running_loop()
+        while self.open:
+            self.answer(closed_result())
 
 
 @dataclass(eq=False)
@@ -133,22 +144,22 @@ class OutcomeLog:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
-        """Delivery id and outcome: `delivered`, `parked <cause>`, `buried <reason>`."""
-        self.parks: dict[str, Defer] = {}
+        """Delivery id and outcome: `delivered`, `deferred <cause>`, `dead-lettered <reason>`."""
+        self.deferrals: dict[str, Defer] = {}
 
     def delivered(self, delivery: Delivery[Any]) -> None:
         """See `Outcomes.delivered`."""
         self.told.append((delivery.id, "delivered"))
 
-    def deferred(self, delivery: Delivery[Any], park: Defer, cause: str) -> None:
+    def deferred(self, delivery: Delivery[Any], deferral: Defer, cause: str) -> None:
         """See `Outcomes.deferred`."""
-        self.told.append((delivery.id, f"parked {cause}"))
-        self.parks[delivery.id] = park
+        self.told.append((delivery.id, f"deferred {cause}"))
+        self.deferrals[delivery.id] = deferral
 
     def dead_lettered(self, delivery: Delivery[Any], reason: Reason, detail: str) -> None:
         """See `Outcomes.dead_lettered`."""
         assert detail
-        self.told.append((delivery.id, f"buried {reason}"))
+        self.told.append((delivery.id, f"dead-lettered {reason}"))
 
     def of(self, id: str) -> list[str]:
         """The outcomes of one delivery; there must be exactly one."""
@@ -157,7 +168,7 @@ class OutcomeLog:
 
 @dataclass
 class FakeRecord:
-    """A consumed record, as aiokafka hands it over."""
+    """A consumed record with aiokafka's attributes."""
 
     value: bytes | None = b"{}"
     topic: str = "event"
@@ -174,12 +185,12 @@ def make_record(document: object, **place: Any) -> FakeRecord:
 
 
 def make_event(document: Mapping[str, object] | None = None, trigger: Trigger = "event") -> Event:
-    """The event of `document`; `{"id": "e1"}` if none is given."""
+    """The event of `document`, which is `{"id": "e1"}` by default."""
     return Decoder(trigger)(make_record(document if document is not None else {"id": "e1"}))
 
 
 def make_value(source: Source, text: str, missing: Missing = "omit") -> Value:
-    """What a definition's `source` and `value` compile to."""
+    """The compiled form of a definition's `source` and `value`."""
     if source == "fixed":
         return Value(source, text=text, missing=missing, reference=text)
     return Value(source, path=tuple(text.split(".")), missing=missing, reference=text)

@@ -1,4 +1,4 @@
-"""Which Kafka the tests run against. There is always one: without it the run fails."""
+"""The Kafka that the tests run against; without any the run fails."""
 
 import os
 import socket
@@ -25,7 +25,7 @@ class NoKafkaError(Exception):
 
 
 class Way(Enum):
-    """Where the broker comes from, in words for the run's first line."""
+    """The source of the broker, in words for the run's first line."""
 
     GIVEN = f"the one that {VARIABLE} names"
     CONTAINER = f"a container of {IMAGE}"
@@ -57,7 +57,7 @@ def choose(
 def _listening(address: str) -> bool:
     """Whether a Unix socket takes connections; a TCP address is left for the ping to try.
 
-    Docker's client leaks the socket with which it met nobody, and a leak here is an error.
+    Docker's client leaks the socket whose connection was refused, and a leak here is an error.
     """
     if not address.startswith("unix://"):
         return True

@@ -14,7 +14,7 @@ _FILLERS = 8
 
 
 class Forwarder:
-    """A bootstrap name, as a load balancer has one: `target` may change under its clients.
+    """A bootstrap name as of a load balancer: `target` may change under its clients.
 
     Without a target it accepts connections and answers nothing.
     """
@@ -53,7 +53,7 @@ class Forwarder:
         await asyncio.gather(*self._serving, return_exceptions=True)
 
     def cut(self) -> None:
-        """End every connection there is."""
+        """End every open connection."""
         for task in self._serving:
             task.cancel()
 
@@ -104,7 +104,7 @@ class Forwarder:
 
 
 class DropsSyns:
-    """A port at which no connection comes about and none is refused: its backlog is full."""
+    """A port at which a connection is neither accepted nor refused: its backlog is full."""
 
     def __init__(self, host: str = HOST, port: int = 0) -> None:
         self._host = host

@@ -1,4 +1,4 @@
-"""Awkward events and hooks of every kind, the same ones for the same seed."""
+"""Awkward events and hooks of every kind, equal ones for an equal seed."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -46,7 +46,7 @@ _PARAMETERS = ("uid", "k ey&=+", "şehir", "a[0]", "{p}", "p.q")
 
 
 class Generator:
-    """Everything random in the tests against the oracle comes from here."""
+    """The source of everything random in the tests against the oracle."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)  # noqa: S311  # repeatable, and no secret
@@ -61,7 +61,7 @@ class Generator:
         ]
 
     def events(self, trigger: str, number: int) -> Iterator[Json]:
-        """`number` events in the contract's shape. Those with an id have one of their own."""
+        """`number` events in the documented shape. Those with an id have one of their own."""
         for serial in islice(self._numbers, number):
             yield self._event(trigger, serial)
 
@@ -196,7 +196,7 @@ class Generator:
 
 
 def foreign(event: Json) -> Json:
-    """The same event in the shape that `FOREIGN` maps; for triggers with a notification."""
+    """The event in the shape that `FOREIGN` maps; for triggers with a notification."""
     user, device = (_dict(event.get(owner)) for owner in ("user", "device"))
     notification = event["notification"]
     return {
@@ -212,7 +212,7 @@ def foreign(event: Json) -> Json:
 
 
 def encode(event: Json, *, ascii_only: bool = False) -> bytes:
-    """A record's value."""
+    """The value of a record."""
     return json.dumps(event, ensure_ascii=ascii_only).encode()
 
 

@@ -1,4 +1,4 @@
-"""What tests do to a consumer group from outside."""
+"""A consumer group as tests change it from outside."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -41,8 +41,9 @@ async def state(cluster: Cluster, group: str) -> str:
 
 
 async def join_and_stay_away(cluster: Cluster, group: str, topic: str) -> None:
-    """Make a member of the group that never comes to a rebalance: whoever joins afterwards waits
-    for it, until it is evicted or some minutes have passed.
+    """Join the group as a member that never comes to a rebalance.
+
+    Members that join afterwards wait for it, until it is evicted or some minutes have passed.
     """
     assignors = (RoundRobinPartitionAssignor, RangePartitionAssignor)
     protocols = [(assignor.name, assignor.metadata([topic]).encode()) for assignor in assignors]
@@ -87,7 +88,7 @@ class ForeignMembers:
         await self._stack.aclose()
 
     async def join(self, kind: str = "consumer") -> None:
-        """Begin to join as one more."""
+        """Begin to join as one more member."""
         admin = await self._stack.enter_async_context(self._cluster.admin())
         coordinator = await admin.find_coordinator(self._group)
         first = await admin._send_request(self._request("", kind), coordinator)
@@ -100,7 +101,7 @@ class ForeignMembers:
         await asyncio.gather(*self._joining)
 
     async def leave(self) -> None:
-        """Let them all go, whose rebalance then ends."""
+        """Let all members go, which ends their rebalance."""
         async with self._cluster.admin() as admin:
             coordinator = await admin.find_coordinator(self._group)
             while self._ids:

@@ -1,4 +1,4 @@
-"""Records that somebody wrote to do harm."""
+"""Records that were written to do harm."""
 
 import json
 
@@ -20,7 +20,7 @@ UNDECODABLE: dict[str, bytes] = {
     + b',"id":"e"}',
     "ten megabytes": b'{"id": "' + b"x" * 10_000_000 + b'"}',
 }
-"""What no reader may take for an event."""
+"""Values that no reader may take for an event."""
 
 
 def _event(event_id: str, value: object) -> bytes:

@@ -16,7 +16,7 @@ Fields = list[tuple[bytes, bytes]]
 
 
 class Stream(Enum):
-    """What becomes of a stream after an answer that does not end it."""
+    """The fate of a stream after an answer that does not end it."""
 
     RESET = auto()
     """RST_STREAM."""
@@ -28,8 +28,9 @@ class Stream(Enum):
 
 
 class Http2Receiver:
-    """A server on a free port of 127.0.0.1 that answers every request with 204, but `/hang` never;
-    what is to be played comes first.
+    """A server on a free port of 127.0.0.1 that answers every request with 204, but `/hang` never.
+
+    Replies that were added are played first.
     """
 
     def __init__(self, tls: ssl.SSLContext) -> None:
@@ -43,7 +44,7 @@ class Http2Receiver:
         self._replies: deque[tuple[Stream, bytes]] = deque()
 
     def then_play(self, replies: Iterable[tuple[Stream, bytes]]) -> None:
-        """Answers with status 200, a part of a body, and what becomes of the stream then."""
+        """Add answers with status 200, a part of a body, and a fate of the stream."""
         self._replies.extend(replies)
 
     @property

@@ -1,4 +1,4 @@
-"""What must come of each event, and what did: the oracle of the fault tests."""
+"""The expected outcome of each event and the actual one: the oracle of the fault tests."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ _LONG = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """One written event and the deliveries that it must come to."""
+    """One written event and the deliveries that it must cause."""
 
     record_ref: tuple[str, int]
     offset: int
@@ -33,7 +33,7 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """An answer that is noted when it goes out; never, where the client has left."""
+    """An answer that is noted when it is sent; never, if the client has left."""
 
     released: asyncio.Event
     note: Callable[[], None]
@@ -44,11 +44,11 @@ class _Held:
 
 
 class LedgerHarness:
-    """One test's events, written to its `event` topic, and the answers of its receiver.
+    """The events of one test, written to its `event` topic, and the answers of its receiver.
 
-    Called as the receiver's `otherwise`: it answers with the status that `decide` names for a
-    delivery's id and its number of attempts so far, and notes each 2xx before it is sent. While
-    `held` is set, answers wait for it.
+    As the receiver's `otherwise` it answers with the status that `decide` names for a delivery's id
+    and its number of attempts so far, and notes each 2xx before it is sent. While `held` is set,
+    answers wait for it.
     """
 
     def __init__(
@@ -131,16 +131,16 @@ class LedgerHarness:
 
     @property
     def untried(self) -> int:
-        """Deliveries that no request came for yet."""
+        """Deliveries without a request so far."""
         return len(self.owed) * len(self._hooks) - len(self.attempts)
 
     @property
     def expected(self) -> set[str]:
-        """All deliveries that are owed."""
+        """All deliveries that the events must cause."""
         return {delivery for owed in self.owed for delivery in owed.deliveries}
 
     async def not_committed(self, committed: Offsets | None = None) -> set[str]:
-        """The deliveries whose record, on the source or on a retry lane, is at or above the
+        """The deliveries whose record, on the source or on a retry topic, is at or above the
         `committed` offset (the group's): those that a crash at this moment may repeat.
         """
         workspace = self.workspace

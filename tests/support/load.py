@@ -16,7 +16,7 @@ FAILING = 0
 DOWN = 1
 """The hook whose every attempt fails, if the load has one."""
 _ADDRESSES = 10
-"""Of one generation of hosts."""
+"""The number of addresses of one generation of hosts."""
 _BATCHES_PER_SECOND = 20
 _OK = b"HTTP/1.1 204 No Content\r\n\r\n"
 _UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
@@ -149,7 +149,7 @@ class Writer:
             await self._send([event(f"d{first + n}", key=f"k{DOWN}") for n in range(1_000)])
 
     async def write_until(self, over: asyncio.Event, per_second: int) -> None:
-        """Write so many events a second, less if the machine cannot."""
+        """Write this many events a second, fewer if the machine cannot."""
         loop = asyncio.get_running_loop()
         due = loop.time()
         while not over.is_set():

@@ -1,4 +1,6 @@
-"""A member of the consumer group: an intake on a fake consumer, and a handler on command."""
+"""A member of the consumer group: an intake on a fake consumer, and a handler that tests
+control.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -32,10 +34,10 @@ class FakeHandler:
         self.pending: list[InFlightRecord] = []
         self.shares: list[Mapping[str, tuple[int, int]]] = []
         self.bugs: set[int] = set()
-        """Offsets at which `take` raises."""
+        """Offsets at which `handle` raises."""
         self.fills_at = 0
         """How many records make it full; 0: no number does."""
-        self.parks_at_once = True
+        self.settles_deferred = True
         self.deferred: list[InFlightRecord] = []
 
     async def wait_for_capacity(self) -> None:
@@ -64,12 +66,12 @@ class FakeHandler:
         leaving = [pending for pending in self.pending if which(pending)]
         self.deferred += leaving
         self.pending = [pending for pending in self.pending if pending not in leaving]
-        if self.parks_at_once:
+        if self.settles_deferred:
             for pending in leaving:
                 pending.ack_one()
 
     def settle(self, count: int = 1) -> None:
-        """The oldest deliveries end."""
+        """End the oldest deliveries."""
         for _ in range(count):
             self.pending.pop(0).ack_one()
 
@@ -99,7 +101,7 @@ class Member:
 
     @asynccontextmanager
     async def running(self, *places: TopicPartition) -> AsyncIterator[None]:
-        """Join the group with `places`, take records meanwhile, and stop."""
+        """Join the group with these partitions, handle records meanwhile, and stop."""
         await self.intake.start()
         await self.consumer.rebalance(*places)
         placing = asyncio.create_task(self.intake.placement.run())
@@ -112,11 +114,11 @@ class Member:
             await task
 
     def is_paused(self, place: TopicPartition) -> bool:
-        """Whether a partition is held at a record that is not due."""
+        """Whether a partition is paused at a record that is not due."""
         return self.intake._poller.is_paused(place)
 
     async def takes(self, count: int) -> None:
-        """Wait until so many records were taken."""
+        """Wait until this many records were handled."""
         await wait_until(lambda: len(self.handler.taken) >= count, f"{count} records")
         assert len(self.handler.taken) == count
 
@@ -126,6 +128,6 @@ class Member:
             await asyncio.sleep(0)
 
     async def rounds(self, count: int = 3) -> None:
-        """Let intake go round a few times."""
+        """Let intake poll a few times."""
         goal = self.consumer.polls + count
         await wait_until(lambda: self.consumer.polls >= goal, "a few polls")

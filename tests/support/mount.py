@@ -8,7 +8,9 @@ from pathlib import Path
 
 
 class Mount:
-    """`folder` holds links through `..data` to the folder of the present generation."""
+    """A mounted volume: `folder` holds links through `..data` to the folder of the present
+    generation.
+    """
 
     def __init__(self, folder: Path, files: Mapping[str, str]) -> None:
         self.folder = folder
@@ -17,8 +19,10 @@ class Mount:
         self.exchange(files)
 
     def exchange(self, files: Mapping[str, str]) -> None:
-        """Put these files in the place of the former ones, in the kubelet's order: a new folder,
-        one rename, links for new names, links of old names away, the old folder away.
+        """Replace the files in the kubelet's order.
+
+        A new folder, one rename, links for new names, links of old names removed, the old folder
+        removed.
         """
         new = self.folder / f"..2026_{next(self._numbers)}"
         new.mkdir()

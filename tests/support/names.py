@@ -1,4 +1,4 @@
-"""DNS of a daemon under test: its process asks a file in place of the C library."""
+"""DNS of a daemon under test: its process asks a file instead of the C library."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ socket.getaddrinfo = getaddrinfo
 
 
 class Names:
-    """What names of hosts lead to, which may change while the daemon runs.
+    """The addresses of host names, which may change while the daemon runs.
 
     Python runs `sitecustomize` at its start, before anything of the daemon's.
     """
@@ -33,7 +33,7 @@ class Names:
         self.lead({})
 
     def lead(self, names: Mapping[str, Sequence[str]]) -> None:
-        """From now on `names` have these addresses, and all others have those of the system."""
+        """Give `names` these addresses from now on; all others have those of the system."""
         fresh = self._file.with_suffix(".new")
         fresh.write_text(json.dumps(names))
         fresh.replace(self._file)

@@ -1,4 +1,4 @@
-"""What tests do to a group's offsets and to a topic's log from outside."""
+"""A group's offsets and a topic's log as tests change them from outside."""
 
 from collections.abc import Mapping
 

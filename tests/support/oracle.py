@@ -1,4 +1,4 @@
-"""What must be sent, once more and naively.
+"""The requests that must be sent, computed a second time and naively.
 
 Written from the rules of docs/reference/events.md and docs/reference/hooks.md alone, and sharing no
 line with the daemon: it scans all hooks for each event, reads with the standard library's JSON and
@@ -28,7 +28,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 @dataclass(slots=True)
 class Expected:
-    """What a set of events must come to."""
+    """The requests and rejects that a set of events must cause."""
 
     requests: Counter[Sent] = field(default_factory=Counter)
     rejects: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -36,7 +36,7 @@ class Expected:
 
 
 class Reject(Exception):  # noqa: N818  # no error: a reject is what the contract asks for
-    """This delivery goes to the dead-letter topic."""
+    """A delivery that goes to the dead-letter topic."""
 
 
 def expect(
@@ -61,7 +61,7 @@ def expect(
 
 
 def _event(record: Placed, fields: Mapping[str, str], trigger: str) -> tuple[Json, Json]:
-    """The event in the contract's shape, and its subject."""
+    """The event in the documented shape, and its subject."""
     assert record.value is not None
     raw = json.loads(record.value)
     event = json.loads(record.value)
@@ -180,7 +180,7 @@ def _brace(
 
 
 def _entry(entry: Mapping[str, Json], event: Json) -> str | None:
-    """The text of a header or parameter; None where it is left out."""
+    """The text of a header or parameter; None if it is left out."""
     text = _text(_value(entry, event))
     if text is None and entry.get("missing") == "reject":
         raise Reject

@@ -2,8 +2,8 @@
 
 Run as a program inside fresh user, network and mount namespaces (`run_inside`): routes make all
 addresses local, one server listens at all of them, a resolver answers on port 53, and
-`/etc/resolv.conf` names it. So whoever dials anything reaches the server, which knows from its
-socket what was dialled. Needs Linux, `unshare` and `ip`; some systems let no plain user do this.
+`/etc/resolv.conf` names it. So every dial reaches the server, which knows from its socket what was
+dialled. Needs Linux, `unshare` and `ip`; some systems let no plain user do this.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ _RECORDS = {"A": 1, "CNAME": 5, "AAAA": 28}
 
 
 class Told(NamedTuple):
-    """What came of one request."""
+    """The outcome of one request."""
 
     status: int
     error: str
@@ -56,7 +56,7 @@ class Told(NamedTuple):
 
 @cache
 def unavailable() -> str:
-    """Why there can be no such network here; empty where there can."""
+    """The reason why there can be no such network here; empty if there can."""
     if shutil.which("unshare") is None or shutil.which("ip") is None:
         return "unshare and ip are not installed"
     done = subprocess.run(
@@ -162,7 +162,7 @@ def _record(owner: str, kind: int, text: str) -> bytes:
 
 
 class _Everywhere:
-    """Listens at every address, and notes which one was dialled."""
+    """A server at every address that notes which one was dialled."""
 
     def __init__(self, location: str) -> None:
         self.dialled: list[str] = []

@@ -1,4 +1,4 @@
-"""Where the project's own files are."""
+"""The root folder of the project."""
 
 from pathlib import Path
 

@@ -26,7 +26,7 @@ class Quorum:
 
     @property
     def bootstrap(self) -> str:
-        """Every node, as `kafka.bootstrap_servers` takes them."""
+        """The address of every node, as `kafka.bootstrap_servers` takes them."""
         return ",".join(server.bootstrap for server in self.servers.values())
 
     async def create(
@@ -50,7 +50,7 @@ class Quorum:
 
     @contextmanager
     def frozen(self, node: int) -> Iterator[None]:
-        """Stop a node's process in the middle of everything, and let it go on at the end."""
+        """Freeze a node's process, and let it go on at the end of the block."""
         server = self.servers[node]
         os.kill(server.pid, signal.SIGSTOP)
         self._frozen.add(node)
@@ -66,7 +66,7 @@ class Quorum:
         await wait_until(lambda: self._missed(node), f"node {node} to be missed")
 
     async def revive(self) -> None:
-        """Start what was killed; returns when the whole cluster serves."""
+        """Start the nodes that were killed; returns when the whole cluster serves."""
         for server in self.servers.values():
             if not server.running:
                 await asyncio.to_thread(server.start)
@@ -88,7 +88,7 @@ class Quorum:
 
     @property
     def alive(self) -> str:
-        """The nodes that run, as `kafka.bootstrap_servers` takes them."""
+        """The addresses of the nodes that run, as `kafka.bootstrap_servers` takes them."""
         well = self.servers.keys() - self._frozen
         return ",".join(s.bootstrap for n, s in self.servers.items() if n in well and s.running)
 

@@ -60,7 +60,7 @@ class _Sealed(BatchBuilder):  # type: ignore[misc]  # aiokafka has no types
 
 
 async def write_batch(cluster: Cluster, topic: str, data: bytes, *, partition: int = 0) -> int:
-    """Write one batch; its first record's offset. Raises aiokafka's error where it is refused."""
+    """Write one batch; its first record's offset. Raises aiokafka's error if it is refused."""
     async with cluster.producer(retry_backoff_ms=20) as producer:
         sent = await producer.send_batch(_Sealed(data), topic, partition=partition)
         offset: int = (await sent).offset

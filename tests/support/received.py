@@ -1,4 +1,4 @@
-"""A recorded request, taken apart."""
+"""A recorded request, split into its parts."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -8,12 +8,12 @@ from support.oracle import Sent
 
 _OURS = ("host", "user-agent", "webhook-id", "webhook-timestamp", "webhook-signature")
 _CLIENTS = ("accept", "accept-encoding")
-"""What a client adds by itself, and curl's users are used to."""
+"""The headers that every client adds by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One request's head."""
+    """The head of one request."""
 
     method: str
     target: str
@@ -22,7 +22,7 @@ class Received:
 
     @property
     def webhook_id(self) -> str:
-        """The delivery's id."""
+        """The id of the delivery."""
         return self.headers["webhook-id"]
 
     @property
@@ -39,7 +39,7 @@ class Received:
 
 
 def parse(head: bytes) -> Received:
-    """Take a head apart. No header may come twice."""
+    """Split a head into its parts. No header may come twice."""
     first, *lines = head.decode().removesuffix("\r\n\r\n").split("\r\n")
     method, target, version = first.split(" ")
     assert version == "HTTP/1.1"
@@ -55,5 +55,5 @@ def sent(heads: Iterable[bytes]) -> Counter[Sent]:
 
 
 def ids(heads: Iterable[bytes]) -> Counter[str]:
-    """How often each delivery was attempted."""
+    """The number of attempts for each delivery."""
     return Counter(parse(head).webhook_id for head in heads)

@@ -1,4 +1,4 @@
-"""A webhook receiver that plays scripts over real sockets and keeps the bytes it was sent."""
+"""A webhook receiver that plays scripts over real sockets and keeps the bytes of each request."""
 
 import asyncio
 import socket
@@ -20,7 +20,7 @@ _PATIENCE = 10.0
 
 
 class Then(Enum):
-    """What the receiver does when a reply's bytes are out."""
+    """The receiver's next step when a reply's bytes are sent."""
 
     KEEP = auto()
     """Wait for the next request on the connection."""
@@ -36,21 +36,21 @@ class Then(Enum):
 
 
 class Waited(Protocol):
-    """An `asyncio.Event`, or something like it."""
+    """An `asyncio.Event`, or an object like it."""
 
     def wait(self) -> Coroutine[Any, Any, object]:
-        """Return when it has come."""
+        """Return when the event has come."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One request's answer: bytes as they are, and what comes after them."""
+    """The answer to one request: bytes as they are, and what follows them."""
 
     data: bytes = b""
     then: Then = Then.KEEP
     after: Waited | None = None
-    """What the answer waits for; given up where the client leaves before."""
+    """What the answer waits for; given up if the client leaves before."""
 
 
 def response(status: int = 200, *headers: str, body: bytes = b"", then: Then = Then.KEEP) -> Reply:
@@ -62,8 +62,9 @@ def response(status: int = 200, *headers: str, body: bytes = b"", then: Then = T
 
 
 class Receiver:
-    """A server on `port`, or on a free one. Replies are played in order; when none is left,
-    `otherwise` decides by the request's head.
+    """A server on `port`, or on a free one.
+
+    Replies are played in order; when none is left, `otherwise` decides by the request's head.
     """
 
     def __init__(
@@ -101,11 +102,11 @@ class Receiver:
         return f"{'https' if self._tls else 'http'}://{self.authority}"
 
     def then_play(self, replies: Iterable[Reply]) -> None:
-        """More replies, after those that are left."""
+        """Add replies behind those that are left."""
         self._replies.extend(replies)
 
     async def until(self, *, requests: int = 0, left: int = 0) -> None:
-        """Wait until so many requests have come, and so many connections have ended."""
+        """Wait until this many requests have come and this many connections have ended."""
         async with asyncio.timeout(_PATIENCE), self._changed:
             await self._changed.wait_for(
                 lambda: len(self.requests) >= requests and self.left >= left
@@ -155,7 +156,7 @@ class Receiver:
             await self._tell()
 
     async def _play(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """One request and its reply; whether the connection goes on."""
+        """Play one reply to one request; whether the connection goes on."""
         head = await reader.readuntil(b"\r\n\r\n")
         self.requests.append(head)
         await self._tell()
@@ -181,14 +182,14 @@ class Receiver:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """RFC 9293 section 3.9.1: closing with a linger time of zero sends a RST."""
+    """Close with a RST, as a linger time of zero does (RFC 9293 section 3.9.1)."""
     raw: socket.socket = writer.get_extra_info("socket")
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
 
 async def _wait(reader: asyncio.StreamReader, until: Coroutine[Any, Any, object]) -> None:
-    """Run `until`. Raises `ConnectionError` where the client leaves before it ends."""
+    """Run `until`. Raises `ConnectionError` if the client leaves before it ends."""
     ended, left = asyncio.ensure_future(until), asyncio.ensure_future(reader.read(1))
     await asyncio.wait({ended, left}, return_when=asyncio.FIRST_COMPLETED)
     for task in (ended, left):

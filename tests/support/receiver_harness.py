@@ -1,4 +1,4 @@
-"""How the endpoints of a test behave, and what reached them."""
+"""The endpoints of a test: how they behave, and what reached them."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ class Arrival(NamedTuple):
 
 
 class ReceiverHarness:
-    """Called as a receiver's `otherwise`; hooks are told apart by their path, `/h/<id>`."""
+    """A receiver's `otherwise` that tells hooks apart by their path, `/h/<id>`."""
 
     def __init__(self, answer: Callable[[Arrival], Reply] = lambda _arrival: response()) -> None:
         """`answer` decides for each request."""
@@ -50,7 +50,7 @@ class ReceiverHarness:
 
 
 class Latency:
-    """Answers 200 after a while, and counts how many wait for it at once.
+    """An answer of 200 after a while, with a count of how many wait for it at once.
 
     Hooks are named `<host>-<hook>` by the host that they share.
     """
@@ -62,7 +62,7 @@ class Latency:
         self._open: Counter[str] = Counter()
 
     def __call__(self, arrival: Arrival) -> Reply:
-        """A `ReceiverHarness`'s answer."""
+        """Answer for a `ReceiverHarness`."""
         names = (arrival.hook, arrival.hook.partition("-")[0], "")
         self._open.update(names)
         for name in names:

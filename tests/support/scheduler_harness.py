@@ -1,4 +1,4 @@
-"""A dispatcher on a bench: fake time, fake network, and a log of what it tells."""
+"""A scheduler with fake time, a fake network, and a log of its outcomes."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,7 +37,7 @@ CIRCUIT = CircuitPolicy(min_volume=4, open_for=10.0)
 
 
 class SchedulerHarness:
-    """One dispatcher; chance is always a half, if not told otherwise."""
+    """One scheduler; random numbers are a half by default."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class SchedulerHarness:
         outcomes: Outcomes[FakeSourceRecord] | None = None,
         random: Callable[[], float] = lambda: 0.5,
     ) -> None:
-        """`outcomes`: who hears them in place of the log."""
+        """`outcomes` replaces the log."""
         self.clock = FakeClock()
         self.transport = FakeTransport(self.clock)
         self.outcomes = OutcomeLog()
@@ -81,7 +81,7 @@ class SchedulerHarness:
         return made
 
     def endpoint(self, hook: Hook) -> Endpoint[FakeSourceRecord]:
-        """The running side of `hook`, as it is now."""
+        """The running state of `hook`, as it is now."""
         return self.scheduler._registry._endpoints[hook.id]
 
     @property
@@ -100,7 +100,7 @@ class SchedulerHarness:
         return [id_of(request.headers) for request in self.transport.sent]
 
     def reconfigure(self, policy: RetryPolicy = POLICY, *hooks: str, **limits: Any) -> None:
-        """Reload to other limits; `hooks` are the ids that the table has."""
+        """Reload with other limits; `hooks` are the ids in the table."""
         self.scheduler.reconfigure(replace(LIMITS, **limits), policy, hooks)
 
 

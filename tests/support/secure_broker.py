@@ -1,4 +1,4 @@
-"""A real broker with every way in that the settings know, and an authorizer behind it."""
+"""A real broker with every security protocol of the settings, and an authorizer."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -30,9 +30,9 @@ from support.broker import HOST, KafkaServer, free_port, new_node
 
 PASSWORD = "canary-of-kafka"
 CERTIFIED = "certified"
-"""Who a client with our certificate is."""
+"""The user of a client with our certificate."""
 LISTENERS = {"TLS": "SSL", "MUTUAL": "SSL", "SASL": "SASL_PLAINTEXT", "SASLTLS": "SASL_SSL"}
-"""Beside the plain one, which is the tests' own and may do everything."""
+"""The listeners beside the plain one, which is the tests' own and may do everything."""
 _MECHANISMS = {
     "SCRAM-SHA-256": ScramMechanism.SCRAM_SHA_256,
     "SCRAM-SHA-512": ScramMechanism.SCRAM_SHA_512,
@@ -45,7 +45,7 @@ _PLAIN_LOGIN = (
 
 
 class SecureBroker:
-    """Started by its block. `bootstrap` is the way in for the tests; `settings` are a daemon's."""
+    """A broker that its block starts; tests use `bootstrap`, daemons use `settings`."""
 
     def __init__(self, lib: Path, folder: Path) -> None:
         self.folder = folder
@@ -85,21 +85,21 @@ class SecureBroker:
         self._server.restart()
 
     def certify_client(self, authority: trustme.CA, **more: Any) -> None:
-        """Put another certificate and key for clients in the place of those there are."""
+        """Replace the certificate and key for clients."""
         own = authority.issue_cert("hookstream.test", common_name=CERTIFIED, **more)
         replace(self.key, own.private_key_pem.bytes())
         replace(self.certificate, own.cert_chain_pems[0].bytes())
 
     def certify_broker(self, authority: trustme.CA) -> None:
-        """Have the broker show another certificate from its next start on."""
+        """Have the broker present another certificate from its next start on."""
         replace(self._keystore, _keystore(authority.issue_cert(HOST)))
 
     def trust_clients_of(self, authority: trustme.CA) -> None:
-        """Have it take certificates of this authority only, from its next start on."""
+        """Have it accept certificates of this authority only, from its next start on."""
         replace(self._truststore, authority.cert_pem.bytes())
 
     def settings(self, listener: str, **more: Any) -> dict[str, Any]:
-        """A section `kafka` for one listener."""
+        """The section `kafka` of a daemon's settings for one listener."""
         return {
             "bootstrap_servers": f"{HOST}:{self._ports[listener]}",
             "security_protocol": LISTENERS[listener],
@@ -110,7 +110,7 @@ class SecureBroker:
     def login(
         self, listener: str, mechanism: str = "PLAIN", user: str = "hookstream", **more: Any
     ) -> dict[str, Any]:
-        """The same with a user's name and password."""
+        """The section `kafka` with a user's name and password."""
         credentials = {"sasl_mechanism": mechanism, "sasl_username": user}
         return self.settings(listener, **credentials, sasl_password=PASSWORD, **more)
 
@@ -187,14 +187,14 @@ def _binding(user: str, kind: ResourceType, name: str, operation: str) -> AclBin
 
 
 def _keystore(leaf: trustme.LeafCert) -> bytes:
-    """As Kafka wants it: the key in PKCS #8, then the certificates (KIP-651)."""
+    """A key store as Kafka wants it: the key in PKCS #8, then the certificates (KIP-651)."""
     key = load_pem_private_key(leaf.private_key_pem.bytes(), None)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return pem + b"".join(certificate.bytes() for certificate in leaf.cert_chain_pems)
 
 
 def replace(path: str, content: bytes) -> None:
-    """Put a file in the place of the one that is there, at once, by rename."""
+    """Replace a file at once, by rename."""
     file = Path(path)
     file.parent.mkdir(parents=True, exist_ok=True)
     new = file.with_suffix(".new")

@@ -32,7 +32,7 @@ _PEAK_MIB = 105.0
 
 
 class Sample(NamedTuple):
-    """One look at a process."""
+    """The figures of a process at one time."""
 
     at: float
     """Seconds since the load began."""
@@ -49,7 +49,7 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What the load is."""
+    """The load of one run."""
 
     seconds: float
     per_second: int = 2_000
@@ -63,7 +63,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What is still flat."""
+    """The bounds within which a run is flat."""
 
     peak: float
     """MiB of memory, at any time."""

@@ -6,7 +6,7 @@ from consumer.delivery.http.transport import Request
 
 
 class Parsed:
-    """What a strict HTTP parser makes of bytes."""
+    """The request that a strict HTTP parser reads from bytes."""
 
     def __init__(self, data: bytes) -> None:
         self.target = b""
@@ -15,15 +15,15 @@ class Parsed:
         httptools.HttpRequestParser(self).feed_data(data)
 
     def on_url(self, url: bytes) -> None:
-        """One part of the target."""
+        """Take one part of the target."""
         self.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header."""
+        """Take one header."""
         self.headers.append((name, value))
 
     def on_message_complete(self) -> None:
-        """The end of one request."""
+        """Take the end of one request."""
         self.messages += 1
 
 

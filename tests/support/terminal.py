@@ -15,7 +15,7 @@ _COLUMNS = "200"
 
 
 class Terminal:
-    """Runs one command; what it shows is `text`, without colours and cursor movements."""
+    """One command in a terminal; `text` is what it shows, without colours and cursor movements."""
 
     def __init__(self, *command: str) -> None:
         self._command = command
@@ -43,11 +43,11 @@ class Terminal:
         os.close(inside)
 
     async def until(self, shown: str) -> None:
-        """Wait until it has shown this."""
+        """Wait until the terminal has shown this."""
         await wait_until(lambda: self._read() and shown in self.text, f"{shown!r} in a terminal")
 
     def type(self, text: str) -> None:
-        """What a person types."""
+        """Type a text."""
         os.write(self._fd, text.encode())
 
     async def end(self) -> int:
@@ -58,6 +58,6 @@ class Terminal:
         return await self._process.wait()
 
     def _read(self) -> bool:
-        with suppress(OSError):  # nothing to read now, or nobody there any more
+        with suppress(OSError):  # nothing to read now, or the command has ended
             self._shown += os.read(self._fd, 65_536)
         return True

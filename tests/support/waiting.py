@@ -1,4 +1,4 @@
-"""Waiting for what is sure to come, without guessing how long it takes."""
+"""Waiting for a condition that is sure to come true, without guessing how long it takes."""
 
 import asyncio
 import time

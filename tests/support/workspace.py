@@ -13,8 +13,10 @@ TRIGGERS = ("push_click", "message_log", "geofence", "event")
 
 
 class Workspace:
-    """Files of one daemon, or of a group of them. All names in the cluster begin with `prefix`,
-    which is the test's own, so tests can share a broker.
+    """The files of one daemon, or of a group of them.
+
+    All names in the cluster begin with `prefix`, which is the test's own, so tests can share a
+    broker.
     """
 
     def __init__(self, folder: Path, cluster: Cluster, prefix: str) -> None:
@@ -25,7 +27,7 @@ class Workspace:
         self.topic_prefix = prefix
         """Of the retry and dead-letter topics."""
         self.delays: tuple[str, ...] = ("1s", "2s")
-        """Of the retry lanes."""
+        """The delays of the retry topics."""
         self.sources: dict[str, dict[str, Any]] = {
             self.topic(trigger): {"topic": self.topic(trigger), "trigger": trigger}
             for trigger in TRIGGERS
@@ -35,7 +37,7 @@ class Workspace:
 
     @property
     def hooks_folder(self) -> Path:
-        """Where the definitions are."""
+        """The folder of the definitions."""
         return self.folder / "hooks"
 
     @property
@@ -45,7 +47,7 @@ class Workspace:
 
     @property
     def retry_topics(self) -> list[str]:
-        """The retry lanes' topics."""
+        """The names of the retry topics."""
         return [f"{self.topic_prefix}.retry.{delay}" for delay in self.delays]
 
     @property
@@ -58,7 +60,7 @@ class Workspace:
         return f"{self.prefix}.{name.replace('_', '-')}"
 
     def write_settings(self, **sections: Mapping[str, Any]) -> None:
-        """Write the settings file; `sections` win, key by key."""
+        """Write the settings file; `sections` override it key by key."""
         settings: dict[str, Any] = {
             "kafka": {
                 "bootstrap_servers": self.cluster.bootstrap,
@@ -77,7 +79,7 @@ class Workspace:
         self.config.write_text(yaml.safe_dump(settings, allow_unicode=True))
 
     def write_hooks(self, *hooks: Mapping[str, Any]) -> None:
-        """Put these definitions in the place of the earlier ones, one file."""
+        """Replace the definitions by these, in one file."""
         self.hooks = [dict(hook) for hook in hooks]
         text = yaml.safe_dump_all(self.hooks, allow_unicode=True, sort_keys=False)
         (self.hooks_folder / "hooks.yaml").write_text(text)
@@ -87,7 +89,7 @@ class Workspace:
         await self.cluster.create(list(self.sources), partitions=partitions)
 
     async def create_own_topics(self, partitions: int = 3) -> None:
-        """Make what a daemon makes at its start."""
+        """Create the topics that a daemon creates at its start."""
         keep = {"retention.ms": "-1"}
         own = [*self.retry_topics, self.dead_letter_topic]
         await self.cluster.create(own, partitions=partitions, configs=keep)
@@ -97,20 +99,18 @@ class Workspace:
         await self.cluster.delete([*self.sources, *self.retry_topics, self.dead_letter_topic])
 
     async def dead_letters(self) -> list[Placed]:
-        """What is in the dead-letter topic."""
+        """The records of the dead-letter topic."""
         return await self.cluster.read(self.dead_letter_topic)
 
     async def behind(self) -> dict[tuple[str, int], int]:
-        """Records that are not settled, by partition of the sources and of the retry lanes: the
-        distance from the group's committed offset to the end, where there is one.
-        """
+        """The lag of each partition of the sources and of the retry topics that has a commit."""
         ends = await self.cluster.ends([*self.sources, *self.retry_topics])
         committed = await self.cluster.committed(self.group)
         missing = {place: end - committed.get(place, 0) for place, end in ends.items()}
         return {place: number for place, number in missing.items() if number}
 
     async def caught_up(self) -> bool:
-        """Whether the group has committed every end: nothing is under way, nothing is parked."""
+        """Whether the group has committed every end: nothing is under way or deferred."""
         return not await self.behind()
 
 

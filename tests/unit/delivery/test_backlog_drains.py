@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from consumer.hooks.table import Hook, RateLimit
-from support.drain_harness import LANES, DrainHarness
+from support.drain_harness import DELAYS, DrainHarness
 from support.fakes import make_hook
 from support.scheduler_harness import LIMITS, POLICY, SchedulerHarness
 
@@ -88,13 +88,13 @@ def test_what_is_deferred_at_once_comes_back_at_the_rate() -> None:
     """Deliveries that are deferred at once come back at the rate, in the order in which they are
     written, from the first second on.
     """
-    bench = SchedulerHarness(replace(WIDE, waiting=1_024), replace(POLICY, delays=LANES))
+    bench = SchedulerHarness(replace(WIDE, waiting=1_024), replace(POLICY, delays=DELAYS))
     hook = limited("h", 30_000)
     for _ in range(5_000):
         bench.submit(hook)
         while bench.scheduler.at_capacity:
             bench.scheduler.shed_load()
-    delays = [deferral.delay for deferral in bench.outcomes.parks.values()]
+    delays = [deferral.delay for deferral in bench.outcomes.deferrals.values()]
     assert delays == sorted(delays)
     assert delays[0] == 1.0
     assert delays[-1] == pytest.approx(5_000 * 0.002 - 1.0, rel=0.05)

@@ -221,7 +221,7 @@ def test_what_waits_too_long_is_deferred_without_an_attempt() -> None:
     assert bench.busy
     bench.clock.advance(3.0)
     assert not bench.busy
-    assert bench.outcomes.of("h-2") == bench.outcomes.of("h-3") == ["parked crowded"]
+    assert bench.outcomes.of("h-2") == bench.outcomes.of("h-3") == ["deferred crowded"]
     assert len(bench.sent) == 1
 
 
@@ -251,10 +251,10 @@ def test_load_shedding_defers_what_does_not_answer() -> None:
     bench = full_bench()
     bench.clock.advance(1.5)
     bench.scheduler.shed_load()
-    deferred = [told for told, outcome in bench.outcomes.told if outcome == "parked crowded"]
+    deferred = [told for told, outcome in bench.outcomes.told if outcome == "deferred crowded"]
     assert deferred == ["hung-11", "hung-10", "hung-9", "hung-8", "hung-7"]
     assert not bench.scheduler.at_capacity
-    assert min(deferral.delay for deferral in bench.outcomes.parks.values()) >= POLICY.delays[0]
+    assert min(deferral.delay for deferral in bench.outcomes.deferrals.values()) >= POLICY.delays[0]
 
 
 def test_load_shedding_waits_for_what_is_about_to_be_served() -> None:
@@ -275,7 +275,7 @@ def test_load_shedding_spares_an_endpoint_that_keeps_answering() -> None:
         bench.submit(hook("hung"))
     bench.scheduler.shed_load()
     assert bench.scheduler.at_capacity
-    assert "parked crowded" not in dict(bench.outcomes.told).values()
+    assert "deferred crowded" not in dict(bench.outcomes.told).values()
 
 
 def test_an_endpoint_that_is_too_slow_for_its_queue_is_shed() -> None:

@@ -20,11 +20,14 @@ QUICK = replace(POLICY, quick_attempts=3)
     ("answer", "outcome"),
     [
         (200, "delivered"),
-        (503, "parked 503"),
-        (AttemptResult(error=ErrorKind.DNS), "parked dns"),
-        (404, "buried permanent"),
-        (410, "buried permanent"),
-        (AttemptResult(error=ErrorKind.BLOCKED, detail="a private address"), "buried blocked"),
+        (503, "deferred 503"),
+        (AttemptResult(error=ErrorKind.DNS), "deferred dns"),
+        (404, "dead-lettered permanent"),
+        (410, "dead-lettered permanent"),
+        (
+            AttemptResult(error=ErrorKind.BLOCKED, detail="a private address"),
+            "dead-lettered blocked",
+        ),
     ],
 )
 def test_an_answer_ends_its_delivery(answer: AttemptResult | int, outcome: str) -> None:
@@ -44,7 +47,10 @@ def test_a_request_that_cannot_be_made_is_rejected_without_an_attempt() -> None:
     bench = SchedulerHarness()
     hook = make_hook("h", headers={"X": make_value("event", "data.none", "reject")})
     bench.submit(hook, times=2)
-    assert bench.outcomes.told == [("h-1", "buried rejected"), ("h-2", "buried rejected")]
+    assert bench.outcomes.told == [
+        ("h-1", "dead-lettered rejected"),
+        ("h-2", "dead-lettered rejected"),
+    ]
     assert bench.sent == []
 
 
@@ -59,8 +65,8 @@ def test_in_process_retries_come_before_the_retry_topic() -> None:
         bench.transport.answer(503)
         bench.clock.advance(1.0)
     assert bench.sent == ["h-1"] * 3
-    assert bench.outcomes.of("h-1") == ["parked 503"]
-    assert bench.outcomes.parks["h-1"].topic_number == 0
+    assert bench.outcomes.of("h-1") == ["deferred 503"]
+    assert bench.outcomes.deferrals["h-1"].topic_number == 0
 
 
 def test_the_quick_window_is_counted_from_the_first_attempt() -> None:
@@ -72,7 +78,7 @@ def test_the_quick_window_is_counted_from_the_first_attempt() -> None:
     for _ in range(2):
         bench.clock.advance(3.0)
         bench.transport.answer(503)
-    assert bench.outcomes.of("h-1") == ["parked 503"]
+    assert bench.outcomes.of("h-1") == ["deferred 503"]
 
 
 def test_in_process_retries_are_bounded_in_number() -> None:
@@ -82,7 +88,7 @@ def test_in_process_retries_are_bounded_in_number() -> None:
     bench = SchedulerHarness(replace(LIMITS, waiting=2, per_hook=4, concurrency=100), policy=QUICK)
     bench.submit(HOOK, times=3)
     bench.transport.answer_all(503)
-    assert bench.outcomes.told == [("h-3", "parked 503")]
+    assert bench.outcomes.told == [("h-3", "deferred 503")]
     bench.clock.advance(1.0)
     assert len(bench.under_way) == 2
 
@@ -92,7 +98,7 @@ def test_attempts_of_earlier_passes_count() -> None:
     bench = SchedulerHarness()
     bench.submit(HOOK, attempts=4)
     bench.transport.answer(503)
-    assert bench.outcomes.of("h-1") == ["buried exhausted"]
+    assert bench.outcomes.of("h-1") == ["dead-lettered exhausted"]
 
 
 def test_a_delivery_expires_by_its_first_failure() -> None:
@@ -104,7 +110,7 @@ def test_a_delivery_expires_by_its_first_failure() -> None:
     bench.submit(HOOK, times=2, first_failed_at=long_ago)
     bench.transport.answer(503)
     bench.scheduler.defer_all(lambda _origin: True)
-    assert [outcome for _, outcome in bench.outcomes.told] == ["buried expired"] * 2
+    assert [outcome for _, outcome in bench.outcomes.told] == ["dead-lettered expired"] * 2
 
 
 def test_the_first_failure_is_noted_once() -> None:
@@ -133,7 +139,7 @@ def test_an_open_circuit_defers_without_an_attempt() -> None:
     bench = SchedulerHarness()
     open_circuit(bench)
     (delivery,) = bench.submit(HOOK)
-    assert bench.outcomes.of(delivery.id) == ["parked circuit_open"]
+    assert bench.outcomes.of(delivery.id) == ["deferred circuit_open"]
     assert delivery.attempts == 0
     assert bench.under_way == []
 
@@ -144,7 +150,7 @@ def test_what_waits_when_the_circuit_opens_is_deferred() -> None:
     bench.submit(HOOK, times=50)
     bench.transport.answer_all(503)
     assert len(bench.sent) == 7  # each answer but the last one started another
-    assert [outcome for _, outcome in bench.outcomes.told].count("parked circuit_open") == 43
+    assert [outcome for _, outcome in bench.outcomes.told].count("deferred circuit_open") == 43
     bench.transport.answer_all(503)
     assert not bench.busy
 
@@ -158,7 +164,7 @@ def test_a_long_queue_is_deferred_in_slices() -> None:
     assert len(queue) >= SLICE // 2
     bench.clock.advance(0.1)
     assert not queue
-    assert [outcome for _, outcome in bench.outcomes.told].count("parked circuit_open") > SLICE
+    assert [outcome for _, outcome in bench.outcomes.told].count("deferred circuit_open") > SLICE
 
 
 def test_one_probe_closes_the_circuit() -> None:
@@ -171,7 +177,7 @@ def test_one_probe_closes_the_circuit() -> None:
     bench.clock.advance(10.0)
     probe, other = bench.submit(HOOK, times=2)
     assert bench.under_way == [probe.id]
-    assert bench.outcomes.of(other.id) == ["parked circuit_open"]
+    assert bench.outcomes.of(other.id) == ["deferred circuit_open"]
     bench.transport.answer()
     assert not bench.metrics.hook("h").circuit_open
     bench.submit(HOOK, times=2)
@@ -221,7 +227,7 @@ def test_defer_takes_what_is_under_way_waiting_and_between_retries() -> None:
     kept = bench.submit(make_hook("kept"))[0]
     bench.scheduler.defer_all(lambda origin: origin is not kept.source_record)
     assert sorted(bench.outcomes.told) == sorted(
-        (told, "parked stopped") for told in (repeated.id, "h-2", "h-3")
+        (told, "deferred stopped") for told in (repeated.id, "h-2", "h-3")
     )
     bench.clock.advance(5.0)
     bench.transport.answer_all()
@@ -261,7 +267,7 @@ def test_a_reload_takes_over_bounds_and_policy() -> None:
     bench.submit(HOOK, times=3)
     bench.reconfigure(RetryPolicy((1.0,), 1, 1, 60.0), "h", per_hook=8)
     bench.transport.answer(503)
-    assert bench.outcomes.of("h-1") == ["buried exhausted"]
+    assert bench.outcomes.of("h-1") == ["dead-lettered exhausted"]
     assert len(bench.under_way) == 2
 
 

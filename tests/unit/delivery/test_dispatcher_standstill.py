@@ -38,7 +38,7 @@ def test_nothing_starts_after_the_time_that_was_allowed() -> None:
     bench.submit(make_hook("new"))
     bench.clock.advance(20.0)
     assert len(bench.sent) == 4
-    assert bench.outcomes.told == [("h-1", "delivered"), ("h-2", "parked 503")]
+    assert bench.outcomes.told == [("h-1", "delivered"), ("h-2", "deferred 503")]
     renew(bench)
     assert sorted(bench.sent[4:]) == ["h-3", "h-4", "new-9"]
 
@@ -86,7 +86,7 @@ def test_a_delivery_is_excused_once() -> None:
     bench.submit(HOOK)
     bench.transport.answer(TIMEOUT)
     bench.transport.answer(TIMEOUT)
-    assert bench.outcomes.told == [("h-1", "parked timeout")]
+    assert bench.outcomes.told == [("h-1", "deferred timeout")]
 
 
 @pytest.mark.parametrize("status", [200, 404, 410])

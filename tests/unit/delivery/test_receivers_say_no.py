@@ -47,7 +47,10 @@ def test_five_410_in_a_row_disable_a_hook() -> None:
         assert sample(bench, DISABLED) == 0.0
         bench.transport.answer(410)
     bench.submit(HOOK)
-    assert told(bench) == ["buried permanent"] * MAX_CONSECUTIVE_410 + ["buried disabled"] * 3
+    assert (
+        told(bench)
+        == ["dead-lettered permanent"] * MAX_CONSECUTIVE_410 + ["dead-lettered disabled"] * 3
+    )
     assert sample(bench, DISABLED) == 1.0
 
 
@@ -79,7 +82,7 @@ def test_410_never_disables_a_hook_with_a_uri_variable() -> None:
     for _ in range(50):
         bench.submit(BRACED)
         bench.transport.answer(410)
-    assert told(bench) == ["buried permanent"] * 50
+    assert told(bench) == ["dead-lettered permanent"] * 50
     assert sample(bench, DISABLED) == 0.0
 
 
@@ -92,7 +95,11 @@ def test_answers_that_come_after_the_disabling_count_for_their_delivery() -> Non
     for status in (*[410] * MAX_CONSECUTIVE_410, 503, 200):
         bench.transport.answer(status)
     bench.transport.answer(AttemptResult(status=429, retry_after=1.0))
-    assert told(bench)[MAX_CONSECUTIVE_410:] == ["buried disabled", "delivered", "buried disabled"]
+    assert told(bench)[MAX_CONSECUTIVE_410:] == [
+        "dead-lettered disabled",
+        "delivered",
+        "dead-lettered disabled",
+    ]
     assert sample(bench, DISABLED) == 1.0
 
 
@@ -156,10 +163,10 @@ def test_retry_after_holds_for_the_endpoint(status: int) -> None:
     other = bench.submit(make_hook("other"))
     again = bench.delivery(HOOK, attempts=3)
     bench.scheduler.resubmit(again, 10.0)
-    assert told(bench) == [f"parked {status}", *["parked retry_after"] * 3]
+    assert told(bench) == [f"deferred {status}", *["deferred retry_after"] * 3]
     assert again.attempts == 3
     assert bench.under_way == ["h-2", other[0].id]
-    assert {bench.outcomes.parks[told].topic_number for told in ("h-1", "h-3", "h-4")} == {1}
+    assert {bench.outcomes.deferrals[told].topic_number for told in ("h-1", "h-3", "h-4")} == {1}
     assert sample(bench, "hookstream_paused_until_timestamp_seconds") == bench.clock.now() + 60.0
     bench.clock.advance(59.9)
     bench.submit(HOOK)
@@ -174,7 +181,7 @@ def test_of_other_statuses_it_holds_for_the_delivery_only(status: int) -> None:
     bench = SchedulerHarness(replace(LIMITS, per_hook=1))
     bench.submit(HOOK, times=2)
     bench.transport.answer(asks(60.0, status))
-    assert bench.outcomes.parks["h-1"].topic_number == 1
+    assert bench.outcomes.deferrals["h-1"].topic_number == 1
     assert bench.under_way == ["h-2"]
 
 
@@ -251,9 +258,9 @@ def test_what_a_receiver_rejects_that_took_it_before_is_deferred() -> None:
     permanent = CIRCUIT.min_volume - 1
     assert told(bench) == (
         ["delivered"]
-        + ["buried permanent"] * permanent
-        + ["parked refusing"] * (7 - permanent)
-        + ["parked refusing"]
+        + ["dead-lettered permanent"] * permanent
+        + ["deferred refusing"] * (7 - permanent)
+        + ["deferred refusing"]
     )
     assert deferred.attempts == 0
 
@@ -269,10 +276,10 @@ def test_a_rejected_probe_is_deferred_and_expires_in_the_end() -> None:
         (probe,) = bench.submit(HOOK, attempts=1, first_failed_at=first_failed_at)
         bench.transport.answer(404)
         assert probe.attempts == 1
-    assert told(bench) == ["parked refusing"] * 11 + ["buried expired"] * 9
+    assert told(bench) == ["deferred refusing"] * 11 + ["dead-lettered expired"] * 9
     bench.clock.advance(300.0)
     gone(bench, 200, 404)
-    assert told(bench) == ["delivered", "buried permanent"]
+    assert told(bench) == ["delivered", "dead-lettered permanent"]
 
 
 def test_a_deferred_delivery_tells_a_new_process_that_the_receiver_took_others() -> None:
@@ -283,14 +290,14 @@ def test_a_deferred_delivery_tells_a_new_process_that_the_receiver_took_others()
     bench.scheduler.resubmit(bench.delivery(HOOK), 10.0, "refusing")
     bench.transport.answer(404)
     gone(bench, *[404] * (CIRCUIT.min_volume - 1))
-    assert told(bench)[-1] == "parked refusing"
+    assert told(bench)[-1] == "deferred refusing"
 
 
 def test_a_hook_that_never_had_a_2xx_gives_up_at_once() -> None:
     """Rejected deliveries of a hook that never had a 2xx are dead letters at once."""
     bench = SchedulerHarness()
     gone(bench, *[404] * 50)
-    assert told(bench) == ["buried permanent"] * 50
+    assert told(bench) == ["dead-lettered permanent"] * 50
 
 
 def test_a_refused_name_is_deferred_without_quick_retries() -> None:
@@ -304,10 +311,10 @@ def test_a_refused_name_is_deferred_without_quick_retries() -> None:
     bench.transport.answer(
         AttemptResult(error=ErrorKind.BLOCKED, detail="a private address", blocked_by_lookup=True)
     )
-    assert told(bench) == ["buried blocked", "parked blocked"]
-    assert bench.outcomes.parks["h-2"].topic_number == 0
+    assert told(bench) == ["dead-lettered blocked", "deferred blocked"]
+    assert bench.outcomes.deferrals["h-2"].topic_number == 0
     bench.submit(HOOK, attempts=3, last_status="blocked")
     bench.transport.answer(
         AttemptResult(error=ErrorKind.BLOCKED, detail="a private address", blocked_by_lookup=True)
     )
-    assert told(bench) == ["buried blocked"]
+    assert told(bench) == ["dead-lettered blocked"]

@@ -35,7 +35,7 @@ def _index(folder: Path) -> Index:
 
 
 def test_the_same_seed_makes_the_same_events() -> None:
-    """The same seed makes the same events, and another seed makes others."""
+    """Equal seeds make equal events, and another seed makes others."""
     assert _events(200) == _events(200)
     assert _events(200) != _events(200, seed=2)
 

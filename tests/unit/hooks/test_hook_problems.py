@@ -324,7 +324,7 @@ def test_each_problem_names_its_location_and_hint(  # noqa: PLR0917  # columns o
 def test_no_definition_sets_what_the_connection_or_hookstream_sets(
     tmp_path: Path, name: str
 ) -> None:
-    """No definition sets a header of the connection's or of hookstream's, in any case of letters
+    """No definition sets a header of the connection's or of hookstream's, in upper or lower case
     and from any value source.
     """
     for source in ("fixed", "event"):

@@ -51,7 +51,7 @@ async def test_a_revocation_ends_though_nothing_can_be_deferred(member: Member) 
     """A revocation ends even if nothing can be deferred, and what is not settled is not
     committed.
     """
-    member.handler.parks_at_once = False
+    member.handler.settles_deferred = False
     async with member.running(A):
         await member.takes(2)
         revocation = asyncio.create_task(member.consumer.rebalance())
@@ -92,7 +92,7 @@ async def test_an_expelled_member_gives_nothing_back(member: Member) -> None:
 
 async def test_nothing_is_committed_for_a_partition_that_left(member: Member) -> None:
     """Late settlements change nothing for a partition that left (invariant 1)."""
-    member.handler.parks_at_once = False
+    member.handler.settles_deferred = False
     async with member.running(A, B):
         await member.takes(4)
         revocation = asyncio.create_task(member.consumer.rebalance(B))
