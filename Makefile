@@ -55,7 +55,7 @@ lint: setup ## style, format, types, layers, schemas
 
 compiled: $(COMPILED) ## the tests of what is compiled, on what was compiled
 	@PYTHONPATH=$(COMPILED) $(BIN)/python -P -c "import consumer.pipeline.event_handler as p; print('testing', p.__file__)"
-	@PYTHONPATH=$(COMPILED) $(PYTEST) tests/unit/delivery tests/unit/documents tests/unit/events \
+	@PYTHONPATH=$(COMPILED) $(PYTEST) -m "not broker" tests/unit/delivery tests/unit/documents tests/unit/events \
 		tests/unit/hooks tests/unit/matching tests/unit/records tests/unit/stream tests/unit/pipeline \
 		tests/properties tests/contract
 

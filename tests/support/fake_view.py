@@ -44,6 +44,8 @@ class FakeView:
         if name in self.consumer.deleted:
             return None
         partitions = len(self.consumer.partitions_for_topic(name))
+        if partitions == 0:
+            return None
         return TopicState(self.cluster, f"{name}-{self.ids[name]}", partitions)
 
     async def offsets(

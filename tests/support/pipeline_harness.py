@@ -37,11 +37,11 @@ class Published:
 
     @property
     def metadata(self) -> DeliveryMetadata:
-        """The metadata in its headers."""
+        """The delivery metadata in its headers."""
         return read_delivery_metadata(self.outgoing.headers)
 
     def record(self, **others: Any) -> FakeRecord:
-        """The record as it is consumed again."""
+        """The record as a consumer gets it."""
         outgoing = self.outgoing
         facts = {"value": outgoing.value, "topic": outgoing.topic, "key": outgoing.key}
         return FakeRecord(**(facts | {"headers": outgoing.headers} | others))
@@ -95,7 +95,7 @@ class PipelineHarness:
         )
 
     def handle(self, record: FakeRecord) -> OffsetTracker:
-        """Take in one record; returns its topic's tracker."""
+        """Handle one record; returns its topic's tracker."""
         partition = self.partitions.setdefault(record.topic, OffsetTracker(record.topic, 0, 0))
         self.handler.handle(record, partition)
         return partition
@@ -106,11 +106,11 @@ class PipelineHarness:
 
     @property
     def post(self) -> list[Published]:
-        """The records in the outbox, in order."""
+        """The records that wait for the broker, in order."""
         return [Published(outgoing) for outgoing in self.outbox._queue]
 
     def acknowledge(self) -> Published:
-        """Acknowledge the oldest record in the outbox."""
+        """Have the broker acknowledge the oldest record."""
         posted = Published(self.outbox._queue.popleft())
         posted.outgoing.acknowledged()
         return posted
@@ -121,14 +121,14 @@ class PipelineHarness:
 
 
 class NoProducer:
-    """A producer that is never called: these tests look into the queue."""
+    """A producer that is never called: these tests look into the queue instead."""
 
     async def send(self, topic: str, messages: object) -> Any:
-        """Never called."""
+        """Fail the test."""
         raise AssertionError(topic, messages)
 
     async def reset(self) -> None:
-        """Never called."""
+        """Fail the test."""
 
 
 EVENT = {"id": "e1", "occurred_at": 1_799_999_999_000, "data": {"event_key": "purchase"}}

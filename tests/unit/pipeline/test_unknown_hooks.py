@@ -83,8 +83,8 @@ def test_a_replica_that_knows_the_hook_begins_anew() -> None:
 
 
 def test_a_hook_that_another_replica_uses_all_the_time_is_not_removed() -> None:
-    """As long as replicas that know the hook defer deliveries of it, none that this one reads is
-    given up: a canary may run for an hour.
+    """No delivery of a hook is given up as long as replicas that know the hook defer deliveries of
+    it: a canary may run for an hour.
     """
     harness, posted = PipelineHarness(), _deferred()
     began = harness.clock.now()
