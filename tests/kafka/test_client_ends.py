@@ -56,7 +56,7 @@ async def test_a_client_that_cannot_be_built_again_ends_the_daemon(
         broken.setattr(Engine, "handle_events", react)
         said = await _ends(workspace, InProcess(workspace.config))
     assert "no descriptors left" in said
-    assert "restart the daemon" in said
+    assert "start the daemon again" in said
     committed = await workspace.cluster.committed(workspace.group)
     assert set(committed.values()) <= {0}
     async with InProcess(workspace.config):
