@@ -13,7 +13,7 @@ from consumer.documents.durations import format_duration
 from consumer.errors import ConfigError
 from consumer.hooks.table import Hook, RateLimit, UriVariable
 
-_SHOWN_SUBJECTS = 3
+_MAX_SHOWN_SUBJECTS = 3
 
 
 def show(config: Config) -> None:
@@ -68,7 +68,7 @@ def _selection(hook: Hook) -> str:
     if not hook.enabled:
         return "nothing (not enabled)"
     subjects = sorted(hook.select or ())
-    lines = subjects[:_SHOWN_SUBJECTS] or ["everything"]
+    lines = subjects[:_MAX_SHOWN_SUBJECTS] or ["everything"]
     if len(subjects) > len(lines):
         lines.append(f"and {len(subjects) - len(lines)} more")
     if hook.app is not None:

@@ -9,8 +9,8 @@ from consumer.errors import Diagnostic
 from consumer.logs import printable
 
 # Colours only where a terminal reads them (and NO_COLOR does not forbid them): rich decides.
-_ERRORS = Console(stderr=True, soft_wrap=True, highlight=False)
-_PIPE_WIDTH = 120
+_ERROR_CONSOLE = Console(stderr=True, soft_wrap=True, highlight=False)
+_PIPE_WIDTH_COLUMNS = 120
 """Columns of a table that no terminal shows: a file or a pipe has no width of its own."""
 
 
@@ -18,7 +18,7 @@ def output() -> Console:
     """Where results go."""
     console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = _PIPE_WIDTH
+        console.width = _PIPE_WIDTH_COLUMNS
     return console
 
 
@@ -37,9 +37,9 @@ def print_diagnostics(diagnostics: Sequence[Diagnostic]) -> None:
     for diagnostic in diagnostics:
         print_error(str(diagnostic))
     if len(diagnostics) > 1:
-        _ERRORS.print(Text(f"{len(diagnostics)} problems", style="bold"))
+        _ERROR_CONSOLE.print(Text(f"{len(diagnostics)} problems", style="bold"))
 
 
 def _say(kind: str, style: str, sentence: str) -> None:
     # Sentences quote file names and fields: nothing in them may move a terminal's cursor.
-    _ERRORS.print(Text.assemble((f"{kind}: ", style), printable(sentence)))
+    _ERROR_CONSOLE.print(Text.assemble((f"{kind}: ", style), printable(sentence)))

@@ -10,7 +10,7 @@ from consumer.cli.options import ConfigFile
 from consumer.clock import SystemClock
 from consumer.reasons import Reason
 
-SHOWN = 50
+DEFAULT_LIST_LIMIT = 50
 """Letters in a list on a terminal, where `--limit` does not say otherwise."""
 
 dead_letters = typer.Typer(
@@ -63,7 +63,10 @@ def list_(
     limit: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="Only the newest N.", show_default=f"{SHOWN} on a terminal"
+            min=1,
+            metavar="N",
+            help="Only the newest N.",
+            show_default=f"{DEFAULT_LIST_LIMIT} on a terminal",
         ),
     ] = None,
     config: ConfigFile = None,
@@ -104,7 +107,7 @@ def replay(
 ) -> None:
     """Send dead letters back to be delivered."""
     from consumer.cli.dead_letters_choice import choose
-    from consumer.cli.dead_letters_replay import Command
+    from consumer.cli.dead_letters_replay import ReplayCommand
     from consumer.settings import environment, load_settings
 
     selection = choose(hook, reason, since, SystemClock())
@@ -113,6 +116,6 @@ def replay(
             "there is no terminal to ask on: add it, or --dry-run", param_hint="--yes"
         )
     settings = load_settings(config, environment())
-    command = Command(settings, selection, limit=limit, again=again)
+    command = ReplayCommand(settings, selection, limit=limit, again=again)
     if command.plan() and not dry_run:
         command.execute(ask=not yes)

@@ -15,13 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from consumer.cli.console import output, print_note
-from consumer.cli.dead_letters import SHOWN
+from consumer.cli.dead_letters import DEFAULT_LIST_LIMIT
 from consumer.cli.process import run_on_loop
 from consumer.logs import printable
 from consumer.settings import KafkaSettings
 from consumer.stream.dead_letters import DeadLetterReader, DeadLetterRecord, Selection
 
-FOREIGN = "not written by hookstream"
+FOREIGN_LABEL = "not written by hookstream"
 
 
 def show(selection: Selection, limit: int | None, settings: KafkaSettings) -> None:
@@ -40,7 +40,7 @@ async def _show(selection: Selection, limit: int | None, settings: KafkaSettings
                 dead_letter async for dead_letter in dead_letters if selection.matches(dead_letter)
             )
             if output().is_terminal:
-                found = await _print_table(chosen, limit or SHOWN)
+                found = await _print_table(chosen, limit or DEFAULT_LIST_LIMIT)
             else:
                 found = await _print_lines(chosen, limit)
         note_others(reader)
@@ -93,7 +93,7 @@ async def newest(
     counts: Counter[tuple[str, ...]] = Counter()
     async for dead_letter in dead_letters:
         metadata = dead_letter.metadata
-        counts[(metadata.hook, metadata.reason) if metadata else ("", FOREIGN)] += 1
+        counts[(metadata.hook, metadata.reason) if metadata else ("", FOREIGN_LABEL)] += 1
         entry = dead_letter.age_order, replace(dead_letter, value=None, headers=())
         if len(heap) < limit:
             heapq.heappush(heap, entry)
@@ -150,7 +150,7 @@ def _cells(dead_letter: DeadLetterRecord) -> Iterable[str]:
     yield (rfc3339(dead_letter.timestamp / 1000) or "")[:19].replace("T", " ")
     metadata = dead_letter.metadata
     if metadata is None:
-        yield from ("", FOREIGN, "", "", dead_letter.record_ref, "", "")
+        yield from ("", FOREIGN_LABEL, "", "", dead_letter.record_ref, "", "")
         return
     yield from (metadata.hook, metadata.reason, metadata.last_status, str(metadata.attempts))
     yield from (metadata.source, metadata.delivery_id)

@@ -18,11 +18,11 @@ from consumer.stream.dead_letters import DeadLetterReader, Selection
 from consumer.stream.replay import Plan, Replayer, Route, make_plan
 from consumer.stream.topics import existing_topics
 
-INTERRUPTED = 130
+SIGINT_EXIT_CODE = 130
 """The shell's code for an end by SIGINT."""
 
 
-class Command:
+class ReplayCommand:
     """One replay, first planned, then carried out. Both raise `HookstreamError`."""
 
     def __init__(
@@ -82,7 +82,7 @@ class Command:
         sent, stopped = run_on_loop(self._send)
         if stopped and sent < self._plan.total:
             print_note(f"stopped: {sent:,} of {self._plan.total:,} sent; the same command goes on")
-            raise typer.Exit(INTERRUPTED)
+            raise typer.Exit(SIGINT_EXIT_CODE)
         output().print(f"{sent:,} sent")
 
     async def _send(self) -> tuple[int, bool]:

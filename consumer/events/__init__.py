@@ -1,1 +1,1 @@
-"""What a user's device did, as read from one Kafka record."""
+"""Events: what a user's device did, decoded from one Kafka record each."""

@@ -1,7 +1,7 @@
-"""From the bytes of a Kafka record to an `Event`.
+"""Decodes the bytes of a Kafka record into an `Event`.
 
-No validation framework here: this runs for every record, wanted or not. Only what delivery
-relies on is checked; a part of another type than docs/reference/events.md says counts as absent.
+It runs for every record, so there is no validation framework. Only what delivery relies on is
+checked; a part of another type than docs/reference/events.md says counts as absent.
 """
 
 from collections.abc import Mapping
@@ -17,16 +17,15 @@ from consumer.events.triggers import TRIGGERS, Trigger
 from consumer.records.record import Record, UndecodableError
 
 MAX_EVENT_BYTES = 1024 * 1024
-"""What a Kafka topic takes by default. A larger record is no event: one of a million attributes
-would stop the event loop for a third of a second, and all deliveries with it."""
+"""Kafka's default limit. A larger record counts as undecodable: one of a million attributes would
+block the event loop, and with it all deliveries, for a third of a second."""
 _MAX_TIME_CHARACTERS = 64
 """More than RFC 3339 needs."""
-_YEAR_10000 = 253_402_300_800_000
-"""Milliseconds. RFC 3339 ends there, and the sums of the metrics would not survive a 1e308."""
+_YEAR_10000_MS = 253_402_300_800_000
+"""Milliseconds. RFC 3339 ends there, and a time of 1e308 would spoil the metrics' sums."""
 
 
-# Where each name of `sources[].fields` belongs in an event.
-FIELD_PLACES: Mapping[str, Path] = {
+FIELD_PATHS: Mapping[str, Path] = {
     "id": ("id",),
     "occurred_at": ("occurred_at",),
     "app": ("app",),
@@ -37,23 +36,24 @@ FIELD_PLACES: Mapping[str, Path] = {
     "device_id": ("device", "id"),
     "device_attributes": ("device", "attributes"),
 }
+"""The path in an event of each name that `sources[].fields` may map."""
 
 
 class Decoder:
-    """Decodes the records of one topic: one trigger, one shape."""
+    """Decodes the records of one topic, which have one trigger and one shape."""
 
     def __init__(self, trigger: Trigger, fields: Mapping[str, str] | None = None) -> None:
         """`fields` maps the names that docs/reference/events.md lists to dotted paths."""
         paths = {name: parse_path(path) for name, path in (fields or {}).items()}
         self.trigger = trigger
         self.maps = bool(paths)
-        """Whether the shape is a foreign one."""
+        """Whether the topic's shape is mapped by `sources[].fields`."""
         self._subject = paths.pop("subject", None)
         self._usual_subject = TRIGGERS[trigger].subject
-        self._moves = tuple((FIELD_PLACES[name], path) for name, path in paths.items())
+        self._moves = tuple((FIELD_PATHS[name], path) for name, path in paths.items())
 
     def __call__(self, record: Record) -> Event:
-        """Decode `record`; raises `UndecodableError` and nothing else, whatever the bytes."""
+        """Decode `record`. Raises only `UndecodableError`, whatever the bytes."""
         source = _parse(record.value)
         document = _moved(source, self._moves) if self._moves else source
         if document.get("occurred_at") is None:
@@ -74,14 +74,14 @@ class Decoder:
 
 
 def _parse(value: bytes | None) -> dict[str, Any]:
-    if type(value) is not bytes:  # of what could not be parsed as a record, the stream says why
+    if type(value) is not bytes:  # a record that the stream could not parse says why
         raise UndecodableError(getattr(value, "why", "the record has no value"))
     if len(value) > MAX_EVENT_BYTES:
         raise UndecodableError(f"the record is longer than {MAX_EVENT_BYTES} bytes")
     try:
         document = orjson.loads(value) if not may_be_rounded(value) else _loads_exactly(value)
     except orjson.JSONDecodeError:
-        document = _loads_exactly(value)  # a number may be short and too large: 1e400
+        document = _loads_exactly(value)  # a short number may be too large: 1e400
     if type(document) is not dict:
         raise UndecodableError("the JSON value is not an object")
     return document
@@ -91,14 +91,14 @@ def _loads_exactly(value: bytes) -> Any:
     try:
         return loads_exactly(value)
     except orjson.JSONDecodeError as error:
-        # Its text quotes no input, only what was expected and where.
+        # Its text names what was expected and the position, and quotes no input.
         raise UndecodableError(f"not JSON: {error}") from None
     except TooManyError as error:
         raise UndecodableError(str(error)) from None
 
 
 def _identify(document: dict[str, Any], record: Record) -> str:
-    """The event's id; one made of the record's place where it has none."""
+    """The event's id; `topic-partition-offset` if it has none."""
     own = document.get("id")
     if type(own) is str and own:
         return own
@@ -111,7 +111,7 @@ def _identify(document: dict[str, Any], record: Record) -> str:
 
 
 def _name(value: Any) -> str | None:
-    """Names arrive as text; senders also count them."""
+    """A name as text: senders write strings or integers. None for anything else."""
     if type(value) is str:
         return value
     if type(value) is int:
@@ -120,12 +120,12 @@ def _name(value: Any) -> str | None:
 
 
 def _seconds(occurred_at: Any, timestamp: int) -> float:
-    """RFC 3339 text or epoch milliseconds, in seconds; the record's own time where unreadable.
+    """RFC 3339 text or epoch milliseconds, in seconds; `timestamp` if it is not readable.
 
-    A wrong clock in the sender is no reason to hold an event back: the time only measures delay.
+    An unreadable time is no error, since it only measures delay.
     """
     if type(occurred_at) is int or type(occurred_at) is float:
-        return (occurred_at if 0 <= occurred_at < _YEAR_10000 else timestamp) / 1000
+        return (occurred_at if 0 <= occurred_at < _YEAR_10000_MS else timestamp) / 1000
     if type(occurred_at) is not str or len(occurred_at) > _MAX_TIME_CHARACTERS:
         return timestamp / 1000
     try:
@@ -136,15 +136,15 @@ def _seconds(occurred_at: Any, timestamp: int) -> float:
 
 
 def _moved(source: dict[str, Any], moves: tuple[tuple[Path, Path], ...]) -> dict[str, Any]:
-    """A copy of `source` with the mapped parts in their places; the rest stays."""
+    """A copy of `source` with the mapped parts at their paths in an event; the rest stays."""
     document = dict(source)
     parts: dict[str, dict[str, Any]] = {}
-    for place, path in moves:
+    for target, path in moves:
         value = walk(source, path)
-        if len(place) == 1:
-            document[place[0]] = value
+        if len(target) == 1:
+            document[target[0]] = value
         else:
-            parts.setdefault(place[0], {})[place[1]] = value
+            parts.setdefault(target[0], {})[target[1]] = value
     for name, part in parts.items():
         whole = source.get(name)
         document[name] = {**whole, **part} if type(whole) is dict else part

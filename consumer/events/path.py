@@ -4,7 +4,7 @@ from typing import Any
 
 Path = tuple[str, ...]
 
-_MAX_DIGITS = 9
+_MAX_INDEX_DIGITS = 9
 
 
 def parse_path(text: str) -> Path:
@@ -13,7 +13,7 @@ def parse_path(text: str) -> Path:
 
 
 def walk(document: Any, path: Path) -> Any:
-    """The value at `path`, or None where any step is missing.
+    """The value at `path`, or None if any step is missing.
 
     A step is a key of an object or, in an array, an index counted from 0.
     """
@@ -28,5 +28,5 @@ def walk(document: Any, path: Path) -> Any:
 
 
 def _is_index(step: str) -> bool:
-    """Whether `step` counts; `int` raises for numbers of some thousand digits."""
-    return step.isdecimal() and len(step) <= _MAX_DIGITS
+    """Whether `step` is an index; `int` raises for numbers of some thousand digits."""
+    return step.isdecimal() and len(step) <= _MAX_INDEX_DIGITS

@@ -134,7 +134,7 @@ async def test_steady_origin_that_becomes_odd(
     """Answers without end count from the second one on at the latest, though many before them ended
     properly; one with a length or a part of a body counts at once.
     """
-    monkeypatch.setattr(curl_routes, "_WATCHED_AT_FIRST", 2)
+    monkeypatch.setattr(curl_routes, "_INITIAL_WATCHED_ANSWERS", 2)
     for _ in range(5):
         assert (await answer_of(transport, get(receiver.origin + "/"))).status == 200
     head = b"HTTP/1.1 200 OK\r\n"

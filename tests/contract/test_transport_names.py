@@ -128,7 +128,7 @@ async def test_a_name_that_does_not_exist(names: Names, transport: Transport) ->
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Names that are doubted are looked up after a moment instead of two seconds."""
-    monkeypatch.setattr(resolver, "_DOUBTED", 0.01)
+    monkeypatch.setattr(resolver, "_DOUBTED_RETRY_SECONDS", 0.01)
 
 
 @pytest.mark.usefixtures("soon")
@@ -210,8 +210,8 @@ async def test_http2_connection_that_is_never_idle(
     on it all the time: libcurl itself looks at the age of idle connections only.
     """
     del names
-    monkeypatch.setattr(resolver, "_FRESH", 0.05)
-    monkeypatch.setattr(lookups, "CONNECTION_LIFETIME", 0.2)
+    monkeypatch.setattr(resolver, "_FRESH_SECONDS", 0.05)
+    monkeypatch.setattr(lookups, "CONNECTION_LIFETIME_SECONDS", 0.2)
     transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK, trusting(ca_file))
     async with Http2Receiver(server_context(authority, "h2.example")) as receiver:
         origin = receiver.origin.replace("127.0.0.1", "h2.example")
@@ -231,7 +231,7 @@ async def test_a_host_that_moves_while_the_old_one_goes_on(
     to an old address; an address that is dropped while others stay is left within the lifetime of
     connections.
     """
-    monkeypatch.setattr(resolver, "_FRESH", 0.05)
+    monkeypatch.setattr(resolver, "_FRESH_SECONDS", 0.05)
     transport = CurlTransport(asyncio.get_running_loop(), LOOPBACK, trusting())
     async with Receiver() as new, Receiver(host="127.0.0.9", port=port_of(new)) as old:
         names.addresses["moved.example"] = ["127.0.0.9"]

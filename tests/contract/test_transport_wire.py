@@ -14,7 +14,7 @@ from consumer.clock import SystemClock
 from consumer.delivery.http import aiohttp_pool, curl_easy
 from consumer.delivery.http.aiohttp import AiohttpTransport
 from consumer.delivery.http.curl import CurlTransport
-from consumer.delivery.http.transport import RETRY_AFTER_LIMIT, AttemptResult, Transport
+from consumer.delivery.http.transport import MAX_RETRY_AFTER_SECONDS, AttemptResult, Transport
 from consumer.reasons import ErrorKind
 from support.attempts import LOOPBACK, PATIENCE, Attempt, answer_of, get, trusting
 from support.receiver import Receiver, Reply, Then, response
@@ -123,9 +123,9 @@ async def test_status(transport: Transport, receiver: Receiver, status: int) -> 
         ("-5", None),
         ("soon", None),
         ("", None),
-        ("1000000000", RETRY_AFTER_LIMIT),
+        ("1000000000", MAX_RETRY_AFTER_SECONDS),
         ("Fri, 31 Dec 1999 23:59:59 GMT", None),
-        ("Fri, 31 Dec 2100 23:59:59 GMT", RETRY_AFTER_LIMIT),
+        ("Fri, 31 Dec 2100 23:59:59 GMT", MAX_RETRY_AFTER_SECONDS),
     ],
 )
 async def test_retry_after(
@@ -218,8 +218,8 @@ async def test_connection_has_an_age(
     """A busy connection is replaced after its maximum age, so that a changed DNS answer is
     followed, and no attempt fails for it.
     """
-    monkeypatch.setattr(curl_easy, "CONNECTION_LIFETIME", 1)
-    monkeypatch.setattr(aiohttp_pool, "CONNECTION_LIFETIME", 1)
+    monkeypatch.setattr(curl_easy, "CONNECTION_LIFETIME_SECONDS", 1)
+    monkeypatch.setattr(aiohttp_pool, "CONNECTION_LIFETIME_SECONDS", 1)
     async with asyncio.timeout(PATIENCE):
         while plain.connections < 3:
             assert (await answer_of(transport, get(plain.origin + "/"))).status == 200

@@ -6,7 +6,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.events.decode import FIELD_PLACES, Decoder
+from consumer.events.decode import FIELD_PATHS, Decoder
 from consumer.events.model import Event
 from consumer.events.triggers import TRIGGERS, Trigger
 from consumer.records.record import UndecodableError
@@ -27,7 +27,7 @@ NAMES = st.sampled_from(
 )
 DOCUMENTS = st.dictionaries(NAMES, JSON | st.dictionaries(NAMES, JSON))
 FIELDS = st.dictionaries(
-    st.sampled_from([*FIELD_PLACES, "subject"]), st.sampled_from(["id", "data.id", "user.0.id"])
+    st.sampled_from([*FIELD_PATHS, "subject"]), st.sampled_from(["id", "data.id", "user.0.id"])
 )
 TRIGGER = st.sampled_from(list(TRIGGERS))
 # Near-JSON: duplicate keys, numbers out of range, lone surrogates, unclosed nesting.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from consumer.clock import SystemClock
 from consumer.delivery.http.aiohttp import AiohttpTransport
 from consumer.delivery.http.curl import CurlTransport
-from consumer.delivery.http.transport import RETRY_AFTER_LIMIT, AttemptResult, Transport
+from consumer.delivery.http.transport import MAX_RETRY_AFTER_SECONDS, AttemptResult, Transport
 from support.attempts import LOOPBACK, Attempt, get, trusting
 from support.receiver import Receiver, Reply, Then, response
 
@@ -88,7 +88,7 @@ def complete_heads(draw: st.DrawFn) -> tuple[int, bytes]:
 def _check(answer: AttemptResult) -> None:
     assert (answer.status == 0) == (answer.error is not None)
     assert answer.status == 0 or 200 <= answer.status <= 999
-    assert answer.retry_after is None or 0 < answer.retry_after <= RETRY_AFTER_LIMIT
+    assert answer.retry_after is None or 0 < answer.retry_after <= MAX_RETRY_AFTER_SECONDS
     assert len(answer.detail) < 1_000
 
 

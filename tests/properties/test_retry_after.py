@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consumer.delivery.http.aiohttp import _retry_after
-from consumer.delivery.http.transport import RETRY_AFTER_LIMIT
+from consumer.delivery.http.transport import MAX_RETRY_AFTER_SECONDS
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC).timestamp()
 
@@ -18,17 +18,17 @@ NOW = datetime(2026, 11, 24, 10, tzinfo=UTC).timestamp()
 def test_never_raises(text: str) -> None:
     """Any `Retry-After` text is read as None or as a wait within the bounds."""
     wait = _retry_after(text, NOW)
-    assert wait is None or 0 < wait <= RETRY_AFTER_LIMIT
+    assert wait is None or 0 < wait <= MAX_RETRY_AFTER_SECONDS
 
 
 @given(st.integers(min_value=1, max_value=10**12))
 def test_seconds(seconds: int) -> None:
     """A `Retry-After` in seconds is taken as it is, up to the limit."""
-    assert _retry_after(str(seconds), NOW) == min(seconds, RETRY_AFTER_LIMIT)
+    assert _retry_after(str(seconds), NOW) == min(seconds, MAX_RETRY_AFTER_SECONDS)
 
 
 @given(st.integers(min_value=-(10**9), max_value=10**9))
 def test_dates(ahead: int) -> None:
     """A `Retry-After` date counts from now, and one that is past asks for no wait."""
     date = format_datetime(datetime.fromtimestamp(NOW + ahead, UTC), usegmt=True)
-    assert _retry_after(date, NOW) == (min(ahead, RETRY_AFTER_LIMIT) if ahead > 0 else None)
+    assert _retry_after(date, NOW) == (min(ahead, MAX_RETRY_AFTER_SECONDS) if ahead > 0 else None)

@@ -1,1 +1,1 @@
-"""Which addresses a request may go to."""
+"""The SSRF guard: which addresses a request may go to."""

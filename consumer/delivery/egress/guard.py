@@ -1,7 +1,7 @@
-"""Where a request may go: judged on the address that is dialled, at every new connection.
+"""The SSRF guard judges the address that is dialled, at every new connection.
 
-Neither a hook's URI nor a DNS answer is believed: the adapters ask here with the very address that
-they are about to connect a socket to. By default only public unicast addresses pass.
+It trusts neither a hook's URI nor a DNS answer: the adapters ask it with the address that they are
+about to connect a socket to. By default only public unicast addresses are allowed.
 """
 
 import re
@@ -15,29 +15,29 @@ from consumer.delivery.egress.special_addresses import IPV4_BLOCKS, IPV6_BLOCKS,
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# What `normalise_host` makes of hosts. Whatever else stands in a URL is no name that was judged.
-_ORIGIN = re.compile(r"https?://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
-_SERVER = re.compile(r"(?P<host>\[[^\]]*\]|[^:]+)(:(?P<port>[0-9]+))?")
-_MAPPED = IPv6Network("::ffff:0:0/96")
-_NAT64 = IPv6Network("64:ff9b::/96")
+# The hosts that `normalise_host` makes. Anything else in a URL is refused.
+_ORIGIN_PATTERN = re.compile(r"https?://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
+_SERVER_PATTERN = re.compile(r"(?P<host>\[[^\]]*\]|[^:]+)(:(?P<port>[0-9]+))?")
+_IPV4_MAPPED_NETWORK = IPv6Network("::ffff:0:0/96")
+_NAT64_NETWORK = IPv6Network("64:ff9b::/96")
 """The well-known prefix (RFC 6052 section 2.1): the last 32 bits are the IPv4 address that the
-translator dials. Networks with IPv6 only have nothing else for receivers that have IPv4 only."""
+translator dials. IPv6-only networks reach IPv4-only receivers by it."""
 _KAFKA_PORT = 9092
 
 
 @dataclass(frozen=True, slots=True)
 class OwnEndpoint:
-    """Something of the daemon's that listens, and that no hook may reach."""
+    """A listening address of the daemon or its brokers, which no hook may reach."""
 
     address: Address | None
-    """None: not known (a name, or every interface), so the port counts at every address."""
+    """None if unknown (a name, or every interface): the port counts at every address."""
     port: int
     what: str
 
     @classmethod
     def of(cls, server: str, what: str) -> Self:
-        """From `host:port`; without a port, Kafka's."""
-        match = _SERVER.fullmatch(server)
+        """The endpoint at `host:port`; Kafka's default port if there is none."""
+        match = _SERVER_PATTERN.fullmatch(server)
         if match is None:
             raise ValueError(f"no server: {server}")
         address = _address(match["host"].strip("[]"))
@@ -46,21 +46,21 @@ class OwnEndpoint:
         return cls(address, int(match["port"] or _KAFKA_PORT), what)
 
     def is_at(self, address: Address, port: int) -> bool:
-        """Whether dialling `address` and `port` would reach it, for all that is known."""
+        """Whether dialling `address` and `port` may reach this endpoint."""
         if port != self.port:
             return False
-        # Linux takes a connection to the unspecified address to the loopback one.
+        # Linux connects the unspecified address to the loopback address.
         return self.address is None or self.address == address or address.is_unspecified
 
 
 @dataclass(frozen=True, slots=True)
 class EgressPolicy:
-    """What may be dialled. Two policies that allow the same are equal."""
+    """The addresses, names and ports that may be dialled. Equal settings make equal policies."""
 
     allow: frozenset[Network] = frozenset()
     allow_names: frozenset[str] = frozenset()
     allow_ports: frozenset[tuple[Address | str, int]] = frozenset()
-    """One port of an address or a name. Nothing else opens the daemon's own endpoints."""
+    """Pairs of an address or name and a port. Only these allow the daemon's own endpoints."""
     deny: frozenset[Network] = frozenset()
     deny_names: frozenset[str] = frozenset()
     own: tuple[OwnEndpoint, ...] = ()
@@ -69,10 +69,10 @@ class EgressPolicy:
     def of(
         cls, *, allow: Iterable[str] = (), deny: Iterable[str] = (), own: Iterable[OwnEndpoint] = ()
     ) -> Self:
-        """From entries as the settings have them: CIDRs, addresses, and names in lower case; in
-        `allow` also `host:port`.
+        """The policy of the settings' entries: CIDRs, addresses and lower-case names; in `allow`
+        also `host:port`.
         """
-        servers = {entry: _SERVER.fullmatch(entry) for entry in allow}
+        servers = {entry: _SERVER_PATTERN.fullmatch(entry) for entry in allow}
         ports = {entry: match for entry, match in servers.items() if match and match["port"]}
         return cls(
             *_split(servers.keys() - ports.keys()),
@@ -82,10 +82,10 @@ class EgressPolicy:
         )
 
     def judge(self, address: str, port: int, host: str) -> str | None:
-        """Why `address` and `port` must not be dialled for the URL's `host`; None: they may be.
+        """Why `address` and `port` must not be dialled for the URL's `host`; None if they may be.
 
-        The first rule that speaks decides: the daemon's own endpoints, unless `allow` has this port
-        of the address or host; `deny`; `allow`; then the special-purpose registries.
+        The first rule that applies decides: the daemon's own endpoints, unless `allow` has this
+        port of the address or host; `deny`; `allow`; then the special-purpose registries.
         """
         dialled = _address(address)
         if dialled is None:
@@ -105,8 +105,8 @@ class EgressPolicy:
         return _special(dialled, address)
 
     def precheck(self, host: str, port: int) -> str | None:
-        """Why `host` (without brackets) is sure to be refused, as far as that can be told without
-        asking DNS. None: its addresses will decide.
+        """Why `host` (without brackets) will be refused whatever DNS answers; None if its addresses
+        will decide.
         """
         host = host.removesuffix(".")
         refusals = [self.judge(address, port, host) for address in _known_addresses(host)]
@@ -119,12 +119,12 @@ class EgressPolicy:
 
 
 class DialGuard:
-    """The guard of one attempt: every address that the client would dial comes through here."""
+    """The guard of one attempt, which is asked before each address is dialled."""
 
     __slots__ = ("_dialled", "_origin", "_policy", "_port", "_refusal")
 
     def __init__(self, policy: EgressPolicy, origin: str) -> None:
-        """`origin`: scheme, host and port of the URL, as the client is given them."""
+        """`origin` is the URL's `scheme://host[:port]`, as the client is given it."""
         self._policy = policy
         self._origin = origin
         self._dialled = False
@@ -133,23 +133,23 @@ class DialGuard:
 
     @property
     def refusal(self) -> str | None:
-        """Why nothing was dialled; None where something was, or where there was nothing to dial."""
+        """Why nothing was dialled; None if an address was dialled or none was asked for."""
         return None if self._dialled else self._refusal
 
     @property
     def refused_by_lookup(self) -> bool:
-        """Whether the refusal is due to the addresses that the host's name has just now. False if
-        it is certain without a lookup: a literal address, `localhost`, a name in `network.deny`.
+        """Whether the refusal is due to the addresses that a lookup found. False if it is certain
+        without a lookup: a literal address, `localhost`, a name in `network.deny`.
         """
-        origin = _ORIGIN.fullmatch(self._origin.lower())
+        origin = _ORIGIN_PATTERN.fullmatch(self._origin.lower())
         if self.refusal is None or origin is None:
             return False
         return self._policy.precheck(origin["host"].strip("[]"), self._port) is None
 
     def allow_dial(self, address: str, port: int) -> bool:
-        """Whether this address may be dialled, now."""
+        """Whether this address may be dialled."""
         self._port = port
-        origin = _ORIGIN.fullmatch(self._origin.lower())
+        origin = _ORIGIN_PATTERN.fullmatch(self._origin.lower())
         if origin is None:
             refusal: str | None = "the URL's host is not one that can be judged"
         else:
@@ -168,8 +168,8 @@ def _known_addresses(host: str) -> Sequence[str]:
 
 
 def _address(text: str) -> Address | None:
-    """The address to judge: without its zone, and an IPv4-mapped form (RFC 4291 section 2.5.5.2)
-    or a NAT64 form (RFC 6052) as the IPv4 address that is dialled for it.
+    """The address to judge, without its zone. An IPv4-mapped form (RFC 4291 section 2.5.5.2) or a
+    NAT64 form (RFC 6052) becomes the IPv4 address that is dialled for it.
     """
     try:
         address = ip_address(text)
@@ -178,7 +178,7 @@ def _address(text: str) -> Address | None:
     if isinstance(address, IPv4Address):
         return address
     plain = IPv6Address(int(address))  # without its zone
-    return _embedded(plain) if plain in _MAPPED or plain in _NAT64 else plain
+    return _embedded(plain) if plain in _IPV4_MAPPED_NETWORK or plain in _NAT64_NETWORK else plain
 
 
 def _embedded(address: IPv6Address) -> IPv4Address:
@@ -191,17 +191,18 @@ def _host(text: str) -> Address | str:
 
 
 def _network(text: str) -> Network:
-    """An IPv4 network if it is written as IPv4-mapped addresses or as a part of NAT64's prefix.
+    """The network in `text`; IPv4-mapped and NAT64 forms become the IPv4 network in them.
 
-    The whole NAT64 prefix stays what it is: `deny` closes NAT64 with it, and `allow` must not open
-    all of IPv4 with it.
+    The whole NAT64 prefix stays IPv6: in `deny` it closes NAT64, and in `allow` it must not open
+    all of IPv4.
     """
     network = ip_network(text)
     if isinstance(network, IPv6Network) and (
-        network.subnet_of(_MAPPED) or (network.subnet_of(_NAT64) and network != _NAT64)
+        network.subnet_of(_IPV4_MAPPED_NETWORK)
+        or (network.subnet_of(_NAT64_NETWORK) and network != _NAT64_NETWORK)
     ):
         embedded = _embedded(network.network_address)
-        return ip_network(f"{embedded}/{network.prefixlen - _MAPPED.prefixlen}")
+        return ip_network(f"{embedded}/{network.prefixlen - _IPV4_MAPPED_NETWORK.prefixlen}")
     return network
 
 

@@ -1,4 +1,4 @@
-"""The guard as the settings have it, and what it is sure to say to the hooks."""
+"""Makes the egress policy of the settings, and finds the hooks that it refuses."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -13,11 +13,11 @@ from consumer.settings import Settings
 
 log = get_logger(__name__)
 
-_PORTS = {"http": 80, "https": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def guard_policy(settings: Settings, admin_port: int | None = None) -> EgressPolicy:
-    """What requests may go to. `admin_port`: the one in use, where the system picked it."""
+    """The policy of the settings. `admin_port` is the port in use if the system picked it."""
     network, admin = settings.network, settings.admin
     port, what = admin_port or admin.port, "hookstream's own admin server"
     hosts = (f"[{host}]" if ":" in host else host for host in admin.host)
@@ -27,20 +27,20 @@ def guard_policy(settings: Settings, admin_port: int | None = None) -> EgressPol
 
 
 def warn_of_refused_uris(hooks: Iterable[Hook], policy: EgressPolicy) -> None:
-    """Say which hooks the policy is sure to stop."""
+    """Log a warning for each hook whose every request `policy` will refuse."""
     for problem in refused_uris(hooks, policy):
         log.warning("every request of a hook will be blocked", problem=str(problem))
 
 
 def _broker(server: str) -> OwnEndpoint:
-    """One on this machine may listen at its other addresses as well, whatever those are."""
+    """A broker's endpoint. A local one may listen at the machine's other addresses as well."""
     broker = OwnEndpoint.of(server, "one of hookstream's own Kafka brokers")
     local = broker.address is not None and broker.address.is_loopback
     return replace(broker, address=None) if local else broker
 
 
 def refused_uris(hooks: Iterable[Hook], policy: EgressPolicy) -> Iterator[Diagnostic]:
-    """The hooks whose every request the guard will refuse, as far as URIs tell."""
+    """A diagnostic for each hook whose every request will be refused, as far as its URI tells."""
     judge = cache(partial(_judge, policy))  # many hooks go to few hosts
     for hook in hooks:
         refusal = judge(hook.origin)
@@ -50,7 +50,7 @@ def refused_uris(hooks: Iterable[Hook], policy: EgressPolicy) -> Iterator[Diagno
 
 def _judge(policy: EgressPolicy, origin: str) -> Diagnostic | None:
     url = urlsplit(origin)
-    host, port = url.hostname or "", url.port or _PORTS[url.scheme]
+    host, port = url.hostname or "", url.port or _DEFAULT_PORTS[url.scheme]
     reason = policy.precheck(host, port)
     if reason is None:
         return None
@@ -58,7 +58,7 @@ def _judge(policy: EgressPolicy, origin: str) -> Diagnostic | None:
 
 
 def _hint(policy: EgressPolicy, host: str, port: int) -> str:
-    """The narrowest entry that helps; none helps against `deny`."""
+    """The narrowest `network.allow` entry that helps, unless `network.deny` refuses the host."""
     opened = replace(policy, allow_ports=policy.allow_ports | {(host.removesuffix("."), port)})
     if opened.precheck(host, port) is not None:
         return "write another host, or take this one out of network.deny"

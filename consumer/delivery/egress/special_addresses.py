@@ -1,8 +1,8 @@
-"""Addresses that are no public unicast addresses, or that public requests have no business with.
+"""Special-purpose addresses, which no webhook receiver has.
 
-From the IANA special-purpose address registries (RFC 6890, as updated by RFC 8190): every block of
-them, the few that are reachable globally too, since no webhook receiver lives there. To these come
-multicast, the reserved 240.0.0.0/4, and a metadata service outside of all of them.
+They are all blocks of the IANA special-purpose address registries (RFC 6890, updated by RFC 8190),
+including those that are globally reachable, and multicast, the reserved 240.0.0.0/4, and the
+metadata services of clouds.
 """
 
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Addresses with a purpose of their own."""
+    """A block of special-purpose addresses."""
 
     network: IPv4Network | IPv6Network
     what: str
     """Completes "this address is ..."."""
     source: str
-    """The document that gives them the purpose."""
+    """The document that defines the block."""
 
 
 def _blocks(rows: tuple[tuple[str, str, str], ...]) -> tuple[Block, ...]:
@@ -52,21 +52,21 @@ IPV4_BLOCKS = _blocks(
         ("240.0.0.0/4", "reserved", "RFC 1112 section 4"),
     )
 )
-"""The first that holds an address names it. What none holds is public."""
+"""The first block that contains an address names it. Any other address is public."""
 
 IPV6_PUBLIC = IPv6Network("2000::/3")
 """Global unicast (RFC 4291 section 2.4, IANA IPv6 global unicast address assignments)."""
 
 IPV6_BLOCKS = _blocks(
     (
-        # Inside IPV6_PUBLIC: these are what is refused of it.
+        # Refused blocks inside IPV6_PUBLIC.
         ("2001::/32", "a Teredo tunnel", "RFC 4380"),
         ("2001::/23", "for IETF protocols", "RFC 2928"),
         ("2001:db8::/32", "for documentation", "RFC 3849"),
         ("2002::/16", "a 6to4 tunnel", "RFC 3056"),
         ("2620:4f:8000::/48", "an AS112 sink", "RFC 7534"),
         ("3fff::/20", "for documentation", "RFC 9637"),
-        # Outside: refused in any case, and named here.
+        # Blocks outside, which are refused in any case and named here.
         ("::/128", "unspecified", "RFC 4291 section 2.5.2"),
         ("::1/128", "loopback", "RFC 4291 section 2.5.3"),
         ("::/96", "an IPv4-compatible form", "RFC 4291 section 2.5.5.1"),
@@ -84,4 +84,4 @@ IPV6_BLOCKS = _blocks(
         ("ff00::/8", "multicast", "RFC 4291 section 2.7"),
     )
 )
-"""The first that holds an address names it. What none holds is public inside `IPV6_PUBLIC` only."""
+"""The first block that contains an address names it. Any other in `IPV6_PUBLIC` is public."""

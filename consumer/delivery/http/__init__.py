@@ -1,1 +1,1 @@
-"""A request, and the two transports that send it."""
+"""HTTP: builds requests, resolves names, and sends requests over one of two transports."""

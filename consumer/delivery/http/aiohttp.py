@@ -1,6 +1,7 @@
-"""aiohttp as a transport: the second one, for where libcurl is not wanted.
+"""aiohttp as a transport: the alternative to libcurl.
 
-One attempt is one request: a kept connection that dies as the request goes out is a connect error.
+An attempt is one request. If a kept connection dies as the request goes out, that is a connect
+error.
 """
 
 import asyncio
@@ -17,9 +18,9 @@ from consumer.delivery.egress.guard import EgressPolicy
 from consumer.delivery.http.aiohttp_pool import DIAL, Dial, NoResponseError, Pool
 from consumer.delivery.http.authorities import Authorities
 from consumer.delivery.http.transport import (
-    BODY_LIMIT,
-    LEAST_FINAL,
-    RETRY_AFTER_LIMIT,
+    MAX_BODY_BYTES,
+    MAX_RETRY_AFTER_SECONDS,
+    MIN_FINAL_STATUS,
     AttemptResult,
     OnResult,
     Request,
@@ -27,20 +28,20 @@ from consumer.delivery.http.transport import (
 )
 from consumer.reasons import ErrorKind
 
-_ERRORS: tuple[tuple[type[Exception], ErrorKind], ...] = (
+_ERROR_KINDS: tuple[tuple[type[Exception], ErrorKind], ...] = (
     (TimeoutError, ErrorKind.TIMEOUT),
     (aiohttp.ClientConnectorDNSError, ErrorKind.DNS),
     (aiohttp.ClientSSLError, ErrorKind.TLS),
 )
-"""Every other one is a connect error: refused, reset, empty, garbled, cut short."""
+"""Any other error is a connect error: refused, reset, empty, garbled, cut short."""
 
-_SECONDS = re.compile(r"\s*(\d+)")
+_SECONDS_PATTERN = re.compile(r"\s*(\d+)")
 
 
 class AiohttpTransport:
-    """One task per attempt. Made and used on the loop's thread, while the loop runs.
+    """Sends each attempt in a task. Made and used on the loop's thread, while the loop runs.
 
-    `policy`: what may be dialled. `authorities`: those that receivers are checked with.
+    `policy` is what may be dialled, and `authorities` are what receivers are verified with.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class AiohttpTransport:
             self._begin(self._pool.policy)
 
     def _begin(self, policy: EgressPolicy) -> None:
-        """Send what comes from now on over new connections."""
+        """Send later attempts over new connections."""
         before = self._pool
         if before.session.closed:
             return
@@ -94,7 +95,7 @@ class AiohttpTransport:
         ending.add_done_callback(self._retired.discard)
 
     async def failure(self) -> str:
-        """See `Transport.failure`: every attempt fails by itself."""
+        """See `Transport.failure`. It never returns, since each attempt fails by itself."""
         never: asyncio.Future[str] = self._loop.create_future()
         return await never
 
@@ -106,11 +107,11 @@ class AiohttpTransport:
             task.cancel()
         await closing
         await asyncio.gather(*tasks, *self._retired, return_exceptions=True)
-        await asyncio.sleep(0)  # tasks call back a turn after their end, for which none may be left
+        await asyncio.sleep(0)  # tasks call back one loop iteration after their end
 
     def _finish(self, task: asyncio.Task[AttemptResult]) -> None:
         done = self._under_way.pop(task)
-        # Cancelled only by `close`, and maybe before the coroutine's first line ran.
+        # Only `close` cancels, perhaps before the coroutine's first line ran.
         done(closed_result() if task.cancelled() else task.result())
 
     async def _attempt(self, request: Request, pool: Pool) -> AttemptResult:
@@ -119,13 +120,13 @@ class AiohttpTransport:
         DIAL.set(dial)
         try:
             answer = await self._get(request, pool.session)
-        except Exception as error:  # noqa: BLE001  # whatever a receiver can provoke is an answer
-            gate = dial.guard
-            if gate.refusal is not None:
+        except Exception as error:  # noqa: BLE001  # any error that a receiver provokes is a result
+            guard = dial.guard
+            if guard.refusal is not None:
                 answer = AttemptResult(
                     error=ErrorKind.BLOCKED,
-                    detail=gate.refusal,
-                    blocked_by_lookup=gate.refused_by_lookup,
+                    detail=guard.refusal,
+                    blocked_by_lookup=guard.refused_by_lookup,
                 )
             else:
                 answer = AttemptResult(error=_kind(error), detail=_detail(error))
@@ -141,27 +142,27 @@ class AiohttpTransport:
             timeout=aiohttp.ClientTimeout(total=request.timeout, connect=request.connect_timeout),
             allow_redirects=False,
         ) as response:
-            if response.status < LEAST_FINAL:
+            if response.status < MIN_FINAL_STATUS:
                 return AttemptResult(error=ErrorKind.CONNECT, detail="no final response")
             wait = _retry_after(response.headers.get("Retry-After", ""), self._clock.now())
             answer = AttemptResult(status=response.status, retry_after=wait)
-            with suppress(Exception):  # the header block is complete: that is the answer
+            with suppress(Exception):  # the result stands once the header block is complete
                 await _discard_body(response)
             return answer
 
 
 async def _discard_body(response: aiohttp.ClientResponse) -> None:
-    """Read it, so that the connection can be used again; close on one that is too long."""
-    left = BODY_LIMIT
+    """Read the body, so that the connection can be reused; close it if the body is too long."""
+    remaining = MAX_BODY_BYTES
     async for chunk in response.content.iter_any():
-        left -= len(chunk)
-        if left < 0:
+        remaining -= len(chunk)
+        if remaining < 0:
             response.close()
             return
 
 
 def _url(request: Request) -> yarl.URL:
-    """The whole target as a path: parsed in parts, yarl would drop the `?` of an empty query."""
+    """The URL, its target set as a path: if yarl parsed it, it would drop an empty query's `?`."""
     scheme, _, authority = request.origin.partition("://")
     return yarl.URL.build(scheme=scheme, authority=authority, path=request.target, encoded=True)
 
@@ -172,14 +173,14 @@ def _header(line: bytes) -> tuple[str, str]:
 
 
 def _retry_after(text: str, now: float) -> float | None:
-    """Seconds or an HTTP date, read as generously as libcurl does: leading digits count."""
-    match = _SECONDS.match(text)
+    """The seconds of a `Retry-After`, read as leniently as by libcurl: leading digits count."""
+    match = _SECONDS_PATTERN.match(text)
     seconds = float(match[1]) if match is not None else _date(text) - now
-    return min(seconds, RETRY_AFTER_LIMIT) if seconds > 0 else None
+    return min(seconds, MAX_RETRY_AFTER_SECONDS) if seconds > 0 else None
 
 
 def _date(text: str) -> float:
-    """Seconds since the epoch; 0, long past, where the text is no date."""
+    """An HTTP date in epoch seconds; 0 if the text is no date."""
     try:
         parsed = parsedate_tz(text)
         return 0.0 if parsed is None else float(mktime_tz(parsed))
@@ -188,15 +189,17 @@ def _date(text: str) -> float:
 
 
 def _kind(error: Exception) -> ErrorKind:
-    return next((kind for type_, kind in _ERRORS if isinstance(error, type_)), ErrorKind.CONNECT)
+    return next(
+        (kind for type_, kind in _ERROR_KINDS if isinstance(error, type_)), ErrorKind.CONNECT
+    )
 
 
 def _detail(error: Exception) -> str:
-    """The error's kind and the system's words on it; aiohttp's own words may hold the URL."""
+    """The error's type and the system's message; aiohttp's own message may hold the URL."""
     if isinstance(error, NoResponseError):
         error = cast("Exception", error.__cause__)
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        words = getattr(error.certificate_error, "verify_message", "")
+        message = getattr(error.certificate_error, "verify_message", "")
     else:
-        words = error.strerror if isinstance(error, OSError) else ""
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+        message = error.strerror if isinstance(error, OSError) else ""
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -1,4 +1,4 @@
-"""aiohttp's connections: which are made, which are kept, and where they may lead."""
+"""aiohttp's connections: making, keeping and guarding them."""
 
 import asyncio
 import socket
@@ -16,20 +16,20 @@ from aiohttp.client_proto import ResponseHandler
 from consumer.delivery.egress.guard import DialGuard, EgressPolicy
 from consumer.delivery.http.resolver import Addresses, Resolver
 from consumer.delivery.http.sockets import open_socket
-from consumer.delivery.http.transport import CONNECTION_LIFETIME
+from consumer.delivery.http.transport import CONNECTION_LIFETIME_SECONDS
 
 if TYPE_CHECKING:
     from aiohttp.tracing import Trace
 
 
-_HEAD_END = b"\r\n\r\n"
+_HEADER_BLOCK_END = b"\r\n\r\n"
 
-_BLOCKS = 4
-"""Header blocks that are looked for in what came in at once; interim ones may precede the last."""
+_MAX_HEADER_BLOCKS = 4
+"""Header blocks that are looked for in one read; interim blocks may precede the final one."""
 
 
 class Dial:
-    """What an attempt has to do with connections."""
+    """The connection state of one attempt."""
 
     __slots__ = ("connected", "guard", "host", "kept_since", "origin")
 
@@ -37,22 +37,21 @@ class Dial:
         self.guard = DialGuard(policy, origin)
         self.origin = origin
         self.host = _host(origin)
-        """As it is looked up."""
+        """The host as it is looked up."""
         self.connected = False
-        """Whether it has one."""
+        """Whether the attempt has a connection."""
         self.kept_since: float | None = None
-        """The loop's time when that was made, if it has carried another attempt before."""
+        """The loop's time at which the connection was made, if an earlier attempt used it."""
 
 
 DIAL: ContextVar[Dial] = ContextVar("DIAL")
-"""Of the attempt that runs; the tasks that aiohttp dials in are made within its context."""
+"""The `Dial` of the running attempt; the tasks in which aiohttp dials inherit its context."""
 
 
 class Pool:
-    """The connections that were made by one policy with the same authorities (`tls`), and what goes
-    on over them.
+    """The connections made by one policy with the same authorities (`tls`), and their attempts.
 
-    A change of them begins a new pool, so that no request goes over a connection that they forbid.
+    A change of either begins a new pool, so that no request goes over a connection that it forbids.
     """
 
     def __init__(
@@ -72,11 +71,13 @@ class Pool:
         )
 
     def learn(self, dial: Dial, *, timed_out: bool) -> bool:
-        """Draw the consequences from a failed attempt: see `AttemptResult.gave_up_connections`."""
-        doubt, gate = self.names.resolver.doubt, dial.guard
+        """Give up names and connections after a failed attempt that suggests it. Returns
+        `AttemptResult.gave_up_connections`.
+        """
+        doubt, guard = self.names.resolver.doubt, dial.guard
         gave_up = False
-        if gate.refusal is not None:
-            if gate.refused_by_lookup:
+        if guard.refusal is not None:
+            if guard.refused_by_lookup:
                 doubt(dial.host, usable=False)
         elif not dial.connected:
             doubt(dial.host, usable=True)
@@ -93,8 +94,8 @@ class Pool:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Keeps connections, but none beyond its lifetime, and none to an origin on which attempts
-    time out: of those all that were made before go, since they are likely to be as dead.
+    """Keeps connections within their lifetime. When an attempt on a kept connection times out, all
+    connections to its origin that were made before are given up, since they may be dead too.
     """
 
     def __init__(
@@ -103,16 +104,16 @@ class _Connector(aiohttp.TCPConnector):
         super().__init__(
             ssl=tls, limit=0, resolver=names, use_dns_cache=False, socket_factory=_socket
         )
-        # Invariant in its type, which aiohttp never meant for others.
+        # The attribute's type is invariant: aiohttp did not mean it for subclasses.
         self._factory = cast("partial[ResponseHandler]", partial(_Handler, loop=loop))
         self._clock = loop.time
         self._made: WeakKeyDictionary[ResponseHandler, float] = WeakKeyDictionary()
         self._renewed: dict[str, float] = {}
-        """By origin, the loop's time before which its connections were made that are not used."""
+        """By origin, the loop's time: connections made before it are not used any more."""
 
     def renew(self, origin: str, made: float) -> bool:
-        """Use none of its connections again; but once, for all that were made together. False if
-        that is done already.
+        """Give up the connections to `origin` made until now. False if the connection made at
+        `made` was given up already, with others.
         """
         if made < self._renewed.get(origin, made):
             return False
@@ -125,7 +126,7 @@ class _Connector(aiohttp.TCPConnector):
         traces: list["Trace"],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # aiohttp's own name
     ) -> aiohttp.connector.Connection:
-        """A kept connection that may be used, else a new one."""
+        """A kept connection that may be used, or a new one."""
         dial = DIAL.get()
         while True:
             connection = await super().connect(req, traces, timeout)
@@ -136,7 +137,7 @@ class _Connector(aiohttp.TCPConnector):
             if made is None:
                 self._made[protocol] = now
                 break
-            oldest = max(self._renewed.get(dial.origin, made), now - CONNECTION_LIFETIME)
+            oldest = max(self._renewed.get(dial.origin, made), now - CONNECTION_LIFETIME_SECONDS)
             if made >= oldest:
                 dial.kept_since = made
                 break
@@ -146,14 +147,14 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class _Handler(ResponseHandler):
-    """aiohttp's protocol, which gives its parser header blocks and what follows them apart: a fault
-    in the first bytes of a body would cost the header block that came with them.
+    """aiohttp's protocol, with header blocks parsed apart from what follows: otherwise an error in
+    the first bytes of a body would lose the header block that arrived with them.
     """
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come in, in pieces."""
-        for _ in range(_BLOCKS):
-            head, end, rest = data.partition(_HEAD_END)
+        """Give the parser each header block, and what follows it, in a call of its own."""
+        for _ in range(_MAX_HEADER_BLOCKS):
+            head, end, rest = data.partition(_HEADER_BLOCK_END)
             if not rest:
                 break
             super().data_received(head + end)
@@ -162,7 +163,7 @@ class _Handler(ResponseHandler):
 
 
 class _Names(AbstractResolver):
-    """`Resolver` as aiohttp asks one."""
+    """`Resolver` behind aiohttp's interface."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -171,7 +172,7 @@ class _Names(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Addresses of both families, whatever `family` says. Raises OSError: there is none."""
+        """Addresses of both families; `family` is ignored. Raises OSError if there is none."""
         del family
         DIAL.get().host = host
         addresses = self.resolver.cached(host) or await self._ask(host)
@@ -188,7 +189,7 @@ class _Names(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: nothing is kept open."""
 
     async def _ask(self, host: str) -> Addresses:
         answer: asyncio.Future[Addresses] = self._loop.create_future()
@@ -213,8 +214,8 @@ def _host(origin: str) -> str:
 
 
 def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket for one address. aiohttp connects it to that and no other; after an error it goes
-    on with the next address of the host.
+    """A socket, which aiohttp connects to `address` only. If it raises, aiohttp tries the host's
+    next address.
     """
     family, kind, protocol, _, name = address
     if not DIAL.get().guard.allow_dial(str(name[0]), int(name[1])):
@@ -223,7 +224,7 @@ def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
 
 
 class _RefusedError(OSError):
-    """The guard's no, to one address."""
+    """The guard refused one address."""
 
 
 class NoResponseError(aiohttp.ClientError):
@@ -233,8 +234,8 @@ class NoResponseError(aiohttp.ClientError):
 async def _once(
     request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Middleware. aiohttp would send again on these errors, on a new connection too: a receiver in
-    trouble would see every attempt twice.
+    """Middleware against aiohttp's own retries, by which a receiver in trouble would see every
+    attempt twice.
     """
     try:
         return await send(request)

@@ -1,5 +1,5 @@
-"""The certificate authorities that receivers are checked with: a copy in memory of what their
-files held when they were read, at the start or in a reload.
+"""The certificate authorities that receivers are verified with: a copy in memory of their files,
+read at the start and in a reload.
 """
 
 import fcntl
@@ -14,58 +14,57 @@ from consumer.documents.files import files
 from consumer.errors import ConfigError, Diagnostic, HookstreamError
 from consumer.settings import environment
 
-_HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
-"""Names that OpenSSL looks for in a folder of authorities: hashes of their subjects."""
+_HASHED_NAME_PATTERN = re.compile(r"[0-9a-f]{8}\.\d+")
+"""The names of files that OpenSSL looks for in a folder of authorities: hashes of subjects."""
 
-_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+_MEMFD_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
-_OWN_MEND = "write the authorities into it, in PEM"
-_SYSTEM_MEND = (
+_CA_FILE_HINT = "write the authorities into it, in PEM"
+_SYSTEM_HINT = (
     "correct the system's authorities (ca-certificates, SSL_CERT_FILE, SSL_CERT_DIR), "
     "or name others in network.ca_file"
 )
 
 
 class Authorities:
-    """Certificates in PEM, in an anonymous file in memory that cannot be changed any more.
+    """Certificates in PEM, in a sealed anonymous file in memory.
 
-    It is a copy, so that no connection reads what is on disk by then. It is a file, because libcurl
-    copies memory (CURLOPT_CAINFO_BLOB) to each connection and parses it there: with 220 kB a new
-    connection cost 12.8 ms of CPU and 1.1 MB, and with a file, which is parsed once for all
-    connections of a pool, 2.3 ms and 0.08 MB.
+    It is a copy, so that later changes on disk reach no connection. It is a file, because libcurl
+    copies and parses bytes (CURLOPT_CAINFO_BLOB) for each connection, but a file once for all
+    connections of a pool: with 220 kB a new connection cost 12.8 ms of CPU and 1.1 MB with bytes,
+    2.3 ms and 0.08 MB with a file.
     """
 
     def __init__(self, pem: bytes) -> None:
-        """An empty `pem` makes one that trusts no receiver.
+        """Copy `pem`; if it is empty, no receiver is trusted.
 
         Raises:
-            ssl.SSLError: `pem` holds no certificate, or one that is not whole.
+            ssl.SSLError: `pem` holds no certificate, or an incomplete one.
         """
         fd = os.memfd_create("authorities", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         weakref.finalize(self, os.close, fd)
         with open(fd, "wb", closefd=False) as file:
             file.write(pem)
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _MEMFD_SEALS)
         self.pem = pem
         self.path = f"/proc/self/fd/{fd}"
-        """Leads to the file for as long as this object lives."""
+        """The path of the file, valid for as long as this object lives."""
         self.context = (
             ssl.create_default_context(cafile=self.path)
             if pem
             else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         )
-        """TLS for clients that trust these."""
+        """TLS for clients that trust these authorities."""
 
 
 def read_authorities(ca_file: Path | None) -> Authorities:
-    """Read the certificates in `ca_file`, or without one those of the system, where OpenSSL looks
-    for them; a system may have none.
+    """Read the certificates in `ca_file`, or the system's where OpenSSL looks for them, if any.
 
     Raises:
-        ConfigError: a file cannot be read, or holds no certificate that can.
+        ConfigError: a file cannot be read, or holds no readable certificate.
     """
     if ca_file is not None:
-        return _read(ca_file, field="network.ca_file", hint=_OWN_MEND)
+        return _read(ca_file, field="network.ca_file", hint=_CA_FILE_HINT)
     system, environ = ssl.get_default_verify_paths(), environment()
     named = environ.get(system.openssl_cafile_env) or system.cafile
     found = [_read(Path(named))] if named else []
@@ -79,15 +78,15 @@ def read_authorities(ca_file: Path | None) -> Authorities:
 
 
 def refuse_loss(before: Authorities, after: Authorities) -> None:
-    """Raise `HookstreamError` if there were authorities and now there are none."""
+    """Raise `HookstreamError` if `before` has authorities and `after` has none."""
     if before.pem and not after.pem:
-        raise HookstreamError(f"the system has no certificate authorities any more: {_SYSTEM_MEND}")
+        raise HookstreamError(f"the system has no certificate authorities any more: {_SYSTEM_HINT}")
 
 
 def _read(
-    file: Path, *, known: Sequence[Authorities] = (), field: str = "", hint: str = _SYSTEM_MEND
+    file: Path, *, known: Sequence[Authorities] = (), field: str = "", hint: str = _SYSTEM_HINT
 ) -> Authorities:
-    """Those that the file holds; the one of `known` that has them all, if there is one."""
+    """The authorities in `file`; the member of `known` that contains them, if there is one."""
     try:
         pem = Path(files().watch(file)).read_bytes().strip() + b"\n"
         return next((each for each in known if pem in each.pem), None) or Authorities(pem)
@@ -98,12 +97,16 @@ def _read(
 
 
 def _hashed(folder: Path) -> list[Path]:
-    """The files in a folder of authorities that OpenSSL would look at."""
+    """The files in a folder of authorities that OpenSSL would read."""
     try:
         names = files().names(folder)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        problem = Diagnostic(f"cannot be read ({error})", _SYSTEM_MEND, file=str(folder))
+        problem = Diagnostic(f"cannot be read ({error})", _SYSTEM_HINT, file=str(folder))
         raise ConfigError([problem]) from error
-    return [folder / name for name in names if _HASHED.fullmatch(name) and (folder / name).exists()]
+    return [
+        folder / name
+        for name in names
+        if _HASHED_NAME_PATTERN.fullmatch(name) and (folder / name).exists()
+    ]

@@ -1,13 +1,13 @@
-"""libcurl on the event loop: the default transport, and the fast one.
+"""libcurl on the event loop: the default transport, and the faster one.
 
-The loop watches all of libcurl's sockets as one descriptor and keeps its timers; what is sent in
-one turn of the loop goes out together. libcurl is given the addresses of names, and looks up none.
+The loop watches all of libcurl's sockets as one descriptor and keeps its timers. What is sent in
+one loop iteration goes out together. libcurl is given the addresses of names, and looks up none.
 
-At-least-once: libcurl sends a GET again, once, when a reused connection turns out to be dead before
-the first byte of an answer (RFC 9110 section 9.2.2 allows it for idempotent methods), and up to
-five times where a receiver refuses the stream (RFC 9113 section 8.7).
+Delivery is at-least-once: libcurl repeats a GET once if a reused connection turns out to be dead
+before the first byte of an answer (RFC 9110 section 9.2.2 allows it for idempotent methods), and up
+to five times if a receiver refuses the stream (RFC 9113 section 8.7).
 
-Linux only: epoll.
+It needs epoll, so it runs on Linux only.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ from consumer.delivery.http.lookups import Lookups
 from consumer.delivery.http.transport import AttemptResult, OnResult, Request, closed_result
 
 _CLOSE_TIMEOUT_SECONDS = 5.0
-"""Seconds that `close` waits for the last connection."""
+"""Bound for the wait of `close` for the last connection."""
 
 
 class CurlTransport:
-    """The engine's driver. Made and used on the loop's thread.
+    """Drives the engine by the event loop. Made and used on the loop's thread.
 
-    `policy`: what may be dialled. `authorities`: those that receivers are checked with.
+    `policy` is what may be dialled, and `authorities` are what receivers are verified with.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class CurlTransport:
                 self._engine.trust(authorities)
 
     async def failure(self) -> str:
-        """See `Transport.failure`: the engine broke with nothing to do."""
+        """See `Transport.failure`: the engine broke while it had nothing to do."""
         return await asyncio.shield(self._failure)
 
     async def close(self) -> None:
@@ -95,7 +95,7 @@ class CurlTransport:
         self._loop.add_reader(self._engine.fileno(), self._iterate)
 
     def _end(self, engine: Engine) -> list[OnResult]:
-        """Take no more. Returns what is left to be answered."""
+        """Close the engine. Returns the callbacks of its unfinished attempts."""
         self._engine = None
         if self._timer is not None:
             self._timer.cancel()
@@ -106,7 +106,7 @@ class CurlTransport:
         return unanswered
 
     def _iterate(self) -> None:
-        """Serve what is ready, begin what was sent, hand out the answers."""
+        """Serve ready sockets, begin what was sent, and deliver the results."""
         self._iteration_due = False
         engine = self._engine
         if engine is None:
@@ -115,16 +115,14 @@ class CurlTransport:
             engine.handle_events()
             answers = engine.drain_results()
             self._set_timer(engine.timeout())
-        except Exception as error:  # noqa: BLE001  # the loop would go on, and the attempts never end
+        except Exception as error:  # noqa: BLE001  # else the attempts would never end
             self._recover(engine, error)
             return
         for done, answer in answers:
             self._call(done, answer)
 
     def _set_timer(self, seconds: float | None) -> None:
-        """Have a turn in so many seconds. A timer that comes too early does no harm, so that most
-        turns leave it as it is.
-        """
+        """Iterate after `seconds`. An earlier timer is kept: firing too early does no harm."""
         if seconds is None:
             return
         due = self._loop.time() + seconds
@@ -140,8 +138,8 @@ class CurlTransport:
         self._iterate()
 
     def _recover(self, engine: Engine, error: Exception) -> None:
-        """What is under way goes with a broken engine, answered, and a new one goes on. With
-        nothing under way it would break for ever.
+        """Fail the attempts of a broken engine and replace it. If it broke with nothing under way,
+        the transport has failed: a new engine would break too, for ever.
         """
         unanswered = self._end(engine)
         problem: Exception | None = None if unanswered else error
@@ -149,7 +147,7 @@ class CurlTransport:
             self._report("the curl transport starts afresh", error)
             try:
                 self._begin()
-            except Exception as last:  # noqa: BLE001  # whatever it is, nothing can be sent
+            except Exception as last:  # noqa: BLE001  # after any error nothing can be sent
                 problem = last
         if problem is not None:
             self._fail(problem)
@@ -169,7 +167,7 @@ class CurlTransport:
     def _call(self, done: OnResult, answer: AttemptResult) -> None:
         try:
             done(answer)
-        except Exception as error:  # noqa: BLE001  # the others' answers must not be lost
+        except Exception as error:  # noqa: BLE001  # the other attempts' results must not be lost
             self._report("the callback of an attempt failed", error)
 
     def _report(self, message: str, error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""One easy handle of libcurl: how an attempt is put to it, and what its end means."""
+"""One easy handle of libcurl: sets it up for an attempt, and reads the attempt's result."""
 
 from enum import Enum
 from typing import Any, Final
@@ -7,29 +7,29 @@ import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind 
 
 from consumer.delivery.egress.guard import EgressPolicy
 from consumer.delivery.http.authorities import Authorities
-from consumer.delivery.http.curl_routes import FOR_GOOD, Route
+from consumer.delivery.http.curl_routes import ALL_ANSWERS, Route
 from consumer.delivery.http.curl_sockets import GuardedSockets, Sockets, silent_for
 from consumer.delivery.http.transport import (
-    BODY_LIMIT,
-    CONNECTION_LIFETIME,
-    LEAST_FINAL,
+    CONNECTION_LIFETIME_SECONDS,
+    MAX_BODY_BYTES,
+    MIN_FINAL_STATUS,
     AttemptResult,
     Request,
 )
 from consumer.reasons import ErrorKind
 
-_BLANK = ord(" ")
-"""Ends every header line that has no value."""
+_SPACE = ord(" ")
+"""The last byte of a header line without a value."""
 
-_LEAST_REDIRECT: Final = 300
+_MIN_REDIRECT_STATUS: Final = 300
 
 _LINE_ENDS: Final = b"\r\n"
 
-_SILENT_SHARE: Final = 0.5
-"""Part of an attempt's time at whose end nothing came over its connection, if that is dead. What
-belongs to a new connection, such as SETTINGS, comes at the beginning."""
+_MIN_SILENT_FRACTION: Final = 0.5
+"""A connection may be dead if nothing came in for this last part of an attempt's time. Data of a
+new connection, such as SETTINGS, comes at the beginning."""
 
-_ERRORS = {
+_ERROR_KINDS = {
     pycurl.E_OPERATION_TIMEDOUT: ErrorKind.TIMEOUT,
     pycurl.E_COULDNT_RESOLVE_HOST: ErrorKind.DNS,
     pycurl.E_SSL_CONNECT_ERROR: ErrorKind.TLS,
@@ -41,24 +41,24 @@ _ERRORS = {
     pycurl.E_SSL_INVALIDCERTSTATUS: ErrorKind.TLS,
     pycurl.E_SSL_ISSUER_ERROR: ErrorKind.TLS,
 }
-"""Every other one is a connect error: refused, reset, empty, garbled, cut short."""
+"""Any other error is a connect error: refused, reset, empty, garbled, cut short."""
 
 
-class Trouble(Enum):
-    """What a failed attempt says of the way to its origin."""
+class RouteProblem(Enum):
+    """A problem of the way to an origin, found by a failed attempt."""
 
     REFUSED = "refused"
-    """The guard let none of the addresses pass that a lookup found."""
+    """The guard refused all addresses that a lookup found."""
     UNREACHABLE = "unreachable"
-    """No connection came about."""
+    """No connection could be made."""
     STALLED = "stalled"
-    """A connection that may be given to other attempts gave no sign of life."""
+    """A connection that other attempts may reuse was silent."""
 
 
 class Easy:
-    """An easy handle, which makes one attempt after the other, and where it opens sockets.
+    """An easy handle, which makes one attempt after the other, and its guarded sockets.
 
-    Its methods are looked up once: a look-up on a handle costs more than some of them do.
+    The handle's methods are looked up once: a look-up costs more than some of them do.
     """
 
     __slots__ = (
@@ -76,7 +76,7 @@ class Easy:
     )  # fmt: skip
 
     def __init__(self, sockets: Sockets) -> None:
-        """Set all that is the same for every request."""
+        """Set the options that are the same for every request."""
         self.handle: Any = pycurl.Curl()
         self._setopt = self.handle.setopt
         self._getinfo = self.handle.getinfo
@@ -84,28 +84,28 @@ class Easy:
         self._label = ""
         self._limits = (0.0, 0.0)
         self._lines: list[bytes] = []
-        """The header lines of the answer, while it is watched."""
+        """The header lines of the answer, if it is watched."""
         self._watching = False
         self.authorities: Authorities | None = None
-        """Kept here because libcurl knows no more than their path."""
+        """The authorities in use, kept alive here because libcurl has only their path."""
         self.route: Route
-        """Of the attempt."""
+        """The route of the attempt."""
         self.resolves = False
-        """Whether it brings addresses along."""
+        """Whether the attempt sets addresses."""
         for option, value in (
             (pycurl.NOSIGNAL, 1),
-            (pycurl.PROXY, ""),  # stands before the environment's proxies
+            (pycurl.PROXY, ""),  # overrides the environment's proxies
             (pycurl.NOPROXY, "*"),
             (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
             (pycurl.FOLLOWLOCATION, 0),
             (pycurl.HTTPGET, 1),
             (pycurl.USERAGENT, ""),  # pycurl would name itself
             (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS),
-            (pycurl.PIPEWAIT, 0),  # or the first request to a host, hanging, would hold up others
+            (pycurl.PIPEWAIT, 0),  # else a first request that hangs would block others to its host
             (pycurl.TCP_NODELAY, 1),
             (pycurl.TCP_KEEPALIVE, 1),
-            (pycurl.MAXLIFETIME_CONN, CONNECTION_LIFETIME),
-            (pycurl.MAXFILESIZE, BODY_LIMIT),
+            (pycurl.MAXLIFETIME_CONN, CONNECTION_LIFETIME_SECONDS),
+            (pycurl.MAXFILESIZE, MAX_BODY_BYTES),
             (pycurl.WRITEFUNCTION, len),  # discards the body without a Python frame
             (pycurl.OPENSOCKETFUNCTION, self._guarded_sockets.open),
             (pycurl.SOCKOPTFUNCTION, sockets.opened),
@@ -113,28 +113,28 @@ class Easy:
             (pycurl.SSL_VERIFYHOST, 2),
         ):
             self._setopt(option, value)
-        # The libcurl inside a wheel would look where its build machine had authorities.
+        # The libcurl in a wheel would use the path of its build machine.
         self.handle.unsetopt(pycurl.CAPATH)
 
     def trust(self, authorities: Authorities) -> None:
-        """Check receivers with these, and no others."""
+        """Verify receivers with `authorities` only."""
         self._setopt(pycurl.CAINFO, authorities.path)
         self.authorities = authorities
 
     def prepare(self, request: Request, route: Route, policy: EgressPolicy) -> None:
-        """What differs from request to request; what is set already is not set again."""
+        """Set the options that differ between requests, except those that are set already."""
         setopt = self._setopt
         self.route = route
         self._guarded_sockets.begin(policy, route.origin)
         if self._label != route.label:
             self._dial(route)
-        if route.watched or self._watching:
-            self._watch(on=route.watched > 0)
-        # On its own: as a part of the URL, libcurl would tidy it (%2f becomes %2F).
+        if route.watched_answers or self._watching:
+            self._watch(on=route.watched_answers > 0)
+        # libcurl would normalise it as a part of the URL (%2f becomes %2F).
         setopt(pycurl.REQUEST_TARGET, request.target)
         setopt(
             pycurl.HTTPHEADER,
-            [_blank(line) if line[-1] == _BLANK else line for line in request.headers],
+            [_blank(line) if line[-1] == _SPACE else line for line in request.headers],
         )
         limits = (request.timeout, request.connect_timeout)
         if self._limits != limits:
@@ -143,11 +143,11 @@ class Easy:
             self._limits = limits
 
     def resolve(self, lines: list[str]) -> None:
-        """Bring along what names resolve to (CURLOPT_RESOLVE)."""
+        """Set the addresses of names (CURLOPT_RESOLVE)."""
         if lines:
             self._setopt(pycurl.RESOLVE, lines)
         else:
-            self.handle.unsetopt(pycurl.RESOLVE)  # pycurl lets an empty list change nothing
+            self.handle.unsetopt(pycurl.RESOLVE)  # pycurl ignores an empty list
         self.resolves = bool(lines)
 
     @property
@@ -156,8 +156,8 @@ class Easy:
         return self._guarded_sockets.opened
 
     def shared_socket(self) -> int:
-        """The socket of the attempt's connection, where others use it at the same time (HTTP/2); -1
-        where not. To be asked for before the handle is taken out of the multi handle.
+        """The socket of the attempt's connection if it is shared (HTTP/2), otherwise -1. The handle
+        must still be in the multi handle.
         """
         if self._getinfo(pycurl.INFO_HTTP_VERSION) != pycurl.CURL_HTTP_VERSION_2_0:
             return -1
@@ -165,30 +165,30 @@ class Easy:
         return number
 
     def response(self) -> AttemptResult:
-        """What the receiver said."""
+        """The result of an attempt that libcurl counts as a success."""
         getinfo = self._getinfo
         status: int = getinfo(pycurl.RESPONSE_CODE)
         duration = getinfo(pycurl.TOTAL_TIME_T) / 1_000_000
-        if status < LEAST_FINAL:  # 101, which libcurl takes for the end of HTTP
+        if status < MIN_FINAL_STATUS:  # 101, after which libcurl expects another protocol
             return AttemptResult(
                 error=ErrorKind.CONNECT, detail="no final response", duration=duration
             )
-        if self._watching and not self._ended_head():  # the connection's end ended it
+        if self._watching and not self._ended_head():
             return AttemptResult(
                 error=ErrorKind.CONNECT, detail="the header block was cut", duration=duration
             )
         return self._answer(status, duration)
 
     def _answer(self, status: int, duration: float) -> AttemptResult:
-        if status < _LEAST_REDIRECT:  # nobody asks a success when to come back
+        if status < _MIN_REDIRECT_STATUS:  # Retry-After has no meaning after a success
             return AttemptResult(status=status, duration=duration)
-        # 0 where it is absent, unreadable or past; libcurl reads dates and clamps at six hours.
+        # 0 if it is absent, unreadable or past; libcurl reads dates and clamps at six hours.
         wait = self._getinfo(pycurl.RETRY_AFTER)
         return AttemptResult(status=status, duration=duration, retry_after=float(wait) or None)
 
     def failure(self, code: int, message: str) -> AttemptResult:
-        """Why there is no response; `code` and `message` are libcurl's. If the header block was
-        complete there is one, whatever became of the rest (docs/security.md#receivers).
+        """The result of an attempt that failed with libcurl's `code` and `message`. It has a status
+        if the header block was complete (docs/security.md#receivers).
         """
         refusal = self._guarded_sockets.refusal
         if refusal is not None:
@@ -199,42 +199,42 @@ class Easy:
             )
         status: int = self._getinfo(pycurl.RESPONSE_CODE)
         duration = self._getinfo(pycurl.TOTAL_TIME_T) / 1_000_000
-        if status >= LEAST_FINAL and self._has_head(code):
+        if status >= MIN_FINAL_STATUS and self._has_head(code):
             return self._answer(status, duration)
         return AttemptResult(
-            error=_ERRORS.get(code, ErrorKind.CONNECT),
+            error=_ERROR_KINDS.get(code, ErrorKind.CONNECT),
             detail=message or f"libcurl error {code}",
             duration=duration,
         )
 
-    def trouble(self, answer: AttemptResult) -> Trouble | None:
-        """What `answer`, by `failure`, says of the way to the origin. To be asked for before the
-        handle is taken out of the multi handle.
+    def route_problem(self, answer: AttemptResult) -> RouteProblem | None:
+        """The problem of the way to the origin that `answer`, made by `failure`, shows. The handle
+        must still be in the multi handle.
         """
         if answer.error is None:
             return None
         if answer.error is ErrorKind.BLOCKED:
-            return Trouble.REFUSED if answer.blocked_by_lookup else None
-        if self._label != self.route.label:  # it began before the last trouble was heard of
+            return RouteProblem.REFUSED if answer.blocked_by_lookup else None
+        if self._label != self.route.label:  # began in an earlier generation
             return None
         if self.dialled and not self._connected():
-            return Trouble.UNREACHABLE
+            return RouteProblem.UNREACHABLE
         stalled = answer.error is ErrorKind.TIMEOUT and self._stalled(answer.duration)
-        return Trouble.STALLED if stalled else None
+        return RouteProblem.STALLED if stalled else None
 
     def _connected(self) -> bool:
-        """Whether the connection that was dialled came to stand, TLS included."""
+        """Whether the dialled connection was established, including TLS."""
         secure = self.route.origin.startswith("https:")
         return bool(self._getinfo(pycurl.APPCONNECT_TIME_T if secure else pycurl.CONNECT_TIME_T))
 
     def _stalled(self, waited: float) -> bool:
-        """Whether the connection may be dead, and other attempts might get it, or one like it. One
-        over which others are answered (HTTP/2) has not been silent for long.
+        """Whether the connection may be dead, and other attempts might reuse it or one like it. A
+        connection that carries others' answers (HTTP/2) is not silent.
         """
         number: int = self._getinfo(pycurl.ACTIVESOCKET)
-        if number < 0:  # closed by now; if it was a kept one, its like are kept too
+        if number < 0:  # closed by now; if it was kept, others like it are kept too
             return not self.dialled
-        return silent_for(number) >= waited * _SILENT_SHARE
+        return silent_for(number) >= waited * _MIN_SILENT_FRACTION
 
     def _dial(self, route: Route) -> None:
         self._setopt(pycurl.URL, route.origin)
@@ -246,7 +246,7 @@ class Easy:
         self._label = route.label
 
     def _watch(self, *, on: bool) -> None:
-        """Hear the lines of the answer's header block, or none: see `Route.watched`."""
+        """Receive the answer's header lines, or do not: see `Route.watched_answers`."""
         self._lines.clear()
         if on == self._watching:
             return
@@ -257,18 +257,18 @@ class Easy:
         self._watching = on
 
     def _ended_head(self) -> bool:
-        """Whether the final header block came to its empty line; for an answer that is watched."""
+        """Whether a watched answer's final header block is complete."""
         if is_whole(self._lines):
-            self.route.watched -= 1
+            self.route.watched_answers -= 1
             return True
-        self.route.watched = FOR_GOOD
+        self.route.watched_answers = ALL_ANSWERS
         return False
 
     def _has_head(self, code: int) -> bool:
-        """The same for an answer that did not end as it should."""
-        if code == pycurl.E_FILESIZE_EXCEEDED:  # the body was too long, or is said to be
+        """Whether the final header block of an answer that ended with `code` is complete."""
+        if code == pycurl.E_FILESIZE_EXCEEDED:  # the body or its Content-Length was too long
             return True
-        self.route.watched = FOR_GOOD
+        self.route.watched_answers = ALL_ANSWERS
         if self._watching:
             return is_whole(self._lines)
         return (
@@ -279,8 +279,8 @@ class Easy:
 
 
 def is_whole(lines: list[bytes]) -> bool:
-    """Whether the header lines hold the final header block to its empty line. Interim blocks may
-    stand before it and trailers behind it.
+    """Whether `lines` contain the whole final header block. Interim blocks may precede it, and
+    trailers may follow it.
     """
     whole = False
     for line in lines:
@@ -292,7 +292,7 @@ def is_whole(lines: list[bytes]) -> bool:
 
 
 def _blank(line: bytes) -> bytes:
-    """A header without a value as libcurl wants it: `name;`, where `name:` would drop it."""
+    """A header without a value in libcurl's form, `name;`: libcurl would drop `name:`."""
     name, _, value = line.partition(b": ")
     return line if value else name + b";"
 

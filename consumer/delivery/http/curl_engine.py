@@ -1,4 +1,4 @@
-"""The part that speaks to libcurl: driven by socket events and by time, and never waiting."""
+"""The engine runs libcurl's multi handles, driven by socket events and time, without blocking."""
 
 import select
 import threading
@@ -9,29 +9,29 @@ import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind 
 
 from consumer.delivery.egress.guard import EgressPolicy
 from consumer.delivery.http.authorities import Authorities
-from consumer.delivery.http.curl_easy import Easy, Trouble
+from consumer.delivery.http.curl_easy import Easy, RouteProblem
 from consumer.delivery.http.curl_routes import Route
 from consumer.delivery.http.curl_sockets import Sockets
 from consumer.delivery.http.resolver import Addresses
 from consumer.delivery.http.transport import AttemptResult, OnResult, Request
 from consumer.reasons import ErrorKind
 
-_IDLE_CONNECTIONS = 512
-"""Kept open for reuse, all hosts together, until `Engine.keep_idle` names another number."""
+_DEFAULT_IDLE_CONNECTIONS = 512
+"""Connections kept open for reuse to all hosts together, until `Engine.keep_idle` is called."""
 
-_READY = {
+_CURL_MASKS = {
     select.EPOLLIN: pycurl.CSELECT_IN,
     select.EPOLLOUT: pycurl.CSELECT_OUT,
     select.EPOLLIN | select.EPOLLOUT: pycurl.CSELECT_IN | pycurl.CSELECT_OUT,
 }
-_BROKEN = pycurl.CSELECT_IN | pycurl.CSELECT_OUT | pycurl.CSELECT_ERR
+_CURL_ERROR_MASK = pycurl.CSELECT_IN | pycurl.CSELECT_OUT | pycurl.CSELECT_ERR
 
 
 class Engine:
-    """Starts attempts and collects their answers; a caller's turn goes react, start, collect.
+    """Starts attempts and returns their results.
 
-    The turn is due when `fileno` is readable, and once `timeout` has passed. `report` hears what
-    failed attempts say of the way to an origin.
+    In one iteration a caller uses `handle_events`, `start`, `drain_results`. An iteration is due
+    when `fileno` is readable or `timeout` has passed. `report` is called with a route's problem.
     """
 
     def __init__(
@@ -39,58 +39,58 @@ class Engine:
         policy: EgressPolicy,
         authorities: Authorities,
         *,
-        report: Callable[[Route, Trouble], None],
+        report: Callable[[Route, RouteProblem], None],
     ) -> None:
         self._report = report
         self._sockets = Sockets()
         self._free: list[Easy] = []
         self._policy = policy
         self._authorities = authorities
-        self._idle_connections = _IDLE_CONNECTIONS
+        self._idle_connections = _DEFAULT_IDLE_CONNECTIONS
         self._pools = [_Pool(self._sockets, self._idle_connections)]
-        """The one in use comes last; the others end with their last attempt."""
+        """The pool in use is the last; the others end with their last attempt."""
         self._refused: list[tuple[OnResult, AttemptResult]] = []
 
     def fileno(self) -> int:
-        """Readable while a socket of libcurl is ready."""
+        """A descriptor that is readable while a socket of libcurl is ready."""
         return self._sockets.fileno()
 
     def timeout(self) -> float | None:
-        """Seconds until a timer of libcurl is due; None: it has none."""
+        """Seconds until a timer of libcurl is due; None if it has none."""
         waits = [ms for pool in self._pools if (ms := pool.multi.timeout()) >= 0]
         return min(waits) / 1000 if waits else None
 
     def keep_idle(self, connections: int) -> None:
-        """Keep so many open for reuse, all hosts together."""
+        """Keep at most `connections` open for reuse to all hosts together."""
         self._idle_connections = connections
         for pool in self._pools:
             pool.multi.setopt(pycurl.M_MAXCONNECTS, connections)
 
     def set_policy(self, policy: EgressPolicy) -> None:
-        """Begin attempts by this policy, on new connections only."""
+        """Begin later attempts by `policy`, on new connections only."""
         self._policy = policy
         self._begin_pool()
 
     def trust(self, authorities: Authorities) -> None:
-        """Begin attempts with these, on new connections only: libcurl keeps what it has read of
-        them, and TLS sessions, for each multi handle.
+        """Begin later attempts with `authorities`, on new connections only: libcurl caches parsed
+        authorities and TLS sessions for each multi handle.
         """
         self._authorities = authorities
-        for easy in self._free:  # else the ones before would stay for as long as the last of these
+        for easy in self._free:  # else idle handles would keep the previous authorities alive
             easy.trust(authorities)
         self._begin_pool()
 
     def handle_events(self) -> None:
-        """Let libcurl read and write where it can now."""
+        """Let libcurl read and write its ready sockets."""
         idle, owners = self._sockets.idle, self._sockets.owners
         for fd, mask in self._sockets.ready():
             if fd in idle:
                 self._sockets.forget(fd)
             else:
-                owners[fd].socket_action(fd, _READY.get(mask, _BROKEN))
+                owners[fd].socket_action(fd, _CURL_MASKS.get(mask, _CURL_ERROR_MASK))
 
     def start(self, request: Request, route: Route, done: OnResult) -> None:
-        """Begin an attempt; it goes out with the next `collect`. Never raises."""
+        """Begin an attempt, which goes out in the next `drain_results`. Never raises."""
         pool = self._pools[-1]
         try:
             easy = self._free.pop() if self._free else Easy(self._sockets)
@@ -99,7 +99,7 @@ class Engine:
             easy.prepare(request, route, self._policy)
             pool.resolve(easy, route)
             pool.multi.add_handle(easy.handle)
-        except Exception as error:  # noqa: BLE001  # a request that cannot be sent is answered too
+        except Exception as error:  # noqa: BLE001  # a request that cannot be sent has a result too
             refusal = AttemptResult(
                 error=ErrorKind.CONNECT, detail=f"not sendable: {type(error).__name__}"
             )
@@ -108,7 +108,7 @@ class Engine:
             pool.under_way[easy.handle] = easy, done
 
     def drain_results(self) -> list[tuple[OnResult, AttemptResult]]:
-        """Run what was started or timed out, and take what is finished."""
+        """Run what was started or timed out, and return what is finished."""
         answers, self._refused = self._refused, []
         with self._sockets.corked():
             for pool in self._pools:
@@ -121,12 +121,12 @@ class Engine:
         return answers
 
     def fail_unanswered(self) -> list[OnResult]:
-        """Those of the attempts that `collect` did not return."""
+        """The callbacks of the attempts that `drain_results` did not return."""
         refused = [done for done, _ in self._refused]
         return refused + [done for pool in self._pools for _, done in pool.under_way.values()]
 
     def close(self) -> list[threading.Thread]:
-        """Close every connection, whatever is under way; the threads end when that is done."""
+        """Close every connection, also those in use; the threads end when that is done."""
         closing = [pool.close() for pool in self._pools]
         for easy in self._free:
             easy.handle.close()
@@ -134,20 +134,20 @@ class Engine:
         return closing
 
     def _drain_pool(self, pool: "_Pool", answers: list[tuple[OnResult, AttemptResult]]) -> None:
-        left = 1
-        while left:
-            left, succeeded, failed = pool.multi.info_read()
+        remaining = 1
+        while remaining:
+            remaining, succeeded, failed = pool.multi.info_read()
             for handle in succeeded:
                 easy, done = self._release(pool, handle)
                 answers.append((done, easy.response()))
             for handle, code, message in failed:
                 easy, done = pool.under_way[handle]
                 answer = easy.failure(code, message)
-                trouble = easy.trouble(answer)
+                problem = easy.route_problem(answer)
                 self._release(pool, handle)
-                if trouble is not None:
-                    self._report(easy.route, trouble)
-                    answer.gave_up_connections = trouble is Trouble.STALLED
+                if problem is not None:
+                    self._report(easy.route, problem)
+                    answer.gave_up_connections = problem is RouteProblem.STALLED
                 answers.append((done, answer))
 
     def _release(self, pool: "_Pool", handle: Any) -> tuple[Easy, OnResult]:
@@ -171,10 +171,10 @@ class Engine:
 
 
 class _Pool:
-    """The connections that were made by one policy with the same authorities: one multi handle,
-    and what goes on in it.
+    """The connections made by one policy with the same authorities: one multi handle and its
+    attempts.
 
-    A change of them begins a new pool, so that no request goes over a connection that they forbid.
+    A change of either begins a new pool, so that no request goes over a connection that it forbids.
     """
 
     __slots__ = ("_beginning", "_resolved", "multi", "under_way")
@@ -184,14 +184,14 @@ class _Pool:
         self.multi.setopt(pycurl.M_SOCKETFUNCTION, sockets.change)
         self.multi.setopt(pycurl.M_MAXCONNECTS, idle_connections)
         self.under_way: dict[Any, tuple[Easy, OnResult]] = {}
-        """By easy handle."""
+        """Attempts by easy handle."""
         self._resolved: dict[str, Addresses] = {}
-        """By route and generation, what libcurl has in its cache; it looks nothing up by itself."""
+        """The addresses in libcurl's cache, by the route's label."""
         self._beginning: dict[str, Addresses] = {}
-        """What it will have, once the attempts that bring it along have begun."""
+        """The addresses that will be there once the attempts that set them have begun."""
 
     def resolve(self, easy: Easy, route: Route) -> None:
-        """Have libcurl dial the route's addresses."""
+        """Make libcurl dial the route's addresses."""
         addresses = route.addresses
         if addresses and self._resolved.get(route.label) is not addresses:
             self._beginning[route.label] = addresses
@@ -200,13 +200,13 @@ class _Pool:
             easy.resolve([])
 
     def began(self) -> None:
-        """All attempts that were started have begun."""
+        """Note that all started attempts have begun."""
         if self._beginning:
             self._resolved |= self._beginning
             self._beginning.clear()
 
     def close(self) -> threading.Thread:
-        """In a thread that holds up nobody's exit, for whatever libcurl may wait for there."""
+        """Close in a daemon thread, since libcurl may block."""
         for handle in self.under_way:
             self.multi.remove_handle(handle)
             handle.close()
@@ -217,4 +217,4 @@ class _Pool:
 
 
 def _ignore(*_args: object) -> None:
-    """CURLMOPT_SOCKETFUNCTION of a multi handle that ends, on another thread."""
+    """CURLMOPT_SOCKETFUNCTION of a multi handle that another thread closes."""

@@ -1,4 +1,4 @@
-"""The sockets of libcurl: opened where the guard admits it, and watched by one epoll."""
+"""The sockets of libcurl: opened if the guard allows it, and watched by one epoll."""
 
 import os
 import select
@@ -13,23 +13,23 @@ import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind 
 from consumer.delivery.egress.guard import DialGuard, EgressPolicy
 from consumer.delivery.http.sockets import open_socket
 
-_INTERESTS = {
+_EPOLL_MASKS = {
     pycurl.POLL_IN: select.EPOLLIN,
     pycurl.POLL_OUT: select.EPOLLOUT,
     pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
 }
 
-_LAST_DATA_RECEIVED = 52
-"""Where `tcpi_last_data_recv`, in milliseconds, is in `struct tcp_info` of linux/tcp.h."""
+_LAST_DATA_RECEIVED_OFFSET = 52
+"""Byte offset of `tcpi_last_data_recv`, in milliseconds, in `struct tcp_info` of linux/tcp.h."""
 
-_TCP_INFO_BYTES = _LAST_DATA_RECEIVED + 4
+_TCP_INFO_BYTES = _LAST_DATA_RECEIVED_OFFSET + 4
 
-_SLICE = 64
-"""Sockets that are served before the event loop has another turn: each may be a TLS handshake."""
+_MAX_READY_SOCKETS = 64
+"""Sockets served in one loop iteration: each may be a TLS handshake."""
 
 
 class GuardedSockets:
-    """Where one easy handle opens its sockets: each new connection, none of the kept ones."""
+    """Opens the sockets of one easy handle's new connections, if the guard allows it."""
 
     __slots__ = ("_guard", "_origin", "_policy")
 
@@ -37,19 +37,19 @@ class GuardedSockets:
         self._guard: DialGuard | None = None
 
     def begin(self, policy: EgressPolicy, origin: str) -> None:
-        """For the next attempt: what it goes by, and the `scheme://host[:port]` it is for."""
+        """Begin an attempt by `policy` to `origin` (`scheme://host[:port]`)."""
         self._policy = policy
         self._origin = origin
         self._guard = None
 
     @property
     def opened(self) -> bool:
-        """Whether the attempt came by here."""
+        """Whether the attempt asked for a new connection."""
         return self._guard is not None
 
     @property
     def refusal(self) -> str | None:
-        """Why the attempt could dial nothing; None where it could, or did not want to."""
+        """Why the attempt dialled nothing; None if it dialled or did not ask to."""
         return self._guard.refusal if self._guard is not None else None
 
     @property
@@ -58,8 +58,8 @@ class GuardedSockets:
         return self._guard is not None and self._guard.refused_by_lookup
 
     def open(self, _purpose: int, address: Any) -> Any:
-        """CURLOPT_OPENSOCKETFUNCTION: libcurl connects the socket to `address` and no other; where
-        it gets none, it goes on with the next address of the host.
+        """CURLOPT_OPENSOCKETFUNCTION. libcurl connects the socket to `address` only; if it gets
+        none, it tries the host's next address.
         """
         if self._guard is None:
             self._guard = DialGuard(self._policy, self._origin)
@@ -73,7 +73,7 @@ class GuardedSockets:
 
 
 class _OwnedSocket:
-    """A socket on its way into libcurl, which takes a duplicate: ours is closed behind it."""
+    """A socket that is closed once libcurl has taken a duplicate of it."""
 
     __slots__ = ("_socket",)
 
@@ -88,30 +88,30 @@ class _OwnedSocket:
 
 
 class Sockets:
-    """What libcurl waits for, as an epoll, which the event loop watches like one socket.
+    """libcurl's sockets in one epoll, which the event loop watches like one socket.
 
     libcurl drops its interest in a connection after each answer and renews it with the next
-    request. A dropped socket therefore stays registered: two system calls fewer per request, a
-    fifth of its whole cost. One that speaks up while nobody wants it (the peer closed it) goes.
+    request. The idle socket stays registered meanwhile, which saves two system calls per request, a
+    fifth of its cost. An idle socket that becomes ready (the peer closed it) is removed.
     """
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._registered: dict[int, int] = {}
         self.owners: dict[int, Any] = {}
-        """The multi handle that waits for a socket, by the socket's number."""
+        """The multi handle that waits for a socket, by file descriptor."""
         self.idle: set[int] = set()
-        """Registered, but of no interest to libcurl now."""
+        """Registered sockets that libcurl does not wait for now."""
         self._shared: set[int] = set()
-        """Those of HTTP/2, where several requests go out in one turn."""
+        """HTTP/2 sockets, over which several requests go out in one loop iteration."""
 
     def fileno(self) -> int:
-        """The epoll's own descriptor: readable while a socket is ready (epoll(7))."""
+        """The epoll's descriptor, which is readable while a socket is ready (epoll(7))."""
         return self._epoll.fileno()
 
     def ready(self) -> list[tuple[int, int]]:
-        """Some that are ready now, with what they are ready for; the others come next time."""
-        return self._epoll.poll(0, _SLICE)
+        """At most `_MAX_READY_SOCKETS` ready sockets and their event masks."""
+        return self._epoll.poll(0, _MAX_READY_SOCKETS)
 
     def change(self, what: int, fd: int, multi: Any, _data: object) -> None:
         """CURLMOPT_SOCKETFUNCTION."""
@@ -125,17 +125,17 @@ class Sockets:
         self._registered[fd] = what
         self.owners[fd] = multi
         act = self._epoll.register if registered is None else self._epoll.modify
-        act(fd, _INTERESTS[what])
+        act(fd, _EPOLL_MASKS[what])
 
     def share(self, fd: int) -> None:
-        """From now on what is sent to `fd` in one turn goes out together; below 0: nothing."""
+        """Send together what is sent to `fd` in one iteration; a negative `fd` is ignored."""
         if fd >= 0:
             self._shared.add(fd)
 
     @contextmanager
     def corked(self) -> Iterator[None]:
-        """Let shared sockets gather what is sent meanwhile (TCP_CORK, tcp(7)): libcurl writes each
-        request by itself, and each would be a packet. The idle ones will hardly get more than one.
+        """Gather what is sent meanwhile over shared sockets (TCP_CORK, tcp(7)): otherwise each
+        request would be a packet. Idle sockets rarely get more than one request.
         """
         fds = [fd for fd in self._shared if fd not in self.idle]
         for fd in fds:
@@ -147,7 +147,7 @@ class Sockets:
                 _cork(fd, on=False)
 
     def opened(self, fd: int, _purpose: int) -> int:
-        """CURLOPT_SOCKOPTFUNCTION: a new socket, under a number that a closed one may have had."""
+        """CURLOPT_SOCKOPTFUNCTION of a new socket, whose number a closed one may have had."""
         os.set_inheritable(fd, False)  # noqa: FBT003  # the duplicate has lost it
         self._registered.pop(fd, None)
         self._shared.discard(fd)
@@ -163,18 +163,18 @@ class Sockets:
             self._epoll.unregister(fd)
 
     def remove_multi(self, multi: Any) -> None:
-        """Forget what a multi handle waited for that is closed."""
+        """Forget the sockets of a closed multi handle."""
         for fd in [fd for fd, owner in self.owners.items() if owner is multi]:
             del self.owners[fd]
             self.forget(fd)
 
     def close(self) -> None:
-        """End the waiting; the sockets themselves are libcurl's."""
+        """Close the epoll; the sockets themselves are libcurl's."""
         self._epoll.close()
 
 
 def silent_for(fd: int) -> float:
-    """Seconds since data came in last over a TCP connection; 0.0 if nobody knows."""
+    """Seconds since data last came in over a TCP connection; 0.0 if unknown."""
     info = b""
     with suppress(OSError):  # libcurl has closed it in the meantime
         borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=fd)
@@ -184,7 +184,7 @@ def silent_for(fd: int) -> float:
             borrowed.detach()
     if len(info) < _TCP_INFO_BYTES:
         return 0.0
-    milliseconds: int = struct.unpack_from("=I", info, _LAST_DATA_RECEIVED)[0]
+    milliseconds: int = struct.unpack_from("=I", info, _LAST_DATA_RECEIVED_OFFSET)[0]
     return milliseconds / 1000
 
 

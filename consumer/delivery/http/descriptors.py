@@ -1,7 +1,7 @@
-"""File descriptors: what the bounds may need is asked of the system at the start, not missed later.
+"""Raises the limit of file descriptors at the start to what the settings may need.
 
-Many systems begin a process with 1,024 and let it have far more. Without one more descriptor every
-new connection fails, to Kafka too.
+Many systems start a process with a limit of 1,024 and allow far more. Once no descriptor is free,
+every new connection fails, also to Kafka.
 """
 
 import resource
@@ -10,26 +10,30 @@ from consumer.logs import get_logger
 
 log = get_logger(__name__)
 
-_LOOKUP = 2
-"""A name that is looked up: what the C library asks with, and what it sorts the addresses by."""
-_REST = 512
-"""Brokers, files, admin clients, connections of a policy that a reload has just replaced."""
+_DESCRIPTORS_PER_LOOKUP = 2
+"""Sockets of the C library for one lookup: to ask with, and to sort the addresses with."""
+_OTHER_DESCRIPTORS = 512
+"""Descriptors for brokers, files, admin clients, and connections of a replaced policy."""
 
 
 def idle_connections(concurrency: int) -> int:
-    """How many connections a transport keeps open for reuse, with `concurrency` requests in
-    flight. Each takes some 14 kB of memory, so those to hosts of former hooks must not pile up.
+    """The number of connections that a transport keeps open for reuse. Each takes some 14 kB of
+    memory, so those to hosts of former hooks must not pile up.
     """
     return 2 * concurrency
 
 
 def descriptors_needed(concurrency: int) -> int:
-    """How many there should be for `concurrency` requests in flight."""
-    return idle_connections(concurrency) + concurrency * (1 + _LOOKUP) + _REST
+    """The number of descriptors needed for `concurrency` requests in flight."""
+    return (
+        idle_connections(concurrency)
+        + concurrency * (1 + _DESCRIPTORS_PER_LOOKUP)
+        + _OTHER_DESCRIPTORS
+    )
 
 
 def soft_limit(needed: int, soft: int, hard: int) -> int:
-    """What the soft limit should be: `needed`, as far as `hard` allows, and never less than it is.
+    """The soft limit to set: `needed`, at most `hard` and at least `soft`.
 
     -1 means no limit, as in the module `resource`.
     """
@@ -39,7 +43,7 @@ def soft_limit(needed: int, soft: int, hard: int) -> int:
 
 
 def provide_descriptors(concurrency: int) -> None:
-    """Raise the process's soft limit to what is needed; say so where the hard one is too low."""
+    """Raise the process's soft limit to what is needed; warn if the hard limit is too low."""
     needed = descriptors_needed(concurrency)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = soft_limit(needed, soft, hard)

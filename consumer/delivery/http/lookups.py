@@ -1,22 +1,27 @@
-"""Attempts on their way to libcurl, which is given the addresses of hosts and looks up none."""
+"""Looks up the hosts of attempts on their way to libcurl, which looks up none itself."""
 
 import asyncio
 from collections.abc import Callable
 
-from consumer.delivery.http.curl_easy import Trouble
+from consumer.delivery.http.curl_easy import RouteProblem
 from consumer.delivery.http.curl_routes import Route
 from consumer.delivery.http.resolver import Addresses, Resolver
-from consumer.delivery.http.transport import CONNECTION_LIFETIME, AttemptResult, OnResult, Request
+from consumer.delivery.http.transport import (
+    CONNECTION_LIFETIME_SECONDS,
+    AttemptResult,
+    OnResult,
+    Request,
+)
 from consumer.reasons import ErrorKind
 
 _Start = Callable[[Request, Route, OnResult], None]
 
-_LEAST = 0.001
-"""Seconds that an attempt has left at least when the addresses come."""
+_MIN_REMAINING_SECONDS = 0.001
+"""Least time that an attempt has left when the addresses arrive."""
 
 
 class Lookups:
-    """Sends on at once what needs no lookup; the rest waits here, and its time limits run.
+    """Starts attempts once their hosts' addresses are known; their timeouts run meanwhile.
 
     `start` takes an attempt with the route to its origin, addresses included.
     """
@@ -26,7 +31,7 @@ class Lookups:
         self._start = start
         self._resolver = Resolver(loop)
         self._routes: dict[str, Route] = {}
-        """By origin."""
+        """Routes by origin."""
         self._waiting: dict[_Lookup, None] = {}
 
     def send(self, request: Request, done: OnResult) -> None:
@@ -45,41 +50,41 @@ class Lookups:
                 self._take(route, addresses)
         self._start(request, route, done)
 
-    def learn(self, route: Route, trouble: Trouble) -> None:
-        """Draw the consequences from what a failed attempt says of the way to its origin."""
-        if trouble is Trouble.STALLED:
-            # No attempt that begins from now on goes over a connection of before.
+    def learn(self, route: Route, problem: RouteProblem) -> None:
+        """Apply the problem that a failed attempt showed to its route."""
+        if problem is RouteProblem.STALLED:
+            # No later attempt goes over an earlier connection.
             route.renew(self._loop.time())
         if route.lookup:  # the host may have moved
-            self._resolver.doubt(route.lookup, usable=trouble is not Trouble.REFUSED)
+            self._resolver.doubt(route.lookup, usable=problem is not RouteProblem.REFUSED)
 
     def forget(self) -> None:
         """Look every name up again."""
         self._resolver.invalidate()
 
     def end(self, answer: AttemptResult) -> None:
-        """Answer all that wait."""
+        """Finish all waiting attempts with `answer`."""
         for lookup in list(self._waiting):
             lookup.answer(answer)
 
     def found(self, lookup: "_Lookup", addresses: Addresses) -> None:
-        """Send on what has waited for these."""
+        """Start an attempt that waited for `addresses`."""
         if addresses is not lookup.route.addresses:
             self._take(lookup.route, addresses)
         self._start(lookup.rest(), lookup.route, lookup.answered)
 
     def leave(self, lookup: "_Lookup") -> bool:
-        """False if it does not wait any more."""
+        """Stop waiting. False if it did not wait any more."""
         return self._waiting.pop(lookup, self) is None
 
     def _take(self, route: Route, addresses: Addresses) -> None:
-        """Dial these from now on. Connections end their service where they lead to none of them,
-        or after their lifetime: libcurl itself keeps a connection that is never idle for ever.
+        """Dial `addresses` from now on. Connections are given up if they lead to none of these, or
+        after their lifetime: libcurl itself keeps a connection that is never idle for ever.
         """
         before, route.addresses = route.addresses, addresses
         now = self._loop.time()
         if before and (
-            now - route.since > CONNECTION_LIFETIME or set(addresses).isdisjoint(before)
+            now - route.since > CONNECTION_LIFETIME_SECONDS or set(addresses).isdisjoint(before)
         ):
             route.renew(now)
 
@@ -106,30 +111,30 @@ class _Lookup:
         self._timer = loop.call_later(limit, self._expire)
 
     def found(self, addresses: Addresses, problem: str) -> None:
-        """Go on, with what is left of the time; see `resolver.Found`."""
+        """Go on with the remaining time; see `resolver.OnResolved`."""
         if not addresses:
             self.answer(AttemptResult(error=ErrorKind.DNS, detail=f"lookup failed: {problem}"))
         elif self._leave():
             self._lookups.found(self, addresses)
 
     def rest(self) -> Request:
-        """The request with what is left of its time."""
+        """The request with its remaining time."""
         whole = self._request
         return Request(
             whole.origin,
             whole.target,
             whole.headers,
-            max(whole.timeout - self._spent, _LEAST),
-            max(whole.connect_timeout - self._spent, _LEAST),
+            max(whole.timeout - self._spent, _MIN_REMAINING_SECONDS),
+            max(whole.connect_timeout - self._spent, _MIN_REMAINING_SECONDS),
         )
 
     def answer(self, answer: AttemptResult) -> None:
-        """Send nothing, and say so; unless that has been said."""
+        """Finish with `answer` and send nothing, unless it is finished already."""
         if self._leave():
             self.answered(answer)
 
     def answered(self, answer: AttemptResult) -> None:
-        """Pass on what became of it."""
+        """Pass on the result, with the time of the lookup added."""
         answer.duration += self._spent
         self._done(answer)
 
@@ -139,7 +144,7 @@ class _Lookup:
         )
 
     def _leave(self) -> bool:
-        """False if it does not wait any more."""
+        """Stop waiting. False if it did not wait any more."""
         self._timer.cancel()
         self._spent = self._loop.time() - self._since
         return self._lookups.leave(self)

@@ -1,4 +1,4 @@
-"""Builds the request of a delivery: pure, the same for the daemon, `sample` and `send`."""
+"""Builds the request of a delivery for the daemon, `sample` and `send`; pure functions."""
 
 import base64
 import hashlib
@@ -24,52 +24,53 @@ from consumer.matching.index import composed_values
 MAX_URL_BYTES: Final = MAX_CHARACTERS
 _MAX_ID_CHARACTERS: Final = 200
 _USER_AGENT: Final = f"user-agent: hookstream/{__version__}".encode()
-_BLANKS: Final = " \t"
+_WHITESPACE: Final = " \t"
 # RFC 9110 section 5.5: a field value holds no control characters but the tab.
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def delivery_id(event_id: str, hook_id: str) -> str:
-    """The `webhook-id`: event id and hook id, the same on every attempt and replay.
+    """The `webhook-id`, made of event id and hook id: the same on every attempt and replay, so that
+    a receiver can be idempotent.
 
-    Percent-encoded, so it is a safe header value; without a dot, since Standard Webhooks signs
-    `id.timestamp.payload`. Hook ids have no colon, so no two pairs share an id. An event id too
-    long for a header stands as its SHA-256.
+    It is percent-encoded, so it is a safe header value, and has no dot, since Standard Webhooks
+    signs `id.timestamp.payload`. Hook ids have no colon, so each pair has its own id. An event id
+    that is too long for a header is replaced by its SHA-256.
     """
     return delivery_ids(event_id)(hook_id)
 
 
 def delivery_ids(event_id: str) -> Callable[[str], str]:
-    """Makes the delivery ids of one event out of hook ids; its own, perhaps long, is read once."""
+    """A function from hook ids to one event's delivery ids; a long event id is hashed once."""
     name = event_id
     if len(name) <= _MAX_ID_CHARACTERS:
         name = encode(name).replace(".", "%2E")
     if len(name) > _MAX_ID_CHARACTERS:
-        # The colon keeps it apart from an event whose own id looks like this.
+        # The colon tells it apart from an event id that looks like this.
         name = "sha256:" + hashlib.sha256(event_id.encode()).hexdigest()
     return lambda hook_id: f"{name}:{hook_id}"
 
 
 class RequestBuilder:
-    """Compiled from one hook; turns events into requests."""
+    """Builds the requests of one hook, from parts compiled once."""
 
     def __init__(self, hook: Hook, *, timeout: float, connect_timeout: float) -> None:
-        """`timeout` and `connect_timeout` in seconds, for a hook that names none."""
+        """`timeout` and `connect_timeout` are in seconds, and apply to a hook that sets none."""
         self.hook = hook
         self._origin = hook.origin
         self._timeout = hook.timeout or timeout
         self._connect_timeout = min(connect_timeout, self._timeout)
         self._template_parts = [
-            piece if isinstance(piece, str) else _Expansion(hook.id, piece)
+            piece if isinstance(piece, str) else _UriExpansion(hook.id, piece)
             for piece in hook.template_parts
         ]
-        self._parameters = [_Pair(parameter) for parameter in hook.parameters]
-        self._headers = [_Line(header) for header in hook.headers]
+        self._parameters = [_QueryParameter(parameter) for parameter in hook.parameters]
+        self._headers = [_HeaderLine(header) for header in hook.headers]
 
     def build(self, event: Event, id: str, now: float) -> Request:
         """The request of delivery `id` at `now` (epoch seconds).
 
-        Raises `RejectedError` where a value is missing that must not be, or does not fit.
+        Raises `RejectedError` if a required value is missing, or a value does not fit.
         """
         target = self.target(event)
         timestamp = str(int(now))
@@ -89,16 +90,16 @@ class RequestBuilder:
 
     def target(self, event: Event) -> str:
         """Path and query, percent-encoded (RFC 9112 section 3.2.1)."""
-        room = MAX_URL_BYTES - len(self._origin)
+        remaining = MAX_URL_BYTES - len(self._origin)
         path, query = [], []
         for piece in self._template_parts:
             part = piece if isinstance(piece, str) else piece.render(event)
-            room = _less(room, part)
+            remaining = _subtract(remaining, part)
             path.append(part)
         for parameter in self._parameters:
             pair = parameter.render(event)
             if pair is not None:
-                room = _less(room, pair)
+                remaining = _subtract(remaining, pair)
                 query.append(pair)
         target = "".join(path)
         if len(path) > 1 and ("/." in target or "/%2" in target):
@@ -106,16 +107,16 @@ class RequestBuilder:
         if not query:
             return target
         whole = target + _separator(target, has_query=self.hook.has_query) + "&".join(query)
-        _less(MAX_URL_BYTES - len(self._origin), whole)
+        _subtract(MAX_URL_BYTES - len(self._origin), whole)
         return whole
 
 
-def _less(room: int, text: str) -> int:
-    """What is left of `room` behind `text`. Where nothing is, the rest is not even rendered."""
-    room -= len(text)
-    if room < 0:
+def _subtract(remaining: int, text: str) -> int:
+    """`remaining` less the length of `text`. Raises `RejectedError` if that is negative."""
+    remaining -= len(text)
+    if remaining < 0:
         raise RejectedError(f"the URI is longer than {MAX_URL_BYTES} bytes")
-    return room
+    return remaining
 
 
 def _separator(target: str, *, has_query: bool) -> str:
@@ -127,15 +128,14 @@ def _separator(target: str, *, has_query: bool) -> str:
 def signature(key: bytes, id: str, timestamp: str, target: str) -> str:
     """A Standard Webhooks signature; the payload is the target as a JSON string.
 
-    The target holds neither quotes nor backslashes nor anything but ASCII, so quoting it is
-    all that JSON asks for.
+    The target is ASCII without quotes and backslashes, so it is JSON once it is in quotes.
     """
     signed = f'{id}.{timestamp}."{target}"'.encode()
     return "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
 
 
-class _Expansion:
-    """What stands in the place of a brace."""
+class _UriExpansion:
+    """The value of one variable of the URI template."""
 
     __slots__ = ("_entry", "_hook_id", "_uri_variable")
 
@@ -146,22 +146,22 @@ class _Expansion:
 
     def render(self, event: Event) -> str:
         variable = self._uri_variable
-        place = f"URI parameter {variable.name}"
+        name = f"URI parameter {variable.name}"
         values = composed_values(event).get(self._hook_id)
-        text = request_text(place, values.get(variable.name)) if type(values) is dict else None
+        text = request_text(name, values.get(variable.name)) if type(values) is dict else None
         if text is None and self._entry is not None:
             text = value_text(self._entry, event)
         if text is None:
             text = variable.default
         if text is None:
             if variable.missing == "reject":
-                raise _missing(place)
+                raise _missing(name)
             text = ""
         return encode(text)
 
 
-class _Pair:
-    """A `name=value` of the query."""
+class _QueryParameter:
+    """A `name=value` pair of the query."""
 
     __slots__ = ("_missing", "_prefix", "_source", "_whole")
 
@@ -189,8 +189,8 @@ class _Pair:
                 assert_never(self._missing)
 
 
-class _Line:
-    """A `name: value` among the headers."""
+class _HeaderLine:
+    """A `name: value` header line."""
 
     __slots__ = ("_is_encoded", "_missing", "_name", "_source", "_whole")
 
@@ -200,7 +200,7 @@ class _Line:
         self._missing = value.missing
         self._is_encoded = header.encode == "percent"
         self._source = make_value_reader(value) if value.source != "fixed" else None
-        self._whole = f"{header.name}: {value.text.strip(_BLANKS)}".encode()
+        self._whole = f"{header.name}: {value.text.strip(_WHITESPACE)}".encode()
 
     def render(self, event: Event) -> bytes | None:
         if self._source is None:
@@ -218,9 +218,9 @@ class _Line:
                     assert_never(self._missing)
         if self._is_encoded:
             text = encode(text)
-        elif _CONTROL.search(text):
+        elif _CONTROL_CHARACTERS.search(text):
             raise RejectedError(f"header {self._name} would hold a control character")
-        value = text.strip(_BLANKS).encode()
+        value = text.strip(_WHITESPACE).encode()
         if len(value) > MAX_HEADER_VALUE_BYTES:
             limit = MAX_HEADER_VALUE_BYTES
             raise RejectedError(f"header {self._name} is longer than {limit} bytes")
@@ -232,9 +232,8 @@ def _missing(what: str) -> RejectedError:
 
 
 def _refuse_dot_segments(target: str) -> None:
-    """No value may climb in the path: receivers resolve `.` and `..` (RFC 3986 section 5.2.4).
-
-    Values have their dots as they are; a dot of the template's may be encoded.
+    """Raise `RejectedError` for a path with `.` or `..`, by which a value would climb (RFC 3986
+    section 5.2.4). Dots in values are literal; dots in the template may be encoded.
     """
     path = target.partition("?")[0].lower().replace("%2e", ".")
     if any(segment in {".", ".."} for segment in path.split("/")):

@@ -1,5 +1,5 @@
-"""What the dispatcher asks of an HTTP client. The adapters live in `curl.py` and `aiohttp.py`;
-one contract suite (`tests/contract/`) holds both to this page.
+"""The contract of an HTTP client. `curl.py` and `aiohttp.py` implement it, and one contract suite
+(`tests/contract/`) tests both.
 """
 
 from collections.abc import Callable
@@ -9,23 +9,22 @@ from consumer.delivery.egress.guard import EgressPolicy
 from consumer.delivery.http.authorities import Authorities
 from consumer.reasons import ErrorKind
 
-BODY_LIMIT = 64 * 1024
-"""Bytes of a response's body that are read, and thrown away; more costs the connection only."""
+MAX_BODY_BYTES = 64 * 1024
+"""Bytes of a response's body that are read and discarded; a longer body closes the connection."""
 
-CONNECTION_LIFETIME = 300
-"""Seconds after which a connection is given no more attempts, so that changed DNS answers are
-followed."""
+CONNECTION_LIFETIME_SECONDS = 300
+"""Age from which a connection is given no more attempts, so that changed DNS answers are used."""
 
-LEAST_FINAL: Final = 200
-"""Statuses below it announce another response (RFC 9110 section 15.2). A number, since `http`'s own
-name for it costs more to look up than a whole answer to make."""
+MIN_FINAL_STATUS: Final = 200
+"""Statuses below it are interim (RFC 9110 section 15.2). It is an int, since looking up the enum of
+`http` costs more than making a result."""
 
-RETRY_AFTER_LIMIT = 6 * 60 * 60.0
-"""Seconds; a longer `Retry-After` counts as this (libcurl's own bound)."""
+MAX_RETRY_AFTER_SECONDS = 6 * 60 * 60.0
+"""A longer `Retry-After` counts as this (libcurl's own bound)."""
 
 
 class Request:
-    """One GET, complete: an adapter adds `host` and `accept: */*` and nothing else."""
+    """One complete GET; an adapter adds only `host` and `accept: */*`."""
 
     __slots__ = ("connect_timeout", "headers", "origin", "target", "timeout")
 
@@ -40,13 +39,13 @@ class Request:
         self.origin = origin
         """`scheme://host[:port]`, ASCII."""
         self.target = target
-        """Path and query, ASCII, percent-encoded (RFC 9112 section 3.2.1): sent byte for byte."""
+        """Path and query, percent-encoded ASCII (RFC 9112 section 3.2.1), sent byte for byte."""
         self.headers = headers
-        """Wire form without line ends: `b"x-city: Bursa"`, UTF-8; an empty value is `b"x-a: "`."""
+        """Header lines without line ends, UTF-8: `b"x-city: Bursa"`; without a value `b"x-a: "`."""
         self.timeout = timeout
-        """Seconds for the whole attempt, from the first byte dialled to the last received."""
+        """Seconds for the whole attempt, lookup included."""
         self.connect_timeout = connect_timeout
-        """Seconds until the connection (with TLS) stands."""
+        """Seconds for establishing the connection, TLS included."""
 
     @property
     def url(self) -> str:
@@ -55,7 +54,7 @@ class Request:
 
 
 class AttemptResult:
-    """What came back: a status, or the kind of error that stood in its way."""
+    """The result of an attempt: a status, or the kind of error."""
 
     __slots__ = ("blocked_by_lookup", "detail", "duration", "error", "gave_up_connections",
                  "retry_after", "status")  # fmt: skip
@@ -71,14 +70,14 @@ class AttemptResult:
         blocked_by_lookup: bool = False,
     ) -> None:
         self.status = status
-        """HTTP status; 0 where no complete response arrived."""
+        """HTTP status; 0 if no complete header block arrived."""
         self.error = error
-        """None exactly where `status` is not 0."""
+        """The kind of error; None if there is a status."""
         self.detail = detail
-        """For people: the client's own words on the error; never a URL, header or secret."""
+        """The client's message on the error, for people, without URLs, headers and secrets."""
         self.retry_after = retry_after
         """Seconds that the receiver asked for (RFC 9110 section 10.2.3), above 0 and at most
-        `RETRY_AFTER_LIMIT`; None where it did not, or in words that nobody can read."""
+        `MAX_RETRY_AFTER_SECONDS`; None if it asked for none, or unreadably."""
         self.duration = duration
         """Seconds that the attempt took."""
         self.blocked_by_lookup = blocked_by_lookup
@@ -86,27 +85,27 @@ class AttemptResult:
         lookup may find others. False for a refusal that is certain: a literal address, a name in
         `network.deny`."""
         self.gave_up_connections = False
-        """True if the attempt timed out on a connection that may be dead, so that no attempt that
-        begins from now on goes over a connection that the origin had until then. Of several
-        attempts that fail because of the same connections, one says so."""
+        """True if the attempt timed out on a connection that may be dead, so that later attempts
+        use none of the origin's earlier connections. If several attempts fail because of the same
+        connections, it is True for one of them."""
 
 
 OnResult = Callable[[AttemptResult], None]
-"""Takes what became of an attempt."""
+"""Takes the result of an attempt."""
 
 
 def closed_result() -> AttemptResult:
-    """Of an attempt that a transport cannot make, or cannot finish, because it was closed."""
+    """The result of an attempt that was not finished because the transport was closed."""
     return AttemptResult(error=ErrorKind.CONNECT, detail="the transport was closed")
 
 
 class Transport(Protocol):
-    """Sends requests at once and without a bound of its own: the dispatcher keeps the bounds."""
+    """Sends requests at once and without bounds of its own; the `Scheduler` keeps the bounds."""
 
     def send(self, request: Request, done: OnResult) -> None:
-        """Start one attempt. `done` is called exactly once, later, on the event loop's thread;
-        never from inside `send`. Errors of the network are answers, not exceptions, and so is the
-        guard's no: `BLOCKED`, where every address of the host was refused and none dialled.
+        """Start one attempt. `done` is called exactly once, later, on the event loop's thread, and
+        never from inside `send`. Network errors are results, not exceptions. So are the guard's
+        refusals: `BLOCKED` if every address of the host was refused.
         """
         ...
 
@@ -117,24 +116,23 @@ class Transport(Protocol):
         ...
 
     def set_policy(self, policy: EgressPolicy) -> None:
-        """Send what comes from now on by `policy`. Where it differs from the one before, no
-        connection made until now carries any of it; those close with the last attempt on them.
+        """Send later attempts by `policy`. If it differs from the previous one, they use new
+        connections; the earlier connections close with the last attempt on them.
         """
         ...
 
     def trust(self, authorities: Authorities) -> None:
-        """Check receivers' certificates with these from now on. If they differ from the ones
-        before, no connection made until now carries an attempt that comes from now on, and no TLS
-        session is resumed.
+        """Verify receivers' certificates with `authorities` from now on. If they differ from the
+        previous ones, later attempts use new connections and resume no earlier TLS session.
         """
         ...
 
     async def failure(self) -> str:
-        """Wait, as a rule for ever, until this can send nothing any more though nobody closed it.
+        """Wait until the transport has failed for good without being closed; usually for ever.
         Returns what happened, for people.
         """
         ...
 
     async def close(self) -> None:
-        """End every connection. Attempts under way are answered with a connect error first."""
+        """Close every connection, after failing the attempts under way with a connect error."""
         ...
