@@ -1,7 +1,7 @@
-"""What the daemon costs, beside what a developer would write instead: `python -m benchmarks`."""
+"""Benchmarks of the daemon, compared with scripts that replace it: `python -m benchmarks`."""
 
 import sys
 from pathlib import Path
 
-# The broker's starter is shared with the tests, which are no package.
+# The benchmarks start the broker with code of the tests, which are not a package.
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [SCENARIO ...]`: runs them on one broker and prints one table."""
+"""`python -m benchmarks [SCENARIO ...]`: runs scenarios on one broker and prints a table."""
 
 import argparse
 import platform
@@ -33,7 +33,7 @@ _QUICK_PAIRS, _QUICK_SCALE = 1, 0.1
 
 
 def main() -> None:
-    """Run what the command line names; all where it names none."""
+    """Run the scenarios that the command line names, or all."""
     options = _arguments()
     try:
         find_nginx()
@@ -54,7 +54,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("scenario", nargs="*", choices=[*SCENARIOS, []], metavar="SCENARIO")
     parser.add_argument(
-        "--pairs", type=int, help="runs of each side (default: 3, or 1 where they take long)"
+        "--pairs", type=int, help="runs of each side (default: 3, or 1 for long scenarios)"
     )
     parser.add_argument(
         "--scale", type=float, help="share of the full number of events (default: 1)"
@@ -69,7 +69,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _run(options: argparse.Namespace) -> tuple[Results, list[str]]:
-    """The results of each scenario, written as they come, and the names of those without any."""
+    """Run the scenarios and write their results. Returns results, and the names of failed ones."""
     results: dict[str, Result] = {}
     failed = []
     file = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
@@ -78,10 +78,10 @@ def _run(options: argparse.Namespace) -> tuple[Results, list[str]]:
         with running_broker(folder / "kafka") as broker:
             for scenario in options.scenario or SCENARIOS:
                 print(f"{scenario}: {SCENARIOS[scenario].about} ...", flush=True)
-                place = folder / scenario
-                place.mkdir()
+                scenario_folder = folder / scenario
+                scenario_folder.mkdir()
                 try:
-                    results[scenario] = _result(scenario, broker, place, options)
+                    results[scenario] = _result(scenario, broker, scenario_folder, options)
                 except BenchmarkError as error:
                     print(error)
                     failed.append(scenario)
@@ -111,7 +111,7 @@ def _result(name: str, broker: Broker, folder: Path, options: argparse.Namespace
 
 
 def _publish(name: str, result: Result) -> None:
-    """In the place of the scenario's last one; the page follows when it has all it needs."""
+    """Replace the scenario's published result, and write the page if all scenarios have one."""
     published = read_results(PUBLISHED) if PUBLISHED.exists() else {}
     published[name] = result
     ordered = {each: published[each] for each in SCENARIOS if each in published}
@@ -126,9 +126,9 @@ def _table(results: Results) -> Table:
         table.add_column(heading, justify="right")
     table.add_column("target")
     for scenario, result in results.items():
-        for place, row in enumerate(result.rows):
+        for index, row in enumerate(result.rows):
             table.add_row(
-                "" if place else scenario,
+                "" if index else scenario,
                 f"{row.figure}, {row.unit}",
                 number(row.ours),
                 number(row.other),

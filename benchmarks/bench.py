@@ -1,4 +1,4 @@
-"""One measured run, and pairs of them."""
+"""Measures one run, and compares pairs of runs."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,29 +15,29 @@ from benchmarks.events import event
 from benchmarks.process import Process
 from benchmarks.receiver import Hit, Receiver
 
-_GLANCE = 0.02
-_PATIENCE = 120.0
-"""Seconds without a single answered request after which a run has failed."""
+_POLL_SECONDS = 0.02
+_STALL_TIMEOUT_SECONDS = 120.0
+"""A run fails after this time without an answered request."""
 
 
 class Run(NamedTuple):
-    """What one run of one contestant cost."""
+    """The cost of one run of one contestant."""
 
     per_second: float
-    """Units a second, by the receiver."""
+    """Units a second, counted by the receiver."""
     cpu: float
-    """Microseconds of the contestant's CPU, user and system, all threads, per unit."""
+    """Microseconds of the contestant's CPU per unit: user and system time of all threads."""
     peak: float
-    """MB."""
+    """Peak memory in MB."""
     first: float
     """Seconds from the start of the program to its first request."""
     hits: Sequence[Hit]
 
 
 class Window(NamedTuple):
-    """What lies between the `start`th and the `end`th request: so many units of work.
+    """The measured part of a run: `units` of work from the `start`th to the `end`th request.
 
-    The start-up lies before it, so it is in no figure but `Run.first`.
+    The start-up is before it, and counts in `Run.first` only.
     """
 
     start: int
@@ -47,12 +47,12 @@ class Window(NamedTuple):
 
 @dataclass
 class Bench:
-    """The workbench of one scenario."""
+    """The tools and options of one scenario."""
 
     broker: Broker
     folder: Path
     pairs: int
-    """How often a comparison is repeated."""
+    """Runs of each side of a comparison."""
     scale: float
     """Share of the full number of events."""
 
@@ -60,33 +60,33 @@ class Bench:
         self._numbers = count()
 
     def scaled(self, events: int) -> int:
-        """`events` at this scale, a whole number for each partition."""
+        """`events` at this scale, an equal number for each partition."""
         return max(400, round(events * self.scale) // 400 * 400)
 
     def new_folder(self) -> Path:
-        """For the files of one program; not made yet."""
+        """A path for the files of one program, without creating it."""
         return self.folder / f"run-{next(self._numbers)}"
 
     def new_made_folder(self) -> Path:
-        """The same, made."""
+        """A new folder for the files of one program."""
         folder = self.new_folder()
         folder.mkdir()
         return folder
 
     def fill(self, events: int) -> str:
-        """A new topic with so many events for the measured hook; its name."""
+        """Create a topic with `events` events for the measured hook. Returns its name."""
         return self.broker.fill(event(number) for number in range(events))
 
     @contextmanager
     def running(self, contestant: Contestant, task: Task) -> Iterator[Process]:
-        """The contestant at work; nothing waits on the lanes."""
+        """Run the contestant, with empty retry topics."""
         self.broker.forget_retry_topics()
         with self.joining(contestant, task) as process:
             yield process
 
     @contextmanager
     def joining(self, contestant: Contestant, task: Task) -> Iterator[Process]:
-        """The contestant at work beside others of its group, whose lanes are theirs."""
+        """Run the contestant beside others of its group, with the same retry topics."""
         folder = self.new_made_folder()
         process = Process(contestant.command(task, folder), folder)
         try:
@@ -102,9 +102,9 @@ class Bench:
         window: Window,
         answered: Callable[[], int] | None = None,
     ) -> Run:
-        """Let it work off its topic; `receiver` is new, so every request is this run's.
+        """Measure the contestant while it reads its topic; `receiver` must be new.
 
-        `answered` counts what the window is made of: by default the receiver's requests.
+        `answered` counts the requests of the window: by default all of the receiver.
         """
         answered = answered or receiver.answered
         began = time.monotonic()
@@ -123,16 +123,16 @@ class Bench:
 
 
 def wait_for(answered: Callable[[], int], requests: int, process: Process) -> int:
-    """Wait until so many requests were answered; how many were by then."""
+    """Wait until `requests` requests were answered. Returns the number of answered ones."""
     last, moved_at = -1, time.monotonic()
     while (now_answered := answered()) < requests:
         process.check()
         now = time.monotonic()
         if now_answered != last:
             last, moved_at = now_answered, now
-        elif now - moved_at > _PATIENCE:
+        elif now - moved_at > _STALL_TIMEOUT_SECONDS:
             raise process.error(f"stopped at {now_answered} of {requests} requests")
-        time.sleep(_GLANCE)
+        time.sleep(_POLL_SECONDS)
     return now_answered
 
 
@@ -140,21 +140,20 @@ T = TypeVar("T")
 
 
 def rotate(rounds: int, runs: Sequence[Callable[[], T]]) -> list[list[T]]:
-    """Run all `rounds` times, in turn first: a machine that slows down slows each of them.
-
-    Each round's results stand in the order of `runs`.
+    """Run each of `runs` `rounds` times, with another first each round, so that a change of the
+    machine's speed affects all. Each round's results are in the order of `runs`.
     """
     found = []
     for number in range(rounds):
         first = number % len(runs)
         order = [*range(first, len(runs)), *range(first)]
-        results = {place: runs[place]() for place in order}
-        found.append([results[place] for place in range(len(runs))])
+        results = {index: runs[index]() for index in order}
+        found.append([results[index] for index in range(len(runs))])
     return found
 
 
 def alternate(pairs: int, ours: Callable[[], T], other: Callable[[], T]) -> list[tuple[T, T]]:
-    """Run both `pairs` times, in turn first."""
+    """Run both `pairs` times, with another first each time."""
     return [(mine, others) for mine, others in rotate(pairs, [ours, other])]
 
 
@@ -165,7 +164,7 @@ class Row(NamedTuple):
     unit: str
     ours: float
     other: float | None = None
-    """What it is compared with, where it is."""
+    """The figure of the other side, if it is a comparison."""
     ratio: float | None = None
     """Median of the pairs' ratios."""
     target: str = ""
@@ -173,7 +172,7 @@ class Row(NamedTuple):
 
 
 Limit = tuple[str, float]
-"""`("<=", 0.5)`, of the ratio."""
+"""A bound of a ratio: `("<=", 0.5)`."""
 
 
 def compare(

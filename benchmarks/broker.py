@@ -1,4 +1,4 @@
-"""The broker of a run, and what is on it."""
+"""The broker of a run, its topics and its consumer groups."""
 
 import time
 from collections import defaultdict
@@ -24,13 +24,13 @@ from support.broker import KafkaServer
 from support.jars import kafka_jars
 
 PARTITIONS = 4
-_TIMEOUT = 30.0
-_GLANCE = 0.1
-_OURS = "hookstream."
+_TIMEOUT_SECONDS = 30.0
+_POLL_SECONDS = 0.1
+_OWN_TOPIC_PREFIX = "hookstream."
 
 
 class Broker:
-    """Always one of our own: between runs topics are deleted, which nobody's cluster deserves."""
+    """A broker of the benchmark, on which topics are deleted between runs."""
 
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
@@ -39,7 +39,7 @@ class Broker:
         self._topics = 0
 
     def fill(self, records: Iterable[bytes]) -> str:
-        """A new topic with `records` in turn over its partitions; its name."""
+        """Create a topic with `records` spread over its partitions. Returns its name."""
         topic = self.make_topic()
         with self.producing(topic) as produce:
             for number, record in enumerate(records):
@@ -47,78 +47,80 @@ class Broker:
         return topic
 
     def make_topic(self) -> str:
-        """A new, empty topic; its name."""
+        """Create an empty topic. Returns its name."""
         self._topics += 1
         name = f"events-{self._topics}"
         for future in self._admin.create_topics([NewTopic(name, PARTITIONS, 1)]).values():
-            future.result(_TIMEOUT)
+            future.result(_TIMEOUT_SECONDS)
         return name
 
     @contextmanager
     def producing(self, topic: str) -> Iterator["Produce"]:
-        """A producer to `topic`; on leaving the broker has every record."""
+        """A producer to `topic`; the broker has every record at the end of the context."""
         producer = Producer({**self._client, "linger.ms": 1})
         yield Produce(producer, topic)
-        producer.flush(_TIMEOUT)
+        producer.flush(_TIMEOUT_SECONDS)
 
     def wait_for_group(self, group: str, members: int, processes: Iterable[Process]) -> None:
-        """Wait until the consumer group is stable with so many members; they run in `processes`."""
-        deadline = time.monotonic() + _TIMEOUT
+        """Wait until the consumer group is stable with `members` members, run by `processes`."""
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
         while not self._is_stable(group, members):
             for process in processes:
                 process.check()
             if time.monotonic() > deadline:
-                raise BenchmarkError(f"the group has not {members} members after {_TIMEOUT:g} s")
-            time.sleep(_GLANCE)
+                raise BenchmarkError(
+                    f"the group has not {members} members after {_TIMEOUT_SECONDS:g} s"
+                )
+            time.sleep(_POLL_SECONDS)
 
     def forget_retry_topics(self) -> None:
-        """Delete the daemon's own topics: the next run must not find what this one parked."""
-        names = self._lanes()
+        """Delete the daemon's own topics, so that the next run finds no deferred deliveries."""
+        names = self._own_topics()
         if names:
             for future in self._admin.delete_topics(names).values():
-                future.result(_TIMEOUT)
+                future.result(_TIMEOUT_SECONDS)
 
     def forget(self, topic: str) -> None:
-        """Delete a topic, for its room on the disk."""
-        self._admin.delete_topics([topic])[topic].result(_TIMEOUT)
+        """Delete a topic to free its disk space."""
+        self._admin.delete_topics([topic])[topic].result(_TIMEOUT_SECONDS)
 
     def deferred(self) -> dict[str, set[str]]:
-        """Hook to the ids of its deliveries that are on a retry lane or in the dead letters."""
+        """By hook, the ids of its deliveries on retry topics and the dead-letter topic."""
         found = defaultdict(set)
-        for record in self._read(self._lanes()):
+        for record in self._read(self._own_topics()):
             headers = {name: value.decode() for name, value in record.headers() or ()}
             found[headers["hookstream-hook"]].add(headers["hookstream-delivery-id"])
         return found
 
     def _is_stable(self, group: str, members: int) -> bool:
         try:
-            found = self._admin.describe_consumer_groups([group])[group].result(_TIMEOUT)
+            found = self._admin.describe_consumer_groups([group])[group].result(_TIMEOUT_SECONDS)
         except KafkaException:
-            return False  # nobody has joined yet, or its coordinator is just being made
+            return False  # the group has no member or no coordinator yet
         return found.state == ConsumerGroupState.STABLE and len(found.members) == members
 
-    def _lanes(self) -> list[str]:
-        topics = self._admin.list_topics(timeout=_TIMEOUT).topics
-        return [name for name in topics if name.startswith(_OURS)]
+    def _own_topics(self) -> list[str]:
+        topics = self._admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
+        return [name for name in topics if name.startswith(_OWN_TOPIC_PREFIX)]
 
     def _read(self, topics: list[str]) -> Iterator[Any]:
-        """Every record that is there now."""
+        """All records that are on `topics` now."""
         reader = Consumer(
             {**self._client, "group.id": "benchmark", "enable.partition.eof": True,
              "enable.auto.commit": False}
         )  # fmt: skip
-        known = self._admin.list_topics(timeout=_TIMEOUT).topics
-        places = [
+        known = self._admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
+        partitions = [
             TopicPartition(name, number, OFFSET_BEGINNING)
             for name in topics
             for number in known[name].partitions
         ]
-        reader.assign(places)
-        left = len(places)
-        while left:
-            record = reader.poll(_TIMEOUT)
+        reader.assign(partitions)
+        unfinished = len(partitions)
+        while unfinished:
+            record = reader.poll(_TIMEOUT_SECONDS)
             if record is None or record.error():
-                left -= 1  # the end of a partition
+                unfinished -= 1  # the end of a partition
             else:
                 yield record
         reader.close()
@@ -132,7 +134,7 @@ class Produce:
         self._topic = topic
 
     def __call__(self, number: int, record: bytes) -> None:
-        """Send `record`, the `number`th."""
+        """Send `record` to the partition for `number`."""
         while True:
             try:
                 self._producer.produce(self._topic, record, partition=number % PARTITIONS)

@@ -1,4 +1,4 @@
-"""Horizontal bars as SVG, in two colours, for light pages and dark ones."""
+"""Draws horizontal bars as SVG, in two colours, for light and dark pages."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,12 +8,12 @@ from benchmarks.published import number
 
 _WIDTH = 880
 _LABELS = 320
-"""Where the labels end and the bars begin."""
+"""The horizontal position between labels and bars."""
 _LONGEST = 440
 _LINE, _BAR = 26, 16
 _HEAD, _GAP, _MARGIN = 34, 20, 16
 
-# A surface of its own: an image cannot know the page's, only what the reader's system prefers.
+# It has its own background: an image knows the colour scheme of the system, not of the page.
 _STYLE = """
 .surface { fill: #ffffff; stroke: #d1d9e0 }
 .ours { fill: #0969da }
@@ -45,12 +45,12 @@ class Panel(NamedTuple):
     title: str
     unit: str
     hint: str
-    """Which end is the good one."""
+    """Whether less or more is better."""
     bars: Sequence[Bar]
 
 
 def draw(title: str, panels: Sequence[Panel]) -> str:
-    """The whole image; `title` is for those who have it read to them."""
+    """The whole image; `title` is for screen readers."""
     parts, y = [], _MARGIN
     for panel in panels:
         parts += _panel(panel, y)
@@ -73,8 +73,8 @@ def _panel(panel: Panel, y: int) -> list[str]:
     hint = f'<tspan class="hint" font-weight="400">({escape(panel.hint)})</tspan>'
     parts = [f'<text class="head" x="{_MARGIN}" y="{y + 16}">{title} {hint}</text>']
     scale = _LONGEST / max(bar.value for bar in panel.bars)
-    for place, bar in enumerate(panel.bars):
-        top = y + _HEAD + place * _LINE
+    for index, bar in enumerate(panel.bars):
+        top = y + _HEAD + index * _LINE
         length, middle = round(bar.value * scale, 1), top + 13
         label, colour = escape(bar.label), "ours" if bar.ours else "other"
         at = f'x="{_LABELS}" y="{top}" width="{length}" height="{_BAR}"'

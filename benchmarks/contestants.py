@@ -1,4 +1,4 @@
-"""Who is measured: the daemon as users run it, and what one would write instead."""
+"""The measured programs: the daemon as users run it, and scripts that replace it."""
 
 import json
 import sys
@@ -14,24 +14,24 @@ from benchmarks.events import SPRING
 
 _HERE = Path(__file__).parent
 _PEERS_PYTHON = _HERE.parent / ".cache" / "peers" / "bin" / "python"
-"""Made by `make`: what the daemon is compared with is no part of its own environment."""
+"""The Python of the peers' own environment, which `make peers` creates."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One hook: what the daemon and its peers both make of it."""
+    """One hook, for the daemon and its peers."""
 
     id: str
     url: str
     subject: str = SPRING
     enabled: bool = True
     rate_limit: Mapping[str, Any] | None = None
-    """As a definition has it; the daemon's only."""
+    """The `rate_limit` of a definition; peers ignore it."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a contestant is to do."""
+    """The task of a contestant."""
 
     bootstrap: str
     topic: str
@@ -43,16 +43,16 @@ class Contestant(Protocol):
     """A program that takes events and calls endpoints."""
 
     def command(self, task: Task, folder: Path) -> Sequence[str]:
-        """How to start it; `folder` takes its files."""
+        """The command that starts it; `folder` takes its files."""
         ...
 
 
 @dataclass(frozen=True)
 class Daemon:
-    """`hookstream run` as it is installed: 64 requests in flight for a hook, as its peers have."""
+    """`hookstream run` as installed: 64 requests in flight for a hook, as the peers have."""
 
     group: str = ""
-    """The consumer group; by default one of its own for each run."""
+    """The consumer group; by default a new one for each run."""
 
     def command(self, task: Task, folder: Path) -> Sequence[str]:
         """See `Contestant`."""
@@ -70,7 +70,7 @@ class Daemon:
         (folder / "hooks" / "all.json").write_text(json.dumps(hooks))
         file = folder / "hookstream.yaml"
         file.write_text(json.dumps(settings))  # JSON is YAML
-        # -P: the compiled one of PYTHONPATH, not the sources of this folder.
+        # -P: the compiled package of PYTHONPATH, not the sources in this folder.
         return [sys.executable, "-P", "-m", "consumer", "run", "--config", str(file)]
 
 
@@ -80,7 +80,7 @@ class Peer:
 
     script: str
     name: str
-    """For tables and charts."""
+    """The name in tables and charts."""
 
     def command(self, task: Task, folder: Path) -> Sequence[str]:  # noqa: ARG002  # needs no file
         """See `Contestant`."""
@@ -129,5 +129,5 @@ def _definition(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def new_group() -> str:
-    """A consumer group without offsets: it reads from the beginning."""
+    """The name of a consumer group without offsets, which reads from the beginning."""
     return f"benchmark-{uuid4().hex[:8]}"

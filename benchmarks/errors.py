@@ -1,5 +1,5 @@
-"""What ends a benchmark."""
+"""The error of the benchmarks."""
 
 
 class BenchmarkError(Exception):
-    """A run gave no figure; the text says why, for a person."""
+    """A run has no result; the message says why."""

@@ -1,10 +1,11 @@
-"""Events of some 500 bytes, as the contract has them."""
+"""Events of some 500 bytes (docs/reference/events.md)."""
 
 import time
 
 SPRING = "spring-sale"
 """The subject that the measured hook selects."""
-NOBODY = "no-hook-wants-this"
+UNWANTED = "no-hook-wants-this"
+"""A subject that no hook selects."""
 HUNG = "hung"
 """The subject of the hook whose endpoint never answers."""
 
@@ -15,9 +16,9 @@ def now() -> int:
 
 
 def event(number: int, subject: str = SPRING, *, at: int = 0, fails: bool = False) -> bytes:
-    """Event `number` of a run; it happened `at` (milliseconds since the epoch; 0: now).
+    """Event `number` of a run, which occurred `at` (milliseconds since the epoch; 0: now).
 
-    The receiver sees number and time in the query, and answers 503 where it `fails`.
+    The receiver gets number and time in the query, and answers 503 if the event `fails`.
     """
     fail = ',"fail":1' if fails else ""
     return (

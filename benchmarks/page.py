@@ -1,7 +1,7 @@
-"""`python -m benchmarks.page`: the tables and the chart of docs/performance.md, anew.
+"""`python -m benchmarks.page`: rewrites the tables and the chart of docs/performance.md.
 
-They come from results/published.json alone. In the page each stands between two comments that
-name it; everything else there is written by hand.
+They are made from results/published.json. In the page each table is between two comments that name
+it; the rest is written by hand.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def page(text: str, results: Results) -> str:
-    """`text` with every block anew; raises ValueError where one is not there exactly once."""
+    """`text` with every block rewritten. Raises ValueError if a block is not there exactly once."""
     for name, block in BLOCKS.items():
         begin, end = f"<!-- {name}: from the results -->\n", f"<!-- end of {name} -->"
         if text.count(begin) != 1 or text.count(end) != 1:
@@ -39,7 +39,7 @@ def page(text: str, results: Results) -> str:
 
 
 def chart(results: Results) -> str:
-    """The image beside it."""
+    """The chart of the page, as SVG."""
     peers = results["peers"]
 
     def panel(title: str, unit: str, hint: str) -> Panel:
@@ -72,14 +72,14 @@ def _ways(results: Results) -> Iterator[tuple[str, float]]:
         ("ten hooks an event", "fan-out", CPU),
         ("1,000 hooks in the table", "hooks", f"{CPU} to ten of 1,000"),
         ("100,000 hooks in the table", "hooks", f"{CPU} to ten of 100,000"),
-        ("per success, where one in ten fails", "failing", "CPU per success"),
+        ("per success, if one in ten fails", "failing", "CPU per success"),
         ("per event that no hook wants", "no-match", "CPU per event"),
     ):
         yield label, results[scenario].find(figure).ours
 
 
 def _measured(results: Results) -> Iterator[str]:
-    """From when the figures are, and from what."""
+    """The line with times and machines of the figures."""
     machines = sorted({f"{each.machine}, Python {each.python}" for each in results.values()})
     moments = sorted(each.at for each in results.values())
     yield f"Measured from {moments[0]} to {moments[-1]} ({'; '.join(machines)})."
@@ -110,10 +110,10 @@ def _every(results: Results) -> Iterator[str]:
         result = results[name]
         runs = f"`{name}`, {result.pairs} run{'s' if result.pairs > 1 else ''}"
         scale = f" at {result.scale:g}" if result.scale != 1 else ""
-        for place, row in enumerate(result.rows):
+        for index, row in enumerate(result.rows):
             target = {None: "", True: f"{row.target}: met", False: f"{row.target}: **missed**"}
             yield (
-                f"| {'' if place else runs + scale} | {row.figure} ({row.unit})"
+                f"| {'' if index else runs + scale} | {row.figure} ({row.unit})"
                 f" | {number(row.ours)} | {number(row.other)} | {number(row.ratio)}"
                 f" | {target[row.met]} |"
             )
@@ -126,7 +126,7 @@ BLOCKS: Mapping[str, Block] = {
     "capacity": capacity,
     "every": _every,
 }
-"""By the name in the page's comments, in its order."""
+"""The page's blocks by name, in order."""
 
 
 if __name__ == "__main__":

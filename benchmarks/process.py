@@ -1,4 +1,4 @@
-"""A program under measurement, read from /proc: Linux only, as the daemon's transport is."""
+"""A measured program, whose cost is read from /proc (Linux only)."""
 
 import os
 import subprocess
@@ -7,10 +7,10 @@ from pathlib import Path
 
 from benchmarks.errors import BenchmarkError
 
-_TICKS = os.sysconf("SC_CLK_TCK")
-_STOP_TIMEOUT = 30.0
-_USER, _SYSTEM = 11, 12
-"""Fields of /proc/PID/stat, counted from the one behind the name (proc(5): 14 and 15)."""
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_STOP_TIMEOUT_SECONDS = 30.0
+_USER_FIELD, _SYSTEM_FIELD = 11, 12
+"""Fields of /proc/PID/stat, counted from the one after the name (proc(5): 14 and 15)."""
 
 
 class Process:
@@ -25,41 +25,41 @@ class Process:
 
     @property
     def cpu(self) -> float:
-        """Seconds of user and system time so far, all threads, dead ones included."""
+        """Seconds of user and system time so far, of all threads, including dead ones."""
         fields = self._read("stat").rpartition(")")[2].split()
-        return (int(fields[_USER]) + int(fields[_SYSTEM])) / _TICKS
+        return (int(fields[_USER_FIELD]) + int(fields[_SYSTEM_FIELD])) / _TICKS_PER_SECOND
 
     @property
     def peak(self) -> float:
-        """The most resident memory so far, in MB of a million bytes."""
+        """Peak resident memory so far, in MB of a million bytes."""
         lines = dict(line.split(":", 1) for line in self._read("status").splitlines())
         return int(lines["VmHWM"].split()[0]) * 1024 / 1e6
 
     def check(self) -> None:
-        """Raise `BenchmarkError` where it has ended."""
+        """Raise `BenchmarkError` if the process has exited."""
         if self._process.poll() is not None:
             raise self.error(f"ended with exit code {self._process.returncode}")
 
     def signal(self, number: int) -> None:
-        """Send it a signal."""
+        """Send the process a signal."""
         self._process.send_signal(number)
 
     def said(self, text: str) -> bool:
-        """Whether `text` is in its output so far."""
+        """Whether `text` is in the output so far."""
         self.check()
         return text in self._output.read_text(errors="replace")
 
     def stop(self) -> None:
-        """Ask it to end; by force where that takes too long."""
+        """Terminate the process; kill it if that takes too long."""
         self._process.terminate()
         try:
-            self._process.wait(_STOP_TIMEOUT)
+            self._process.wait(_STOP_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
 
     def error(self, what: str) -> BenchmarkError:
-        """`what` happened, with the end of its output."""
+        """The error that says `what` happened, with the end of the output."""
         lines = self._output.read_text(errors="replace").splitlines()
         return BenchmarkError("\n".join([f"{self._process.args!r} {what}", *lines[-20:]]))
 

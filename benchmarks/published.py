@@ -1,4 +1,4 @@
-"""Results as files: each run's own, and the one that docs/performance.md shows."""
+"""Reads and writes results: a file for each run, and the one for docs/performance.md."""
 
 import json
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from benchmarks.bench import Row
 
 RESULTS = Path(__file__).parent / "results"
 PUBLISHED = RESULTS / "published.json"
-"""The only one that is committed. Its scenarios may come from several runs: each says from when."""
+"""The committed results. Their scenarios may be from several runs, each with its time."""
 
 
 class Result(NamedTuple):
-    """What one scenario found, and how."""
+    """The result of one scenario."""
 
     at: str
     """RFC 3339, to the second."""
@@ -22,11 +22,11 @@ class Result(NamedTuple):
     pairs: int
     scale: float
     seconds: float
-    """How long the scenario took."""
+    """Duration of the scenario."""
     rows: list[Row]
 
     def find(self, figure: str) -> Row:
-        """The row of this name; raises KeyError where there is none."""
+        """The row of this name. Raises KeyError if there is none."""
         for row in self.rows:
             if row.figure == figure:
                 return row
@@ -34,11 +34,11 @@ class Result(NamedTuple):
 
 
 Results = Mapping[str, Result]
-"""By scenario, in the order of `SCENARIOS`."""
+"""Results by scenario, in the order of `SCENARIOS`."""
 
 
 def write_results(path: Path, results: Results) -> None:
-    """Replace the file."""
+    """Write the results to `path`, replacing the file."""
     path.parent.mkdir(exist_ok=True)
     content = {
         name: result._asdict() | {"rows": [row._asdict() for row in result.rows]}
@@ -48,7 +48,7 @@ def write_results(path: Path, results: Results) -> None:
 
 
 def read_results(path: Path) -> dict[str, Result]:
-    """What was written."""
+    """Read the results in `path`."""
     content: dict[str, dict[str, Any]] = json.loads(path.read_text())
     return {
         name: Result(**fields | {"rows": [Row(**row) for row in fields["rows"]]})
@@ -57,7 +57,7 @@ def read_results(path: Path) -> dict[str, Result]:
 
 
 def number(value: float | None) -> str:
-    """For people: three digits that matter, or all before the point."""
+    """A number for people: three significant digits, or all before the point."""
     if value is None:
         return ""
     if value == int(value):

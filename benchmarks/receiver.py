@@ -1,4 +1,4 @@
-"""The receivers: nginx, whose own counts are the figures, and an endpoint that never answers."""
+"""The receivers: nginx, which counts the deliveries, and an endpoint that never answers."""
 
 import asyncio
 import shutil
@@ -45,16 +45,16 @@ http {{
 }}
 """
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-_START_TIMEOUT = 10.0
-_STOP_AGAIN = 0.5
-"""Seconds after which an nginx that goes on is told once more to stop."""
-_FLUSHED = 0.3
-"""Seconds after which every answered request is in the log."""
+_START_TIMEOUT_SECONDS = 10.0
+_STOP_RETRY_SECONDS = 0.5
+"""Time after which nginx is told to stop again."""
+_LOG_FLUSH_SECONDS = 0.3
+"""Time after which every answered request is in the log."""
 
 
 @dataclass(frozen=True)
 class Tls:
-    """How the receiver speaks TLS."""
+    """The receiver's TLS settings."""
 
     authority: trustme.CA
     ca_file: Path
@@ -62,7 +62,7 @@ class Tls:
 
     @classmethod
     def make(cls, folder: Path, *, http2: bool) -> Self:
-        """A new authority, its certificate in `folder`."""
+        """Create an authority, with its certificate in `folder`."""
         authority = trustme.CA()
         ca_file = folder / "ca.pem"
         authority.cert_pem.write_to_path(str(ca_file))
@@ -73,13 +73,13 @@ class Hit(NamedTuple):
     """One answered request."""
 
     at: float
-    """Seconds since the epoch, at the end of the answer; milliseconds are exact."""
+    """Seconds since the epoch at the end of the answer, exact to the millisecond."""
     status: int
     path: str
     number: int
-    """Of the event."""
+    """The event's number."""
     sent_at: float
-    """Seconds since the epoch at which the event happened."""
+    """Seconds since the epoch at which the event occurred."""
 
     @property
     def delivered(self) -> bool:
@@ -93,7 +93,7 @@ class Hit(NamedTuple):
 
 
 class Receiver:
-    """One nginx with one worker; a port, a log and counts of its own."""
+    """An nginx with one worker."""
 
     def __init__(self, folder: Path, tls: Tls | None = None) -> None:
         self._folder = folder
@@ -109,26 +109,26 @@ class Receiver:
         return f"{'https' if self._tls else 'http'}://{HOST}:{self._port}"
 
     def answered(self) -> int:
-        """Requests so far, by nginx's own count less the questions for it."""
+        """Requests so far, by nginx's own count without the requests for it."""
         self._polls += 1
         self._status.request("GET", "/")
         words = self._status.getresponse().read().split()
         return int(words[words.index(b"requests") + 3]) - self._polls
 
     def delivered(self) -> int:
-        """Requests answered with 2xx so far, by the log: a tenth of a second late."""
+        """Requests answered with 2xx so far, by the log, which is a tenth of a second late."""
         with (self._folder / "hits.log").open() as log:
             log.seek(self._read)
             for line in log:
                 if not line.endswith("\n"):
-                    break  # half written
+                    break  # the line is incomplete
                 self._read += len(line.encode())
                 self._delivered += line.split(" ", 2)[1].startswith("2")
         return self._delivered
 
     def hits(self) -> list[Hit]:
-        """Every request so far, in the order of their answers."""
-        time.sleep(_FLUSHED)
+        """All requests so far, in the order of their answers."""
+        time.sleep(_LOG_FLUSH_SECONDS)
         with (self._folder / "hits.log").open() as log:
             return [parse_hit(line) for line in log]
 
@@ -139,7 +139,7 @@ class Receiver:
             [find_nginx(), "-p", str(self._folder), "-c", "nginx.conf", "-e", "error.log"],
             stdin=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + _START_TIMEOUT
+        deadline = time.monotonic() + _START_TIMEOUT_SECONDS
         while True:
             self._status = HTTPConnection(HOST, self._status_port)
             try:
@@ -159,10 +159,10 @@ class Receiver:
     ) -> None:
         self._status.close()
         while self._process.poll() is None:
-            # Without a master, nginx sleeps on where a signal comes just before its epoll_wait.
+            # Without a master, nginx misses a signal that arrives just before its epoll_wait.
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(_STOP_AGAIN)
+                self._process.wait(_STOP_RETRY_SECONDS)
 
     def _config(self) -> str:
         certificate = ""
@@ -183,7 +183,7 @@ class Receiver:
 
 
 def find_nginx() -> str:
-    """Where nginx is; raises `BenchmarkError` with what to do where it is not."""
+    """The path of nginx. Raises `BenchmarkError` with a hint if it is not installed."""
     path = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin") or shutil.which("nginx")
     if path is None:
         raise BenchmarkError(
@@ -195,7 +195,7 @@ def find_nginx() -> str:
 
 @contextmanager
 def black_hole() -> Iterator[str]:
-    """The origin of an endpoint that takes every connection and answers no request."""
+    """The origin of an endpoint that accepts every connection and answers no request."""
     loop = asyncio.new_event_loop()
     port = free_port()
 

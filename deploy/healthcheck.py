@@ -1,9 +1,9 @@
-"""The image's health check: exit 0 if the daemon says that it is alive, 1 if not.
+"""The image's health check: exits with 0 if the daemon is alive, otherwise with 1.
 
-The daemon is process 1 of the container, and the kernel knows where it listens: that is where the
-settings in use have put the admin server, whatever has become of their file since. Where process 1
-is something else, the settings are read: `--config FILE`, or the daemon's default, and the
-environment. Nothing of the daemon is imported, since this runs every few seconds.
+The daemon is process 1 of the container, and the kernel knows the address on which its admin server
+listens, even if the settings file has changed since. If process 1 is another program, the settings
+are read: `--config FILE` or the daemon's default, and the environment. The daemon is not imported,
+since this runs every few seconds.
 """
 
 import os
@@ -14,20 +14,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-TIMEOUT = 2.0
-"""Seconds for all attempts together."""
+TIMEOUT_SECONDS = 2.0
+"""Time for all attempts together."""
 DEFAULT_FILES = ("config/hookstream.yaml", "/etc/hookstream/hookstream.yaml")
 LISTEN = "0A"
-"""A socket's state in `/proc/net/tcp`."""
+"""The state of a listening socket in `/proc/net/tcp`."""
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # not bound to
-"""Where to reach a server that listens at every address."""
+"""The address of a server that listens at every address."""
 
 Address = tuple[str, int]
 
 
-def alive(port: int, timeout: float = TIMEOUT, host: str = "127.0.0.1") -> bool:
-    """Whether `/healthz` is answered with 200 within `timeout` seconds. Without a proxy: `urllib`
-    would send this to the environment's.
+def alive(port: int, timeout: float = TIMEOUT_SECONDS, host: str = "127.0.0.1") -> bool:
+    """Whether `/healthz` is answered with 200 within `timeout` seconds. It does not use `urllib`,
+    which would use the environment's proxy.
     """
     deadline = time.monotonic() + timeout
     answer = b""
@@ -36,20 +36,20 @@ def alive(port: int, timeout: float = TIMEOUT, host: str = "127.0.0.1") -> bool:
             connection.sendall(b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n")
             while b"\r\n" not in answer:
                 connection.settimeout(max(0.001, deadline - time.monotonic()))
-                piece = connection.recv(1024)
-                if not piece:
+                received = connection.recv(1024)
+                if not received:
                     return False
-                answer += piece
+                answer += received
     except OSError:
         return False
     return answer.split()[1:2] == [b"200"]
 
 
 def listening(pids: Sequence[int], proc: Path = Path("/proc")) -> Iterator[Address]:
-    """Where these processes listen, as the kernel says."""
+    """The addresses at which these processes listen, from the kernel's tables."""
     sockets = set()
     for pid in pids:
-        with suppress(OSError):  # another user's
+        with suppress(OSError):  # another user's process
             for entry in (proc / str(pid) / "fd").iterdir():
                 with suppress(OSError):  # closed meanwhile
                     sockets.add(str(entry.readlink()))
@@ -62,7 +62,7 @@ def listening(pids: Sequence[int], proc: Path = Path("/proc")) -> Iterator[Addre
 
 
 def _address(text: str) -> Address:
-    """From the kernel's form: each 32 bits in the machine's byte order, all in hexadecimal."""
+    """The address in the kernel's form: hexadecimal, each 32 bits in the machine's byte order."""
     digits, _, port = text.partition(":")
     words = [int(digits[at : at + 8], 16) for at in range(0, len(digits), 8)]
     packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
@@ -71,8 +71,8 @@ def _address(text: str) -> Address:
 
 
 def daemon(proc: Path = Path("/proc")) -> tuple[Sequence[int], Sequence[str]]:
-    """The processes that may be the daemon, and its command line; empty if process 1 is neither
-    the daemon nor a container's init that has started it.
+    """The processes that may be the daemon, and its command line; both are empty unless process 1
+    is the daemon or a container's init that has started it.
     """
     try:
         words = (proc / "1/cmdline").read_bytes().decode(errors="replace").split("\0")
@@ -99,11 +99,11 @@ def config_of(words: Sequence[str]) -> str | None:
 
 
 def settings(file: str | None, environ: Mapping[str, str]) -> Iterator[Address]:
-    """Where a file and the environment, which wins, put the admin server."""
+    """The admin server's addresses by a settings file and the environment, which wins."""
     section = _section(file)
     hosts = environ.get("HOOKSTREAM_ADMIN__HOST") or section.get("host") or "127.0.0.1"
     port = environ.get("HOOKSTREAM_ADMIN__PORT") or section.get("port") or "9464"
-    if isinstance(hosts, str):  # JSON's list or one with commas, no part of which has either
+    if isinstance(hosts, str):  # a list in JSON, or separated by commas
         hosts = hosts.strip(" []").split(",")
     assert isinstance(hosts, list)  # noqa: S101  # anything else is no list of hosts
     for host in hosts:
@@ -114,10 +114,10 @@ def _section(file: str | None) -> Mapping[str, object]:
     found = file or next((one for one in DEFAULT_FILES if Path(one).exists()), None)
     if found is None:
         return {}
-    import yaml  # only here: it takes longer than all else
+    import yaml  # imported here, since it takes longer than all else
 
     with Path(found).open(encoding="utf-8-sig") as stream:
-        # Texts, as the daemon reads them; it makes no objects.
+        # All values are strings, as the daemon reads them; the loader makes no objects.
         document = yaml.load(stream, yaml.CBaseLoader)  # noqa: S506
     section = document.get("admin") if isinstance(document, dict) else None
     values = section if isinstance(section, dict) else {}
@@ -129,15 +129,15 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
     own = config_of(arguments)
     pids, words = ((), ()) if own else daemon()
     try:
-        places = [*listening(pids)] or [*settings(own or config_of(words), environ)]
-    except Exception as error:  # noqa: BLE001  # settings that cannot be read, whatever they are
-        return f"cannot read where the admin server is: {error}"
-    deadline = time.monotonic() + TIMEOUT
-    for host, port in places:
-        left = deadline - time.monotonic()
-        if left > 0 and alive(port, left, LOOPBACK.get(host, host)):
+        addresses = [*listening(pids)] or [*settings(own or config_of(words), environ)]
+    except Exception as error:  # noqa: BLE001  # any error of reading the settings
+        return f"cannot find the admin server's address: {error}"
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    for host, port in addresses:
+        remaining = deadline - time.monotonic()
+        if remaining > 0 and alive(port, remaining, LOOPBACK.get(host, host)):
             return ""
-    return f"not alive at {', '.join(f'{host} port {port}' for host, port in places)}"
+    return f"not alive at {', '.join(f'{host} port {port}' for host, port in addresses)}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The least that Python can do: librdkafka, libcurl and nothing else.
+"""The least that Python can do: a loop around librdkafka and libcurl.
 
-It commits what it has read, not what was delivered; it looks at no answer and stops for nothing.
+It commits what it has read, not what was delivered, and ignores the answers.
 """
 
 import json
@@ -48,7 +48,7 @@ def run(servers: str, topic: str, group: str, hooks: str, ca_file: str) -> None:
 
 
 def new_handle(ca_file: str) -> Any:
-    """One place in flight."""
+    """A handle for one request in flight."""
     handle = pycurl.Curl()
     handle.setopt(pycurl.WRITEFUNCTION, len)
     handle.setopt(pycurl.NOSIGNAL, 1)
@@ -60,7 +60,7 @@ def new_handle(ca_file: str) -> Any:
 
 
 def prepare(handle: Any, url: str, event: dict[str, Any]) -> None:
-    """The same request as everybody's."""
+    """Prepare the same request as the other contestants."""
     campaign = event["notification"]["hooks"]["analytics"]["campaign"]
     data, user = event["data"], event["user"]
     query = urlencode({"uid": user["id"], "t": event["occurred_at"], "n": data["n"]})

@@ -1,4 +1,4 @@
-"""The framework's way: FastStream, which commits a batch when its handler has returned."""
+"""A framework: FastStream, which commits a batch when its handler has returned."""
 
 import asyncio
 import ssl

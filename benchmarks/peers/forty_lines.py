@@ -1,6 +1,6 @@
-"""What a developer would write instead of the daemon: a good one, with uvloop and orjson.
+"""A good script that a developer would write instead of the daemon, with uvloop and orjson.
 
-It renders the same request. It has no retries, and a hung endpoint stops it: that is its price.
+It renders the same request. It has no retries, and a hung endpoint stops it.
 """
 
 import asyncio

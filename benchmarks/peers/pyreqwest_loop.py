@@ -1,4 +1,4 @@
-"""The forty lines with the fastest client that awaits: pyreqwest, whose work is done in Rust."""
+"""The forty lines with pyreqwest, the fastest asynchronous client, which is written in Rust."""
 
 import asyncio
 import logging

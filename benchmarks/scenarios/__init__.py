@@ -1,4 +1,4 @@
-"""Every scenario by its name, in the order in which all are run."""
+"""The scenarios by name, in the order in which they are run."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -17,24 +17,24 @@ from benchmarks.scenarios import (
 
 
 class Scenario(NamedTuple):
-    """One line of the list, and what it runs."""
+    """A scenario and its line of the list."""
 
     about: str
     run: Callable[[Bench], list[Row]]
     pairs: int = 3
-    """How often each side runs by default; once where that takes long and tells enough."""
+    """Default runs of each side."""
 
 
 SCENARIOS: Mapping[str, Scenario] = {
     "plain": Scenario("one hook over HTTP, beside the forty lines", throughput.plain),
     "peers": Scenario("the same beside three frameworks and loops more", peers.peers),
     "tls": Scenario("the same over TLS", throughput.tls),
-    "http2": Scenario("the same where the receiver offers HTTP/2", throughput.http2),
+    "http2": Scenario("the same with a receiver that offers HTTP/2", throughput.http2),
     "fan-out": Scenario("every event goes to ten hooks", throughput.fan_out),
     "no-match": Scenario("events that no hook wants", throughput.no_match),
     "hooks": Scenario("1,000 and 100,000 hooks beside ten; a reload of all", hooks.many, pairs=1),
     "burst": Scenario("20,000 events at once for a hook with 500 a second", burst.burst, pairs=1),
-    "failing": Scenario("10 % of the deliveries fail into retry lanes", isolation.failing),
+    "failing": Scenario("10 % of the deliveries fail, and go to retry topics", isolation.failing),
     "hung-steady": Scenario(
         "500 events a second, 5 % to an endpoint that never answers",
         isolation.hung_steady,

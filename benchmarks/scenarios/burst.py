@@ -1,4 +1,4 @@
-"""A burst for a hook with a rate limit, and what it costs another hook."""
+"""A burst for a hook with a rate limit, and its cost for another hook."""
 
 import time
 from bisect import bisect_right
@@ -75,13 +75,13 @@ def _rows(hits: list[Hit], cpu: float, burst_at: float) -> list[Row]:
             most / allowed, f"<= {_SEEN}", most <= allowed * _SEEN),
         Row("the other hook's delay, 99th percentile, beside before", "s", slow, before,
             slow / before),
-        Row("CPU per delivery, the lanes' work included", "us", cpu / answered * 1e6),
+        Row("CPU per delivery, including the retry topics' work", "us", cpu / answered * 1e6),
     ]  # fmt: skip
 
 
 def most_in_a_second(moments: list[float]) -> int:
-    """The most of the ascending `moments` that lie within any one second."""
-    return max(bisect_right(moments, at + 1.0) - place for place, at in enumerate(moments))
+    """The greatest number of the ascending `moments` within one second."""
+    return max(bisect_right(moments, at + 1.0) - index for index, at in enumerate(moments))
 
 
 def _endpoints(receiver: Receiver) -> list[Endpoint]:

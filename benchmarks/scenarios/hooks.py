@@ -1,4 +1,4 @@
-"""What a large table of hooks costs."""
+"""The cost of a large table of hooks."""
 
 import signal
 import time
@@ -19,21 +19,21 @@ _MANY = (1_000, 100_000)
 _RATE = 500
 """Events a second while a table is reloaded."""
 _CALM = 10.0
-"""Seconds without a reload, before it and beside it."""
+"""Time without a reload, for comparison."""
 _AFTER = 2.0
-"""Seconds after a reload in which what it left behind would still be seen."""
+"""Time after a reload in which its effects would still be seen."""
 _RELOADED = "hooks and settings reloaded"
 
 
 def many(bench: Bench) -> list[Row]:
-    """Each hook has a subject of its own."""
+    """Measure tables of hooks, each of which has its own subject."""
     rows = [row for hooks in _MANY for row in _beside_few(bench, hooks)]
     return [*rows, *_reload(bench, _MANY[-1])]
 
 
 def _beside_few(bench: Bench, hooks: int) -> list[Row]:
-    """Events for ten of the hooks tell what a match costs. Events for each in turn tell besides
-    what the first delivery of a hook costs: for most it is the only one.
+    """Compare with ten hooks. Events for ten of the hooks show the cost of a match; events for each
+    hook in turn also show the cost of a hook's first delivery.
     """
     few = partial(_run, bench, _FEW, _FEW)
     pairs = alternate(bench.pairs, partial(_run, bench, hooks, _FEW), few)
@@ -47,7 +47,7 @@ def _beside_few(bench: Bench, hooks: int) -> list[Row]:
 
 
 def _run(bench: Bench, hooks: int, subjects: int) -> Run:
-    """The events take `subjects` of the hooks in turn."""
+    """Run with events for the first `subjects` hooks in turn."""
     events = bench.scaled(_EVENTS)
     topic = bench.broker.fill(_event(number, subjects) for number in range(events))
     start = events // 10
@@ -60,7 +60,7 @@ def _run(bench: Bench, hooks: int, subjects: int) -> Run:
 
 
 def _reload(bench: Bench, hooks: int) -> list[Row]:
-    """Every hook is read again while events come steadily; beside the time before."""
+    """Reload all hooks during a steady rate of events; compare with the time before."""
     topic, numbers = bench.broker.make_topic(), count()
     with (
         Receiver(bench.new_folder()) as receiver,
@@ -97,7 +97,7 @@ def _steadily(produce: Produce, numbers: "count[int]", ended: Callable[[], bool]
 
 
 def _longest(hits: list[Hit], start: float, end: float) -> float:
-    """The longest delay of an event that happened between two moments."""
+    """The longest delay of an event that occurred between `start` and `end`."""
     return max(hit.delay for hit in hits if start <= hit.sent_at <= end)
 
 

@@ -1,4 +1,4 @@
-"""What endpoints that fail or hang cost the healthy ones."""
+"""The cost of failing and hung endpoints for healthy ones."""
 
 import time
 from functools import partial
@@ -16,17 +16,17 @@ _BACKLOG = 100_000
 _ONE_IN = 20
 """5 % of the events go to the endpoint that never answers."""
 _FAILS = 10
-"""One in ten is answered with 503."""
+"""One in ten deliveries is answered with 503."""
 _DELAY = 0.25
-"""Seconds within which 99 % of the healthy deliveries must arrive."""
+"""Time within which 99 % of the healthy deliveries must arrive."""
 _RATE = 2_000
-"""Events a second: far below what the daemon can do, so a delay is nobody's queue but its own."""
+"""Events a second, far below the daemon's capacity, so that no queue of the daemon adds delay."""
 _FIRST = 10**9
-"""The number of the event that shows that the daemon is ready."""
+"""The number of the event whose delivery shows that the daemon is ready."""
 
 
 def failing(bench: Bench) -> list[Row]:
-    """One in ten deliveries fails for good, beside a run in which none does."""
+    """Compare a run in which one in ten deliveries fails with one without failures."""
     events = bench.scaled(_EVENTS)
     healthy = events - events // _FAILS
     some = bench.broker.fill(event(n, fails=n % _FAILS == 0) for n in range(events))
@@ -51,19 +51,19 @@ def failing(bench: Bench) -> list[Row]:
     pairs = alternate(bench.pairs, run_failing, partial(run, none, events))
     for topic in (some, none):
         bench.broker.forget(topic)
-    on_lanes = _all("failing deliveries on the lanes", deferred, events - healthy)
-    return [*rows(pairs, "success", "successes"), on_lanes]
+    on_topics = _all("failing deliveries on retry topics", deferred, events - healthy)
+    return [*rows(pairs, "success", "successes"), on_topics]
 
 
 def hung_steady(bench: Bench) -> list[Row]:
-    """500 events a second for 40 s, looked at 20 s later; the daemon as it is installed."""
+    """Produce 500 events a second for 40 s, and count 20 s later."""
     events = bench.scaled(20_000)
     hung = events // _ONE_IN
-    looks = [_steady(bench, 500, events, patience=20.0, hung=True) for _ in range(bench.pairs)]
+    looks = [_steady(bench, 500, events, wait=20.0, hung=True) for _ in range(bench.pairs)]
     worst = max(look.delay for look in looks)
     return [
         _all("healthy deliveries arrived", [look.healthy for look in looks], events - hung),
-        _all("hung deliveries on the lanes", [look.deferred for look in looks], hung),
+        _all("hung deliveries on retry topics", [look.deferred for look in looks], hung),
         Row(
             "delay, 99th percentile, worst",
             "s",
@@ -75,9 +75,8 @@ def hung_steady(bench: Bench) -> list[Row]:
 
 
 def hung_throughput(bench: Bench) -> list[Row]:
-    """The healthy 95 % at full speed and at a steady rate, with the hung 5 % and without.
-
-    Without: the events are there, and their hook is disabled.
+    """The healthy 95 % at full speed and at a steady rate, with and without the hung 5 %, whose
+    hook is disabled in the runs without.
     """
     return [*_at_full_speed(bench), _at_steady_rate(bench)]
 
@@ -109,27 +108,27 @@ def _at_full_speed(bench: Bench) -> list[Row]:
 def _at_steady_rate(bench: Bench) -> Row:
     def delay(*, hung: bool) -> float:
         events = bench.scaled(20 * _RATE)
-        return _steady(bench, _RATE, events, patience=2.0, hung=hung).delay
+        return _steady(bench, _RATE, events, wait=2.0, hung=hung).delay
 
-    # A broker that has just started is slow for some seconds, whoever comes first.
-    _steady(bench, _RATE, bench.scaled(5 * _RATE), patience=0.0, hung=False)
+    # A broker is slow for some seconds after its start.
+    _steady(bench, _RATE, bench.scaled(5 * _RATE), wait=0.0, hung=False)
     pairs = alternate(bench.pairs, partial(delay, hung=True), partial(delay, hung=False))
     figure = f"delay at {_RATE:,} a second, 99th percentile"
     return compare(figure, "s", pairs, lambda seconds: seconds, ("<=", 1.2))
 
 
 class _Look(NamedTuple):
-    """What was there some seconds after the last event."""
+    """The state some seconds after the last event."""
 
     healthy: int
     deferred: int
-    """Deliveries of the hung hook on the lanes."""
+    """Deliveries of the hung hook on retry topics."""
     delay: float
     """99th percentile of the healthy ones, in seconds from the event to the answer."""
 
 
-def _steady(bench: Bench, rate: float, events: int, *, patience: float, hung: bool) -> _Look:
-    """So many events at `rate` a second into a daemon that runs; a look `patience` s later."""
+def _steady(bench: Bench, rate: float, events: int, *, wait: float, hung: bool) -> _Look:
+    """Produce `events` events at `rate` a second, and count `wait` seconds later."""
     topic = bench.broker.make_topic()
     with (
         black_hole() as nowhere,
@@ -146,7 +145,7 @@ def _steady(bench: Bench, rate: float, events: int, *, patience: float, hung: bo
         for number in range(events):
             _sleep_until(began + number / rate)
             produce(number, _mixed(number))
-        _sleep_until(began + events / rate + patience)
+        _sleep_until(began + events / rate + wait)
         process.check()
         hits = [hit for hit in receiver.hits() if hit.number != _FIRST]
         deferred = len(bench.broker.deferred().get(HUNG, ()))

@@ -1,4 +1,4 @@
-"""The same deliveries by what one would write, or take, instead of the daemon."""
+"""The same deliveries by programs that one would write, or use, instead of the daemon."""
 
 from functools import partial
 
@@ -9,11 +9,11 @@ from benchmarks.scenarios.throughput import require
 
 _EVENTS = 50_000
 CPU, RATE, PEAK = "CPU per delivery", "deliveries a second", "peak memory"
-"""What each figure begins with; the peer's name follows."""
+"""The beginning of each figure's name; the peer's name follows."""
 
 
 def peers(bench: Bench) -> list[Row]:
-    """`plain`, by everyone in turn."""
+    """Run `plain` by the daemon and all peers in turn."""
     events = bench.scaled(_EVENTS)
     topic = bench.fill(events)
     window = Window(events // 10, events, events - events // 10)
@@ -28,8 +28,8 @@ def peers(bench: Bench) -> list[Row]:
     rounds = rotate(bench.pairs, [partial(run, each) for each in (Daemon(), *PEERS)])
     bench.broker.forget(topic)
     rows = []
-    for place, peer in enumerate(PEERS, start=1):
-        pairs = [(each[0], each[place]) for each in rounds]
+    for index, peer in enumerate(PEERS, start=1):
+        pairs = [(each[0], each[index]) for each in rounds]
         rows += [
             compare(f"{CPU}, {peer.name}", "us", pairs, lambda run: run.cpu, None),
             compare(f"{RATE}, {peer.name}", "1/s", pairs, lambda run: run.per_second, None),

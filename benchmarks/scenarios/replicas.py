@@ -1,4 +1,4 @@
-"""Several replicas of the daemon in one consumer group, on the machine of one."""
+"""Several replicas of the daemon in one consumer group, on one machine."""
 
 from contextlib import ExitStack
 from functools import partial
@@ -12,23 +12,23 @@ from benchmarks.scenarios.throughput import require
 
 _EVENTS = 100_000
 _MANY = (2, 4)
-"""As many partitions as there are, at most."""
+"""Numbers of replicas, at most that of the partitions."""
 
 
 class _Run(NamedTuple):
     cpu: float
-    """Microseconds per delivery, of all replicas together."""
+    """Microseconds per delivery of all replicas together."""
     per_second: float
     peak: float
-    """MB, all together: what they share of their code is counted for each."""
+    """MB of all replicas together, with shared code counted for each."""
 
 
 def replicas(bench: Bench) -> list[Row]:
-    """Each number of them beside one."""
+    """Compare each number of replicas with one."""
     rounds = rotate(bench.pairs, [partial(_run, bench, number) for number in (1, *_MANY)])
     rows = []
-    for place, number in enumerate(_MANY, start=1):
-        pairs = [(each[place], each[0]) for each in rounds]
+    for index, number in enumerate(_MANY, start=1):
+        pairs = [(each[index], each[0]) for each in rounds]
         beside = f"{number} replicas beside one"
         rows += [
             compare(f"CPU per delivery, {beside}", "us", pairs, lambda run: run.cpu, None),
@@ -39,7 +39,7 @@ def replicas(bench: Bench) -> list[Row]:
 
 
 def _run(bench: Bench, number: int) -> _Run:
-    """The events come when the group has formed, so that no rebalance is measured."""
+    """Run with events produced after the group has formed, so that no rebalance is measured."""
     events = bench.scaled(_EVENTS)
     topic, daemon = bench.broker.make_topic(), Daemon(new_group())
     bench.broker.forget_retry_topics()

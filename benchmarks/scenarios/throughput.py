@@ -1,4 +1,4 @@
-"""What a delivery costs when everything is well, beside the forty lines."""
+"""The cost of a delivery without failures, compared with the forty lines."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ from benchmarks.bench import Bench, Limit, Row, Run, Window, alternate, compare
 from benchmarks.broker import PARTITIONS
 from benchmarks.contestants import FORTY_LINES, Contestant, Daemon, Endpoint, Task
 from benchmarks.errors import BenchmarkError
-from benchmarks.events import NOBODY, event
+from benchmarks.events import UNWANTED, event
 from benchmarks.receiver import Hit, Receiver, Tls
 
 _EVENTS = 50_000
@@ -15,7 +15,7 @@ _UNWANTED = 200_000
 _FAN = 10
 _HALF: Limit = ("<=", 0.5)
 _WARM_UP = 10
-"""A tenth of the requests is over before the measurement begins."""
+"""The measurement begins after a tenth of the requests."""
 
 
 def plain(bench: Bench) -> list[Row]:
@@ -29,7 +29,7 @@ def tls(bench: Bench) -> list[Row]:
 
 
 def http2(bench: Bench) -> list[Row]:
-    """The daemon takes HTTP/2 where it is offered; aiohttp stays with HTTP/1.1."""
+    """HTTP/2 over TLS for the daemon; aiohttp has HTTP/1.1 only."""
     return _deliveries(bench, bench.scaled(_EVENTS), tls=Tls.make(bench.folder, http2=True))
 
 
@@ -39,7 +39,7 @@ def fan_out(bench: Bench) -> list[Row]:
 
 
 def no_match(bench: Bench) -> list[Row]:
-    """Between a wanted event at the start and one at the end of each partition, none is."""
+    """Events that no hook wants, between a wanted one at each end of every partition."""
     events = bench.scaled(_UNWANTED)
     topic = bench.broker.fill(_mostly_unwanted(events))
     window = Window(1, 2 * PARTITIONS, events)
@@ -77,7 +77,7 @@ def _deliveries(
 
 
 def require(hits: Iterable[Hit], deliveries: int) -> None:
-    """Raise `BenchmarkError` unless so many different deliveries were answered with 2xx."""
+    """Raise `BenchmarkError` unless `deliveries` different deliveries were answered with 2xx."""
     arrived = len({(hit.path, hit.number) for hit in hits if hit.delivered})
     if arrived != deliveries:
         raise BenchmarkError(f"{arrived} of {deliveries} deliveries arrived")
@@ -86,7 +86,7 @@ def require(hits: Iterable[Hit], deliveries: int) -> None:
 def rows(
     pairs: list[tuple[Run, Run]], unit: str, units: str, limit: Limit | None = None
 ) -> list[Row]:
-    """The figures that every comparison of whole runs has."""
+    """The figures of every comparison of whole runs."""
     return [
         compare(f"CPU per {unit}", "us", pairs, lambda run: run.cpu, limit),
         compare(f"{units} a second", "1/s", pairs, lambda run: run.per_second, None),
@@ -99,6 +99,6 @@ def _mostly_unwanted(events: int) -> Iterator[bytes]:
     for number in range(PARTITIONS):
         yield event(number)
     for number in range(events):
-        yield event(number, NOBODY)
+        yield event(number, UNWANTED)
     for number in range(PARTITIONS):
         yield event(number)

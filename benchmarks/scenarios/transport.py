@@ -1,8 +1,7 @@
-"""What one GET costs, by HTTP client, without Kafka and a pipeline.
+"""The cost of one GET by HTTP client, without Kafka.
 
-A fixed number of GETs, 64 in flight, from this process on uvloop; the CPU time is that of all its
-threads. The bare loop is the least that pycurl can do: one thread, handles used again, no answers
-for anybody.
+This process sends a fixed number of GETs on uvloop, 64 in flight; the CPU time is that of all its
+threads. The bare loop is the least that pycurl can do: one thread, reused handles, no results.
 """
 
 import asyncio
@@ -40,7 +39,7 @@ _POLICY = EgressPolicy.of(allow=["127.0.0.0/8"])
 
 
 class _Client(Protocol):
-    """As much of a `Transport` as a GET needs."""
+    """The part of a `Transport` that a GET needs."""
 
     def send(self, request: Request, done: Callable[[AttemptResult], None]) -> None: ...
     async def close(self) -> None: ...
@@ -50,16 +49,16 @@ _Opener = Callable[[asyncio.AbstractEventLoop, str | None], _Client]
 
 
 class _Cost(NamedTuple):
-    """Of one run."""
+    """The cost of one run."""
 
     rate: float
     """GETs a second."""
     cpu: float
-    """Microseconds of the client's CPU time for a GET."""
+    """Microseconds of CPU time per GET."""
 
 
 def transport(bench: Bench) -> list[Row]:
-    """The daemon's way, libcurl on the event loop, beside the others, by scheme."""
+    """Compare libcurl on the event loop with the other clients, by scheme."""
     schemes = {
         "HTTP": None,
         "HTTPS": Tls.make(bench.new_made_folder(), http2=False),
@@ -79,8 +78,8 @@ def _compare(bench: Bench, scheme: str, tls: Tls | None) -> Iterator[Row]:
         if scheme == "HTTP/2":
             del others[_AIOHTTP]  # it has HTTP/1.1 only
         rounds = rotate(bench.pairs, [partial(client, _open_curl), *others.values()])
-    for place, name in enumerate(others, start=1):
-        pairs = [(each[0], each[place]) for each in rounds]
+    for index, name in enumerate(others, start=1):
+        pairs = [(each[0], each[index]) for each in rounds]
         figures = f"{scheme}, {name}"
         yield compare(f"CPU per GET, {figures}", "us", pairs, lambda cost: cost.cpu, None)
         yield compare(f"GETs a second, {figures}", "1/s", pairs, lambda cost: cost.rate, None)
@@ -106,7 +105,7 @@ async def _measure(opener: _Opener, origin: str, ca_file: str | None, count: int
     loop = asyncio.get_running_loop()
     transport = opener(loop, ca_file)
     finished = loop.create_future()
-    left = to_send = count
+    remaining = to_send = count
 
     def send() -> None:
         nonlocal to_send
@@ -114,11 +113,11 @@ async def _measure(opener: _Opener, origin: str, ca_file: str | None, count: int
         transport.send(Request(origin, f"/collect/spring?uid={to_send}", _HEADERS, 10, 5), done)
 
     def done(answer: AttemptResult) -> None:
-        nonlocal left
-        left -= 1
+        nonlocal remaining
+        remaining -= 1
         if answer.status != _OK and not finished.done():
             finished.set_exception(BenchmarkError(f"answered {answer.status} {answer.detail}"))
-        elif left == 0:
+        elif remaining == 0:
             finished.set_result(None)
         elif to_send:
             send()
@@ -136,9 +135,9 @@ async def _measure(opener: _Opener, origin: str, ca_file: str | None, count: int
 def _run_bare(origin: str, ca_file: str | None, count: int) -> _Cost:
     multi = pycurl.CurlMulti()
     free = [_bare_handle(ca_file) for _ in range(_IN_FLIGHT)]
-    left = to_send = count
+    remaining = to_send = count
     with _stopwatch(count) as cost:
-        while left:
+        while remaining:
             while free and to_send:
                 to_send -= 1
                 handle = free.pop()
@@ -151,7 +150,7 @@ def _run_bare(origin: str, ca_file: str | None, count: int) -> _Cost:
             for handle in succeeded:
                 multi.remove_handle(handle)
                 free.append(handle)
-                left -= 1
+                remaining -= 1
             if not succeeded:
                 multi.select(1.0)
     for handle in free:
@@ -172,7 +171,7 @@ def _bare_handle(ca_file: str | None) -> Any:
 
 @contextmanager
 def _stopwatch(count: int) -> Iterator[Callable[[], _Cost]]:
-    """Gives what the block cost, once it is over."""
+    """Yields a function that returns the block's cost after its end."""
     cost: list[_Cost] = []
     wall, cpu = time.perf_counter(), time.process_time()
     yield lambda: cost[0]

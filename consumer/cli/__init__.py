@@ -1,1 +1,1 @@
-"""The command line: arguments, exit codes, what a person sees."""
+"""The command line: arguments, exit codes and output for people."""

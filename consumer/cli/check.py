@@ -1,4 +1,4 @@
-"""`hookstream check`: what the daemon would read, as a table."""
+"""`hookstream check`: a table of the hooks that the daemon would read."""
 
 from collections.abc import Iterator
 
@@ -17,10 +17,10 @@ _MAX_SHOWN_SUBJECTS = 3
 
 
 def show(config: Config) -> None:
-    """Print the hooks in use; what is right but surprising goes to standard error.
+    """Print the hooks in use, and warnings about them on standard error.
 
     Raises:
-        ConfigError: some of their URIs lead where no request may go.
+        ConfigError: the guard would refuse the URIs of some hooks.
     """
     refused = list(refused_uris(config.definitions.hooks.values(), guard_policy(config.settings)))
     if refused:
@@ -59,9 +59,9 @@ def _table(config: Config) -> Table:
 
 
 def uri(hook: Hook) -> str:
-    """The URI as a template: `https://host/collect/{campaign}`."""
-    pieces = (f"{{{p.name}}}" if isinstance(p, UriVariable) else p for p in hook.template_parts)
-    return hook.origin + "".join(pieces)
+    """The URI template of `hook`: `https://host/collect/{campaign}`."""
+    parts = (f"{{{p.name}}}" if isinstance(p, UriVariable) else p for p in hook.template_parts)
+    return hook.origin + "".join(parts)
 
 
 def _selection(hook: Hook) -> str:

@@ -1,4 +1,4 @@
-"""The commands and their help."""
+"""The commands of `hookstream` and their help."""
 
 from typing import Annotated
 
@@ -14,13 +14,13 @@ from consumer.clock import SystemClock
 commands = typer.Typer(
     name="hookstream",
     help="Turns a mobile push platform's event stream into webhook calls.",
-    epilog="Settings: [bold]config/hookstream.yaml[/], or --config; each of them is also an "
-    "environment variable, HOOKSTREAM_SECTION__KEY. Exit codes: 0 done, 1 failed while running, "
-    "2 wrong usage, settings or hooks.",
+    epilog="Settings are in [bold]config/hookstream.yaml[/] or the file that --config names. Each "
+    "is also an environment variable, HOOKSTREAM_SECTION__KEY. Exit codes: 0 done, 1 failed while "
+    "running, 2 wrong usage, settings or hooks.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
-    pretty_exceptions_enable=False,  # a bug's traceback is for developers, in full
+    pretty_exceptions_enable=False,  # developers need a bug's full traceback
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -28,7 +28,7 @@ commands.add_typer(dead_letters)
 commands.add_typer(schema)
 
 HookId = Annotated[str, typer.Argument(metavar="HOOK", help="A hook's id.", show_default=False)]
-_EVENT_HELP = "An event in JSON, as it would come from Kafka; - reads standard input."
+_EVENT_HELP = "File with an event in JSON, as in Kafka; - reads standard input."
 Reveal = Annotated[bool, typer.Option("--reveal", help="Show secrets and signatures.")]
 
 
@@ -46,12 +46,12 @@ def hookstream(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Options that belong to no command."""
+    """Take the options that belong to no command."""
 
 
 @commands.command(
-    epilog="SIGHUP reloads settings and hooks, all or nothing. SIGTERM and SIGINT finish or park "
-    "what is in flight; a second one exits at once."
+    epilog="SIGHUP reloads settings and hooks, all or nothing. SIGTERM and SIGINT finish requests "
+    "in flight or defer them to a retry topic; a second signal exits at once."
 )
 def run(config: ConfigFile = None) -> None:
     """Run the daemon."""
@@ -61,11 +61,11 @@ def run(config: ConfigFile = None) -> None:
 
 
 @commands.command(
-    epilog="Needs no broker. Every problem is printed, one a line, with its file, its line and how "
-    "to mend it: exit code 2."
+    epilog="Needs no broker. Each problem is printed on a line with its file, line, field and a "
+    "hint; the exit code is then 2."
 )
 def check(config: ConfigFile = None) -> None:
-    """Validate settings and hooks, and show what they say."""
+    """Validate settings and hooks, and show the hooks."""
     from consumer.cli.check import show
     from consumer.configuration import read_config
 
@@ -73,10 +73,10 @@ def check(config: ConfigFile = None) -> None:
 
 
 @commands.command(
-    epilog="With an event it is the very request that the daemon would send for it. Without one, "
-    "${hook.url} stands for the URI, and <profile city> for what an event brings.\n\n"
-    "Where the hook would not fire for the event, the command is printed all the same, and the "
-    "reason beside it: exit code 1. The same code where a value is rejected: there is no request."
+    epilog="With an event, the request is the one that the daemon would send for it. Without one, "
+    "${hook.url} stands for the URI, and <profile city> for a value of the event.\n\n"
+    "If the hook does not fire for the event, the command is printed with the reason, and the exit "
+    "code is 1. It is also 1 if a value is rejected; there is no request then."
     "\n\n[bold]hookstream sample click-analytics[/]\n\n"
     "[bold]hookstream sample click-analytics --event click.json --reveal | sh[/]"
 )
@@ -100,22 +100,22 @@ def sample(
     settings, found = loaded.settings, find_hook(loaded.definitions.hooks, hook)
     if event is None:
         shown = template_sample(found, settings, reveal=reveal)
-        obstacle = ""
+        mismatch = ""
     else:
         clock = SystemClock()
-        happened = read_event(event, found, settings, clock)
-        shown = event_sample(found, happened, settings, clock.now(), reveal=reveal)
-        obstacle = mismatch_reason(found, happened)
-    # Bytes: header values are UTF-8 on the wire, whatever the terminal's locale.
+        parsed = read_event(event, found, settings, clock)
+        shown = event_sample(found, parsed, settings, clock.now(), reveal=reveal)
+        mismatch = mismatch_reason(found, parsed)
+    # Bytes, since header values are UTF-8 on the wire in any locale.
     typer.echo(shown.curl(settings).encode())
-    if obstacle:
-        print_error(f"the daemon would not send this: {obstacle}")
+    if mismatch:
+        print_error(f"the daemon would not send this: {mismatch}")
         raise typer.Exit(1)
 
 
 @commands.command(
-    epilog="Needs no broker. One attempt, with the settings' transport and time limits: exit code "
-    "0 where the receiver answers 2xx, else 1.\n\n"
+    epilog="Needs no broker. Makes one attempt with the settings' transport and timeouts. The exit "
+    "code is 0 if the receiver answers 2xx, otherwise 1.\n\n"
     "[bold]hookstream send click-analytics --event click.json[/]"
 )
 def send(
@@ -125,7 +125,7 @@ def send(
     ],
     config: ConfigFile = None,
 ) -> None:
-    """Send one delivery now, and say what came of it."""
+    """Send one delivery now, and show the result."""
     from consumer.cli.config import find_hook
     from consumer.cli.event import mismatch_reason, read_event
     from consumer.cli.sample import event_sample
@@ -134,25 +134,25 @@ def send(
 
     loaded, clock = read_config(config), SystemClock()
     settings, found = loaded.settings, find_hook(loaded.definitions.hooks, hook)
-    happened = read_event(event, found, settings, clock)
-    obstacle = mismatch_reason(found, happened)
-    if obstacle:
-        print_note(f"the daemon would not send this: {obstacle}")
-    shown = event_sample(found, happened, settings, clock.now(), reveal=False)
-    if not send_now(found, happened, shown, settings, clock):
+    parsed = read_event(event, found, settings, clock)
+    mismatch = mismatch_reason(found, parsed)
+    if mismatch:
+        print_note(f"the daemon would not send this: {mismatch}")
+    shown = event_sample(found, parsed, settings, clock.now(), reveal=False)
+    if not send_now(found, parsed, shown, settings, clock):
         raise typer.Exit(1)
 
 
 @commands.command(
-    epilog="Needs the package's extra: [bold]pip install 'hookstream\\[demo]'[/]. Ctrl-C ends it "
-    "early, in order."
+    epilog="Needs the package's extra: [bold]pip install 'hookstream\\[demo]'[/]. Ctrl-C stops it "
+    "early and cleanly."
 )
 def demo(
-    seconds: Annotated[float, typer.Option(min=1, max=3600, help="How long events come.")] = 30,
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="Seconds of events.")] = 30,
     rate: Annotated[int, typer.Option(min=1, max=5000, help="Events per second.")] = 200,
     seed: Annotated[int, typer.Option(help="The same seed makes the same events.")] = 1,
 ) -> None:
-    """Watch the whole system on this machine, on generated events."""
+    """Run the whole system on this machine, on generated events."""
     from consumer.cli.console import output
     from consumer.cli.process import run_on_loop
     from consumer.demo.environment import Options

@@ -1,4 +1,4 @@
-"""What commands say: results on standard output, everything else on standard error."""
+"""Output of the commands: results on standard output, everything else on standard error."""
 
 from collections.abc import Sequence
 
@@ -8,14 +8,14 @@ from rich.text import Text
 from consumer.errors import Diagnostic
 from consumer.logs import printable
 
-# Colours only where a terminal reads them (and NO_COLOR does not forbid them): rich decides.
+# rich uses colours only on a terminal, and not with NO_COLOR.
 _ERROR_CONSOLE = Console(stderr=True, soft_wrap=True, highlight=False)
 _PIPE_WIDTH_COLUMNS = 120
-"""Columns of a table that no terminal shows: a file or a pipe has no width of its own."""
+"""Width of a table in a file or pipe."""
 
 
 def output() -> Console:
-    """Where results go."""
+    """The console for results: standard output."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _PIPE_WIDTH_COLUMNS
@@ -23,17 +23,17 @@ def output() -> Console:
 
 
 def print_error(sentence: str) -> None:
-    """One thing that went wrong, on a line of its own."""
+    """Print an error on a line of its own."""
     _say("error", "bold red", sentence)
 
 
 def print_note(sentence: str) -> None:
-    """Something that a person should know beside the result."""
+    """Print a note beside the result."""
     _say("note", "bold yellow", sentence)
 
 
 def print_diagnostics(diagnostics: Sequence[Diagnostic]) -> None:
-    """Every problem, one a line, then how many there are."""
+    """Print each problem on a line, then their number."""
     for diagnostic in diagnostics:
         print_error(str(diagnostic))
     if len(diagnostics) > 1:
@@ -41,5 +41,5 @@ def print_diagnostics(diagnostics: Sequence[Diagnostic]) -> None:
 
 
 def _say(kind: str, style: str, sentence: str) -> None:
-    # Sentences quote file names and fields: nothing in them may move a terminal's cursor.
+    # Sentences quote file names and fields, which must not control the terminal.
     _ERROR_CONSOLE.print(Text.assemble((f"{kind}: ", style), printable(sentence)))

@@ -1,4 +1,4 @@
-"""`hookstream dead-letters`: the two commands, their options and their help."""
+"""`hookstream dead-letters`: its two commands, their options and their help."""
 
 import logging
 import sys
@@ -11,25 +11,25 @@ from consumer.clock import SystemClock
 from consumer.reasons import Reason
 
 DEFAULT_LIST_LIMIT = 50
-"""Letters in a list on a terminal, where `--limit` does not say otherwise."""
+"""Dead letters in a list on a terminal without `--limit`."""
 
 dead_letters = typer.Typer(
     name="dead-letters",
-    help="Look into the dead-letter topic, and send back what you chose.",
+    help="List dead letters, and send chosen ones back to be delivered.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
 
 HookFilter = Annotated[
     str | None,
-    typer.Option("--hook", metavar="HOOK", help="Only of this hook.", show_default=False),
+    typer.Option("--hook", metavar="HOOK", help="Only those of this hook.", show_default=False),
 ]
 ReasonFilter = Annotated[
     str | None,
     typer.Option(
         "--reason",
         metavar="REASON",
-        help=f"Only with this reason: {', '.join(Reason)}.",
+        help=f"Only those with this reason: {', '.join(Reason)}.",
         show_default=False,
     ),
 ]
@@ -37,7 +37,7 @@ Since = Annotated[
     str | None,
     typer.Option(
         metavar="TIME",
-        help="Only from this time on: 2026-11-24T10:00:00Z, or 2h for the last two hours.",
+        help="Only those since this time: 2026-11-24T10:00:00Z, or 2h for the last two hours.",
         show_default=False,
     ),
 ]
@@ -45,15 +45,16 @@ Since = Annotated[
 
 @dead_letters.callback()
 def quiet() -> None:
-    """What goes wrong is told in one sentence; the client's own account would stand beside it."""
+    """Silence aiokafka, since the commands print one sentence for an error."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 @dead_letters.command(
     name="list",
-    epilog="On a terminal a table, the newest last, and a count by hook and reason. Into a file "
-    "or a pipe one JSON object a line, the oldest first; event values are users' data and stay "
-    "out.\n\n[bold]hookstream dead-letters list --hook click-analytics --since 6h[/]\n\n"
+    epilog="On a terminal it prints a table, the newest last, and a count by hook and reason. Into "
+    "a file or a pipe it prints one JSON object a line, the oldest first. Event values are users' "
+    "data and are not shown."
+    "\n\n[bold]hookstream dead-letters list --hook click-analytics --since 6h[/]\n\n"
     "[bold]hookstream dead-letters list | jq -r 'select(.reason == \"permanent\").detail'[/]",
 )
 def list_(
@@ -81,10 +82,10 @@ def list_(
 
 
 @dead_letters.command(
-    epilog="Each goes to the first retry topic with its delivery id, so that a receiver knows it; "
-    "undecodable records go back to their source. Progress is kept in Kafka for each pair of "
-    "--hook and --reason: after Ctrl-C (exit code 130) or a crash, the same command goes on with "
-    "the rest, and later it finds only newer dead letters.\n\n"
+    epilog="Each dead letter goes to the first retry topic with its delivery id, by which a "
+    "receiver recognises it; undecodable records go back to their source. Progress is kept in "
+    "Kafka for each pair of --hook and --reason. After Ctrl-C (exit code 130) or a crash, the same "
+    "command sends the rest; after it has finished, only newer dead letters.\n\n"
     "[bold]hookstream dead-letters replay --hook click-analytics --reason exhausted[/]"
 )
 def replay(
@@ -97,11 +98,11 @@ def replay(
     ] = None,
     *,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before sending.")] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Start over: also what was sent before.")
+        bool, typer.Option("--again", help="Start over, with those that were sent before.")
     ] = False,
     config: ConfigFile = None,
 ) -> None:
@@ -112,9 +113,7 @@ def replay(
 
     selection = choose(hook, reason, since, SystemClock())
     if not (yes or dry_run or sys.stdin.isatty()):
-        raise typer.BadParameter(
-            "there is no terminal to ask on: add it, or --dry-run", param_hint="--yes"
-        )
+        raise typer.BadParameter("without a terminal, add --yes or --dry-run", param_hint="--yes")
     settings = load_settings(config, environment())
     command = ReplayCommand(settings, selection, limit=limit, again=again)
     if command.plan() and not dry_run:

@@ -1,4 +1,4 @@
-"""What `--hook`, `--reason` and `--since` choose."""
+"""Parses `--hook`, `--reason` and `--since`."""
 
 from datetime import datetime
 from difflib import get_close_matches
@@ -13,10 +13,10 @@ from consumer.stream.dead_letters import Selection
 
 
 def choose(hook: str | None, reason: str | None, since: str | None, clock: Clock) -> Selection:
-    """The selection that the options' texts mean.
+    """The selection of dead letters that the options name.
 
     Raises:
-        typer.BadParameter: one has no meaning; says what has.
+        typer.BadParameter: an option is invalid; the message says what is valid.
     """
     return Selection(hook, _reason(reason), _since(since, clock))
 
@@ -25,14 +25,14 @@ def _reason(text: str | None) -> str | None:
     if text is None or text in set(Reason):
         return text
     close = get_close_matches(text, Reason, n=1)
-    meant = f"did you mean {close[0]}? " if close else ""
+    hint = f"did you mean {close[0]}? " if close else ""
     raise typer.BadParameter(
-        f"{text!r} is no reason; {meant}there are: {', '.join(Reason)}", param_hint="--reason"
+        f"{text!r} is no reason; {hint}there are: {', '.join(Reason)}", param_hint="--reason"
     )
 
 
 def _since(text: str | None, clock: Clock) -> int | None:
-    """Milliseconds since the epoch, of an RFC 3339 time or of a duration before now."""
+    """Epoch milliseconds of an RFC 3339 time, or of a duration before now."""
     if text is None:
         return None
     try:
@@ -49,4 +49,4 @@ def _since(text: str | None, clock: Clock) -> int | None:
                 param_hint="--since",
             ) from None
         moment = written.timestamp()
-    return max(0, int(moment * 1000))  # Kafka's times begin with the epoch
+    return max(0, int(moment * 1000))  # Kafka has no times before the epoch

@@ -25,7 +25,7 @@ FOREIGN_LABEL = "not written by hookstream"
 
 
 def show(selection: Selection, limit: int | None, settings: KafkaSettings) -> None:
-    """Print the chosen letters, the newest `limit` of them; raises `HookstreamError`."""
+    """Print the newest `limit` dead letters of `selection`. Raises `HookstreamError`."""
     run_on_loop(lambda: _show(selection, limit, settings))
 
 
@@ -49,7 +49,7 @@ async def _show(selection: Selection, limit: int | None, settings: KafkaSettings
 
 
 def note_others(reader: DeadLetterReader) -> None:
-    """Say how many letters were left out, and whose they are or why."""
+    """Print how many dead letters were left out, and their group or the reason."""
     for number, offset in sorted(reader.unreadable.items()):
         print_note(f"{reader.topic}/{number} cannot be read from the offset {offset} on: left out")
     for group, count in reader.skipped_foreign.most_common():
@@ -57,7 +57,7 @@ def note_others(reader: DeadLetterReader) -> None:
 
 
 async def _print_lines(dead_letters: AsyncIterable[DeadLetterRecord], limit: int | None) -> int:
-    """One JSON object a line; without a limit nothing is kept in memory."""
+    """Print one JSON object a line; without a limit nothing is kept in memory."""
     if limit is not None:
         kept, counts = await newest(dead_letters, limit)
         for dead_letter in kept:
@@ -84,10 +84,9 @@ async def _print_table(dead_letters: AsyncIterable[DeadLetterRecord], limit: int
 async def newest(
     dead_letters: AsyncIterable[DeadLetterRecord], limit: int
 ) -> tuple[list[DeadLetterRecord], Counter[tuple[str, ...]]]:
-    """The newest `limit` letters, the newest last, and a count of all by hook and reason.
+    """The newest `limit` dead letters, the newest last, and a count of all by hook and reason.
 
-    What is kept has its size in memory bounded: values and headers are cut off as soon as they
-    are counted.
+    Values and headers are dropped, so that memory is bounded.
     """
     heap: list[tuple[tuple[int, int, int], DeadLetterRecord]] = []
     counts: Counter[tuple[str, ...]] = Counter()
@@ -103,7 +102,7 @@ async def newest(
 
 
 def facts(dead_letter: DeadLetterRecord) -> Mapping[str, Any]:
-    """Everything about a letter but the event itself. Times are RFC 3339."""
+    """The facts of a dead letter as JSON, without the event. Times are RFC 3339."""
     known: dict[str, Any] = {
         "time": rfc3339(dead_letter.timestamp / 1000),
         "partition": dead_letter.partition,
@@ -159,9 +158,9 @@ def _cells(dead_letter: DeadLetterRecord) -> Iterable[str]:
 
 
 def counts_table(counts: Iterable[tuple[Iterable[str], int]], headings: Iterable[str]) -> Table:
-    """How many of what."""
+    """A table of counts with a column for each heading."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("letters", justify="right")
+    table.add_column("count", justify="right")
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for names, count in counts:
@@ -170,7 +169,7 @@ def counts_table(counts: Iterable[tuple[Iterable[str], int]], headings: Iterable
 
 
 def rfc3339(moment: float | None) -> str | None:
-    """Epoch seconds as text; a number that is no time, which anybody may write, stays one."""
+    """Epoch seconds as RFC 3339; a number that is out of range stays a number."""
     if moment is None:
         return None
     try:

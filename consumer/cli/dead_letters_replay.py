@@ -1,4 +1,4 @@
-"""`hookstream dead-letters replay`: says what it will do, asks, and sends with a progress bar."""
+"""`hookstream dead-letters replay`: shows a plan, asks, and sends with a progress bar."""
 
 import asyncio
 
@@ -19,11 +19,11 @@ from consumer.stream.replay import Plan, Replayer, Route, make_plan
 from consumer.stream.topics import existing_topics
 
 SIGINT_EXIT_CODE = 130
-"""The shell's code for an end by SIGINT."""
+"""The shell's exit code for SIGINT."""
 
 
 class ReplayCommand:
-    """One replay, first planned, then carried out. Both raise `HookstreamError`."""
+    """One replay, which is first planned and then executed. Both steps raise `HookstreamError`."""
 
     def __init__(
         self, settings: Settings, selection: Selection, *, limit: int | None, again: bool
@@ -41,7 +41,7 @@ class ReplayCommand:
         self._plan: Plan
 
     def plan(self) -> bool:
-        """Look, and print what would be sent; whether that is anything."""
+        """Print what would be sent; whether there is anything."""
         self._plan = plan = run_on_loop(self._make_plan)
         if plan.sent_before:
             print_note(f"goes on after {plan.sent_before:,} already sent; --again starts over")
@@ -65,16 +65,16 @@ class ReplayCommand:
         missing = targets.difference(await existing_topics(self._kafka, targets) if targets else ())
         if missing:
             raise HookstreamError(
-                f"no such topic: {', '.join(sorted(missing))}: start the daemon once, which makes "
-                "its own, and create those of your events"
+                f"no such topic: {', '.join(sorted(missing))}: start the daemon once to create its "
+                "own topics, and create your source topics"
             )
         return plan
 
     def execute(self, *, ask: bool) -> None:
-        """Send what was planned, once a person agreed where they are to be asked.
+        """Send what was planned; with `ask`, once the person has agreed.
 
         Raises:
-            typer.Exit: 1 where the person did not agree, 130 after SIGINT or SIGTERM.
+            typer.Exit: 1 if the person does not agree, 130 after SIGINT or SIGTERM.
         """
         if ask and not typer.confirm("Send them?"):
             print_note("nothing was sent")
@@ -86,7 +86,7 @@ class ReplayCommand:
         output().print(f"{sent:,} sent")
 
     async def _send(self) -> tuple[int, bool]:
-        """How many were sent, and whether a signal asked for the end."""
+        """The number of sent dead letters, and whether a signal stopped it."""
         stop, producer = asyncio.Event(), KafkaProducer(self._kafka)
         schedule = asyncio.get_running_loop().call_soon_threadsafe
         with (
@@ -117,7 +117,7 @@ class ReplayCommand:
 
 
 def _progress_bar() -> Progress:
-    # On standard error, so that what is written into a file or a pipe stays clean.
+    # Standard error, so that a file or pipe gets the results only.
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),

@@ -1,4 +1,4 @@
-"""An event that a person wrote down, and what a hook would make of it."""
+"""Reads an event from a file, and says whether a hook fires for it."""
 
 from typing import BinaryIO
 
@@ -14,7 +14,7 @@ from consumer.settings import Settings
 
 
 class _Record:
-    """The Kafka record that the event would have come in."""
+    """A Kafka record with the event as its value."""
 
     partition = 0
     offset = 0
@@ -28,10 +28,10 @@ class _Record:
 
 
 def read_event(file: BinaryIO, hook: Hook, settings: Settings, clock: Clock) -> Event:
-    """The event in `file`, read as the first source with the hook's trigger is read.
+    """The event in `file`, decoded like a record of the first source with the hook's trigger.
 
     Raises:
-        typer.BadParameter: it is none.
+        typer.BadParameter: the file holds no event.
     """
     sources = (source for source in settings.sources if source.trigger == hook.trigger)
     source = next(sources, None)
@@ -44,7 +44,7 @@ def read_event(file: BinaryIO, hook: Hook, settings: Settings, clock: Clock) -> 
 
 
 def mismatch_reason(hook: Hook, event: Event) -> str:
-    """Why `hook` does not fire for `event`; empty where it does."""
+    """Why `hook` does not fire for `event`; empty if it does."""
     if hook in make_index({hook.id: hook}).match(event):
         return ""
     if not hook.enabled:

@@ -1,7 +1,7 @@
-"""JSON Schemas (2020-12) of what people write, made of the models that validate it.
+"""JSON Schemas (2020-12) of hook definitions and settings, made from the models that validate them.
 
-A schema says what a document may look like. Whether secrets exist, ids are unique and a brace has
-its label, `hookstream check` says.
+A schema describes the form of a document. `hookstream check` also checks that secrets exist, ids
+are unique and URI variables have labels.
 """
 
 from typing import Any
@@ -27,17 +27,17 @@ def settings_schema() -> dict[str, Any]:
         for field in section["properties"].values():
             choices = field.get("anyOf", ())
             if any(choice.get("type") == "array" for choice in choices):
-                choices.append({"type": "string"})  # one text with commas, as in the environment
+                choices.append({"type": "string"})  # comma-separated, as in the environment
     return found
 
 
 def schema_of(model: type[BaseModel], title: str) -> dict[str, Any]:
-    """The schema of documents that `model` validates, as people write them."""
+    """The schema of documents that `model` validates, in their written form."""
     found = model.model_json_schema()
     definitions = found.pop("$defs", {})
     for part in (found, *definitions.values()):
         part.pop("title", None)
-        part.pop("description", None)  # a docstring, for developers
+        part.pop("description", None)  # the docstring, which is for developers
         required = part.get("required", ())
         for name, field in part.get("properties", {}).items():
             part["properties"][name] = _as_written(field, required=name in required)
@@ -45,11 +45,11 @@ def schema_of(model: type[BaseModel], title: str) -> dict[str, Any]:
 
 
 def _as_written(field: dict[str, Any], *, required: bool) -> dict[str, Any]:
-    """A member in its file's spelling: null stands for an absent one, a default is a duration."""
+    """The schema of a field in its written form: it may be null, and a float is a duration."""
     field.pop("title", None)
     default = _written(field.pop("default", None))
     if "minLength" in field and field.get("type") == "array":
-        field["minItems"] = field.pop("minLength")  # pydantic's word for a length of any kind
+        field["minItems"] = field.pop("minLength")  # pydantic's name for any length
     if required:
         return field
     choices = field["anyOf"] if field.keys() == {"anyOf"} else [field]
@@ -58,9 +58,7 @@ def _as_written(field: dict[str, Any], *, required: bool) -> dict[str, Any]:
 
 
 def _written(default: Any) -> Any:
-    """A default in its file's spelling; None if there is none to show. Of floats the models have
-    only durations.
-    """
+    """A default in its written form; None if there is none to show. All floats are durations."""
     if isinstance(default, dict) or default == []:
         return None
     if isinstance(default, list):

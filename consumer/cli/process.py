@@ -1,4 +1,4 @@
-"""The process around a coroutine: the event loop."""
+"""Runs a coroutine on an event loop."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -14,10 +14,10 @@ ResultT = TypeVar("ResultT")
 def run_on_loop(
     main: Callable[[], Coroutine[Any, Any, ResultT]], *, process_ends: bool = False
 ) -> ResultT:
-    """Run `main()` on uvloop; what escapes a callback or task is logged once.
+    """Run `main()` on uvloop; an exception that escapes a callback or task is logged once.
 
-    With `process_ends` the loop is not closed: that would wait for threads which may look up a
-    name, or read a file, that never answers.
+    With `process_ends` the loop is not closed, since that would wait for threads that may hang in a
+    name lookup or a read.
     """
 
     async def on_loop() -> ResultT:

@@ -1,9 +1,8 @@
 """`hookstream sample`: the request of a hook as a `curl` command.
 
-The command line's curl is the daemon's libcurl in another coat: given the same header lines it
-writes the same bytes (`host`, `accept: */*`, then the lines in their order). What it would do of
-its own accord is switched off: `~/.curlrc`, globbing, proxies. (Its tidying of dot segments is
-not: no request has any.)
+Given the same header lines, `curl` writes the same bytes as the daemon's libcurl (`host`,
+`accept: */*`, then the lines in their order). `~/.curlrc`, globbing and proxies are switched off.
+Dot segments, which it would remove, are in no request.
 """
 
 import shlex
@@ -25,7 +24,7 @@ _WRITTEN_BY_HOOKSTREAM = ("webhook-id", "webhook-timestamp", "webhook-signature"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A request as a person may see it."""
+    """A request in a form for people."""
 
     url: str
     headers: tuple[str, ...]
@@ -41,24 +40,24 @@ class Sample:
 
 
 def template_sample(hook: Hook, settings: Settings, *, reveal: bool) -> Sample:
-    """The request of an event that is not known: `<profile city>` stands for what it brings."""
-    stand_ins = _StandIns()
+    """The request of an unknown event: `<profile city>` stands for a value of the event."""
+    placeholders = _Placeholders()
 
     def known(value: Value) -> Value:
         if value.source != "fixed":
-            return stand_ins.fixed(f"<{value.source} {value.reference}>")
-        return value if reveal or not value.secret else stand_ins.fixed(value.reference)
+            return placeholders.fixed(f"<{value.source} {value.reference}>")
+        return value if reveal or not value.secret else placeholders.fixed(value.reference)
 
-    told = replace(hook, headers=tuple(map(_with_encoding, hook.headers)))
+    annotated = replace(hook, headers=tuple(map(_with_encoding, hook.headers)))
     shown = replace(
-        _with_values(told, known), origin=stand_ins.add("${hook.url}"), template_parts=("",)
+        _with_values(annotated, known), origin=placeholders.add("${hook.url}"), template_parts=("",)
     )
-    nothing = Event(
+    empty = Event(
         id="", trigger=hook.trigger, occurred_at=0, app=None, subject=None, notification=None,
         document={},
     )  # fmt: skip
-    request = build(shown, nothing, settings, now=0)
-    return _sample(request, stand_ins, {name: f"<{name}>" for name in _WRITTEN_BY_HOOKSTREAM})
+    request = build(shown, empty, settings, now=0)
+    return _sample(request, placeholders, {name: f"<{name}>" for name in _WRITTEN_BY_HOOKSTREAM})
 
 
 def event_sample(
@@ -66,23 +65,23 @@ def event_sample(
 ) -> Sample:
     """The request of `event` at `now` (epoch seconds).
 
-    Raises `HookstreamError` where the event cannot become one.
+    Raises `HookstreamError` if no request can be made of the event.
     """
-    stand_ins = _StandIns()
+    placeholders = _Placeholders()
     if reveal:
-        return _sample(build(hook, event, settings, now), stand_ins, {})
+        return _sample(build(hook, event, settings, now), placeholders, {})
 
     def hidden(value: Value) -> Value:
-        return stand_ins.fixed(value.reference) if value.secret else value
+        return placeholders.fixed(value.reference) if value.secret else value
 
     request = build(_with_values(hook, hidden), event, settings, now)
-    return _sample(request, stand_ins, {"webhook-signature": "<webhook-signature>"})
+    return _sample(request, placeholders, {"webhook-signature": "<webhook-signature>"})
 
 
 def build(hook: Hook, event: Event, settings: Settings, now: float) -> Request:
     """The request that the daemon would send at `now` (epoch seconds).
 
-    Raises `HookstreamError` where the event cannot become one.
+    Raises `HookstreamError` if no request can be made of the event.
     """
     delivery = settings.delivery
     builder = RequestBuilder(
@@ -97,9 +96,9 @@ def build(hook: Hook, event: Event, settings: Settings, now: float) -> Request:
 
 
 @dataclass(slots=True)
-class _StandIns:
-    """Random words without a character that a URL or header would encode. They go through the
-    builder in the place of texts for people, and are exchanged for those afterwards.
+class _Placeholders:
+    """Random words that a URL or header does not encode. They go through the builder in place of
+    texts for people, which replace them afterwards.
     """
 
     _texts: dict[str, str] = field(default_factory=dict)
@@ -119,7 +118,7 @@ class _StandIns:
 
 
 def _with_encoding(header: Header) -> Header:
-    """`header`, whose reference says for people how its value will be encoded."""
+    """`header` with its encoding named in its reference, for people."""
     if header.encode is None or header.value.source == "fixed":
         return header
     reference = f"{header.value.reference}, {header.encode}-encoded"
@@ -127,32 +126,32 @@ def _with_encoding(header: Header) -> Header:
 
 
 def _with_values(hook: Hook, change: Callable[[Value], Value]) -> Hook:
-    """A copy of `hook` whose values are changed, wherever they stand."""
+    """A copy of `hook` with `change` applied to all values."""
     return replace(
         hook,
         headers=tuple(replace(header, value=change(header.value)) for header in hook.headers),
         parameters=tuple(replace(one, value=change(one.value)) for one in hook.parameters),
         template_parts=tuple(
-            replace(piece, entry=change(piece.entry))
-            if isinstance(piece, UriVariable) and piece.entry is not None
-            else piece
-            for piece in hook.template_parts
+            replace(part, entry=change(part.entry))
+            if isinstance(part, UriVariable) and part.entry is not None
+            else part
+            for part in hook.template_parts
         ),
     )
 
 
-def _sample(request: Request, stand_ins: _StandIns, written: dict[str, str]) -> Sample:
+def _sample(request: Request, placeholders: _Placeholders, written: dict[str, str]) -> Sample:
     lines = _replaced((line.decode() for line in request.headers), written)
-    return Sample(stand_ins.put_back(request.url), tuple(map(stand_ins.put_back, lines)))
+    return Sample(placeholders.put_back(request.url), tuple(map(placeholders.put_back, lines)))
 
 
 def _replaced(lines: Iterator[str], written: dict[str, str]) -> Iterator[str]:
-    """The lines, with the values in `written` for the headers that it names."""
+    """The header lines, with the values of the headers in `written` replaced."""
     for line in lines:
         name = line.partition(":")[0]
         yield f"{name}: {written[name]}" if name in written else line
 
 
 def _curl_header(line: str) -> str:
-    """`name;` is curl's spelling of a header without a value; `name:` would drop it."""
+    """A header line in curl's form: `name;` if it has no value, since curl drops `name:`."""
     return line.removesuffix(": ") + ";" if line.index(":") == len(line) - 2 else line

@@ -1,4 +1,4 @@
-"""`hookstream schema`: for editors and CI."""
+"""`hookstream schema`: JSON Schemas for editors and CI."""
 
 from typing import Any
 

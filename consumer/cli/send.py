@@ -1,4 +1,4 @@
-"""`hookstream send`: one delivery, now, and what would have followed from it."""
+"""`hookstream send`: sends one delivery, and shows what the daemon would do after it."""
 
 import asyncio
 import random
@@ -31,25 +31,25 @@ from consumer.settings import Settings
 
 
 def send(hook: Hook, event: Event, shown: Sample, settings: Settings, clock: Clock) -> bool:
-    """Send the request of `event` and print what came of it; whether it was delivered.
+    """Send the request of `event` and print the result; whether it was delivered.
 
     `shown` is the request without its secrets. Raises `HookstreamError`.
     """
     request = build(hook, event, settings, clock.now())
-    answer = run_on_loop(lambda: _attempt(request, settings, clock))
+    result = run_on_loop(lambda: _attempt(request, settings, clock))
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    delivered = classify(answer, hook.retry_on) is AnswerKind.SUCCESS
+    delivered = classify(result, hook.retry_on) is AnswerKind.SUCCESS
     for name, text in (
         ("request", f"GET {shown.url}"),
         ("delivery", delivery_id(event.id, hook.id)),
-        ("status", _status(answer)),
-        ("time", f"{answer.duration * 1000:.0f} ms"),
+        ("status", _status(result)),
+        ("time", f"{result.duration * 1000:.0f} ms"),
     ):
         table.add_row(name, Text(text))
     table.add_row(
-        "meaning", Text(_follows(answer, hook, settings), "green" if delivered else "red")
+        "meaning", Text(_consequence(result, hook, settings), "green" if delivered else "red")
     )
     output().print(table)
     return delivered
@@ -57,30 +57,30 @@ def send(hook: Hook, event: Event, shown: Sample, settings: Settings, clock: Clo
 
 async def _attempt(request: Request, settings: Settings, clock: Clock) -> AttemptResult:
     transport = make_transport(settings, read_authorities(settings.network.ca_file), clock)
-    answered: asyncio.Future[AttemptResult] = asyncio.get_running_loop().create_future()
+    result: asyncio.Future[AttemptResult] = asyncio.get_running_loop().create_future()
     try:
-        transport.send(request, answered.set_result)
-        return await answered
+        transport.send(request, result.set_result)
+        return await result
     finally:
         await transport.close()
 
 
-def _status(answer: AttemptResult) -> str:
-    if answer.error is not None:
+def _status(result: AttemptResult) -> str:
+    if result.error is not None:
         return (
-            f"none: {answer.error} ({answer.detail})" if answer.detail else f"none: {answer.error}"
+            f"none: {result.error} ({result.detail})" if result.detail else f"none: {result.error}"
         )
     try:
-        return f"{answer.status} {HTTPStatus(answer.status).phrase}"
-    except ValueError:  # a number that the IANA registry does not know
-        return str(answer.status)
+        return f"{result.status} {HTTPStatus(result.status).phrase}"
+    except ValueError:  # a status that is not in the IANA registry
+        return str(result.status)
 
 
-def _follows(answer: AttemptResult, hook: Hook, settings: Settings) -> str:
+def _consequence(result: AttemptResult, hook: Hook, settings: Settings) -> str:
     """What the daemon would do after such a first attempt."""
-    what = classify(answer, hook.retry_on)
+    kind = classify(result, hook.retry_on)
     decision = make_policy(settings).decide(
-        what, answer, attempts=1, elapsed=answer.duration, age=0.0, random=random.random
+        kind, result, attempts=1, elapsed=result.duration, age=0.0, random=random.random
     )
     match decision:
         case Delivered():
@@ -89,11 +89,11 @@ def _follows(answer: AttemptResult, hook: Hook, settings: Settings) -> str:
             return "would be retried within seconds"
         case Defer(retry_topic):
             topic = settings.kafka.own_topics.retry(settings.retry.delays[retry_topic])
-            return f"would be retried, by way of {topic}"
+            return f"would be retried through {topic}"
         case DeadLetter(reason):
-            gone = ""
-            if what is AnswerKind.GONE and not hook.uri_variables:
-                gone = f"; {MAX_CONSECUTIVE_410} in a row disable the hook until a reload"
-            return f"would go to the dead-letter topic: {reason}{gone}"
+            note = ""
+            if kind is AnswerKind.GONE and not hook.uri_variables:
+                note = f"; {MAX_CONSECUTIVE_410} in a row disable the hook until a reload"
+            return f"would go to the dead-letter topic: {reason}{note}"
         case _:
             assert_never(decision)

@@ -1,1 +1,1 @@
-"""The whole system on one machine: embedded broker, receiver, generated events, a live view."""
+"""The demo: the whole system on one machine, with embedded broker, receivers and live view."""

@@ -1,4 +1,4 @@
-"""Starts the process of the demo's environment (`environment_process`), and talks with it."""
+"""Starts the process of the demo's environment (`environment_process`) and exchanges messages."""
 
 import asyncio
 import json
@@ -10,26 +10,26 @@ from typing import Any, Self
 from consumer.errors import HookstreamError
 
 EXIT_TIMEOUT_SECONDS = 5.0
-"""Seconds that the process has to end by itself."""
+"""Time that the process has to exit by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a person may choose."""
+    """The options of `hookstream demo`."""
 
     seconds: float
-    """For which events come."""
+    """Seconds in which events are produced."""
     rate: int
     """Events per second."""
     seed: int
-    """The same one makes the same events."""
+    """Seed of the events, which are the same for the same seed."""
 
 
 class DemoEnvironment:
-    """Broker, receivers and events, while entered."""
+    """Broker, receivers and events; they run while the context is entered."""
 
     def __init__(self, options: Options, topics: Sequence[str]) -> None:
-        """`topics`: every one that the daemon will ask for."""
+        """`topics` are all those that the daemon will ask for."""
         self._options = options
         self._topics = topics
         self._process: asyncio.subprocess.Process
@@ -50,14 +50,14 @@ class DemoEnvironment:
             *self._topics,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for the daemon; the broker must outlive its drain
+            start_new_session=True,  # Ctrl-C stops the daemon first, which still needs the broker
         )
         try:
-            where = await self._receive()
+            ready = await self._receive()
         except BaseException:
             await self._end()
             raise
-        self.bootstrap, self.ports = where["bootstrap"], where["ports"]
+        self.bootstrap, self.ports = ready["bootstrap"], ready["ports"]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -65,15 +65,15 @@ class DemoEnvironment:
         await self._end()
 
     async def produce(self) -> int:
-        """Let the events come; returns their number when the last one is in Kafka."""
+        """Start the events. Returns their number when the last one is in Kafka."""
         stdin = self._process.stdin
-        assert stdin is not None  # noqa: S101  # it was asked for
+        assert stdin is not None  # noqa: S101  # a pipe was asked for
         stdin.write(b"go\n")
         return sum((await self._receive())["produced"].values())
 
     async def _receive(self) -> dict[str, Any]:
         stdout = self._process.stdout
-        assert stdout is not None  # noqa: S101  # it was asked for
+        assert stdout is not None  # noqa: S101  # a pipe was asked for
         line = await stdout.readline()
         if not line:
             raise HookstreamError("the demo's broker and receiver have ended: see above")
@@ -82,7 +82,7 @@ class DemoEnvironment:
 
     async def _end(self) -> None:
         stdin = self._process.stdin
-        assert stdin is not None  # noqa: S101  # it was asked for
+        assert stdin is not None  # noqa: S101  # a pipe was asked for
         stdin.close()
         try:
             async with asyncio.timeout(EXIT_TIMEOUT_SECONDS):

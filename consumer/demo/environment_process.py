@@ -1,8 +1,9 @@
-"""What lies outside the daemon, as a process of its own: broker, receiver, and those who click.
+"""The demo's environment in a process of its own: broker, receivers and a producer of events.
 
-In a process of its own, so that the daemon's costs are the daemon's. It speaks in lines of JSON:
-first where broker and receivers are, and after the events, which `go` on standard input starts,
-how many there were. It ends when standard input does: it cannot outlive whoever started it.
+It is a separate process, so that the daemon's CPU time can be measured. It prints lines of JSON:
+first the addresses of broker and receivers, then, after the events, their number. `go` on standard
+input starts the events. The process exits at the end of standard input, so it cannot outlive its
+parent.
 """
 
 import argparse
@@ -20,16 +21,17 @@ from consumer.clock import Clock, SystemClock
 from consumer.demo.events import generate_events
 from consumer.demo.receiver import BEHAVIOURS, Receiver
 
-_TICK = 0.02
-"""Seconds between two batches of events."""
-_METADATA_TIMEOUT = 10.0
+_BATCH_INTERVAL_SECONDS = 0.02
+"""Time between two batches of events."""
+_METADATA_TIMEOUT_SECONDS = 10.0
 
 
 def start_broker(topics: list[str]) -> tuple[Producer, str]:
-    """The mock cluster of librdkafka, which lives as long as its producer; its `host:port`.
+    """Start librdkafka's mock cluster, which lives as long as its producer. Returns the producer
+    and the cluster's `host:port`.
 
-    Topics appear there when somebody asks for them; its answer to a request to create one never
-    comes, so the daemon must find all that it needs.
+    The mock cluster never answers a request to create a topic, but creates topics that metadata is
+    asked for. So all topics of the daemon are created here.
     """
     producer = Producer(
         {
@@ -39,14 +41,14 @@ def start_broker(topics: list[str]) -> tuple[Producer, str]:
             "linger.ms": 5,
         }
     )
-    (broker,) = producer.list_topics(timeout=_METADATA_TIMEOUT).brokers.values()
+    (broker,) = producer.list_topics(timeout=_METADATA_TIMEOUT_SECONDS).brokers.values()
     for topic in topics:
-        producer.list_topics(topic, timeout=_METADATA_TIMEOUT)
+        producer.list_topics(topic, timeout=_METADATA_TIMEOUT_SECONDS)
     return producer, f"{broker.host}:{broker.port}"
 
 
 async def start_receivers(seed: int) -> tuple[web.AppRunner, dict[str, int]]:
-    """One port for each behaviour, so that each is a host of its own to the daemon."""
+    """Start a receiver with one port for each behaviour, so that each is a host to the daemon."""
     receiver = Receiver(random.Random(seed), verbose=False)  # noqa: S311  # no secret
     runner = web.AppRunner(
         receiver.app(), access_log=None, handler_cancellation=True, shutdown_timeout=0.1
@@ -67,7 +69,7 @@ async def produce(
     clock: Clock,
     ended: Callable[[], bool],
 ) -> Counter[str]:
-    """`rate` events a second, for so many seconds or until `ended`; their number by trigger."""
+    """Produce `rate` events a second for `seconds`, or until `ended`. Returns counts by trigger."""
     events, total = generate_events(seed, clock), round(seconds * rate)
     produced: Counter[str] = Counter()
     began = clock.monotonic()
@@ -78,13 +80,13 @@ async def produce(
             producer.produce(event.trigger.replace("_", "-"), event.value, event.key)
             produced[event.trigger] += 1
         producer.poll(0)
-        await asyncio.sleep(_TICK)
-    await asyncio.to_thread(producer.flush, _METADATA_TIMEOUT)
+        await asyncio.sleep(_BATCH_INTERVAL_SECONDS)
+    await asyncio.to_thread(producer.flush, _METADATA_TIMEOUT_SECONDS)
     return produced
 
 
 async def main(arguments: argparse.Namespace) -> None:
-    """Set up, tell, wait for `go`, produce, tell, wait for the end."""
+    """Run the environment as the module's docstring says."""
     producer, bootstrap = start_broker(arguments.topics)
     runner, ports = await start_receivers(arguments.seed)
     _send({"bootstrap": bootstrap, "ports": ports})

@@ -1,4 +1,4 @@
-"""Events as a shop's app would cause them: of all four triggers, the same for the same seed."""
+"""Generates a shop app's events of all four triggers, the same for the same seed."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -50,7 +50,7 @@ _ERRORS = (("UNREGISTERED", "token is not valid any more"), ("TIMEOUT", "no answ
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """One event, as its producer would hand it to Kafka."""
+    """One event as a Kafka record."""
 
     trigger: Trigger
     key: bytes
@@ -59,7 +59,7 @@ class Generated:
 
 
 def generate_events(seed: int, clock: Clock) -> Iterator[Generated]:
-    """Events without end; `clock` gives the time at which each occurred."""
+    """Endless events; `clock` gives the time at which each occurred."""
     chance = random.Random(seed)  # noqa: S311  # repeatable on purpose, and no secret
     triggers = tuple(_DATA)
     number = 0
@@ -78,7 +78,7 @@ def generate_events(seed: int, clock: Clock) -> Iterator[Generated]:
 
 
 def _person(user: int, chance: random.Random) -> dict[str, Any]:
-    """A user and a device. Who is not logged in has a device only."""
+    """A user and a device; one event in fifty has a device only, as without a login."""
     platform, model, version = _DEVICES[user % len(_DEVICES)]
     device = {
         "id": f"d{user}",

@@ -1,4 +1,4 @@
-"""What the daemon's own metrics say, as a person watches it: the same numbers as `/metrics`."""
+"""The numbers that the demo shows, read from the daemon's metrics."""
 
 import math
 from collections import Counter, deque
@@ -9,15 +9,15 @@ from itertools import pairwise
 from consumer.metrics import Metrics
 from consumer.settings import OwnTopics
 
-_WINDOW = 2.0
-"""Seconds over which a rate is taken."""
-_HISTORY = 30
-"""Rates remembered, one a second."""
+_RATE_WINDOW_SECONDS = 2.0
+"""Time over which a rate is measured."""
+_HISTORY_LENGTH = 30
+"""Rates that are kept, one a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class HookNumbers:
-    """One hook."""
+    """The numbers of one hook."""
 
     delivered: int
     retried: int
@@ -30,36 +30,36 @@ class HookNumbers:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """All of them at one moment."""
+    """All numbers at one moment."""
 
     events: Mapping[str, int]
-    """By trigger."""
+    """Events by trigger."""
     hooks: Mapping[str, HookNumbers]
-    """By id, in the order asked for."""
+    """Numbers by hook id, in the requested order."""
     in_flight: int
     deferred: int
     """Deliveries that wait on a retry topic."""
     reasons: Mapping[str, int]
-    """Dead letters by reason, only those that there are."""
+    """Dead letters by reason, without zeros."""
 
     @property
     def delivered(self) -> int:
-        """Of all hooks."""
+        """Deliveries of all hooks that were delivered."""
         return sum(hook.delivered for hook in self.hooks.values())
 
     @property
     def retried(self) -> int:
-        """Of all hooks."""
+        """Deliveries of all hooks that went to a retry topic."""
         return sum(hook.retried for hook in self.hooks.values())
 
     @property
     def dead_lettered(self) -> int:
-        """Of all hooks."""
+        """Dead letters of all hooks."""
         return sum(hook.dead_lettered for hook in self.hooks.values())
 
 
 def read_numbers(metrics: Metrics, hook_ids: Sequence[str], own_topics: OwnTopics) -> Numbers:
-    """Take the numbers out of the metrics."""
+    """Read the numbers of `hook_ids` from the metrics."""
     events: Counter[str] = Counter()
     gauges: Counter[str] = Counter()
     for family in metrics.collect():
@@ -72,12 +72,12 @@ def read_numbers(metrics: Metrics, hook_ids: Sequence[str], own_topics: OwnTopic
                 family.name == "hookstream_consumer_lag"
                 and own_topics.retry_delay(sample.labels["topic"]) is not None
             ):
-                gauges["parked"] += int(sample.value)
+                gauges["deferred"] += int(sample.value)
     hooks = {hook_id: _hook_numbers(metrics, hook_id) for hook_id in hook_ids}
     reasons: Counter[str] = Counter()
     for hook_id in hook_ids:
         reasons.update(metrics.hook(hook_id).dead_letters)
-    return Numbers(events, hooks, gauges["in_flight"], gauges["parked"], +reasons)
+    return Numbers(events, hooks, gauges["in_flight"], gauges["deferred"], +reasons)
 
 
 def _hook_numbers(metrics: Metrics, hook_id: str) -> HookNumbers:
@@ -92,10 +92,10 @@ def _hook_numbers(metrics: Metrics, hook_id: str) -> HookNumbers:
 
 
 def quantile(edges: Sequence[float], counts: Sequence[int], q: float) -> float:
-    """The `q`-quantile of a histogram, as Prometheus' `histogram_quantile` estimates it: linear
-    within a bucket, the last edge for what lies beyond it. NaN without observations.
+    """The `q`-quantile of a histogram, estimated like Prometheus' `histogram_quantile`: linear
+    within a bucket, and the last edge for anything beyond it. NaN without observations.
 
-    `counts[i]` lies in (edge i-1, edge i]; the first bucket starts at 0.
+    `counts[i]` counts (edge i-1, edge i]; the first bucket starts at 0.
     """
     wanted, below = q * sum(counts), 0
     if not wanted:
@@ -108,18 +108,18 @@ def quantile(edges: Sequence[float], counts: Sequence[int], q: float) -> float:
 
 
 class Rate:
-    """A counter's growth per second, and how it went."""
+    """A counter's growth per second, and its history."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()
-        self.history: deque[float] = deque(maxlen=_HISTORY)
-        """One value a second, oldest first."""
+        self.history: deque[float] = deque(maxlen=_HISTORY_LENGTH)
+        """One rate a second, the oldest first."""
         self._noted_at = -math.inf
 
     def update(self, now: float, count: int) -> float:
-        """The rate over the last seconds; `now` is monotonic."""
+        """Note `count` at `now` (monotonic). Returns the rate over the last seconds."""
         self._seen.append((now, count))
-        while len(self._seen) > 2 and now - self._seen[1][0] >= _WINDOW:  # noqa: PLR2004  # both ends
+        while len(self._seen) > 2 and now - self._seen[1][0] >= _RATE_WINDOW_SECONDS:  # noqa: PLR2004  # both ends
             self._seen.popleft()
         (since, start), seconds = self._seen[0], now - self._seen[0][0]
         del since

@@ -1,7 +1,7 @@
-"""A receiver for people who want to see requests arrive: some endpoints are well, some are not.
+"""A receiver of webhooks whose endpoints behave well or badly, to watch requests arrive.
 
-`python -m consumer.demo.receiver --port 8080`: the first step of the path says how the answer
-comes (`/slow/visits`); any other path is answered at once. `/` counts what came.
+`python -m consumer.demo.receiver --port 8080` serves it. The first step of the path names the
+behaviour (`/slow/visits`); any other path is answered at once. `/` shows counts.
 """
 
 import argparse
@@ -19,13 +19,13 @@ BEHAVIOURS = {
     "down": "always says 503",
     "hang": "never answers",
 }
-_SLOW = 0.4
-"""Seconds."""
-_FAILURES = 0.25
+_SLOW_SECONDS = 0.4
+"""Time that the slow endpoint takes."""
+_FAILURE_PROBABILITY = 0.25
 
 
 class Receiver:
-    """Answers GETs; `chance` decides what fails."""
+    """Answers GETs; `chance` decides which requests fail."""
 
     def __init__(self, chance: random.Random, *, verbose: bool) -> None:
         self._chance = chance
@@ -33,7 +33,7 @@ class Receiver:
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def app(self) -> web.Application:
-        """To be served on any number of ports."""
+        """The application, which may be served on several ports."""
         app = web.Application()
         app.router.add_get("/", self._page)
         app.router.add_get("/{tail:.+}", self._receive)
@@ -44,7 +44,7 @@ class Receiver:
         behaviour = step if step in BEHAVIOURS else "healthy"
         self._counts[behaviour]["came"] += 1
         if self._verbose:
-            print(_line(request), flush=True)  # noqa: T201  # what a person runs it for
+            print(_line(request), flush=True)  # noqa: T201  # its output
         status = await self._behave(behaviour)
         self._counts[behaviour][str(status.value)] += 1
         return web.Response(status=status, text=f"{status.phrase}\n")
@@ -52,8 +52,8 @@ class Receiver:
     async def _behave(self, behaviour: str) -> HTTPStatus:
         match behaviour:
             case "slow":
-                await asyncio.sleep(_SLOW)
-            case "flaky" if self._chance.random() < _FAILURES:
+                await asyncio.sleep(_SLOW_SECONDS)
+            case "flaky" if self._chance.random() < _FAILURE_PROBABILITY:
                 return HTTPStatus.SERVICE_UNAVAILABLE
             case "down":
                 return HTTPStatus.SERVICE_UNAVAILABLE
@@ -76,16 +76,16 @@ def _line(request: web.Request) -> str:
     headers = [
         f"{name}: {value!r}"
         for name, value in request.headers.items()
-        if name.lower() not in _USUAL
+        if name.lower() not in _USUAL_HEADERS
     ]
     return f"GET {request.raw_path}  {', '.join(headers)}"
 
 
-_USUAL = frozenset({"host", "accept", "user-agent"})
+_USUAL_HEADERS = frozenset({"host", "accept", "user-agent"})
 
 
 def main() -> None:
-    """Serve on one port until a signal comes."""
+    """Serve on one port until a signal arrives."""
     parser = argparse.ArgumentParser(description="Answers hookstream's requests.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080)

@@ -1,4 +1,4 @@
-"""The demo: the daemon of `hookstream run`, between a broker and receivers of its own."""
+"""Runs the demo: the daemon of `hookstream run` with the demo's broker and receivers."""
 
 import asyncio
 import json
@@ -33,18 +33,18 @@ _SETTINGS = {
     "network": {"allow": ["127.0.0.1/32"]},
     "admin": {"port": 0},
 }
-_RECEIVER = re.compile(r"receiver:8080/(\w+)")
-"""How the packaged hooks spell a receiver, and its behaviour."""
-_FRAME = 0.25
-"""Seconds between two pictures."""
-_CATCH_UP = 5.0
-"""Seconds for the daemon to take the last events, when no more come."""
+_RECEIVER_PATTERN = re.compile(r"receiver:8080/(\w+)")
+"""The receiver's address in the packaged hooks; the group is its behaviour."""
+_FRAME_SECONDS = 0.25
+"""Time between two drawings of the view."""
+_CATCH_UP_SECONDS = 5.0
+"""Time for the daemon to take the last events once all are produced."""
 
 
 async def run_demo(options: Options, console: Console) -> None:
-    """Run it to its end, or until a signal comes.
+    """Run the demo to its end, or until a signal arrives.
 
-    Raises `HookstreamError` where the embedded broker is not installed or does not start.
+    Raises `HookstreamError` if the embedded broker is not installed or does not start.
     """
     if find_spec("confluent_kafka") is None:
         raise HookstreamError(
@@ -52,18 +52,20 @@ async def run_demo(options: Options, console: Console) -> None:
         )
     console.print("starting an embedded Kafka broker, receivers, and the daemon ...")
     with tempfile.TemporaryDirectory(prefix="hookstream-demo-") as folder:
-        logs.configure("text", "error", sys.stderr, SystemClock())  # the picture tells the rest
-        async with DemoEnvironment(options, _topics()) as world:
-            file = write_files(Path(folder), world.bootstrap, world.ports)
-            await _Demo(console, world, options, file).run()
+        logs.configure("text", "error", sys.stderr, SystemClock())  # the view shows the rest
+        async with DemoEnvironment(options, _topics()) as demo:
+            file = write_files(Path(folder), demo.bootstrap, demo.ports)
+            await _Demo(console, demo, options, file).run()
 
 
 def write_files(folder: Path, bootstrap: str, ports: Mapping[str, int]) -> Path:
-    """Settings for this broker, and the packaged hooks with these receivers; the settings' path."""
+    """Write settings for this broker and the packaged hooks for these receivers into `folder`.
+    Returns the path of the settings file.
+    """
     hooks = folder / "hooks"
     hooks.mkdir()
     for source in files("consumer.demo").joinpath("hooks").iterdir():
-        text = _RECEIVER.sub(
+        text = _RECEIVER_PATTERN.sub(
             lambda match: f"127.0.0.1:{ports[match[1]]}/{match[1]}", source.read_text("utf-8")
         )
         (hooks / source.name).write_text(text, "utf-8")
@@ -80,13 +82,13 @@ def _topics() -> list[str]:
 
 
 class _Demo:
-    """One showing."""
+    """One run of the demo."""
 
     def __init__(
-        self, console: Console, world: DemoEnvironment, options: Options, file: Path
+        self, console: Console, demo: DemoEnvironment, options: Options, file: Path
     ) -> None:
         self._console = console
-        self._environment = world
+        self._environment = demo
         self._seconds = options.seconds
         self._clock = SystemClock()
         # Without the environment's settings the demo is the same everywhere.
@@ -94,11 +96,11 @@ class _Demo:
         self._stopping = False
         hooks = load(file, environ={}).definitions.hooks
         self._endpoints = {hook.id: _behaviour(hook) for hook in hooks.values()}
-        self._cost_of_view = 0.0
-        """CPU seconds that went into pictures: they are not the daemon's."""
+        self._view_cpu = 0.0
+        """CPU seconds of the view, which are not the daemon's."""
 
     async def run(self) -> None:
-        """From the daemon's start to the summary."""
+        """Run the daemon, show the view, and print the summary."""
         schedule = asyncio.get_running_loop().call_soon_threadsafe
         with (
             Signals().installed() as signals,
@@ -121,26 +123,26 @@ class _Demo:
         self._app.stop()
 
     async def _until_ready(self, daemon: asyncio.Task[None]) -> bool:
-        """Whether it came to that, and was not stopped before."""
+        """Wait until the daemon is ready. False if it was stopped before."""
         while not daemon.done() and not self._stopping:
             if self._app.admin_port is not None and self._app.health.ready().ok:
                 return True
-            await asyncio.wait({daemon}, timeout=_FRAME)
+            await asyncio.wait({daemon}, timeout=_FRAME_SECONDS)
         return False
 
     async def _show(self, daemon: asyncio.Task[None], began: float) -> None:
-        """Show what goes on until the daemon has ended, and end it when the events have."""
+        """Draw the view until the daemon has exited, and stop it after the last event."""
         produced = asyncio.create_task(self._environment.produce())
-        catch_up_until = began + self._seconds + _CATCH_UP
-        scene = DemoInfo(
+        catch_up_until = began + self._seconds + _CATCH_UP_SECONDS
+        info = DemoInfo(
             seconds=self._seconds,
             endpoints=self._endpoints,
             metrics_url=f"http://127.0.0.1:{self._app.admin_port}/metrics",
         )
-        with make_view(self._console, scene) as view:
+        with make_view(self._console, info) as view:
             while not daemon.done():
-                self._draw(view, began, "the last ones" if produced.done() else "events come")
-                await asyncio.wait({daemon}, timeout=_FRAME)
+                self._draw(view, began, "last events" if produced.done() else "events arrive")
+                await asyncio.wait({daemon}, timeout=_FRAME_SECONDS)
                 if produced.done() and not self._stopping:
                     late = self._clock.monotonic() > catch_up_until
                     if late or self._taken() >= produced.result():
@@ -160,7 +162,7 @@ class _Demo:
         cpu, now = time.thread_time(), self._clock.monotonic()
         numbers = self._numbers()
         view.show(Snapshot("stopping" if self._stopping else phase, now - began, numbers), now)
-        self._cost_of_view += time.thread_time() - cpu
+        self._view_cpu += time.thread_time() - cpu
 
     def _sum_up(self, seconds: float, cpu: float) -> None:
         numbers = self._numbers()
@@ -171,14 +173,14 @@ class _Demo:
             hook_table(numbers.hooks, self._endpoints, wide=is_wide(self._console)),
             Costs(
                 seconds=seconds,
-                cpu=cpu - self._cost_of_view,
+                cpu=cpu - self._view_cpu,
                 requests=sum(sum(hook.attempts.values()) for hook in hooks),
             ),
         )
 
 
 def _behaviour(hook: Hook) -> str:
-    """The first step of the hook's path: how its receiver behaves."""
+    """The first step of the hook's path, which names its receiver's behaviour."""
     first = hook.template_parts[0]
     assert isinstance(first, str)  # noqa: S101  # a path starts with a slash
     return first.split("/")[1]

@@ -1,4 +1,4 @@
-"""What the demo says at its end."""
+"""Prints the demo's summary."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from consumer.demo.numbers import Numbers
-from consumer.demo.view import LATENCY
+from consumer.demo.view import LATENCY_LEGEND
 
 _NEXT = (
     ("hookstream check", "are your own settings and hooks right?"),
@@ -19,18 +19,18 @@ _NEXT = (
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What the demo took."""
+    """The demo's cost."""
 
     seconds: float
     cpu: float
-    """Seconds that the daemon used."""
+    """CPU seconds of the daemon."""
     requests: int
-    """HTTP requests, the repeated ones included."""
+    """HTTP requests, including retries."""
 
 
 def print_summary(console: Console, numbers: Numbers, hooks: Table, costs: Costs) -> None:
-    """The hooks' table, the totals, and what to look at next."""
-    console.print(Text("summary", "bold cyan"), hooks, Text(f"{LATENCY}\n", "dim"))
+    """Print the hooks' table, the totals, and what to look at next."""
+    console.print(Text("summary", "bold cyan"), hooks, Text(f"{LATENCY_LEGEND}\n", "dim"))
     console.print(_rows(_facts(numbers, costs)))
     console.print(Text("\nwhat to look at next", "bold cyan"))
     console.print(_rows(_NEXT))
@@ -42,7 +42,7 @@ def _facts(numbers: Numbers, costs: Costs) -> tuple[tuple[str, str], ...]:
     return (
         ("events", f"{sum(numbers.events.values()):,} ({_listed(numbers.events)})"),
         ("delivered", f"{numbers.delivered:,} ({numbers.delivered / costs.seconds:,.0f}/s)"),
-        ("retried", f"{numbers.retried:,} times by way of a retry topic"),
+        ("retried", f"{numbers.retried:,} times through a retry topic"),
         ("dead letters", f"{numbers.dead_lettered:,} ({_listed(numbers.reasons) or 'none'})"),
         ("CPU", f"{share:.0%} of a core; {each:,.0f} µs a delivery, {costs.requests:,} requests"),
     )

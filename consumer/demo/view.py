@@ -1,4 +1,4 @@
-"""The demo on the terminal: a live picture where there is one, else a line every few seconds."""
+"""Shows the demo: a live view on a terminal, otherwise a line every few seconds."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,23 +16,23 @@ from rich.text import Text
 from consumer.demo.numbers import HookNumbers, Numbers, Rate
 from consumer.demo.receiver import BEHAVIOURS
 
-_LINE_EVERY = 2.0
-"""Seconds between two lines."""
-_COARSE = 15.0
-"""Seconds. The next edge of the latencies' histogram lies behind the end of most demos, and what is
-read between the two could be longer than the demo."""
-LATENCY = "p50, p99: from an event to its 2xx; up to 0.5 s of it is the embedded broker's"
+_LINE_INTERVAL_SECONDS = 2.0
+"""Time between two lines."""
+_MAX_SHOWN_LATENCY_SECONDS = 15.0
+"""Longer latencies are shown as "> 15 s": the histogram's next edge is beyond most demos' end, so
+an estimate between the two could be longer than the demo."""
+LATENCY_LEGEND = "p50, p99: from an event to its 2xx; up to 0.5 s of it is the embedded broker's"
 _BARS = " ▁▂▃▄▅▆▇█"
-_WIDE = 96
-"""Columns from which there is room for the endpoints' behaviour in words."""
+_WIDE_COLUMNS = 96
+"""Columns of a terminal from which behaviours are shown in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What there is to show."""
+    """The state of the demo at one snapshot."""
 
     phase: str
-    """What goes on, in a few words."""
+    """The phase in a few words."""
     elapsed: float
     """Seconds since the first event."""
     numbers: Numbers
@@ -40,20 +40,20 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class DemoInfo:
-    """What stays the same."""
+    """The constants of one run."""
 
     seconds: float
-    """For which events come."""
+    """Seconds in which events are produced."""
     endpoints: Mapping[str, str]
-    """Hook id to how its receiver behaves, a key of `BEHAVIOURS`."""
+    """The behaviour of each hook's receiver, a key of `BEHAVIOURS`, by hook id."""
     metrics_url: str
 
 
 class View(Protocol):
-    """Shows moments as they pass; a context while it does."""
+    """Shows snapshots while its context is entered."""
 
-    def show(self, moment: Snapshot, now: float) -> None:
-        """Draw; `now` is monotonic."""
+    def show(self, snapshot: Snapshot, now: float) -> None:
+        """Draw `snapshot`; `now` is monotonic."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -66,31 +66,31 @@ class View(Protocol):
     ) -> None: ...
 
 
-def make_view(console: Console, scene: DemoInfo) -> View:
-    """The live one on a terminal, else the plain one."""
-    return LiveView(console, scene) if console.is_terminal else LineView(console, scene)
+def make_view(console: Console, info: DemoInfo) -> View:
+    """The live view on a terminal, otherwise the view of lines."""
+    return LiveView(console, info) if console.is_terminal else LineView(console, info)
 
 
 class LiveView:
-    """One picture, drawn over and over."""
+    """A view that is redrawn in place."""
 
-    def __init__(self, console: Console, scene: DemoInfo) -> None:
-        self._scene = scene
+    def __init__(self, console: Console, info: DemoInfo) -> None:
+        self._info = info
         self._console = console
         self._events, self._delivered = Rate(), Rate()
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
-    def show(self, moment: Snapshot, now: float) -> None:
+    def show(self, snapshot: Snapshot, now: float) -> None:
         """See `View`."""
-        numbers, wide = moment.numbers, is_wide(self._console)
+        numbers, wide = snapshot.numbers, is_wide(self._console)
         events = self._events.update(now, sum(numbers.events.values()))
         delivered = self._delivered.update(now, numbers.delivered)
         picture = Group(
-            _heading(moment, self._scene),
+            _heading(snapshot, self._info),
             Text(),
             _totals(numbers, events, delivered, self._delivered.history),
-            hook_table(numbers.hooks, self._scene.endpoints, wide=wide),
-            _legend(numbers, self._scene, wide=wide),
+            hook_table(numbers.hooks, self._info.endpoints, wide=wide),
+            _legend(numbers, self._info, wide=wide),
         )
         self._live.update(picture, refresh=True)
 
@@ -103,25 +103,26 @@ class LiveView:
 
 
 class LineView:
-    """For files, pipes and build logs."""
+    """A view of lines for files, pipes and build logs."""
 
-    def __init__(self, console: Console, scene: DemoInfo) -> None:
+    def __init__(self, console: Console, info: DemoInfo) -> None:
         self._console = console
-        self._scene = scene
+        self._info = info
         self._delivered = Rate()
         self._said_at = -math.inf
         self._phase = ""
 
-    def show(self, moment: Snapshot, now: float) -> None:
+    def show(self, snapshot: Snapshot, now: float) -> None:
         """See `View`."""
-        numbers = moment.numbers
+        numbers = snapshot.numbers
         rate = self._delivered.update(now, numbers.delivered)
-        if moment.phase == self._phase and now - self._said_at < _LINE_EVERY:
+        if snapshot.phase == self._phase and now - self._said_at < _LINE_INTERVAL_SECONDS:
             return
-        self._said_at, self._phase = now, moment.phase
+        self._said_at, self._phase = now, snapshot.phase
         self._console.print(
-            f"{moment.elapsed:4.0f} s  {moment.phase}: events {sum(numbers.events.values()):,}  "
-            f"delivered {numbers.delivered:,} ({rate:,.0f}/s)  retried {numbers.retried:,}  "
+            f"{snapshot.elapsed:4.0f} s  {snapshot.phase}: "
+            f"events {sum(numbers.events.values()):,}  delivered {numbers.delivered:,} "
+            f"({rate:,.0f}/s)  retried {numbers.retried:,}  "
             f"dead letters {numbers.dead_lettered:,}  in flight {numbers.in_flight}",
             soft_wrap=True,
         )
@@ -130,18 +131,18 @@ class LineView:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing to take down."""
+        """Do nothing: lines stay."""
 
 
 def is_wide(console: Console) -> bool:
-    """Whether there is room for the endpoints' behaviour in words."""
-    return console.width >= _WIDE
+    """Whether behaviours are shown in words."""
+    return console.width >= _WIDE_COLUMNS
 
 
 def hook_table(
     hooks: Mapping[str, HookNumbers], endpoints: Mapping[str, str], *, wide: bool
 ) -> Table:
-    """One row for each hook."""
+    """The table with one row for each hook."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, expand=False)
     table.add_column("hook", no_wrap=True)
     table.add_column("receiver", no_wrap=True)
@@ -163,16 +164,16 @@ def hook_table(
     return table
 
 
-def _heading(moment: Snapshot, scene: DemoInfo) -> RenderableType:
-    done = min(moment.elapsed, scene.seconds)
+def _heading(snapshot: Snapshot, info: DemoInfo) -> RenderableType:
+    done = min(snapshot.elapsed, info.seconds)
     line = Table.grid(expand=True, padding=(0, 1))
     line.add_column(no_wrap=True)
     line.add_column(ratio=1)
     line.add_column(no_wrap=True, justify="right")
     line.add_row(
-        Text.assemble(("hookstream", "bold cyan"), " demo  ", (moment.phase, "italic")),
-        ProgressBar(total=scene.seconds, completed=done, complete_style="cyan"),
-        Text(f"{done:.0f} of {scene.seconds:.0f} s"),
+        Text.assemble(("hookstream", "bold cyan"), " demo  ", (snapshot.phase, "italic")),
+        ProgressBar(total=info.seconds, completed=done, complete_style="cyan"),
+        Text(f"{done:.0f} of {info.seconds:.0f} s"),
     )
     return line
 
@@ -206,16 +207,16 @@ def _totals(
     )
 
 
-def _legend(numbers: Numbers, scene: DemoInfo, *, wide: bool) -> RenderableType:
+def _legend(numbers: Numbers, info: DemoInfo, *, wide: bool) -> RenderableType:
     lines = Text(style="dim", overflow="fold")
     if not wide:
-        used = dict.fromkeys(scene.endpoints[hook] for hook in numbers.hooks)
+        used = dict.fromkeys(info.endpoints[hook] for hook in numbers.hooks)
         lines.append(", ".join(f"{name} {BEHAVIOURS[name]}" for name in used) + "\n")
-    return lines.append(f"{LATENCY}\n{scene.metrics_url}")
+    return lines.append(f"{LATENCY_LEGEND}\n{info.metrics_url}")
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """One bar for each value, the highest one full."""
+    """One bar for each value; the highest value has the full bar."""
     top = max(values, default=0.0) or 1.0
     return "".join(_BARS[round(value / top * (len(_BARS) - 1))] for value in values)
 
@@ -227,6 +228,6 @@ def _count(count: int, style: str) -> Text:
 def _seconds(seconds: float) -> Text:
     if math.isnan(seconds):
         return Text("-", "dim")
-    if seconds > _COARSE:
-        return Text(f"> {_COARSE:.0f} s")
+    if seconds > _MAX_SHOWN_LATENCY_SECONDS:
+        return Text(f"> {_MAX_SHOWN_LATENCY_SECONDS:.0f} s")
     return Text(f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s")

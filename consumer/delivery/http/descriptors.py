@@ -10,7 +10,7 @@ from consumer.logs import get_logger
 
 log = get_logger(__name__)
 
-_DESCRIPTORS_PER_LOOKUP = 2
+_LOOKUP_DESCRIPTORS = 2
 """Sockets of the C library for one lookup: to ask with, and to sort the addresses with."""
 _OTHER_DESCRIPTORS = 512
 """Descriptors for brokers, files, admin clients, and connections of a replaced policy."""
@@ -26,9 +26,7 @@ def idle_connections(concurrency: int) -> int:
 def descriptors_needed(concurrency: int) -> int:
     """The number of descriptors needed for `concurrency` requests in flight."""
     return (
-        idle_connections(concurrency)
-        + concurrency * (1 + _DESCRIPTORS_PER_LOOKUP)
-        + _OTHER_DESCRIPTORS
+        idle_connections(concurrency) + concurrency * (1 + _LOOKUP_DESCRIPTORS) + _OTHER_DESCRIPTORS
     )
 
 

@@ -110,8 +110,8 @@ class Transport(Protocol):
         ...
 
     def keep_idle(self, connections: int) -> None:
-        """Keep at most so many connections open for reuse, all hosts together: more than there are
-        attempts under way at once, or each answer closes a connection.
+        """Keep at most `connections` open for reuse to all hosts together. The number must exceed
+        that of attempts in flight, or each answer closes a connection.
         """
         ...
 

@@ -158,7 +158,7 @@ def test_a_failure_says_where_it_asked(tmp_path: Path) -> None:
     file.write_text("admin: [")
     done = _run("--config", str(file))
     assert done.returncode == 1
-    assert done.stderr.startswith(b"cannot read where the admin server is: ")
+    assert done.stderr.startswith(b"cannot find the admin server's address: ")
 
 
 @pytest.mark.parametrize(
