@@ -16,8 +16,8 @@ _EVENT_BYTES = 500
 """Size of an event of the benchmark."""
 _ANSWER_SECONDS = 0.1
 """Time that an endpoint takes to answer, for the requests in flight."""
-_LINE_WIDTH = 100
-"""Columns of the page."""
+PAGE_COLUMNS = 100
+"""Columns of a line of the page."""
 
 
 def capacity(results: Results) -> Iterator[str]:
@@ -37,7 +37,7 @@ def capacity(results: Results) -> Iterator[str]:
         f" {number(cpu)} us of CPU per delivery over HTTP/2 with TLS (`http2`), {number(peak)} MB,"
         f" and {number(served)} events a second that one broker served (`no-match`), all of them"
         " together on the two cores.",
-        _LINE_WIDTH,
+        PAGE_COLUMNS,
         break_on_hyphens=False,
     )
     yield ""

@@ -6,8 +6,9 @@ it; the rest is written by hand.
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from textwrap import wrap
 
-from benchmarks.capacity import capacity
+from benchmarks.capacity import PAGE_COLUMNS, capacity
 from benchmarks.chart import Bar, Panel, draw
 from benchmarks.contestants import PEERS
 from benchmarks.published import PUBLISHED, Results, number, read_results
@@ -82,7 +83,8 @@ def _measured(results: Results) -> Iterator[str]:
     """The line with times and machines of the figures."""
     machines = sorted({f"{each.machine}, Python {each.python}" for each in results.values()})
     moments = sorted(each.at for each in results.values())
-    yield f"Measured from {moments[0]} to {moments[-1]} ({'; '.join(machines)})."
+    text = f"Measured from {moments[0]} to {moments[-1]} ({'; '.join(machines)})."
+    yield from wrap(text, PAGE_COLUMNS, break_on_hyphens=False)
 
 
 def _peers(results: Results) -> Iterator[str]:
