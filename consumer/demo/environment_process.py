@@ -1,9 +1,8 @@
 """The demo's environment in a process of its own: broker, receivers and a producer of events.
 
-It is a separate process, so that the daemon's CPU time can be measured. It prints lines of JSON:
-first the addresses of broker and receivers, then, after the events, their number. `go` on standard
-input starts the events. The process exits at the end of standard input, so it cannot outlive its
-parent.
+It is separate, so that the daemon's CPU time can be measured. It prints lines of JSON: the addresses
+of broker and receivers, and after the events, which `go` on standard input starts, their number. It
+exits at the end of standard input, so it cannot outlive its parent.
 """
 
 import argparse
@@ -30,8 +29,7 @@ def start_broker(topics: list[str]) -> tuple[Producer, str]:
     """Start librdkafka's mock cluster, which lives as long as its producer. Returns the producer
     and the cluster's `host:port`.
 
-    The mock cluster never answers a request to create a topic, but creates topics that metadata is
-    asked for. So all topics of the daemon are created here.
+    It never answers a request to create a topic. Asking for metadata creates the daemon's topics.
     """
     producer = Producer(
         {

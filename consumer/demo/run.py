@@ -59,9 +59,7 @@ async def run_demo(options: Options, console: Console) -> None:
 
 
 def write_files(folder: Path, bootstrap: str, ports: Mapping[str, int]) -> Path:
-    """Write settings for this broker and the packaged hooks for these receivers into `folder`.
-    Returns the path of the settings file.
-    """
+    """Write settings and packaged hooks for these addresses. Returns the settings file."""
     hooks = folder / "hooks"
     hooks.mkdir()
     for source in files("consumer.demo").joinpath("hooks").iterdir():

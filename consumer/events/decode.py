@@ -24,7 +24,6 @@ _MAX_TIME_CHARACTERS = 64
 _YEAR_10000_MS = 253_402_300_800_000
 """Milliseconds. RFC 3339 ends there, and a time of 1e308 would spoil the metrics' sums."""
 
-
 FIELD_PATHS: Mapping[str, Path] = {
     "id": ("id",),
     "occurred_at": ("occurred_at",),

@@ -1,7 +1,6 @@
 """aiohttp as a transport: the alternative to libcurl.
 
-An attempt is one request. If a kept connection dies as the request goes out, that is a connect
-error.
+An attempt is one request: a kept connection that dies meanwhile is a connect error.
 """
 
 import asyncio
@@ -28,7 +27,7 @@ from consumer.delivery.http.transport import (
 )
 from consumer.reasons import ErrorKind
 
-_ERROR_KINDS: tuple[tuple[type[Exception], ErrorKind], ...] = (
+_KINDS: tuple[tuple[type[Exception], ErrorKind], ...] = (
     (TimeoutError, ErrorKind.TIMEOUT),
     (aiohttp.ClientConnectorDNSError, ErrorKind.DNS),
     (aiohttp.ClientSSLError, ErrorKind.TLS),
@@ -189,9 +188,7 @@ def _date(text: str) -> float:
 
 
 def _kind(error: Exception) -> ErrorKind:
-    return next(
-        (kind for type_, kind in _ERROR_KINDS if isinstance(error, type_)), ErrorKind.CONNECT
-    )
+    return next((kind for type_, kind in _KINDS if isinstance(error, type_)), ErrorKind.CONNECT)
 
 
 def _detail(error: Exception) -> str:

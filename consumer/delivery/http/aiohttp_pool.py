@@ -71,9 +71,7 @@ class Pool:
         )
 
     def learn(self, dial: Dial, *, timed_out: bool) -> bool:
-        """Give up names and connections after a failed attempt that suggests it. Returns
-        `AttemptResult.gave_up_connections`.
-        """
+        """Give up doubtful names and connections. Returns `AttemptResult.gave_up_connections`."""
         doubt, guard = self.names.resolver.doubt, dial.guard
         gave_up = False
         if guard.refusal is not None:
