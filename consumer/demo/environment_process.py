@@ -1,7 +1,7 @@
 """The demo's environment in a process of its own: broker, receivers and a producer of events.
 
-It is separate, so that the daemon's CPU time can be measured. It prints lines of JSON: the addresses
-of broker and receivers, and after the events, which `go` on standard input starts, their number. It
+It is separate, so that the daemon's CPU time can be measured. It prints lines of JSON: addresses of
+broker and receivers, and after the events, which `go` on standard input starts, their number. It
 exits at the end of standard input, so it cannot outlive its parent.
 """
 
