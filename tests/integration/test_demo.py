@@ -47,7 +47,7 @@ def test_ctrl_c_ends_it_in_order(tmp_path: Path) -> None:
     try:
         assert process.stdout is not None
         for line in process.stdout:
-            if "events come: events 1" in line:
+            if "events arrive: events 1" in line:
                 break
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=45)

@@ -47,13 +47,13 @@ def test_the_picture_fits(width: int, height: int) -> None:
     console = _console(width, height, terminal=True)
     view = LiveView(console, SCENE)
     for second in range(60):
-        view.show(Snapshot("events come", second, NUMBERS), second)
+        view.show(Snapshot("events arrive", second, NUMBERS), second)
     rows = console.render_lines(view._live.get_renderable())
     lines = ["".join(segment.text for segment in row) for row in rows]
     assert len(lines) < height
     text = "\n".join(lines)
     assert "…" not in text
-    for words in ("events come", "123,456", "130,000", "12,345", "another-hook-4", "54321/metrics"):
+    for words in ("events arrive", "123,456", "130,000", "12,345", "another-hook-4", "54321/metrics"):
         assert words in text
 
 
@@ -66,7 +66,7 @@ def test_lines_without_a_terminal() -> None:
     assert isinstance(view, LineView)
     with view:
         for tenth in range(50):
-            view.show(Snapshot("events come", tenth / 10, NUMBERS), tenth / 10)
+            view.show(Snapshot("events arrive", tenth / 10, NUMBERS), tenth / 10)
         view.show(Snapshot("stopping", 5.0, NUMBERS), 5.0)
     assert isinstance(console.file, io.StringIO)
     lines = console.file.getvalue().splitlines()
