@@ -13,15 +13,14 @@ from consumer.delivery.http.authorities import Authorities
 from consumer.delivery.http.curl import CurlTransport
 from consumer.delivery.http.transport import Transport
 from consumer.delivery.scheduling.circuit import CircuitPolicy
-from consumer.delivery.scheduling.deferrals import Outcomes
-from consumer.delivery.scheduling.registry import Limits
+from consumer.delivery.scheduling.limits import Limits
+from consumer.delivery.scheduling.outcomes import Outcomes
 from consumer.delivery.scheduling.retry_policy import RetryPolicy
 from consumer.delivery.scheduling.scheduler import Scheduler
 from consumer.events.decode import Decoder
 from consumer.hooks.table import RateLimit
 from consumer.metrics import Metrics
 from consumer.metrics.stream import StreamMetrics
-from consumer.records.tracker import InFlightRecord
 from consumer.settings import Settings, SourceSettings
 from consumer.stream.positions import EARLIEST, LATEST
 from consumer.stream.retry_topic import JITTER_RATIO, RetryTopic
@@ -94,10 +93,10 @@ def make_transport(settings: Settings, authorities: Authorities, clock: Clock) -
 def make_scheduler(
     settings: Settings,
     transport: Transport,
-    outcomes: Outcomes[InFlightRecord],
+    outcomes: Outcomes,
     clock: Clock,
     metrics: Metrics,
-) -> Scheduler[InFlightRecord]:
+) -> Scheduler:
     """The scheduler, on the running loop."""
     return Scheduler(
         transport=transport,

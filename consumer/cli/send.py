@@ -15,7 +15,7 @@ from consumer.clock import Clock
 from consumer.delivery.http.authorities import read_authorities
 from consumer.delivery.http.request import delivery_id
 from consumer.delivery.http.transport import AttemptResult, Request
-from consumer.delivery.scheduling.answers import MAX_CONSECUTIVE_410
+from consumer.delivery.scheduling.results import MAX_CONSECUTIVE_410
 from consumer.delivery.scheduling.retry_policy import (
     AnswerKind,
     DeadLetter,

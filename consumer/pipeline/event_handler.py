@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from consumer.clock import Clock
 from consumer.delivery.http.request import delivery_ids
 from consumer.delivery.scheduling.endpoint import Delivery
-from consumer.delivery.scheduling.registry import Shares
+from consumer.delivery.scheduling.limits import Shares
 from consumer.delivery.scheduling.scheduler import Scheduler
 from consumer.events.decode import Decoder
 from consumer.events.model import Event
@@ -46,7 +46,7 @@ class EventHandler:
         group: str,
         router: RetryRouter,
         outbox: Outbox,
-        scheduler: Scheduler[InFlightRecord],
+        scheduler: Scheduler,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
@@ -217,7 +217,7 @@ class EventHandler:
 
     def _resume(
         self, metadata: DeliveryMetadata, event: Event, hook: Hook, source_record: InFlightRecord
-    ) -> Delivery[InFlightRecord]:
+    ) -> Delivery:
         return Delivery(
             # Another program's record may lack it.
             id=metadata.delivery_id or delivery_ids(event.id)(hook.id),

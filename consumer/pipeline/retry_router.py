@@ -63,7 +63,7 @@ class RetryRouter:
             hook.id: before.get(hook.id, now) for hook in hooks if not hook.enabled
         }
 
-    def delivered(self, delivery: Delivery[InFlightRecord]) -> None:
+    def delivered(self, delivery: Delivery) -> None:
         """Count the delivery with its latency, and acknowledge it."""
         metrics, occurred_at = delivery.endpoint.metrics, delivery.event.occurred_at
         metrics.delivered()
@@ -72,7 +72,7 @@ class RetryRouter:
         metrics.latency(now - since)
         delivery.source_record.ack_one()
 
-    def _received_at(self, delivery: Delivery[InFlightRecord], now: float) -> float:
+    def _received_at(self, delivery: Delivery, now: float) -> float:
         """Epoch seconds at which the event was received; of a deferred one, those of its first
         failure, a moment later.
         """
@@ -81,7 +81,7 @@ class RetryRouter:
             return failed
         return now - (self._clock.monotonic() - delivery.source_record.received_at)
 
-    def deferred(self, delivery: Delivery[InFlightRecord], deferral: Defer, cause: str) -> None:
+    def deferred(self, delivery: Delivery, deferral: Defer, cause: str) -> None:
         """Publish to a retry topic; the broker's acknowledgement settles the delivery."""
         if self._disabled_since and delivery.endpoint.hook.id in self._disabled_since:
             self.dead_lettered(delivery, Reason.DISABLED, f"switched off meanwhile; {cause}")
@@ -92,9 +92,7 @@ class RetryRouter:
         topic = self._retry_topics[deferral.topic_number].topic
         self._publish(topic, delivery.source_record, metadata, delivery.endpoint.metrics)
 
-    def dead_lettered(
-        self, delivery: Delivery[InFlightRecord], reason: Reason, detail: str
-    ) -> None:
+    def dead_lettered(self, delivery: Delivery, reason: Reason, detail: str) -> None:
         """Publish to the dead-letter topic; the broker's acknowledgement settles the delivery."""
         metadata = self._delivery_metadata(delivery, reason, detail=detail)
         self._dead_letter(delivery.source_record, metadata, reason, delivery.endpoint.metrics)
@@ -231,7 +229,7 @@ class RetryRouter:
 
     def _delivery_metadata(
         self,
-        delivery: Delivery[InFlightRecord],
+        delivery: Delivery,
         reason: str,
         *,
         not_before: float | None = None,

@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Mapping
 
-from consumer.delivery.scheduling.answers import MAX_CONSECUTIVE_410
+from consumer.delivery.scheduling.results import MAX_CONSECUTIVE_410
 from support.cluster import Placed
 from support.daemon import Daemon
 from support.receiver import Receiver, Reply, response

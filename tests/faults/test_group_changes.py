@@ -142,7 +142,7 @@ async def test_two_replicas_share_the_partitions_and_the_rate_limit(
 
 def _shares(daemon: InProcess) -> float:
     """The part of the hook's rate that the replica may use."""
-    return daemon.app._handler.scheduler._registry._shares.hooks["event"]
+    return daemon.app._handler.scheduler._table.shares.hooks["event"]
 
 
 def _worst_excess(times: Sequence[float]) -> float:

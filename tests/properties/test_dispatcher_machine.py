@@ -12,7 +12,7 @@ from consumer.delivery.http.transport import AttemptResult
 from consumer.delivery.scheduling.endpoint import Delivery, QueueState
 from consumer.hooks.table import Hook, RateLimit
 from consumer.reasons import ErrorKind
-from support.fakes import FakeSourceRecord, make_hook
+from support.fakes import make_hook
 from support.scheduler_harness import LIMITS, POLICY, SchedulerHarness
 
 RATE, HOST_RATE = RateLimit(2, 1.0, 2), RateLimit(7, 1.0, 3)
@@ -49,7 +49,7 @@ class DispatcherMachine(RuleBasedStateMachine):
         super().__init__()
         self.bench = SchedulerHarness(BOUNDS, policy=replace(POLICY, quick_attempts=2))
         self.hooks = {name: make(name, HOSTS[0]) for name in HOOKS}
-        self.submitted: list[Delivery[FakeSourceRecord]] = []
+        self.submitted: list[Delivery] = []
         self.sent_at: defaultdict[str, list[float]] = defaultdict(list)
         self.seen = 0
         self.adopted_at = dict.fromkeys(HOOKS, 0.0)
@@ -58,7 +58,7 @@ class DispatcherMachine(RuleBasedStateMachine):
     @rule(id=st.sampled_from(HOOKS), times=st.integers(1, 4), again=st.booleans())
     def submit(self, id: str, times: int, again: bool) -> None:
         """Deliveries arrive, new ones or out of a retry topic."""
-        known = self.bench.scheduler._registry._endpoints.get(id)
+        known = self.bench.scheduler._table.endpoints.get(id)
         if known is not None and known.hook is not self.hooks[id]:
             self.adopted_at[id] = self.bench.clock.monotonic()
         for _ in range(times):
@@ -93,7 +93,7 @@ class DispatcherMachine(RuleBasedStateMachine):
         origin = data.draw(st.sampled_from(self.submitted)).source_record
         if defer:
             self.bench.scheduler.defer_all(lambda other: other is origin)
-        origin.revoked = True
+        origin.tracker.revoked = True
 
     @rule(id=st.sampled_from(HOOKS), host=st.sampled_from(HOSTS))
     def reload(self, id: str, host: str) -> None:
@@ -104,7 +104,7 @@ class DispatcherMachine(RuleBasedStateMachine):
     def reconfigure(self) -> None:
         """A reload that changes no bound."""
         self.bench.scheduler.reconfigure(
-            replace(BOUNDS), self.bench.scheduler._deferrals.policy, HOOKS
+            replace(BOUNDS), self.bench.scheduler._unfinished.policy, HOOKS
         )
 
     @invariant()
@@ -128,7 +128,7 @@ class DispatcherMachine(RuleBasedStateMachine):
             self._keeps(HOST_RATE, self.sent_at[host], at)
             if hook == "limited":
                 self._keeps(RATE, self.sent_at[hook], at)
-            assert at >= self.bench.scheduler._registry._endpoints[hook].paused_until
+            assert at >= self.bench.scheduler._table.endpoints[hook].paused_until
 
     def _keeps(self, rate: RateLimit, earlier: list[float], now: float) -> None:
         earlier.append(now)
@@ -142,7 +142,7 @@ class DispatcherMachine(RuleBasedStateMachine):
         """
         scheduler = self.bench.scheduler
         now = self.bench.clock.monotonic()
-        for endpoint in scheduler._registry._endpoints.values():
+        for endpoint in scheduler._table.endpoints.values():
             waiting = [d for d in endpoint.waiting if not d.ended and not d.source_record.revoked]
             mine = endpoint.in_flight
             if (
@@ -169,7 +169,7 @@ class DispatcherMachine(RuleBasedStateMachine):
     @invariant()
     def the_room_is_counted_right(self) -> None:
         """`full` rests on it."""
-        endpoints: Any = self.bench.scheduler._registry._endpoints.values()
+        endpoints: Any = self.bench.scheduler._table.endpoints.values()
         assert self.bench.scheduler._waiting == sum(len(e.waiting) for e in endpoints)
 
     def teardown(self) -> None:

@@ -9,11 +9,10 @@ from typing import Any
 
 from consumer.delivery.scheduling.circuit import CircuitPolicy
 from consumer.delivery.scheduling.endpoint import Delivery
-from consumer.delivery.scheduling.registry import Limits
+from consumer.delivery.scheduling.limits import Limits
 from consumer.delivery.scheduling.retry_policy import Defer
 from consumer.hooks.table import Hook
 from consumer.reasons import Reason
-from support.fakes import FakeSourceRecord
 from support.scheduler_harness import CIRCUIT, POLICY, SchedulerHarness
 
 DELAYS = (10.0, 60.0, 600.0, 3_600.0, 21_600.0)
@@ -112,11 +111,11 @@ class DrainHarness(SchedulerHarness):
         self._take_in()
         self._answer()
 
-    def delivered(self, delivery: Delivery[FakeSourceRecord]) -> None:
+    def delivered(self, delivery: Delivery) -> None:
         """See `Outcomes.delivered`."""
         self.ends[delivery.endpoint.hook.id].append(self.now)
 
-    def deferred(self, delivery: Delivery[FakeSourceRecord], deferral: Defer, cause: str) -> None:
+    def deferred(self, delivery: Delivery, deferral: Defer, cause: str) -> None:
         """See `Outcomes.deferred`."""
         assert cause
         self.writes[delivery.id] += 1
@@ -126,9 +125,7 @@ class DrainHarness(SchedulerHarness):
             ModelRecord(due, delivery.id, hook, delivery.attempts, delivery.first_failed_at, cause)
         )
 
-    def dead_lettered(
-        self, delivery: Delivery[FakeSourceRecord], reason: Reason, detail: str
-    ) -> None:
+    def dead_lettered(self, delivery: Delivery, reason: Reason, detail: str) -> None:
         """See `Outcomes.dead_lettered`."""
         assert detail
         self.dead_letters[reason] += 1

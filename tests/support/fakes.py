@@ -29,6 +29,7 @@ from consumer.hooks.template import parse_template
 from consumer.hooks.value_sources import Source
 from consumer.reasons import Reason
 from consumer.records.record import Headers
+from consumer.records.tracker import InFlightRecord, OffsetTracker
 
 
 class FakeClock:
@@ -132,13 +133,6 @@ class FakeTransport:
             self.answer(closed_result())
 
 
-@dataclass(eq=False)
-class FakeSourceRecord:
-    """The record that a delivery came from."""
-
-    revoked: bool = False
-
-
 class OutcomeLog:
     """An `Outcomes` that keeps what it is told."""
 
@@ -147,16 +141,16 @@ class OutcomeLog:
         """Delivery id and outcome: `delivered`, `deferred <cause>`, `dead-lettered <reason>`."""
         self.deferrals: dict[str, Defer] = {}
 
-    def delivered(self, delivery: Delivery[Any]) -> None:
+    def delivered(self, delivery: Delivery) -> None:
         """See `Outcomes.delivered`."""
         self.told.append((delivery.id, "delivered"))
 
-    def deferred(self, delivery: Delivery[Any], deferral: Defer, cause: str) -> None:
+    def deferred(self, delivery: Delivery, deferral: Defer, cause: str) -> None:
         """See `Outcomes.deferred`."""
         self.told.append((delivery.id, f"deferred {cause}"))
         self.deferrals[delivery.id] = deferral
 
-    def dead_lettered(self, delivery: Delivery[Any], reason: Reason, detail: str) -> None:
+    def dead_lettered(self, delivery: Delivery, reason: Reason, detail: str) -> None:
         """See `Outcomes.dead_lettered`."""
         assert detail
         self.told.append((delivery.id, f"dead-lettered {reason}"))
@@ -177,6 +171,11 @@ class FakeRecord:
     timestamp: int = 1_800_000_000_000
     key: bytes | None = None
     headers: Headers = field(default_factory=list)
+
+
+def make_source_record() -> InFlightRecord:
+    """A received record of one delivery, on a partition of its own."""
+    return OffsetTracker("event", 0, 0).receive(0, FakeRecord(), 1, 0.0)
 
 
 def make_record(document: object, **place: Any) -> FakeRecord:

@@ -13,7 +13,7 @@ from consumer.metrics import Metrics
 from consumer.pipeline.event_handler import EventHandler
 from consumer.pipeline.retry_router import RetryRouter
 from consumer.records.delivery_metadata import DeliveryMetadata, read_delivery_metadata
-from consumer.records.tracker import InFlightRecord, OffsetTracker
+from consumer.records.tracker import OffsetTracker
 from consumer.stream.outbox import Outbox, PublishedRecord
 from consumer.stream.retry_topic import RetryTopic
 from support.fakes import (
@@ -81,7 +81,7 @@ class PipelineHarness:
         )
         self.partitions: dict[str, OffsetTracker] = {}
 
-    def _scheduler(self, router: RetryRouter) -> Scheduler[InFlightRecord]:
+    def _scheduler(self, router: RetryRouter) -> Scheduler:
         return Scheduler(
             transport=self.transport,
             outcomes=router,

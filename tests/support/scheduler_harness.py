@@ -8,14 +8,15 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from consumer.delivery.scheduling.circuit import CircuitPolicy
-from consumer.delivery.scheduling.deferrals import Outcomes
 from consumer.delivery.scheduling.endpoint import Delivery, Endpoint
-from consumer.delivery.scheduling.registry import Limits
+from consumer.delivery.scheduling.limits import Limits
+from consumer.delivery.scheduling.observers import OBSERVERS, AttemptObserver
+from consumer.delivery.scheduling.outcomes import Outcomes
 from consumer.delivery.scheduling.retry_policy import RetryPolicy
 from consumer.delivery.scheduling.scheduler import Scheduler
 from consumer.hooks.table import Hook
 from consumer.metrics import Metrics
-from support.fakes import FakeClock, FakeSourceRecord, FakeTransport, OutcomeLog, make_event
+from support.fakes import FakeClock, FakeTransport, OutcomeLog, make_event, make_source_record
 
 LIMITS = Limits(
     concurrency=8,
@@ -45,15 +46,16 @@ class SchedulerHarness:
         policy: RetryPolicy = POLICY,
         circuit: CircuitPolicy = CIRCUIT,
         *,
-        outcomes: Outcomes[FakeSourceRecord] | None = None,
+        outcomes: Outcomes | None = None,
         random: Callable[[], float] = lambda: 0.5,
+        observers: tuple[AttemptObserver, ...] = OBSERVERS,
     ) -> None:
         """`outcomes` replaces the log."""
         self.clock = FakeClock()
         self.transport = FakeTransport(self.clock)
         self.outcomes = OutcomeLog()
         self.metrics = Metrics("0", CollectorRegistry())
-        self.scheduler: Scheduler[FakeSourceRecord] = Scheduler(
+        self.scheduler: Scheduler = Scheduler(
             transport=self.transport,
             outcomes=outcomes or self.outcomes,
             limits=limits,
@@ -63,31 +65,32 @@ class SchedulerHarness:
             timer=self.clock.call_later,
             random=random,
             metrics=self.metrics,
+            observers=observers,
         )
         self._numbers = count(1)
 
-    def delivery(self, hook: Hook, **facts: Any) -> Delivery[FakeSourceRecord]:
+    def delivery(self, hook: Hook, **facts: Any) -> Delivery:
         """A new delivery to `hook`; its id is `<hook>-<number>`."""
-        facts.setdefault("source_record", FakeSourceRecord())
+        facts.setdefault("source_record", make_source_record())
         facts.setdefault("event", make_event())
         facts.setdefault("id", f"{hook.id}-{next(self._numbers)}")
         return Delivery(endpoint=self.scheduler.endpoint(hook), **facts)
 
-    def submit(self, hook: Hook, times: int = 1, **facts: Any) -> list[Delivery[FakeSourceRecord]]:
+    def submit(self, hook: Hook, times: int = 1, **facts: Any) -> list[Delivery]:
         """Submit new deliveries to `hook`."""
         made = [self.delivery(hook, **facts) for _ in range(times)]
         for delivery in made:
             self.scheduler.submit(delivery)
         return made
 
-    def endpoint(self, hook: Hook) -> Endpoint[FakeSourceRecord]:
+    def endpoint(self, hook: Hook) -> Endpoint:
         """The running state of `hook`, as it is now."""
-        return self.scheduler._registry._endpoints[hook.id]
+        return self.scheduler._table.endpoints[hook.id]
 
     @property
     def busy(self) -> bool:
         """Whether any delivery is without its outcome."""
-        return bool(self.scheduler._unfinished)
+        return bool(self.scheduler._unfinished.deliveries)
 
     @property
     def under_way(self) -> list[str]:

@@ -71,6 +71,12 @@ class Circuit:
         self._usual = 1.0
         """Answers for each 2xx, rejections among them: the mean of the last ones."""
 
+    def __repr__(self) -> str:
+        return (
+            f"Circuit({self.state}, failures={sum(self._failures)}, "
+            f"successes={sum(self._successes)}, rejections in a row={self._run})"
+        )
+
     @property
     def refuses(self) -> bool:
         """Whether the receiver rejects what it took a moment ago: such a delivery is not to blame.

@@ -1,17 +1,18 @@
-"""What an endpoint's parked deliveries are expected to do: come back, lane by lane."""
+"""The deferred deliveries of an endpoint that are expected to come back."""
 
 from collections import deque
 from itertools import chain
 from operator import attrgetter
 
-_FINE = 30
-"""A lane's expected returns are kept in batches no longer than this part of its delay."""
-_LATE = 0.3
-"""Part of a lane's delay after which what did not come back went to another replica."""
-_AHEAD = 1.0
-"""Seconds: a lane is looked at only so often, and what comes back must be there in time."""
-_EXACT = 1e-6
-"""Seconds: less is floating point, and no gap."""
+_BATCHES_PER_DELAY = 30
+"""The expected returns of a retry topic are kept in batches no longer than this part of its
+delay."""
+_LOST_AFTER_SHARE = 0.3
+"""Part of a retry topic's delay after which what did not come back went to another replica."""
+_LEAD_SECONDS = 1.0
+"""A retry topic is looked at only so often, and what comes back must be there in time."""
+_EPSILON_SECONDS = 1e-6
+"""A shorter gap is an error of floating point."""
 
 
 class _Batch:
@@ -25,58 +26,61 @@ class _Batch:
 
 
 class DeferredForecast:
-    """Counts what was parked by when it is due; no delivery is kept.
+    """Counts deferred deliveries by when they are due; no delivery is kept.
 
-    Replicas take each other's lanes, so this is an expectation: a return takes the oldest one
-    of its lane off, whoever it was, and what is overdue for long is forgotten.
+    Replicas read each other's retry topics, so this is an expectation: a return removes the oldest
+    entry of its topic, and entries that are overdue for long are removed. Retry topics are named by
+    their delay in seconds.
     """
 
-    __slots__ = ("_lanes",)
+    __slots__ = ("_topics",)
 
     def __init__(self) -> None:
-        self._lanes: dict[float, deque[_Batch]] = {}
+        self._topics: dict[float, deque[_Batch]] = {}
 
     def __len__(self) -> int:
-        return sum(batch.count for batch in chain(*self._lanes.values()))
+        return sum(batch.count for batch in chain(*self._topics.values()))
 
     def add(self, retry_topic: float, due: float) -> None:
-        """One was parked on the lane with this delay (seconds), until `due` (monotonic)."""
-        batches = self._lanes.setdefault(retry_topic, deque())
-        if batches and due - batches[-1].first < retry_topic / _FINE:
+        """Expect a delivery back from `retry_topic` at `due` (monotonic seconds)."""
+        batches = self._topics.setdefault(retry_topic, deque())
+        if batches and due - batches[-1].first < retry_topic / _BATCHES_PER_DELAY:
             batches[-1].count += 1
             batches[-1].last = max(batches[-1].last, due)
         else:
             batches.append(_Batch(due))
 
     def remove(self, retry_topic: float) -> None:
-        """One came back from the lane with this delay."""
-        batches = self._lanes.get(retry_topic)
+        """A delivery came back from `retry_topic`."""
+        batches = self._topics.get(retry_topic)
         if batches:
             batches[0].count -= 1
             if not batches[0].count:
                 batches.popleft()
 
+    def remove_lost(self, now: float) -> None:
+        """Expect no more what should have come back long before `now`."""
+        for retry_topic, batches in self._topics.items():
+            lost = now - retry_topic * _LOST_AFTER_SHARE - _LEAD_SECONDS
+            while batches and batches[0].last < lost:
+                batches.popleft()
+
     def seconds_until_idle(self, now: float, waiting: int, pace: float, least: float) -> float:
         """Seconds until the endpoint has nothing to do, at `pace` seconds per delivery; no less
-        than `least`, before which nothing that is parked now can be back.
+        than `least`, before which a delivery that is deferred now cannot be back.
 
-        It has what waits now, and what comes back before it is through with that, and so on: who
-        is parked now is not needed earlier, and should not come back later.
+        The endpoint has what waits now, then what comes back before it is through with that, and
+        so on to the first gap.
         """
-        self._forget_lost(now)
-        # What is overdue stands in its lane behind somebody else's: it is not to be counted on.
-        expected = [batch for batch in chain(*self._lanes.values()) if batch.last >= now]
+        # An overdue record stands in its topic behind another hook's: its return cannot be told.
+        expected = [batch for batch in chain(*self._topics.values()) if batch.last >= now]
         for batch in sorted(expected, key=attrgetter("first")):
-            if max(waiting * pace, least + _AHEAD) < batch.first - now + _AHEAD - _EXACT:
+            idle_in = max(waiting * pace, least + _LEAD_SECONDS)
+            if idle_in < batch.first - now + _LEAD_SECONDS - _EPSILON_SECONDS:
                 break
             waiting += batch.count
-        return max(least, waiting * pace - _AHEAD)
+        return max(least, waiting * pace - _LEAD_SECONDS)
 
     def clear(self) -> None:
-        """Partitions moved: nobody knows what comes back here."""
-        self._lanes.clear()
-
-    def _forget_lost(self, now: float) -> None:
-        for retry_topic, batches in self._lanes.items():
-            while batches and batches[0].last + retry_topic * _LATE + _AHEAD < now:
-                batches.popleft()
+        """Partitions moved: other replicas may get everything back."""
+        self._topics.clear()

@@ -1,9 +1,8 @@
-"""The running side of a hook: the deliveries to it, under way and waiting, and what bounds them."""
+"""The state of one hook's deliveries, and of one host's: what the scheduler decides upon."""
 
 from collections import deque
 from enum import Enum
 from math import exp, inf
-from typing import Generic, Protocol, TypeVar
 
 from consumer.delivery.http.request import RequestBuilder
 from consumer.delivery.scheduling.circuit import Circuit
@@ -12,62 +11,49 @@ from consumer.delivery.scheduling.token_bucket import TokenBucket
 from consumer.events.model import Event
 from consumer.hooks.table import Hook
 from consumer.metrics import HookMetrics
+from consumer.records.tracker import InFlightRecord
 
-
-class SourceRecord(Protocol):
-    """The stream's handle on the record that a delivery came from."""
-
-    @property
-    def revoked(self) -> bool:
-        """True once the record belongs to another member of the group: nothing is owed any more."""
-        ...
-
-
-SourceRecordT = TypeVar("SourceRecordT", bound=SourceRecord)
-
-
+SLICE = 64
+"""Deliveries that leave a queue at a time, in a few milliseconds: results wait meanwhile."""
 EWMA_TIME_CONSTANT_SECONDS = 10.0
-"""Seconds after which what was measured of the pace counts a third: longer than an attempt, since
-an endpoint that takes many at once also answers them at once."""
-
-
-CIRCUIT_OPEN = "circuit_open"
-REFUSING = "refusing"
-RETRY_AFTER = "retry_after"
-"""Causes of a deferral without an attempt: failures; rejections of what was taken a moment ago; a
-pause that the receiver asked for."""
-_SHORT_PAUSE = 5.0
-"""Seconds that deliveries may wait in the queue because of `Retry-After`: less than any default
-retry lane, and no longer than in-process retries may take."""
+"""Time constant of the exponential moving average of an endpoint's pace. It is longer than an
+attempt, since an endpoint that takes many at once also answers them at once."""
 
 
 class QueueState(Enum):
-    """Where an endpoint with waiting deliveries stands; it stands in one place at a time."""
+    """What an endpoint with waiting deliveries waits for."""
 
     IDLE = "idle"
-    """Nowhere: nothing waits, or its own bound is reached and its next answer moves it on."""
+    """A submission, or its own next result."""
     READY = "ready"
+    """A free slot."""
     BLOCKED_ON_HOST = "host"
-    """Its host's bound or rate limit is reached."""
+    """A slot or the rate limit of its host."""
     BLOCKED_ON_RATE = "timer"
-    """Its own rate limit is reached."""
+    """Its own rate limit, or the end of a pause."""
 
 
-class HostState(Generic[SourceRecordT]):
-    """What all hooks to one `host:port` share."""
+class HostState:
+    """The state that all hooks to one `host:port` share."""
 
     __slots__ = ("blocked", "bucket", "in_flight", "timed")
 
     def __init__(self, bucket: TokenBucket | None) -> None:
         self.bucket = bucket
         self.in_flight = 0
-        self.blocked: deque[Endpoint[SourceRecordT]] = deque()
-        """Who waits for a place or for the rate, in turn."""
+        self.blocked: deque[Endpoint] = deque()
+        """The endpoints that wait for a slot or for the rate limit, in turn."""
         self.timed = False
         """Whether a timer will wake the first of them."""
 
-    def unblock(self, per_host: int) -> "Endpoint[SourceRecordT] | None":
-        """Take out the first endpoint that may take one of the places that are free."""
+    def __repr__(self) -> str:
+        blocked = [endpoint.hook.id for endpoint in self.blocked]
+        return f"HostState(in_flight={self.in_flight}, blocked={blocked}, {self.bucket!r})"
+
+    def pop_unblocked(self, per_host: int) -> "Endpoint | None":
+        """Remove and return the first endpoint that may take one of the free slots. Those before
+        it go to the end, and those for which nothing waits any more leave.
+        """
         free = per_host - self.in_flight
         for _ in range(len(self.blocked) if free > 0 else 0):
             endpoint = self.blocked.popleft()
@@ -80,7 +66,7 @@ class HostState(Generic[SourceRecordT]):
         return None
 
 
-class Delivery(Generic[SourceRecordT]):
+class Delivery:
     """One (event, hook) pair on its way. Mutable and slotted: built for each on the hot path."""
 
     __slots__ = (
@@ -102,8 +88,8 @@ class Delivery(Generic[SourceRecordT]):
         *,
         id: str,
         event: Event,
-        endpoint: "Endpoint[SourceRecordT]",
-        source_record: SourceRecordT,
+        endpoint: "Endpoint",
+        source_record: InFlightRecord,
         attempts: int = 0,
         first_failed_at: float | None = None,
         last_status: str = "",
@@ -112,6 +98,7 @@ class Delivery(Generic[SourceRecordT]):
         self.event = event
         self.endpoint = endpoint
         self.source_record = source_record
+        """The record that it came from; it is acknowledged when the delivery has its outcome."""
         self.attempts = attempts
         """Attempts so far, those before a restart included."""
         self.first_failed_at = first_failed_at
@@ -119,22 +106,35 @@ class Delivery(Generic[SourceRecordT]):
         self.last_status = last_status
         """The last attempt's HTTP status or kind of error."""
         self.queued_at = 0.0
-        """Monotonic seconds at which it began to wait for a free place."""
+        """Monotonic seconds at which it began to wait for a slot."""
         self.began: float | None = None
-        """Monotonic seconds of this pass's first attempt."""
+        """Monotonic seconds of the first attempt since it was submitted."""
         self.excused = False
         """True once an attempt was not counted, because this process stood still over it."""
         self.ended = False
-        """True once its outcome was told; an answer that comes later changes nothing."""
+        """True once its outcome was told; a result that comes later changes nothing."""
+
+    def __repr__(self) -> str:
+        state = "ended" if self.ended else f"queued at {self.queued_at:.3f}"
+        return (
+            f"Delivery({self.id!r}, {self.endpoint.hook.id!r}, attempts={self.attempts}, "
+            f"last_status={self.last_status!r}, {state})"
+        )
+
+    def note_failure(self, now: float) -> float:
+        """Note the first failure; returns the seconds since then. `now`: epoch seconds."""
+        if self.first_failed_at is None:
+            self.first_failed_at = now
+        return now - self.first_failed_at
 
 
-class Endpoint(Generic[SourceRecordT]):
-    """Outlives reloads: the counts stay, the definition is exchanged."""
+class Endpoint:
+    """The state of one hook. It outlives reloads: the counts stay, the definition changes."""
 
     __slots__ = (
-        "_answers",
         "_busy",
         "_measured_to",
+        "_results",
         "bucket",
         "builder",
         "circuit",
@@ -157,7 +157,7 @@ class Endpoint(Generic[SourceRecordT]):
         *,
         hook: Hook,
         builder: RequestBuilder,
-        host: HostState[SourceRecordT],
+        host: HostState,
         bucket: TokenBucket | None,
         circuit: Circuit,
         metrics: HookMetrics,
@@ -169,7 +169,7 @@ class Endpoint(Generic[SourceRecordT]):
         self.metrics = metrics
         self.bucket = bucket
         self.in_flight = 0
-        self.waiting: deque[Delivery[SourceRecordT]] = deque()
+        self.waiting: deque[Delivery] = deque()
         self.queue_state = QueueState.IDLE
         self.deferred = DeferredForecast()
         self.paused_until = -inf
@@ -179,29 +179,32 @@ class Endpoint(Generic[SourceRecordT]):
         self.given_up_told_at = -inf
         """Monotonic seconds at which the log told last that connections were given up."""
         self.consecutive_410 = 0
-        """410 since the last other answer."""
+        """410 since the last other status."""
         self.disabled_by_410 = False
         """True after several 410 in a row, until the next reload; then `paused_until` is `inf`."""
         self._busy = 0.0
-        self._answers = 0.0
+        self._results = 0.0
         self._measured_to = 0.0
 
+    def __repr__(self) -> str:
+        return (
+            f"Endpoint({self.hook.id!r}, {self.queue_state.name}, in_flight={self.in_flight}, "
+            f"waiting={len(self.waiting)}, deferred={len(self.deferred)}, {self.circuit!r}, "
+            f"paused_until={self.paused_until:.3f}, {self.bucket!r}, {self.host!r})"
+        )
+
     def adopt(
-        self,
-        hook: Hook,
-        builder: RequestBuilder,
-        host: HostState[SourceRecordT],
-        metrics: HookMetrics,
+        self, hook: Hook, builder: RequestBuilder, host: HostState, metrics: HookMetrics
     ) -> None:
-        """Take over a reloaded definition, all but its rate limit."""
+        """Use a reloaded definition, all but its rate limit."""
         if self.queue_state is QueueState.BLOCKED_ON_HOST and host is not self.host:
             self.host.blocked.remove(self)
             self.queue_state = QueueState.IDLE
         self.hook, self.builder, self.host, self.metrics = hook, builder, host, metrics
 
-    def reset_answers(self, circuit: Circuit) -> None:
-        """Begin with a closed `circuit`: requests are other ones from now on, and what was answered
-        to the earlier ones says nothing about them.
+    def reset_results(self, circuit: Circuit) -> None:
+        """Begin with a closed `circuit`: requests are other ones from now on, and the results of
+        the earlier ones say nothing about them.
         """
         self.circuit = circuit
         self.metrics.circuit(open=False)
@@ -209,71 +212,66 @@ class Endpoint(Generic[SourceRecordT]):
         self.paused_until, self.metrics.paused_until = -inf, 0.0
 
     def enable(self) -> None:
-        """Take back what 410 did."""
+        """Undo what 410 did."""
         self.consecutive_410 = 0
         if self.disabled_by_410:
             self.disabled_by_410 = self.metrics.disabled = False
             self.paused_until = -inf
 
-    def join(self, delivery: Delivery[SourceRecordT], now: float) -> None:
-        """Let `delivery` wait for its turn."""
+    def join(self, delivery: Delivery, now: float) -> None:
+        """Queue `delivery`."""
         if not self.waiting and not self.in_flight:
-            self._measured_to = now  # it had nothing to do: that says nothing about its pace
+            self._measured_to = now  # idle time says nothing about the pace
         delivery.queued_at = now
         self.waiting.append(delivery)
 
-    def take_returned(self, retry_topic: float, cause: str) -> None:
-        """A delivery comes back out of the retry lane with the delay `lane`; `cause`: see above."""
-        self.deferred.remove(retry_topic)
-        if cause == REFUSING:
-            self.circuit.trust()
+    def pop_newest(self, number: int) -> list[Delivery]:
+        """Take `number` deliveries out of the queue, a slice at most."""
+        return [self.waiting.pop() for _ in range(max(0, min(SLICE, number)))]
 
-    def note_answer(self, now: float) -> None:
-        """Learn the pace from the time that answers take while others wait."""
+    def pop_stale(self, queued_before: float) -> list[Delivery]:
+        """Take the oldest deliveries out of the queue that were queued before that (monotonic
+        seconds), a slice at most.
+        """
+        waiting, stale = self.waiting, list[Delivery]()
+        while len(stale) < SLICE and waiting and waiting[0].queued_at < queued_before:
+            stale.append(waiting.popleft())
+        return stale
+
+    def note_result(self, now: float) -> None:
+        """Learn the pace from the time between results while deliveries wait."""
         if self.waiting:
             passed = now - self._measured_to
             fade = exp(-passed / EWMA_TIME_CONSTANT_SECONDS)
             self._busy = self._busy * fade + passed
-            self._answers = self._answers * fade + 1.0
+            self._results = self._results * fade + 1.0
         self._measured_to = now
 
     def reset_pace(self, now: float) -> None:
         """Learn the pace anew: the time until `now` was not the endpoint's."""
-        self._busy = self._answers = 0.0
+        self._busy = self._results = 0.0
         self._measured_to = now
 
     def seconds_per_delivery(self) -> float:
-        """Seconds that the endpoint needs per delivery: by its rate limit, else as measured."""
-        return max(self.rate_interval(), self._busy / self._answers if self._answers else 0.0)
-
-    def is_slow(self, now: float, patience: float, backlog: float) -> bool:
-        """Whether what waits here waits for the endpoint, not for us.
-
-        It does where nothing was answered for `patience` seconds or the rate limit makes the queue
-        longer than that, and where the queue needs more than `backlog` seconds at the endpoint's
-        pace. A delivery's own wait tells less, and the pace is given more time: both suffer when
-        this process is short of CPU, and parking would only add to that.
-        """
-        if not self.waiting:
-            return False
-        number, silent_since = len(self.waiting), max(self._measured_to, self.waiting[0].queued_at)
-        if max(now - silent_since, number * self.rate_interval()) > patience:
-            return True
-        return number * self.seconds_per_delivery() > backlog
-
-    def held_back(self, now: float) -> tuple[float, str]:
-        """Seconds for which the receiver is to get nothing, and as what deliveries are deferred
-        meanwhile; without a cause they are not.
-        """
-        pause, circuit = self.paused_until - now, self.circuit
-        if pause > 0.0:
-            return pause, RETRY_AFTER if pause > _SHORT_PAUSE else ""
-        wait = circuit.wait(now)
-        if not wait:
-            return 0.0, ""
-        return wait, REFUSING if circuit.refuses else CIRCUIT_OPEN
+        """Seconds that the endpoint needs for a delivery, as measured and by its rate limit."""
+        return max(self.rate_interval(), self._busy / self._results if self._results else 0.0)
 
     def rate_interval(self) -> float:
         """Seconds between two requests that the hook's and the host's rate allow; 0.0: no limit."""
         own = self.bucket.interval if self.bucket else 0.0
         return max(own, self.host.bucket.interval) if self.host.bucket else own
+
+    def is_slow(self, now: float, stall_timeout: float, max_queue_seconds: float) -> bool:
+        """Whether the queue waits for the endpoint, not for this process.
+
+        It does if there was no result for `stall_timeout` seconds, if the rate limit makes the
+        queue longer than that, or if the queue needs more than `max_queue_seconds` at the
+        endpoint's pace. A delivery's own wait tells less, and the pace is given more time: both
+        suffer when this process is short of CPU, and deferrals would only add to that.
+        """
+        if not self.waiting:
+            return False
+        number, silent_since = len(self.waiting), max(self._measured_to, self.waiting[0].queued_at)
+        if max(now - silent_since, number * self.rate_interval()) > stall_timeout:
+            return True
+        return number * self.seconds_per_delivery() > max_queue_seconds

@@ -1,18 +1,18 @@
-"""What an answer means, and what follows from it: pure decisions, one place."""
+"""The one map from results to what follows: delivered, retried now, deferred or dead-lettered."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Container
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
-from typing import assert_never
+from typing import Final, assert_never
 
 from consumer.delivery.http.transport import AttemptResult
 from consumer.reasons import ErrorKind, Reason
 
 
 class AnswerKind(Enum):
-    """An answer, as far as delivery cares."""
+    """The kinds of results that are treated alike."""
 
     SUCCESS = "success"
     RETRY = "retry"
@@ -27,19 +27,19 @@ _SERVER_ERRORS = 500
 _RETRIED_STATUSES = frozenset({408, 425, 429})
 
 
-def classify(answer: AttemptResult, retry_on: Container[int] = ()) -> AnswerKind:
-    """What an answer means for its delivery (docs/reference/hooks.md#fields): 2xx is success; what
-    may pass by itself is retried, and what the hook's `retry_on` lists; the rest is not.
+def classify(result: AttemptResult, retry_on: Container[int] = ()) -> AnswerKind:
+    """The kind of a result (docs/reference/hooks.md#fields): 2xx is success; what may pass by
+    itself is retried, and what the hook's `retry_on` lists; the rest is not.
     """
-    match answer.error:
+    match result.error:
         case None:
-            return _classify_status(answer.status, retry_on)
+            return _classify_status(result.status, retry_on)
         case ErrorKind.BLOCKED:
             return AnswerKind.BLOCKED
         case ErrorKind.TIMEOUT | ErrorKind.CONNECT | ErrorKind.DNS | ErrorKind.TLS:
             return AnswerKind.RETRY
         case _:
-            assert_never(answer.error)
+            assert_never(result.error)
 
 
 def _classify_status(status: int, retry_on: Container[int]) -> AnswerKind:
@@ -52,7 +52,7 @@ def _classify_status(status: int, retry_on: Container[int]) -> AnswerKind:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The receiver took it."""
+    """The receiver answered 2xx."""
 
 
 @dataclass(slots=True)
@@ -64,47 +64,66 @@ class RetryNow:
 
 @dataclass(slots=True)
 class Defer:
-    """Hand over to retry lane number `lane`, due after `delay` seconds."""
+    """Publish to retry topic number `topic_number`, due after `delay` seconds."""
 
     topic_number: int
     delay: float
+    cause: str = field(default="", compare=False)
+    """One word; the last status or kind of error after an attempt."""
 
 
 @dataclass(slots=True)
 class DeadLetter:
-    """Hand over to the dead-letter topic."""
+    """Publish to the dead-letter topic."""
 
     reason: Reason
+    detail: str = field(default="", compare=False)
+    """For people."""
 
 
-Decision = Delivered | RetryNow | Defer | DeadLetter
+Outcome = Delivered | Defer | DeadLetter
+"""The end of a delivery, as far as this process is concerned."""
+Decision = Outcome | RetryNow
 DELIVERED = Delivered()
+
+# Causes of a deferral without an attempt.
+CIRCUIT_OPEN: Final = "circuit_open"
+"""The receiver fails."""
+REFUSING: Final = "refusing"
+"""The receiver rejects what it took a moment ago."""
+RETRY_AFTER: Final = "retry_after"
+"""The receiver asked for a pause."""
+CROWDED: Final = "crowded"
+"""The queue is too long for its endpoint."""
+STOPPED: Final = "stopped"
+"""The assignment or the process ends."""
 
 BLOCKED_RETRIES = 3
 """Times that a delivery is deferred whose host's name has refused addresses only."""
 IN_PROCESS_RETRY_BASE_SECONDS = 0.25
-"""Seconds: the mean wait before the first quick repeat is half of it."""
+"""Twice the mean wait before the first in-process retry."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Attempt, quick repeats, then durable lanes (design: "Retry"). Times in seconds."""
+    """Attempt, in-process retries with exponential backoff, then retry topics. Times in seconds."""
 
     delays: tuple[float, ...]
-    """Delays of the retry lanes, ascending."""
+    """Delays of the retry topics, ascending."""
     max_attempts: int
     quick_attempts: int
-    """Attempts before the first lane."""
+    """Attempts before the first retry topic."""
     expire_after: float
     quick_window: float = 5.0
-    """No quick repeat begins later than this after the pass's first attempt."""
+    """No in-process retry begins later than this after the first attempt."""
     jitter: float = 0.2
-    """A lane's delay is stretched by up to this share, so that failures do not return as one."""
+    """A retry topic's delay is stretched by up to this share, so that failures do not return as
+    one."""
 
     def decide(
         self,
-        what: AnswerKind,
-        answer: AttemptResult,
+        kind: AnswerKind,
+        result: AttemptResult,
         *,
         attempts: int,
         elapsed: float,
@@ -112,84 +131,104 @@ class RetryPolicy:
         random: Callable[[], float],
         pause: float = 0.0,
         blocked_before: bool = False,
+        refused_for: float | None = None,
+        may_retry_now: bool = True,
+        disabled: bool = False,
     ) -> Decision:
-        """What to do after attempt number `attempts`, whose `answer` means `what`.
+        """Decide what follows from attempt number `attempts`, whose `result` is of `kind`.
 
-        `elapsed`: since this pass's first attempt. `age`: since the delivery first failed.
+        `elapsed`: since the first attempt in this process. `age`: since the delivery first failed.
         `random`: uniform in [0, 1). `pause`: before it the endpoint gets no request.
-        `blocked_before`: the attempt before this one was blocked.
+        `blocked_before`: the attempt before this one was blocked. `refused_for`: the receiver
+        rejects everything since a moment ago, and gets nothing for so long; None if it does not.
+        `may_retry_now`: there is capacity for an in-process retry. `disabled`: several answers of
+        410 disabled the hook.
         """
-        match what:
+        decision: RetryNow | Defer | DeadLetter
+        match kind:
             case AnswerKind.SUCCESS:
                 return DELIVERED
             case AnswerKind.BLOCKED:
-                return self._look_up_again(
-                    answer, attempts, age, random, blocked_before=blocked_before
+                decision = self._look_up_again(
+                    result, attempts, age, random, blocked_before=blocked_before
                 )
+            case AnswerKind.PERMANENT if refused_for is not None:
+                decision = self.set_aside(refused_for, random, REFUSING)
             case AnswerKind.PERMANENT | AnswerKind.GONE:
-                return DeadLetter(Reason.PERMANENT)
+                decision = DeadLetter(Reason.PERMANENT)
             case AnswerKind.RETRY:
-                return self._retry(
-                    answer, attempts=attempts, elapsed=elapsed, age=age, random=random, pause=pause
-                )
+                asked = max(0.0, result.retry_after or 0.0, pause)
+                decision = self._retry(attempts, elapsed, age, asked, random)
+                if isinstance(decision, RetryNow) and not may_retry_now:
+                    decision = self.set_aside(decision.delay, random)
             case _:
-                assert_never(what)
+                assert_never(kind)
+        status = str(result.error or result.status)
+        if isinstance(decision, Defer):
+            decision.cause = decision.cause or status
+            return self.unless_over(decision, age=age, disabled=disabled)
+        if isinstance(decision, DeadLetter):
+            decision.detail = result.detail or f"status {status}"
+        return decision
 
     def _retry(
-        self,
-        answer: AttemptResult,
-        *,
-        attempts: int,
-        elapsed: float,
-        age: float,
-        random: Callable[[], float],
-        pause: float,
-    ) -> Decision:
+        self, attempts: int, elapsed: float, age: float, asked: float, random: Callable[[], float]
+    ) -> RetryNow | Defer | DeadLetter:
         if attempts >= self.max_attempts:
             return DeadLetter(Reason.EXHAUSTED)
         if age >= self.expire_after:
             return DeadLetter(Reason.EXPIRED)
-        asked = max(0.0, answer.retry_after or 0.0, pause)
         if attempts < self.quick_attempts:
             delay = max(asked, random() * IN_PROCESS_RETRY_BASE_SECONDS * 4 ** (attempts - 1))
             if elapsed + delay <= self.quick_window:
                 return RetryNow(delay)
         stage = min(max(attempts - self.quick_attempts, 0), len(self.delays) - 1)
-        longer = bisect_left(self.delays, asked)
-        return self._defer(max(stage, min(longer, len(self.delays) - 1)), random)
+        long_enough = min(bisect_left(self.delays, asked), len(self.delays) - 1)
+        return self._defer(max(stage, long_enough), random)
 
     def _look_up_again(
         self,
-        answer: AttemptResult,
+        result: AttemptResult,
         attempts: int,
         age: float,
         random: Callable[[], float],
         *,
         blocked_before: bool,
-    ) -> Decision:
-        """A name may have other addresses soon: the first retry topics, one after the other. What
-        is refused without a lookup stays so.
+    ) -> Defer | DeadLetter:
+        """A name may have other addresses soon: the first retry topics, one after the other. A
+        refusal without a lookup is final.
         """
         ended = attempts >= self.max_attempts or age >= self.expire_after
         known = blocked_before and attempts > BLOCKED_RETRIES
-        if not answer.blocked_by_lookup or ended or known:
+        if not result.blocked_by_lookup or ended or known:
             return DeadLetter(Reason.BLOCKED)
         return self._defer(min(attempts, BLOCKED_RETRIES, len(self.delays)) - 1, random)
 
-    def set_aside(self, delay: float, random: Callable[[], float]) -> Defer:
-        """The longest lane that is no longer than `delay` seconds, else the shortest there is."""
-        return self._defer(max(0, bisect_right(self.delays, delay) - 1), random)
-
-    def defer_until_needed(self, turn: float) -> Defer:
-        """The longest lane that is sure to give a delivery back before its turn, in `turn` seconds.
-
-        The later the turn, the more the lane's delay is stretched: what was parked at once comes
-        back one after the other, and in the lane's own order.
+    def set_aside(self, delay: float, random: Callable[[], float], cause: str = "") -> Defer:
+        """Defer to the longest retry topic that is no longer than `delay` seconds, or to the
+        shortest.
         """
-        retry_topic = max(0, bisect_right(self.delays, turn / (1 + self.jitter)) - 1)
-        longer = self.delays[retry_topic + 1] if retry_topic + 1 < len(self.delays) else inf
-        stretched = self.delays[retry_topic] * (1 + self.jitter * min(1.0, turn / longer))
-        return Defer(retry_topic, min(turn, stretched))
+        return self._defer(max(0, bisect_right(self.delays, delay) - 1), random, cause)
 
-    def _defer(self, retry_topic: int, random: Callable[[], float]) -> Defer:
-        return Defer(retry_topic, self.delays[retry_topic] * (1 + self.jitter * random()))
+    def defer_until_needed(self, seconds: float, cause: str = "") -> Defer:
+        """Defer to the longest retry topic that is sure to return a delivery within `seconds`.
+
+        The longer the time, the more the topic's delay is stretched: deliveries that are deferred
+        at once come back one after the other, and in the topic's own order.
+        """
+        topic_number = max(0, bisect_right(self.delays, seconds / (1 + self.jitter)) - 1)
+        longer = self.delays[topic_number + 1] if topic_number + 1 < len(self.delays) else inf
+        stretched = self.delays[topic_number] * (1 + self.jitter * min(1.0, seconds / longer))
+        return Defer(topic_number, min(seconds, stretched), cause)
+
+    def unless_over(self, deferral: Defer, *, age: float, disabled: bool) -> Defer | DeadLetter:
+        """`deferral`, or a dead letter if no later attempt would be made."""
+        if disabled:
+            return DeadLetter(Reason.DISABLED, "its receiver answered 410 several times in a row")
+        if age >= self.expire_after:
+            return DeadLetter(Reason.EXPIRED, deferral.cause)
+        return deferral
+
+    def _defer(self, topic_number: int, random: Callable[[], float], cause: str = "") -> Defer:
+        delay = self.delays[topic_number] * (1 + self.jitter * random())
+        return Defer(topic_number, delay, cause)

@@ -2,8 +2,8 @@
 
 from consumer.hooks.table import RateLimit
 
-_EXACT = 1e-6
-"""Seconds: less is floating point, and would keep the last request of a burst waiting."""
+_EPSILON_SECONDS = 1e-6
+"""A shorter wait is an error of floating point, and would hold back the last request of a burst."""
 
 
 class TokenBucket:
@@ -27,11 +27,17 @@ class TokenBucket:
         self._adopt(share)
         self._arrival = empty_at + self._burst * self.interval
 
+    def __repr__(self) -> str:
+        return (
+            f"TokenBucket(burst={self._burst}, interval={self.interval:g}, "
+            f"next at {self._arrival - self._tolerance:.3f})"
+        )
+
     def scale(self, share: float, now: float) -> None:
         """Grant from now on only this part of the limit, in (0, 1]: replicas divide it by the
         partitions that each of them has. A burst is at least one request.
 
-        What is left of the burst stays, up to the new one: a part that is gained comes empty,
+        What is left of the burst stays, up to the new one. A part that is gained comes empty,
         since the replica that had it may just have spent it.
         """
         left = self._burst - max(0.0, self._arrival - now) / self.interval
@@ -45,14 +51,14 @@ class TokenBucket:
         self._tolerance = self.interval * (self._burst - 1)
 
     def is_full(self, now: float) -> bool:
-        """Whether the whole burst may go, as if nothing ever had."""
+        """Whether the whole burst may go, as in a new bucket."""
         return self._arrival <= now
 
     def wait(self, now: float) -> float:
-        """Seconds until a request may go; 0.0 where it may go now."""
+        """Seconds until a request may go; 0.0 if it may go now."""
         wait = self._arrival - self._tolerance - now
-        return wait if wait > _EXACT else 0.0
+        return wait if wait > _EPSILON_SECONDS else 0.0
 
     def take(self, now: float) -> None:
-        """Count a request that goes now; only after `wait` answered 0.0."""
+        """Count a request that goes now; only after `wait` returned 0.0."""
         self._arrival = max(self._arrival, now) + self.interval

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from consumer.delivery.http.transport import AttemptResult
-from consumer.delivery.scheduling.registry import Shares
+from consumer.delivery.scheduling.limits import Shares
 from consumer.events.triggers import TRIGGERS
 from consumer.hooks.table import Hook, RateLimit
 from consumer.reasons import ErrorKind

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from consumer.delivery.http.transport import AttemptResult
-from consumer.delivery.scheduling.deferrals import SLICE
+from consumer.delivery.scheduling.endpoint import SLICE
 from consumer.delivery.scheduling.retry_policy import RetryPolicy
 from consumer.hooks.table import Hook, RateLimit
 from consumer.reasons import ErrorKind
-from support.fakes import FakeSourceRecord, make_hook, make_value
+from support.fakes import make_hook, make_source_record, make_value
 from support.scheduler_harness import LIMITS, POLICY, SchedulerHarness
 
 HOOK = make_hook("h")
@@ -205,9 +205,9 @@ def test_the_circuit_of_one_hook_is_not_anothers() -> None:
 def test_a_revoked_source_record_has_no_outcome() -> None:
     """A delivery whose source record was revoked has no outcome here."""
     bench = SchedulerHarness(replace(LIMITS, per_hook=1))
-    origin = FakeSourceRecord()
+    origin = make_source_record()
     bench.submit(HOOK, times=3, source_record=origin)
-    origin.revoked = True
+    origin.tracker.revoked = True
     bench.transport.answer()
     bench.scheduler.defer_all(lambda _origin: True)
     assert bench.outcomes.told == []
@@ -291,7 +291,7 @@ def test_removed_hooks_are_forgotten_once_they_are_idle() -> None:
     bench.submit(make_hook("idle"))
     bench.transport.answer(index=1)
     bench.reconfigure(POLICY)
-    assert set(bench.scheduler._registry._endpoints) == {"busy"}
+    assert set(bench.scheduler._table.endpoints) == {"busy"}
     bench.transport.answer()
     assert bench.outcomes.of("busy-1") == ["delivered"]
 
@@ -306,7 +306,7 @@ def test_hosts_are_forgotten_with_their_last_hook() -> None:
     bench.submit(make_hook("a", uri="https://moved.example/"))
     bench.transport.answer(index=2)
     bench.reconfigure(POLICY, "a")
-    known = bench.scheduler._registry._hosts
+    known = bench.scheduler._table.hosts
     assert set(known) == {"a.example:443", "moved.example:443", "b.example:443"}
     bench.transport.answer_all()
     bench.reconfigure(POLICY, "a")

@@ -7,7 +7,7 @@ import pytest
 from consumer.delivery.http.transport import AttemptResult
 from consumer.hooks.table import RateLimit
 from consumer.reasons import ErrorKind
-from support.fakes import FakeSourceRecord, make_hook
+from support.fakes import make_hook, make_source_record
 from support.scheduler_harness import LIMITS, SchedulerHarness
 
 TIMEOUT = AttemptResult(error=ErrorKind.TIMEOUT)
@@ -46,11 +46,11 @@ def test_nothing_starts_after_the_time_that_was_allowed() -> None:
 def test_what_became_others_meanwhile_is_never_sent() -> None:
     """A delivery whose partition left meanwhile is dropped when the next one may start."""
     bench = SchedulerHarness(NARROW)
-    origin = FakeSourceRecord()
+    origin = make_source_record()
     renew(bench)
     bench.submit(HOOK, times=6, source_record=origin)
     bench.clock.advance(20.0)
-    origin.revoked = True
+    origin.tracker.revoked = True
     renew(bench)
     bench.transport.answer_all()
     assert bench.sent == ["h-1", "h-2"]

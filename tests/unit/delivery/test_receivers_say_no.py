@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from consumer.delivery.http.transport import AttemptResult
-from consumer.delivery.scheduling.answers import MAX_CONSECUTIVE_410
+from consumer.delivery.scheduling.results import MAX_CONSECUTIVE_410
 from consumer.reasons import ErrorKind
 from support.fakes import make_brace, make_hook, make_value
 from support.scheduler_harness import CIRCUIT, LIMITS, POLICY, SchedulerHarness

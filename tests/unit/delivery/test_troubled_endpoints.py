@@ -105,12 +105,12 @@ def test_a_storm_of_reloads_loses_nothing() -> None:
         uri = f"https://host{number % 7}.example/hook"
         drain.source += [make_hook("hook", uri=uri)] * 10
         drain.reconfigure(
-            drain.scheduler._deferrals.policy, "hook", waiting=50, per_host=2 + number % 9
+            drain.scheduler._unfinished.policy, "hook", waiting=50, per_host=2 + number % 9
         )
         drain.turn()
     until_settled(drain, 2_000, within=500.0)
     assert len(drain.ends["hook"]) == drain.attempts["hook"] == 2_000
     drain.reconfigure(POLICY, "hook")
-    assert len(drain.scheduler._registry._hosts) == 1
+    assert len(drain.scheduler._table.hosts) == 1
     assert not drain.busy
     assert drain.scheduler.in_flight == drain.scheduler._waiting == 0

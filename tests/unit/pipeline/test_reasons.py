@@ -31,7 +31,7 @@ def test_every_reason_leaves_and_settles(reason: Reason) -> None:
     """A dead letter of any reason is written, acknowledged, counted and settled."""
     harness = PipelineHarness(make_hook("h1"))
     tracker = harness.handle(make_record(EVENT))
-    delivery = next(iter(harness.handler.scheduler._unfinished))
+    delivery = next(iter(harness.handler.scheduler._unfinished.deliveries))
     harness.router.dead_lettered(delivery, reason, "why")
     posted = harness.acknowledge()
     assert (posted.outgoing.topic, posted.metadata.reason) == (DEAD, reason)

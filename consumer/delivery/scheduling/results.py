@@ -1,4 +1,4 @@
-"""What an endpoint's answers change at the endpoint: its circuit, a pause, its end after 410."""
+"""The effects of a result on its endpoint: circuit breaker, pause, and the end after 410."""
 
 from math import inf
 from typing import assert_never
@@ -6,7 +6,7 @@ from typing import assert_never
 from consumer.clock import Clock
 from consumer.delivery.http.transport import AttemptResult
 from consumer.delivery.scheduling.circuit import Circuit
-from consumer.delivery.scheduling.endpoint import Endpoint, SourceRecordT
+from consumer.delivery.scheduling.endpoint import Endpoint
 from consumer.delivery.scheduling.retry_policy import AnswerKind
 from consumer.logs import get_logger
 
@@ -14,49 +14,53 @@ log = get_logger(__name__)
 
 MAX_CONSECUTIVE_410 = 5
 """410 in a row that disable a hook (docs/operations.md#hooks)."""
-_TOO_MANY = 429
-_PAUSING_STATUSES = frozenset({_TOO_MANY, 503})
-_TOLD_PAUSE = 1.0
-"""Seconds: no line tells of a shorter pause."""
-_TELL_INTERVAL = 60.0
+_TOO_MANY_REQUESTS = 429
+_PAUSING_STATUSES = frozenset({_TOO_MANY_REQUESTS, 503})
+_MIN_LOGGED_PAUSE_SECONDS = 1.0
+_LOG_INTERVAL_SECONDS = 60.0
 """Seconds between two lines about pauses of one endpoint, or about its connections."""
 
 
 def learn(
-    endpoint: Endpoint[SourceRecordT],
-    what: AnswerKind,
-    answer: AttemptResult,
+    endpoint: Endpoint,
+    kind: AnswerKind,
+    result: AttemptResult,
+    now: float,
     *,
     probe: bool,
     clock: Clock,
 ) -> None:
-    """Take over what `answer`, which is no 2xx, says about the next ones of `endpoint`."""
-    now, circuit = clock.monotonic(), endpoint.circuit
-    names_time = answer.retry_after is not None and answer.status in _PAUSING_STATUSES
+    """Note what `result`, which came `now`, says about the next attempts of `endpoint`."""
+    circuit = endpoint.circuit
+    if kind is AnswerKind.SUCCESS:
+        circuit.accepted(probe=probe, now=now)
+        endpoint.consecutive_410 = 0
+        return
+    names_time = result.retry_after is not None and result.status in _PAUSING_STATUSES
     if names_time:
-        _pause(endpoint, answer, clock)
-    match what:
+        _pause(endpoint, result, now, clock)
+    match kind:
         case AnswerKind.PERMANENT:
-            _reject(endpoint.hook.id, circuit, answer, probe=probe, now=now)
-        case AnswerKind.RETRY if not (names_time and answer.status == _TOO_MANY):
+            _reject(endpoint.hook.id, circuit, result, probe=probe, now=now)
+        case AnswerKind.RETRY if not (names_time and result.status == _TOO_MANY_REQUESTS):
             circuit.failed(probe=probe, now=now)
-        case AnswerKind.SUCCESS | AnswerKind.RETRY | AnswerKind.GONE | AnswerKind.BLOCKED:
-            # It answers and says when it goes on; or nothing was asked; or 410 has its own rule.
+        case AnswerKind.RETRY | AnswerKind.GONE | AnswerKind.BLOCKED:
+            # The receiver says when it goes on; or 410 has its own rule; or nothing was sent.
             circuit.answered(probe=probe, now=now)
         case _:
-            assert_never(what)
-    if what is AnswerKind.GONE:
+            assert_never(kind)
+    if kind is AnswerKind.GONE:
         _count_410(endpoint)
-    elif answer.status:
+    elif result.status:
         endpoint.consecutive_410 = 0
 
 
-def tell_given_up(endpoint: Endpoint[SourceRecordT], now: float) -> None:
-    """Count that the connections to a receiver were given up, and tell it, at most once a minute:
-    the HTTP client itself would go on in silence.
+def log_given_up(endpoint: Endpoint, now: float) -> None:
+    """Count that the connections to a receiver were given up, and log it at most once a minute: the
+    HTTP client is silent about it.
     """
     endpoint.metrics.connections_given_up += 1
-    if now >= endpoint.given_up_told_at + _TELL_INTERVAL:
+    if now >= endpoint.given_up_told_at + _LOG_INTERVAL_SECONDS:
         endpoint.given_up_told_at = now
         log.warning(
             "kept connections to a receiver were given up: an attempt on one of them timed out; "
@@ -67,7 +71,7 @@ def tell_given_up(endpoint: Endpoint[SourceRecordT], now: float) -> None:
 
 
 def _reject(
-    hook_id: str, circuit: Circuit, answer: AttemptResult, *, probe: bool, now: float
+    hook_id: str, circuit: Circuit, result: AttemptResult, *, probe: bool, now: float
 ) -> None:
     refused_before = circuit.refuses
     circuit.rejected(probe=probe, now=now)
@@ -76,33 +80,34 @@ def _reject(
             "a receiver that answered 2xx rejects everything; its deliveries are deferred until it "
             "answers 2xx again",
             hook=hook_id,
-            status=answer.status,
+            status=result.status,
         )
 
 
-def _pause(endpoint: Endpoint[SourceRecordT], answer: AttemptResult, clock: Clock) -> None:
-    """Send nothing more before the time that `answer` names.
+def _pause(endpoint: Endpoint, result: AttemptResult, now: float, clock: Clock) -> None:
+    """Send nothing more before the time that `result` names.
 
     Of several times the latest counts: each asks for no request before it (RFC 9110 section
     10.2.3), so only the latest keeps them all. A 2xx of a request that was under way says nothing
     about the next one, and changes nothing.
     """
-    now, seconds = clock.monotonic(), answer.retry_after or 0.0
+    seconds = result.retry_after or 0.0
     if now + seconds <= endpoint.paused_until:
         return
     endpoint.paused_until = now + seconds
     endpoint.metrics.paused_until = clock.now() + seconds
-    if seconds > _TOLD_PAUSE and now >= endpoint.pause_told_at + _TELL_INTERVAL:
+    is_logged = seconds > _MIN_LOGGED_PAUSE_SECONDS
+    if is_logged and now >= endpoint.pause_told_at + _LOG_INTERVAL_SECONDS:
         endpoint.pause_told_at = now
         log.info(
             "a receiver asks for a pause (Retry-After); its deliveries wait",
             hook=endpoint.hook.id,
-            status=answer.status,
+            status=result.status,
             seconds=round(seconds, 1),
         )
 
 
-def _count_410(endpoint: Endpoint[SourceRecordT]) -> None:
+def _count_410(endpoint: Endpoint) -> None:
     """Disable the hook after `MAX_CONSECUTIVE_410` 410 in a row, if all its requests are for one
     resource: with URI variables each value may have been a resource of its own.
     """
