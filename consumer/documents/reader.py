@@ -26,24 +26,22 @@ def read_documents(file: Path) -> Iterator[Document]:
     """
     try:
         with files().open(file) as stream:
-            raw = stream.read(MAX_FILE_BYTES + 1)
+            text = _text(stream.read(MAX_FILE_BYTES + 1))
+            yield from (read_json if file.suffix.lower() == ".json" else read_yaml)(text)
     except OSError as error:
         raise unreadable(error) from None
+
+
+def _text(raw: bytes) -> str:
     if len(raw) > MAX_FILE_BYTES:
         limit = f"{MAX_FILE_BYTES // 1024**2} MiB"
         raise InvalidValue(f"is larger than {limit}", "split it into several files")
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise _not_utf8(raw) from None
-    del raw
-    yield from (read_json if file.suffix.lower() == ".json" else read_yaml)(text)
-
-
-def _not_utf8(raw: bytes) -> InvalidValue:
-    text = raw.decode(errors="surrogateescape")
-    readable = _ESCAPED.split(text, maxsplit=1)[0]
-    return InvalidValue("is not UTF-8", "save the file as UTF-8", line=1 + readable.count("\n"))
+        text = raw.decode(errors="surrogateescape")
+        line = 1 + _ESCAPED.split(text, maxsplit=1)[0].count("\n")
+        raise InvalidValue("is not UTF-8", "save the file as UTF-8", line=line) from None
 
 
 def is_regular_file(file: Path) -> bool:

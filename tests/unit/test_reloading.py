@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -78,6 +78,23 @@ async def refusal_line(caplog: pytest.LogCaptureFixture) -> logging.LogRecord:
     return line
 
 
+USUAL_SECONDS = 0.003
+"""The switch interval before a reload."""
+
+
+def usual_interval() -> bool:
+    """Whether the switch interval is as before."""
+    return sys.getswitchinterval() == pytest.approx(USUAL_SECONDS)
+
+
+@pytest.fixture(autouse=True)
+def _interval() -> Iterator[None]:
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(USUAL_SECONDS)
+    yield
+    sys.setswitchinterval(usual)
+
+
 @pytest.fixture
 async def desk() -> AsyncIterator[ReloaderHarness]:
     """One whose reloader runs."""
@@ -114,22 +131,20 @@ async def test_the_loop_gets_the_interpreter_often_while_a_reload_runs(
     desk: ReloaderHarness,
 ) -> None:
     """The interpreter's switch interval is short while a thread loads, and afterwards as before."""
-    usual = sys.getswitchinterval()
     desk.reloader.request()
     await wait_until(lambda: bool(desk.finished), "the end")
     assert [step for step, _ in desk.intervals] == ["load", "apply", "finish"]
     for step, interval in desk.intervals:
-        assert interval == pytest.approx(usual if step == "apply" else SWITCH_SECONDS), step
-    await wait_until(lambda: sys.getswitchinterval() == usual, "the usual interval")
+        assert interval == pytest.approx(USUAL_SECONDS if step == "apply" else SWITCH_SECONDS), step
+    await wait_until(usual_interval, "the usual interval")
 
 
 async def test_a_refused_reload_leaves_the_usual_switch_interval(desk: ReloaderHarness) -> None:
     """The interval is the whole process's, so an error must not leave it short."""
-    usual = sys.getswitchinterval()
     desk.error = ConfigError([Diagnostic("is empty", "fill it")])
     desk.reloader.request()
     await desk.until(ok=0, failed=1)
-    await wait_until(lambda: sys.getswitchinterval() == usual, "the usual interval")
+    await wait_until(usual_interval, "the usual interval")
 
 
 async def test_requests_during_a_reload_make_one_more(desk: ReloaderHarness) -> None:
