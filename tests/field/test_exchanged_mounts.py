@@ -42,9 +42,10 @@ async def test_a_hook_that_moves_during_a_reload_stays(workspace: Workspace, mov
     both: a hook that moves from one file to another while they are read is neither lost nor
     refused as a double.
 
-    1. The daemon runs with hook `x` in one file. 2. The mount is exchanged for an equal one, so that
-    a reload reads every file. 3. When the first file was read and the last one was not, the mount
-    is exchanged: `x` is in the other file. 4. The reload is good, and an event is delivered for `x`.
+    1. The daemon runs with hook `x` in one file. 2. The mount is exchanged for an equal one, so
+    that a reload reads every file. 3. When the first file was read and the last one was not, the
+    mount is exchanged: `x` is in the other file. 4. The reload is good, and an event is delivered
+    for `x`.
     """
     moved_from = {"a.yaml": "z.yaml", "z.yaml": "a.yaml"}[moved_to]
     await workspace.create_topics()
