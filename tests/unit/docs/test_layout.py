@@ -6,7 +6,10 @@ import pytest
 
 from support.project import ROOT
 
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "tests/README.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 MAX_COLUMNS = 100
 
 
