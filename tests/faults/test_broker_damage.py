@@ -34,7 +34,7 @@ SOME = 40
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hand-over is given up after two seconds, not twenty, and a partition that cannot be read
+    """Publishing is given up after two seconds, not twenty, and a partition that cannot be read
     is tried again after three, not thirty.
     """
     defaults = Outbox.__init__.__kwdefaults__
@@ -45,7 +45,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def _refuses(daemon: InProcess, topic: str) -> float:
-    """How often the hand-over to `topic` failed."""
+    """How often publishing to `topic` failed."""
     return await daemon.sample(f'hookstream_handover_failures_total{{topic="{topic}"}}')
 
 

@@ -17,7 +17,7 @@ from support.waiting import wait_until
 from support.workspace import Workspace, hook
 
 FROZEN = 60.0
-"""Seconds: more than a hand-over is waited for (20 s), and the group's session lasts (10 s)."""
+"""Seconds: more than publishing is waited for (20 s), and the group's session lasts (10 s)."""
 
 
 def _fails_at_first(_delivery: str, attempt: int) -> int:
@@ -61,7 +61,7 @@ async def test_a_broker_that_freezes(server: KafkaServer, mortal: Workspace) -> 
                 ledger.held = None
                 await wait_until(
                     lambda: daemon.said("publishing fails; intake pauses"),
-                    "the hand-overs to be given up",
+                    "publishing to be given up",
                     patience=FROZEN,
                 )
                 assert not await daemon.ready()

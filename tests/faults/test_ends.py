@@ -28,7 +28,7 @@ async def _reasons(workspace: Workspace) -> Mapping[str, str]:
     return reasons
 
 
-async def _parked(workspace: Workspace, deliveries: set[str]) -> list[Placed]:
+async def _deferred(workspace: Workspace, deliveries: set[str]) -> list[Placed]:
     """The first retry topic's records, once these deliveries are among them."""
 
     async def there() -> list[Placed]:
@@ -110,7 +110,7 @@ async def test_a_hook_is_disabled_while_deliveries_are_deferred(workspace: Works
         workspace.write_hooks(gone, off)
         async with Daemon(workspace.config) as daemon:
             await _write(workspace, "e1")
-            await _parked(workspace, {"e1:gone", "e1:off"})
+            await _deferred(workspace, {"e1:gone", "e1:off"})
             workspace.write_hooks(gone, {**off, "enabled": False})
             daemon.signal(signal.SIGHUP)
 

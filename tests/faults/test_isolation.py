@@ -27,15 +27,15 @@ def _names(number: int) -> list[str]:
     return [f"e{serial}" for serial in range(number)]
 
 
-async def _handed_over(workspace: Workspace) -> set[str]:
+async def _published(workspace: Workspace) -> set[str]:
     """The deliveries that are, or were, on a retry or dead-letter topic."""
-    handed_over = PublishedRecords(workspace)
-    await handed_over.start()
+    published = PublishedRecords(workspace)
+    await published.start()
     try:
-        await handed_over.catch_up()
+        await published.catch_up()
     finally:
-        await handed_over.stop()
-    return set(handed_over.by_delivery)
+        await published.stop()
+    return set(published.by_delivery)
 
 
 @pytest.mark.parametrize("transport", ["curl", "aiohttp"])
@@ -63,13 +63,13 @@ async def test_one_dead_endpoint_of_ten(
             await workspace.cluster.produce(workspace.topic("event"), map(event, names))
             await wait_until(lambda: conduct.reached(expected), "the nine", patience=60)
 
-            async def only_lanes_are_behind() -> bool:
+            async def only_retry_topics_have_lag() -> bool:
                 return {topic for topic, _ in await workspace.behind()} <= set(
                     workspace.retry_topics
                 )
 
-            await wait_until(only_lanes_are_behind, "the events to be settled")
-            assert await _handed_over(workspace) >= ids_of("dead", names)
+            await wait_until(only_retry_topics_have_lag, "the events to be settled")
+            assert await _published(workspace) >= ids_of("dead", names)
             assert await workspace.dead_letters() == []
             samples = await daemon.samples()
             assert await daemon.stop() == 0
@@ -114,4 +114,4 @@ async def test_most_endpoints_hang_at_once(workspace: Workspace, transport: str)
     assert conduct.attempts == dict.fromkeys(expected, 1)
     missing = {d for hook_id in hung for d in ids_of(hook_id, names)}
     assert {topic for topic, _ in await workspace.behind()} <= set(workspace.retry_topics)
-    assert await _handed_over(workspace) >= missing
+    assert await _published(workspace) >= missing

@@ -48,7 +48,7 @@ async def test_twenty_kills_under_load_lose_nothing(workspace: Workspace) -> Non
     ):
         workspace.write_settings()
         workspace.write_hooks(hook("steady", receiver.origin), hook("flaky", receiver.origin))
-        await _make_lanes(workspace)
+        await _make_retry_topics(workspace)
         may_repeat: set[str] = set()
         async with CommitsHarness(ledger) as watch:
             async with ledger.load(batch=20, ahead=200):
@@ -67,7 +67,7 @@ async def test_twenty_kills_under_load_lose_nothing(workspace: Workspace) -> Non
     assert ledger.repeated <= may_repeat < ledger.expected
 
 
-async def _make_lanes(workspace: Workspace) -> None:
+async def _make_retry_topics(workspace: Workspace) -> None:
     """A first run makes the retry and dead-letter topics."""
     async with Daemon(workspace.config) as daemon:
         assert await daemon.stop() == 0
@@ -97,7 +97,7 @@ async def test_killed_between_a_retry_topics_acknowledgement_and_the_commit(
     ):
         workspace.write_settings()
         workspace.write_hooks(hook("a", receiver.origin))
-        await _make_lanes(workspace)
+        await _make_retry_topics(workspace)
         async with CommitsHarness(ledger):
             for _ in range(TRIES):
                 ends = await workspace.cluster.ends(workspace.retry_topics)

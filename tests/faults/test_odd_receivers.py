@@ -62,7 +62,7 @@ def _attempts(samples: Mapping[str, float], hook_id: str) -> dict[str, float]:
     }
 
 
-async def _lane(workspace: Workspace, number: int) -> list[Placed]:
+async def _deferred(workspace: Workspace, number: int) -> list[Placed]:
     return await workspace.cluster.read(workspace.retry_topics[number])
 
 
@@ -98,7 +98,7 @@ async def test_each_recovers_by_itself(workspace: Workspace, transport: str) -> 
     assert daemon.complaints == []
     assert await workspace.dead_letters() == []
     for retry_topic, attempts in enumerate(("1", "2")):
-        deferred = await _lane(workspace, retry_topic)
+        deferred = await _deferred(workspace, retry_topic)
         assert Counter(one.facts["hookstream-hook"] for one in deferred) == dict.fromkeys(ODD, 2)
         assert {one.facts["hookstream-attempts"] for one in deferred} == {attempts}
 
@@ -133,6 +133,6 @@ async def test_wild_retry_after(workspace: Workspace, transport: str) -> None:
         assert _attempts(samples, name) == {status: len(EVENTS), "2xx": len(EVENTS)}
         assert {conduct.attempts[delivery] for delivery in ids_of(name, EVENTS)} == {2}
     assert await workspace.dead_letters() == []
-    assert await _lane(workspace, 1) == []
-    soon = {one.facts["hookstream-hook"] for one in await _lane(workspace, 0)}
+    assert await _deferred(workspace, 1) == []
+    soon = {one.facts["hookstream-hook"] for one in await _deferred(workspace, 0)}
     assert soon == replies.keys()

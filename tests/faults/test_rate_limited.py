@@ -13,7 +13,7 @@ from support.workspace import Workspace, event, hook, ids_of
 RATE, BURST = 500, 500
 LIMIT = {"requests": RATE, "per": "1s", "burst": BURST}
 EVENTS = 10_000
-LANE_WRITES = 4.0
+MAX_DEFERRALS = 4.0
 """Records on the retry topics per delivery, at most."""
 
 
@@ -31,7 +31,7 @@ def _over_budget(arrivals: Sequence[Arrival]) -> float:
     return worst - BURST
 
 
-async def _lane_records(workspace: Workspace) -> int:
+async def _count_deferred(workspace: Workspace) -> int:
     return sum((await workspace.cluster.ends(workspace.retry_topics)).values())
 
 
@@ -66,13 +66,13 @@ async def test_a_burst_for_a_limited_hook(workspace: Workspace) -> None:
             assert await daemon.stop() == 0
     arrivals = conduct.of("limited")
     assert len(arrivals) == EVENTS
-    writes = await _lane_records(workspace) / EVENTS
+    writes = await _count_deferred(workspace) / EVENTS
     took = arrivals[-1].at - arrivals[0].at
     over = _over_budget(arrivals)
     print(f"{writes:.2f} deferrals a delivery, {took:.1f} s, {over:.0f} over")  # noqa: T201  # shown by -rP
     assert over <= BURST
     assert took <= 1.5 * EVENTS / RATE
-    assert writes <= LANE_WRITES
+    assert writes <= MAX_DEFERRALS
     assert daemon.complaints == []
 
 
@@ -104,7 +104,7 @@ async def test_a_burst_for_a_limited_host(workspace: Workspace) -> None:
             await wait_until(workspace.caught_up, "all to be settled")
             assert await daemon.stop() == 0
     arrivals = conduct.of("a", "b")
-    writes = await _lane_records(workspace) / len(arrivals)
+    writes = await _count_deferred(workspace) / len(arrivals)
     first = [arrival.hook for arrival in arrivals[: len(burst)]].count("a")
     took = arrivals[-1].at - arrivals[0].at
     over = _over_budget(arrivals)
@@ -112,7 +112,7 @@ async def test_a_burst_for_a_limited_host(workspace: Workspace) -> None:
     assert len(arrivals) == 2 * len(burst)
     assert over <= BURST
     assert len(burst) / 4 <= first <= len(burst) * 3 / 4
-    assert writes <= LANE_WRITES
+    assert writes <= MAX_DEFERRALS
     assert daemon.complaints == []
 
 

@@ -8,7 +8,7 @@ from aiokafka.codec import zstd_encode
 from support.cluster import Placed
 from support.command import Done, run_command
 from support.daemon import Daemon
-from support.dead_letters import metadata as make_passport
+from support.dead_letters import metadata as make_metadata
 from support.project import ROOT
 from support.raw_batches import HEADER, make_batch, rename, seal, write_batch
 from support.received import ids, parse
@@ -114,7 +114,7 @@ async def test_a_dead_letter_with_such_a_header_name_is_listed_and_replayed(
     workspace.write_hooks(hook("a", "http://127.0.0.1:1"))
     topic = workspace.topic("event")
     dead_letters = [
-        (None, event(f"e{offset}"), [*make_passport(offset, topic=topic).headers(), *more])
+        (None, event(f"e{offset}"), [*make_metadata(offset, topic=topic).headers(), *more])
         for offset, more in enumerate([[], ODD, []])
     ]
     batch = rename(make_batch(*dead_letters), b"hh", RAW)

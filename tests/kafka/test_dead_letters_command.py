@@ -52,7 +52,7 @@ async def _prepare(workspace: Workspace) -> None:
     await workspace.create_own_topics()
 
 
-async def _on_lane(workspace: Workspace) -> list[Placed]:
+async def _deferred(workspace: Workspace) -> list[Placed]:
     return await workspace.cluster.read(workspace.retry_topics[0])
 
 
@@ -125,7 +125,7 @@ async def test_a_replay_that_fails_again_tells_its_story(workspace: Workspace) -
             assert second.facts["hookstream-replayed-from"] == first.source
             assert second.facts["hookstream-source"] == first.facts["hookstream-source"]
             assert second.facts["hookstream-attempts"] == "2"
-            deferred = await _on_lane(workspace)
+            deferred = await _deferred(workspace)
             assert [one.facts["hookstream-replayed-from"] for one in deferred] == [first.source] * 2
             assert "replay" in {one.facts["hookstream-reason"] for one in deferred}
             code, out, _ = await _run(workspace, "replay", "--hook", NAME, "--yes")
@@ -149,7 +149,7 @@ async def test_nothing_is_sent_without_consent(workspace: Workspace) -> None:
     assert "3 dead letters to send" in out
     assert (await _run(workspace, *words))[0] == 2
     for answer, code in (("n", 1), ("y", 0)):
-        assert await _on_lane(workspace) == []
+        assert await _deferred(workspace) == []
         terminal = Terminal(*_command(workspace, *words))
         await terminal.start()
         await terminal.until("Send them?")
@@ -157,7 +157,7 @@ async def test_nothing_is_sent_without_consent(workspace: Workspace) -> None:
         assert await terminal.end() == code, terminal.text
     assert "3/3" in terminal.text
     assert "3 sent" in terminal.text
-    assert len(await _on_lane(workspace)) == 3
+    assert len(await _deferred(workspace)) == 3
 
 
 async def test_list_is_json_for_programs(workspace: Workspace) -> None:
@@ -231,7 +231,7 @@ async def test_a_full_disk_is_told_and_nothing_is_sent(
     _, err = await process.communicate()
     assert err == b"error: standard output cannot be written: No space left on device\n"
     assert process.returncode == 1
-    assert await _on_lane(workspace) == []
+    assert await _deferred(workspace) == []
 
 
 async def test_list_is_a_table_for_people(workspace: Workspace) -> None:
@@ -288,7 +288,7 @@ def test_ctrl_c_ends_behind_a_batch(workspace: Workspace, monkeypatch: pytest.Mo
     ended = CliRunner().invoke(commands, words)
     assert ended.exit_code == 0
     assert f"goes on after {2 * BATCH_RECORDS} already sent" in ended.stderr
-    sent = [one.facts["hookstream-delivery-id"] for one in asyncio.run(_on_lane(workspace))]
+    sent = [one.facts["hookstream-delivery-id"] for one in asyncio.run(_deferred(workspace))]
     assert sorted(sent) == sorted(f"e{n}:{NAME}" for n in range(total))
 
 

@@ -62,7 +62,7 @@ async def refusal_of(workspace: Workspace) -> str:
 
 
 async def delivers(workspace: Workspace) -> None:
-    """One event arrives, and another goes by way of a retry lane to the dead-letter topic."""
+    """One event arrives, and another goes by way of a retry topic to the dead-letter topic."""
     async with Receiver(
         otherwise=lambda head: response(404 if b"/h/bad" in head else 200)
     ) as receiver:
@@ -250,7 +250,7 @@ async def test_a_topic_that_may_not_be_written(
             await broker.allow(workspace.prefix, {topic: WRITES})
             await wait_until(daemon.ready, "the daemon to be ready again")
             await wait_until(
-                lambda: handed_over(workspace, topic, record.source), "the hand-over to arrive"
+                lambda: published(workspace, topic, record.source), "the record to arrive"
             )
 
 
@@ -280,7 +280,7 @@ async def not_ready(daemon: Daemon) -> bool:
     return (await daemon.get("/readyz"))[0] == 503
 
 
-async def handed_over(workspace: Workspace, topic: str, source: str) -> bool:
+async def published(workspace: Workspace, topic: str, source: str) -> bool:
     """Whether the record of `source` is on `topic`."""
     dead_letters = await workspace.cluster.read(topic)
     return any(dead_letter.facts["hookstream-source"] == source for dead_letter in dead_letters)

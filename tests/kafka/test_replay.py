@@ -29,10 +29,10 @@ class ReplayHarness:
     def __init__(self, cluster: Cluster, prefix: str) -> None:
         self.cluster = cluster
         self.topic = f"{prefix}.dead-letter"
-        self.lane = f"{prefix}.retry"
+        self.retry_topic = f"{prefix}.retry"
         self.source = f"{prefix}.source"
         self.settings = KafkaSettings(bootstrap_servers=(cluster.bootstrap,), group_id=prefix)
-        self.route = Route(self.lane, {self.source}, prefix)
+        self.route = Route(self.retry_topic, {self.source}, prefix)
 
     def group(self, selection: Selection) -> str:
         """Where progress is kept."""
@@ -86,14 +86,16 @@ class ReplayHarness:
 
     async def takes_at_most(self, size: int) -> None:
         """Make the retry topic anew: it takes batches of so many bytes."""
-        await self.cluster.delete([self.lane])
+        await self.cluster.delete([self.retry_topic])
         await self.cluster.create(
-            [self.lane], partitions=1, configs={"max.message.bytes": str(size)}
+            [self.retry_topic], partitions=1, configs={"max.message.bytes": str(size)}
         )
 
     async def sent(self) -> list[str]:
         """Delivery ids on the retry topic, in order."""
-        return [one.facts["hookstream-delivery-id"] for one in await self.cluster.read(self.lane)]
+        return [
+            one.facts["hookstream-delivery-id"] for one in await self.cluster.read(self.retry_topic)
+        ]
 
 
 @pytest.fixture
@@ -101,7 +103,7 @@ async def desk(cluster: Cluster, topic_prefix: str) -> ReplayHarness:
     """With empty topics: two partitions of dead letters."""
     desk = ReplayHarness(cluster, topic_prefix)
     await cluster.create([desk.topic], partitions=2)
-    await cluster.create([desk.lane, desk.source], partitions=1)
+    await cluster.create([desk.retry_topic, desk.source], partitions=1)
     return desk
 
 
@@ -139,7 +141,7 @@ async def test_a_replayed_dead_letter_is_its_delivery_begun_anew(desk: ReplayHar
     await write_dead_letters(desk.cluster, desk.topic, [dead_letter])
     before = CLOCK.now()
     assert await desk.replay() == 1
-    [sent] = await desk.cluster.read(desk.lane)
+    [sent] = await desk.cluster.read(desk.retry_topic)
     facts = sent.facts
     assert (sent.key, sent.value) == (dead_letter.key, dead_letter.value)
     moments = [float(facts.pop(f"hookstream-{name}")) for name in ("not-before", "replayed-at")]
@@ -192,7 +194,7 @@ async def test_what_cannot_be_sent_is_told_and_left(desk: ReplayHarness) -> None
     ]
     await write_dead_letters(desk.cluster, desk.topic, dead_letters)
     plan = await desk.plan()
-    assert plan.counts == {("a", "exhausted", desk.lane): 1}
+    assert plan.counts == {("a", "exhausted", desk.retry_topic): 1}
     assert sorted(plan.not_replayable.values()) == [1, 1, 1]
     assert await desk.execute(plan) == 1
     assert await desk.sent() == ["e3:a"]
@@ -298,7 +300,9 @@ async def test_a_dead_letter_too_large_for_the_retry_topic_is_not_passed(
     await desk.takes_at_most(2000)
     large = WrittenDeadLetter(metadata(1), value=bytes(2_000))
     await write_dead_letters(desk.cluster, desk.topic, [*exhausted([0]), large])
-    with pytest.raises(HookstreamError, match=rf"{desk.topic}/0/1 is too large for {desk.lane}"):
+    with pytest.raises(
+        HookstreamError, match=rf"{desk.topic}/0/1 is too large for {desk.retry_topic}"
+    ):
         await desk.execute(await desk.plan())
     assert (await desk.plan()).total == 2
 

@@ -22,7 +22,7 @@ async def _write(workspace: Workspace, event_id: str = "e1") -> Placed:
     return record
 
 
-async def _parked(workspace: Workspace, retry_topic: int, number: int = 1) -> list[Placed]:
+async def _deferred(workspace: Workspace, retry_topic: int, number: int = 1) -> list[Placed]:
     """The records of a retry topic, once there are so many."""
 
     async def there() -> list[Placed]:
@@ -55,9 +55,9 @@ async def test_deferred_records_come_out_of_each_retry_topic(workspace: Workspac
             await wait_until(workspace.caught_up, "the record to be settled")
             numbers = await daemon.samples()
         assert ids(receiver.requests) == {"e1:a": 3}
-    [first], [second] = await _parked(workspace, 0), await _parked(workspace, 1)
-    _check_parked(first, record, attempts="1", status="503")
-    _check_parked(second, record, attempts="2", status="500")
+    [first], [second] = await _deferred(workspace, 0), await _deferred(workspace, 1)
+    _check_deferred(first, record, attempts="1", status="503")
+    _check_deferred(second, record, attempts="2", status="500")
     failed_at = [one.facts["hookstream-first-failed-at"] for one in (first, second)]
     assert failed_at[0] == failed_at[1]
     assert await workspace.dead_letters() == []
@@ -65,7 +65,7 @@ async def test_deferred_records_come_out_of_each_retry_topic(workspace: Workspac
     assert numbers['hookstream_deliveries_total{hook="a",outcome="delivered"}'] == 1
 
 
-def _check_parked(deferred: Placed, record: Placed, *, attempts: str, status: str) -> None:
+def _check_deferred(deferred: Placed, record: Placed, *, attempts: str, status: str) -> None:
     assert (deferred.key, deferred.value) == (record.key, record.value)
     facts = deferred.facts
     assert facts["hookstream-delivery-id"] == "e1:a"
@@ -143,7 +143,7 @@ async def test_a_hook_is_disabled_while_its_record_is_deferred(workspace: Worksp
         workspace.write_hooks(other, gone)
         async with InProcess(workspace.config):
             record = await _write(workspace)
-            await _parked(workspace, 0)
+            await _deferred(workspace, 0)
         before = len(receiver.requests)
         workspace.write_hooks(other, {**gone, "enabled": False})
         async with InProcess(workspace.config):
@@ -170,10 +170,10 @@ async def test_a_hook_is_away_while_its_record_is_deferred(workspace: Workspace)
         workspace.write_hooks(other, gone)
         async with InProcess(workspace.config):
             await _write(workspace)
-            await _parked(workspace, 0)
+            await _deferred(workspace, 0)
         workspace.write_hooks(other)
         async with InProcess(workspace.config):
-            both = await _parked(workspace, 0, 2)
+            both = await _deferred(workspace, 0, 2)
             (again,) = (one for one in both if "hookstream-unknown-since" in one.facts)
             assert len(receiver.requests) == 1
         assert float(again.facts["hookstream-unknown-since"]) > 0
@@ -199,7 +199,7 @@ async def test_a_deferred_record_survives_a_restart(workspace: Workspace) -> Non
         workspace.write_hooks(hook("a", receiver.origin))
         async with InProcess(workspace.config):
             await workspace.cluster.produce(workspace.topic("event"), map(event, names))
-            await _parked(workspace, 0, len(names))
+            await _deferred(workspace, 0, len(names))
         before, down = len(receiver.requests), False
         workspace.write_hooks(hook("a", receiver.origin, "?v=2"))
         async with InProcess(workspace.config):

@@ -77,7 +77,7 @@ class PublishedRecords:
                     self.by_delivery[delivery].append(deferred)
 
     def follows(self, deferred: DeferredRecord) -> bool:
-        """Whether the delivery was published once more after `parked`."""
+        """Whether the delivery was published once more after `deferred`."""
         others = (other for other in self.by_delivery[deferred.delivery] if other is not deferred)
         return any(other.timestamp >= deferred.timestamp for other in others)
 
@@ -98,17 +98,17 @@ class CommitsHarness:
         workspace = ledger.workspace
         self._group = workspace.group
         self._ledger = ledger
-        self._handed_over = PublishedRecords(workspace)
+        self._published = PublishedRecords(workspace)
         self._admin = AIOKafkaAdminClient(bootstrap_servers=workspace.cluster.bootstrap)
         self._events: _Above[Owed] = _Above()
-        self._parked: _Above[DeferredRecord] = _Above()
+        self._deferred: _Above[DeferredRecord] = _Above()
         self._over = asyncio.Event()
         self._task: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
         """Start; the retry and dead-letter topics must exist."""
         await self._admin.start()
-        await self._handed_over.start()
+        await self._published.start()
         self._task = asyncio.create_task(self._run())
         return self
 
@@ -122,7 +122,7 @@ class CommitsHarness:
         try:
             await self._task
         finally:
-            await self._handed_over.stop()
+            await self._published.stop()
             await self._admin.close()
 
     async def _run(self) -> None:
@@ -138,15 +138,15 @@ class CommitsHarness:
         committed = {tuple(place): at.offset for place, at in found.items()}
         for place, before in self.committed.items():
             assert committed.get(place, before) >= before, f"{place} went back from {before}"
-        await self._handed_over.catch_up()
+        await self._published.catch_up()
         events = self._events.now_below(self._ledger.owed, committed)
         deliveries = {delivery for event in events for delivery in event.deliveries}
-        missing = deliveries - self._ledger.answered.keys() - self._handed_over.by_delivery.keys()
+        missing = deliveries - self._ledger.answered.keys() - self._published.by_delivery.keys()
         missing |= {
             deferred.delivery
-            for deferred in self._parked.now_below(self._handed_over.records, committed)
+            for deferred in self._deferred.now_below(self._published.records, committed)
             if deferred.delivery not in self._ledger.answered
-            and not self._handed_over.follows(deferred)
+            and not self._published.follows(deferred)
         }
         assert not missing, f"committed {committed}, but without outcome: {sorted(missing)[:5]}"
         self.committed = self.committed | committed

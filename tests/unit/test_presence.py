@@ -49,7 +49,7 @@ class ProcessHarness:
 
     @property
     def may_send(self) -> bool:
-        """Whether deliveries may start; hand-overs may in the same way."""
+        """Whether deliveries may start; publishing may in the same way."""
         may = self.clock.monotonic() < self.starts_until
         assert self.outbox.allowed() == may
         return may

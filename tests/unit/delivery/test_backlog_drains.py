@@ -33,7 +33,7 @@ def drain(drain: DrainHarness, *bursts: tuple[Hook, int]) -> None:
     ("per_minute", "events", "waiting", "trickle"),
     [
         pytest.param(120, 10_000, 102, 0.0, id="100,000 at 20 a second, in a tenth of the size"),
-        pytest.param(120, 10_000, 102, 30.0, id="with others' records on the lanes"),
+        pytest.param(120, 10_000, 102, 30.0, id="with others' records on the retry topics"),
         pytest.param(1_200, 10_000, 1_024, 0.0, id="fewer"),
         pytest.param(30_000, 25_000, 1_024, 0.0, id="fast"),
         pytest.param(12, 1_000, 102, 0.0, id="slow"),

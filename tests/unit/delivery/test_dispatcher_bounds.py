@@ -319,7 +319,7 @@ def test_a_delivery_that_comes_back_leaves_the_forecast() -> None:
     bench.transport.answer(503)
     assert len(bench.endpoint(target).deferred) == 1
     bench.scheduler.resubmit(bench.delivery(target, attempts=1), POLICY.delays[1])
-    assert len(bench.endpoint(target).deferred) == 1  # parked by another process
+    assert len(bench.endpoint(target).deferred) == 1  # deferred by another process
     bench.scheduler.resubmit(bench.delivery(target, attempts=1), POLICY.delays[0])
     assert len(bench.endpoint(target).deferred) == 0
     bench.scheduler.resubmit(bench.delivery(target, attempts=1), POLICY.delays[0])

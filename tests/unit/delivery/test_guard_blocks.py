@@ -81,7 +81,7 @@ METADATA = [
 
 
 def judge(address: str, policy: EgressPolicy = DEFAULT) -> str | None:
-    """The verdict for a name that nobody configured."""
+    """The verdict for a name that is not configured."""
     return policy.judge(address, 443, "hook.example")
 
 

@@ -13,7 +13,7 @@ HOST = "hook.example"
 
 
 def problems(origin: str, **entries: Any) -> list[tuple[str, str]]:
-    """Message and mend for one hook."""
+    """Message and hint for one hook."""
     hooks = [make_hook("h1", uri=origin + "/x")]
     return [(p.message, p.hint) for p in refused_uris(hooks, EgressPolicy.of(**entries))]
 

@@ -54,7 +54,7 @@ def test_deliveries_expire_behind_an_open_circuit() -> None:
     ends = drain.ends["good expired"]
     assert len(ends) == drain.dead_letters["expired"] == 500
     assert ends[0] >= 900.0
-    assert ends[-1] <= 900.0 + 720.0  # it may have been on the lane of ten minutes
+    assert ends[-1] <= 900.0 + 720.0  # it may have been on the retry topic of ten minutes
     assert drain.attempts["good"] < 100
 
 

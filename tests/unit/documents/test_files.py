@@ -195,7 +195,7 @@ def test_a_refusal_of_what_stands_still_is_final(tmp_path: Path) -> None:
 
     def refuse() -> None:
         read(_written(tmp_path / "a"))
-        raise ConfigError([Diagnostic("is wrong", "mend it")])
+        raise ConfigError([Diagnostic("is wrong", "correct it")])
 
     with pytest.raises(ConfigError, match="is wrong"):
         read_consistently(refuse, sleep=sleep)

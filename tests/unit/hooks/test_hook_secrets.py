@@ -113,7 +113,7 @@ def test_directories_open_the_files_in_them(tmp_path: Path) -> None:
         with pytest.raises(InvalidValue, match="in no allowed directory") as caught:
             read("file", path)
         folder = Path(caught.value.hint.split()[1])
-        assert SecretReader({}, [str(folder)])("file", path) == "canary"  # the mend mends
+        assert SecretReader({}, [str(folder)])("file", path) == "canary"  # the hint helps
 
 
 def test_a_kubernetes_secret_mount_is_one_directory(tmp_path: Path) -> None:

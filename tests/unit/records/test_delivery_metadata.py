@@ -8,7 +8,7 @@ from consumer.records.delivery_metadata import DeliveryMetadata, Replay, read_de
 from consumer.records.headers import read_not_before
 from consumer.records.record import Headers, UndecodableError
 
-PASSPORT = DeliveryMetadata(
+METADATA = DeliveryMetadata(
     reason="503",
     topic="push-click",
     partition=3,
@@ -45,7 +45,7 @@ TEXTS = {
 
 def test_the_headers_have_the_documented_names() -> None:
     """The headers have the documented names, which other programs read."""
-    assert {name: value.decode() for name, value in PASSPORT.headers("crm-İzmir")} == TEXTS
+    assert {name: value.decode() for name, value in METADATA.headers("crm-İzmir")} == TEXTS
 
 
 def test_a_fact_that_is_not_known_has_no_header() -> None:
@@ -64,7 +64,7 @@ def test_a_fact_that_is_not_known_has_no_header() -> None:
 @pytest.mark.parametrize("name", ["reason", "attempts", "source", "source-timestamp"])
 def test_a_header_that_is_always_written_must_be_there(name: str) -> None:
     """A record that lacks a header that hookstream always writes is another program's."""
-    headers = [(known, value) for known, value in PASSPORT.headers() if known[11:] != name]
+    headers = [(known, value) for known, value in METADATA.headers() if known[11:] != name]
     with pytest.raises(UndecodableError, match=f"the header hookstream-{name} is missing"):
         read_delivery_metadata(headers)
 
@@ -94,18 +94,18 @@ def test_what_could_do_harm_is_refused(name: str, value: bytes) -> None:
     and the reason quotes neither.
     """
     with pytest.raises(UndecodableError, match=r"^a hookstream header is malformed$"):
-        read_delivery_metadata([*PASSPORT.headers(), (f"hookstream-{name}", value)])
+        read_delivery_metadata([*METADATA.headers(), (f"hookstream-{name}", value)])
 
 
 @pytest.mark.parametrize(
     ("headers", "due"),
     [
-        (PASSPORT.headers(), PASSPORT.not_before),
-        (replace(PASSPORT, not_before=None).headers(), None),
+        (METADATA.headers(), METADATA.not_before),
+        (replace(METADATA, not_before=None).headers(), None),
         ([("hookstream-not-before", b"soon")], 0.0),
         ([("hookstream-not-before", b"\xff")], 0.0),
         ([("hookstream-not-before", b"inf")], 0.0),
-        ([("somebody-elses", b"1")], 0.0),
+        ([("another-programs", b"1")], 0.0),
         ([], 0.0),
     ],
 )
@@ -117,6 +117,6 @@ def test_when_a_record_is_due(headers: Headers, due: float | None) -> None:
 def test_a_replay_that_cannot_be_read_counts_as_none() -> None:
     """Replay headers that cannot be read count as none."""
     replay = Replay("hookstream.dead-letter/0/5", 1_800_000_000.0)
-    headers = [*PASSPORT.headers(), *replay.headers()]
+    headers = [*METADATA.headers(), *replay.headers()]
     assert read_delivery_metadata(headers).replay == replay
     assert read_delivery_metadata([*headers, ("hookstream-replayed-at", b"nan")]).replay is None

@@ -151,8 +151,8 @@ async def test_a_commit_that_comes_too_late_is_put_right() -> None:
     assert member.consumer.commits == [{A: 0}, {A: 1}, {A: 1}]
 
 
-def parked_record(member: Member, due_in: float) -> FakeRecord:
-    """A record of a retry lane, parked now."""
+def deferred_record(member: Member, due_in: float) -> FakeRecord:
+    """A record of a retry topic, deferred now."""
     not_before = member.clock.now() + due_in
     metadata = DeliveryMetadata("503", "event", 0, 0, 0, "event", not_before=not_before)
     timestamp = int(member.clock.now() * 1000)
@@ -163,7 +163,7 @@ async def test_a_record_that_is_not_due_holds_back_its_retry_topic_only(member: 
     """A record that is not due holds back its retry topic only, which goes on in order when it
     is.
     """
-    member.consumer.append(RETRY, parked_record(member, 10.0), parked_record(member, 10.5))
+    member.consumer.append(RETRY, deferred_record(member, 10.0), deferred_record(member, 10.5))
     async with member.running(RETRY, A):
         await member.takes(2)
         await member.rounds()
@@ -181,7 +181,7 @@ async def test_a_record_that_is_not_due_holds_back_its_retry_topic_only(member: 
 
 async def test_a_clock_that_is_set_moves_no_due_time(member: Member) -> None:
     """A change of the wall clock moves no due time."""
-    member.consumer.append(RETRY, parked_record(member, 10.0))
+    member.consumer.append(RETRY, deferred_record(member, 10.0))
     async with member.running(RETRY):
         await wait_until(lambda: member.is_paused(RETRY), "the hold")
         member.clock.set_back(86_400.0)
@@ -191,7 +191,7 @@ async def test_a_clock_that_is_set_moves_no_due_time(member: Member) -> None:
 
 async def test_what_was_not_due_is_not_committed_past(member: Member) -> None:
     """A record that is not due is not committed past."""
-    first, second = parked_record(member, -1.0), parked_record(member, 10.0)
+    first, second = deferred_record(member, -1.0), deferred_record(member, 10.0)
     member.consumer.append(RETRY, first, second)
     async with member.running(RETRY):
         await member.takes(1)
@@ -212,9 +212,9 @@ async def test_another_groups_record_holds_back_nothing(member: Member) -> None:
     """Another group's record on a retry topic is skipped and committed past, and holds back no
     delivery behind it.
     """
-    foreign = parked_record(member, 1_000.0)
+    foreign = deferred_record(member, 1_000.0)
     foreign.headers = [*foreign.headers, ("hookstream-group", b"foreign")]
-    member.consumer.append(RETRY, foreign, parked_record(member, -1.0), foreign)
+    member.consumer.append(RETRY, foreign, deferred_record(member, -1.0), foreign)
     async with member.running(RETRY):
         await member.takes(1)
         member.handler.settle()
@@ -226,7 +226,7 @@ async def test_another_groups_record_holds_back_nothing(member: Member) -> None:
 
 async def test_a_retry_topic_that_comes_back_is_read_anew(member: Member) -> None:
     """The pause of a retry topic's partition ends with its assignment."""
-    member.consumer.append(RETRY, parked_record(member, 10.0))
+    member.consumer.append(RETRY, deferred_record(member, 10.0))
     async with member.running(RETRY):
         await wait_until(lambda: member.is_paused(RETRY), "the hold")
         await member.consumer.rebalance(RETRY)

@@ -35,7 +35,7 @@ class FakeClient:
         )
 
     async def close(self) -> None:
-        """A wait in there is cancelled by nobody."""
+        """A wait in there is not cancelled."""
         raise asyncio.CancelledError
 
     async def partitions_for(self, _topic: str) -> set[int]:
@@ -86,7 +86,7 @@ async def _send_keyed(producer: KafkaProducer, topic: str) -> int:
     answers = [answer for _, answer in await producer.send(topic, [message])]
     await asyncio.wait(answers, timeout=0.01)
     for answer in answers:
-        answer.cancel()  # as the hand-over does when its time is up
+        answer.cancel()  # as the outbox does when its time is up
     results = await asyncio.gather(*answers, return_exceptions=True)
     return sum(result is not None for result in results)
 

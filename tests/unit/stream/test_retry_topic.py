@@ -34,7 +34,7 @@ def test_a_record_is_due_when_it_says(
     ("deferred", "not_before"),
     [
         (NOW + DAY, NOW + DAY + 60.0),  # the clock was set back a day meanwhile
-        (NOW, NOW + 100 * DAY),  # somebody wrote the record, or its clock was wrong
+        (NOW, NOW + 100 * DAY),  # another program wrote the record, or its clock was wrong
         (NOW + 100 * DAY, None),
     ],
 )
