@@ -155,8 +155,8 @@ class RetryRouter:
     def unknown_source(
         self, source_record: InFlightRecord, metadata: DeliveryMetadata, deferred_at: float
     ) -> None:
-        """Defer again a delivery whose source's `fields` this (older?) replica lacks:
-        without the mapping it would send another request.
+        """Defer again a delivery that needs its source's `fields`, which this replica lacks: read
+        without them, it would send another request.
         """
         why = f"no replica that read it had {metadata.topic} with its fields among its sources"
         self._await(source_record, metadata, deferred_at, Reason.UNDECODABLE, why)
