@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -34,7 +35,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     file, variables = FileSource(path), EnvironmentSource(environ)
     diagnostics = variables.diagnostics
     try:
-        settings = Settings(_build_sources=((variables, file), {}))
+        settings = Settings.model_validate(_merged(file.values, variables.values))
     except ValidationError as error:
         diagnostics += [_diagnostic(found, file, variables) for found in findings(error, Settings)]
     if diagnostics:
@@ -49,10 +50,17 @@ def load_hooks_settings(path: Path | None, environ: Mapping[str, str]) -> HooksS
     if path is None and DEFAULT_FILE.exists():
         path = DEFAULT_FILE
     try:
-        file, variables = FileSource(path)(), EnvironmentSource(environ)()
-        return HooksSettings.model_validate({**file.get("hooks", {}), **variables.get("hooks", {})})
-    except (ConfigError, ValidationError, TypeError):  # TypeError: a section that is no mapping
+        values = _merged(FileSource(path).values, EnvironmentSource(environ).values)
+        return HooksSettings.model_validate(values.get("hooks", {}))
+    except (ConfigError, ValidationError):
         return None
+
+
+def _merged(below: Any, above: Any) -> Any:
+    """`above` in place of `below`; mappings are merged key by key."""
+    if not isinstance(below, dict) or not isinstance(above, dict):
+        return above
+    return {**below, **{key: _merged(below.get(key), value) for key, value in above.items()}}
 
 
 def _diagnostic(found: Finding, file: FileSource, variables: EnvironmentSource) -> Diagnostic:

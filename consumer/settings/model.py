@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from consumer.documents.durations import duration
 from consumer.documents.files import files
@@ -34,7 +33,7 @@ from consumer.settings.topics import OwnTopics
 
 
 class Section(BaseModel):
-    """One section: immutable, and closed to names it does not know."""
+    """A part of the settings: immutable, closed to unknown names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -220,10 +219,8 @@ class LogSettings(Section):
     level: Annotated[Literal["debug", "info", "warning", "error"], LOWER] = "info"
 
 
-class Settings(BaseSettings):
+class Settings(Section):
     """Every setting of the daemon, built by `load_settings`."""
-
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", case_sensitive=True)
 
     kafka: KafkaSettings = KafkaSettings()
     sources: Annotated[Listed[SourceSettings], Field(min_length=1)] = DEFAULT_SOURCES
@@ -233,17 +230,6 @@ class Settings(BaseSettings):
     network: NetworkSettings = NetworkSettings()
     admin: AdminSettings = AdminSettings()
     log: LogSettings = LogSettings()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003  # the overridden method's arguments
-        init_settings: PydanticBaseSettingsSource,
-        *_: PydanticBaseSettingsSource,
-        **_others: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """A plain `Settings(...)` reads no environment: `load_settings` passes its sources."""
-        return (init_settings,)
 
     @model_validator(mode="after")
     def _topics_are_distinct(self) -> Self:

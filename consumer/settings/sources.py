@@ -6,7 +6,6 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_settings import InitSettingsSource
 
 from consumer.documents.reader import read_documents
 from consumer.documents.tree import Document, DocumentPath, without_nulls
@@ -17,7 +16,7 @@ PREFIX = "HOOKSTREAM_"
 _LEVELS = "__"
 
 
-class EnvironmentSource(InitSettingsSource):
+class EnvironmentSource:
     """`HOOKSTREAM_SECTION__KEY`, and `HOOKSTREAM_SOURCES` for the one setting without a section.
 
     Other names are not ours to judge: Kubernetes puts `HOOKSTREAM_PORT_9464_TCP` and the like
@@ -27,15 +26,14 @@ class EnvironmentSource(InitSettingsSource):
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.diagnostics = list(_misspelt_names(environ))
         self.names: dict[DocumentPath, str] = {}
-        values: dict[str, Any] = {}
+        self.values: dict[str, Any] = {}
         for name in sorted(environ):
             if environ[name] and _is_setting(name):
                 path = tuple(name.removeprefix(PREFIX).lower().split(_LEVELS))
                 self.names[path] = name
-                if not _put(values, path, environ[name]):
+                if not _put(self.values, path, environ[name]):
                     message = "sets a part of a setting that is also set whole"
                     self.diagnostics.append(Diagnostic(message, "unset one of the two", file=name))
-        super().__init__(Settings, values)
 
     def name_of(self, path: DocumentPath) -> str | None:
         """The variable that set the value at `path`, or a value in it or around it; if a part is
@@ -53,7 +51,7 @@ class EnvironmentSource(InitSettingsSource):
         )
 
 
-class FileSource(InitSettingsSource):
+class FileSource:
     """The settings file. Its relative paths start from the file's own folder."""
 
     def __init__(self, file: Path | None) -> None:
@@ -64,7 +62,7 @@ class FileSource(InitSettingsSource):
         sections = {
             section: without_nulls(values) for section, values in without_nulls(data).items()
         }
-        super().__init__(Settings, _with_whole_paths(sections, file.parent) if file else sections)
+        self.values = _with_whole_paths(sections, file.parent) if file else sections
 
     def line_of(self, path: DocumentPath) -> int:
         """The 1-based line of a value; 0 without a file."""

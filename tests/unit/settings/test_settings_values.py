@@ -251,3 +251,11 @@ def test_the_documented_settings_all_exist() -> None:
     assert set(Settings.model_fields) == {*contract, "sources"}
     assert set(SourceSettings.model_fields) == {"topic", "trigger", "fields", "start"}
     assert tuple(TRIGGERS) == ("push_click", "message_log", "geofence", "event")
+
+
+def test_a_variable_of_a_part_leaves_the_files_other_parts(tmp_path: Path) -> None:
+    """A variable that sets one part of a nested setting leaves the parts that the file sets."""
+    file = tmp_path / "settings.yaml"
+    file.write_text("delivery: {host_rate_limit: {requests: 5, per: 2s}}")
+    settings = load_settings(file, {"HOOKSTREAM_DELIVERY__HOST_RATE_LIMIT__REQUESTS": "7"})
+    assert settings.delivery.host_rate_limit == RateLimit(requests=7, per="2s", burst=7)
