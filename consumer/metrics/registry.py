@@ -116,7 +116,7 @@ class Metrics(Collector):
         )
         yield gauge(
             "hookstream_circuit_open",
-            "1 where the hook's deliveries are parked without an attempt.",
+            "1 if the hook's deliveries are deferred without an attempt.",
             ("hook",),
             (((hook,), metrics.circuit_open) for hook, metrics in hooks),
         )
@@ -155,7 +155,7 @@ class Metrics(Collector):
         )
         yield number(
             "hookstream_last_reload_successful",
-            "1 where the last load of settings and hooks was good.",
+            "1 if the last load of settings and hooks was good.",
             self._last_reload_successful,
         )
         if self._log_lines_dropped is not None:

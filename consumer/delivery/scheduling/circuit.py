@@ -16,38 +16,38 @@ class CircuitState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CircuitPolicy:
-    """When to open and for how long. Times in seconds."""
+    """The conditions under which a circuit opens, and for how long. Times in seconds."""
 
     window: float = 30.0
     """Failures and successes are counted over one to two of these."""
     min_volume: int = 20
-    """Fewer attempts than this say nothing. So many in a row that are rejected behind a 2xx open
-    too."""
+    """Results that are needed before failures open the circuit; rejections in a row after a 2xx
+    that open it."""
     failure_ratio: float = 0.5
     open_for: float = 10.0
     """Wait before the first probe; doubled with each probe that fails."""
     open_at_most: float = 300.0
 
 
-_REMEMBERED: Final = 32
-"""2xx over which it is learnt how many answers come for each."""
-_NEGLIGIBLE: Final = 1.05
+_MAX_COUNTED_2XX: Final = 32
+"""2xx over which the mean number of answers for each is taken."""
+_NEGLIGIBLE_ANSWERS_PER_2XX: Final = 1.05
 """So few answers for each 2xx count as one."""
 
 
 class Circuit:
-    """Counts an endpoint's answers and says whether another attempt is worth its cost.
+    """A circuit breaker: counts an endpoint's answers and says when the next attempt may be made.
 
-    It opens for failures, which may pass by themselves, by their share of the answers: two windows,
-    the running one and the one before it, stand for a sliding one, and no list of attempts is kept.
+    Failures, which may pass by themselves, open it by their share of the answers. Two windows, the
+    running one and the one before it, stand for a sliding one; no list of attempts is kept.
 
-    It opens for rejections (statuses that no repetition changes) too, where they follow on a 2xx
-    without another between them: then the receiver has changed, not the events. Some receivers
-    reject many events by design, so the run must be `min_volume` times as long as usual: by chance
-    that happens once in e^20 times. Without a first 2xx nothing tells a receiver that has changed
-    from a definition that is wrong.
+    Rejections (statuses that no repetition changes) open it if they follow a 2xx without another
+    between them: then the receiver has changed, not the events. Some receivers reject many events
+    by design, so the run must be `min_volume` times as long as usual: by chance that happens once
+    in e^20 times. Before the first 2xx a receiver that has changed cannot be told from a definition
+    that is wrong.
 
-    Times are monotonic seconds. `on_change` hears of each new state.
+    Times are monotonic seconds. `on_change` is called with each new state.
     """
 
     __slots__ = (
@@ -65,11 +65,11 @@ class Circuit:
         self._open_for = policy.open_for
         self._probe_at = 0.0
         self._accepted = 0
-        """2xx so far, up to `_REMEMBERED`."""
+        """2xx so far, up to `_MAX_COUNTED_2XX`."""
         self._run = 0
         """Rejections since the last 2xx."""
         self._usual = 1.0
-        """Answers for each 2xx, rejections among them: the mean of the last ones."""
+        """Mean number of answers for each 2xx, rejections included."""
 
     def __repr__(self) -> str:
         return (
@@ -79,13 +79,13 @@ class Circuit:
 
     @property
     def refuses(self) -> bool:
-        """Whether the receiver rejects what it took a moment ago: such a delivery is not to blame.
-        True only while the circuit is not closed.
+        """Whether the receiver rejects what it took a moment ago, so that its rejections say
+        nothing about the deliveries. True only while the circuit is not closed.
         """
         return self._accepted > 0 and self._run >= int(self._policy.min_volume * self._usual)
 
     def wait(self, now: float) -> float:
-        """Seconds until an attempt may be made; 0.0 where one may be made now."""
+        """Seconds until an attempt may be made; 0.0 if one may be made now."""
         if self.state is CircuitState.CLOSED:
             return 0.0
         if self.state is CircuitState.HALF_OPEN:
@@ -100,25 +100,25 @@ class Circuit:
         return True
 
     def retract(self, now: float) -> None:
-        """Let another probe take the place of one whose answer says nothing."""
+        """Allow another probe `now`, since the answer to the last one says nothing."""
         self._probe_at = now
         self._become(CircuitState.OPEN)
 
     def trust(self) -> None:
-        """Count a 2xx of an earlier process, which a deferred delivery tells of."""
+        """Count a 2xx that an earlier process had, as the cause of a deferred delivery says."""
         self._accepted = max(1, self._accepted)
 
     def accepted(self, *, probe: bool, now: float) -> None:
         """Count a 2xx."""
         refused = False
-        if self._run or self._accepted < _REMEMBERED or self._usual > 1.0:
+        if self._run or self._accepted < _MAX_COUNTED_2XX or self._usual > 1.0:
             refused = self.refuses
             self._learn()
         if self.state is CircuitState.CLOSED:
             self._roll(now)
             self._successes[0] += 1
         elif probe or (refused and self.state is CircuitState.OPEN):
-            # A late 2xx, too, says that not everything is rejected.
+            # A late 2xx says as well that not everything is rejected.
             self._close()
 
     def rejected(self, *, probe: bool, now: float) -> None:
@@ -133,7 +133,7 @@ class Circuit:
             self._answered_probe(now)
 
     def answered(self, *, probe: bool, now: float) -> None:
-        """Count an answer that says nothing of the next one."""
+        """Count an answer that says nothing about the next one."""
         if self.state is CircuitState.CLOSED:
             self._roll(now)
             self._successes[0] += 1
@@ -141,7 +141,7 @@ class Circuit:
             self._answered_probe(now)
 
     def failed(self, *, probe: bool, now: float) -> None:
-        """Count a failure; while not closed, only the probe's says anything new."""
+        """Count a failure; unless the circuit is closed, only the probe's counts."""
         if self.state is CircuitState.CLOSED:
             self._roll(now)
             self._failures[0] += 1
@@ -157,17 +157,17 @@ class Circuit:
             self._close()
 
     def _learn(self) -> None:
-        """How many answers there were for this 2xx. A run that opened the circuit was no usual one,
-        and counts twice the usual at most.
+        """Learn the number of answers for this 2xx. A run that opened the circuit was unusual, and
+        counts twice the usual at most.
         """
         answers = 1.0
         if self._accepted:
             answers += self._run
         if self.refuses:
             answers = min(answers, 2 * self._usual)
-        self._accepted = min(self._accepted + 1, _REMEMBERED)
+        self._accepted = min(self._accepted + 1, _MAX_COUNTED_2XX)
         self._usual += (answers - self._usual) / self._accepted
-        if self._usual < _NEGLIGIBLE:
+        if self._usual < _NEGLIGIBLE_ANSWERS_PER_2XX:
             self._usual = 1.0
         self._run = 0
 

@@ -26,7 +26,7 @@ def deferred(*due: float, retry_topic: float = 60.0) -> DeferredForecast:
         ([119.0, 119.0, 119.0], 25.0),
         ([121.0], 19.0),  # it comes after the gap
         ([115.0, 120.5, 160.0], 23.0),
-        ([99.0], 19.0),  # overdue: who knows when it comes
+        ([99.0], 19.0),  # overdue: its return cannot be told
     ],
 )
 def test_a_turn_is_when_there_is_nothing_else_to_do(due: list[float], turn: float) -> None:

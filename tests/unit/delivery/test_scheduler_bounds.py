@@ -23,7 +23,7 @@ def hook(id: str, host: str | None = None, rate_limit: RateLimit | None = None) 
 @pytest.mark.parametrize(
     ("limits", "under_way"),
     [
-        ({}, 4),  # half of what is free, so that others find room
+        ({}, 4),  # half of what is free, so that others find slots
         ({"per_hook": 3}, 3),
         ({"per_host": 4}, 2),
         ({"concurrency": 1}, 1),
@@ -237,7 +237,7 @@ def test_a_reload_reaches_what_waits_for_an_old_rate() -> None:
 
 
 def full_bench() -> SchedulerHarness:
-    """A waiting room of ten, filled by one endpoint that hangs."""
+    """Queues of ten deliveries in all, filled by one endpoint that hangs."""
     bench = SchedulerHarness(replace(LIMITS, concurrency=2, waiting=10))
     bench.submit(hook("hung"), times=11)
     assert bench.scheduler.at_capacity

@@ -1,4 +1,4 @@
-"""The dispatcher under any order of submissions, answers, time, revocations and reloads."""
+"""The scheduler under any order of submissions, answers, time, revocations and reloads."""
 
 from collections import Counter, defaultdict
 from dataclasses import replace
@@ -42,7 +42,7 @@ def make(id: str, host: str) -> Hook:
     return make_hook(id, uri=f"https://{host}/{id}", rate_limit=limit)
 
 
-class DispatcherMachine(RuleBasedStateMachine):
+class SchedulerMachine(RuleBasedStateMachine):
     """Holds invariant 3, and that each delivery ends once."""
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ class DispatcherMachine(RuleBasedStateMachine):
 
     @invariant()
     def bounds_are_kept(self) -> None:
-        """In all, per host and per hook; the dispatcher's own count is right."""
+        """In all, per host and per hook; the scheduler's own count is right."""
         urls = [request.url.split("/") for request, _ in self.bench.transport.open]
         assert len(urls) == self.bench.scheduler.in_flight <= BOUNDS.concurrency
         assert max(Counter(url[2] for url in urls).values(), default=0) <= BOUNDS.per_host
@@ -185,5 +185,5 @@ class DispatcherMachine(RuleBasedStateMachine):
         assert self.bench.scheduler.in_flight == 0
 
 
-TestDispatcherMachine = DispatcherMachine.TestCase
-TestDispatcherMachine.settings = settings(max_examples=80, stateful_step_count=60)
+TestSchedulerMachine = SchedulerMachine.TestCase
+TestSchedulerMachine.settings = settings(max_examples=80, stateful_step_count=60)
