@@ -1,4 +1,4 @@
-"""A Dockerfile as a list of instructions, and its first stage's COPY and RUN carried out here."""
+"""A Dockerfile as a list of instructions, and its first stage's COPY and RUN executed here."""
 
 import os
 import shutil
@@ -37,8 +37,20 @@ def stages(text: str) -> Sequence[Stage]:
     return found
 
 
+def make_context(root: Path, folder: Path) -> Path:
+    """Copy to `folder` what `.dockerignore` lets into a build. The file denies all, then allows."""
+    lines = (root / ".dockerignore").read_text().splitlines()
+    denied, *rules = [line for line in lines if line and not line.startswith("#")]
+    if denied != "*":
+        raise ValueError(f".dockerignore begins with {denied}")
+    for source in (rule[1:] for rule in rules if rule.startswith("!")):
+        (folder / source).parent.mkdir(parents=True, exist_ok=True)
+        _copy(root / source, folder / source, into=False)
+    return folder
+
+
 def carry_out(stage: Stage, context: Path, opt: Path, env: Mapping[str, str] = os.environ) -> None:
-    """Do what a stage does, with `context` for the build context and `opt` in place of `/opt`.
+    """Execute a stage, with `context` for the build context and `opt` in place of `/opt`.
 
     Knows ARG, which `env` may answer, WORKDIR, COPY of files and folders of the context, and RUN;
     `python` is this one.
