@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from aiokafka.errors import StaleMetadata
 
@@ -11,7 +11,7 @@ from consumer.errors import HookstreamError
 
 
 class ClusterIdentity:
-    """The cluster id of all clients of a process; unknown at first, and before Kafka 0.10.1."""
+    """The cluster id of one event loop's clients; unknown at first, and before Kafka 0.10.1."""
 
     def __init__(self) -> None:
         self._id: str | None = None
@@ -19,7 +19,7 @@ class ClusterIdentity:
         self._contradicted = asyncio.Event()
 
     def learn(self, metadata: Any) -> None:
-        """Check a bootstrap server's answer; the first one sets the id for the process's lifetime.
+        """Check a bootstrap server's answer; the first one sets the id for good.
 
         Raises `HookstreamError` if it is another cluster's.
         """
@@ -53,7 +53,8 @@ class ClusterIdentity:
 
 
 class BootstrapServers(list[str]):
-    """Bootstrap servers as aiokafka takes them, with the `ClusterIdentity` that all clients share.
+    """Bootstrap servers as aiokafka takes them, with the `ClusterIdentity` that all clients of one
+    event loop share; to be made on the running loop.
 
     aiokafka passes this list on to each inner client, so a new producer cannot start with another
     cluster than the consumer's.
@@ -61,12 +62,14 @@ class BootstrapServers(list[str]):
 
     def __init__(self, servers: Iterable[str]) -> None:
         super().__init__(servers)
-        self.identity = _shared(tuple(self))
+        shared = _SHARED.setdefault(asyncio.get_running_loop(), {})
+        self.identity = shared.setdefault(tuple(self), ClusterIdentity())
 
 
-@cache
-def _shared(_servers: tuple[str, ...]) -> ClusterIdentity:
-    return ClusterIdentity()
+_SHARED: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, ...], ClusterIdentity]] = (
+    WeakKeyDictionary()
+)
+"""By event loop, so that two programs in one process, one after the other, share nothing."""
 
 
 def identity_for(bootstrap_servers: object) -> ClusterIdentity:
