@@ -80,6 +80,13 @@ def test_what_never_came_back_is_forgotten() -> None:
     assert len(backlog) == 0
 
 
+def test_the_question_removes_nothing() -> None:
+    """`seconds_until_idle` changes no count, however late it is asked."""
+    forecast = deferred(160.0)
+    forecast.seconds_until_idle(1_000.0, waiting=0, pace=1.0, least=1.0)
+    assert len(forecast) == 1
+
+
 def test_memory_is_bounded() -> None:
     """The forecast keeps some forty batches for each retry topic, however many deliveries are
     deferred.
