@@ -7,7 +7,7 @@ import pytest
 from support.project import ROOT
 
 DOCUMENTS = [
-    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "tests/README.md")),
+    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "tests/README.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 MAX_COLUMNS = 100
