@@ -11,9 +11,9 @@ from consumer.documents.tree import Document
 from consumer.documents.yaml_reader import read_yaml
 from consumer.errors import InvalidValue
 
-MAX_FILE_BYTES = 8 * 1024 * 1024
-"""Some 13,000 hooks. A file is decoded as a whole, which keeps the interpreter from deliveries for
-some 40 ms at this size (ARCHITECTURE.md#loading-hooks)."""
+MAX_FILE_BYTES = 4 * 1024 * 1024
+"""Some 6,500 hooks. A file is decoded and freed as a whole, which keeps the interpreter from
+deliveries (ARCHITECTURE.md#loading-hooks)."""
 
 _ESCAPED = re.compile(r"[\udc80-\udcff]")  # what `surrogateescape` makes of a byte that is no text
 

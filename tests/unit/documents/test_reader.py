@@ -44,6 +44,6 @@ def test_a_file_above_the_bound_is_refused_with_a_hint(tmp_path: Path, name: str
     assert len(list(read_documents(file))) == 1
     with file.open("ab") as stream:
         stream.write(b"\n")
-    with pytest.raises(InvalidValue, match="is larger than 8 MiB") as caught:
+    with pytest.raises(InvalidValue, match="is larger than 4 MiB") as caught:
         list(read_documents(file))
     assert caught.value.hint == "split it into several files"
