@@ -20,8 +20,8 @@ FIXED_SETTINGS = (("retry", "delays"), ("delivery", "transport"))
 
 SWITCH_SECONDS = 0.0005
 """Interval in which a thread that loads gives the interpreter to the event loop. The loop asks for
-it several times for each delivery: with Python's 5 ms deliveries took up to 500 ms beside a reload
-of 100,000 hooks, with this 25 to 50 (ARCHITECTURE.md#loading-hooks)."""
+it several times for each delivery, and with Python's 5 ms it would wait each time
+(ARCHITECTURE.md#loading-hooks)."""
 
 LoadedT = TypeVar("LoadedT")
 ResultT = TypeVar("ResultT")
