@@ -100,6 +100,18 @@ async def test_complete_head_counts(
     assert (await answer_of(transport, get(receiver.origin + "/"))).status == 200
 
 
+async def test_a_body_that_is_not_http_ends_the_attempt(
+    transport: Transport, receiver: Receiver, odd: Odd
+) -> None:
+    """A body that is not HTTP ends the attempt at once with the answer's status: its slot is not
+    held until the time-out.
+    """
+    head = b"HTTP/1.1 202 OK\r\n" + WHOLE["no-chunk"]
+    odd.replies["odd"] = Reply(head, Then.HANG)
+    answer = await answer_of(transport, get(f"{receiver.origin}/odd", timeout=3_600.0))
+    assert answer.status == 202
+
+
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.name.lower())
 async def test_retry_after_counts_too(transport: Transport, receiver: Receiver, end: Then) -> None:
     """The `Retry-After` of a complete header block counts, whatever becomes of the body."""

@@ -158,6 +158,10 @@ class _Handler(ResponseHandler):
             super().data_received(head + end)
             data = rest
         super().data_received(data)
+        error, body = self.exception(), self._payload
+        if error is not None and body is not None and not body.is_eof():
+            # aiohttp closes the connection, and would let the body's reader wait for the time-out.
+            body.set_exception(error)
 
 
 class _Names(AbstractResolver):

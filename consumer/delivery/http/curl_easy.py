@@ -104,7 +104,7 @@ class Easy:
             (pycurl.PIPEWAIT, 0),  # else a first request that hangs would block others to its host
             (pycurl.TCP_NODELAY, 1),
             (pycurl.TCP_KEEPALIVE, 1),
-            (pycurl.MAXLIFETIME_CONN, CONNECTION_LIFETIME_SECONDS),
+            (pycurl.MAXLIFETIME_CONN, int(CONNECTION_LIFETIME_SECONDS)),
             (pycurl.MAXFILESIZE, MAX_BODY_BYTES),
             (pycurl.WRITEFUNCTION, len),  # discards the body without a Python frame
             (pycurl.OPENSOCKETFUNCTION, self._guarded_sockets.open),

@@ -12,7 +12,7 @@ from consumer.reasons import ErrorKind
 MAX_BODY_BYTES = 64 * 1024
 """Bytes of a response's body that are read and discarded; a longer body closes the connection."""
 
-CONNECTION_LIFETIME_SECONDS = 300
+CONNECTION_LIFETIME_SECONDS: float = 300.0
 """Age from which a connection is given no more attempts, so that changed DNS answers are used."""
 
 MIN_FINAL_STATUS: Final = 200
