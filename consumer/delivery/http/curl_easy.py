@@ -22,9 +22,7 @@ _SPACE = ord(" ")
 """The last byte of a header line without a value."""
 
 _MIN_REDIRECT_STATUS: Final = 300
-
 _LINE_ENDS: Final = b"\r\n"
-
 _MIN_SILENT_FRACTION: Final = 0.5
 """A connection may be dead if nothing came in for this last part of an attempt's time. Data of a
 new connection, such as SETTINGS, comes at the beginning."""
