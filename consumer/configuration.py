@@ -58,22 +58,41 @@ def load(
     environ = environment() if environ is None else environ
 
     def read() -> Loaded:
-        config = _read(file, environ, before)
-        authorities = read_authorities(config.settings.network.ca_file)
-        return Loaded(config.settings, config.definitions, authorities)
+        settings = _read_settings(file, environ)
+        try:
+            in_force = before.authorities if before is not None else None
+            authorities = read_authorities(settings.network.ca_file, in_force)
+        except ConfigError as error:
+            found = _hook_diagnostics(settings.hooks, environ)
+            raise ConfigError([*error.diagnostics, *found]) from None
+        # Last, since definitions change most: the sooner after them all is compared, the better.
+        known = before.definitions if before is not None else None
+        return Loaded(settings, _read_hooks(settings, file, environ, known), authorities)
 
     return read_consistently(read)
 
 
-def _read(file: Path | None, environ: Mapping[str, str], before: Loaded | None = None) -> Config:
+def _read(file: Path | None, environ: Mapping[str, str]) -> Config:
+    settings = _read_settings(file, environ)
+    return Config(settings, _read_hooks(settings, file, environ))
+
+
+def _read_settings(file: Path | None, environ: Mapping[str, str]) -> Settings:
     try:
-        settings = load_settings(file, environ)
+        return load_settings(file, environ)
     except ConfigError as error:
         hooks = load_hooks_settings(file, environ)
         raise ConfigError([*error.diagnostics, *_hook_diagnostics(hooks, environ)]) from None
+
+
+def _read_hooks(
+    settings: Settings,
+    file: Path | None,
+    environ: Mapping[str, str],
+    known: FileSource | None = None,
+) -> FileSource:
     own = [file or DEFAULT_FILE, settings.kafka.ssl_certfile, settings.kafka.ssl_keyfile]
-    known = before.definitions if before is not None else None
-    return Config(settings, _load(settings.hooks, environ, filter(None, own), known))
+    return _load(settings.hooks, environ, filter(None, own), known)
 
 
 def _load(

@@ -57,24 +57,28 @@ class Authorities:
         """TLS for clients that trust these authorities."""
 
 
-def read_authorities(ca_file: Path | None) -> Authorities:
+def read_authorities(ca_file: Path | None, before: Authorities | None = None) -> Authorities:
     """Read the certificates in `ca_file`, or the system's where OpenSSL looks for them, if any.
+    Returns `before` if they are the same: to parse the system's takes longer than to read them.
 
     Raises:
         ConfigError: a file cannot be read, or holds no readable certificate.
     """
     if ca_file is not None:
-        return _read(ca_file, field="network.ca_file", hint=_CA_FILE_HINT)
+        return _read(ca_file, before, field="network.ca_file", hint=_CA_FILE_HINT)
     system, environ = ssl.get_default_verify_paths(), environment()
     named = environ.get(system.openssl_cafile_env) or system.cafile
-    found = [_read(Path(named))] if named else []
+    found = [_read(Path(named), before)] if named else []
     folders = environ.get(system.openssl_capath_env, system.openssl_capath)
     for folder in folders.split(os.pathsep):
         for file in _hashed(Path(folder)):
-            read = _read(file, known=found)
+            read = _read(file, before, known=found)
             if read not in found:
                 found.append(read)
-    return found[0] if len(found) == 1 else Authorities(b"".join(each.pem for each in found))
+    if len(found) == 1:
+        return found[0]
+    pem = b"".join(each.pem for each in found)
+    return before if before is not None and before.pem == pem else Authorities(pem)
 
 
 def refuse_loss(before: Authorities, after: Authorities) -> None:
@@ -84,11 +88,20 @@ def refuse_loss(before: Authorities, after: Authorities) -> None:
 
 
 def _read(
-    file: Path, *, known: Sequence[Authorities] = (), field: str = "", hint: str = _SYSTEM_HINT
+    file: Path,
+    before: Authorities | None,
+    *,
+    known: Sequence[Authorities] = (),
+    field: str = "",
+    hint: str = _SYSTEM_HINT,
 ) -> Authorities:
-    """The authorities in `file`; the member of `known` that contains them, if there is one."""
+    """The authorities in `file`: `before` if it is the same, or the member of `known` that contains
+    them, if there is one.
+    """
     try:
         pem = Path(files().watch(file)).read_bytes().strip() + b"\n"
+        if before is not None and before.pem == pem:
+            return before
         return next((each for each in known if pem in each.pem), None) or Authorities(pem)
     except OSError as error:
         broken = isinstance(error, ssl.SSLError)
