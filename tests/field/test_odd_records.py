@@ -87,7 +87,7 @@ async def test_a_record_without_structure_is_a_dead_letter_and_harms_no_other(
         assert dead_letter.value is not None
         assert dead_letter.value in payload
         assert dead_letter.facts["hookstream-reason"] == "undecodable"
-        assert "structure" in dead_letter.facts["hookstream-detail"]
+        assert "malformed record" in dead_letter.facts["hookstream-detail"]
     assert event("odd") in (dead_letters[f"{topic}/0/1"].value or b"")
 
 
