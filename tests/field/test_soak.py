@@ -7,9 +7,10 @@ from support.soak import Limits, Plan, Soak, judge
 from support.workspace import Workspace
 
 _PLAN = Plan(seconds=40, per_second=1_000, failing_one_in=5, reload_seconds=8)
-_LIMITS = Limits(peak=160, more=600)
-"""Coverage, which measures the daemon here, has its own share of the memory: `make soak` allows
-105 MiB. Connections to former hosts pile up for longer than this test takes.
+_LIMITS = Limits(peak=200, growth=40, more=800)
+"""Coverage, which measures the daemon here, has its own share of the memory, and in forty seconds a
+daemon is still warming up: `make soak` allows 105 MiB and a growth of 6. Connections to former
+hosts pile up for longer than this test takes.
 """
 
 
