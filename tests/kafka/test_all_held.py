@@ -75,7 +75,8 @@ async def test_nothing_comes_while_all_is_paused(
     the membership stays. 2. When the time has come, all comes, once and in order.
     """
     if careful:
-        monkeypatch.setattr(reader.poller, "_single_polls_until", 2 * HOUR + reader.clock.monotonic())
+        until = 2 * HOUR + reader.clock.monotonic()
+        monkeypatch.setattr(reader.poller, "_single_polls_until", until)
     await reader.hold_all()
     for _ in range(5):
         await reader.poll()
