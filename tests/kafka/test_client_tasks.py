@@ -64,7 +64,7 @@ async def test_a_task_that_ends_ends_the_daemon(
         with pytest.raises(HookstreamError) as caught:
             await asyncio.wait_for(running, PATIENCE)
         assert said in str(caught.value)
-        assert "start the daemon again" in str(caught.value)
+        assert "restart the daemon" in str(caught.value)
         async with InProcess(workspace.config):
             await workspace.cluster.produce(workspace.topic("event"), [event("e2")])
             await wait_until(workspace.caught_up, "the next event to be settled")
