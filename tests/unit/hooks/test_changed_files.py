@@ -16,7 +16,8 @@ from consumer.hooks.secrets import SecretReader
 from consumer.hooks.source import Delete, Upsert
 from support.fakes import FakeClock
 
-LATER = time.time() + 1_000 * SETTLED_SECONDS
+AHEAD_SECONDS = 1_000 * SETTLED_SECONDS
+"""By so much the clock of a test is ahead of the time at which its files are written."""
 
 
 class Folder:
@@ -26,7 +27,7 @@ class Folder:
         self.path = path
         self.environ = {"KEY": "first"}
         self.clock = FakeClock()
-        self.set_time(LATER)
+        self.set_time(time.time() + AHEAD_SECONDS)
         self.read: list[str] = []
         """Names of the files that were read since the last load began."""
 
@@ -151,7 +152,7 @@ def test_a_file_that_was_just_written_is_read_again(folder: Folder) -> None:
     """A second write within the step of the file system's clock would leave the same time."""
     folder.set_time(time.time())
     before = folder.load()
-    folder.set_time(LATER)
+    folder.set_time(time.time() + AHEAD_SECONDS)
     folder.load(before)
     assert folder.read == ["a.json", "b.json", "c.json"]
 
