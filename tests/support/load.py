@@ -3,10 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from types import TracebackType
-from typing import Any, Self
-
-from aiokafka import AIOKafkaProducer
+from typing import Any
 
 from support.workspace import Workspace, event, hook
 
@@ -65,15 +62,8 @@ class LoadReceiver:
         self.answered += 1
         return _OK
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def close(self) -> None:
+        """End all connections and servers."""
         for transport in self._connections:
             transport.abort()
         await self._servers.aclose()
@@ -117,31 +107,16 @@ def definitions(origins: Sequence[str], *, down: bool) -> list[dict[str, Any]]:
 class Writer:
     """Writes numbered events of one trigger to the workspace's topic."""
 
-    def __init__(self, workspace: Workspace, failing_one_in: int) -> None:
-        """`failing_one_in`: of so many events, one is for the hook that fails first."""
+    def __init__(self, producer: Any, workspace: Workspace, failing_one_in: int) -> None:
+        """`producer`: a connected one (`Cluster.producer`). `failing_one_in`: of so many events,
+        one is for the hook that fails first.
+        """
         self.written = 0
         self.healthy = 0
         """Of the written events those for hooks whose attempts never fail."""
         self._failing_one_in = failing_one_in
         self._topic = workspace.topic("event")
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=workspace.cluster.bootstrap,
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=5,
-        )
-
-    async def __aenter__(self) -> Self:
-        await self._producer.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._producer.stop()
+        self._producer = producer
 
     async def burst(self, number: int) -> None:
         """Write `number` events for the hook that is down; they are not counted in `written`."""

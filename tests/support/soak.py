@@ -111,7 +111,7 @@ class Soak:
         self._plan = plan
         self._show = show
         self._receiver = LoadReceiver()
-        self._writer = Writer(workspace, plan.failing_one_in)
+        self._writer: Writer
         self._generation = 0
 
     async def run(self) -> None:
@@ -124,8 +124,11 @@ class Soak:
         await workspace.create_topics()
         workspace.write_settings(retry={"delays": list(workspace.delays)})
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._receiver)
-            await stack.enter_async_context(self._writer)
+            stack.push_async_callback(self._receiver.close)
+            producer = await stack.enter_async_context(
+                workspace.cluster.producer(enable_idempotence=True, linger_ms=5)
+            )
+            self._writer = Writer(producer, workspace, plan.failing_one_in)
             await self._write_hooks()
             daemon = await stack.enter_async_context(Daemon(workspace.config))
             await self._writer.burst(plan.waiting)
