@@ -87,8 +87,10 @@ async def test_a_record_without_structure_is_a_dead_letter_and_harms_no_other(
         assert dead_letter.value is not None
         assert dead_letter.value in payload
         assert dead_letter.facts["hookstream-reason"] == "undecodable"
-        assert "malformed record" in dead_letter.facts["hookstream-detail"]
-    assert event("odd") in (dead_letters[f"{topic}/0/1"].value or b"")
+    odd, rest = dead_letters[f"{topic}/0/1"], dead_letters[f"{topic}/0/2"]
+    assert "a malformed record" in odd.facts["hookstream-detail"]
+    assert "the rest of a batch is malformed" in rest.facts["hookstream-detail"]
+    assert event("odd") in (odd.value or b"")
 
 
 def _bytes(record: Placed) -> list[tuple[bytes, bytes | None]]:
