@@ -51,6 +51,11 @@ class Message(Protocol):
         ...
 
     @property
+    def partition(self) -> int | None:
+        """The partition to write to if it accepts records now; None: `key` and `spread` decide."""
+        ...
+
+    @property
     def value(self) -> bytes | None:
         """The consumed record's value."""
         ...

@@ -42,6 +42,7 @@ class OutgoingRecord:
         "_writer",
         "metadata",
         "metrics",
+        "partition",
         "reason",
         "source_record",
         "topic",
@@ -56,15 +57,17 @@ class OutgoingRecord:
         metrics: HookMetrics,
         *,
         reason: Reason | None,
+        partition: int | None = None,
         content: Content = Content.WHOLE,
     ) -> None:
-        """`reason`: why it is dead-lettered; None if it is deferred."""
+        """`reason`: why it is dead-lettered; None if it is deferred. `partition`: see `Message`."""
         self._writer = writer
         self.topic = topic
         self.source_record = source_record
         self.metadata = metadata
         self.metrics = metrics
         self.reason = reason
+        self.partition = partition
         self._content = content
 
     def __repr__(self) -> str:

@@ -24,6 +24,11 @@ class Keyed(Protocol):
         """Whether to ignore the key for the choice of the partition."""
         ...
 
+    @property
+    def partition(self) -> int | None:
+        """The partition to prefer; None if there is no preference."""
+        ...
+
 
 KeyedT = TypeVar("KeyedT", bound=Keyed)
 
@@ -41,13 +46,18 @@ def by_partition(
     `partitions` are all of the topic, ascending; `usable` those that accept records now. Runs of
     `KEYLESS_RUN_RECORDS` records without a key go to the usable partitions (all, if none is usable)
     in turn, from the index `round_robin` on: few records make one batch, many are spread (KIP-480).
-    Records with a key go to its partition, or to a usable one instead if they `may_move`.
+    Records with a key go to its partition, or to a usable one instead if they `may_move`. All this
+    is for records that prefer no partition, and for those whose preferred partition is not usable.
     """
     targets = usable or partitions
     accepting = frozenset(targets)
     keyless = round_robin * KEYLESS_RUN_RECORDS
     found: defaultdict[int, list[KeyedT]] = defaultdict(list)
     for record in records:
+        preferred = record.partition
+        if preferred is not None and preferred in accepting:
+            found[preferred].append(record)
+            continue
         key = record.key
         if key is None or record.spread:
             found[targets[keyless // KEYLESS_RUN_RECORDS % len(targets)]].append(record)

@@ -40,6 +40,7 @@ class ReplayRecord:
     record_ref: str
     """`topic/partition/offset` of the dead letter."""
     spread: bool = False
+    partition: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ async def test_topics_in_turn_use_all_their_partitions(monkeypatch: pytest.Monke
     """Batches for several topics in turn use all partitions of each."""
     producer, client = KafkaProducer(KafkaSettings()), FakeClient()
     monkeypatch.setattr(producer, "_producer", client)
-    message = SimpleNamespace(key=None, value=b"v", headers=[])
+    message = SimpleNamespace(key=None, value=b"v", headers=[], partition=None)
     for _ in range(_PARTITIONS):
         for topic in ("a", "b"):
             for _, answer in await producer.send(topic, [message]):
@@ -80,9 +80,11 @@ async def test_topics_in_turn_use_all_their_partitions(monkeypatch: pytest.Monke
     assert client.sent == {(t, p): 1 for t in ("a", "b") for p in range(_PARTITIONS)}
 
 
-async def _send_keyed(producer: KafkaProducer, topic: str) -> int:
+async def _send_keyed(producer: KafkaProducer, topic: str, partition: int | None = None) -> int:
     """Send one record of a certain key; gives back how many were not acknowledged."""
-    message = SimpleNamespace(key=b"user", value=b"v", headers=[], spread=False)
+    message = SimpleNamespace(
+        key=b"user", value=b"v", headers=[], spread=False, partition=partition
+    )
     answers = [answer for _, answer in await producer.send(topic, [message])]
     await asyncio.wait(answers, timeout=0.01)
     for answer in answers:
@@ -122,6 +124,29 @@ async def test_a_keyed_record_whose_partition_takes_nothing_goes_to_another(
     assert client.sent["source", home] == 2
 
 
+async def test_a_record_leaves_the_partition_that_it_prefers_if_that_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A record is sent to the partition that it prefers, and to another one once that has refused a
+    batch or has no leader.
+    """
+    producer, client = KafkaProducer(KafkaSettings()), FakeClient()
+    monkeypatch.setattr(producer, "_producer", client)
+    topic = KafkaSettings().own_topics.dead_letter
+    for partition in range(_PARTITIONS):
+        assert await _send_keyed(producer, topic, partition) == 0
+    assert client.sent == {(topic, partition): 1 for partition in range(_PARTITIONS)}
+    client.sent.clear()
+    client.refusing.add(0)
+    client.led.discard(1)
+    assert await _send_keyed(producer, topic, 0) == 1
+    assert client.sent == {(topic, 0): 1}
+    client.sent.clear()
+    for partition in (0, 1):
+        assert await _send_keyed(producer, topic, partition) == 0
+    assert set(client.sent) <= {(topic, 2), (topic, 3)}
+
+
 @dataclass
 class Message:
     """One to be written."""
@@ -131,6 +156,7 @@ class Message:
     key: bytes | None = None
     topic: str = "retry"
     spread: bool = False
+    partition: int | None = None
 
 
 def test_a_header_name_that_is_not_utf_8_is_written_as_it_was_read() -> None:

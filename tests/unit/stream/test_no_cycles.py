@@ -42,6 +42,7 @@ class _Record:
     headers: list[tuple[str, bytes]] = []  # noqa: RUF012  # a stub that lives for one test
     wanted = True
     spread = False
+    partition = None
 
     def acknowledged(self) -> None:
         """See `PublishedRecord.acknowledged`."""

@@ -82,6 +82,7 @@ class FakeRecord:
     value: bytes = b"v"
     headers: Headers = field(default_factory=list)
     spread: bool = False
+    partition: int | None = None
 
     @property
     def wanted(self) -> bool:

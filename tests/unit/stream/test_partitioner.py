@@ -15,6 +15,7 @@ class Keyed:
     key: bytes | None
     number: int
     spread: bool = False
+    partition: int | None = None
 
 
 @pytest.mark.parametrize("usable", [range(8), [3, 4, 6], []], ids=["all", "some", "none"])
@@ -90,3 +91,24 @@ def test_if_no_partition_is_led_all_take_part() -> None:
         may_move=True,
     )
     assert {tp: len(its) for tp, its in found.items()} == {1: KEYLESS_RUN_RECORDS, 0: 1}
+
+
+@pytest.mark.parametrize("key", [b"user", None], ids=["keyed", "keyless"])
+@pytest.mark.parametrize("spread", [True, False])
+def test_a_record_goes_to_the_partition_that_it_prefers(key: bytes | None, spread: bool) -> None:
+    """A record goes to the partition that it prefers, in order with the other records there; if
+    that takes no records or does not exist, it goes where a record without a preference goes.
+    """
+    records = [
+        Keyed(key, number, spread, partition) for number, partition in enumerate([1, None, 6, 9, 1])
+    ]
+
+    def partitions(records: Sequence[Keyed], usable: Sequence[int]) -> dict[int, list[int]]:
+        found = by_partition(records, range(8), usable, round_robin=1, may_move=True)
+        return {tp: [record.number for record in its] for tp, its in found.items()}
+
+    usable = [1, 2, 4]
+    [other] = partitions([Keyed(key, 0, spread)], usable)
+    assert other != 1
+    assert partitions(records, usable) == {1: [0, 4], other: [1, 2, 3]}
+    assert partitions([Keyed(key, 0, spread, 5)], []) == {5: [0]}
