@@ -41,6 +41,7 @@ from consumer.stream.intake import Intake
 from consumer.stream.known_retry_topics import KnownRetryTopics
 from consumer.stream.other_prefixes import warn_of_other_prefixes
 from consumer.stream.outbox import Outbox
+from consumer.stream.overflow_topic import OverflowTopic
 from consumer.stream.tls import tls_files
 from consumer.stream.topic_watch import TopicWatch
 
@@ -121,8 +122,10 @@ class App:
         self._transport = make_transport(settings, self._loaded.authorities, self._clock)
         stack.push_async_callback(self._transport.close)
         decoders = {source.topic: make_decoder(source) for source in settings.sources}
+        overflow = OverflowTopic(own.overflow, self._clock, self.metrics.stream)
         router = RetryRouter(
             retry_topics=retry_topics.named,
+            overflow=overflow,
             dead_letter_topic=own.dead_letter,
             group=settings.kafka.group_id,
             mapped_sources={topic for topic, decoder in decoders.items() if decoder.maps},
@@ -134,6 +137,7 @@ class App:
             index=self._hooks.view,
             decoders=decoders,
             retry_topics=retry_topics.consumed,
+            overflow=overflow,
             group=settings.kafka.group_id,
             router=router,
             outbox=self._outbox,
@@ -147,6 +151,7 @@ class App:
             self._handler,
             sources=start_times(settings),
             retry_topics=retry_topics,
+            overflow=overflow,
             clock=self._clock,
             metrics=self.metrics.stream,
         )
@@ -155,7 +160,7 @@ class App:
         )
         self.health = Health(self._intake, self._outbox, self._presence, self._stop.is_set)
         self.metrics.stream.declare_consumed_topics(topics)
-        self._register_metrics([*retry_topic_names, own.dead_letter])
+        self._register_metrics([*retry_topic_names, own.overflow, own.dead_letter])
         await self._open_admin(stack)
         self._topics = make_topic_watch(
             lambda: self.settings,

@@ -50,7 +50,11 @@ def make_topic_watch(
 
     def named() -> dict[str, Retention]:
         retry_topics = [RetryTopic(own.retry(delay), delay) for delay in settings().retry.delays]
-        return {**keeping(retry_topics), own.dead_letter: Retention(longer_than=None)}
+        return {
+            **keeping(retry_topics),
+            own.overflow: Retention(settings().delivery.expire_after),
+            own.dead_letter: Retention(longer_than=None),
+        }
 
     return TopicWatch(
         kafka,

@@ -64,7 +64,7 @@ class HookMetrics:
     def __init__(self) -> None:
         # Every label value is there from the start: a counter that first appears as 1 is no rise
         # to Prometheus, and an alert on the first dead letter would stay silent.
-        self.outcomes = {"delivered": 0, "retried": 0, "dead_lettered": 0}
+        self.outcomes = {"delivered": 0, "retried": 0, "overflowed": 0, "dead_lettered": 0}
         self.attempts = dict.fromkeys(STATUSES, 0)
         self.dead_letters: dict[str, int] = dict.fromkeys(Reason, 0)
         self.duration = Histogram(ATTEMPT_BUCKETS)
@@ -86,6 +86,10 @@ class HookMetrics:
     def retried(self) -> None:
         """The broker acknowledged the delivery on a retry topic."""
         self.outcomes["retried"] += 1
+
+    def overflowed(self) -> None:
+        """The broker acknowledged the delivery on the overflow topic."""
+        self.outcomes["overflowed"] += 1
 
     def dead_lettered(self, reason: Reason) -> None:
         """The broker acknowledged the delivery on the dead-letter topic."""

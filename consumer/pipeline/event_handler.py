@@ -26,12 +26,15 @@ from consumer.records.headers import read_group, read_replaying_group
 from consumer.records.record import Record, UndecodableError
 from consumer.records.tracker import InFlightRecord, OffsetTracker
 from consumer.stream.outbox import Outbox
+from consumer.stream.overflow_topic import OverflowTopic
 from consumer.stream.retry_topic import RetryTopic
 
 log = get_logger(__name__)
 
 CAPACITY_POLL_SECONDS = 0.01
 """Seconds between two checks for capacity while intake is paused."""
+_NO_ENDPOINT = (64, 0.05)
+"""The room of an unknown hook: what waits for it is routed without an attempt."""
 
 
 class EventHandler:
@@ -43,6 +46,7 @@ class EventHandler:
         index: Index,
         decoders: Mapping[str, Decoder],
         retry_topics: Mapping[str, RetryTopic],
+        overflow: OverflowTopic,
         group: str,
         router: RetryRouter,
         outbox: Outbox,
@@ -56,6 +60,7 @@ class EventHandler:
         self._decoders = decoders
         self._events = {t: metrics.events(d.trigger) for t, d in decoders.items()}
         self._retry_topics = retry_topics
+        self._overflow = overflow
         self._group = group.encode()
         self._router = router
         self._outbox = outbox
@@ -93,8 +98,8 @@ class EventHandler:
         return True
 
     def handle(self, record: Record, tracker: OffsetTracker) -> None:
-        """Take in one record of a source topic or of a retry topic."""
-        if record.topic in self._retry_topics:
+        """Take in one record of a source topic, of a retry topic or of the overflow topic."""
+        if record.topic in self._retry_topics or record.topic == self._overflow.name:
             self._handle_deferred(record, tracker)
         else:
             self._handle_event(record, tracker)
@@ -102,7 +107,7 @@ class EventHandler:
     def on_assigned(self, counts: Mapping[str, tuple[int, int]]) -> None:
         """Divide the rate limits among the replicas by the partitions that each has.
 
-        A hook's events come from its trigger's topics and from the retry topics.
+        A hook's events come from its trigger's topics and from our own.
         """
 
         def share(topics: Iterable[str]) -> float:
@@ -112,13 +117,22 @@ class EventHandler:
         by_trigger: dict[Trigger, list[str]] = {trigger: [] for trigger in TRIGGERS}
         for topic, decoder in self._decoders.items():
             by_trigger[decoder.trigger].append(topic)
-        retries = [topic for topic in counts if topic in self._retry_topics]
-        shares = {t: share([*topics, *retries]) for t, topics in by_trigger.items()}
+        own = [topic for topic in counts if topic not in self._decoders]
+        shares = {t: share([*topics, *own]) for t, topics in by_trigger.items()}
         self.scheduler.divide(Shares(shares, share(counts)))
 
     def defer(self, which: Callable[[InFlightRecord], bool]) -> None:
         """See `Handler.defer`."""
         self.scheduler.defer_all(which)
+
+    def release(self, which: Callable[[InFlightRecord], bool]) -> None:
+        """See `Handler.release`."""
+        self.scheduler.release(which)
+
+    def room(self, hook: str, first_failed_at: float) -> tuple[int, float]:
+        """See `Handler.room`."""
+        known = self.index.hooks.get(hook)
+        return self.scheduler.room(known, first_failed_at) if known is not None else _NO_ENDPOINT
 
     def _handle_event(self, record: Record, tracker: OffsetTracker) -> None:
         if record.headers and self._is_replay_of_others(record):
@@ -143,17 +157,19 @@ class EventHandler:
             return
         counts.matched()
         source_record = tracker.receive(record.offset, record, len(hooks), self._clock.monotonic())
-        scheduler = self.scheduler
+        scheduler, behind = self.scheduler, self._overflow.behind
         delivery_id = delivery_ids(event.id)
         for hook in hooks:
-            scheduler.submit(
-                Delivery(
-                    id=delivery_id(hook.id),
-                    event=event,
-                    endpoint=scheduler.endpoint(hook),
-                    source_record=source_record,
-                )
+            delivery = Delivery(
+                id=delivery_id(hook.id),
+                event=event,
+                endpoint=scheduler.endpoint(hook),
+                source_record=source_record,
             )
+            if behind and hook.id in behind:
+                scheduler.line_up(delivery)
+            else:
+                scheduler.submit(delivery)
 
     def _is_replay_of_others(self, record: Record) -> bool:
         """Whether another group replayed the record to this source topic for itself: it was
@@ -185,6 +201,7 @@ class EventHandler:
             return
         original = OriginalRecord(metadata, record)
         source_record = tracker.receive(record.offset, original, 1, self._clock.monotonic())
+        source_record.attempts = metadata.attempts
         hook = self.index.hooks.get(metadata.hook)
         if hook is None:
             self._router.unknown_hook(source_record, metadata, record.timestamp / 1000)
@@ -202,8 +219,7 @@ class EventHandler:
             self._router.give_up(source_record, metadata, Reason.UNDECODABLE, str(error), hook.id)
             return
         delivery = self._resume(metadata, event, hook, source_record)
-        delay = self._retry_topics[record.topic].delay
-        self.scheduler.resubmit(delivery, delay, metadata.reason)
+        self.scheduler.resubmit(delivery, metadata.reason)
 
     def _decoder(self, metadata: DeliveryMetadata) -> Decoder:
         """The decoder of the topic that the event came from, which may no longer be a source."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from consumer.clock import Clock
 from consumer.delivery.scheduling.endpoint import Delivery
-from consumer.delivery.scheduling.retry_policy import Defer
+from consumer.delivery.scheduling.retry_policy import STOPPED, Defer
 from consumer.events.model import is_plausible
 from consumer.hooks.table import Hook
 from consumer.logs import get_logger
@@ -13,10 +13,12 @@ from consumer.metrics import Metrics
 from consumer.metrics.hooks import HookMetrics
 from consumer.reasons import Reason
 from consumer.records.delivery_metadata import DeliveryMetadata, OriginalRecord, Replay, read_replay
+from consumer.records.overflow_tracker import OverflowTracker
 from consumer.records.record import Record
 from consumer.records.tracker import InFlightRecord, OffsetTracker
 from consumer.stream.outbox import Outbox
 from consumer.stream.outgoing import OutgoingRecord, Writer
+from consumer.stream.overflow_topic import OverflowTopic
 from consumer.stream.retry_topic import UNKNOWN_HOOK_SECONDS, RetryTopic, unknown_hook_topic
 
 log = get_logger(__name__)
@@ -32,6 +34,7 @@ class RetryRouter:
         self,
         *,
         retry_topics: Sequence[RetryTopic],
+        overflow: OverflowTopic,
         dead_letter_topic: str,
         group: str,
         mapped_sources: Collection[str],
@@ -46,6 +49,7 @@ class RetryRouter:
         self._group_bytes = group.encode()
         self._mapped_sources = mapped_sources
         self._retry_topics = retry_topics
+        self._overflow = overflow
         self._delays = [retry_topic.delay for retry_topic in retry_topics]
         self._outbox = outbox
         self._clock = clock
@@ -83,14 +87,44 @@ class RetryRouter:
 
     def deferred(self, delivery: Delivery, deferral: Defer, cause: str) -> None:
         """Publish to a retry topic; the broker's acknowledgement settles the delivery."""
-        if self._disabled_since and delivery.endpoint.hook.id in self._disabled_since:
-            self.dead_lettered(delivery, Reason.DISABLED, f"switched off meanwhile; {cause}")
+        if self._is_disabled(delivery, cause):
             return
         metadata = self._delivery_metadata(
             delivery, cause, not_before=self._clock.now() + deferral.delay
         )
         topic = self._retry_topics[deferral.topic_number].topic
         self._publish(topic, delivery.source_record, metadata, delivery.endpoint.metrics)
+
+    def overflowed(self, delivery: Delivery, cause: str) -> None:
+        """Publish to the overflow topic; the broker's acknowledgement settles the delivery. One
+        that came from there without an attempt since waits where it is.
+        """
+        if self._is_disabled(delivery, cause):
+            return
+        source, hook = delivery.source_record, delivery.endpoint.hook.id
+        tracker = source.tracker
+        if isinstance(tracker, OverflowTracker) and delivery.attempts == source.attempts:
+            tracker.put_back(source.offset, delivery.first_failed_at or 0.0)
+            self._overflow.put_back(tracker, hook)
+            return
+        metadata = self._delivery_metadata(delivery, cause)
+        record = OutgoingRecord(
+            self._writer,
+            self._overflow.name,
+            source,
+            metadata,
+            delivery.endpoint.metrics,
+            reason=None,
+            partition=self._overflow.write(hook) if cause != STOPPED else None,
+        )
+        self._outbox.send(record)
+
+    def _is_disabled(self, delivery: Delivery, cause: str) -> bool:
+        """Dead-letter a delivery whose hook is disabled; returns whether it is."""
+        if not self._disabled_since or delivery.endpoint.hook.id not in self._disabled_since:
+            return False
+        self.dead_lettered(delivery, Reason.DISABLED, f"switched off meanwhile; {cause}")
+        return True
 
     def dead_lettered(self, delivery: Delivery, reason: Reason, detail: str) -> None:
         """Publish to the dead-letter topic; the broker's acknowledgement settles the delivery."""

@@ -47,6 +47,10 @@ class OffsetTracker:
         """Note that every record before `offset` was received."""
         self.next_offset = max(self.next_offset, offset)
 
+    def lag(self, end: int) -> int:
+        """Number of records that are not settled, of a partition that ends before `end`."""
+        return max(0, end - self.committable)
+
     def settle(self, offset: int) -> None:
         """Settle the record at `offset`: all its deliveries are acknowledged."""
         del self._unsettled[offset]
@@ -58,6 +62,16 @@ class OffsetTracker:
         Offsets that are never received (transaction markers, compaction) count as settled.
         """
         return next(iter(self._unsettled), self.next_offset)
+
+    @property
+    def progress(self) -> int:
+        """A number that rises as long as the partition is read and delivered."""
+        return self.committable
+
+    @property
+    def settled_text(self) -> str:
+        """What a commit says besides `committable`, for the next assignment."""
+        return ""
 
     @property
     def unsettled(self) -> int:
@@ -74,7 +88,7 @@ class OffsetTracker:
 class InFlightRecord:
     """A received record with unacknowledged deliveries: their `source_record`."""
 
-    __slots__ = ("_offset", "_remaining", "received_at", "record", "tracker")
+    __slots__ = ("_remaining", "attempts", "offset", "received_at", "record", "tracker")
 
     def __init__(
         self,
@@ -85,7 +99,10 @@ class InFlightRecord:
         received_at: float,
     ) -> None:
         self.tracker = tracker
-        self._offset = offset
+        self.offset = offset
+        """The offset in its own partition; that of `record` may be another."""
+        self.attempts = 0
+        """The attempts that it tells of."""
         self.record = record
         self.received_at = received_at
         self._remaining = deliveries
@@ -93,7 +110,7 @@ class InFlightRecord:
     def __repr__(self) -> str:
         record, tracker = self.record, self.tracker
         return (
-            f"<InFlightRecord {tracker.topic}/{tracker.number}/{self._offset}, from "
+            f"<InFlightRecord {tracker.topic}/{tracker.number}/{self.offset}, from "
             f"{record.topic}/{record.partition}/{record.offset}: {self._remaining} deliveries left>"
         )
 
@@ -106,4 +123,4 @@ class InFlightRecord:
         """Count one delivery that is delivered or durably published."""
         self._remaining -= 1
         if self._remaining == 0:
-            self.tracker.settle(self._offset)
+            self.tracker.settle(self.offset)

@@ -17,6 +17,11 @@ class OwnTopics:
         """The dead-letter topic."""
         return f"{self.prefix}.dead-letter"
 
+    @property
+    def overflow(self) -> str:
+        """The overflow topic."""
+        return f"{self.prefix}.overflow"
+
     def retry(self, delay: float) -> str:
         """The retry topic with a delay of `delay` seconds: `hookstream.retry.1m`."""
         return self._retry_start + format_duration(delay)
@@ -33,7 +38,7 @@ class OwnTopics:
             return None
 
     def __contains__(self, topic: str) -> bool:
-        return topic == self.dead_letter or topic.startswith(self._retry_start)
+        return topic in (self.dead_letter, self.overflow) or topic.startswith(self._retry_start)
 
     @property
     def _retry_start(self) -> str:

@@ -4,7 +4,9 @@ from collections.abc import Collection, Iterator
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from consumer.records.overflow_tracker import OverflowTracker
 from consumer.records.tracker import OffsetTracker
+from consumer.stream.overflow_topic import OverflowTopic
 from consumer.stream.positions import Beginning, CommitNote, Position, Why
 
 
@@ -15,8 +17,9 @@ class Assignment:
     are synchronous, so each call is atomic to the event loop.
     """
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, overflow: OverflowTopic) -> None:
         self._consumer = consumer
+        self._overflow = overflow
         self.generation = 0
         """Counts assignments and revocations."""
         self.trackers: dict[TopicPartition, OffsetTracker] = {}
@@ -50,20 +53,36 @@ class Assignment:
         self._consumer.pause(tp)
         self.waiting.add(tp)
 
-    def begin(self, tp: TopicPartition, beginning: Beginning, note: CommitNote) -> OffsetTracker:
-        """Read a waiting partition from `beginning`; `note` goes into its commits."""
+    def begin(
+        self, tp: TopicPartition, beginning: Beginning, note: CommitNote, settled: str = ""
+    ) -> OffsetTracker:
+        """Read a waiting partition from `beginning`; `note` goes into its commits. `settled`: what
+        the group's commit names besides its offset.
+        """
         tracker = self.trackers.get(tp)
         if tracker is not None and beginning.why in (Why.REMADE, Why.LOG_ENDS_EARLIER):
             self._orphan(tracker)
             tracker = None
         if tracker is None:
-            tracker = self.trackers[tp] = OffsetTracker(tp.topic, tp.partition, beginning.offset)
+            tracker = self.trackers[tp] = self._make_tracker(tp, beginning, settled)
         tracker.skip_to(beginning.offset)
+        if isinstance(tracker, OverflowTracker):
+            tracker.position = tracker.next_offset
         self.notes[tp] = note
         self.waiting.discard(tp)
         self.moved.add(tp)
         self._consumer.seek(tp, tracker.next_offset)
         self._consumer.resume(tp)
+        return tracker
+
+    def _make_tracker(self, tp: TopicPartition, at: Beginning, settled: str) -> OffsetTracker:
+        if tp.topic != self._overflow.name:
+            return OffsetTracker(tp.topic, tp.partition, at.offset)
+        is_same_log = at.why is Why.GOES_ON
+        tracker = OverflowTracker(
+            tp.topic, tp.partition, at.offset, settled if is_same_log else ""
+        )
+        self._overflow.assigned(tracker)
         return tracker
 
     def revoke(self, tps: Collection[TopicPartition]) -> None:
@@ -77,6 +96,8 @@ class Assignment:
             tracker = self.trackers.pop(tp, None)
             if tracker is None:
                 continue
+            if tp.topic == self._overflow.name:
+                self._overflow.revoked(tp.partition)
             self._last[tp] = Position(tracker.next_offset, self.notes.pop(tp))
             if self._consumer.partitions_for_topic(tp.topic):
                 tracker.revoked = True
@@ -99,8 +120,10 @@ class Assignment:
         return self._last.get(tp)
 
     def next_offset(self, tp: TopicPartition) -> int | None:
-        """The offset after the last record taken; None for a partition without a position."""
+        """The offset to read next; None for a partition without a position."""
         tracker = self.trackers.get(tp)
+        if isinstance(tracker, OverflowTracker):
+            return tracker.position
         return tracker.next_offset if tracker is not None else None
 
     def committable(self, tp: TopicPartition) -> int | None:

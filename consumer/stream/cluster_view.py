@@ -103,7 +103,7 @@ class ClusterView:
         except TimeoutError:
             return None
         return {
-            tp: Committed(commit.offset, CommitNote.read(commit.metadata))
+            tp: Committed.read(commit.offset, commit.metadata)
             for tp, commit in found.items()
         }
 

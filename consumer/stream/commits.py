@@ -54,9 +54,7 @@ class Commits:
             }
             if not moved:
                 return
-            offsets = {
-                tp: (at.offset, at.note.text() if at.note else "") for tp, at in moved.items()
-            }
+            offsets = {tp: (at.offset, at.metadata()) for tp, at in moved.items()}
             try:
                 async with timeout(max_seconds):
                     await self._consumer.commit(offsets)
@@ -73,7 +71,7 @@ class Commits:
         existing = self._consumer.partitions_for_topic
         topics = {topic for topic in {tp.topic for tp in trackers} if existing(topic)}
         return {
-            tp: Committed(tracker.committable, notes[tp])
+            tp: Committed(tracker.committable, notes[tp], tracker.settled_text)
             for tp, tracker in trackers.items()
             if tp.topic in topics
         }

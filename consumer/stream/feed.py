@@ -9,9 +9,11 @@ from consumer.clock import Clock
 from consumer.logs import get_logger
 from consumer.records.headers import read_not_before
 from consumer.records.record import Record
+from consumer.records.overflow_tracker import OverflowTracker
 from consumer.records.tracker import OffsetTracker
 from consumer.stream.assignment import Assignment
 from consumer.stream.handler import Handler
+from consumer.stream.overflow_reader import OverflowReader
 from consumer.stream.poller import Poller
 from consumer.stream.retry_topic import RetryTopic
 
@@ -30,6 +32,7 @@ class Feed:
         assignment: Assignment,
         poller: Poller,
         retry_topics: Mapping[str, RetryTopic],
+        overflow: OverflowReader,
         clock: Clock,
     ) -> None:
         """`retry_topics`: those that are consumed, by name, a live mapping."""
@@ -37,12 +40,16 @@ class Feed:
         self._assignment = assignment
         self._poller = poller
         self._retry_topics = retry_topics
+        self._overflow = overflow
         self._clock = clock
 
     async def take(
         self, tracker: OffsetTracker, records: Sequence[Record], goes_on: Callable[[], bool]
     ) -> None:
         """Handle `records`, polled for `tracker`, while its assignment `goes_on`."""
+        if isinstance(tracker, OverflowTracker):
+            await self._overflow.take(tracker, records, goes_on)
+            return
         tp = TopicPartition(tracker.topic, tracker.number)
         retry_topic = self._retry_topics.get(tp.topic)
         handler = self._handler

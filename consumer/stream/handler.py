@@ -31,6 +31,17 @@ class Handler(Protocol):
         """Take over this member's share: by topic, its number of partitions and the topic's."""
         ...
 
+    def room(self, hook: str, first_failed_at: float) -> tuple[int, float]:
+        """How many deliveries of `hook` may be taken from the overflow topic now, none of which
+        failed before `first_failed_at` (epoch seconds); and the seconds until this is to be asked
+        again.
+        """
+        ...
+
+    def release(self, which: Callable[[InFlightRecord], bool]) -> None:
+        """Let those deliveries of the records that `which` accepts overflow that have not begun."""
+        ...
+
     def defer(self, which: Callable[[InFlightRecord], bool]) -> None:
         """Defer the unfinished deliveries of the records that `which` accepts."""
         ...

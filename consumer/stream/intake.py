@@ -20,6 +20,8 @@ from consumer.stream.handler import Handler
 from consumer.stream.known_retry_topics import KnownRetryTopics
 from consumer.stream.lag import LagWatch
 from consumer.stream.membership import Membership
+from consumer.stream.overflow_reader import OverflowReader
+from consumer.stream.overflow_topic import OverflowTopic
 from consumer.stream.placement import Placement
 from consumer.stream.poller import Poller
 from consumer.stream.tasks import drop_connections, watch_tasks
@@ -49,6 +51,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         *,
         sources: Mapping[str, int],
         retry_topics: KnownRetryTopics,
+        overflow: OverflowTopic,
         clock: Clock,
         metrics: StreamMetrics,
         commit_timeout: float = _COMMIT_TIMEOUT_SECONDS,
@@ -60,10 +63,21 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._sources = sources
         self.retry_topics = retry_topics
         self._clock = clock
-        self._assignment = Assignment(consumer)
+        self._overflow = overflow
+        self._assignment = Assignment(consumer, overflow)
         self._commits = Commits(consumer, self._assignment, clock)
         self._poller = Poller(consumer, self._assignment.next_offset, self._out_of_range, clock)
-        self._feed = Feed(handler, self._assignment, self._poller, retry_topics.consumed, clock)
+        self._overflow_reader = OverflowReader(
+            consumer, handler, self._assignment, overflow, self._poller.is_paused, clock
+        )
+        self._feed = Feed(
+            handler,
+            self._assignment,
+            self._poller,
+            retry_topics.consumed,
+            self._overflow_reader,
+            clock,
+        )
         self.watch = LagWatch(view, self._assignment, self._poller.is_paused, clock)
         self.placement = Placement(
             view,
@@ -71,6 +85,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             self._commits,
             sources=sources,
             retry_topics=retry_topics,
+            overflow=overflow,
             suspend=self._suspend,
             clock=clock,
             metrics=metrics,
@@ -98,6 +113,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 continue
             if self.retry_topics.changed:
                 await self._resubscribe()
+            self._overflow_reader.steer()
             generation = self._assignment_generation
             taken = await self._poll(generation)
 
@@ -220,7 +236,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     @property
     def _topics(self) -> list[str]:
-        return [*self._sources, *self.retry_topics.consumed]
+        return [*self._sources, *self.retry_topics.consumed, self._overflow.name]
 
     def oldest_unsettled(self) -> float:
         """Seconds since the oldest unsettled record was received; 0.0 if all are settled."""

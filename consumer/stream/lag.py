@@ -71,12 +71,12 @@ class LagWatch:
         self._note_progress(ends.keys())
 
     def lag(self) -> dict[tuple[str, int], int]:
-        """Number of records between each partition's settled prefix and its end."""
-        committable = self._assignment.committable
+        """Number of each partition's records that are not settled."""
+        trackers = self._assignment.trackers
         return {
-            (tp.topic, tp.partition): max(0, end - settled)
+            (tp.topic, tp.partition): tracker.lag(end)
             for tp, end in self._assignment.ends.items()
-            if (settled := committable(tp)) is not None
+            if (tracker := trackers.get(tp)) is not None
         }
 
     @property
@@ -97,7 +97,7 @@ class LagWatch:
     def _note_progress(self, answered: AbstractSet[TopicPartition]) -> None:
         ends, trackers = self._assignment.ends, self._assignment.trackers
         going = trackers.keys() & answered - self._assignment.waiting
-        seen = {tp: trackers[tp].committable for tp in going}
+        seen = {tp: trackers[tp].progress for tp in going}
         behind = [p for p, at in seen.items() if at < ends[p] and not self._is_paused(p)]
         if not behind or any(seen[tp] != self._seen.get(tp) for tp in behind):
             self._moved_at = self._clock.monotonic()

@@ -11,11 +11,13 @@ from consumer.clock import Clock
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.metrics.stream import StreamMetrics
+from consumer.records.overflow_tracker import OverflowTracker
 from consumer.stream.assignment import Assignment
 from consumer.stream.cluster_view import READ_UNCOMMITTED, View
 from consumer.stream.commits import Commits
 from consumer.stream.kafka_errors import REFUSALS, refusal
 from consumer.stream.known_retry_topics import KnownRetryTopics
+from consumer.stream.overflow_topic import OverflowTopic
 from consumer.stream.placement_report import Placed, Report
 from consumer.stream.positions import (
     EARLIEST,
@@ -75,6 +77,7 @@ class Placement:
         *,
         sources: Mapping[str, int],
         retry_topics: KnownRetryTopics,
+        overflow: OverflowTopic,
         suspend: Callable[[TopicPartition], None],
         clock: Clock,
         metrics: StreamMetrics,
@@ -84,6 +87,7 @@ class Placement:
         """
         self._sources = sources
         self._retry_topics = retry_topics
+        self._overflow = overflow
         self._suspend = suspend
         self._view = view
         self._assignment = assignment
@@ -98,7 +102,7 @@ class Placement:
         """Unconfirmed reasons to read a log from its start: reason, topic id, and since when."""
         self._check_now = asyncio.Event()
         metrics.declare_configured_topics(
-            sources, [retry_topic.topic for retry_topic in retry_topics.named]
+            sources, [overflow.name, *(retry_topic.topic for retry_topic in retry_topics.named)]
         )
 
     def check_soon(self) -> None:
@@ -124,7 +128,8 @@ class Placement:
         """
         try:
             seen = dict(self._assignment.ends)
-            topics = await self._view.topics([*self._sources, *self._retry_topics.consumed])
+            names = [*self._sources, *self._retry_topics.consumed, self._overflow.name]
+            topics = await self._view.topics(names)
             if topics is not None:
                 self._compare(topics, seen)
                 await self._place({name: state for name, state in topics.items() if state})
@@ -241,7 +246,10 @@ class Placement:
             if q.commit is not None and assignment.position(q.tp) is None:
                 self._commits.found(q.tp, q.commit)
             note = next_note(q.position, q.topic, q.siblings, now)
-            assignment.begin(q.tp, beginning, note)
+            settled = q.commit.settled if q.commit is not None else ""
+            tracker = assignment.begin(q.tp, beginning, note, settled)
+            if isinstance(tracker, OverflowTracker):
+                self._overflow.lose(tracker, tracker.committable, span.start)
             old = olds.get(q.tp, UNKNOWN_OFFSET)
             old_end = span.end if old == UNKNOWN_OFFSET else old
             report.add(Placed(q.tp, q.position, span, beginning, old_end))

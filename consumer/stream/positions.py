@@ -62,16 +62,17 @@ class CommitNote:
         except (ValueError, KeyError, TypeError):
             return None
 
-    def text(self) -> str:
-        """The text of the metadata field."""
-        return orjson.dumps(
-            {
-                "cluster": self.cluster_id,
-                "topic_id": self.topic_id,
-                "since": self.since,
-                "partitions": self.partitions,
-            }
-        ).decode()
+    def text(self, settled: str = "") -> str:
+        """The text of the metadata field; `settled`: see `Committed.settled`."""
+        fields: dict[str, str | int] = {
+            "cluster": self.cluster_id,
+            "topic_id": self.topic_id,
+            "since": self.since,
+            "partitions": self.partitions,
+        }
+        if settled:
+            fields["settled"] = settled
+        return orjson.dumps(fields).decode()
 
     def is_of(self, topic: TopicState) -> bool:
         """Whether the note may be of the present `topic`; false only if it is of another one."""
@@ -147,6 +148,17 @@ class Committed:
 
     offset: int
     note: CommitNote | None
+    settled: str = ""
+    """Settled offsets behind it, of the overflow topic (`records.settled_runs`)."""
+
+    @classmethod
+    def read(cls, offset: int, metadata: str | None) -> Self:
+        """Parse a commit."""
+        return cls(offset, CommitNote.read(metadata), _settled(metadata))
+
+    def metadata(self) -> str:
+        """The text that is stored with the offset."""
+        return self.note.text(self.settled) if self.note is not None else ""
 
 
 def first_time(start: int, partition: int, topic: TopicState, siblings: Iterable[Committed]) -> int:
@@ -178,6 +190,13 @@ def next_note(
     mine = [] if position is None else [Committed(position.offset, position.note)]
     began = _earliest(_of(topic, mine)) or _earliest(_of(topic, siblings))
     return began.about(topic) if began is not None else CommitNote.of(topic, now)
+
+
+def _settled(metadata: str | None) -> str:
+    try:
+        return str(orjson.loads(metadata or "")["settled"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _of(topic: TopicState, commits: Iterable[Committed]) -> list[Committed]:

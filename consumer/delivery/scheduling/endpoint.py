@@ -1,20 +1,22 @@
 """The state of one hook's deliveries, and of one host's: what the scheduler decides upon."""
 
 from collections import deque
+from collections.abc import Callable
 from enum import Enum
 from math import exp, inf
 
 from consumer.delivery.http.request import RequestBuilder
 from consumer.delivery.scheduling.circuit import Circuit
-from consumer.delivery.scheduling.deferred_forecast import DeferredForecast
 from consumer.delivery.scheduling.token_bucket import TokenBucket
 from consumer.events.model import Event
 from consumer.hooks.table import Hook
 from consumer.metrics import HookMetrics
 from consumer.records.tracker import InFlightRecord
 
-SLICE = 64
-"""Deliveries that leave a queue at a time, in a few milliseconds: results wait meanwhile."""
+_MIN_QUEUED = 64
+"""So many deliveries may wait here however slowly the receiver takes them."""
+_MAX_QUEUED_SECONDS = 1.0
+"""By its rate limit, the time that an endpoint's queue may take; later deliveries overflow."""
 EWMA_TIME_CONSTANT_SECONDS = 10.0
 """Time constant of the exponential moving average of an endpoint's pace. It is longer than an
 attempt, since an endpoint that takes many at once also answers them at once."""
@@ -139,7 +141,6 @@ class Endpoint:
         "builder",
         "circuit",
         "consecutive_410",
-        "deferred",
         "disabled_by_410",
         "given_up_told_at",
         "hook",
@@ -171,7 +172,6 @@ class Endpoint:
         self.in_flight = 0
         self.waiting: deque[Delivery] = deque()
         self.queue_state = QueueState.IDLE
-        self.deferred = DeferredForecast()
         self.paused_until = -inf
         """Monotonic seconds before which the receiver asked for no request (`Retry-After`)."""
         self.pause_told_at = -inf
@@ -189,7 +189,7 @@ class Endpoint:
     def __repr__(self) -> str:
         return (
             f"Endpoint({self.hook.id!r}, {self.queue_state.name}, in_flight={self.in_flight}, "
-            f"waiting={len(self.waiting)}, deferred={len(self.deferred)}, {self.circuit!r}, "
+            f"waiting={len(self.waiting)}, {self.circuit!r}, "
             f"paused_until={self.paused_until:.3f}, {self.bucket!r}, {self.host!r})"
         )
 
@@ -226,17 +226,26 @@ class Endpoint:
         self.waiting.append(delivery)
 
     def pop_newest(self, number: int) -> list[Delivery]:
-        """Take `number` deliveries out of the queue, a slice at most."""
-        return [self.waiting.pop() for _ in range(max(0, min(SLICE, number)))]
+        """Take the newest `number` deliveries out of the queue, in order."""
+        newest = [self.waiting.pop() for _ in range(min(number, len(self.waiting)))]
+        newest.reverse()
+        return newest
 
     def pop_stale(self, queued_before: float) -> list[Delivery]:
         """Take the oldest deliveries out of the queue that were queued before that (monotonic
-        seconds), a slice at most.
+        seconds).
         """
         waiting, stale = self.waiting, list[Delivery]()
-        while len(stale) < SLICE and waiting and waiting[0].queued_at < queued_before:
+        while waiting and waiting[0].queued_at < queued_before:
             stale.append(waiting.popleft())
         return stale
+
+    def pop_matching(self, which: Callable[[Delivery], bool]) -> list[Delivery]:
+        """Take the deliveries that are `which` out of the queue, in order."""
+        found = [delivery for delivery in self.waiting if which(delivery)]
+        if found:
+            self.waiting = deque(delivery for delivery in self.waiting if not which(delivery))
+        return found
 
     def note_result(self, now: float) -> None:
         """Learn the pace from the time between results while deliveries wait."""
@@ -260,6 +269,13 @@ class Endpoint:
         """Seconds between two requests that the hook's and the host's rate allow; 0.0: no limit."""
         own = self.bucket.interval if self.bucket else 0.0
         return max(own, self.host.bucket.interval) if self.host.bucket else own
+
+    def is_full(self, now: float) -> bool:
+        """Whether the queue is as long as a rate limit or a pause allows."""
+        number = len(self.waiting)
+        if number <= _MIN_QUEUED:
+            return False
+        return self.paused_until > now or number * self.rate_interval() > _MAX_QUEUED_SECONDS
 
     def is_slow(self, now: float, stall_timeout: float, max_queue_seconds: float) -> bool:
         """Whether the queue waits for the endpoint, not for this process.

@@ -90,7 +90,6 @@ class EndpointTable:
         for endpoint in self.endpoints.values():
             if endpoint.bucket:
                 endpoint.bucket.scale(shares.hooks[endpoint.hook.trigger], now)
-            endpoint.deferred.clear()
         for host in self.hosts.values():
             if host.bucket:
                 host.bucket.scale(shares.host, now)

@@ -20,14 +20,14 @@ class Limits:
     waiting: int = 1024
     """Deliveries that may wait for a slot before intake pauses, and for an in-process retry."""
     stall_timeout: float = 1.0
-    """At capacity, an endpoint's queue is shed after this long without a result, or if its rate
+    """At capacity, an endpoint's queue overflows after this long without a result, or if its rate
     limit makes the queue longer than this."""
     max_queue_seconds: float = 2.0
-    """At capacity, a queue that needs longer than this at its endpoint's pace is shed. A shorter
-    time would be fairer, but a process that is short of CPU makes every endpoint look slow, and a
-    deferral costs it more than a request."""
+    """At capacity, a queue that needs longer than this at its endpoint's pace overflows. A shorter
+    time would be fairer, but a process that is short of CPU makes every endpoint look slow, and
+    writing and reading a delivery costs it more than a request."""
     max_wait: float = 60.0
-    """A delivery that waits longer than this is deferred whatever capacity is left: until it is
+    """A delivery that waits longer than this overflows whatever capacity is left: until it is
     settled it holds back its partition's commits."""
 
 

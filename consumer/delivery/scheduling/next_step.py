@@ -10,11 +10,12 @@ from consumer.delivery.scheduling.retry_policy import (
     CROWDED,
     REFUSING,
     RETRY_AFTER,
+    Overflow,
 )
 
 _MAX_QUEUED_PAUSE_SECONDS: Final = 5.0
-"""A longer `Retry-After` defers the queue; a shorter one is waited for. Less than any default retry
-topic's delay, and no longer than in-process retries may take."""
+"""During a longer `Retry-After` the queue waits in the overflow topic, during a shorter one here: no
+longer than in-process retries may take."""
 _CLOSED: Final = CircuitState.CLOSED
 
 
@@ -42,56 +43,41 @@ class Wait:
         return f"Wait({self.on.name}, {self.seconds:.3f})"
 
 
-class Shed:
-    """Waiting deliveries are deferred without an attempt."""
-
-    __slots__ = ("cause", "seconds")
-
-    def __init__(self, cause: str, seconds: float = 0.0) -> None:
-        self.cause = cause
-        self.seconds = seconds
-        """Seconds for which the receiver gets nothing."""
-
-    def __repr__(self) -> str:
-        return f"Shed({self.cause!r}, {self.seconds:.3f})"
-
-
-Step = Start | Wait | Shed
+Step = Start | Wait | Overflow
+"""`Overflow`: waiting deliveries leave for the overflow topic."""
 
 # Made once: a delivery that nothing holds back costs no object here.
 START: Final = Start()
 IDLE: Final = Wait(QueueState.IDLE)
 AWAIT_SLOT: Final = Wait(QueueState.READY)
 AWAIT_HOST_SLOT: Final = Wait(QueueState.BLOCKED_ON_HOST)
-NEXT_SLICE: Final = Wait(QueueState.BLOCKED_ON_RATE, 0.02)
-"""After a slice of a queue was shed: the results of other hooks come first."""
-SHED_STALE: Final = Shed(CROWDED)
+STALE: Final = Overflow(CROWDED)
+"""Only those leave that have waited for too long."""
 
 
 def next_step(  # noqa: C901, PLR0911  # one return for each case of the list
-    endpoint: Endpoint, now: float, limits: Limits, free_slots: int, *, keep_stale: bool = False
+    endpoint: Endpoint, now: float, limits: Limits, free_slots: int
 ) -> Step:
     """Decide what `endpoint` does `now` (monotonic seconds).
 
     `free_slots`: attempts that may start in all; 0 while this process may start none.
-    `keep_stale`: what has waited too long was shed already, a slice of it at least.
     """
     # The first case that applies decides:
     # 1. Nothing waits: the next submission ends the wait.
-    # 2. The oldest delivery has waited for too long: it is deferred.
+    # 2. The oldest delivery has waited for too long: it overflows.
     # 3. The hook's own slots are taken: its next result ends the wait.
     # 4. The hook holds as many slots as are free in all (dynamic threshold): the next free slot.
     # 5. The hook holds as many slots as are free at its host: the host's next free slot.
-    # 6. The receiver asked for a pause: a short one is waited for, a long one defers the queue.
-    # 7. The circuit is open and no probe is due: the queue is deferred.
+    # 6. The receiver asked for a pause: a short one is waited for; else the queue overflows.
+    # 7. The circuit is open and no probe is due: the queue overflows.
     # 8. The hook's rate limit is used up: a timer.
     # 9. The host's rate limit is used up: the host's timer, which its hooks share.
     # 10. Otherwise the oldest delivery starts.
     waiting, mine = endpoint.waiting, endpoint.in_flight
     if not waiting:
         return IDLE
-    if not keep_stale and waiting[0].queued_at < now - limits.max_wait:
-        return SHED_STALE
+    if waiting[0].queued_at < now - limits.max_wait:
+        return STALE
     if mine >= limits.per_hook:
         return IDLE
     if mine >= free_slots:
@@ -101,12 +87,12 @@ def next_step(  # noqa: C901, PLR0911  # one return for each case of the list
         return AWAIT_HOST_SLOT
     pause = endpoint.paused_until - now
     if pause > _MAX_QUEUED_PAUSE_SECONDS:
-        return Shed(RETRY_AFTER, pause)
+        return Overflow(RETRY_AFTER)
     if pause > 0.0:
         return Wait(QueueState.BLOCKED_ON_RATE, pause)
     circuit = endpoint.circuit
-    if circuit.state is not _CLOSED and (wait := circuit.wait(now)):
-        return Shed(REFUSING if circuit.refuses else CIRCUIT_OPEN, wait)
+    if circuit.state is not _CLOSED and circuit.wait(now):
+        return Overflow(REFUSING if circuit.refuses else CIRCUIT_OPEN)
     if endpoint.bucket and (wait := endpoint.bucket.wait(now)):
         return Wait(QueueState.BLOCKED_ON_RATE, wait)
     if host.bucket and (wait := host.bucket.wait(now)):

@@ -21,6 +21,10 @@ class Outcomes(Protocol):
         """Publish to a retry topic; `cause` is one word."""
         ...
 
+    def overflowed(self, delivery: Delivery, cause: str) -> None:
+        """Let it wait until its endpoint can take more; `cause` is one word."""
+        ...
+
     def dead_lettered(self, delivery: Delivery, reason: Reason, detail: str) -> None:
         """Publish to the dead-letter topic; `detail` is for people."""
         ...

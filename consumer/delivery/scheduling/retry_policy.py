@@ -1,10 +1,9 @@
 """The one map from results to what follows: delivered, retried now, deferred or dead-lettered."""
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from enum import Enum
-from math import inf
 from typing import Final, assert_never
 
 from consumer.delivery.http.transport import AttemptResult
@@ -73,6 +72,14 @@ class Defer:
 
 
 @dataclass(slots=True)
+class Overflow:
+    """Wait in the overflow topic until the endpoint can take more; no attempt is spent."""
+
+    cause: str = field(default="", compare=False)
+    """One word."""
+
+
+@dataclass(slots=True)
 class DeadLetter:
     """Publish to the dead-letter topic."""
 
@@ -81,12 +88,12 @@ class DeadLetter:
     """For people."""
 
 
-Outcome = Delivered | Defer | DeadLetter
+Outcome = Delivered | Defer | Overflow | DeadLetter
 """The end of a delivery, as far as this process is concerned."""
 Decision = Outcome | RetryNow
 DELIVERED = Delivered()
 
-# Causes of a deferral without an attempt.
+# Causes of an overflow, and of a deferral without an attempt.
 CIRCUIT_OPEN: Final = "circuit_open"
 """The receiver fails."""
 REFUSING: Final = "refusing"
@@ -95,6 +102,8 @@ RETRY_AFTER: Final = "retry_after"
 """The receiver asked for a pause."""
 CROWDED: Final = "crowded"
 """The queue is too long for its endpoint."""
+BEHIND: Final = "behind"
+"""Earlier deliveries of the hook wait in the overflow topic."""
 STOPPED: Final = "stopped"
 """The assignment or the process ends."""
 
@@ -131,7 +140,7 @@ class RetryPolicy:
         random: Callable[[], float],
         pause: float = 0.0,
         blocked_before: bool = False,
-        refused_for: float | None = None,
+        refused: bool = False,
         may_retry_now: bool = True,
         disabled: bool = False,
     ) -> Decision:
@@ -139,12 +148,11 @@ class RetryPolicy:
 
         `elapsed`: since the first attempt in this process. `age`: since the delivery first failed.
         `random`: uniform in [0, 1). `pause`: before it the endpoint gets no request.
-        `blocked_before`: the attempt before this one was blocked. `refused_for`: the receiver
-        rejects everything since a moment ago, and gets nothing for so long; None if it does not.
-        `may_retry_now`: there is capacity for an in-process retry. `disabled`: several answers of
+        `blocked_before`: the attempt before this one was blocked. `refused`: the receiver rejects
+        everything since a moment ago. `may_retry_now`: there is capacity for an in-process retry. `disabled`: several answers of
         410 disabled the hook.
         """
-        decision: RetryNow | Defer | DeadLetter
+        decision: RetryNow | Defer | Overflow | DeadLetter
         match kind:
             case AnswerKind.SUCCESS:
                 return DELIVERED
@@ -152,19 +160,19 @@ class RetryPolicy:
                 decision = self._look_up_again(
                     result, attempts, age, random, blocked_before=blocked_before
                 )
-            case AnswerKind.PERMANENT if refused_for is not None:
-                decision = self.set_aside(refused_for, random, REFUSING)
+            case AnswerKind.PERMANENT if refused:
+                decision = Overflow(REFUSING)
             case AnswerKind.PERMANENT | AnswerKind.GONE:
                 decision = DeadLetter(Reason.PERMANENT)
             case AnswerKind.RETRY:
                 asked = max(0.0, result.retry_after or 0.0, pause)
                 decision = self._retry(attempts, elapsed, age, asked, random)
                 if isinstance(decision, RetryNow) and not may_retry_now:
-                    decision = self.set_aside(decision.delay, random)
+                    decision = self._defer(0, random)
             case _:
                 assert_never(kind)
         status = str(result.error or result.status)
-        if isinstance(decision, Defer):
+        if isinstance(decision, Defer | Overflow):
             decision.cause = decision.cause or status
             return self.unless_over(decision, age=age, disabled=disabled)
         if isinstance(decision, DeadLetter):
@@ -204,24 +212,13 @@ class RetryPolicy:
             return DeadLetter(Reason.BLOCKED)
         return self._defer(min(attempts, BLOCKED_RETRIES, len(self.delays)) - 1, random)
 
-    def set_aside(self, delay: float, random: Callable[[], float], cause: str = "") -> Defer:
-        """Defer to the longest retry topic that is no longer than `delay` seconds, or to the
-        shortest.
-        """
-        return self._defer(max(0, bisect_right(self.delays, delay) - 1), random, cause)
+    def stop(self, random: Callable[[], float]) -> Defer:
+        """Defer a delivery whose attempt is under way when the assignment or the process ends."""
+        return self._defer(0, random, STOPPED)
 
-    def defer_until_needed(self, seconds: float, cause: str = "") -> Defer:
-        """Defer to the longest retry topic that is sure to return a delivery within `seconds`.
-
-        The longer the time, the more the topic's delay is stretched: deliveries that are deferred
-        at once come back one after the other, and in the topic's own order.
-        """
-        topic_number = max(0, bisect_right(self.delays, seconds / (1 + self.jitter)) - 1)
-        longer = self.delays[topic_number + 1] if topic_number + 1 < len(self.delays) else inf
-        stretched = self.delays[topic_number] * (1 + self.jitter * min(1.0, seconds / longer))
-        return Defer(topic_number, min(seconds, stretched), cause)
-
-    def unless_over(self, deferral: Defer, *, age: float, disabled: bool) -> Defer | DeadLetter:
+    def unless_over(
+        self, deferral: Defer | Overflow, *, age: float, disabled: bool
+    ) -> Defer | Overflow | DeadLetter:
         """`deferral`, or a dead letter if no later attempt would be made."""
         if disabled:
             return DeadLetter(Reason.DISABLED, "its receiver answered 410 several times in a row")

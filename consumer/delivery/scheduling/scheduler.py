@@ -18,9 +18,7 @@ from consumer.delivery.scheduling.endpoint_table import EndpointTable
 from consumer.delivery.scheduling.limits import Limits, Shares
 from consumer.delivery.scheduling.next_step import (
     AWAIT_SLOT,
-    NEXT_SLICE,
-    SHED_STALE,
-    Shed,
+    STALE,
     Start,
     Step,
     Wait,
@@ -28,7 +26,15 @@ from consumer.delivery.scheduling.next_step import (
 )
 from consumer.delivery.scheduling.observers import OBSERVERS, AttemptObserver
 from consumer.delivery.scheduling.outcomes import Outcomes
-from consumer.delivery.scheduling.retry_policy import REFUSING, DeadLetter, RetryPolicy
+from consumer.delivery.scheduling.overflow_room import Room, overflow_room
+from consumer.delivery.scheduling.retry_policy import (
+    BEHIND,
+    CROWDED,
+    REFUSING,
+    STOPPED,
+    DeadLetter,
+    RetryPolicy,
+)
 from consumer.delivery.scheduling.unfinished import Excuses, UnfinishedDeliveries, never_excuses
 from consumer.hooks.table import Hook
 from consumer.metrics import Metrics
@@ -118,28 +124,53 @@ class Scheduler:
         self._waiting += 1
         if endpoint.queue_state is QueueState.IDLE:
             self._make_ready(endpoint)
+        elif endpoint.queue_state is not QueueState.READY and endpoint.is_full(
+            self._clock.monotonic()
+        ):
+            self._overflow(endpoint.pop_newest(1), CROWDED)
         self._run()
 
-    def resubmit(self, delivery: Delivery, retry_topic: float, cause: str = "") -> None:
-        """Take on a delivery that comes back from the retry topic with that delay; `cause`: why it
-        was deferred.
+    def resubmit(self, delivery: Delivery, cause: str = "") -> None:
+        """Take on a delivery that comes back from a retry topic or the overflow topic; `cause`: why
+        it went there.
         """
-        endpoint = delivery.endpoint
-        endpoint.deferred.remove(retry_topic)
         if cause == REFUSING:
-            endpoint.circuit.trust()
+            delivery.endpoint.circuit.trust()
         self.submit(delivery)
 
+    def line_up(self, delivery: Delivery) -> None:
+        """Take on one delivery of a hook whose earlier ones wait in the overflow topic: behind
+        them.
+        """
+        self._unfinished.deliveries.add(delivery)
+        self._unfinished.overflow([delivery], BEHIND)
+
+    def room(self, hook: Hook, first_failed_at: float) -> Room:
+        """How many deliveries of `hook` may come out of the overflow topic now. None of them first
+        failed before `first_failed_at` (epoch seconds).
+        """
+        is_over = self._clock.now() >= first_failed_at + self._unfinished.policy.expire_after
+        limits = self._table.limits
+        is_busy = self._waiting >= limits.waiting // 2
+        return overflow_room(
+            self.endpoint(hook), self._clock.monotonic(), limits, is_busy=is_busy, is_over=is_over
+        )
+
     def shed_load(self) -> None:
-        """At capacity, defer a slice of each queue that holds up other hooks. Intake calls this
+        """At capacity, let those deliveries overflow that hold up other hooks. Intake calls this
         while it pauses, if there are other hooks.
         """
         now = self._clock.monotonic()
         if self.at_capacity and now < self._awake_until:
             for endpoint, excess in self._table.crowded(now):
-                newest = endpoint.pop_newest(excess)
-                self._waiting -= len(newest)
-                self._unfinished.defer_until_needed(newest, endpoint)
+                self._overflow(endpoint.pop_newest(excess), CROWDED)
+
+    def release(self, which: Callable[[InFlightRecord], bool]) -> None:
+        """Let every delivery overflow that has not started and whose source record is `which`: at
+        the end of an assignment or of the process its next owner sends it at once.
+        """
+        for endpoint in self._table.endpoints.values():
+            self._overflow(endpoint.pop_matching(lambda d: which(d.source_record)), STOPPED)
 
     def defer_all(self, which: Callable[[InFlightRecord], bool]) -> None:
         """Defer every delivery without an outcome whose source record is `which`, under way or not:
@@ -173,9 +204,9 @@ class Scheduler:
         now, limits = self._clock.monotonic(), self._table.limits
         free_slots = limits.concurrency - self.in_flight if now < self._start_until else 0
         step = next_step(endpoint, now, limits, free_slots)
-        if step is SHED_STALE:
-            self._shed_stale(endpoint, now - limits.max_wait)
-            step = next_step(endpoint, now, limits, free_slots, keep_stale=True)
+        if step is STALE:
+            self._overflow(endpoint.pop_stale(now - limits.max_wait), CROWDED)
+            step = next_step(endpoint, now, limits, free_slots)
         if isinstance(step, Start):
             self._start(endpoint, now)
             if endpoint.waiting and endpoint.queue_state is QueueState.IDLE:
@@ -183,21 +214,13 @@ class Scheduler:
         elif isinstance(step, Wait):
             self._wait(endpoint, step)
         else:
-            self._shed(endpoint, step)
+            self._overflow(endpoint.pop_newest(len(endpoint.waiting)), step.cause)
         return step
 
-    def _shed(self, endpoint: Endpoint, shed: Shed) -> None:
-        newest = endpoint.pop_newest(len(endpoint.waiting))
-        self._waiting -= len(newest)
-        for delivery in newest:
-            self._unfinished.set_aside(delivery, shed.seconds, shed.cause)
-        if endpoint.waiting:
-            self._wait(endpoint, NEXT_SLICE)
-
-    def _shed_stale(self, endpoint: Endpoint, queued_before: float) -> None:
-        stale = endpoint.pop_stale(queued_before)
-        self._waiting -= len(stale)
-        self._unfinished.defer_until_needed(stale, endpoint)
+    def _overflow(self, deliveries: list[Delivery], cause: str) -> None:
+        """Let deliveries that have left their queue, oldest first, wait in the overflow topic."""
+        self._waiting -= len(deliveries)
+        self._unfinished.overflow(deliveries, cause)
 
     def _wait(self, endpoint: Endpoint, wait: Wait) -> None:
         endpoint.queue_state = wait.on
@@ -231,7 +254,7 @@ class Scheduler:
         host.timed = False
         stale_before = self._clock.monotonic() - self._table.limits.max_wait
         for endpoint in host.blocked:
-            self._shed_stale(endpoint, stale_before)
+            self._overflow(endpoint.pop_stale(stale_before), CROWDED)
         self._wake_blocked(host)
         self._run()
 

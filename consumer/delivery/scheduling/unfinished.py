@@ -5,19 +5,18 @@ from collections.abc import Callable, Iterable
 from consumer.clock import Clock
 from consumer.delivery.http.transport import AttemptResult
 from consumer.delivery.scheduling.circuit import Circuit
-from consumer.delivery.scheduling.endpoint import Delivery, Endpoint
+from consumer.delivery.scheduling.endpoint import Delivery
 from consumer.delivery.scheduling.observers import AttemptDetails, AttemptObserver
 from consumer.delivery.scheduling.outcomes import Outcomes
 from consumer.delivery.scheduling.results import learn, log_given_up
 from consumer.delivery.scheduling.retry_policy import (
-    CROWDED,
     DELIVERED,
-    STOPPED,
     AnswerKind,
     Decision,
     Defer,
     Delivered,
     Outcome,
+    Overflow,
     RetryNow,
     RetryPolicy,
     classify,
@@ -29,8 +28,6 @@ Excuses = Callable[[AttemptResult, float], bool]
 """Whether this process stood still over a failed attempt whose result came at that time (monotonic
 seconds), so that the result says nothing about the endpoint."""
 
-MIN_DEFER_SECONDS = 1.0
-"""No delivery is deferred for less."""
 _BLOCKED = str(ErrorKind.BLOCKED)
 
 
@@ -130,9 +127,8 @@ class UnfinishedDeliveries:
             return DELIVERED
         blocked_before = delivery.last_status == _BLOCKED
         delivery.last_status = str(result.error or result.status)
-        refused_for = None
-        if kind is AnswerKind.PERMANENT and circuit.refuses:
-            refused_for = circuit.wait(now)
+        refused = kind is AnswerKind.PERMANENT and circuit.refuses
+        if refused:
             delivery.attempts -= 1
         return self.policy.decide(
             kind,
@@ -143,7 +139,7 @@ class UnfinishedDeliveries:
             random=self._random,
             pause=delivery.endpoint.paused_until - now,
             blocked_before=blocked_before,
-            refused_for=refused_for,
+            refused=refused,
             may_retry_now=may_retry_now,
             disabled=delivery.endpoint.disabled_by_410,
         )
@@ -156,48 +152,32 @@ class UnfinishedDeliveries:
             ended(delivery, outcome)
         if isinstance(outcome, Delivered):
             self._outcomes.delivered(delivery)
+        elif isinstance(outcome, Overflow):
+            self._outcomes.overflowed(delivery, outcome.cause)
         elif isinstance(outcome, Defer):
-            due = self._clock.monotonic() + outcome.delay
-            delivery.endpoint.deferred.add(self.policy.delays[outcome.topic_number], due)
             self._outcomes.deferred(delivery, outcome, outcome.cause)
         else:
             self._outcomes.dead_lettered(delivery, outcome.reason, outcome.detail)
 
-    def set_aside(self, delivery: Delivery, delay: float, cause: str) -> None:
-        """Defer `delivery` without an attempt, for about `delay` seconds."""
-        self._defer(delivery, self.policy.set_aside(delay, self._random, cause))
+    def overflow(self, deliveries: Iterable[Delivery], cause: str) -> None:
+        """Let `deliveries`, oldest first, wait in the overflow topic."""
+        for delivery in deliveries:
+            self._set_aside(delivery, Overflow(cause))
 
     def defer_all(self, which: Callable[[InFlightRecord], bool]) -> None:
         """Defer every delivery whose source record is `which`."""
         for delivery in [d for d in self.deliveries if which(d.source_record)]:
-            self.set_aside(delivery, 0.0, STOPPED)
+            self._set_aside(delivery, self.policy.stop(self._random))
 
-    def defer_until_needed(self, deliveries: Iterable[Delivery], endpoint: Endpoint) -> None:
-        """Defer each until the endpoint is through with its queue and with what was deferred
-        before.
-
-        Only if a rate limit tells when that is may a delivery come back before the first retry
-        topic's delay: an endpoint that hangs has no pace.
-        """
-        now, pace = self._clock.monotonic(), endpoint.seconds_per_delivery()
-        least = MIN_DEFER_SECONDS if endpoint.rate_interval() else self.policy.delays[0]
-        endpoint.deferred.remove_lost(now)
-        seconds = endpoint.deferred.seconds_until_idle(now, len(endpoint.waiting), pace, least)
-        for delivery in deliveries:
-            if self._defer(delivery, self.policy.defer_until_needed(seconds, CROWDED)):
-                seconds += pace if seconds > least else 0.0
-
-    def _defer(self, delivery: Delivery, deferral: Defer) -> bool:
-        """Defer without an attempt, or dead-letter what is over; returns whether it was deferred.
-        Nothing happens to a delivery that has ended or was revoked.
+    def _set_aside(self, delivery: Delivery, deferral: Defer | Overflow) -> None:
+        """End without an attempt, or dead-letter what is over. Nothing happens to a delivery that
+        has ended or was revoked.
         """
         if delivery.ended:
-            return False
+            return
         if delivery.source_record.revoked:
             self.deliveries.discard(delivery)
-            return False
+            return
         disabled = delivery.endpoint.disabled_by_410
         age = 0.0 if disabled else delivery.note_failure(self._clock.now())
-        outcome = self.policy.unless_over(deferral, age=age, disabled=disabled)
-        self.end(delivery, outcome)
-        return outcome is deferral
+        self.end(delivery, self.policy.unless_over(deferral, age=age, disabled=disabled))

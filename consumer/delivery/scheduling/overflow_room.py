@@ -1,0 +1,57 @@
+"""The decision how many deliveries an endpoint takes out of the overflow topic. It is pure."""
+
+from typing import Final, NamedTuple
+
+from consumer.delivery.scheduling.circuit import CircuitState
+from consumer.delivery.scheduling.endpoint import Endpoint
+from consumer.delivery.scheduling.limits import Limits
+
+_LOOK_SECONDS: Final = 0.05
+"""Shortest time between two looks at one endpoint: the rest of a queue takes longer."""
+_MAX_LOOK_SECONDS: Final = 1.0
+"""Longest time, so that a reload or a late answer is noticed soon."""
+_SLICE: Final = 64
+"""Deliveries that are over and leave at a time: each becomes a dead letter without an attempt."""
+
+
+class Room(NamedTuple):
+    """How many more deliveries an endpoint takes."""
+
+    count: int
+    again_in: float
+    """Seconds until this is to be asked again, at the earliest once `count` were taken."""
+
+
+def overflow_room(
+    endpoint: Endpoint, now: float, limits: Limits, *, is_busy: bool, is_over: bool
+) -> Room:
+    """Decide how many deliveries `endpoint` takes `now` (monotonic seconds): about as many as it
+    will start within a second, if that is soon.
+
+    `is_busy`: the queues of all endpoints are half full. `is_over`: the oldest delivery may have
+    waited for longer than `expire_after`.
+    """
+    # The first case that applies decides:
+    # 1. The queues are half full: none, or what is taken would overflow again.
+    # 2. The hook is disabled (410), or the oldest may be over while nothing is sent: a slice, to
+    #    become dead letters; what is not over is put back.
+    # 3. The receiver asked for a pause: none until its end.
+    # 4. The circuit is open: none until a probe is due, then one.
+    # 5. The queue holds half of a second's work: none.
+    # 6. Otherwise as many as a second's work lacks.
+    waiting = len(endpoint.waiting)
+    if is_busy:
+        return Room(0, _LOOK_SECONDS)
+    if endpoint.disabled_by_410:
+        return Room(_SLICE, _LOOK_SECONDS)
+    closed = endpoint.circuit.state is CircuitState.CLOSED
+    wait = max(endpoint.paused_until - now, 0.0 if closed else endpoint.circuit.wait(now))
+    if wait > 0.0:
+        half_open = endpoint.circuit.state is CircuitState.HALF_OPEN
+        again_in = _LOOK_SECONDS if half_open else min(max(wait, _LOOK_SECONDS), _MAX_LOOK_SECONDS)
+        return Room(_SLICE if is_over else 0, again_in)
+    if not closed:
+        return Room(max(0, 1 - waiting), _LOOK_SECONDS)
+    interval = endpoint.rate_interval()
+    wanted = max(1, min(limits.per_hook, int(1 / interval))) if interval else limits.per_hook
+    return Room(wanted - waiting if 2 * waiting <= wanted else 0, _LOOK_SECONDS)

@@ -1,0 +1,193 @@
+"""Reads the overflow topic: from each partition what an endpoint can take now.
+
+A partition is indexed once from its position to its end. Whenever an endpoint has room, its first
+record that waits is read again, by its offset: neither a dead endpoint's records before it nor
+their number hold it up, and nothing is written again.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from consumer.clock import Clock
+from consumer.logs import get_logger
+from consumer.records.headers import FIRST_FAILED_AT, HOOK, last_value, read_number
+from consumer.records.overflow_tracker import MAX_HOOKS, HookQueue, OverflowTracker
+from consumer.records.record import Record
+from consumer.stream.assignment import Assignment
+from consumer.stream.handler import Handler
+from consumer.stream.overflow_topic import OverflowTopic
+
+log = get_logger(__name__)
+
+MAX_INDEXED_RECORDS = 4_000_000
+"""Offsets in the indexes of all partitions together; the rest of a longer partition is indexed as
+its beginning is settled."""
+_LOOK_SECONDS = 0.05
+_HOOK_LOOK_SECONDS = 1e-4
+"""The time between two looks for endpoints with room, and what each hook that waits adds to it."""
+_READ_ON_RECORDS = 200
+"""So many records before the wanted one are read: it takes less than another fetch."""
+_SLICE_RECORDS = 50
+"""Records between two yields to the event loop."""
+
+
+class OverflowReader:
+    """Steers the consumer's positions in the overflow topic, and feeds the handler."""
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        handler: Handler,
+        assignment: Assignment,
+        topic: OverflowTopic,
+        is_held: Callable[[TopicPartition], bool],
+        clock: Clock,
+    ) -> None:
+        """`is_held`: whether a partition is paused for another reason."""
+        self._consumer = consumer
+        self._handler = handler
+        self._assignment = assignment
+        self._topic = topic
+        self._is_held = is_held
+        self._clock = clock
+        self._room: dict[str, int] = {}
+        """By hook, the deliveries that it takes until it is asked again, if any."""
+        self._ask_at: dict[str, float] = {}
+        """By hook, monotonic seconds before which its room is not asked again."""
+        self._look_at = 0.0
+
+    def steer(self) -> None:
+        """Set the position of each partition to what is read next, and pause those without."""
+        trackers = list(self._trackers())
+        if not trackers:
+            return
+        now = self._clock.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + _LOOK_SECONDS + self._ask(trackers, now) * _HOOK_LOOK_SECONDS
+        may_index, paused = MAX_INDEXED_RECORDS // len(trackers), self._consumer.paused()
+        for tp, tracker in trackers:
+            if not self._is_held(tp):
+                self._steer_one(tp, tracker, may_index, is_paused=tp in paused)
+
+    def _trackers(self) -> Iterator[tuple[TopicPartition, OverflowTracker]]:
+        for tp, tracker in self._assignment.trackers.items():
+            if isinstance(tracker, OverflowTracker) and tp not in self._assignment.waiting:
+                yield tp, tracker
+
+    def _ask(self, trackers: Sequence[tuple[TopicPartition, OverflowTracker]], now: float) -> int:
+        """Ask for the room of each hook that waits, if it is time. Returns the number of hooks."""
+        oldest: dict[str, float] = {}
+        for _, tracker in trackers:
+            for hook, queue in tracker.queues.items():
+                if queue.waiting:
+                    known = oldest.get(hook, queue.first_failed_at)
+                    oldest[hook] = min(known, queue.first_failed_at)
+        self._room = {hook: room for hook, room in self._room.items() if hook in oldest}
+        self._ask_at = {hook: at for hook, at in self._ask_at.items() if hook in oldest}
+        for hook, first_failed_at in oldest.items():
+            if now >= self._ask_at.get(hook, now):
+                self._ask_one(hook, first_failed_at, now)
+        return len(oldest)
+
+    def _ask_one(self, hook: str, first_failed_at: float, now: float) -> None:
+        room, again_in = self._handler.room(hook, first_failed_at)
+        self._ask_at[hook] = now + again_in
+        if room:
+            self._room[hook] = room
+        else:
+            self._room.pop(hook, None)
+
+    def _steer_one(
+        self, tp: TopicPartition, tracker: OverflowTracker, may_index: int, *, is_paused: bool
+    ) -> None:
+        queues = [queue for hook in self._room if (queue := tracker.queues.get(hook))]
+        target = min((tracker.next_of(queue) for queue in queues if queue.waiting), default=None)
+        if target is None:
+            if tracker.span >= may_index or len(tracker.queues) >= MAX_HOOKS:
+                self._consumer.pause(tp)
+                return
+            tracker.skip_settled()
+            target = tracker.next_offset
+            if target >= self._assignment.ends.get(tp, target + 1):
+                self._topic.forget_lost(tp.partition)
+        if is_paused or not tracker.position <= target <= tracker.position + _READ_ON_RECORDS:
+            self._consumer.seek(tp, target)
+            tracker.position = target
+        if is_paused:
+            self._consumer.resume(tp)
+
+    async def take(
+        self, tracker: OverflowTracker, records: Sequence[Record], goes_on: Callable[[], bool]
+    ) -> None:
+        """Index or deliver `records`, polled for `tracker`, while its assignment `goes_on`."""
+        for number, record in enumerate(records):
+            if number % _SLICE_RECORDS == _SLICE_RECORDS - 1:
+                await asyncio.sleep(0)
+            while self._handler.at_capacity and goes_on():
+                await self._handler.wait_for_capacity()
+            if not goes_on():
+                return
+            hook = _hook(record)
+            if record.offset >= tracker.next_offset:
+                if len(tracker.queues) >= MAX_HOOKS and hook not in tracker.queues:
+                    self._consumer.seek(TopicPartition(tracker.topic, tracker.number), record.offset)
+                    return
+                self._index(tracker, record, hook)
+            elif tracker.position < record.offset:
+                self._topic.lose(tracker, tracker.position, record.offset)
+            tracker.position = record.offset + 1
+            queue = tracker.queues.get(hook)
+            if queue is None or not queue.waiting or not self._has_room(hook, queue):
+                continue
+            if tracker.next_of(queue) == record.offset:
+                self._take_one(record, tracker, hook)
+
+    def _index(self, tracker: OverflowTracker, record: Record, hook: str) -> None:
+        tracker.skip_settled()
+        if record.offset < tracker.next_offset:
+            return
+        if self._handler.is_foreign(record):
+            tracker.skip(record.offset)
+            return
+        tracker.add(record.offset, hook, _first_failed_at(record))
+        self._topic.read(tracker, hook)
+
+    def _has_room(self, hook: str, queue: HookQueue) -> bool:
+        if hook not in self._ask_at:  # the first that waits
+            self._ask_one(hook, queue.first_failed_at, self._clock.monotonic())
+        return hook in self._room
+
+    def _take_one(self, record: Record, tracker: OverflowTracker, hook: str) -> None:
+        self._room[hook] -= 1
+        if not self._room[hook]:
+            del self._room[hook]
+        self._topic.taken(hook)
+        try:
+            self._handler.handle(record, tracker)
+        except Exception as bug:  # noqa: BLE001  # any error: the record stays
+            # Unsettled for ever, so no commit passes it: a bug loses no record.
+            if tracker.waits(record.offset):
+                tracker.receive(record.offset, record, 1, self._clock.monotonic())
+            log.error(
+                "a record could not be processed",
+                cause=bug,
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+            )
+
+
+def _hook(record: Record) -> str:
+    """The hook of a record; "" if it has none, which is another program's."""
+    return (last_value(record.headers, HOOK) or b"").decode(errors="replace")
+
+
+def _first_failed_at(record: Record) -> float:
+    """Epoch seconds at which the delivery first failed; those of the record if it does not say."""
+    value = last_value(record.headers, FIRST_FAILED_AT)
+    try:
+        return read_number(value.decode()) if value is not None else record.timestamp / 1000
+    except ValueError:
+        return record.timestamp / 1000
