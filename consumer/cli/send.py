@@ -21,6 +21,7 @@ from consumer.delivery.scheduling.retry_policy import (
     DeadLetter,
     Defer,
     Delivered,
+    Overflow,
     RetryNow,
     classify,
 )
@@ -90,6 +91,8 @@ def _consequence(result: AttemptResult, hook: Hook, settings: Settings) -> str:
         case Defer(retry_topic):
             topic = settings.kafka.own_topics.retry(settings.retry.delays[retry_topic])
             return f"would be retried through {topic}"
+        case Overflow():
+            return f"would wait in {settings.kafka.own_topics.overflow}"
         case DeadLetter(reason):
             note = ""
             if kind is AnswerKind.GONE and not hook.uri_variables:

@@ -45,7 +45,7 @@ class RetryRouter:
         """`retry_topics`: those that the settings name; `group`: `kafka.group_id`;
         `mapped_sources`: the source topics with `fields`.
         """
-        self._writer = Writer(group, dead_letter_topic)
+        self._writer = Writer(group, dead_letter_topic, overflow.name)
         self._group_bytes = group.encode()
         self._mapped_sources = mapped_sources
         self._retry_topics = retry_topics

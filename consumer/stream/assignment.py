@@ -79,9 +79,7 @@ class Assignment:
         if tp.topic != self._overflow.name:
             return OffsetTracker(tp.topic, tp.partition, at.offset)
         is_same_log = at.why is Why.GOES_ON
-        tracker = OverflowTracker(
-            tp.topic, tp.partition, at.offset, settled if is_same_log else ""
-        )
+        tracker = OverflowTracker(tp.topic, tp.partition, at.offset, settled if is_same_log else "")
         self._overflow.assigned(tracker)
         return tracker
 

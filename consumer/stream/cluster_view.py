@@ -16,7 +16,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.offset import OffsetRequest
 
 from consumer.stream.metadata import NO_TOPIC_ID, TopicIdRequest
-from consumer.stream.positions import CommitNote, Committed, TopicState
+from consumer.stream.positions import Committed, TopicState
 from consumer.stream.tasks import timeout
 
 _ANSWER_TIMEOUT_SECONDS = 2.0
@@ -102,10 +102,7 @@ class ClusterView:
                 found = await coordinator.fetch_committed_offsets(list(tps))
         except TimeoutError:
             return None
-        return {
-            tp: Committed.read(commit.offset, commit.metadata)
-            for tp, commit in found.items()
-        }
+        return {tp: Committed.read(commit.offset, commit.metadata) for tp, commit in found.items()}
 
     def by_leader(self, tps: Iterable[TopicPartition]) -> Mapping[int, list[TopicPartition]]:
         """See `View`."""

@@ -8,8 +8,8 @@ from aiokafka import TopicPartition
 from consumer.clock import Clock
 from consumer.logs import get_logger
 from consumer.records.headers import read_not_before
-from consumer.records.record import Record
 from consumer.records.overflow_tracker import OverflowTracker
+from consumer.records.record import Record
 from consumer.records.tracker import OffsetTracker
 from consumer.stream.assignment import Assignment
 from consumer.stream.handler import Handler
@@ -31,6 +31,7 @@ class Feed:
         handler: Handler,
         assignment: Assignment,
         poller: Poller,
+        *,
         retry_topics: Mapping[str, RetryTopic],
         overflow: OverflowReader,
         clock: Clock,

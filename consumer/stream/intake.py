@@ -68,15 +68,20 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._commits = Commits(consumer, self._assignment, clock)
         self._poller = Poller(consumer, self._assignment.next_offset, self._out_of_range, clock)
         self._overflow_reader = OverflowReader(
-            consumer, handler, self._assignment, overflow, self._poller.is_paused, clock
+            consumer,
+            handler,
+            self._assignment,
+            overflow,
+            is_held=self._poller.is_paused,
+            clock=clock,
         )
         self._feed = Feed(
             handler,
             self._assignment,
             self._poller,
-            retry_topics.consumed,
-            self._overflow_reader,
-            clock,
+            retry_topics=retry_topics.consumed,
+            overflow=self._overflow_reader,
+            clock=clock,
         )
         self.watch = LagWatch(view, self._assignment, self._poller.is_paused, clock)
         self.placement = Placement(

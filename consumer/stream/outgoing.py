@@ -29,6 +29,7 @@ class Writer:
     group: str
     """`kafka.group_id`."""
     dead_letter_topic: str
+    overflow_topic: str
 
 
 class OutgoingRecord:
@@ -105,10 +106,12 @@ class OutgoingRecord:
 
     def acknowledged(self) -> None:
         """Count it, and settle its delivery."""
-        if self.reason is None:
-            self.metrics.retried()
-        else:
+        if self.reason is not None:
             self.metrics.dead_lettered(self.reason)
+        elif self.topic == self._writer.overflow_topic:
+            self.metrics.overflowed()
+        else:
+            self.metrics.retried()
         self.source_record.ack_one()
 
     def smaller(self) -> "OutgoingRecord | None":

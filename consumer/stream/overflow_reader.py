@@ -42,6 +42,7 @@ class OverflowReader:
         handler: Handler,
         assignment: Assignment,
         topic: OverflowTopic,
+        *,
         is_held: Callable[[TopicPartition], bool],
         clock: Clock,
     ) -> None:
@@ -132,7 +133,8 @@ class OverflowReader:
             hook = _hook(record)
             if record.offset >= tracker.next_offset:
                 if len(tracker.queues) >= MAX_HOOKS and hook not in tracker.queues:
-                    self._consumer.seek(TopicPartition(tracker.topic, tracker.number), record.offset)
+                    tp = TopicPartition(tracker.topic, tracker.number)
+                    self._consumer.seek(tp, record.offset)
                     return
                 self._index(tracker, record, hook)
             elif tracker.position < record.offset:

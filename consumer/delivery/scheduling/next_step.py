@@ -14,8 +14,8 @@ from consumer.delivery.scheduling.retry_policy import (
 )
 
 _MAX_QUEUED_PAUSE_SECONDS: Final = 5.0
-"""During a longer `Retry-After` the queue waits in the overflow topic, during a shorter one here: no
-longer than in-process retries may take."""
+"""During a longer `Retry-After` the queue waits in the overflow topic, during a shorter one here.
+"""
 _CLOSED: Final = CircuitState.CLOSED
 
 

@@ -1,6 +1,6 @@
 """The decision how many deliveries an endpoint takes out of the overflow topic. It is pure."""
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from consumer.delivery.scheduling.circuit import CircuitState
 from consumer.delivery.scheduling.endpoint import Endpoint
@@ -14,12 +14,9 @@ _SLICE: Final = 64
 """Deliveries that are over and leave at a time: each becomes a dead letter without an attempt."""
 
 
-class Room(NamedTuple):
-    """How many more deliveries an endpoint takes."""
-
-    count: int
-    again_in: float
-    """Seconds until this is to be asked again, at the earliest once `count` were taken."""
+Room = tuple[int, float]
+"""How many more deliveries an endpoint takes; and seconds until this is to be asked again, at the
+earliest once so many were taken."""
 
 
 def overflow_room(
@@ -41,17 +38,17 @@ def overflow_room(
     # 6. Otherwise as many as a second's work lacks.
     waiting = len(endpoint.waiting)
     if is_busy:
-        return Room(0, _LOOK_SECONDS)
+        return (0, _LOOK_SECONDS)
     if endpoint.disabled_by_410:
-        return Room(_SLICE, _LOOK_SECONDS)
+        return (_SLICE, _LOOK_SECONDS)
     closed = endpoint.circuit.state is CircuitState.CLOSED
     wait = max(endpoint.paused_until - now, 0.0 if closed else endpoint.circuit.wait(now))
     if wait > 0.0:
         half_open = endpoint.circuit.state is CircuitState.HALF_OPEN
         again_in = _LOOK_SECONDS if half_open else min(max(wait, _LOOK_SECONDS), _MAX_LOOK_SECONDS)
-        return Room(_SLICE if is_over else 0, again_in)
+        return (_SLICE if is_over else 0, again_in)
     if not closed:
-        return Room(max(0, 1 - waiting), _LOOK_SECONDS)
+        return (max(0, 1 - waiting), _LOOK_SECONDS)
     interval = endpoint.rate_interval()
     wanted = max(1, min(limits.per_hook, int(1 / interval))) if interval else limits.per_hook
-    return Room(wanted - waiting if 2 * waiting <= wanted else 0, _LOOK_SECONDS)
+    return (wanted - waiting if 2 * waiting <= wanted else 0, _LOOK_SECONDS)

@@ -149,8 +149,8 @@ class RetryPolicy:
         `elapsed`: since the first attempt in this process. `age`: since the delivery first failed.
         `random`: uniform in [0, 1). `pause`: before it the endpoint gets no request.
         `blocked_before`: the attempt before this one was blocked. `refused`: the receiver rejects
-        everything since a moment ago. `may_retry_now`: there is capacity for an in-process retry. `disabled`: several answers of
-        410 disabled the hook.
+        everything since a moment ago. `may_retry_now`: there is capacity for an in-process retry.
+        `disabled`: several answers of 410 disabled the hook.
         """
         decision: RetryNow | Defer | Overflow | DeadLetter
         match kind:
