@@ -75,6 +75,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             is_held=self._poller.is_paused,
             clock=clock,
         )
+        self.watch = LagWatch(view, self._assignment, self._waits_on_purpose, clock)
         self._feed = Feed(
             handler,
             self._assignment,
@@ -83,7 +84,6 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             overflow=self._overflow_reader,
             clock=clock,
         )
-        self.watch = LagWatch(view, self._assignment, self._poller.is_paused, clock)
         self.placement = Placement(
             view,
             self._assignment,
@@ -273,6 +273,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Seconds for the next step: at most half of the remaining time, the rest is for others."""
         remaining = self._leave_by - self._clock.monotonic()
         return max(_MIN_STEP_SECONDS, min(self._commit_timeout, remaining / 2))
+
+    def _waits_on_purpose(self, tp: TopicPartition) -> bool:
+        return self._poller.is_paused(tp) or self._overflow_reader.is_full(tp)
 
     def _suspend(self, tp: TopicPartition) -> None:
         """Let a partition wait for a new position."""

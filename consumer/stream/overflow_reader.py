@@ -58,6 +58,11 @@ class OverflowReader:
         self._ask_at: dict[str, float] = {}
         """By hook, monotonic seconds before which its room is not asked again."""
         self._look_at = 0.0
+        self._full: set[TopicPartition] = set()
+
+    def is_full(self, tp: TopicPartition) -> bool:
+        """Whether a partition is not read on because its index is as large as it may be."""
+        return tp in self._full
 
     def steer(self) -> None:
         """Set the position of each partition to what is read next, and pause those without."""
@@ -103,10 +108,12 @@ class OverflowReader:
     def _steer_one(
         self, tp: TopicPartition, tracker: OverflowTracker, may_index: int, *, is_paused: bool
     ) -> None:
+        self._full.discard(tp)
         queues = [queue for hook in self._room if (queue := tracker.queues.get(hook))]
         target = min((tracker.next_of(queue) for queue in queues if queue.waiting), default=None)
         if target is None:
             if tracker.span >= may_index or len(tracker.queues) >= MAX_HOOKS:
+                self._full.add(tp)
                 self._consumer.pause(tp)
                 return
             tracker.skip_settled()

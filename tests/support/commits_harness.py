@@ -4,7 +4,7 @@ event.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Generic, NamedTuple, Protocol, Self, TypeVar
@@ -13,6 +13,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from consumer.records.settled_runs import Run, parse_runs
+from consumer.stream.positions import Committed
 from support.cluster import Offsets
 from support.ledger_harness import LedgerHarness, Owed
 from support.workspace import Workspace
@@ -33,7 +35,7 @@ OnPartitionT = TypeVar("OnPartitionT", bound=_OnPartition)
 
 
 class DeferredRecord(NamedTuple):
-    """A delivery on a retry or dead-letter topic."""
+    """A delivery on one of our own topics."""
 
     record_ref: tuple[str, int]
     offset: int
@@ -42,7 +44,7 @@ class DeferredRecord(NamedTuple):
 
 
 class PublishedRecords:
-    """The records on the retry and dead-letter topics, read on from the last position."""
+    """The records on our own topics, read on from the last position."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.records: list[DeferredRecord] = []
@@ -56,7 +58,7 @@ class PublishedRecords:
         """Connect; the topics must exist."""
         await self._consumer.start()
         workspace = self._workspace
-        ends = await workspace.cluster.ends([*workspace.retry_topics, workspace.dead_letter_topic])
+        ends = await workspace.cluster.ends(workspace.own_topics)
         self._consumer.assign([TopicPartition(*place) for place in ends])
 
     async def stop(self) -> None:
@@ -106,7 +108,7 @@ class CommitsHarness:
         self._task: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
-        """Start; the retry and dead-letter topics must exist."""
+        """Start; our own topics must exist."""
         await self._admin.start()
         await self._published.start()
         self._task = asyncio.create_task(self._run())
@@ -136,15 +138,19 @@ class CommitsHarness:
     async def _sample(self) -> None:
         found = await self._admin.list_consumer_group_offsets(self._group)
         committed = {tuple(place): at.offset for place, at in found.items()}
+        runs = {
+            tuple(place): parse_runs(Committed.read(at.offset, at.metadata).settled, at.offset)
+            for place, at in found.items()
+        }
         for place, before in self.committed.items():
             assert committed.get(place, before) >= before, f"{place} went back from {before}"
         await self._published.catch_up()
-        events = self._events.now_below(self._ledger.owed, committed)
+        events = self._events.now_below(self._ledger.owed, committed, runs)
         deliveries = {delivery for event in events for delivery in event.deliveries}
         missing = deliveries - self._ledger.answered.keys() - self._published.by_delivery.keys()
         missing |= {
             deferred.delivery
-            for deferred in self._deferred.now_below(self._published.records, committed)
+            for deferred in self._deferred.now_below(self._published.records, committed, runs)
             if deferred.delivery not in self._ledger.answered
             and not self._published.follows(deferred)
         }
@@ -160,12 +166,20 @@ class _Above(Generic[OnPartitionT]):
         self._read = 0
         self._above: list[OnPartitionT] = []
 
-    def now_below(self, records: Sequence[OnPartitionT], committed: Offsets) -> list[OnPartitionT]:
-        """The records that these offsets pass and earlier ones did not."""
+    def now_below(
+        self,
+        records: Sequence[OnPartitionT],
+        committed: Offsets,
+        runs: Mapping[tuple[str, int], Sequence[Run]],
+    ) -> list[OnPartitionT]:
+        """The records that these commits call settled and earlier ones did not."""
         known = [*self._above, *records[self._read :]]
         self._read = len(records)
-        below = [record for record in known if record.offset < committed.get(record.record_ref, 0)]
-        self._above = [
-            record for record in known if record.offset >= committed.get(record.record_ref, 0)
-        ]
+        below, self._above = [], []
+        for record in known:
+            at, place = record.offset, record.record_ref
+            settled = at < committed.get(place, 0) or any(
+                start <= at < end for start, end in runs.get(place, ())
+            )
+            (below if settled else self._above).append(record)
         return below

@@ -140,7 +140,7 @@ class LedgerHarness:
         return {delivery for owed in self.owed for delivery in owed.deliveries}
 
     async def not_committed(self, committed: Offsets | None = None) -> set[str]:
-        """The deliveries whose record, on the source or on a retry topic, is at or above the
+        """The deliveries whose record, on the source or one of our own topics, is at or above the
         `committed` offset (the group's): those that a crash at this moment may repeat.
         """
         workspace = self.workspace
@@ -148,8 +148,8 @@ class LedgerHarness:
             committed = await workspace.cluster.committed(workspace.group)
         deferred = [
             r
-            for retry_topic in workspace.retry_topics
-            for r in await workspace.cluster.read(retry_topic)
+            for topic in (*workspace.retry_topics, workspace.overflow_topic)
+            for r in await workspace.cluster.read(topic)
         ]
         return {
             delivery

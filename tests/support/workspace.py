@@ -55,6 +55,16 @@ class Workspace:
         """The dead-letter topic."""
         return f"{self.topic_prefix}.dead-letter"
 
+    @property
+    def overflow_topic(self) -> str:
+        """The overflow topic."""
+        return f"{self.topic_prefix}.overflow"
+
+    @property
+    def own_topics(self) -> list[str]:
+        """The retry topics, the overflow topic and the dead-letter topic."""
+        return [*self.retry_topics, self.overflow_topic, self.dead_letter_topic]
+
     def topic(self, name: str) -> str:
         """A topic's name that is this test's own."""
         return f"{self.prefix}.{name.replace('_', '-')}"
@@ -91,20 +101,21 @@ class Workspace:
     async def create_own_topics(self, partitions: int = 3) -> None:
         """Create the topics that a daemon creates at its start."""
         keep = {"retention.ms": "-1"}
-        own = [*self.retry_topics, self.dead_letter_topic]
-        await self.cluster.create(own, partitions=partitions, configs=keep)
+        await self.cluster.create(self.own_topics, partitions=partitions, configs=keep)
 
     async def remove_topics(self) -> None:
         """Remove everything in the cluster that is this test's own."""
-        await self.cluster.delete([*self.sources, *self.retry_topics, self.dead_letter_topic])
+        await self.cluster.delete([*self.sources, *self.own_topics])
 
     async def dead_letters(self) -> list[Placed]:
         """The records of the dead-letter topic."""
         return await self.cluster.read(self.dead_letter_topic)
 
     async def behind(self) -> dict[tuple[str, int], int]:
-        """The lag of each partition of the sources and of the retry topics that has a commit."""
-        ends = await self.cluster.ends([*self.sources, *self.retry_topics])
+        """The lag of each partition of the sources, retry topics and overflow topic that has a
+        commit.
+        """
+        ends = await self.cluster.ends([*self.sources, *self.own_topics[:-1]])
         committed = await self.cluster.committed(self.group)
         missing = {place: end - committed.get(place, 0) for place, end in ends.items()}
         return {place: number for place, number in missing.items() if number}

@@ -10,6 +10,7 @@ _LOOK_SECONDS: Final = 0.05
 """Shortest time between two looks at one endpoint: the rest of a queue takes longer."""
 _MAX_LOOK_SECONDS: Final = 1.0
 """Longest time, so that a reload or a late answer is noticed soon."""
+_BUSY: Final = 8
 _SLICE: Final = 64
 """Deliveries that are over and leave at a time: each becomes a dead letter without an attempt."""
 
@@ -29,16 +30,14 @@ def overflow_room(
     waited for longer than `expire_after`.
     """
     # The first case that applies decides:
-    # 1. The queues are half full: none, or what is taken would overflow again.
-    # 2. The hook is disabled (410), or the oldest may be over while nothing is sent: a slice, to
+    # 1. The hook is disabled (410), or the oldest may be over while nothing is sent: a slice, to
     #    become dead letters; what is not over is put back.
-    # 3. The receiver asked for a pause: none until its end.
-    # 4. The circuit is open: none until a probe is due, then one.
-    # 5. The queue holds half of a second's work: none.
-    # 6. Otherwise as many as a second's work lacks.
+    # 2. The receiver asked for a pause: none until its end.
+    # 3. The circuit is open: none until a probe is due, then one.
+    # 4. The queue holds half of a second's work: none.
+    # 5. Otherwise as many as a second's work lacks; a few if the queues of all are half full, or
+    #    what is taken would overflow again.
     waiting = len(endpoint.waiting)
-    if is_busy:
-        return (0, _LOOK_SECONDS)
     if endpoint.disabled_by_410:
         return (_SLICE, _LOOK_SECONDS)
     closed = endpoint.circuit.state is CircuitState.CLOSED
@@ -51,4 +50,6 @@ def overflow_room(
         return (max(0, 1 - waiting), _LOOK_SECONDS)
     interval = endpoint.rate_interval()
     wanted = max(1, min(limits.per_hook, int(1 / interval))) if interval else limits.per_hook
+    if is_busy:
+        wanted = min(wanted, _BUSY)
     return (wanted - waiting if 2 * waiting <= wanted else 0, _LOOK_SECONDS)
