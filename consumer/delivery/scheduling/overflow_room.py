@@ -10,7 +10,10 @@ _LOOK_SECONDS: Final = 0.05
 """Shortest time between two looks at one endpoint: the rest of a queue takes longer."""
 _MAX_LOOK_SECONDS: Final = 1.0
 """Longest time, so that a reload or a late answer is noticed soon."""
+_MOST: Final = 256
+"""Deliveries that a limited endpoint takes at most."""
 _BUSY: Final = 8
+"""Deliveries that an endpoint takes while the queues are half full."""
 _SLICE: Final = 64
 """Deliveries that are over and leave at a time: each becomes a dead letter without an attempt."""
 
@@ -49,7 +52,7 @@ def overflow_room(
     if not closed:
         return (max(0, 1 - waiting), _LOOK_SECONDS)
     interval = endpoint.rate_interval()
-    wanted = max(1, min(limits.per_hook, int(1 / interval))) if interval else limits.per_hook
+    wanted = max(1, min(_MOST, int(1 / interval))) if interval else limits.per_hook
     if is_busy:
         wanted = min(wanted, _BUSY)
     return (wanted - waiting if 2 * waiting <= wanted else 0, _LOOK_SECONDS)
