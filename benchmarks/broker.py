@@ -92,6 +92,19 @@ class Broker:
             found[headers["hookstream-hook"]].add(headers["hookstream-delivery-id"])
         return found
 
+    def written(self) -> int:
+        """Records that were ever written to the daemon's own topics."""
+        known = self._admin.list_topics(timeout=_TIMEOUT_SECONDS).topics
+        reader = Consumer({**self._client, "group.id": "benchmark"})
+        try:
+            return sum(
+                reader.get_watermark_offsets(TopicPartition(name, number))[1]
+                for name in self._own_topics()
+                for number in known[name].partitions
+            )
+        finally:
+            reader.close()
+
     def _is_stable(self, group: str, members: int) -> bool:
         try:
             found = self._admin.describe_consumer_groups([group])[group].result(_TIMEOUT_SECONDS)

@@ -95,10 +95,11 @@ class Hit(NamedTuple):
 class Receiver:
     """An nginx with one worker."""
 
-    def __init__(self, folder: Path, tls: Tls | None = None) -> None:
+    def __init__(self, folder: Path, tls: Tls | None = None, port: int = 0) -> None:
+        """`port`: 0 for a free one."""
         self._folder = folder
         self._tls = tls
-        self._port, self._status_port = free_port(), free_port()
+        self._port, self._status_port = port or free_port(), free_port()
         self._polls = self._read = self._delivered = 0
         self._status: HTTPConnection
         self._process: subprocess.Popen[bytes]

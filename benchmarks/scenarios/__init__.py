@@ -9,6 +9,7 @@ from benchmarks.scenarios import (
     hooks,
     isolation,
     memory,
+    overflow,
     peers,
     replicas,
     throughput,
@@ -44,6 +45,9 @@ SCENARIOS: Mapping[str, Scenario] = {
         "the healthy 95 % beside the same run without the hung 5 %",
         isolation.hung_throughput,
         pairs=1,
+    ),
+    "dead": Scenario(
+        "100,000 deliveries for a dead endpoint, beside a healthy one", overflow.dead, pairs=1
     ),
     "backlog": Scenario("memory with a million events waiting", memory.backlog, pairs=1),
     "replicas": Scenario("two and four replicas beside one, on one machine", replicas.replicas),

@@ -1,0 +1,151 @@
+"""Endpoints that cannot take anything now, and what their waiting costs."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from statistics import quantiles
+from typing import NamedTuple
+
+from benchmarks.bench import Bench, Row, wait_for
+from benchmarks.broker import Broker
+from benchmarks.contestants import Daemon, Endpoint, Task
+from benchmarks.events import event
+from benchmarks.process import Process
+from benchmarks.receiver import Hit, Receiver
+from support.broker import HOST, free_port
+
+_DEAD_EVENTS = 100_000
+_STEADY = 200
+"""Events a second for the healthy endpoint, all the time."""
+_CALM_SECONDS, _STILL_SECONDS = 10.0, 20.0
+"""Before the dead endpoint's events come, and after all of them wait."""
+_DEAD, _HEALTHY = "dead", "healthy"
+_POLL_SECONDS = 0.1
+
+
+class _Phase(NamedTuple):
+    """What some seconds cost."""
+
+    began: float
+    """Seconds since the epoch."""
+    ended: float
+    cpu: float
+    """Seconds."""
+    writes: int
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return self.ended - self.began
+
+
+def dead(bench: Bench) -> list[Row]:
+    """100,000 deliveries for an endpoint that refuses connections, beside a healthy one; then it
+    comes back.
+    """
+    number, port = bench.scaled(_DEAD_EVENTS), free_port()
+    topic = bench.broker.make_topic()
+    with Receiver(bench.new_folder()) as healthy:
+        endpoints = [
+            Endpoint(_HEALTHY, healthy.origin, _HEALTHY),
+            Endpoint(_DEAD, f"http://{HOST}:{port}", _DEAD),
+        ]
+        task = Task(bench.broker.bootstrap, topic, endpoints)
+        with bench.running(Daemon(), task) as daemon, _steadily(bench.broker, topic):
+            wait_for(healthy.answered, 10 * _STEADY, daemon)
+            calm = _measure(bench.broker, daemon, _lasts(_CALM_SECONDS))
+            with bench.broker.producing(topic) as produce:
+                for serial in range(number):
+                    produce(serial, event(serial, _DEAD))
+            coming = _measure(bench.broker, daemon, _stands_still(bench.broker))
+            still = _measure(bench.broker, daemon, _lasts(_STILL_SECONDS))
+            peak = daemon.peak
+            with Receiver(bench.new_folder(), port=port) as back:
+                back_at = time.time()
+                wait_for(back.answered, number, daemon)
+                late = back.hits()
+        hits = healthy.hits()
+    bench.broker.forget(topic)
+    return [*_waiting(hits, calm, coming, still, peak, number), *_return(late, back_at)]
+
+
+def _waiting(  # noqa: PLR0917  # one for each phase
+    hits: Sequence[Hit], calm: _Phase, coming: _Phase, still: _Phase, peak: float, number: int
+) -> list[Row]:
+    busy, before = _delay(hits, coming), _delay(hits, calm)
+    rate = still.writes / still.seconds
+    share, usual = still.cpu / still.seconds, calm.cpu / calm.seconds
+    return [
+        Row(f"writes a second while {number:,} wait", "1/s", rate, target="< 5", met=rate < 5.0),  # noqa: PLR2004
+        Row("CPU of a core meanwhile, beside before", "", share, usual, share - usual,
+            "<= 0.02 more", share - usual <= 0.02),  # noqa: PLR2004
+        Row("the healthy one's delay while they come in, 99th percentile, beside before", "s",
+            busy, before, busy / before, "< 1 s", busy < 1.0),
+        Row("seconds until all of them wait", "s", coming.seconds),
+        Row("peak memory", "MB", peak, target="< 110 MB", met=peak < 110.0),  # noqa: PLR2004
+    ]  # fmt: skip
+
+
+def _return(late: Sequence[Hit], back_at: float) -> list[Row]:
+    """The probe is the first request; the deliveries come behind it."""
+    gap = late[1].at - late[0].at
+    pace = (len(late) - 1) / (late[-1].at - late[0].at)
+    return [
+        Row("it is back: seconds to the probe", "s", late[0].at - back_at),
+        Row("from the probe to the next delivery", "s", gap, target="< 2 s", met=gap < 2.0),  # noqa: PLR2004
+        Row("then deliveries a second", "1/s", pace),
+    ]
+
+
+def _delay(hits: Sequence[Hit], phase: _Phase) -> float:
+    """99th percentile of the delays of the events of a phase, in seconds."""
+    return quantiles((h.delay for h in hits if phase.began <= h.sent_at < phase.ended), n=100)[98]
+
+
+def _measure(broker: Broker, daemon: Process, is_over: Callable[[], bool]) -> _Phase:
+    began, cpu, writes = time.time(), daemon.cpu, broker.written()
+    while not is_over():
+        time.sleep(_POLL_SECONDS)
+    return _Phase(began, time.time(), daemon.cpu - cpu, broker.written() - writes)
+
+
+def _lasts(seconds: float) -> Callable[[], bool]:
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() >= end
+
+
+def _stands_still(broker: Broker) -> Callable[[], bool]:
+    """Whether nothing was written for three seconds."""
+    last, since = broker.written(), time.monotonic()
+
+    def over() -> bool:
+        nonlocal last, since
+        if (now := broker.written()) != last:
+            last, since = now, time.monotonic()
+        return time.monotonic() >= since + 3.0
+
+    return over
+
+
+@contextmanager
+def _steadily(broker: Broker, topic: str) -> Iterator[None]:
+    """Events for the healthy endpoint, all the time."""
+    over = threading.Event()
+
+    def run() -> None:
+        began = time.monotonic()
+        with broker.producing(topic) as produce:
+            for number in count():
+                if over.wait(max(0.0, began + number / _STEADY - time.monotonic())):
+                    return
+                produce(number, event(number, _HEALTHY))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
