@@ -65,7 +65,7 @@ class SchedulerMachine(RuleBasedStateMachine):
             delivery = self.bench.delivery(self.hooks[id], attempts=int(again))
             self.submitted.append(delivery)
             if again:
-                self.bench.scheduler.resubmit(delivery, POLICY.delays[0])
+                self.bench.scheduler.resubmit(delivery)
             else:
                 self.bench.scheduler.submit(delivery)
 
@@ -85,6 +85,20 @@ class SchedulerMachine(RuleBasedStateMachine):
     def relieve(self) -> None:
         """Intake pauses."""
         self.bench.scheduler.shed_load()
+
+    @rule(id=st.sampled_from(HOOKS))
+    def line_up(self, id: str) -> None:
+        """An event arrives whose hook has earlier ones in the overflow topic."""
+        delivery = self.bench.delivery(self.hooks[id])
+        self.submitted.append(delivery)
+        self.bench.scheduler.line_up(delivery)
+
+    @precondition(lambda self: self.submitted)
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        """One record's deliveries leave that have not started."""
+        origin = data.draw(st.sampled_from(self.submitted)).source_record
+        self.bench.scheduler.release(lambda other: other is origin)
 
     @precondition(lambda self: self.submitted)
     @rule(data=st.data(), defer=st.booleans())

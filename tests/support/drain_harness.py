@@ -1,4 +1,4 @@
-"""A scheduler between a source and the retry topics, in simulated time."""
+"""A scheduler between a source, the retry topics and the overflow topic, in simulated time."""
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable
@@ -23,14 +23,17 @@ _LOOK = 0.5
 
 @dataclass
 class ModelRecord:
-    """A deferred delivery, or another program's record if it has no `hook`."""
+    """A deferred or overflowed delivery."""
 
-    due: float
-    id: str = ""
-    hook: Hook | None = None
-    attempts: int = 0
-    first_failed_at: float | None = None
-    cause: str = ""
+    id: str
+    hook: Hook
+    attempts: int
+    first_failed_at: float | None
+    cause: str
+    due: float = 0.0
+    """Of a retry topic: monotonic seconds."""
+    number: int = 0
+    """Its place in the overflow topic."""
 
 
 @dataclass
@@ -77,6 +80,8 @@ class DrainHarness(SchedulerHarness):
         self.retry_topics = [
             [ModelRetryTopic(delay) for _ in range(partitions)] for delay in DELAYS
         ]
+        self.overflow: defaultdict[str, list[ModelRecord]] = defaultdict(list)
+        """By hook, its records that wait in the overflow topic, in order."""
         self.status: Callable[[str], int] = lambda _hook: 200
         """What a hook's receiver answers now."""
         self.attempts: Counter[str] = Counter()
@@ -85,16 +90,19 @@ class DrainHarness(SchedulerHarness):
         """Dead letters, by reason."""
         self.per_second: dict[str, float] = {}
         """Answers that a hook's receiver gives; one that is not listed answers at once."""
-        self.trickle = 0.0
-        """Seconds between two records of other programs on each retry topic; 0: none."""
         self.ends: defaultdict[str, list[float]] = defaultdict(list)
         """By hook, when its deliveries were made."""
+        self.order: defaultdict[str, list[str]] = defaultdict(list)
+        """By hook, the ids of its deliveries as they were made."""
         self.writes: Counter[str] = Counter()
-        """By delivery, how often it was deferred."""
+        """By delivery, how often it was written to a topic."""
         self._step, self._taken = step, taken
         self._begin = self.clock.monotonic()
         self._owed: defaultdict[str, float] = defaultdict(float)
-        self._next_trickle = 0.0
+        self._ask_at: dict[str, float] = {}
+        self._out: dict[str, ModelRecord] = {}
+        """By id, what was taken from the overflow topic."""
+        self._last_number = 0
 
     @property
     def now(self) -> float:
@@ -104,7 +112,6 @@ class DrainHarness(SchedulerHarness):
     def turn(self) -> None:
         """One step of simulated time."""
         self.clock.advance(self._step)
-        self._write_trickle()
         for name, rate in self.per_second.items():
             self._owed[name] = min(self._owed[name] + rate * self._step, rate)
         self._answer()
@@ -114,16 +121,25 @@ class DrainHarness(SchedulerHarness):
     def delivered(self, delivery: Delivery) -> None:
         """See `Outcomes.delivered`."""
         self.ends[delivery.endpoint.hook.id].append(self.now)
+        self.order[delivery.endpoint.hook.id].append(delivery.id)
 
     def deferred(self, delivery: Delivery, deferral: Defer, cause: str) -> None:
         """See `Outcomes.deferred`."""
-        assert cause
-        self.writes[delivery.id] += 1
-        due = self.clock.monotonic() + deferral.delay
-        hook = delivery.endpoint.hook
-        self._random.choice(self.retry_topics[deferral.topic_number]).records.append(
-            ModelRecord(due, delivery.id, hook, delivery.attempts, delivery.first_failed_at, cause)
-        )
+        record = self._write(delivery, cause)
+        record.due = self.clock.monotonic() + deferral.delay
+        self._random.choice(self.retry_topics[deferral.topic_number]).records.append(record)
+
+    def overflowed(self, delivery: Delivery, cause: str) -> None:
+        """See `Outcomes.overflowed`; what comes from there without an attempt is not written."""
+        queue = self.overflow[delivery.endpoint.hook.id]
+        record = self._out.pop(delivery.id, None)
+        if record is not None and record.attempts == delivery.attempts:
+            queue.append(record)
+            queue.sort(key=lambda other: other.number)
+            return
+        record = self._write(delivery, cause)
+        self._last_number = record.number = self._last_number + 1
+        queue.append(record)
 
     def dead_lettered(self, delivery: Delivery, reason: Reason, detail: str) -> None:
         """See `Outcomes.dead_lettered`."""
@@ -131,13 +147,11 @@ class DrainHarness(SchedulerHarness):
         self.dead_letters[reason] += 1
         self.ends[f"{delivery.endpoint.hook.id} {reason}"].append(self.now)
 
-    def _write_trickle(self) -> None:
-        if self.trickle and self.now >= self._next_trickle:
-            self._next_trickle += self.trickle
-            for partitions in self.retry_topics:
-                retry_topic = self._random.choice(partitions)
-                due = self.clock.monotonic() + retry_topic.delay * (1 + 0.2 * self._random.random())
-                retry_topic.records.append(ModelRecord(due))
+    def _write(self, delivery: Delivery, cause: str) -> ModelRecord:
+        assert cause
+        self.writes[delivery.id] += 1
+        hook, failed = delivery.endpoint.hook, delivery.first_failed_at
+        return ModelRecord(delivery.id, hook, delivery.attempts, failed, cause)
 
     def _answer(self) -> None:
         index = 0
@@ -159,26 +173,41 @@ class DrainHarness(SchedulerHarness):
 
     def _take_in(self) -> None:
         left = self._taken
-        for retry_topic, dead_letter in self._due():
-            left -= self._take(retry_topic, dead_letter)
+        for record in chain(self._with_room(), self._due()):
+            self._resume(record)
+            left -= 1
             if self._is_full() or not left:
                 return
         while self.source and left and not self._is_full():
-            self.submit(self.source.popleft())
+            hook = self.source.popleft()
+            if self.overflow[hook.id]:
+                self.scheduler.line_up(self.delivery(hook))
+            else:
+                self.submit(hook)
             left -= 1
 
-    def _due(self) -> Iterable[tuple[ModelRetryTopic, ModelRecord]]:
-        for retry_topic in chain(*self.retry_topics):
-            while dead_letter := retry_topic.next_due(self.clock.monotonic()):
-                yield retry_topic, dead_letter
+    def _with_room(self) -> Iterable[ModelRecord]:
+        for name, queue in list(self.overflow.items()):
+            now = self.clock.monotonic()
+            if not queue or now < self._ask_at.get(name, now):
+                continue
+            failed = min(record.first_failed_at or 0.0 for record in queue)
+            room, again_in = self.scheduler.room(queue[0].hook, failed)
+            self._ask_at[name] = now + again_in
+            for record in queue[:room]:
+                queue.remove(record)
+                self._out[record.id] = record
+                yield record
 
-    def _take(self, retry_topic: ModelRetryTopic, dead_letter: ModelRecord) -> int:
-        if dead_letter.hook is None:
-            return 0
-        facts = {"attempts": dead_letter.attempts, "first_failed_at": dead_letter.first_failed_at}
-        delivery = self.delivery(dead_letter.hook, id=dead_letter.id, **facts)
-        self.scheduler.resubmit(delivery, retry_topic.delay, dead_letter.cause)
-        return 1
+    def _due(self) -> Iterable[ModelRecord]:
+        for retry_topic in chain(*self.retry_topics):
+            while record := retry_topic.next_due(self.clock.monotonic()):
+                yield record
+
+    def _resume(self, record: ModelRecord) -> None:
+        facts = {"attempts": record.attempts, "first_failed_at": record.first_failed_at}
+        delivery = self.delivery(record.hook, id=record.id, **facts)
+        self.scheduler.resubmit(delivery, record.cause)
 
     def _is_full(self) -> bool:
         if self.scheduler.at_capacity:

@@ -9,7 +9,6 @@ from consumer.stream.positions import (
     EARLIEST,
     LATEST,
     UNKNOWN_OFFSET,
-    CommitNote,
     Committed,
     TopicState,
 )
@@ -72,11 +71,7 @@ class FakeView:
         """See `View`."""
         self._refuse()
         offsets, metadata = self.consumer.offsets, self.consumer.metadata
-        return {
-            tp: Committed(offsets[tp], CommitNote.read(metadata.get(tp)))
-            for tp in tps
-            if tp in offsets
-        }
+        return {tp: Committed.read(offsets[tp], metadata.get(tp)) for tp in tps if tp in offsets}
 
     def by_leader(self, tps: Iterable[TopicPartition]) -> Mapping[int, list[TopicPartition]]:
         """See `View`: each partition number has a node of its own."""

@@ -138,7 +138,9 @@ class OutcomeLog:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
-        """Delivery id and outcome: `delivered`, `deferred <cause>`, `dead-lettered <reason>`."""
+        """Delivery id and outcome: `delivered`, `deferred <cause>`, `overflowed <cause>`,
+        `dead-lettered <reason>`.
+        """
         self.deferrals: dict[str, Defer] = {}
 
     def delivered(self, delivery: Delivery) -> None:
@@ -149,6 +151,10 @@ class OutcomeLog:
         """See `Outcomes.deferred`."""
         self.told.append((delivery.id, f"deferred {cause}"))
         self.deferrals[delivery.id] = deferral
+
+    def overflowed(self, delivery: Delivery, cause: str) -> None:
+        """See `Outcomes.overflowed`."""
+        self.told.append((delivery.id, f"overflowed {cause}"))
 
     def dead_lettered(self, delivery: Delivery, reason: Reason, detail: str) -> None:
         """See `Outcomes.dead_lettered`."""

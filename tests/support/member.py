@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager
 from aiokafka import TopicPartition
 
 from consumer.metrics.stream import StreamMetrics
+from consumer.records.headers import HOOK, last_value
 from consumer.records.record import Record
 from consumer.records.tracker import InFlightRecord, OffsetTracker
 from consumer.settings import OwnTopics
 from consumer.stream.intake import Intake
 from consumer.stream.known_retry_topics import KnownRetryTopics
+from consumer.stream.overflow_topic import OverflowTopic
 from consumer.stream.positions import EARLIEST
 from support.fake_consumer import FakeConsumer
 from support.fake_view import FakeView
@@ -22,6 +24,7 @@ from support.waiting import wait_until
 
 A, B = TopicPartition("event", 0), TopicPartition("event", 1)
 RETRY = TopicPartition("hookstream.retry.10s", 0)
+OVERFLOW = TopicPartition("hookstream.overflow", 0)
 
 
 class FakeHandler:
@@ -39,6 +42,10 @@ class FakeHandler:
         """How many records make it full; 0: no number does."""
         self.settles_deferred = True
         self.deferred: list[InFlightRecord] = []
+        self.rooms: dict[str, int] = {}
+        """By hook, how many of its deliveries may still be taken from the overflow topic."""
+        self.asked: list[tuple[str, float]] = []
+        """Every question for room: the hook and the oldest first failure."""
 
     async def wait_for_capacity(self) -> None:
         """See `Handler.wait_for_capacity`."""
@@ -54,12 +61,22 @@ class FakeHandler:
             raise RuntimeError("a bug")
         self.taken.append((record.topic, record.partition, record.offset))
         self.pending.append(partition.receive(record.offset, record, 1, 0.0))
+        if (hook := hook_of(record)) in self.rooms:
+            self.rooms[hook] -= 1
         if len(self.taken) == self.fills_at:
             self.at_capacity = True
 
     def on_assigned(self, counts: Mapping[str, tuple[int, int]]) -> None:
         """See `Handler.on_assigned`."""
         self.shares.append(counts)
+
+    def room(self, hook: str, first_failed_at: float) -> tuple[int, float]:
+        """See `Handler.room`."""
+        self.asked.append((hook, first_failed_at))
+        return self.rooms.get(hook, 0), 0.05
+
+    def release(self, which: Callable[[InFlightRecord], bool]) -> None:
+        """See `Handler.release`; all have begun."""
 
     def defer(self, which: Callable[[InFlightRecord], bool]) -> None:
         """See `Handler.defer`."""
@@ -76,6 +93,11 @@ class FakeHandler:
             self.pending.pop(0).ack_one()
 
 
+def hook_of(record: Record) -> str:
+    """The hook that a record's headers name; "" without any."""
+    return (last_value(record.headers, HOOK) or b"").decode()
+
+
 class Member:
     """An intake on a fake consumer."""
 
@@ -88,12 +110,14 @@ class Member:
         self.retry_topics = KnownRetryTopics(
             self.consumer, OwnTopics("hookstream"), [10.0], self.metrics
         )
+        self.overflow = OverflowTopic(OVERFLOW.topic, self.clock, self.metrics)
         self.intake = Intake(
             self.consumer,
             self.view,
             self.handler,
             sources={A.topic: start},
             retry_topics=self.retry_topics,
+            overflow=self.overflow,
             clock=self.clock,
             metrics=self.metrics,
             commit_timeout=commit_timeout,

@@ -13,8 +13,10 @@ from consumer.metrics import Metrics
 from consumer.pipeline.event_handler import EventHandler
 from consumer.pipeline.retry_router import RetryRouter
 from consumer.records.delivery_metadata import DeliveryMetadata, read_delivery_metadata
+from consumer.records.overflow_tracker import OverflowTracker
 from consumer.records.tracker import OffsetTracker
 from consumer.stream.outbox import Outbox, PublishedRecord
+from consumer.stream.overflow_topic import OverflowTopic
 from consumer.stream.retry_topic import RetryTopic
 from support.fakes import (
     FakeClock,
@@ -25,6 +27,7 @@ from support.fakes import (
 from support.scheduler_harness import CIRCUIT, LIMITS, POLICY
 
 RETRY_TOPICS = [RetryTopic("hookstream.retry.10s", 10.0), RetryTopic("hookstream.retry.1m", 60.0)]
+OVERFLOW = "hookstream.overflow"
 DEAD = "hookstream.dead-letter"
 GROUP = "hookstream"
 
@@ -59,8 +62,10 @@ class PipelineHarness:
             "event": Decoder("event"),
             "push-click": Decoder("push_click"),
         }
+        self.overflow = OverflowTopic(OVERFLOW, self.clock, self.metrics.stream)
         self.router = router = RetryRouter(
             retry_topics=RETRY_TOPICS,
+            overflow=self.overflow,
             dead_letter_topic=DEAD,
             group=GROUP,
             mapped_sources={topic for topic, decoder in decoders.items() if decoder.maps},
@@ -72,6 +77,7 @@ class PipelineHarness:
             index=make_index(make_table(*hooks)),
             decoders=decoders,
             retry_topics={retry_topic.topic: retry_topic for retry_topic in RETRY_TOPICS},
+            overflow=self.overflow,
             group=GROUP,
             router=router,
             outbox=self.outbox,
@@ -99,6 +105,26 @@ class PipelineHarness:
         partition = self.partitions.setdefault(record.topic, OffsetTracker(record.topic, 0, 0))
         self.handler.handle(record, partition)
         return partition
+
+    def assign_overflow(self, partition: int = 0) -> OverflowTracker:
+        """Assign a partition of the overflow topic, which is empty; returns its tracker."""
+        tracker = OverflowTracker(OVERFLOW, partition, 0)
+        self.overflow.assigned(tracker)
+        return tracker
+
+    def index(self, record: FakeRecord, tracker: OverflowTracker) -> FakeRecord:
+        """Index a record of the overflow topic: it waits. Returns it with its place."""
+        record.topic, record.partition = tracker.topic, tracker.number
+        record.offset = tracker.next_offset
+        hook = read_delivery_metadata(record.headers).hook
+        tracker.add(record.offset, hook, self.clock.now())
+        self.overflow.read(tracker, hook)
+        return record
+
+    def take(self, record: FakeRecord, tracker: OverflowTracker) -> None:
+        """Take an indexed record for its endpoint, as the overflow reader does."""
+        self.overflow.taken(read_delivery_metadata(record.headers).hook)
+        self.handler.handle(record, tracker)
 
     def use(self, *hooks: Hook) -> None:
         """Reload the hooks."""

@@ -8,7 +8,8 @@ import pytest
 
 from consumer.delivery.scheduling.circuit import CircuitState
 from consumer.delivery.scheduling.endpoint import Delivery, Endpoint, QueueState
-from consumer.delivery.scheduling.next_step import Shed, Start, Step, Wait, next_step
+from consumer.delivery.scheduling.next_step import STALE, Start, Step, next_step
+from consumer.delivery.scheduling.retry_policy import Overflow
 from consumer.delivery.scheduling.token_bucket import TokenBucket
 from consumer.hooks.table import RateLimit
 from support.fakes import make_hook
@@ -60,7 +61,6 @@ def paused(seconds: float) -> Callable[[Endpoint], None]:
     return lambda endpoint: setattr(endpoint, "paused_until", NOW + seconds)
 
 
-OPEN_FOR = CIRCUIT.open_for - (NOW - BEFORE)
 CASES: list[tuple[str, Callable[[Endpoint], object], int, str]] = [
     ("nothing holds it back", in_flight(0, 0), 8, "Start()"),
     ("nothing waits", lambda e: e.waiting.clear(), 8, "Wait(IDLE, 0.000)"),
@@ -69,10 +69,10 @@ CASES: list[tuple[str, Callable[[Endpoint], object], int, str]] = [
     ("this process may start none", in_flight(0, 0), 0, "Wait(READY, 0.000)"),
     ("as many as are free at its host", in_flight(1, 3), 8, "Wait(BLOCKED_ON_HOST, 0.000)"),
     ("a short pause", paused(5.0), 8, "Wait(BLOCKED_ON_RATE, 5.000)"),
-    ("a long pause", paused(5.1), 8, "Shed('retry_after', 5.100)"),
-    ("disabled by 410", paused(inf), 8, "Shed('retry_after', inf)"),
-    ("failures", lambda e: opened(e, "----"), 8, f"Shed('circuit_open', {OPEN_FOR:.3f})"),
-    ("rejections", lambda e: opened(e, "+xxxx"), 8, f"Shed('refusing', {OPEN_FOR:.3f})"),
+    ("a long pause", paused(5.1), 8, "Overflow(cause='retry_after')"),
+    ("disabled by 410", paused(inf), 8, "Overflow(cause='retry_after')"),
+    ("failures", lambda e: opened(e, "----"), 8, "Overflow(cause='circuit_open')"),
+    ("rejections", lambda e: opened(e, "+xxxx"), 8, "Overflow(cause='refusing')"),
     ("its rate", spent, 8, "Wait(BLOCKED_ON_RATE, 0.500)"),
     ("the host's rate", lambda e: spent(e, host=True), 8, "Wait(BLOCKED_ON_HOST, 0.500)"),
 ]
@@ -92,25 +92,22 @@ def test_each_case_has_its_step(
     assert repr(next_step(endpoint, NOW, BOUNDS, free_slots)) == expected
 
 
-def test_a_delivery_that_waited_too_long_is_shed_before_anything_else() -> None:
-    """A stale head of the queue is shed even if slots are taken; once a slice was shed, the rest
-    is decided upon.
+def test_a_delivery_that_waited_too_long_overflows_before_anything_else() -> None:
+    """A delivery that has waited for too long overflows even if slots are taken, and is told from
+    a whole queue that overflows.
     """
     endpoint = waiting_endpoint()
     in_flight(3, 3)(endpoint)
     later = BEFORE + BOUNDS.max_wait + 0.1
-    assert repr(next_step(endpoint, later, BOUNDS, 8)) == "Shed('crowded', 0.000)"
-    assert next_step(endpoint, later, BOUNDS, 8, keep_stale=True) is not next_step(
-        endpoint, later, BOUNDS, 8
-    )
-    assert isinstance(next_step(endpoint, later, BOUNDS, 8, keep_stale=True), Wait)
+    assert next_step(endpoint, later, BOUNDS, 8) is STALE
+    assert repr(STALE) == "Overflow(cause='crowded')"
 
 
 def test_the_probe_of_an_open_circuit_starts_when_it_is_due() -> None:
     """An open circuit holds nothing back once its waiting time is over."""
     endpoint = waiting_endpoint()
     opened(endpoint, "----")
-    assert isinstance(next_step(endpoint, BEFORE + CIRCUIT.open_for - 0.1, BOUNDS, 8), Shed)
+    assert isinstance(next_step(endpoint, BEFORE + CIRCUIT.open_for - 0.1, BOUNDS, 8), Overflow)
     assert isinstance(next_step(endpoint, BEFORE + CIRCUIT.open_for, BOUNDS, 8), Start)
 
 
@@ -143,8 +140,8 @@ def test_state_prints_what_a_failing_test_must_show() -> None:
         "Delivery('h1-1', 'h1', attempts=2, last_status='503', queued at 4999.000)"
     )
     assert repr(endpoint) == (
-        "Endpoint('h1', IDLE, in_flight=0, waiting=1, deferred=0, Circuit(closed, failures=0, "
-        "successes=0, rejections in a row=0), paused_until=-inf, TokenBucket(burst=4, "
-        "interval=0.5, next at -inf), HostState(in_flight=0, blocked=[], None))"
+        "Endpoint('h1', IDLE, in_flight=0, waiting=1, Circuit(closed, failures=0, successes=0, "
+        "rejections in a row=0), paused_until=-inf, TokenBucket(burst=4, interval=0.5, "
+        "next at -inf), HostState(in_flight=0, blocked=[], None))"
     )
     assert endpoint.queue_state is QueueState.IDLE

@@ -154,19 +154,19 @@ def asks(seconds: float, status: int = 429) -> AttemptResult:
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_holds_for_the_endpoint(status: int) -> None:
-    """A `Retry-After` pauses its endpoint: what waits, and what comes out of a retry topic, is
-    deferred without an attempt, and another hook at the host is not affected.
+    """A `Retry-After` pauses its endpoint: what waits, and what comes out of a retry topic,
+    overflows without an attempt, and another hook at the host is not affected.
     """
     bench = SchedulerHarness(replace(LIMITS, per_hook=2))
     bench.submit(HOOK, times=4)
     bench.transport.answer(asks(60.0, status))
     other = bench.submit(make_hook("other"))
     again = bench.delivery(HOOK, attempts=3)
-    bench.scheduler.resubmit(again, 10.0)
-    assert told(bench) == [f"deferred {status}", *["deferred retry_after"] * 3]
+    bench.scheduler.resubmit(again)
+    assert told(bench) == [f"deferred {status}", *["overflowed retry_after"] * 3]
     assert again.attempts == 3
     assert bench.under_way == ["h-2", other[0].id]
-    assert {bench.outcomes.deferrals[told].topic_number for told in ("h-1", "h-3", "h-4")} == {1}
+    assert bench.outcomes.deferrals["h-1"].topic_number == 1
     assert sample(bench, "hookstream_paused_until_timestamp_seconds") == bench.clock.now() + 60.0
     bench.clock.advance(59.9)
     bench.submit(HOOK)
@@ -242,31 +242,31 @@ def test_a_429_that_names_a_time_does_not_open_the_circuit() -> None:
     assert sample(bench, "hookstream_circuit_open") == 1.0
 
 
-def test_what_a_receiver_rejects_that_took_it_before_is_deferred() -> None:
+def test_what_a_receiver_rejects_that_took_it_before_overflows() -> None:
     """After a 2xx rejections become dead letters only until the circuit opens, and deliveries after
-    that are deferred.
+    that overflow.
 
     1. After a 2xx as many are dead letters as the circuit needs to open, less the one that opens
-    it. 2. That one, those under way and all later ones are deferred, and have spent no attempt.
+    it. 2. That one, those under way and all later ones overflow, and have spent no attempt.
     """
     bench = SchedulerHarness()
     bench.submit(HOOK, times=8)
     bench.transport.answer(200)
     for _ in range(7):
         bench.transport.answer(404)
-    deferred = bench.submit(HOOK)[0]
+    later = bench.submit(HOOK)[0]
     permanent = CIRCUIT.min_volume - 1
     assert told(bench) == (
         ["delivered"]
         + ["dead-lettered permanent"] * permanent
-        + ["deferred refusing"] * (7 - permanent)
-        + ["deferred refusing"]
+        + ["overflowed refusing"] * (7 - permanent)
+        + ["overflowed refusing"]
     )
-    assert deferred.attempts == 0
+    assert later.attempts == 0
 
 
-def test_a_rejected_probe_is_deferred_and_expires_in_the_end() -> None:
-    """A rejected probe is deferred without spending an attempt and expires in the end."""
+def test_a_rejected_probe_overflows_and_expires_in_the_end() -> None:
+    """A rejected probe overflows without spending an attempt and expires in the end."""
     bench = SchedulerHarness()
     gone(bench, 200, *[404] * CIRCUIT.min_volume)
     told(bench)
@@ -276,21 +276,21 @@ def test_a_rejected_probe_is_deferred_and_expires_in_the_end() -> None:
         (probe,) = bench.submit(HOOK, attempts=1, first_failed_at=first_failed_at)
         bench.transport.answer(404)
         assert probe.attempts == 1
-    assert told(bench) == ["deferred refusing"] * 11 + ["dead-lettered expired"] * 9
+    assert told(bench) == ["overflowed refusing"] * 11 + ["dead-lettered expired"] * 9
     bench.clock.advance(300.0)
     gone(bench, 200, 404)
     assert told(bench) == ["delivered", "dead-lettered permanent"]
 
 
-def test_a_deferred_delivery_tells_a_new_process_that_the_receiver_took_others() -> None:
-    """A deferred delivery tells a new process that the receiver answered 2xx before, so a restart
-    makes no dead letters of everything.
+def test_an_overflowed_delivery_tells_a_new_process_that_the_receiver_took_others() -> None:
+    """An overflowed delivery tells a new process that the receiver answered 2xx before, so a
+    restart makes no dead letters of everything.
     """
     bench = SchedulerHarness()
-    bench.scheduler.resubmit(bench.delivery(HOOK), 10.0, "refusing")
+    bench.scheduler.resubmit(bench.delivery(HOOK), "refusing")
     bench.transport.answer(404)
     gone(bench, *[404] * (CIRCUIT.min_volume - 1))
-    assert told(bench)[-1] == "deferred refusing"
+    assert told(bench)[-1] == "overflowed refusing"
 
 
 def test_a_hook_that_never_had_a_2xx_gives_up_at_once() -> None:

@@ -238,15 +238,3 @@ def test_one_quick_attempt_goes_straight_to_the_first_retry_topic() -> None:
     policy = RetryPolicy(delays=(10.0, 60.0), max_attempts=9, quick_attempts=1, expire_after=60.0)
     assert decide(policy=policy) == Defer(0, 10.0)
     assert decide(policy=policy, attempts=2) == Defer(1, 60.0)
-
-
-@pytest.mark.parametrize(
-    ("delay", "retry_topic"), [(0.0, 0), (9.0, 0), (10.0, 0), (59.9, 0), (60.0, 1), (1e9, 2)]
-)
-def test_what_is_deferred_takes_the_longest_retry_topic_that_is_not_too_long(
-    delay: float, retry_topic: int
-) -> None:
-    """A delivery that is deferred without an attempt takes the longest retry topic that is not too
-    long, the shortest one at least.
-    """
-    assert POLICY.set_aside(delay, lambda: 0.0) == Defer(retry_topic, POLICY.delays[retry_topic])

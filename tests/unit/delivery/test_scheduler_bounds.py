@@ -139,8 +139,8 @@ def sent_times(bench: SchedulerHarness, seconds: float, step: float = 0.25) -> l
 
 
 def test_a_hooks_rate_limit_is_kept_and_used() -> None:
-    """A rate-limited hook sends a burst, then one request each interval, and what waits for it is
-    not deferred.
+    """A rate-limited hook sends a burst, then one request each interval, and what waits for it
+    stays here.
     """
     bench = SchedulerHarness()
     bench.submit(hook("h", rate_limit=RateLimit(2, 1.0, 3)), times=7)
@@ -167,9 +167,9 @@ def test_hooks_take_turns_at_a_limited_host() -> None:
     assert "".join(delivery[0] for delivery in bench.sent) == "a" + "abc" * 9 + "bc"
 
 
-def test_what_waits_too_long_for_its_hosts_rate_is_deferred() -> None:
-    """A delivery that waits too long for its host's rate is deferred, even if it is not the first
-    in line.
+def test_what_waits_too_long_for_its_hosts_rate_overflows() -> None:
+    """A delivery that waits too long for its host's rate overflows, even if it is not the first in
+    line.
     """
     bench = SchedulerHarness(replace(LIMITS, host_rate_limit=RateLimit(1, 3_600.0, 1)))
     bench.submit(hook("a", "shared"), times=2)
@@ -178,6 +178,7 @@ def test_what_waits_too_long_for_its_hosts_rate_is_deferred() -> None:
     bench.clock.advance(62.0)
     assert not bench.busy
     assert len(bench.sent) == 1
+    assert [outcome for _, outcome in bench.outcomes.told[1:]] == ["overflowed crowded"] * 3
 
 
 @pytest.mark.parametrize("at_host", [False, True])
@@ -210,9 +211,9 @@ def test_a_rate_limited_hook_holds_back_no_other() -> None:
     assert bench.under_way == ["quick-11"]
 
 
-def test_what_waits_too_long_is_deferred_without_an_attempt() -> None:
-    """A delivery that waits too long is deferred without an attempt, even if there is capacity,
-    since it holds back its partition's commits.
+def test_what_waits_too_long_overflows_without_an_attempt() -> None:
+    """A delivery that waits too long overflows without an attempt, even if there is capacity, since
+    it holds back its partition's commits.
     """
     bench = SchedulerHarness()
     bench.submit(hook("h", rate_limit=RateLimit(1, 600.0, 1)), times=3)
@@ -221,7 +222,7 @@ def test_what_waits_too_long_is_deferred_without_an_attempt() -> None:
     assert bench.busy
     bench.clock.advance(3.0)
     assert not bench.busy
-    assert bench.outcomes.of("h-2") == bench.outcomes.of("h-3") == ["deferred crowded"]
+    assert bench.outcomes.told[1:] == [(f"h-{n}", "overflowed crowded") for n in (2, 3)]
     assert len(bench.sent) == 1
 
 
@@ -244,21 +245,19 @@ def full_bench() -> SchedulerHarness:
     return bench
 
 
-def test_load_shedding_defers_what_does_not_answer() -> None:
-    """Load shedding defers the newest deliveries of endpoints that do not answer and leaves them
-    half of the capacity.
+def test_load_shedding_lets_overflow_what_does_not_answer() -> None:
+    """Load shedding lets the newest deliveries of endpoints that do not answer overflow, in order,
+    and leaves them half of the capacity.
     """
     bench = full_bench()
     bench.clock.advance(1.5)
     bench.scheduler.shed_load()
-    deferred = [told for told, outcome in bench.outcomes.told if outcome == "deferred crowded"]
-    assert deferred == ["hung-11", "hung-10", "hung-9", "hung-8", "hung-7"]
+    assert bench.outcomes.told == [(f"hung-{n}", "overflowed crowded") for n in range(7, 12)]
     assert not bench.scheduler.at_capacity
-    assert min(deferral.delay for deferral in bench.outcomes.deferrals.values()) >= POLICY.delays[0]
 
 
 def test_load_shedding_waits_for_what_is_about_to_be_served() -> None:
-    """Within the stall time-out nothing is shed: a short wait costs less than a retry topic."""
+    """Within the stall time-out nothing is shed: a short wait costs less than a write."""
     bench = full_bench()
     bench.clock.advance(0.9)
     bench.scheduler.shed_load()
@@ -275,7 +274,7 @@ def test_load_shedding_spares_an_endpoint_that_keeps_answering() -> None:
         bench.submit(hook("hung"))
     bench.scheduler.shed_load()
     assert bench.scheduler.at_capacity
-    assert "deferred crowded" not in dict(bench.outcomes.told).values()
+    assert "overflowed crowded" not in dict(bench.outcomes.told).values()
 
 
 def test_an_endpoint_that_is_too_slow_for_its_queue_is_shed() -> None:
@@ -307,33 +306,6 @@ def test_without_full_capacity_nothing_is_shed() -> None:
     bench.clock.advance(30.0)
     bench.scheduler.shed_load()
     assert bench.outcomes.told == []
-
-
-def test_a_delivery_that_comes_back_leaves_the_forecast() -> None:
-    """A delivery that comes back from its retry topic leaves the forecast, so that delays do not
-    grow for ever.
-    """
-    bench = SchedulerHarness()
-    target = hook("h")
-    bench.submit(target)
-    bench.transport.answer(503)
-    assert len(bench.endpoint(target).deferred) == 1
-    bench.scheduler.resubmit(bench.delivery(target, attempts=1), POLICY.delays[1])
-    assert len(bench.endpoint(target).deferred) == 1  # deferred by another process
-    bench.scheduler.resubmit(bench.delivery(target, attempts=1), POLICY.delays[0])
-    assert len(bench.endpoint(target).deferred) == 0
-    bench.scheduler.resubmit(bench.delivery(target, attempts=1), POLICY.delays[0])
-    assert len(bench.endpoint(target).deferred) == 0
-
-
-def test_a_new_assignment_forgets_the_forecast() -> None:
-    """A new assignment forgets the forecast, since other replicas may get the deliveries."""
-    bench = SchedulerHarness()
-    bench.submit(hook("h"))
-    bench.transport.answer(503)
-    assert len(bench.endpoint(hook("h")).deferred) == 1
-    bench.scheduler.divide(Shares(dict.fromkeys(TRIGGERS, 0.5), 0.5))
-    assert len(bench.endpoint(hook("h")).deferred) == 0
 
 
 def test_an_endpoint_that_a_reload_moved_is_woken() -> None:

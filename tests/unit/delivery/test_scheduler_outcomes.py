@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from consumer.delivery.http.transport import AttemptResult
-from consumer.delivery.scheduling.endpoint import SLICE
 from consumer.delivery.scheduling.retry_policy import RetryPolicy
 from consumer.hooks.table import Hook, RateLimit
 from consumer.reasons import ErrorKind
@@ -134,42 +133,31 @@ def open_circuit(bench: SchedulerHarness, hook: Hook = HOOK) -> None:
     bench.outcomes.told.clear()
 
 
-def test_an_open_circuit_defers_without_an_attempt() -> None:
-    """An open circuit defers deliveries without an attempt."""
+def test_an_open_circuit_lets_deliveries_overflow_without_an_attempt() -> None:
+    """Deliveries to an open circuit overflow without an attempt."""
     bench = SchedulerHarness()
     open_circuit(bench)
     (delivery,) = bench.submit(HOOK)
-    assert bench.outcomes.of(delivery.id) == ["deferred circuit_open"]
+    assert bench.outcomes.of(delivery.id) == ["overflowed circuit_open"]
     assert delivery.attempts == 0
     assert bench.under_way == []
 
 
-def test_what_waits_when_the_circuit_opens_is_deferred() -> None:
-    """When a circuit opens all that waits for its endpoint is deferred at once."""
+def test_what_waits_when_the_circuit_opens_overflows() -> None:
+    """When a circuit opens all that waits for its endpoint overflows at once, in order."""
     bench = SchedulerHarness(replace(LIMITS, per_hook=4, concurrency=100))
-    bench.submit(HOOK, times=50)
+    bench.submit(HOOK, times=200)
     bench.transport.answer_all(503)
     assert len(bench.sent) == 7  # each answer but the last one started another
-    assert [outcome for _, outcome in bench.outcomes.told].count("deferred circuit_open") == 43
+    overflowed = [told for told, outcome in bench.outcomes.told if outcome.startswith("overflowed")]
+    assert overflowed == [f"h-{number}" for number in range(8, 201)]
     bench.transport.answer_all(503)
     assert not bench.busy
 
 
-def test_a_long_queue_is_deferred_in_slices() -> None:
-    """A long queue is deferred in slices, so that answers of others are not delayed."""
-    bench = SchedulerHarness(replace(LIMITS, per_hook=4, concurrency=100))
-    bench.submit(HOOK, times=2 * SLICE)
-    bench.transport.answer_all(503)
-    queue = bench.endpoint(HOOK).waiting
-    assert len(queue) >= SLICE // 2
-    bench.clock.advance(0.1)
-    assert not queue
-    assert [outcome for _, outcome in bench.outcomes.told].count("deferred circuit_open") > SLICE
-
-
 def test_one_probe_closes_the_circuit() -> None:
-    """One successful probe closes the circuit, and while it is under way other deliveries are
-    deferred.
+    """One successful probe closes the circuit, and while it is under way other deliveries
+    overflow.
     """
     bench = SchedulerHarness()
     open_circuit(bench)
@@ -177,7 +165,7 @@ def test_one_probe_closes_the_circuit() -> None:
     bench.clock.advance(10.0)
     probe, other = bench.submit(HOOK, times=2)
     assert bench.under_way == [probe.id]
-    assert bench.outcomes.of(other.id) == ["deferred circuit_open"]
+    assert bench.outcomes.of(other.id) == ["overflowed circuit_open"]
     bench.transport.answer()
     assert not bench.metrics.hook("h").circuit_open
     bench.submit(HOOK, times=2)

@@ -24,7 +24,12 @@ def test_reprs_name_positions_and_what_is_unsettled() -> None:
     metadata = DeliveryMetadata(Reason.EXPIRED, "event", 2, 7, 0, "event", hook="h1")
     hook = Metrics("0", CollectorRegistry()).hook("h1")
     outgoing = OutgoingRecord(
-        Writer("group", "dead"), "dead", in_flight, metadata, hook, reason=Reason.EXPIRED
+        Writer("group", "dead", "overflow"),
+        "dead",
+        in_flight,
+        metadata,
+        hook,
+        reason=Reason.EXPIRED,
     )
     assert repr(outgoing) == f"<OutgoingRecord to dead, whole: {metadata!r}>"
     for part in ("reason=<Reason.EXPIRED", "topic='event', partition=2, offset=7", "hook='h1'"):

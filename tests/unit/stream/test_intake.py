@@ -7,7 +7,7 @@ from aiokafka.errors import CommitFailedError, KafkaError
 
 from consumer.records.delivery_metadata import DeliveryMetadata
 from support.fakes import FakeRecord
-from support.member import RETRY, A, B, Member
+from support.member import OVERFLOW, RETRY, A, B, Member
 from support.waiting import wait_until
 
 
@@ -38,7 +38,7 @@ async def test_joined_is_told_and_the_share_with_it(member: Member) -> None:
     assert not member.intake.membership.joined
     async with member.running(A):
         assert member.intake.membership.joined
-    assert member.handler.shares == [{A.topic: (1, 2), RETRY.topic: (0, 0)}]
+    assert member.handler.shares == [{A.topic: (1, 2), RETRY.topic: (0, 0), OVERFLOW.topic: (0, 0)}]
 
 
 async def test_a_full_handler_pauses_intake(member: Member) -> None:

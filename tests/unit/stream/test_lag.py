@@ -7,14 +7,17 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import GroupAuthorizationFailedError
 
+from consumer.metrics.stream import StreamMetrics
 from consumer.stream.assignment import Assignment
 from consumer.stream.lag import LagWatch
+from consumer.stream.overflow_topic import OverflowTopic
 from consumer.stream.positions import Beginning, CommitNote, Why
 from support.fake_consumer import FakeConsumer
 from support.fake_view import FakeView
 from support.fakes import FakeClock
 
 A, B = TopicPartition("event", 0), TopicPartition("event", 1)
+OVERFLOW = TopicPartition("hookstream.overflow", 0)
 NOTE = CommitNote("cluster", "event-0", since=0, partitions=2)
 
 
@@ -41,7 +44,8 @@ class Broker:
         self.view = _Ends()
         self.held: set[TopicPartition] = set()
         self.view.consumer.positions = {A: 0, B: 0}
-        self.assignment = Assignment(self.view.consumer)
+        overflow = OverflowTopic(OVERFLOW.topic, self.clock, StreamMetrics())
+        self.assignment = Assignment(self.view.consumer, overflow)
         self.assignment.assign([A, B])
         for tp in (A, B):
             self.assignment.begin(tp, Beginning(0, Why.GOES_ON), NOTE)
