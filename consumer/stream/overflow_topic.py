@@ -84,6 +84,7 @@ class OverflowTopic:
         """Note that a delivery that was taken waits again."""
         if self._trackers.get(tracker.number) is tracker:
             self.behind[hook] += 1
+            self._homes.setdefault(hook, tracker.number)
 
     def lose(self, tracker: OverflowTracker, start: int, end: int) -> int:
         """Settle, and tell, what waits from `start` to `end` (exclusive): the log no longer holds
