@@ -79,7 +79,6 @@ async def test_circuit_opens_probes_one_at_a_time_and_closes(workspace: Workspac
         assert _states(daemon) == ["open", "half_open", "closed"]
     assert daemon.complaints == []
     assert await workspace.dead_letters() == []
-    arrived = [arrival for arrival in conduct.arrivals if arrival.delivery in ids_of("a", late)]
     expected = dict.fromkeys(ids_of("a", early), 2) | dict.fromkeys(ids_of("a", late), 1)
     assert conduct.attempts == expected
 
