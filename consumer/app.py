@@ -117,7 +117,7 @@ class App:
         stack.push_async_callback(consumer.stop)  # if the start fails before `Intake` exists
         retry_topics = KnownRetryTopics(consumer, own, settings.retry.delays, self.metrics.stream)
         retry_topic_names = [retry_topic.topic for retry_topic in retry_topics.named]
-        self._outbox = Outbox(KafkaProducer(settings.kafka), self.metrics.stream)
+        self._outbox = Outbox(KafkaProducer(settings.kafka, self._clock), self.metrics.stream)
         self._transport = make_transport(settings, self._loaded.authorities, self._clock)
         stack.push_async_callback(self._transport.close)
         decoders = {source.topic: make_decoder(source) for source in settings.sources}

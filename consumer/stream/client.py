@@ -15,9 +15,11 @@ from aiokafka.errors import (
     RecordListTooLargeError,
 )
 
+from consumer.clock import Clock
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
+from consumer.stream.batch_builder import BatchBuilder
 from consumer.stream.cluster_client import install_cluster_client
 from consumer.stream.cluster_identity import BootstrapServers
 from consumer.stream.failed_partitions import FailedPartitions
@@ -28,7 +30,7 @@ from consumer.stream.fetches import (
     free_dropped_fetches,
 )
 from consumer.stream.kafka_errors import REFUSALS, refusal, unreachable
-from consumer.stream.odd_records import RawNamesBatch, read_odd_records
+from consumer.stream.odd_records import read_odd_records
 from consumer.stream.outbox import BatchTooLargeError, MessageT, Sent, TooLargeError
 from consumer.stream.partitioner import by_partition
 from consumer.stream.tasks import timeout
@@ -53,7 +55,7 @@ dead letters nothing is polled, and leaving the group would not help."""
 _CLOSE_TIMEOUT_SECONDS = 5.0
 _MAX_REQUEST_BYTES = 16 * 1024 * 1024
 """Headers make a published record larger than the one that was consumed."""
-_MAX_BATCH_BYTES = 64 * 1024
+_MAX_BATCH_BYTES = 128 * 1024
 """A partition's batches are sent one after the other, each for a round trip."""
 
 
@@ -146,8 +148,9 @@ async def kafka_timeout(settings: KafkaSettings, seconds: float) -> AsyncIterato
 class KafkaProducer:
     """The outbox's `Producer`: idempotent, acknowledged by all in-sync replicas."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, clock: Clock) -> None:
         self._settings = settings
+        self._clock = clock
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
         self._round_robin: defaultdict[str, Iterator[int]] = defaultdict(count)
@@ -174,10 +177,10 @@ class KafkaProducer:
             round_robin=next(self._round_robin[topic]),
             may_move=topic in self._settings.own_topics,
         )
-        packed = []
+        packed, now = [], int(self._clock.now() * 1000)
         for partition, its in divided.items():
             most = self._max_batch_records.get(topic, len(its))
-            for batch in _pack(producer, its, most):
+            for batch in _pack(its, most, now):
                 packed.append((partition, *batch))
                 await asyncio.sleep(0)
         # No await from here on: if it were cancelled, tasks without an owner would still send.
@@ -204,12 +207,11 @@ class KafkaProducer:
             log.debug("producer not closed cleanly", error=repr(error))
 
     async def _deliver(
-        self, producer: AIOKafkaProducer, builder: Any, topic: str, partition: int
+        self, producer: AIOKafkaProducer, builder: BatchBuilder, topic: str, partition: int
     ) -> None:
         """Send one batch and wait for its acknowledgement."""
         if builder.size() > _MAX_REQUEST_BYTES:
             raise TooLargeError
-        builder.close()
         try:
             await (await producer.send_batch(builder, topic, partition=partition))
             self._failed_partitions.succeeded(topic, partition)
@@ -229,7 +231,6 @@ class KafkaProducer:
             acks="all",
             enable_idempotence=True,
             max_request_size=_MAX_REQUEST_BYTES,
-            max_batch_size=_MAX_BATCH_BYTES,
         )
         try:
             await producer.start()
@@ -259,26 +260,14 @@ class _PendingBatches(set[Any]):
 
 
 def _pack(
-    producer: AIOKafkaProducer, messages: Iterable[MessageT], most: int
-) -> Iterator[tuple[Any, Sequence[MessageT]]]:
+    messages: Iterable[MessageT], most: int, timestamp: int
+) -> Iterator[tuple[BatchBuilder, Sequence[MessageT]]]:
     """Yield batches of up to `most` messages for one partition; an oversized one is alone."""
-    builder, batch = producer.create_batch(), list[MessageT]()
+    builder, batch = BatchBuilder(_MAX_BATCH_BYTES, timestamp), list[MessageT]()
     for message in messages:
-        if batch and (len(batch) == most or not _append(builder, message)):
+        if len(batch) == most or not builder.append(message):
             yield builder, batch
-            builder, batch = producer.create_batch(), []
-        if not batch and not _append(builder, message):  # else the first one always fits
-            builder = RawNamesBatch(_MAX_BATCH_BYTES)
-            _append(builder, message)
+            builder, batch = BatchBuilder(_MAX_BATCH_BYTES, timestamp), []
+            builder.append(message)  # the first one always fits
         batch.append(message)
     yield builder, batch
-
-
-def _append(builder: Any, message: MessageT) -> bool:
-    try:
-        added = builder.append(
-            timestamp=None, key=message.key, value=message.value, headers=message.headers
-        )
-    except TypeError:
-        return False  # a header name that is not UTF-8 needs `RawNamesBatch`
-    return added is not None
