@@ -11,6 +11,7 @@ from benchmarks.scenarios import (
     memory,
     peers,
     replicas,
+    restarts,
     throughput,
     transport,
 )
@@ -47,5 +48,8 @@ SCENARIOS: Mapping[str, Scenario] = {
     ),
     "backlog": Scenario("memory with a million events waiting", memory.backlog, pairs=1),
     "replicas": Scenario("two and four replicas beside one, on one machine", replicas.replicas),
+    "restarts": Scenario(
+        "300 events a second while each of three replicas is restarted", restarts.restarts, pairs=1
+    ),
     "transport": Scenario("a GET by libcurl, aiohttp, a bare loop", transport.transport),
 }

@@ -2,23 +2,25 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain, count
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
 )
+from aiokafka.util import commit_structure_validate
 
 from consumer.clock import Clock
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
+from consumer.stream.assignor import CooperativeAssignor
 from consumer.stream.batch_builder import BatchBuilder
 from consumer.stream.cluster_client import install_cluster_client
 from consumer.stream.cluster_identity import BootstrapServers
@@ -43,10 +45,12 @@ log = get_logger(__name__)
 
 CLIENT_ID = "hookstream"
 REBALANCE_TIMEOUT_SECONDS = 60.0
-"""How long the group waits for its members: more than a revocation takes to drain and defer."""
+"""How long the group waits for its members: more than a new subscription takes to give back."""
 SESSION_TIMEOUT_SECONDS = 10.0
 """Time without a heartbeat after which the group gives a member's partitions to others."""
-HEARTBEAT_INTERVAL_SECONDS = 3.0
+HEARTBEAT_INTERVAL_SECONDS = 0.3
+"""Between two heartbeats, by whose answers a member notices a rebalance: until then it does not
+join, and all others wait for it. One costs 0.2 ms of CPU."""
 _METADATA_MAX_AGE_SECONDS = 30.0
 """Added partitions are noticed within this time."""
 _MAX_POLL_INTERVAL_SECONDS = 7 * 24 * 3600
@@ -77,11 +81,19 @@ def connection_options(settings: KafkaSettings) -> dict[str, Any]:
 
 
 class _GroupMember(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
-    """A consumer with bounded memory for fetched records."""
+    """A consumer with bounded memory for fetched records, and an assignor of its own."""
+
+    def __init__(self, **options: Any) -> None:
+        self.assignor = CooperativeAssignor()
+        super().__init__(**options, partition_assignment_strategy=(self.assignor,))
 
     async def start(self) -> None:
         await super().start()
         bound_fetches(self._fetcher)
+
+    async def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
+        """Commit for owned partitions: `super` refuses those that are not assigned any more."""
+        await self._coordinator.commit_offsets(None, commit_structure_validate(offsets))
 
 
 def make_consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
