@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -50,6 +50,9 @@ _STOP_RETRY_SECONDS = 0.5
 """Time after which nginx is told to stop again."""
 _LOG_FLUSH_SECONDS = 0.3
 """Time after which every answered request is in the log."""
+
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+"""Serves one connection."""
 
 
 @dataclass(frozen=True)
@@ -197,16 +200,24 @@ def find_nginx() -> str:
 @contextmanager
 def black_hole() -> Iterator[str]:
     """The origin of an endpoint that accepts every connection and answers no request."""
-    loop = asyncio.new_event_loop()
-    port = free_port()
 
     async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(65_536):
             pass
         writer.close()
 
+    with serving(swallow) as origin:
+        yield origin
+
+
+@contextmanager
+def serving(answer: Answer) -> Iterator[str]:
+    """The origin of an endpoint in a thread of this process; `answer` serves each connection."""
+    loop = asyncio.new_event_loop()
+    port = free_port()
+
     async def serve() -> None:
-        server = await asyncio.start_server(swallow, HOST, port, backlog=1024)
+        server = await asyncio.start_server(answer, HOST, port, backlog=1024)
         ready.set()
         await server.serve_forever()
 

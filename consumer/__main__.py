@@ -64,8 +64,10 @@ def _dispatch() -> None:
 
             commands()
             return
-    from consumer.cli.run import run
+    from consumer.collector import gc_paused
 
+    with gc_paused():
+        from consumer.cli.run import run
     run(file)
 
 

@@ -74,6 +74,7 @@ class App:
         self._intake: Intake
         self._outbox: Outbox
         self._handler: EventHandler
+        self._admin: Admin
         self._topics: TopicWatch
         self._presence: Presence
         self.health: Health
@@ -118,7 +119,7 @@ class App:
         stack.push_async_callback(consumer.stop)  # if the start fails before `Intake` exists
         retry_topics = KnownRetryTopics(consumer, own, settings.retry.delays, self.metrics.stream)
         retry_topic_names = [retry_topic.topic for retry_topic in retry_topics.named]
-        self._outbox = Outbox(KafkaProducer(settings.kafka), self.metrics.stream)
+        self._outbox = Outbox(KafkaProducer(settings.kafka, self._clock), self.metrics.stream)
         self._transport = make_transport(settings, self._loaded.authorities, self._clock)
         stack.push_async_callback(self._transport.close)
         decoders = {source.topic: make_decoder(source) for source in settings.sources}
@@ -187,15 +188,15 @@ class App:
         metrics.set_oldest_unsettled_source(self._intake.oldest_unsettled)
 
     async def _open_admin(self, stack: AsyncExitStack) -> None:
-        admin = Admin(
+        self._admin = Admin(
             hosts=self._loaded.settings.admin.host,
             port=self._loaded.settings.admin.port,
             registry=self.metrics.registry,
             health=self.health.alive,
             ready=self.health.ready,
         )
-        await stack.enter_async_context(admin)
-        self.admin_port = admin.port
+        await stack.enter_async_context(self._admin)
+        self.admin_port = self._admin.port
         warn_of_refused_uris(self._hooks.view.hooks.values(), self._guard_network())
 
     async def _serve(self, group: asyncio.TaskGroup) -> None:
@@ -203,6 +204,7 @@ class App:
         intake = group.create_task(self._intake.run())
         helpers = [
             group.create_task(self._intake.commit_regularly()),
+            group.create_task(self._intake.give_back_regularly()),
             group.create_task(self._intake.placement.run()),
             group.create_task(self._intake.watch.run()),
             group.create_task(self._intake.retry_topics.run()),
@@ -213,6 +215,7 @@ class App:
             group.create_task(self._outbox.run()),
             group.create_task(self.reloader.run()),
             group.create_task(self._watch_transport()),
+            group.create_task(self._admin.serve()),
         ]
         settings = self._loaded.settings
         sources = [source.topic for source in settings.sources]

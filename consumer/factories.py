@@ -8,7 +8,6 @@ from typing import assert_never
 
 from consumer.clock import Clock
 from consumer.delivery.egress.network import guard_policy
-from consumer.delivery.http.aiohttp import AiohttpTransport
 from consumer.delivery.http.authorities import Authorities
 from consumer.delivery.http.curl import CurlTransport
 from consumer.delivery.http.transport import Transport
@@ -89,6 +88,8 @@ def make_transport(settings: Settings, authorities: Authorities, clock: Clock) -
         case "curl":
             return CurlTransport(loop, policy, authorities)
         case "aiohttp":
+            from consumer.delivery.http.aiohttp import AiohttpTransport
+
             return AiohttpTransport(loop, policy, authorities, clock=clock)
         case _:
             assert_never(settings.delivery.transport)

@@ -12,6 +12,7 @@ from benchmarks.scenarios import (
     overflow,
     peers,
     replicas,
+    restarts,
     throughput,
     transport,
 )
@@ -51,5 +52,8 @@ SCENARIOS: Mapping[str, Scenario] = {
     ),
     "backlog": Scenario("memory with a million events waiting", memory.backlog, pairs=1),
     "replicas": Scenario("two and four replicas beside one, on one machine", replicas.replicas),
+    "restarts": Scenario(
+        "300 events a second while each of three replicas is restarted", restarts.restarts, pairs=1
+    ),
     "transport": Scenario("a GET by libcurl, aiohttp, a bare loop", transport.transport),
 }

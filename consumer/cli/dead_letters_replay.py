@@ -87,7 +87,7 @@ class ReplayCommand:
 
     async def _send(self) -> tuple[int, bool]:
         """The number of sent dead letters, and whether a signal stopped it."""
-        stop, producer = asyncio.Event(), KafkaProducer(self._kafka)
+        stop, producer = asyncio.Event(), KafkaProducer(self._kafka, SystemClock())
         schedule = asyncio.get_running_loop().call_soon_threadsafe
         with (
             Signals().installed() as signals,

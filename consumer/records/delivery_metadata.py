@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, replace
 
 from consumer.reasons import Reason
+from consumer.records.header_sink import HeaderList, HeaderSink
 from consumer.records.headers import (
     ATTEMPTS,
     DELIVERY_ID,
@@ -33,12 +34,11 @@ from consumer.records.headers import (
 )
 from consumer.records.record import Headers, Record, UndecodableError
 
-OwnHeaders = list[tuple[str, bytes]]
-"""Headers that hookstream writes: all have a value."""
-
 _DELIVERY_IDS = re.compile(r"[A-Za-z0-9_~%:-]{0,300}")
 _MAX_INTEGER = 2**63 - 1
 """Kafka's offsets and timestamps have 64 bits."""
+_LARGE_MOMENT = 1e12
+"""Seconds. Another program may have written any number."""
 _MAX_DETAIL_CHARACTERS = 1_000
 """A longer detail is cut off."""
 _MAX_HEADER_BYTES = 4_096
@@ -54,18 +54,17 @@ class Replay:
     at: float
     """Epoch seconds."""
 
-    def headers(self) -> OwnHeaders:
-        """The headers of a record on a retry or dead-letter topic."""
-        return [
-            (REPLAYED_FROM, self.replayed_from.encode()),
-            (REPLAYED_AT, _seconds(self.at).encode()),
-        ]
+    def write_headers(self, sink: HeaderSink) -> None:
+        """Write the headers of a record on a retry or dead-letter topic."""
+        sink.add(REPLAYED_FROM, self.replayed_from.encode())
+        sink.add(REPLAYED_AT, _seconds(self.at).encode())
 
-    def source_headers(self, group: str) -> OwnHeaders:
-        """The headers of a record that `group` writes back to its source topic; they name it, since
-        other groups that read the topic have settled the record.
+    def write_source_headers(self, sink: HeaderSink, group: str) -> None:
+        """Write the headers of a record that `group` writes back to its source topic; they name it,
+        since other groups that read the topic have settled the record.
         """
-        return [*self.headers(), (REPLAYED_BY, group.encode())]
+        self.write_headers(sink)
+        sink.add(REPLAYED_BY, group.encode())
 
 
 @dataclass(slots=True)
@@ -112,29 +111,30 @@ class DeliveryMetadata:
         """A copy for the dead-letter topic."""
         return replace(self, reason=reason, not_before=None, unknown_since=None, detail=detail)
 
-    def headers(self, group: str = "") -> OwnHeaders:
-        """The own headers, all UTF-8 text; an unknown fact has none.
+    def write_headers(self, sink: HeaderSink, group: str) -> None:
+        """Write the own headers; `group`: the writer's `kafka.group_id`."""
+        sink.add_text(DELIVERY_ID, self.delivery_id)
+        sink.add_text(HOOK, self.hook)
+        sink.add_text(REASON, self.reason)
+        sink.add_text(ATTEMPTS, str(self.attempts))
+        sink.add_text(LAST_STATUS, self.last_status)
+        sink.add_text(FIRST_FAILED_AT, _seconds(self.first_failed_at))
+        sink.add_text(NOT_BEFORE, _seconds(self.not_before))
+        sink.add_text(UNKNOWN_SINCE, _seconds(self.unknown_since))
+        sink.add_text(SOURCE, self.source)
+        sink.add_text(SOURCE_TIMESTAMP, str(self.timestamp))
+        sink.add_text(TRIGGER, self.trigger)
+        sink.add_text(MAPPED, "yes" if self.mapped else "")
+        sink.add_text(GROUP, group)
+        sink.add_text(DETAIL, self.detail[:_MAX_DETAIL_CHARACTERS])
+        if self.replay is not None:
+            self.replay.write_headers(sink)
 
-        `group`: the writer's `kafka.group_id`; "" only in tests, as older versions wrote it.
-        """
-        facts = (
-            (DELIVERY_ID, self.delivery_id),
-            (HOOK, self.hook),
-            (REASON, self.reason),
-            (ATTEMPTS, str(self.attempts)),
-            (LAST_STATUS, self.last_status),
-            (FIRST_FAILED_AT, _seconds(self.first_failed_at)),
-            (NOT_BEFORE, _seconds(self.not_before)),
-            (UNKNOWN_SINCE, _seconds(self.unknown_since)),
-            (SOURCE, self.source),
-            (SOURCE_TIMESTAMP, str(self.timestamp)),
-            (TRIGGER, self.trigger),
-            (MAPPED, "yes" if self.mapped else ""),
-            (GROUP, group),
-            (DETAIL, self.detail[:_MAX_DETAIL_CHARACTERS]),
-        )
-        headers = [(name, text.encode()) for name, text in facts if text]
-        return headers + self.replay.headers() if self.replay is not None else headers
+    def headers(self, group: str = "") -> Headers:
+        """The own headers as a sequence; `group`: "" only in tests, as older versions wrote it."""
+        sink = HeaderList()
+        self.write_headers(sink, group)
+        return sink.headers
 
 
 def read_delivery_metadata(headers: Headers) -> DeliveryMetadata:
@@ -227,7 +227,13 @@ class OriginalRecord:
 
 
 def _seconds(moment: float | None) -> str:
-    return f"{moment:.3f}" if moment is not None else ""
+    """Seconds with three decimals; "" for None."""
+    if moment is None:
+        return ""
+    if 1.0 <= moment < _LARGE_MOMENT:  # as an integer: a third of a float's formatting
+        digits = str(int(moment * 1000.0 + 0.5))
+        return f"{digits[:-3]}.{digits[-3:]}"
+    return f"{moment:.3f}"
 
 
 def _timestamp(text: str | None) -> float | None:

@@ -1,13 +1,21 @@
 """The partitions assigned to this group member, and their read positions."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from consumer.records.overflow_tracker import OverflowTracker
 from consumer.records.tracker import OffsetTracker
 from consumer.stream.overflow_topic import OverflowTopic
-from consumer.stream.positions import Beginning, CommitNote, Position, Why
+from consumer.stream.positions import Beginning, CommitNote, Committed, Position, Why
+
+
+class Leaving(NamedTuple):
+    """A partition that is to move to another member."""
+
+    tracker: OffsetTracker
+    note: CommitNote
 
 
 class Assignment:
@@ -21,11 +29,14 @@ class Assignment:
         self._consumer = consumer
         self._overflow = overflow
         self.generation = 0
-        """Counts assignments and revocations."""
+        """Counts assignments and revocations. A partition may outlast them."""
         self.trackers: dict[TopicPartition, OffsetTracker] = {}
         """Trackers of the partitions that have a position."""
         self.notes: dict[TopicPartition, CommitNote] = {}
         """Metadata notes for their commits."""
+        self.leaving: dict[TopicPartition, Leaving] = {}
+        """Partitions that are not assigned any more, and owned until `revoke`: what is in flight
+        there ends, and no other member has them."""
         self.waiting: set[TopicPartition] = set()
         """Partitions that wait for a position, the first one or a new one."""
         self.moved: set[TopicPartition] = set()
@@ -40,10 +51,40 @@ class Assignment:
         self._orphaned: list[OffsetTracker] = []
         """Trackers of deleted logs with records in flight, which cannot be read again."""
 
-    def assign(self, tps: Collection[TopicPartition]) -> None:
-        """Let partitions wait for their first position."""
+    @property
+    def owned(self) -> set[TopicPartition]:
+        """The partitions that no other member may have."""
+        return self.trackers.keys() | self.waiting | self.leaving.keys()
+
+    def trackers_of(self, tps: Iterable[TopicPartition]) -> set[OffsetTracker]:
+        """The trackers of owned partitions, as far as these have a position."""
+        owned = self.trackers | {tp: each.tracker for tp, each in self.leaving.items()}
+        return {owned[tp] for tp in tps if tp in owned}
+
+    def begin_rebalance(self) -> None:
+        """Note that an assignment follows; until then everything is still owned."""
         self.generation += 1
+
+    def assign(self, tps: Collection[TopicPartition]) -> None:
+        """Go on with the owned ones of the assigned partitions `tps`, let the others wait for their
+        first position, and let those that are not assigned any more leave.
+        """
+        self.generation += 1
+        self.waiting.intersection_update(tps)
+        self.moved.intersection_update(tps)
+        for tp in self.trackers.keys() - set(tps):
+            self.leaving[tp] = Leaving(self.trackers.pop(tp), self.notes.pop(tp))
+            if tp.topic == self._overflow.name:
+                self._overflow.revoked(tp.partition)
         for tp in tps:
+            if tp in self.leaving:
+                tracker, self.notes[tp] = self.leaving.pop(tp)
+                self.trackers[tp] = tracker
+                if isinstance(tracker, OverflowTracker):
+                    self._overflow.assigned(tracker)
+            if tp in self.trackers and tp not in self.waiting:
+                self._go_on(tp)
+                continue
             # A placeholder, never fetched from: without a position aiokafka would choose one.
             self._consumer.seek(tp, 0)
             self.suspend(tp)
@@ -70,8 +111,7 @@ class Assignment:
             tracker.position = tracker.next_offset
         self.notes[tp] = note
         self.waiting.discard(tp)
-        self.moved.add(tp)
-        self._consumer.seek(tp, tracker.next_offset)
+        self._go_on(tp)
         self._consumer.resume(tp)
         return tracker
 
@@ -83,6 +123,11 @@ class Assignment:
         self._overflow.assigned(tracker)
         return tracker
 
+    def _go_on(self, tp: TopicPartition) -> None:
+        """Fetch on behind the last record taken."""
+        self.moved.add(tp)
+        self._consumer.seek(tp, self.next_offset(tp))
+
     def revoke(self, tps: Collection[TopicPartition]) -> None:
         """Forget partitions. The next owner reads their unsettled records again."""
         self.generation += 1
@@ -91,12 +136,15 @@ class Assignment:
             self.moved.discard(tp)
             self.ends.pop(tp, None)
             self.sure_ends.pop(tp, None)
-            tracker = self.trackers.pop(tp, None)
-            if tracker is None:
+            if tp in self.trackers:
+                tracker, note = self.trackers.pop(tp), self.notes.pop(tp)
+            elif tp in self.leaving:
+                tracker, note = self.leaving.pop(tp)
+            else:
                 continue
             if tp.topic == self._overflow.name:
                 self._overflow.revoked(tp.partition)
-            self._last[tp] = Position(tracker.next_offset, self.notes.pop(tp))
+            self._last[tp] = Position(tracker.next_offset, note)
             if self._consumer.partitions_for_topic(tp.topic):
                 tracker.revoked = True
             else:  # the topic was deleted
@@ -124,6 +172,15 @@ class Assignment:
             return tracker.position
         return tracker.next_offset if tracker is not None else None
 
+    def committable_offsets(self) -> dict[TopicPartition, Committed]:
+        """What may be committed for each owned partition that has a position."""
+        notes = self.notes
+        owned = {tp: Leaving(tracker, notes[tp]) for tp, tracker in self.trackers.items()}
+        return {
+            tp: Committed(tracker.committable, note, tracker.settled_text)
+            for tp, (tracker, note) in (owned | self.leaving).items()
+        }
+
     def committable(self, tp: TopicPartition) -> int | None:
         """The offset to commit for a partition; None for a partition without a position."""
         tracker = self.trackers.get(tp)
@@ -133,9 +190,15 @@ class Assignment:
         """All trackers that may have unsettled records."""
         self._orphaned = [tracker for tracker in self._orphaned if tracker.unsettled]
         yield from self.trackers.values()
+        yield from (leaving.tracker for leaving in self.leaving.values())
         yield from self._orphaned
 
     def _orphan(self, tracker: OffsetTracker) -> None:
         """Let in-flight records of a deleted log finish; their results change no offset."""
         if tracker.unsettled:
             self._orphaned.append(tracker)
+
+
+def partition_names(tps: Collection[TopicPartition]) -> list[str]:
+    """Partitions as log lines name them."""
+    return sorted(f"{tp.topic}/{tp.partition}" for tp in tps)

@@ -1,6 +1,7 @@
 """Commits the settled prefix of each partition: one commit at a time, each with a timeout."""
 
 import asyncio
+from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaError
@@ -13,6 +14,10 @@ from consumer.stream.tasks import timeout
 
 log = get_logger(__name__)
 
+COMMIT_INTERVAL_SECONDS = 0.25
+"""How long a settled record waits for its commit at most, if `MAX_UNCOMMITTED` are not reached."""
+MAX_UNCOMMITTED = 1_000
+"""Settled offsets that are committed at once: a crash repeats no more, and what was in flight."""
 LATE_COMMIT_WINDOW_SECONDS = 60.0
 """A commit that timed out may still reach the broker within this time: longer than aiokafka waits
 for an answer."""
@@ -28,6 +33,10 @@ class Commits:
         self._known: dict[TopicPartition, Committed] = {}
         """What the group is known to have committed."""
         self._one_at_a_time = asyncio.Lock()
+        self._due = asyncio.Event()
+        self._is_assigned = asyncio.Event()
+        """Cleared during a rebalance, when a commit would be refused, and would begin another."""
+        self._is_assigned.set()
         self._recommit_all_until = clock.monotonic()
 
     def found(self, tp: TopicPartition, committed: Committed) -> None:
@@ -38,13 +47,57 @@ class Commits:
         """Forget a partition's commit: another member may commit from now on."""
         self._known.pop(tp, None)
 
+    def check(self) -> None:
+        """Let `run` commit at once if that would pass `MAX_UNCOMMITTED` offsets. After a failure
+        only time counts, so that a broker that refuses commits is not asked all the time.
+        """
+        if self._clock.monotonic() < self._recommit_all_until:
+            return
+        known, settled = self._known, 0
+        for tp, tracker in self._assignment.trackers.items():
+            committed = known.get(tp)
+            if committed is not None:
+                settled += tracker.committable - committed.offset
+        if settled >= MAX_UNCOMMITTED:
+            self._due.set()
+
+    async def run(self, max_seconds: float) -> None:
+        """Commit every `COMMIT_INTERVAL_SECONDS`, and when `check` finds that many records are
+        settled, until cancelled.
+        """
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(COMMIT_INTERVAL_SECONDS):
+                    await self._due.wait()
+            await self.commit(max_seconds)
+            self._due.clear()
+
+    async def begin_rebalance(self, max_seconds: float) -> None:
+        """Commit a last time; no other commit goes on or begins until `end_rebalance`."""
+        self._is_assigned.clear()
+        await self._commit(max_seconds)
+
+    def end_rebalance(self) -> None:
+        """Note an assignment."""
+        self._is_assigned.set()
+
+    async def wait_for_assignment(self) -> None:
+        """Wait for the end of a rebalance that is under way."""
+        await self._is_assigned.wait()
+
     async def commit(self, max_seconds: float) -> None:
-        """Commit every settled prefix that moved, within `max_seconds`; a failure is retried by a
-        later call.
+        """Commit every settled prefix that moved, within `max_seconds`, after a rebalance that is
+        under way, but not later than that; a failure is retried by a later call.
 
         A commit without an answer may still arrive, after a newer one over another connection. So
         for `LATE_COMMIT_WINDOW_SECONDS` after a failure everything is committed again.
         """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max_seconds):
+                await self._is_assigned.wait()
+        await self._commit(max_seconds)
+
+    async def _commit(self, max_seconds: float) -> None:
         async with self._one_at_a_time:
             recommit_all = self._clock.monotonic() < self._recommit_all_until
             moved = {
@@ -67,11 +120,7 @@ class Commits:
 
     def _committable(self) -> dict[TopicPartition, Committed]:
         """Offsets to commit, without deleted topics, which would make the whole commit fail."""
-        trackers, notes = self._assignment.trackers, self._assignment.notes
+        offsets = self._assignment.committable_offsets()
         existing = self._consumer.partitions_for_topic
-        topics = {topic for topic in {tp.topic for tp in trackers} if existing(topic)}
-        return {
-            tp: Committed(tracker.committable, notes[tp], tracker.settled_text)
-            for tp, tracker in trackers.items()
-            if tp.topic in topics
-        }
+        topics = {topic for topic in {tp.topic for tp in offsets} if existing(topic)}
+        return {tp: committed for tp, committed in offsets.items() if tp.topic in topics}

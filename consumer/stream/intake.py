@@ -12,7 +12,7 @@ from consumer.logs import get_logger
 from consumer.metrics.stream import StreamMetrics
 from consumer.records.record import Record
 from consumer.records.tracker import OffsetTracker
-from consumer.stream.assignment import Assignment
+from consumer.stream.assignment import Assignment, partition_names
 from consumer.stream.cluster_view import View
 from consumer.stream.commits import Commits
 from consumer.stream.feed import Feed
@@ -28,16 +28,18 @@ from consumer.stream.tasks import drop_connections, watch_tasks
 
 log = get_logger(__name__)
 
-COMMIT_INTERVAL_SECONDS = 1.0
 _COMMIT_TIMEOUT_SECONDS = 5.0
 _MIN_STEP_SECONDS = 0.2
 """Minimum time for a commit, and for leaving the group."""
-DRAIN_BUDGET_SECONDS = 5.0
-"""How long a revocation waits for in-flight records before it defers the rest."""
+DRAIN_BUDGET_SECONDS = 3.0
+"""How long partitions that are given back wait for in-flight records before the rest is deferred:
+long enough for answers of two seconds, so that none arrives twice."""
+_BEGIN_BUDGET_SECONDS = 0.5
+"""How long they wait for deliveries to begin; the next owner sends the others at once."""
 DRAIN_POLL_SECONDS = 0.01
 """Interval of checks whether all records are settled."""
 DEFER_BUDGET_SECONDS = 5.0
-"""How long a revocation waits for the acknowledgement of deferred records."""
+"""How long they wait for the acknowledgement of deferred records."""
 
 
 class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -98,7 +100,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self.unreadable = self._poller.unreadable
         self._stopping = asyncio.Event()
         self.membership = Membership(consumer, clock)
+        consumer.assignor.owned = self._owned
         self._assignment_generation = 0
+        self._must_give_back = asyncio.Event()
         self._moved_at = clock.monotonic()
         self._leave_by = float("inf")
 
@@ -113,6 +117,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Take records until `stop_taking`. Raises `HookstreamError` for a permanent refusal."""
         while not self._stopping.is_set():
             self._moved_at = self._clock.monotonic()
+            self._commits.check()
             if self._handler.at_capacity:
                 await self._handler.wait_for_capacity()
                 continue
@@ -146,7 +151,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             return []
         for tp in moved & batches.keys():
             # The position was set during the poll, so the polled records are void.
-            self._consumer.seek(tp, trackers[tp].next_offset)
+            self._consumer.seek(tp, self._assignment.next_offset(tp))
         return [
             (trackers[tp], records)
             for tp, records in batches.items()
@@ -156,17 +161,19 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     async def _resubscribe(self) -> None:
         """Subscribe to another set of retry topics.
 
-        Give back this assignment first: after a new subscription aiokafka commits nothing of it.
+        Give back this assignment first: until the next one aiokafka knows of no partition.
         """
-        await self.on_partitions_revoked(self._consumer.assignment())
+        self._assignment_generation += 1  # nothing is taken any more
+        self.membership.revoked()
+        self._forget_if_expelled()
+        await self._finish(self._assignment.owned)
+        self._forget(self._assignment.owned)
         self.retry_topics.adopt()
         self._consumer.subscribe(self._topics, listener=self)
 
     async def commit_regularly(self) -> None:
-        """Commit settled records every `COMMIT_INTERVAL_SECONDS`, until cancelled."""
-        while True:
-            await asyncio.sleep(COMMIT_INTERVAL_SECONDS)
-            await self.commit()
+        """Commit settled records regularly, until cancelled."""
+        await self._commits.run(self._commit_timeout)
 
     async def watch_client(self) -> None:
         """Raise `HookstreamError` when one of the client's background tasks has ended."""
@@ -198,46 +205,89 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Commit settled records; a failure is retried by a later call."""
         await self._commits.commit(self._step_timeout())
 
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """Take nothing until the next assignment. The partitions are still owned: the group gives
+        away only what `give_back_regularly` has given back.
+        """
+        del revoked
+        self._assignment_generation += 1  # nothing is taken any more
+        self._assignment.begin_rebalance()
+        self.membership.revoked()
+        self._forget_if_expelled()
+        await self._commits.begin_rebalance(self._step_timeout())
+
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Tell the handler the new share; each partition waits for its position."""
+        """Go on with the partitions that stay; new ones wait for their position, and those that are
+        to move to another member are given back.
+
+        Tell the handler the new share.
+        """
+        self._forget_if_expelled()  # it may have happened during the rebalance
+        for tp in self._assignment.owned:
+            self._poller.forget(tp)
         self._assignment.assign(assigned)
-        self.placement.check_soon()
         self.membership.assigned()
+        self._commits.end_rebalance()
+        self._must_give_back.set()
+        self.placement.check_soon()
         self.retry_topics.check_soon()
         mine = Counter(tp.topic for tp in assigned)
         existing = self._consumer.partitions_for_topic
         self._handler.on_assigned({t: (mine[t], len(existing(t) or ())) for t in self._topics})
-        log.info("partitions assigned", partitions=_names(assigned))
+        log.info("partitions assigned", partitions=partition_names(assigned))
 
-    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """Give back the partitions, as far as they are still owned, and forget them."""
-        self._assignment_generation += 1  # nothing is taken any more
-        self.membership.revoked()
-        existing, trackers = self._consumer.partitions_for_topic, self._assignment.trackers
+    async def give_back_regularly(self) -> None:
+        """Give back the partitions that are to move to other members, until cancelled."""
+        while True:
+            await self._must_give_back.wait()
+            self._must_give_back.clear()
+            leaving = dict(self._assignment.leaving)
+            if not leaving:
+                continue
+            await self._finish(leaving)
+            await self._commits.wait_for_assignment()  # a rejoin during a rebalance would be lost
+            now_leaving = self._assignment.leaving  # a rebalance may have returned some
+            gone = [tp for tp, each in leaving.items() if now_leaving.get(tp) == each]
+            if gone:
+                self._forget(gone)
+                self.membership.rejoin()
+
+    async def _finish(self, tps: Collection[TopicPartition]) -> None:
+        """Let in-flight records finish, let overflow what does not begin soon, defer the rest, and
+        commit.
+        """
+        existing = self._consumer.partitions_for_topic
         # In-flight records of a deleted topic continue: they cannot be read again.
-        leaving = {p for tp in revoked if (p := trackers.get(tp)) and existing(tp.topic)}
-        try:
-            if not self.membership.is_expelled:
-                await self._give_back(leaving)
-            elif leaving:
-                # Other members have these records by now, and the group refuses a commit.
-                void = sum(tracker.unsettled for tracker in leaving)
-                log.warning("expelled from the group; in-flight records are void", records=void)
-        finally:
-            # In any case: aiokafka swallows the exceptions of a listener.
-            self._assignment.revoke(revoked)
-            for tp in revoked:
-                self._poller.forget(tp)
-                self._commits.forget(tp)
-        if revoked:
-            log.info("partitions revoked", partitions=_names(revoked))
-
-    async def _give_back(self, leaving: Collection[OffsetTracker]) -> None:
-        """Let in-flight records finish, defer the rest, commit."""
-        if not await self.settled(DRAIN_BUDGET_SECONDS, leaving):
-            self._handler.defer(lambda pending: pending.tracker in leaving)
-            await self.settled(DEFER_BUDGET_SECONDS, leaving)
+        trackers = self._assignment.trackers_of(tp for tp in tps if existing(tp.topic))
+        if not await self.settled(_BEGIN_BUDGET_SECONDS, trackers):
+            self._handler.release(lambda pending: pending.tracker in trackers)
+        if not await self.settled(DRAIN_BUDGET_SECONDS - _BEGIN_BUDGET_SECONDS, trackers):
+            self._handler.defer(lambda pending: pending.tracker in trackers)
+            await self.settled(DEFER_BUDGET_SECONDS, trackers)
         await self.commit()
+
+    def _forget_if_expelled(self) -> None:
+        """Forget all partitions after an expulsion: other members have these records by now, and
+        the group refuses a commit.
+        """
+        if not self.membership.is_expelled:
+            return
+        if void := self.unsettled:
+            log.warning("expelled from the group; in-flight records are void", records=void)
+        self._forget(self._assignment.owned)
+
+    def _forget(self, tps: Collection[TopicPartition]) -> None:
+        """Forget partitions that other members may have from now on."""
+        self._assignment.revoke(tps)
+        for tp in tps:
+            self._poller.forget(tp)
+            self._commits.forget(tp)
+        if tps:
+            log.info("partitions revoked", partitions=partition_names(tps))
+
+    def _owned(self) -> Collection[TopicPartition]:
+        """The partitions that this member goes on with if they are assigned to it again."""
+        return () if self.membership.is_expelled else self._assignment.owned
 
     @property
     def _topics(self) -> list[str]:
@@ -285,7 +335,3 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     def _out_of_range(self, tp: TopicPartition) -> None:
         self._suspend(tp)
         self.placement.check_soon()
-
-
-def _names(partitions: Collection[TopicPartition]) -> list[str]:
-    return sorted(f"{tp.topic}/{tp.partition}" for tp in partitions)

@@ -1,7 +1,7 @@
 """Measures consumer lag, progress, and whether the broker answers."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 
 from aiokafka import TopicPartition
@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 
 from consumer.clock import Clock
 from consumer.logs import get_logger
-from consumer.stream.assignment import Assignment
+from consumer.stream.assignment import Assignment, partition_names
 from consumer.stream.cluster_view import READ_COMMITTED, View
 from consumer.stream.positions import LATEST
 
@@ -106,9 +106,11 @@ class LagWatch:
     def _note_leaderless(self, leaderless: AbstractSet[TopicPartition]) -> None:
         back = self._leaderless & self._assignment.trackers.keys() - leaderless
         if leaderless - self._leaderless:
-            log.warning("partitions wait for a leader that answers", partitions=_names(leaderless))
+            log.warning(
+                "partitions wait for a leader that answers", partitions=partition_names(leaderless)
+            )
         elif back:
-            log.info("partitions are read again", partitions=_names(back))
+            log.info("partitions are read again", partitions=partition_names(back))
         self._leaderless = set(leaderless)
 
     def _note_answer(self, *, answers: bool) -> None:
@@ -121,7 +123,3 @@ class LagWatch:
                 log.info("the broker answers again", away_seconds=round(away_for, 1))
             else:
                 log.error("the broker does not answer")
-
-
-def _names(partitions: Collection[TopicPartition]) -> list[str]:
-    return sorted(f"{tp.topic}/{tp.partition}" for tp in partitions)

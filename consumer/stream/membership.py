@@ -31,6 +31,8 @@ class Membership:
         self._answered_at = clock.monotonic()
         self.confirmed_at = clock.monotonic()
         """Monotonic seconds at which the last successful heartbeat was sent."""
+        self._member_id: str | None = None
+        """The id under which this member has its share."""
         self._shares = 0
         self.joined = False
         """Whether the group has ever assigned this member a share, possibly empty."""
@@ -52,23 +54,29 @@ class Membership:
         return recorded
 
     def revoked(self) -> None:
-        """Note that the share was given back; the next one is awaited."""
+        """Note that a rebalance has begun; the next share is awaited."""
         if self._without_since is None:
             self._without_since = self._clock.monotonic()
 
     def assigned(self) -> None:
         """Note that the group assigned a share to this member."""
         self.joined = True
+        self._member_id = self._consumer._coordinator.member_id  # noqa: SLF001  # no public way
         self._shares += 1
         self._without_since = None
         self._answered_at = self._clock.monotonic()
 
     @property
     def is_expelled(self) -> bool:
-        """Whether the group has removed this member: other members have its share, and its commits
-        are refused.
+        """Whether the group has removed the member that had the last share, or none had: others
+        have it, and its commits are refused.
         """
-        return bool(self._consumer._coordinator.generation < 0)  # noqa: SLF001  # no public way
+        coordinator = self._consumer._coordinator  # noqa: SLF001  # no public way
+        return bool(coordinator.generation < 0 or coordinator.member_id != self._member_id)
+
+    def rejoin(self) -> None:
+        """Begin a rebalance, in which others get what this member has given back."""
+        self._consumer._coordinator.request_rejoin()  # noqa: SLF001  # no public way
 
     def seconds_without_share(self) -> float:
         """Seconds for which this member has had no valid share; 0.0 while it has one.

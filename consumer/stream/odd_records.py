@@ -1,12 +1,10 @@
-"""Makes aiokafka read and write malformed records and header names that are not UTF-8."""
+"""Makes aiokafka read malformed records and header names that are not UTF-8."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import PartitionRecords
-from aiokafka.producer.message_accumulator import BatchBuilder
-from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import ConsumerRecord
 
@@ -127,19 +125,3 @@ class _FetchedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka has n
         unreadable = UnreadableBatchError(f"{tp.topic}/{tp.partition}/{offset}: {error}")
         unreadable.tp, unreadable.offset = tp, offset
         return unreadable
-
-
-class RawNamesBatch(BatchBuilder):  # type: ignore[misc]  # aiokafka has no types
-    """A batch builder for header names that are `RawHeaderName`.
-
-    aiokafka's encoder in C accepts only `str`; the much slower one in Python calls `encode` on each
-    name.
-    """
-
-    def __init__(self, batch_size: int) -> None:
-        super().__init__(batch_size, 0)
-        self._builder = _DefaultRecordBatchBuilderPy(2, 0, 0, -1, -1, 0, batch_size)
-
-    def _set_producer_state(self, *state: int) -> None:
-        """Set the producer's state; the base class requires the encoder in C."""
-        self._builder.set_producer_state(*state)

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from consumer.logs import get_logger
 from consumer.metrics import StreamMetrics
-from consumer.records.record import Headers
+from consumer.records.header_sink import HeaderSink
 from consumer.stream.tasks import timeout
 
 log = get_logger(__name__)
@@ -60,9 +60,8 @@ class Message(Protocol):
         """The consumed record's value."""
         ...
 
-    @property
-    def headers(self) -> Headers:
-        """All headers; read once for each sending."""
+    def write_headers(self, sink: HeaderSink) -> None:
+        """Write all headers."""
         ...
 
 

@@ -7,8 +7,8 @@ from consumer.logs import get_logger
 from consumer.metrics.hooks import HookMetrics
 from consumer.reasons import Reason
 from consumer.records.delivery_metadata import DeliveryMetadata
+from consumer.records.header_sink import HeaderSink
 from consumer.records.headers import original_headers
-from consumer.records.record import Headers
 from consumer.records.tracker import InFlightRecord
 
 log = get_logger(__name__)
@@ -91,13 +91,12 @@ class OutgoingRecord:
         """The consumed record's value; empty if that was too large."""
         return self.source_record.record.value if self._content is Content.WHOLE else b""
 
-    @property
-    def headers(self) -> Headers:
-        """Hookstream's own headers, then the original ones."""
-        own: Headers = self.metadata.headers(self._writer.group)
-        if self._content is Content.OWN_HEADERS:
-            return own
-        return [*own, *original_headers(self.source_record.record.headers)]
+    def write_headers(self, sink: HeaderSink) -> None:
+        """Write hookstream's own headers, then the original ones."""
+        self.metadata.write_headers(sink, self._writer.group)
+        headers = self.source_record.record.headers
+        if headers and self._content is not Content.OWN_HEADERS:
+            sink.add_all(original_headers(headers))
 
     @property
     def wanted(self) -> bool:

@@ -42,6 +42,10 @@ class OverflowTopic:
         """Use a partition, which is read by `tracker`."""
         self.revoked(tracker.number)
         self._trackers[tracker.number] = tracker
+        for hook, queue in tracker.queues.items():
+            if queue.waiting:
+                self.behind[hook] += queue.waiting
+                self._homes.setdefault(hook, tracker.number)
 
     def revoked(self, partition: int) -> None:
         """Use the partition no more: its next owner sends what waits there."""

@@ -9,10 +9,7 @@ _MAX_VARINT_BITS = 70
 
 
 class RawHeaderName(str):
-    """A header name that is not UTF-8, with its original bytes.
-
-    aiokafka's encoder in Python calls `encode` to write it.
-    """
+    """A header name that is not UTF-8, with its original bytes."""
 
     __slots__ = ("raw",)
 
@@ -24,10 +21,10 @@ class RawHeaderName(str):
         name.raw = raw
         return name
 
-    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        """Return the original bytes."""
-        del encoding, errors
-        return self.raw
+
+def header_name_bytes(name: str) -> bytes:
+    """The bytes of a header name, as they were read."""
+    return name.raw if isinstance(name, RawHeaderName) else name.encode()
 
 
 class MalformedError(Exception):

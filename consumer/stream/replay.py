@@ -10,6 +10,7 @@ from itertools import chain, starmap
 from consumer.clock import Clock
 from consumer.errors import HookstreamError
 from consumer.records.delivery_metadata import Replay
+from consumer.records.header_sink import HeaderList, HeaderSink
 from consumer.records.record import Headers
 from consumer.settings import KafkaSettings
 from consumer.stream.client import kafka_timeout
@@ -41,6 +42,10 @@ class ReplayRecord:
     """`topic/partition/offset` of the dead letter."""
     spread: bool = False
     partition: int | None = None
+
+    def write_headers(self, sink: HeaderSink) -> None:
+        """See `outbox.Message`."""
+        sink.add_all(self.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +81,11 @@ class Route:
         The delivery keeps its id and its event; its attempts are counted from 0 again.
         """
         metadata, replay = dead_letter.metadata, Replay(dead_letter.record_ref, now)
+        sink = HeaderList()
         if metadata is None or not metadata.hook:
-            own = replay.source_headers(self.group)
+            replay.write_source_headers(sink, self.group)
         else:
-            own = replace(
+            replace(
                 metadata,
                 reason=REPLAY_REASON,
                 attempts=0,
@@ -89,13 +95,13 @@ class Route:
                 unknown_since=None,
                 detail="",
                 replay=replay,
-            ).headers(self.group)
-        headers = [*own, *dead_letter.headers]
+            ).write_headers(sink, self.group)
+        sink.add_all(dead_letter.headers)
         return ReplayRecord(
             self.target(dead_letter),
             dead_letter.key,
             dead_letter.value,
-            headers,
+            sink.headers,
             dead_letter.record_ref,
         )
 

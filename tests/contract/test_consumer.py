@@ -217,9 +217,7 @@ async def test_a_paused_partition_is_not_polled(harness: ConsumerHarness) -> Non
 
 
 async def test_a_partition_that_is_not_assigned_is_refused(harness: ConsumerHarness) -> None:
-    """Pausing, resuming, seeking and committing a partition that is not assigned raises, and such
-    a commit stores nothing of its other partitions either.
-    """
+    """Pausing, resuming and seeking a partition that is not assigned raises."""
     foreign = TopicPartition(harness.topic, 7)
     for call in (harness.consumer.pause, harness.consumer.resume):
         with pytest.raises(IllegalStateError):
@@ -228,9 +226,17 @@ async def test_a_partition_that_is_not_assigned_is_refused(harness: ConsumerHarn
         harness.consumer.seek(foreign, 0)
     with pytest.raises(IllegalStateError):
         await harness.consumer.position(foreign)
-    with pytest.raises(IllegalStateError):
-        await harness.consumer.commit({harness.a: (1, ""), foreign: (1, "")})
-    assert await harness.view.committed([harness.a]) == {}
+
+
+async def test_a_partition_that_is_not_assigned_is_committed(harness: ConsumerHarness) -> None:
+    """A commit may be for a partition that is not assigned any more: its owner gives it back after
+    the assignment.
+    """
+    other = TopicPartition(harness.other, 0)
+    await harness.consumer.commit({harness.a: (1, ""), other: (1, "")})
+    assert await harness.view.committed([harness.a, other]) == dict.fromkeys(
+        (harness.a, other), Committed(1, None)
+    )
 
 
 async def test_a_position_outside_the_log_raises(harness: ConsumerHarness) -> None:
@@ -251,8 +257,6 @@ async def test_another_subscription_ends_the_assignment(harness: ConsumerHarness
     topics = [harness.topic, harness.other]
     harness.consumer.subscribe(topics, listener=harness.listener)
     assert harness.consumer.assignment() == set()
-    with pytest.raises(IllegalStateError):
-        await harness.consumer.commit({harness.a: (1, "")})
     await harness.rebalance(topics)
     assert harness.consumer.assignment() == {
         harness.a, harness.b, TopicPartition(harness.other, 0)

@@ -5,6 +5,7 @@ from collections import Counter
 
 from aiokafka.codec import zstd_encode
 
+from consumer.stream.record_fields import header_name_bytes
 from support.cluster import Placed
 from support.command import Done, run_command
 from support.daemon import Daemon
@@ -95,7 +96,7 @@ async def test_a_record_without_structure_is_a_dead_letter_and_harms_no_other(
 
 def _bytes(record: Placed) -> list[tuple[bytes, bytes | None]]:
     """The headers that are not hookstream's."""
-    pairs = [(name.encode(), value) for name, value in record.headers]
+    pairs = [(header_name_bytes(name), value) for name, value in record.headers]
     return [(name, value) for name, value in pairs if not name.startswith(b"hookstream-")]
 
 

@@ -4,18 +4,20 @@ import asyncio
 import gzip
 import json
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
 import pytest
+from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import Collector
 
-from consumer.admin import MAX_CONNECTIONS, Admin, ProbeResult
+from consumer.admin import Admin, ProbeResult
+from consumer.admin.server import MAX_CONNECTIONS
 from consumer.errors import HookstreamError
 from consumer.metrics import Metrics
 
@@ -31,7 +33,8 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def admin(
+@asynccontextmanager
+async def admin(
     *,
     host: str = "127.0.0.1",
     port: int = 0,
@@ -39,16 +42,26 @@ def admin(
     health: Callable[[], ProbeResult] = lambda: ProbeResult(ok=True, reason="alive"),
     ready: Callable[[], ProbeResult] = lambda: ProbeResult(ok=True, reason="ready"),
     idle: float = 5.0,
-) -> Admin:
+) -> AsyncIterator[Admin]:
     """A server with answers that are good unless the test says otherwise."""
-    return Admin(
+    async with Admin(
         hosts=host.split(),
         port=port,
         registry=registry or CollectorRegistry(),
         health=health,
         ready=ready,
         idle=idle,
-    )
+    ) as server:
+        await server.serve()
+        yield server
+
+
+def web_server(server: Admin) -> web.Server:
+    """The server of aiohttp, which knows its connections."""
+    assert server._server is not None
+    found = server._server._runner.server
+    assert found is not None
+    return found
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -206,6 +219,23 @@ async def test_a_probe_that_fails_is_an_error_and_a_line(caplog: pytest.LogCaptu
     assert caplog.records[0].exc_info is not None
 
 
+async def test_requests_wait_until_the_server_answers() -> None:
+    """A probe that comes while the daemon starts is answered when it has started."""
+    good = ProbeResult(ok=True, reason="good")
+    async with Admin(
+        hosts=["127.0.0.1"],
+        port=0,
+        registry=CollectorRegistry(),
+        health=lambda: good,
+        ready=lambda: good,
+    ) as server:
+        early = asyncio.create_task(ask(server, "/readyz"))
+        done, _ = await asyncio.wait({early}, timeout=0)
+        assert not done
+        await server.serve()
+        assert (await early).status == 200
+
+
 async def test_a_connection_serves_many_requests() -> None:
     """One connection serves many requests, as Prometheus uses it."""
     request = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -267,8 +297,7 @@ async def test_a_client_that_never_reads_is_let_go() -> None:
     registry = CollectorRegistry()
     registry.register(Large())
     async with admin(registry=registry, idle=0.2) as server:
-        assert server._runner.server is not None
-        http = server._runner.server
+        http = web_server(server)
         loop = asyncio.get_running_loop()
         with socket.socket() as client:
             client.setblocking(False)
@@ -295,7 +324,7 @@ async def test_very_many_silent_clients_do_not_keep_a_probe_out() -> None:
                 with suppress(ConnectionResetError):
                     assert await reader.read() == b""
         assert (await ask(server, "/healthz")).status == 200
-        http = server._runner.server
+        http = web_server(server)
         assert http is not None
         await until(lambda: len(http.connections) <= MAX_CONNECTIONS)
         for _, writer in clients:

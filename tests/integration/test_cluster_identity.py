@@ -10,6 +10,7 @@ from aiokafka.errors import NodeNotReadyError
 from aiokafka.structs import BrokerMetadata
 from confluent_kafka import Producer
 
+from consumer.clock import SystemClock
 from consumer.errors import HookstreamError
 from consumer.settings import KafkaSettings
 from consumer.stream.client import KafkaProducer, connection_options, make_consumer
@@ -124,7 +125,7 @@ async def test_every_client_of_a_process_keeps_to_the_cluster_of_the_first(
     """
     settings = _settings(name)
     message = SimpleNamespace(topic="retry", key=None, spread=False, value=b"v", headers=[])
-    consumer, producer = make_consumer(settings), KafkaProducer(settings)
+    consumer, producer = make_consumer(settings), KafkaProducer(settings, SystemClock())
     await consumer.start()
     try:
         name.target = clusters[1]

@@ -106,7 +106,8 @@ async def _replay(cluster: Cluster, topic: str, retry: str) -> tuple[int, dict[i
     """Send everything back; how many that were, and where a partition could not be read."""
     settings = KafkaSettings(bootstrap_servers=(cluster.bootstrap,))
     route = Route(retry, (), settings.group_id)
-    group, clock, producer = f"{topic}-replay", SystemClock(), KafkaProducer(settings)
+    group, clock = f"{topic}-replay", SystemClock()
+    producer = KafkaProducer(settings, clock)
     async with DeadLetterReader(settings, topic=topic, group=group) as reader:
         plan = await make_plan(reader, Selection(), route, limit=None, again=False)
     async with DeadLetterReader(settings, topic=topic, group=group) as reader:
@@ -229,15 +230,14 @@ async def test_without_the_right_to_commit_nothing_is_sent(guarded: Cluster) -> 
         name=group,
     )
     settings = KafkaSettings(bootstrap_servers=(guarded.bootstrap,))
-    route, producer = Route(retry_topic, (), settings.group_id), KafkaProducer(settings)
+    route, clock = Route(retry_topic, (), settings.group_id), SystemClock()
+    producer = KafkaProducer(settings, clock)
     try:
         async with DeadLetterReader(settings, topic=topic, group=group) as reader:
             plan = await make_plan(reader, Selection(), route, limit=None, again=False)
         assert plan.total == 1
         async with DeadLetterReader(settings, topic=topic, group=group) as reader:
-            replayer = Replayer(
-                plan, route, reader, producer, settings=settings, clock=SystemClock()
-            )
+            replayer = Replayer(plan, route, reader, producer, settings=settings, clock=clock)
             with pytest.raises(HookstreamError, match=r"refuses the group .*ask for access"):
                 await replayer.run(stopped=lambda: False, advanced=int)
     finally:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from consumer.clock import SystemClock
 from consumer.settings import KafkaSettings
 from consumer.stream.client import KafkaProducer
 from consumer.stream.replay import ReplayRecord
@@ -14,7 +15,8 @@ from support.cluster import Cluster
 @pytest.fixture
 async def producer(bootstrap_servers: str) -> AsyncIterator[KafkaProducer]:
     """The daemon's own, closed behind the test."""
-    producer = KafkaProducer(KafkaSettings(bootstrap_servers=(bootstrap_servers,)))
+    settings = KafkaSettings(bootstrap_servers=(bootstrap_servers,))
+    producer = KafkaProducer(settings, SystemClock())
     yield producer
     await producer.reset()
 

@@ -18,6 +18,7 @@ from consumer.stream.outbox import MessageT, Producer
 from consumer.stream.replay import BATCH_RECORDS, Plan, Replayer, Route, make_plan
 from support.cluster import Cluster
 from support.dead_letters import WrittenDeadLetter, exhausted, metadata, write_dead_letters
+from support.pipeline_harness import headers_of
 
 CLOCK = SystemClock()
 EVERYTHING = Selection()
@@ -58,7 +59,7 @@ class ReplayHarness:
         batches: list[int] | None = None,
     ) -> int:
         """How many were sent."""
-        producer = producer or KafkaProducer(self.settings)
+        producer = producer or KafkaProducer(self.settings, CLOCK)
         try:
             async with self.reader(plan.selection) as reader:
                 replayer = Replayer(
@@ -120,7 +121,7 @@ class Breaking:
     ) -> list[tuple[Sequence[MessageT], asyncio.Future[None]]]:
         """As long as there is a broker."""
         taken = messages[: self.acknowledgements - len(self.acknowledged)]
-        ids = [read_delivery_metadata(message.headers).delivery_id for message in taken]
+        ids = [read_delivery_metadata(headers_of(message)).delivery_id for message in taken]
         self.acknowledged += ids
         batches = await self.inner.send(topic, taken)
         if len(taken) < len(messages):
@@ -280,7 +281,7 @@ async def test_a_broken_replay_repeats_no_more_than_a_batch(desk: ReplayHarness)
     """
     total, brought = 2 * BATCH_RECORDS + 10, BATCH_RECORDS + BATCH_RECORDS // 2
     await write_dead_letters(desk.cluster, desk.topic, exhausted(range(total)))
-    breaking = Breaking(KafkaProducer(desk.settings), brought)
+    breaking = Breaking(KafkaProducer(desk.settings, CLOCK), brought)
     with pytest.raises(HookstreamError, match="did not answer"):
         await desk.execute(await desk.plan(), producer=breaking)
     committed = await desk.cluster.committed(desk.group(EVERYTHING))

@@ -41,7 +41,7 @@ def _kept(headers: Headers) -> list[tuple[str, bytes | None]]:
 
 def _check(posted: Published, source: FakeRecord) -> None:
     """The record is the source's, and each of hookstream's headers is there once at most."""
-    headers = list(posted.outgoing.headers)
+    headers = list(posted.headers)
     assert (posted.outgoing.key, posted.outgoing.value) == (source.key, source.value)
     assert original_headers(headers) == _kept(source.headers)
     own = [name for name, _ in headers if name in OWN_HEADERS]
@@ -97,7 +97,7 @@ def _replay(dead: Published) -> FakeRecord:
         dead_letter.value,
         0,
         dead.metadata,
-        original_headers(dead_letter.headers),
+        original_headers(dead.headers),
     )
     copy = Route(RETRY_TOPICS[0].topic, {"event"}, GROUP).message(found, 1_800_000_000.0)
     return FakeRecord(copy.value, copy.topic, 0, 9, 0, copy.key, copy.headers)
@@ -166,8 +166,8 @@ def test_a_record_on_a_retry_topic_has_one_outcome(headers: Headers) -> None:
         smallest = smaller.smaller()
         assert smallest is not None
         posted = Published(smallest)
-        assert {name for name, _ in posted.outgoing.headers} <= OWN_HEADERS
-        assert sum(len(value or b"") for _, value in posted.outgoing.headers) < 64 * 1024
+        assert {name for name, _ in posted.headers} <= OWN_HEADERS
+        assert sum(len(value or b"") for _, value in posted.headers) < 64 * 1024
         assert smallest.smaller() is None
 
 

@@ -13,10 +13,12 @@ from aiokafka.record.memory_records import MemoryRecords
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.stream.odd_records import RawNamesBatch, read_odd_records
+from consumer.stream.batch_builder import BatchBuilder
+from consumer.stream.odd_records import read_odd_records
 from consumer.stream.parsed_records import Unparsed, UnreadableBatchError
 from consumer.stream.record_batches import RecordBatches
-from consumer.stream.record_fields import RawHeaderName
+from consumer.stream.record_fields import RawHeaderName, header_name_bytes
+from consumer.stream.replay import ReplayRecord
 from support.raw_batches import HEADER, Written, make_batch, seal
 
 read_odd_records()
@@ -80,15 +82,17 @@ def test_both_parsers_read_the_same(
 @given(st.lists(st.lists(st.binary(max_size=8), max_size=3), min_size=1, max_size=4))
 def test_a_header_name_keeps_its_bytes(names: list[list[bytes]]) -> None:
     """A header name of any bytes is read as text and written back with the same bytes."""
-    builder = RawNamesBatch(1_000_000)
+    builder = BatchBuilder(1_000_000, 5)
     for raw in names:
         headers = [(RawHeaderName(name), b"1") for name in raw]
-        assert builder.append(timestamp=5, key=None, value=b"v", headers=headers)
-    found = fetch(bytes(builder._build())).records
-    assert [[name.encode() for name, _ in record.headers] for record in found] == names
+        assert builder.append(ReplayRecord("topic", None, b"v", headers, ""))
+    found = fetch(builder._build()).records
+    assert [[header_name_bytes(name) for name, _ in record.headers] for record in found] == names
     for name in (name for record in found for name, _ in record.headers):
         str(name).encode("utf-8", "strict")
-        assert (type(name) is RawHeaderName) == ("\ufffd" in name.encode().decode(errors="replace"))
+        assert (type(name) is RawHeaderName) == (
+            "\ufffd" in header_name_bytes(name).decode(errors="replace")
+        )
 
 
 @given(RECORDS, st.data())

@@ -175,7 +175,8 @@ class _Above(Generic[OnPartitionT]):
         """The records that these commits call settled and earlier ones did not."""
         known = [*self._above, *records[self._read :]]
         self._read = len(records)
-        below, self._above = [], []
+        below: list[OnPartitionT] = []
+        self._above = []
         for record in known:
             at, place = record.offset, record.record_ref
             settled = at < committed.get(place, 0) or any(

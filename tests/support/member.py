@@ -129,12 +129,14 @@ class Member:
         await self.intake.start()
         await self.consumer.rebalance(*places)
         placing = asyncio.create_task(self.intake.placement.run())
+        giving_back = asyncio.create_task(self.intake.give_back_regularly())
         task = asyncio.create_task(self.intake.run())
         try:
             yield
         finally:
             self.intake.stop_taking()
             placing.cancel()
+            giving_back.cancel()
             await task
 
     def is_paused(self, place: TopicPartition) -> bool:

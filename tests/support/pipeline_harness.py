@@ -13,9 +13,11 @@ from consumer.metrics import Metrics
 from consumer.pipeline.event_handler import EventHandler
 from consumer.pipeline.retry_router import RetryRouter
 from consumer.records.delivery_metadata import DeliveryMetadata, read_delivery_metadata
+from consumer.records.header_sink import HeaderList
 from consumer.records.overflow_tracker import OverflowTracker
+from consumer.records.record import Headers
 from consumer.records.tracker import OffsetTracker
-from consumer.stream.outbox import Outbox, PublishedRecord
+from consumer.stream.outbox import Message, Outbox, PublishedRecord
 from consumer.stream.overflow_topic import OverflowTopic
 from consumer.stream.retry_topic import RetryTopic
 from support.fakes import (
@@ -39,15 +41,27 @@ class Published:
     outgoing: PublishedRecord
 
     @property
+    def headers(self) -> Headers:
+        """All its headers."""
+        return headers_of(self.outgoing)
+
+    @property
     def metadata(self) -> DeliveryMetadata:
         """The delivery metadata in its headers."""
-        return read_delivery_metadata(self.outgoing.headers)
+        return read_delivery_metadata(self.headers)
 
     def record(self, **others: Any) -> FakeRecord:
         """The record as a consumer gets it."""
         outgoing = self.outgoing
         facts = {"value": outgoing.value, "topic": outgoing.topic, "key": outgoing.key}
-        return FakeRecord(**(facts | {"headers": outgoing.headers} | others))
+        return FakeRecord(**(facts | {"headers": self.headers} | others))
+
+
+def headers_of(message: Message) -> Headers:
+    """The headers that `message` is written with."""
+    sink = HeaderList()
+    message.write_headers(sink)
+    return sink.headers
 
 
 class PipelineHarness:

@@ -1,5 +1,6 @@
-"""`hookstream run` without the parser of the command line."""
+"""`hookstream run` starts without what it does not need."""
 
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,3 +58,14 @@ def test_the_parser_judges_every_other_command_line(
     monkeypatch.setattr(sys, "argv", ["hookstream", *arguments])
     entry.main()
     assert called == ["parser"]
+
+
+def test_the_daemon_starts_without_aiohttp() -> None:
+    """No module that the daemon needs for its first delivery imports aiohttp, which would take a
+    quarter of the start's CPU time, or the parser of command lines.
+    """
+    shown = "import sys, consumer.cli.run; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", shown], capture_output=True, check=True)
+    modules = set(done.stdout.decode().split())
+    assert {"consumer.app", "consumer.admin", "aiokafka", "pycurl"} <= modules
+    assert not {"aiohttp", "typer", "rich"} & modules

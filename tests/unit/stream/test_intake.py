@@ -6,6 +6,7 @@ import pytest
 from aiokafka.errors import CommitFailedError, KafkaError
 
 from consumer.records.delivery_metadata import DeliveryMetadata
+from consumer.stream import commits
 from support.fakes import FakeRecord
 from support.member import OVERFLOW, RETRY, A, B, Member
 from support.waiting import wait_until
@@ -96,6 +97,25 @@ async def test_a_failed_commit_is_tried_again(member: Member) -> None:
         await member.intake.commit()
     assert member.consumer.commits == [{A: 0}, {A: 0}, {A: 0}, {A: 2}]
     assert member.consumer.offsets == {A: 2}
+
+
+async def test_many_settled_records_are_committed_at_once(
+    member: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand settled records are committed at once; fewer wait for a quarter of a second."""
+    assert commits.COMMIT_INTERVAL_SECONDS == 0.25
+    monkeypatch.setattr(commits, "COMMIT_INTERVAL_SECONDS", 3600.0)
+    member.consumer.append(A, *(FakeRecord() for _ in range(commits.MAX_UNCOMMITTED)))
+    async with member.running(A):
+        await member.takes(2 + commits.MAX_UNCOMMITTED)
+        await member.intake.commit()
+        regularly = asyncio.create_task(member.intake.commit_regularly())
+        member.handler.settle(commits.MAX_UNCOMMITTED - 1)
+        await member.rounds()
+        assert member.consumer.offsets == {A: 0}
+        member.handler.settle(1)
+        await wait_until(lambda: member.consumer.offsets[A] == commits.MAX_UNCOMMITTED, "a commit")
+        regularly.cancel()
 
 
 async def test_commits_are_one_at_a_time() -> None:

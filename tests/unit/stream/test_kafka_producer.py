@@ -3,19 +3,16 @@
 import asyncio
 import logging
 from collections import Counter
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka.errors import NotEnoughReplicasError
-from aiokafka.producer.message_accumulator import BatchBuilder
 
-from consumer.records.record import Headers
 from consumer.settings import KafkaSettings
 from consumer.stream.client import KafkaProducer, _pack
-from consumer.stream.record_batches import RecordBatches
-from consumer.stream.record_fields import RawHeaderName
+from consumer.stream.replay import ReplayRecord
+from support.fakes import FakeClock
 
 _PARTITIONS = 4
 
@@ -42,10 +39,6 @@ class FakeClient:
         """Every topic has as many."""
         return set(range(_PARTITIONS))
 
-    def create_batch(self) -> Any:
-        """One that takes everything."""
-        return SimpleNamespace(append=lambda **_: True, size=lambda: 1, close=lambda: None)
-
     async def send_batch(self, _batch: Any, topic: str, *, partition: int) -> asyncio.Future[None]:
         """Acknowledged at once, unless its partition is mute or refuses it."""
         self.sent[topic, partition] += 1
@@ -57,11 +50,17 @@ class FakeClient:
         return answer
 
 
+def _message(
+    value: bytes = b"v", key: bytes | None = b"user", partition: int | None = None
+) -> ReplayRecord:
+    return ReplayRecord("topic", key, value, [], "", partition=partition)
+
+
 async def test_a_producer_that_cannot_be_closed_is_left(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A producer that cannot be closed is left behind, and publishing goes on."""
-    producer = KafkaProducer(KafkaSettings())
+    producer = KafkaProducer(KafkaSettings(), FakeClock())
     monkeypatch.setattr(producer, "_producer", FakeClient())
     caplog.set_level(logging.DEBUG)
     await producer.reset()
@@ -70,9 +69,9 @@ async def test_a_producer_that_cannot_be_closed_is_left(
 
 async def test_topics_in_turn_use_all_their_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches for several topics in turn use all partitions of each."""
-    producer, client = KafkaProducer(KafkaSettings()), FakeClient()
+    producer, client = KafkaProducer(KafkaSettings(), FakeClock()), FakeClient()
     monkeypatch.setattr(producer, "_producer", client)
-    message = SimpleNamespace(key=None, value=b"v", headers=[], partition=None)
+    message = _message(key=None)
     for _ in range(_PARTITIONS):
         for topic in ("a", "b"):
             for _, answer in await producer.send(topic, [message]):
@@ -82,10 +81,8 @@ async def test_topics_in_turn_use_all_their_partitions(monkeypatch: pytest.Monke
 
 async def _send_keyed(producer: KafkaProducer, topic: str, partition: int | None = None) -> int:
     """Send one record of a certain key; gives back how many were not acknowledged."""
-    message = SimpleNamespace(
-        key=b"user", value=b"v", headers=[], spread=False, partition=partition
-    )
-    answers = [answer for _, answer in await producer.send(topic, [message])]
+    sent = await producer.send(topic, [_message(partition=partition)])
+    answers = [answer for _, answer in sent]
     await asyncio.wait(answers, timeout=0.01)
     for answer in answers:
         answer.cancel()  # as the outbox does when its time is up
@@ -100,7 +97,7 @@ async def test_a_keyed_record_whose_partition_takes_nothing_goes_to_another(
     """A keyed record for an own topic goes to another partition if its own has no leader, does not
     answer or refuses it, and in a source topic it keeps its partition.
     """
-    producer, client = KafkaProducer(KafkaSettings()), FakeClient()
+    producer, client = KafkaProducer(KafkaSettings(), FakeClock()), FakeClient()
     monkeypatch.setattr(producer, "_producer", client)
     own = KafkaSettings().own_topics
     for topic in (own.dead_letter, own.retry(10.0), "source"):
@@ -130,7 +127,7 @@ async def test_a_record_leaves_the_partition_that_it_prefers_if_that_fails(
     """A record is sent to the partition that it prefers, and to another one once that has refused a
     batch or has no leader.
     """
-    producer, client = KafkaProducer(KafkaSettings()), FakeClient()
+    producer, client = KafkaProducer(KafkaSettings(), FakeClock()), FakeClient()
     monkeypatch.setattr(producer, "_producer", client)
     topic = KafkaSettings().own_topics.dead_letter
     for partition in range(_PARTITIONS):
@@ -147,31 +144,17 @@ async def test_a_record_leaves_the_partition_that_it_prefers_if_that_fails(
     assert set(client.sent) <= {(topic, 2), (topic, 3)}
 
 
-@dataclass
-class Message:
-    """One to be written."""
-
-    value: bytes
-    headers: Headers
-    key: bytes | None = None
-    topic: str = "retry"
-    spread: bool = False
-    partition: int | None = None
-
-
-def test_a_header_name_that_is_not_utf_8_is_written_as_it_was_read() -> None:
-    """A header name that is not UTF-8 is written as it was read, and the records beside it keep
-    their order.
-    """
-    producer = SimpleNamespace(create_batch=lambda: BatchBuilder(64 * 1024, 0))
-    odd = [("x", b"1"), (RawHeaderName(b"\xff\xfe"), b"2")]
-    messages = [Message(b"%d" % n, odd if n in {0, 3} else odd[:1]) for n in range(5)]
-    packed = list(_pack(producer, messages, 3))
+def test_a_batch_has_only_as_many_records_as_its_topic_takes() -> None:
+    """A batch has only as many records as its topic takes, and the records keep their order."""
+    messages = [_message() for _ in range(5)]
+    packed = list(_pack(messages, 3, 0))
     assert [message for _, batch in packed for message in batch] == messages
-    for builder, batch in packed:
-        builder._set_producer_state(7, 0, 1)
-        [parsed] = [list(RecordBatches(bytes(builder._build()), 0).next_batch())]
-        assert [record.value for record in parsed] == [message.value for message in batch]
-        names = [[name.encode() for name, _ in record.headers] for record in parsed]
-        assert names == [[name.encode() for name, _ in message.headers] for message in batch]
     assert [len(batch) for _, batch in packed] == [3, 2]
+    assert [builder.record_count() for builder, _ in packed] == [3, 2]
+
+
+def test_an_oversized_record_is_a_batch_of_its_own() -> None:
+    """A record that is larger than a batch is alone in one, and the records keep their order."""
+    messages = [_message(b"small"), _message(b"v" * 1_000_000), _message(b"small")]
+    packed = list(_pack(messages, 3, 0))
+    assert [list(batch) for _, batch in packed] == [[message] for message in messages]

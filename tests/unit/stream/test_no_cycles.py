@@ -16,6 +16,7 @@ from aiokafka.structs import TopicPartition
 from prometheus_client import CollectorRegistry
 
 from consumer.metrics import Metrics
+from consumer.records.header_sink import HeaderSink
 from consumer.stream.client import _give_up, _PendingBatches
 from consumer.stream.connections import FAILURES, connect
 from consumer.stream.outbox import Outbox, PublishedRecord
@@ -39,10 +40,12 @@ class _Record:
     topic = TOPIC
     key = b"k"
     value = b"v"
-    headers: list[tuple[str, bytes]] = []  # noqa: RUF012  # a stub that lives for one test
     wanted = True
     spread = False
     partition = None
+
+    def write_headers(self, sink: HeaderSink) -> None:
+        """See `Message.write_headers`."""
 
     def acknowledged(self) -> None:
         """See `PublishedRecord.acknowledged`."""

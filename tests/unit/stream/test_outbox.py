@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 from prometheus_client import CollectorRegistry
 
 from consumer.metrics import Metrics
-from consumer.records.record import Headers
+from consumer.records.header_sink import HeaderSink
 from consumer.stream.outbox import Message, MessageT, Outbox, TooLargeError
 from support.waiting import wait_until
 
@@ -80,9 +80,11 @@ class FakeRecord:
     key: bytes
     topic: str
     value: bytes = b"v"
-    headers: Headers = field(default_factory=list)
     spread: bool = False
     partition: int | None = None
+
+    def write_headers(self, sink: HeaderSink) -> None:
+        """See `Message.write_headers`."""
 
     @property
     def wanted(self) -> bool:

@@ -1,20 +1,17 @@
-"""The admin server: liveness, readiness and metrics.
+"""The admin server's HTTP, by aiohttp.
 
 Its answers are not secret and it changes nothing, so it requires no token; `admin.token` is
 reserved for endpoints that do more.
 
 Slow clients are harmless: a connection without a complete request, or whose answer is not read,
-ends after `IDLE_TIMEOUT_SECONDS`; above `MAX_CONNECTIONS` the oldest is closed.
+ends after the idle time; above `MAX_CONNECTIONS` the oldest is closed.
 """
 
 import asyncio
 import gzip
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from errno import EADDRNOTAVAIL, EAFNOSUPPORT
 from http import HTTPStatus
-from socket import AI_PASSIVE, SOCK_STREAM, create_server
-from typing import NamedTuple, Self
+from socket import socket
 
 import orjson
 from aiohttp import web
@@ -23,13 +20,11 @@ from prometheus_client.exposition import choose_encoder, gzip_accepted
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from consumer.errors import HookstreamError
+from consumer.admin.probes import ProbeResult
 from consumer.logs import get_logger
 
 log = get_logger(__name__)
 
-IDLE_TIMEOUT_SECONDS = 15.0
-"""For a request's headers, for the next request, and for an answer to be read."""
 MAX_CONNECTIONS = 64
 """Each is a file descriptor that deliveries could need."""
 LINGER_SECONDS = 1.0
@@ -38,104 +33,39 @@ SHUTDOWN_TIMEOUT_SECONDS = 1.0
 """For answers in progress when the server stops."""
 
 
-class ProbeResult(NamedTuple):
-    """The result of a probe."""
-
-    ok: bool
-    reason: str
-    """Message: what is missing, or that all is well."""
-
-
-class Admin:
-    """The server of `/healthz`, `/readyz` and `/metrics`; it runs while entered.
+class Server:
+    """Answers `/healthz`, `/readyz` and `/metrics` between `start` and `close`.
 
     Args:
-        hosts: names or addresses (IPv4, or IPv6 without brackets) of this machine.
-        port: 0 for any free one.
         registry: metrics of `/metrics`.
-        health: liveness; called for each probe.
-        ready: readiness; called for each probe.
-        idle: see `IDLE_TIMEOUT_SECONDS`.
+        probes: by path; called for each request.
+        idle: see `Admin`.
     """
 
     def __init__(
         self,
-        *,
-        hosts: Sequence[str],
-        port: int,
         registry: CollectorRegistry,
-        health: Callable[[], ProbeResult],
-        ready: Callable[[], ProbeResult],
-        idle: float = IDLE_TIMEOUT_SECONDS,
+        probes: Mapping[str, Callable[[], ProbeResult]],
+        idle: float,
     ) -> None:
-        self._hosts = hosts
-        self._port = port
         self._registry = registry
-        self._probes = {"/healthz": health, "/readyz": ready}
+        self._probes = probes
         self._idle = idle
-        self._runner: web.ServerRunner
-
-    @property
-    def port(self) -> int:
-        """The bound port, chosen by the system if 0 was requested."""
-        port: int = self._runner.addresses[0][1]
-        return port
-
-    async def __aenter__(self) -> Self:
-        """Start listening.
-
-        Raises:
-            HookstreamError: an address cannot be bound.
-        """
         server = _Server(
-            self._handle,
-            keepalive_timeout=self._idle,
-            lingering_time=LINGER_SECONDS,
-            access_log=None,
+            self._handle, keepalive_timeout=idle, lingering_time=LINGER_SECONDS, access_log=None
         )
         self._runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_TIMEOUT_SECONDS)
+
+    async def start(self, listeners: Sequence[socket]) -> None:
+        """Accept connections of bound sockets, those that wait first."""
         await self._runner.setup()
-        try:
-            for host in self._hosts:
-                await self._listen(host)
-        except BaseException:
-            await self._runner.cleanup()
-            raise
-        return self
+        for listener in listeners:
+            await web.SockSite(self._runner, listener).start()
 
-    async def _listen(self, host: str) -> None:
-        """Listen on each address of `host` that this machine has (`localhost` has an IPv6 address
-        even on machines without IPv6).
+    async def close(self) -> None:
+        """Close every connection and the sockets; answers in progress have
+        `SHUTDOWN_TIMEOUT_SECONDS`.
         """
-        port = self.port if self._runner.addresses else self._port
-        loop = asyncio.get_running_loop()
-        bound, refused = 0, OSError()
-        try:
-            found = await loop.getaddrinfo(host, port, type=SOCK_STREAM, flags=AI_PASSIVE)
-            for family, *_, address in found:
-                if address in self._runner.addresses:  # bound through another name
-                    bound += 1
-                    continue
-                try:
-                    listener = create_server(address, family=family)
-                except OSError as error:
-                    if error.errno not in {EADDRNOTAVAIL, EAFNOSUPPORT}:
-                        raise
-                    refused = error
-                    continue
-                try:
-                    await web.SockSite(self._runner, listener).start()
-                except BaseException:
-                    listener.close()
-                    raise
-                bound += 1
-            if not bound:
-                raise refused
-        except OSError as error:
-            raise HookstreamError(_cannot_listen(host, port, error)) from error
-
-    async def __aexit__(self, *_: object) -> None:
-        """Close every connection; answers in progress have `SHUTDOWN_TIMEOUT_SECONDS`."""
         await self._runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -232,11 +162,6 @@ class _Connection(web.RequestHandler):
         return response
 
 
-def host_port(host: str, port: int | None) -> str:
-    """`host:port`, with an IPv6 address in brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def _failure(status: HTTPStatus, headers: Mapping[str, str] | None = None) -> web.Response:
     return _json(status, {"error": status.phrase}, headers)
 
@@ -250,13 +175,3 @@ def _json(
 
 def _response(status: HTTPStatus, body: bytes, headers: Mapping[str, str]) -> web.Response:
     return web.Response(status=status, body=body, headers={"Server": "hookstream", **headers})
-
-
-def _cannot_listen(host: str, port: int, error: OSError) -> str:
-    # asyncio puts a text of its own into `strerror`; the resolver's numbers are negative.
-    number = error.errno or 0
-    reason = os.strerror(number) if number > 0 else error.strerror
-    return (
-        f"the admin server cannot listen on {host_port(host, port)} ({reason}): "
-        "set admin.host and admin.port to a free address of this machine"
-    )
