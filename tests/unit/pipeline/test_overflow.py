@@ -117,6 +117,19 @@ def test_a_delivery_that_cannot_start_is_put_back_without_a_write() -> None:
     assert harness.overflow.behind == {}
 
 
+def test_attempts_of_before_cause_no_write() -> None:
+    """A delivery out of the overflow topic that cannot start is put back whatever attempts it had
+    before it went there.
+    """
+    harness = paused_harness()
+    tracker = harness.assign_overflow()
+    metadata = DeliveryMetadata("behind", "event", 0, 0, 0, "event", "e1:h1", "h1", attempts=3)
+    record = harness.index(FakeRecord(b'{"id": "e1"}', headers=metadata.headers()), tracker)
+    harness.take(record, tracker)
+    assert harness.post == []
+    assert tracker.waits(0)
+
+
 def test_a_delivery_that_was_attempted_is_written_anew() -> None:
     """A delivery out of the overflow topic that was attempted since is written again if it
     overflows, with its attempts, and its old record is settled.
