@@ -74,7 +74,7 @@ class App:
         self._intake: Intake
         self._outbox: Outbox
         self._handler: EventHandler
-        self._admin: Admin
+        self._answering: asyncio.Future[None]
         self._topics: TopicWatch
         self._presence: Presence
         self.health: Health
@@ -188,15 +188,17 @@ class App:
         metrics.set_oldest_unsettled_source(self._intake.oldest_unsettled)
 
     async def _open_admin(self, stack: AsyncExitStack) -> None:
-        self._admin = Admin(
+        admin = Admin(
             hosts=self._loaded.settings.admin.host,
             port=self._loaded.settings.admin.port,
             registry=self.metrics.registry,
             health=self.health.alive,
             ready=self.health.ready,
         )
-        await stack.enter_async_context(self._admin)
-        self.admin_port = self._admin.port
+        await stack.enter_async_context(admin)
+        self.admin_port = admin.port
+        self._answering = asyncio.ensure_future(admin.serve(self._intake.placement.checked))
+        stack.callback(self._answering.cancel)
         warn_of_refused_uris(self._hooks.view.hooks.values(), self._guard_network())
 
     async def _serve(self, group: asyncio.TaskGroup) -> None:
@@ -215,7 +217,7 @@ class App:
             group.create_task(self._outbox.run()),
             group.create_task(self.reloader.run()),
             group.create_task(self._watch_transport()),
-            group.create_task(self._admin.serve()),
+            group.create_task(asyncio.wait_for(self._answering, None)),
         ]
         settings = self._loaded.settings
         sources = [source.topic for source in settings.sources]

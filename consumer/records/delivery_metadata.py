@@ -67,13 +67,14 @@ class Replay:
         sink.add(REPLAYED_BY, group.encode())
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class DeliveryMetadata:
     """All delivery state that must survive a restart: the own headers of a record, whose key and
     value stay unchanged.
 
     An undecodable record has only `reason` and `source`. Instances are never modified; frozen, each
-    would cost a call for each field, more than the rest of publishing it.
+    would cost a call for each field, and with the generated `__init__`, which is not compiled, half
+    as much.
     """
 
     reason: str
@@ -85,22 +86,58 @@ class DeliveryMetadata:
     timestamp: int
     """Milliseconds since the epoch: the source record's, an event's time by default."""
     trigger: str
-    delivery_id: str = ""
-    hook: str = ""
-    attempts: int = 0
-    last_status: str = ""
-    first_failed_at: float | None = None
+    delivery_id: str
+    hook: str
+    attempts: int
+    last_status: str
+    first_failed_at: float | None
     """Epoch seconds."""
-    not_before: float | None = None
+    not_before: float | None
     """Epoch seconds; None on the dead-letter topic."""
-    unknown_since: float | None = None
+    unknown_since: float | None
     """Epoch seconds since when no replica that read the delivery knew its hook."""
-    mapped: bool = False
+    mapped: bool
     """Whether the value can only be read with the `fields` of its source."""
-    detail: str = ""
+    detail: str
     """The fault in a few words, for people."""
-    replay: Replay | None = None
+    replay: Replay | None
     """Kept if the delivery fails again."""
+
+    def __init__(  # noqa: PLR0917  # as a generated one
+        self,
+        reason: str,
+        topic: str,
+        partition: int,
+        offset: int,
+        timestamp: int,
+        trigger: str,
+        delivery_id: str = "",
+        hook: str = "",
+        attempts: int = 0,
+        last_status: str = "",
+        first_failed_at: float | None = None,
+        not_before: float | None = None,
+        unknown_since: float | None = None,
+        mapped: bool = False,  # noqa: FBT001, FBT002
+        detail: str = "",
+        replay: Replay | None = None,
+    ) -> None:
+        self.reason = reason
+        self.topic = topic
+        self.partition = partition
+        self.offset = offset
+        self.timestamp = timestamp
+        self.trigger = trigger
+        self.delivery_id = delivery_id
+        self.hook = hook
+        self.attempts = attempts
+        self.last_status = last_status
+        self.first_failed_at = first_failed_at
+        self.not_before = not_before
+        self.unknown_since = unknown_since
+        self.mapped = mapped
+        self.detail = detail
+        self.replay = replay
 
     @property
     def source(self) -> str:

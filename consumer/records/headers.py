@@ -1,26 +1,27 @@
 """Names of the headers that hookstream adds, and readers of single ones."""
 
 from math import isfinite
+from typing import Final
 
 from consumer.records.record import Headers
 
-DELIVERY_ID = "hookstream-delivery-id"
-HOOK = "hookstream-hook"
-REASON = "hookstream-reason"
-ATTEMPTS = "hookstream-attempts"
-LAST_STATUS = "hookstream-last-status"
-FIRST_FAILED_AT = "hookstream-first-failed-at"
-NOT_BEFORE = "hookstream-not-before"
-UNKNOWN_SINCE = "hookstream-unknown-since"
-SOURCE = "hookstream-source"
-SOURCE_TIMESTAMP = "hookstream-source-timestamp"
-TRIGGER = "hookstream-trigger"
-MAPPED = "hookstream-mapped"
-DETAIL = "hookstream-detail"
-GROUP = "hookstream-group"
-REPLAYED_FROM = "hookstream-replayed-from"
-REPLAYED_AT = "hookstream-replayed-at"
-REPLAYED_BY = "hookstream-replayed-by"
+DELIVERY_ID: Final = "hookstream-delivery-id"
+HOOK: Final = "hookstream-hook"
+REASON: Final = "hookstream-reason"
+ATTEMPTS: Final = "hookstream-attempts"
+LAST_STATUS: Final = "hookstream-last-status"
+FIRST_FAILED_AT: Final = "hookstream-first-failed-at"
+NOT_BEFORE: Final = "hookstream-not-before"
+UNKNOWN_SINCE: Final = "hookstream-unknown-since"
+SOURCE: Final = "hookstream-source"
+SOURCE_TIMESTAMP: Final = "hookstream-source-timestamp"
+TRIGGER: Final = "hookstream-trigger"
+MAPPED: Final = "hookstream-mapped"
+DETAIL: Final = "hookstream-detail"
+GROUP: Final = "hookstream-group"
+REPLAYED_FROM: Final = "hookstream-replayed-from"
+REPLAYED_AT: Final = "hookstream-replayed-at"
+REPLAYED_BY: Final = "hookstream-replayed-by"
 OWN_HEADERS = frozenset(
     {
         DELIVERY_ID,

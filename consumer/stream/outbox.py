@@ -176,8 +176,10 @@ class Outbox:
         self._queue.append(record)
         self._unfinished += 1
         self._unfinished_bytes += _size(record)
-        self._arrived.set()
-        if len(self._queue) >= _ROUND_RECORDS:
+        queued = len(self._queue)
+        if queued == 1:
+            self._arrived.set()
+        elif queued == _ROUND_RECORDS:
             self._enough.set()
 
     async def run(self) -> None:

@@ -7,7 +7,8 @@ from typing import Final, Protocol, TypeVar
 KEYLESS_RUN_RECORDS: Final = 32
 """Number of consecutive records without a key that go to one partition."""
 _MURMUR_SEED: Final = 0x9747B28C
-_MURMUR_MULTIPLIER: Final = 0x5BD1E995
+_MULTIPLIER_HIGH: Final = 0x5BD1
+_MULTIPLIER_LOW: Final = 0xE995
 _UINT32_MASK: Final = 0xFFFFFFFF
 
 
@@ -79,12 +80,22 @@ def murmur2(data: bytes) -> int:
     found = _MURMUR_SEED ^ len(data)
     for at in range(0, whole, 4):
         word = data[at] | data[at + 1] << 8 | data[at + 2] << 16 | data[at + 3] << 24
-        word = word * _MURMUR_MULTIPLIER & _UINT32_MASK
-        word = (word ^ word >> 24) * _MURMUR_MULTIPLIER & _UINT32_MASK
-        found = found * _MURMUR_MULTIPLIER & _UINT32_MASK ^ word
+        word = _multiply(word)
+        word = _multiply(word ^ word >> 24)
+        found = _multiply(found) ^ word
     if whole < len(data):
         for at in range(whole, len(data)):
             found ^= data[at] << 8 * (at - whole)
-        found = found * _MURMUR_MULTIPLIER & _UINT32_MASK
-    found = (found ^ found >> 13) * _MURMUR_MULTIPLIER & _UINT32_MASK
+        found = _multiply(found)
+    found = _multiply(found ^ found >> 13)
     return found ^ found >> 15
+
+
+def _multiply(number: int) -> int:
+    """The lower 32 bits of `number` times MurmurHash2's multiplier.
+
+    In halves of 16 bits: compiled, a product of larger factors costs a long integer.
+    """
+    low, high = number & 0xFFFF, number >> 16
+    cross = low * _MULTIPLIER_HIGH + high * _MULTIPLIER_LOW & 0xFFFF
+    return (cross << 16) + low * _MULTIPLIER_LOW & _UINT32_MASK

@@ -101,6 +101,8 @@ class Placement:
         self._doubted: dict[TopicPartition, tuple[Why, str, float]] = {}
         """Unconfirmed reasons to read a log from its start: reason, topic id, and since when."""
         self._check_now = asyncio.Event()
+        self.checked = asyncio.Event()
+        """Set after the first round."""
         metrics.declare_configured_topics(
             sources, [overflow.name, *(retry_topic.topic for retry_topic in retry_topics.named)]
         )
@@ -114,6 +116,7 @@ class Placement:
         while True:
             self._check_now.clear()
             await self.check()
+            self.checked.set()
             pause = _RETRY_INTERVAL_SECONDS if self._assignment.waiting else _CHECK_INTERVAL_SECONDS
             try:
                 async with asyncio.timeout(pause):

@@ -21,6 +21,8 @@ from consumer.admin.server import MAX_CONNECTIONS
 from consumer.errors import HookstreamError
 from consumer.metrics import Metrics
 
+STARTED = asyncio.Event()
+STARTED.set()
 LIMIT = 10.0
 """Seconds that any wait here may take before the test fails."""
 
@@ -52,7 +54,7 @@ async def admin(
         ready=ready,
         idle=idle,
     ) as server:
-        await server.serve()
+        await server.serve(STARTED)
         yield server
 
 
@@ -219,9 +221,15 @@ async def test_a_probe_that_fails_is_an_error_and_a_line(caplog: pytest.LogCaptu
     assert caplog.records[0].exc_info is not None
 
 
-async def test_requests_wait_until_the_server_answers() -> None:
-    """A probe that comes while the daemon starts is answered when it has started."""
-    good = ProbeResult(ok=True, reason="good")
+@pytest.mark.parametrize("started", [True, False])
+async def test_early_requests_wait_for_the_start(
+    started: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A probe that comes while the daemon starts is answered when it has started, and after a
+    moment if that takes long.
+    """
+    good, ready = ProbeResult(ok=True, reason="good"), asyncio.Event()
+    monkeypatch.setattr("consumer.admin.admin.MAX_DELAY_SECONDS", 3600 if started else 0)
     async with Admin(
         hosts=["127.0.0.1"],
         port=0,
@@ -230,10 +238,13 @@ async def test_requests_wait_until_the_server_answers() -> None:
         ready=lambda: good,
     ) as server:
         early = asyncio.create_task(ask(server, "/readyz"))
-        done, _ = await asyncio.wait({early}, timeout=0)
+        serving = asyncio.create_task(server.serve(ready))
+        done, _ = await asyncio.wait({early, serving}, timeout=0)
         assert not done
-        await server.serve()
+        if started:
+            ready.set()
         assert (await early).status == 200
+        await serving
 
 
 async def test_a_connection_serves_many_requests() -> None:

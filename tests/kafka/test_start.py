@@ -1,6 +1,11 @@
-"""What a daemon loads before it delivers."""
+"""What a daemon loads before it delivers, and what it answers meanwhile."""
 
+import aiohttp
+import pytest
+
+from support.broker import free_port
 from support.daemon import Daemon
+from support.forwarder import Forwarder
 from support.receiver import Receiver
 from support.waiting import wait_until
 from support.workspace import Workspace, event, hook
@@ -25,3 +30,30 @@ async def test_a_daemon_imports_nothing_of_the_other_commands(workspace: Workspa
     imported = {line.rpartition("|")[2].strip() for line in daemon.lines if "import time:" in line}
     assert {"consumer.app", "aiokafka"} <= imported, "the list of imports is incomplete"
     assert not UNUSED & imported
+
+
+async def test_a_daemon_that_waits_for_its_broker_is_alive(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon whose broker does not answer its first question says that it is alive and not
+    ready, so an orchestrator does not restart it.
+    """
+    port = free_port()
+    monkeypatch.setattr(Daemon, "admin_port", port)
+    daemon = Daemon(workspace.config)
+
+    async def probed() -> bool:
+        try:
+            return [(await daemon.get(path))[0] for path in ("/healthz", "/readyz")] == [200, 503]
+        except aiohttp.ClientError:
+            return False
+
+    async with Forwarder() as silent:
+        workspace.write_settings(kafka={"bootstrap_servers": silent.address}, admin={"port": port})
+        workspace.write_hooks(hook("a", "http://127.0.0.1:9"))
+        await daemon.launch()
+        try:
+            await wait_until(probed, "the probes to be answered")
+            assert await daemon.stop() == 0
+        finally:
+            await daemon.kill()
