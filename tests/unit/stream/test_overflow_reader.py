@@ -95,6 +95,18 @@ async def test_a_dead_endpoint_holds_up_no_other() -> None:
     assert min(offset for _, offset in member.consumer.given) == 10_000
 
 
+async def test_what_lies_between_two_records_of_a_hook_is_not_read_again() -> None:
+    """Records of a dead endpoint between two records of another hook are passed over, not read."""
+    member = make_member(["good", *["dead"] * 2_000, "good"])
+    async with member.running(OVERFLOW):
+        await indexes(member, 2_002)
+        member.consumer.given.clear()
+        await gives_room(member, good=1)
+        await gives_room(member, good=1)
+    assert taken(member) == [0, 2_001]
+    assert len(member.consumer.given) < 1_000
+
+
 async def test_no_more_is_taken_than_there_is_room_for() -> None:
     """A hook's records are taken in order, and no more of them than its endpoint has room for."""
     member = make_member("ab" * 20)
