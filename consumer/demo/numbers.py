@@ -21,6 +21,7 @@ class HookNumbers:
 
     delivered: int
     retried: int
+    overflowed: int
     dead_lettered: int
     circuit_open: bool
     p50: float
@@ -37,8 +38,8 @@ class Numbers:
     hooks: Mapping[str, HookNumbers]
     """Numbers by hook id, in the requested order."""
     in_flight: int
-    deferred: int
-    """Deliveries that wait on a retry topic."""
+    waiting: int
+    """Deliveries on a retry topic or the overflow topic."""
     reasons: Mapping[str, int]
     """Dead letters by reason, without zeros."""
 
@@ -51,6 +52,11 @@ class Numbers:
     def retried(self) -> int:
         """Deliveries of all hooks that went to a retry topic."""
         return sum(hook.retried for hook in self.hooks.values())
+
+    @property
+    def overflowed(self) -> int:
+        """Deliveries of all hooks that went to the overflow topic."""
+        return sum(hook.overflowed for hook in self.hooks.values())
 
     @property
     def dead_lettered(self) -> int:
@@ -68,16 +74,13 @@ def read_numbers(metrics: Metrics, hook_ids: Sequence[str], own_topics: OwnTopic
                 events[sample.labels["trigger"]] += int(sample.value)
             elif family.name == "hookstream_in_flight":
                 gauges["in_flight"] = int(sample.value)
-            elif (
-                family.name == "hookstream_consumer_lag"
-                and own_topics.retry_delay(sample.labels["topic"]) is not None
-            ):
-                gauges["deferred"] += int(sample.value)
+            elif family.name == "hookstream_consumer_lag" and sample.labels["topic"] in own_topics:
+                gauges["waiting"] += int(sample.value)
     hooks = {hook_id: _hook_numbers(metrics, hook_id) for hook_id in hook_ids}
     reasons: Counter[str] = Counter()
     for hook_id in hook_ids:
         reasons.update(metrics.hook(hook_id).dead_letters)
-    return Numbers(events, hooks, gauges["in_flight"], gauges["deferred"], +reasons)
+    return Numbers(events, hooks, gauges["in_flight"], gauges["waiting"], +reasons)
 
 
 def _hook_numbers(metrics: Metrics, hook_id: str) -> HookNumbers:

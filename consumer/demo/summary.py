@@ -37,12 +37,14 @@ def print_summary(console: Console, numbers: Numbers, hooks: Table, costs: Costs
 
 
 def _facts(numbers: Numbers, costs: Costs) -> tuple[tuple[str, str], ...]:
-    deliveries = numbers.delivered + numbers.retried + numbers.dead_lettered
+    written = numbers.retried + numbers.overflowed + numbers.dead_lettered
+    deliveries = numbers.delivered + written
     share, each = costs.cpu / costs.seconds, costs.cpu / max(deliveries, 1) * 1e6
     return (
         ("events", f"{sum(numbers.events.values()):,} ({_listed(numbers.events)})"),
         ("delivered", f"{numbers.delivered:,} ({numbers.delivered / costs.seconds:,.0f}/s)"),
         ("retried", f"{numbers.retried:,} times through a retry topic"),
+        ("overflowed", f"{numbers.overflowed:,} waited until their receiver took more"),
         ("dead letters", f"{numbers.dead_lettered:,} ({_listed(numbers.reasons) or 'none'})"),
         ("CPU", f"{share:.0%} of a core; {each:,.0f} µs a delivery, {costs.requests:,} requests"),
     )

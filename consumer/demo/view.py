@@ -122,7 +122,7 @@ class LineView:
         self._console.print(
             f"{snapshot.elapsed:4.0f} s  {snapshot.phase}: "
             f"events {sum(numbers.events.values()):,}  delivered {numbers.delivered:,} "
-            f"({rate:,.0f}/s)  retried {numbers.retried:,}  "
+            f"({rate:,.0f}/s)  retried {numbers.retried:,}  overflowed {numbers.overflowed:,}  "
             f"dead letters {numbers.dead_lettered:,}  in flight {numbers.in_flight}",
             soft_wrap=True,
         )
@@ -194,7 +194,7 @@ def _totals(
     )  # fmt: skip
     grid.add_row(
         "delivered", Text(f"{numbers.delivered:,}", "green"), f"{delivered:,.0f}/s",
-        "to be tried again", Text(f"{numbers.deferred:,}", "yellow" if numbers.deferred else ""),
+        "waiting", Text(f"{numbers.waiting:,}", "yellow" if numbers.waiting else ""),
     )  # fmt: skip
     grid.add_row(
         "retried", Text(f"{numbers.retried:,}", "yellow" if numbers.retried else ""), "",

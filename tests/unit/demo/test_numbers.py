@@ -24,14 +24,21 @@ def test_they_are_what_the_metrics_say() -> None:
     hook.delivered()
     hook.latency(0.02)
     hook.retried()
+    hook.overflowed()
     hook.dead_lettered(Reason.REJECTED)
     hook.circuit(open=True)
     metrics.stream.set_in_flight_source(lambda: 7)
-    metrics.stream.set_lag_source(lambda: {("hookstream.retry.2s", 0): 3, ("push-click", 0): 100})
+    metrics.stream.set_lag_source(
+        lambda: {
+            ("hookstream.retry.2s", 0): 3,
+            ("hookstream.overflow", 1): 4,
+            ("push-click", 0): 100,
+        }
+    )
     numbers = read_numbers(metrics, ["a", "b"], OwnTopics("hookstream"))
     assert numbers.events == {"push_click": 2}
     assert (numbers.delivered, numbers.retried, numbers.dead_lettered) == (1, 1, 1)
-    assert (numbers.in_flight, numbers.deferred) == (7, 3)
+    assert (numbers.overflowed, numbers.in_flight, numbers.waiting) == (1, 7, 7)
     assert numbers.reasons == {"rejected": 1}
     assert list(numbers.hooks) == ["a", "b"]
     assert numbers.hooks["a"].circuit_open
@@ -42,7 +49,7 @@ def test_they_are_what_the_metrics_say() -> None:
 def test_before_the_daemon_is_built_there_are_zeros() -> None:
     """Before the daemon's parts are built the demo shows zeros."""
     numbers = read_numbers(Metrics("0"), (), OwnTopics("hookstream"))
-    assert (numbers.in_flight, numbers.deferred, numbers.delivered) == (0, 0, 0)
+    assert (numbers.in_flight, numbers.waiting, numbers.delivered) == (0, 0, 0)
 
 
 def test_quantile_is_linear_within_a_bucket() -> None:

@@ -20,8 +20,8 @@ from consumer.demo.view import (
 )
 
 HOOKS = {
-    "click-analytics": HookNumbers(123_456, 9_999, 0, circuit_open=False, p50=0.012, p99=0.9),
-    "legacy-loyalty": HookNumbers(0, 9_999, 999, circuit_open=True, p50=math.nan, p99=math.nan),
+    "click-analytics": HookNumbers(123_456, 9_999, 0, 0, circuit_open=False, p50=0.012, p99=0.9),
+    "legacy-loyalty": HookNumbers(0, 9_999, 10, 999, circuit_open=True, p50=math.nan, p99=math.nan),
 }
 HOOKS |= {f"another-hook-{n}": HOOKS["click-analytics"] for n in range(5)}
 ENDPOINTS = {name: list(BEHAVIOURS)[n % len(BEHAVIOURS)] for n, name in enumerate(HOOKS)}
@@ -29,7 +29,7 @@ NUMBERS = Numbers(
     events={"push_click": 40_000, "message_log": 40_000, "geofence": 20_000, "event": 30_000},
     hooks=HOOKS,
     in_flight=64,
-    deferred=12_345,
+    waiting=12_345,
     reasons={"rejected": 90, "exhausted": 9},
 )
 SCENE = DemoInfo(seconds=30, endpoints=ENDPOINTS, metrics_url="http://127.0.0.1:54321/metrics")
@@ -77,7 +77,7 @@ def test_lines_without_a_terminal() -> None:
 
 def test_no_latency_is_longer_than_the_demo() -> None:
     """No estimated latency is longer than the demo has run."""
-    slow = HookNumbers(345, 411, 0, circuit_open=False, p50=9.8, p99=86.9)
+    slow = HookNumbers(345, 411, 0, 0, circuit_open=False, p50=9.8, p99=86.9)
     console = _console(100, 30, terminal=False)
     console.print(hook_table({"view-counter": slow}, {"view-counter": "healthy"}, wide=True))
     assert isinstance(console.file, io.StringIO)
