@@ -25,6 +25,7 @@ from support.jars import kafka_jars
 
 PARTITIONS = 4
 _TIMEOUT_SECONDS = 30.0
+_GROUP_TIMEOUT_SECONDS = 120.0
 _POLL_SECONDS = 0.1
 _OWN_TOPIC_PREFIX = "hookstream."
 
@@ -63,13 +64,13 @@ class Broker:
 
     def wait_for_group(self, group: str, members: int, processes: Iterable[Process]) -> None:
         """Wait until the consumer group is stable with `members` members, run by `processes`."""
-        deadline = time.monotonic() + _TIMEOUT_SECONDS
+        deadline = time.monotonic() + _GROUP_TIMEOUT_SECONDS
         while not self._is_stable(group, members):
             for process in processes:
                 process.check()
             if time.monotonic() > deadline:
                 raise BenchmarkError(
-                    f"the group has not {members} members after {_TIMEOUT_SECONDS:g} s"
+                    f"the group has not {members} members after {_GROUP_TIMEOUT_SECONDS:g} s"
                 )
             time.sleep(_POLL_SECONDS)
 
@@ -108,7 +109,7 @@ class Broker:
     def _is_stable(self, group: str, members: int) -> bool:
         try:
             found = self._admin.describe_consumer_groups([group])[group].result(_TIMEOUT_SECONDS)
-        except KafkaException:
+        except (KafkaException, TimeoutError):
             return False  # the group has no member or no coordinator yet
         return found.state == ConsumerGroupState.STABLE and len(found.members) == members
 

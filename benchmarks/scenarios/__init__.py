@@ -55,5 +55,6 @@ SCENARIOS: Mapping[str, Scenario] = {
     "restarts": Scenario(
         "300 events a second while each of three replicas is restarted", restarts.restarts, pairs=1
     ),
+    "killed": Scenario("kill -9 in the middle of a backlog", restarts.killed, pairs=1),
     "transport": Scenario("a GET by libcurl, aiohttp, a bare loop", transport.transport),
 }

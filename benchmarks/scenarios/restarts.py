@@ -1,6 +1,7 @@
-"""Three replicas that are stopped and started in turn under load."""
+"""Replicas that are stopped and started in turn, and one that is killed, under load."""
 
 import asyncio
+import signal
 import threading
 import time
 from collections import Counter
@@ -16,7 +17,7 @@ from benchmarks.broker import Produce
 from benchmarks.contestants import Daemon, Endpoint, Task, new_group
 from benchmarks.events import event
 from benchmarks.process import Process
-from benchmarks.receiver import serving
+from benchmarks.receiver import Receiver, serving
 
 _REPLICAS = 3
 _RATE = 300
@@ -25,6 +26,9 @@ _SECONDS_BETWEEN = 4.0
 """From a replica's start to the next one's stop."""
 _SLOW_SECONDS = 2.0
 _SLOW_ONE_IN = 100
+_BACKLOG = 100_000
+_MAX_REPEATED = 1_064
+"""Of `kill -9`: what is settled without a commit, and 64 requests in flight."""
 
 
 @dataclass
@@ -76,6 +80,37 @@ def restarts(bench: Bench) -> list[Row]:
             _none(f"events sent twice{suffix}", max(ours.twice for ours, _ in pairs)),
         ]
     return rows
+
+
+def killed(bench: Bench) -> list[Row]:
+    """Count what is sent again after `kill -9` in the middle of a backlog."""
+    twice = [_kill(bench, bench.scaled(_BACKLOG)) for _ in range(bench.pairs)]
+    worst = max(twice)
+    return [
+        Row(
+            "events sent twice, worst run",
+            "count",
+            worst,
+            target=f"<= {_MAX_REPEATED:,}",
+            met=worst <= _MAX_REPEATED,
+        )
+    ]
+
+
+def _kill(bench: Bench, events: int) -> int:
+    topic, daemon = bench.fill(events), Daemon(new_group())
+    bench.broker.forget_retry_topics()
+    with Receiver(bench.new_folder()) as receiver:
+        task = Task(bench.broker.bootstrap, topic, [Endpoint("only", receiver.origin)])
+        with bench.joining(daemon, task) as first:
+            wait_for(receiver.answered, events // 2, first)
+            first.signal(signal.SIGKILL)
+        with bench.joining(daemon, task) as second:
+            wait_for(receiver.answered, events, second)
+            wait_for(lambda: len({hit.number for hit in receiver.hits()}), events, second)
+        numbers = Counter(hit.number for hit in receiver.hits())
+    bench.broker.forget(topic)
+    return sum(times > 1 for times in numbers.values())
 
 
 def _none(figure: str, found: int) -> Row:
