@@ -50,7 +50,7 @@ SESSION_TIMEOUT_SECONDS = 10.0
 """Time without a heartbeat after which the group gives a member's partitions to others."""
 HEARTBEAT_INTERVAL_SECONDS = 0.3
 """Between two heartbeats, by whose answers a member notices a rebalance: until then it does not
-join, and all others wait for it. One costs 0.2 ms of CPU."""
+join, and all others wait for it."""
 _METADATA_MAX_AGE_SECONDS = 30.0
 """Added partitions are noticed within this time."""
 _MAX_POLL_INTERVAL_SECONDS = 7 * 24 * 3600

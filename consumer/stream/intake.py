@@ -32,8 +32,8 @@ _COMMIT_TIMEOUT_SECONDS = 5.0
 _MIN_STEP_SECONDS = 0.2
 """Minimum time for a commit, and for leaving the group."""
 DRAIN_BUDGET_SECONDS = 3.0
-"""How long partitions that are given back wait for in-flight records before the rest is deferred:
-long enough for answers of two seconds, so that none arrives twice."""
+"""How long partitions that are given back wait for in-flight records, then deferred: long enough
+for answers of two seconds, so that none arrives twice."""
 _BEGIN_BUDGET_SECONDS = 0.5
 """How long they wait for deliveries to begin; the next owner sends the others at once."""
 DRAIN_POLL_SECONDS = 0.01
@@ -217,10 +217,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         await self._commits.begin_rebalance(self._step_timeout())
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Go on with the partitions that stay; new ones wait for their position, and those that are
-        to move to another member are given back.
-
-        Tell the handler the new share.
+        """Go on with the partitions that stay, let new ones wait for their position, let those that
+        are to move to another member be given back, and tell the handler the new share.
         """
         self._forget_if_expelled()  # it may have happened during the rebalance
         for tp in self._assignment.owned:
@@ -228,7 +226,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._assignment.assign(assigned)
         self.membership.assigned()
         self._commits.end_rebalance()
-        self._must_give_back.set()
+        if self._assignment.leaving:
+            self._must_give_back.set()
         self.placement.check_soon()
         self.retry_topics.check_soon()
         mine = Counter(tp.topic for tp in assigned)
@@ -242,13 +241,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             await self._must_give_back.wait()
             self._must_give_back.clear()
             leaving = dict(self._assignment.leaving)
-            if not leaving:
-                continue
             await self._finish(leaving)
-            await self._commits.wait_for_assignment()  # a rejoin during a rebalance would be lost
-            now_leaving = self._assignment.leaving  # a rebalance may have returned some
-            gone = [tp for tp, each in leaving.items() if now_leaving.get(tp) == each]
-            if gone:
+            # During a rebalance a rejoin would be lost, and one may have returned some.
+            await self._commits.wait_for_assignment()
+            still = self._assignment.leaving
+            if gone := [tp for tp, each in leaving.items() if still.get(tp) == each]:
                 self._forget(gone)
                 self.membership.rejoin()
 
