@@ -47,6 +47,8 @@ from consumer.stream.topic_watch import TopicWatch
 
 log = get_logger(__name__)
 
+_BEGIN_SHARE = 0.02
+"""Share of the grace for waiting deliveries to begin; the next owner sends the others at once."""
 _FINISH_SHARE = 0.6
 """Share of the grace for in-flight deliveries to finish."""
 _DEFER_SHARE = 0.2
@@ -240,13 +242,15 @@ class App:
         raise HookstreamError(await self._transport.failure())
 
     async def _drain(self, intake: asyncio.Task[None], grace: float) -> None:
-        """Stop intake, let in-flight deliveries finish, defer the others, commit; the rest of
-        `grace` is for leaving the group.
+        """Stop intake, let what does not begin soon overflow, let in-flight deliveries finish,
+        defer the others, commit; the rest of `grace` is for leaving the group.
         """
         log.info("stopping", unsettled=self._intake.unsettled, grace_seconds=grace)
         self._intake.stop_taking(self._clock.monotonic() + grace)
         intake.cancel()  # its poll may wait for the broker; records already taken stay
         await asyncio.wait({intake})
+        if not await self._intake.settled(grace * _BEGIN_SHARE):
+            self._handler.release(lambda _pending: True)
         if not await self._intake.settled(grace * _FINISH_SHARE):
             self._handler.defer(lambda _pending: True)
             await self._intake.settled(grace * _DEFER_SHARE)

@@ -218,6 +218,7 @@ async def test_what_is_settled_is_not_read_again() -> None:
         member.handler.settle(3)
         await member.intake.commit()
         assert member.consumer.offsets == {OVERFLOW: 0}
+        await member.consumer.rebalance()
         await member.consumer.rebalance(OVERFLOW)
         await indexes(member, 7)
         assert member.overflow.behind == {"a": 4}
