@@ -108,8 +108,10 @@ class KnownRetryTopics:
     async def run(self) -> None:
         """Check regularly, until cancelled."""
         while True:
+            # `asyncio.wait_for` of Python 3.11 loses a cancellation that meets the event.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._check_now.wait(), CHECK_INTERVAL_SECONDS)
+                async with asyncio.timeout(CHECK_INTERVAL_SECONDS):
+                    await self._check_now.wait()
             self._check_now.clear()
             await self._check()
 

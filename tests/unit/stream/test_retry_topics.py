@@ -120,3 +120,19 @@ async def test_each_assignment_is_followed_by_a_look() -> None:
         looking = asyncio.create_task(member.retry_topics.run())
         await wait_until(lambda: OLD.topic in member.consumer.subscribed, "the new subscription")
         looking.cancel()
+
+
+async def test_a_stop_that_meets_an_assignment_ends_the_checks(topics: KnownRetryTopics) -> None:
+    """A stop that comes in the same moment as an assignment ends the regular checks, for which the
+    daemon waits before it leaves the group.
+    """
+    checking = asyncio.create_task(topics.run())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    topics.check_soon()
+    await asyncio.sleep(0)
+    checking.cancel()
+    await asyncio.wait({checking}, timeout=1.0)
+    ended = checking.done()
+    checking.cancel()
+    assert ended
