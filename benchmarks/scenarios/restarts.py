@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from benchmarks.bench import Bench, Row, compare, rotate, wait_for
-from benchmarks.broker import Produce
+from benchmarks.broker import PARTITIONS, Produce
 from benchmarks.contestants import Daemon, Endpoint, Task, new_group
 from benchmarks.events import event
 from benchmarks.process import Process
@@ -26,6 +26,8 @@ _SECONDS_BETWEEN = 4.0
 """From a replica's start to the next one's stop."""
 _SLOW_SECONDS = 2.0
 _SLOW_ONE_IN = 100
+_FIRST = 10**9
+"""The number of the first event that shows that a partition is read."""
 _BACKLOG = 100_000
 _MAX_REPEATED = 1_064
 """Of `kill -9`: what is settled without a commit, and 64 requests in flight."""
@@ -130,6 +132,12 @@ def _run(bench: Bench, slow_one_in: int, *, restarted: bool) -> _Run:
 
         members = [join() for _ in range(_REPLICAS)]
         bench.broker.wait_for_group(daemon.group, _REPLICAS, members)
+        with bench.broker.producing(topic) as produce:
+            for number in range(_FIRST, _FIRST + PARTITIONS):
+                produce(number, event(number))
+        wait_for(lambda: len(requests.times), PARTITIONS, members[0])  # each partition is read
+        requests.delays.clear()
+        requests.times.clear()
         with bench.broker.producing(topic) as produce, _load(produce) as numbers:
             time.sleep(_SECONDS_BETWEEN)
             for index in range(_REPLICAS):
