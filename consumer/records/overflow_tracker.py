@@ -168,7 +168,8 @@ class OverflowTracker(OffsetTracker):
                 self._queue(offset).waiting -= 1
                 self._settle(offset)
                 lost += 1
-            offset += 1
+            found = self._states.find(_UNSETTLED, offset + 1 - self._base)
+            offset = self._base + found if found >= 0 else end
         return lost
 
     def _settle(self, offset: int) -> None:

@@ -65,7 +65,7 @@ class OverflowTopic:
             return None
         partition = self._homes.get(hook)
         if partition is None:
-            partition = self._homes[hook] = min(self._trackers, key=self._load)
+            partition = self._homes[hook] = self._choose(hook)
         self.behind[hook] += 1
         self._expected[partition][hook] += 1
         self._sent_at[partition] = self._clock.monotonic()
@@ -117,6 +117,13 @@ class OverflowTopic:
         sent_at = self._sent_at.get(partition)
         if sent_at is not None and self._clock.monotonic() >= sent_at + _FORGET_SECONDS:
             self._forget(partition)
+
+    def _choose(self, hook: str) -> int:
+        for partition, tracker in self._trackers.items():
+            queue = tracker.queues.get(hook)
+            if queue is not None and queue.waiting:
+                return partition
+        return min(self._trackers, key=self._load)
 
     def _load(self, partition: int) -> tuple[int, int]:
         """Deliveries that wait in a partition or are on the way there, and its number."""

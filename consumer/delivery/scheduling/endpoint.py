@@ -17,6 +17,9 @@ _MIN_QUEUED = 64
 """So many deliveries may wait here however slowly the receiver takes them."""
 _MAX_QUEUED_SECONDS = 1.0
 """By its rate limit, the time that an endpoint's queue may take; later deliveries overflow."""
+_MAX_SLOW_SECONDS = 30.0
+"""The same for a queue of a few: less than `Limits.max_wait`, or its head would overflow behind
+its tail."""
 EWMA_TIME_CONSTANT_SECONDS = 10.0
 """Time constant of the exponential moving average of an endpoint's pace. It is longer than an
 attempt, since an endpoint that takes many at once also answers them at once."""
@@ -273,9 +276,10 @@ class Endpoint:
     def is_full(self, now: float) -> bool:
         """Whether the queue is as long as a rate limit or a pause allows."""
         number = len(self.waiting)
+        seconds = number * self.rate_interval()
         if number <= _MIN_QUEUED:
-            return False
-        return self.paused_until > now or number * self.rate_interval() > _MAX_QUEUED_SECONDS
+            return seconds > _MAX_SLOW_SECONDS
+        return self.paused_until > now or seconds > _MAX_QUEUED_SECONDS
 
     def is_slow(self, now: float, stall_timeout: float, max_queue_seconds: float) -> bool:
         """Whether the queue waits for the endpoint, not for this process.
