@@ -208,7 +208,7 @@ class App:
         intake = group.create_task(self._intake.run())
         helpers = [
             group.create_task(self._intake.commit_regularly()),
-            group.create_task(self._intake.give_back_regularly()),
+            group.create_task(self._intake.give_back.run()),
             group.create_task(self._intake.placement.run()),
             group.create_task(self._intake.watch.run()),
             group.create_task(self._intake.retry_topics.run()),

@@ -186,6 +186,11 @@ class Assignment:
         tracker = self.trackers.get(tp)
         return tracker.committable if tracker is not None else None
 
+    @property
+    def unsettled(self) -> int:
+        """Number of records received and not settled."""
+        return sum(tracker.unsettled for tracker in self.with_unsettled())
+
     def with_unsettled(self) -> Iterator[OffsetTracker]:
         """All trackers that may have unsettled records."""
         self._orphaned = [tracker for tracker in self._orphaned if tracker.unsettled]

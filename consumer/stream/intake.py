@@ -16,6 +16,7 @@ from consumer.stream.assignment import Assignment, partition_names
 from consumer.stream.cluster_view import View
 from consumer.stream.commits import Commits
 from consumer.stream.feed import Feed
+from consumer.stream.give_back import GiveBack
 from consumer.stream.handler import Handler
 from consumer.stream.known_retry_topics import KnownRetryTopics
 from consumer.stream.lag import LagWatch
@@ -31,15 +32,6 @@ log = get_logger(__name__)
 _COMMIT_TIMEOUT_SECONDS = 5.0
 _MIN_STEP_SECONDS = 0.2
 """Minimum time for a commit, and for leaving the group."""
-DRAIN_BUDGET_SECONDS = 3.0
-"""How long partitions that are given back wait for in-flight records, then deferred: long enough
-for answers of two seconds, so that none arrives twice."""
-_BEGIN_BUDGET_SECONDS = 0.5
-"""How long they wait for deliveries to begin; the next owner sends the others at once."""
-DRAIN_POLL_SECONDS = 0.01
-"""Interval of checks whether all records are settled."""
-DEFER_BUDGET_SECONDS = 5.0
-"""How long they wait for the acknowledgement of deferred records."""
 
 
 class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -102,7 +94,16 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self.membership = Membership(consumer, clock)
         consumer.assignor.owned = self._owned
         self._assignment_generation = 0
-        self._must_give_back = asyncio.Event()
+        self.give_back = GiveBack(
+            consumer,
+            handler,
+            self._assignment,
+            self._commits,
+            self.membership,
+            drop_fetched=self._poller.forget,
+            step_timeout=self._step_timeout,
+            clock=clock,
+        )
         self._moved_at = clock.monotonic()
         self._leave_by = float("inf")
 
@@ -165,9 +166,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """
         self._assignment_generation += 1  # nothing is taken any more
         self.membership.revoked()
-        self._forget_if_expelled()
-        await self._finish(self._assignment.owned)
-        self._forget(self._assignment.owned)
+        await self.give_back.all()
         self.retry_topics.adopt()
         self._consumer.subscribe(self._topics, listener=self)
 
@@ -207,80 +206,32 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Take nothing until the next assignment. The partitions are still owned: the group gives
-        away only what `give_back_regularly` has given back.
+        away only what `give_back` has given back.
         """
         del revoked
         self._assignment_generation += 1  # nothing is taken any more
         self._assignment.begin_rebalance()
         self.membership.revoked()
-        self._forget_if_expelled()
+        self.give_back.forget_if_expelled()
         await self._commits.begin_rebalance(self._step_timeout())
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Go on with the partitions that stay, let new ones wait for their position, let those that
         are to move to another member be given back, and tell the handler the new share.
         """
-        self._forget_if_expelled()  # it may have happened during the rebalance
+        self.give_back.forget_if_expelled()  # it may have happened during the rebalance
         for tp in self._assignment.owned:
             self._poller.forget(tp)
         self._assignment.assign(assigned)
         self.membership.assigned()
         self._commits.end_rebalance()
-        if self._assignment.leaving:
-            self._must_give_back.set()
+        self.give_back.check()
         self.placement.check_soon()
         self.retry_topics.check_soon()
         mine = Counter(tp.topic for tp in assigned)
         existing = self._consumer.partitions_for_topic
         self._handler.on_assigned({t: (mine[t], len(existing(t) or ())) for t in self._topics})
         log.info("partitions assigned", partitions=partition_names(assigned))
-
-    async def give_back_regularly(self) -> None:
-        """Give back the partitions that are to move to other members, until cancelled."""
-        while True:
-            await self._must_give_back.wait()
-            self._must_give_back.clear()
-            leaving = dict(self._assignment.leaving)
-            await self._finish(leaving)
-            # During a rebalance a rejoin would be lost, and one may have returned some.
-            await self._commits.wait_for_assignment()
-            still = self._assignment.leaving
-            if gone := [tp for tp, each in leaving.items() if still.get(tp) == each]:
-                self._forget(gone)
-                self.membership.rejoin()
-
-    async def _finish(self, tps: Collection[TopicPartition]) -> None:
-        """Let in-flight records finish, let overflow what does not begin soon, defer the rest, and
-        commit.
-        """
-        existing = self._consumer.partitions_for_topic
-        # In-flight records of a deleted topic continue: they cannot be read again.
-        trackers = self._assignment.trackers_of(tp for tp in tps if existing(tp.topic))
-        if not await self.settled(_BEGIN_BUDGET_SECONDS, trackers):
-            self._handler.release(lambda pending: pending.tracker in trackers)
-        if not await self.settled(DRAIN_BUDGET_SECONDS - _BEGIN_BUDGET_SECONDS, trackers):
-            self._handler.defer(lambda pending: pending.tracker in trackers)
-            await self.settled(DEFER_BUDGET_SECONDS, trackers)
-        await self.commit()
-
-    def _forget_if_expelled(self) -> None:
-        """Forget all partitions after an expulsion: other members have these records by now, and
-        the group refuses a commit.
-        """
-        if not self.membership.is_expelled:
-            return
-        if void := self.unsettled:
-            log.warning("expelled from the group; in-flight records are void", records=void)
-        self._forget(self._assignment.owned)
-
-    def _forget(self, tps: Collection[TopicPartition]) -> None:
-        """Forget partitions that other members may have from now on."""
-        self._assignment.revoke(tps)
-        for tp in tps:
-            self._poller.forget(tp)
-            self._commits.forget(tp)
-        if tps:
-            log.info("partitions revoked", partitions=partition_names(tps))
 
     def _owned(self) -> Collection[TopicPartition]:
         """The partitions that this member goes on with if they are assigned to it again."""
@@ -298,23 +249,16 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     @property
     def unsettled(self) -> int:
         """Number of records received and not settled."""
-        return sum(tracker.unsettled for tracker in self._assignment.with_unsettled())
+        return self._assignment.unsettled
 
     @property
     def idle(self) -> float:
         """Seconds since the intake loop's last iteration, which is short unless stuck."""
         return self._clock.monotonic() - self._moved_at
 
-    async def settled(
-        self, budget: float, partitions: Collection[OffsetTracker] | None = None
-    ) -> bool:
-        """Wait up to `budget` seconds for all records of `partitions` (None: all) to be settled."""
-        deadline = self._clock.monotonic() + budget
-        while sum(p.unsettled for p in partitions) if partitions is not None else self.unsettled:
-            if self._clock.monotonic() >= deadline:
-                return False
-            await asyncio.sleep(DRAIN_POLL_SECONDS)
-        return True
+    async def settled(self, budget: float) -> bool:
+        """Wait up to `budget` seconds for all records to be settled."""
+        return await self.give_back.settled(budget)
 
     def _step_timeout(self) -> float:
         """Seconds for the next step: at most half of the remaining time, the rest is for others."""

@@ -129,7 +129,7 @@ class Member:
         await self.intake.start()
         await self.consumer.rebalance(*places)
         placing = asyncio.create_task(self.intake.placement.run())
-        giving_back = asyncio.create_task(self.intake.give_back_regularly())
+        giving_back = asyncio.create_task(self.intake.give_back.run())
         task = asyncio.create_task(self.intake.run())
         try:
             yield

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer
 from consumer.errors import HookstreamError
 from consumer.settings import KafkaSettings
 from consumer.stream.client import kafka_timeout, make_consumer
-from consumer.stream.intake import DEFER_BUDGET_SECONDS, DRAIN_BUDGET_SECONDS
+from consumer.stream.give_back import DEFER_BUDGET_SECONDS, DRAIN_BUDGET_SECONDS
 
 COMMIT = 5.0
 """Seconds that the commit of a revocation may take."""

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from aiokafka.errors import KafkaError
 
-from consumer.stream.intake import DEFER_BUDGET_SECONDS, DRAIN_BUDGET_SECONDS
+from consumer.stream.give_back import DEFER_BUDGET_SECONDS, DRAIN_BUDGET_SECONDS
 from support.fakes import FakeRecord
 from support.member import A, B, Member
 from support.waiting import wait_until
