@@ -108,6 +108,7 @@ def _every(results: Results) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for name in SCENARIOS:
         if name not in results:
+            yield f"| `{name}` | not measured on a quiet machine yet | | | | |"
             continue
         result = results[name]
         runs = f"`{name}`, {result.pairs} run{'s' if result.pairs > 1 else ''}"

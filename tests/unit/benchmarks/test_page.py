@@ -29,8 +29,11 @@ def test_the_chart_shows_the_published_results() -> None:
 
 
 def test_every_scenario_is_published() -> None:
-    """The page has every scenario in its order."""
-    assert list(read_results(PUBLISHED)) == list(SCENARIOS)
+    """The page has every scenario in its order, and says which were not measured yet."""
+    published = list(read_results(PUBLISHED))
+    assert published == [name for name in SCENARIOS if name in published]
+    for name in SCENARIOS:
+        assert f"\n| `{name}`" in PAGE.read_text()
 
 
 def test_a_page_without_a_block_is_refused() -> None:
