@@ -30,12 +30,13 @@ http {{
     keepalive_requests 1000000000;
     keepalive_timeout 1h;
     {http2}
+    {limit}
     server {{
         listen {host}:{port} {listen};
         {certificate}
         access_log hits.log hits buffer=64k flush=100ms;
         if ($arg_fail) {{ return 503; }}
-        return 204;
+        {answer}
     }}
     server {{
         listen {host}:{status_port};
@@ -44,6 +45,16 @@ http {{
     }}
 }}
 """
+_LIMIT = """
+    limit_req_zone $server_port zone=all:1m rate={per_second}r/s;
+    limit_req_status 429;"""
+_LIMITED_ANSWER = """
+        location / {{
+            limit_req zone=all burst={per_second} nodelay;
+            add_header Retry-After 1 always;
+            try_files /none @taken;
+        }}
+        location @taken {{ return 204; }}"""
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 _START_TIMEOUT_SECONDS = 10.0
 _STOP_RETRY_SECONDS = 0.5
@@ -98,11 +109,14 @@ class Hit(NamedTuple):
 class Receiver:
     """An nginx with one worker."""
 
-    def __init__(self, folder: Path, tls: Tls | None = None, port: int = 0) -> None:
-        """`port`: 0 for a free one."""
+    def __init__(self, folder: Path, tls: Tls | None = None, port: int = 0, limit: int = 0) -> None:
+        """`port`: 0 for a free one. `limit`: requests a second that it takes, and as many at once;
+        others are answered 429 with `Retry-After: 1`. 0: no limit.
+        """
         self._folder = folder
         self._tls = tls
         self._port, self._status_port = port or free_port(), free_port()
+        self._limit = limit
         self._polls = self._read = self._delivered = 0
         self._status: HTTPConnection
         self._process: subprocess.Popen[bytes]
@@ -175,9 +189,15 @@ class Receiver:
             issued.private_key_and_cert_chain_pem.write_to_path(str(self._folder / "server.pem"))
             certificate = "ssl_certificate server.pem; ssl_certificate_key server.pem;"
         http2 = self._tls is not None and self._tls.http2
+        limit, answer = "", "return 204;"
+        if self._limit:
+            limit = _LIMIT.format(per_second=self._limit)
+            answer = _LIMITED_ANSWER.format(per_second=self._limit)
         return _CONFIG.format(
             temporary=" ".join(f"{name}_temp_path temporary;" for name in _TEMPORARY),
             http2="http2_max_concurrent_streams 128;" if http2 else "",
+            limit=limit,
+            answer=answer,
             host=HOST,
             port=self._port,
             listen=f"{'ssl' if self._tls else ''} {'http2' if http2 else ''}",

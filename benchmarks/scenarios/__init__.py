@@ -50,6 +50,11 @@ SCENARIOS: Mapping[str, Scenario] = {
     "dead": Scenario(
         "100,000 deliveries for a dead endpoint, beside a healthy one", overflow.dead, pairs=1
     ),
+    "limited": Scenario(
+        "5,000 events at once for a receiver that takes 50 a second and says 429 beyond",
+        overflow.limited,
+        pairs=1,
+    ),
     "backlog": Scenario("memory with a million events waiting", memory.backlog, pairs=1),
     "replicas": Scenario("two and four replicas beside one, on one machine", replicas.replicas),
     "restarts": Scenario(

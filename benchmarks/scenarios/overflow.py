@@ -14,9 +14,12 @@ from benchmarks.contestants import Daemon, Endpoint, Task
 from benchmarks.events import event
 from benchmarks.process import Process
 from benchmarks.receiver import Hit, Receiver
+from benchmarks.scenarios.throughput import require
 from support.broker import HOST, free_port
 
 _DEAD_EVENTS = 100_000
+_LIMITED_EVENTS, _LIMIT = 5_000, 50
+"""Deliveries, and how many of them the receiver takes a second."""
 _STEADY = 200
 """Events a second for the healthy endpoint, all the time."""
 _CALM_SECONDS, _STILL_SECONDS = 10.0, 20.0
@@ -69,6 +72,28 @@ def dead(bench: Bench) -> list[Row]:
         hits = healthy.hits()
     bench.broker.forget(topic)
     return [*_waiting(hits, calm, coming, still, peak, number), *_return(late, back_at)]
+
+
+def limited(bench: Bench) -> list[Row]:
+    """5,000 deliveries at once for a receiver whose limit is configured nowhere."""
+    number = bench.scaled(_LIMITED_EVENTS)
+    topic = bench.fill(number)
+    with Receiver(bench.new_folder(), limit=_LIMIT) as receiver:
+        task = Task(bench.broker.bootstrap, topic, [Endpoint("only", receiver.origin)])
+        with bench.running(Daemon(), task) as daemon:
+            wait_for(receiver.delivered, number, daemon)
+            writes = bench.broker.written() / number
+        hits = receiver.hits()
+    bench.broker.forget(topic)
+    require([hit for hit in hits if hit.delivered], number)
+    seconds, possible = hits[-1].at - hits[0].at, number / _LIMIT
+    attempts = len(hits) / number
+    return [
+        Row("seconds until all are delivered, beside the possible time", "s", seconds, possible,
+            seconds / possible, "<= 1.3", seconds / possible <= 1.3),  # noqa: PLR2004
+        Row("attempts per delivery", "", attempts, target="<= 1.15", met=attempts <= 1.15),  # noqa: PLR2004
+        Row("writes to our topics per delivery", "", writes),
+    ]  # fmt: skip
 
 
 def _waiting(  # noqa: PLR0917  # one for each phase

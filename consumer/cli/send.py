@@ -22,6 +22,7 @@ from consumer.delivery.scheduling.retry_policy import (
     Defer,
     Delivered,
     Overflow,
+    Requeue,
     RetryNow,
     classify,
 )
@@ -88,6 +89,8 @@ def _consequence(result: AttemptResult, hook: Hook, settings: Settings) -> str:
             return "delivered"
         case RetryNow():
             return "would be retried within seconds"
+        case Requeue():
+            return "would be sent again after the time that the receiver named"
         case Defer(retry_topic):
             topic = settings.kafka.own_topics.retry(settings.retry.delays[retry_topic])
             return f"would be retried through {topic}"

@@ -58,7 +58,7 @@ class HookMetrics:
 
     __slots__ = (
         "attempts", "circuit_open", "connections_given_up", "dead_letters", "disabled",
-        "disabled_matches", "duration", "latencies", "outcomes", "paused_until",
+        "disabled_matches", "duration", "latencies", "learned_rate", "outcomes", "paused_until",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -74,6 +74,8 @@ class HookMetrics:
         """Whether answers of 410 disabled the hook."""
         self.paused_until = 0.0
         """Epoch seconds before which the receiver asked for no request; past ones mean nothing."""
+        self.learned_rate = 0.0
+        """Requests a second that the receiver is known to take; 0.0 if no 429 said so."""
         self.connections_given_up = 0
         """Times that kept connections were given up because an attempt on one timed out."""
         self.disabled_matches = 0

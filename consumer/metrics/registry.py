@@ -132,6 +132,12 @@ class Metrics(Collector):
             ("hook",),
             (((hook,), metrics.paused_until) for hook, metrics in hooks),
         )
+        yield gauge(
+            "hookstream_learned_rate",
+            "Requests a second that the hook's receiver takes from this replica, learnt from 429.",
+            ("hook",),
+            (((hook,), metrics.learned_rate) for hook, metrics in hooks),
+        )
         yield counter(
             "hookstream_connections_given_up",
             "Times that kept connections were given up because an attempt on one timed out.",

@@ -135,4 +135,4 @@ async def test_wild_retry_after(workspace: Workspace, transport: str) -> None:
     assert await workspace.dead_letters() == []
     assert await _deferred(workspace, 1) == []
     soon = {one.facts["hookstream-hook"] for one in await _deferred(workspace, 0)}
-    assert soon == replies.keys()
+    assert soon == replies.keys() - {"scientific-429"}  # read as one second, which is waited for

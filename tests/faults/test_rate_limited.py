@@ -1,11 +1,14 @@
 """Rate limits under a burst, as the receiver sees them: kept, used, and harmless to others."""
 
+import time
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
 
 from support.daemon import Daemon
-from support.receiver import Receiver
+from support.rate_harness import Bucket
+from support.receiver import Receiver, Reply, response
 from support.receiver_harness import Arrival, Latency, ReceiverHarness
 from support.waiting import wait_until
 from support.workspace import Workspace, event, hook, ids_of
@@ -111,6 +114,47 @@ async def test_a_burst_for_a_limited_host(workspace: Workspace) -> None:
     assert over <= BURST
     assert len(burst) / 4 <= first <= len(burst) * 3 / 4
     assert writes <= 1.0
+    assert daemon.complaints == []
+
+
+async def test_an_unconfigured_limit_is_learnt(workspace: Workspace) -> None:
+    """A receiver with a limit that is configured nowhere refuses few requests, and takes all
+    deliveries once, in little more time than its limit allows.
+
+    1. A thousand events for a receiver that takes a hundred a second and says 429 with
+    `Retry-After: 1` to others, at any time. 2. Every delivery is answered 2xx once, no 429 has
+    spent an attempt, and there are no more than 1.15 requests for each.
+    """
+    names = [f"e{number}" for number in range(1_000)]
+    begin = time.monotonic()
+    limit = Bucket(100.0, 100.0, 1.0)
+    taken: Counter[str] = Counter()
+
+    def answer(arrival: Arrival) -> Reply:
+        if limit.refuses(arrival.at - begin) is not None:
+            return response(429, "Retry-After: 1")
+        taken[arrival.delivery] += 1
+        return response()
+
+    conduct = ReceiverHarness(answer)
+    await workspace.create_topics()
+    workspace.write_settings()
+    async with Receiver(otherwise=conduct) as receiver:
+        workspace.write_hooks(hook("a", receiver.origin))
+        await workspace.cluster.produce(workspace.topic("event"), map(event, names))
+        async with Daemon(workspace.config) as daemon:
+            await wait_until(lambda: len(taken) == len(names), "all to be taken", patience=90)
+            rate = await daemon.sample('hookstream_learned_rate{hook="a"}')
+            await wait_until(workspace.caught_up, "all to be settled")
+            assert await daemon.stop() == 0
+    took = conduct.arrivals[-1].at - conduct.arrivals[0].at
+    print(f"{len(conduct.arrivals)} requests, {took:.1f} s, {rate:.0f} a second")  # noqa: T201  # shown by -rP
+    assert taken == dict.fromkeys(ids_of("a", names), 1)
+    assert len(conduct.arrivals) <= 1.15 * len(names)
+    assert sum((await workspace.cluster.ends(workspace.retry_topics)).values()) == 0
+    assert await workspace.dead_letters() == []
+    assert took <= 40.0
+    assert rate > 0
     assert daemon.complaints == []
 
 

@@ -58,9 +58,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     @rule(id=st.sampled_from(HOOKS), times=st.integers(1, 4), again=st.booleans())
     def submit(self, id: str, times: int, again: bool) -> None:
         """Deliveries arrive, new ones or out of a retry topic."""
-        known = self.bench.scheduler._table.endpoints.get(id)
-        if known is not None and known.hook is not self.hooks[id]:
-            self.adopted_at[id] = self.bench.clock.monotonic()
+        self._note_adoption(id)
         for _ in range(times):
             delivery = self.bench.delivery(self.hooks[id], attempts=int(again))
             self.submitted.append(delivery)
@@ -68,6 +66,11 @@ class SchedulerMachine(RuleBasedStateMachine):
                 self.bench.scheduler.resubmit(delivery)
             else:
                 self.bench.scheduler.submit(delivery)
+
+    def _note_adoption(self, id: str) -> None:
+        known = self.bench.scheduler._table.endpoints.get(id)
+        if known is not None and known.hook is not self.hooks[id]:
+            self.adopted_at[id] = self.bench.clock.monotonic()
 
     @precondition(lambda self: self.bench.transport.open)
     @rule(data=st.data(), answer=ANSWERS)
@@ -89,6 +92,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     @rule(id=st.sampled_from(HOOKS))
     def line_up(self, id: str) -> None:
         """An event arrives whose hook has earlier ones in the overflow topic."""
+        self._note_adoption(id)
         delivery = self.bench.delivery(self.hooks[id])
         self.submitted.append(delivery)
         self.bench.scheduler.line_up(delivery)
@@ -169,9 +173,10 @@ class SchedulerMachine(RuleBasedStateMachine):
                 assert at_host or endpoint.queue_state is QueueState.BLOCKED_ON_RATE
                 if endpoint.paused_until > now or now < self.adopted_at[endpoint.hook.id] + 1.0:
                     continue
-                bucket = endpoint.host.bucket if at_host else endpoint.bucket
-                assert bucket is not None
-                assert bucket.wait(now) > 0.0
+                rates = (
+                    [endpoint.host.bucket] if at_host else [endpoint.bucket, endpoint.learned_rate]
+                )
+                assert any(rate is not None and rate.wait(now) > 0.0 for rate in rates)
 
     @invariant()
     def each_ends_at_most_once(self) -> None:

@@ -27,6 +27,7 @@ CONTRACT = {
     "hookstream_circuit_open": ("gauge", {"hook"}),
     "hookstream_hook_disabled": ("gauge", {"hook"}),
     "hookstream_paused_until_timestamp_seconds": ("gauge", {"hook"}),
+    "hookstream_learned_rate": ("gauge", {"hook"}),
     "hookstream_connections_given_up_total": ("counter", {"hook"}),
     "hookstream_disabled_matches_total": ("counter", {"hook"}),
     "hookstream_dead_letters_total": ("counter", {"hook", "reason"}),

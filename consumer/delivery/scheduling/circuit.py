@@ -92,6 +92,14 @@ class Circuit:
             return self._open_for
         return max(0.0, self._probe_at - now)
 
+    def answers_per_second(self, now: float) -> float:
+        """The rate of the answers that were no failures, or less: over two windows, even if the
+        first answer came later.
+        """
+        if now >= self._window_end + self._policy.window:
+            return 0.0
+        return sum(self._successes) / (2 * self._policy.window)
+
     def begin(self) -> bool:
         """Note an attempt that `wait` allowed; true if it is the probe of an open circuit."""
         if self.state is CircuitState.CLOSED:

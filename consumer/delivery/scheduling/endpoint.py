@@ -7,6 +7,7 @@ from math import exp, inf
 
 from consumer.delivery.http.request import RequestBuilder
 from consumer.delivery.scheduling.circuit import Circuit
+from consumer.delivery.scheduling.learned_rate import LearnedRate
 from consumer.delivery.scheduling.token_bucket import TokenBucket
 from consumer.events.model import Event
 from consumer.hooks.table import Hook
@@ -149,6 +150,7 @@ class Endpoint:
         "hook",
         "host",
         "in_flight",
+        "learned_rate",
         "metrics",
         "pause_told_at",
         "paused_until",
@@ -172,6 +174,8 @@ class Endpoint:
         self.circuit = circuit
         self.metrics = metrics
         self.bucket = bucket
+        self.learned_rate: LearnedRate | None = None
+        """The rate that the receiver takes; None before its first 429."""
         self.in_flight = 0
         self.waiting: deque[Delivery] = deque()
         self.queue_state = QueueState.IDLE
@@ -193,7 +197,8 @@ class Endpoint:
         return (
             f"Endpoint({self.hook.id!r}, {self.queue_state.name}, in_flight={self.in_flight}, "
             f"waiting={len(self.waiting)}, {self.circuit!r}, "
-            f"paused_until={self.paused_until:.3f}, {self.bucket!r}, {self.host!r})"
+            f"paused_until={self.paused_until:.3f}, {self.bucket!r}, {self.learned_rate!r}, "
+            f"{self.host!r})"
         )
 
     def adopt(
@@ -213,6 +218,11 @@ class Endpoint:
         self.metrics.circuit(open=False)
         self.enable()
         self.paused_until, self.metrics.paused_until = -inf, 0.0
+        self.forget_rate()
+
+    def forget_rate(self) -> None:
+        """Send as if the receiver had no limit that is not configured."""
+        self.learned_rate, self.metrics.learned_rate = None, 0.0
 
     def enable(self) -> None:
         """Undo what 410 did."""
@@ -227,6 +237,13 @@ class Endpoint:
             self._measured_to = now  # idle time says nothing about the pace
         delivery.queued_at = now
         self.waiting.append(delivery)
+
+    def rejoin(self, delivery: Delivery) -> None:
+        """Queue `delivery` once more, where it was: behind those that were queued before it."""
+        ahead = 0
+        while ahead < len(self.waiting) and self.waiting[ahead].queued_at < delivery.queued_at:
+            ahead += 1
+        self.waiting.insert(ahead, delivery)
 
     def pop_newest(self, number: int) -> list[Delivery]:
         """Take the newest `number` deliveries out of the queue, in order."""
@@ -269,8 +286,12 @@ class Endpoint:
         return max(self.rate_interval(), self._busy / self._results if self._results else 0.0)
 
     def rate_interval(self) -> float:
-        """Seconds between two requests that the hook's and the host's rate allow; 0.0: no limit."""
+        """Seconds between two requests that the hook's, the learnt and the host's rate allow; 0.0:
+        no limit.
+        """
         own = self.bucket.interval if self.bucket else 0.0
+        if self.learned_rate is not None:
+            own = max(own, self.learned_rate.interval)
         return max(own, self.host.bucket.interval) if self.host.bucket else own
 
     def is_full(self, now: float) -> bool:

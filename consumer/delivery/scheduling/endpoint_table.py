@@ -76,7 +76,9 @@ class EndpointTable:
             endpoint.enable()
         for hook_id in [known for known in self.endpoints if known not in hooks]:
             endpoint = self.endpoints[hook_id]
-            if not endpoint.waiting and _is_as_new(endpoint, now):
+            learned = endpoint.learned_rate
+            is_limited = learned is not None and not learned.is_over(now)
+            if not endpoint.waiting and not is_limited and _is_as_new(endpoint, now):
                 del self.endpoints[hook_id]
         used = {endpoint.host for endpoint in self.endpoints.values()}
         for name, host in list(self.hosts.items()):

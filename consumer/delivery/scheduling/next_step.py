@@ -71,8 +71,9 @@ def next_step(  # noqa: C901, PLR0911  # one return for each case of the list
     # 6. The receiver asked for a pause: a short one is waited for; else the queue overflows.
     # 7. The circuit is open and no probe is due: the queue overflows.
     # 8. The hook's rate limit is used up: a timer.
-    # 9. The host's rate limit is used up: the host's timer, which its hooks share.
-    # 10. Otherwise the oldest delivery starts.
+    # 9. The rate is used up that the receiver is known to take (429): a timer.
+    # 10. The host's rate limit is used up: the host's timer, which its hooks share.
+    # 11. Otherwise the oldest delivery starts.
     waiting, mine = endpoint.waiting, endpoint.in_flight
     if not waiting:
         return IDLE
@@ -94,6 +95,9 @@ def next_step(  # noqa: C901, PLR0911  # one return for each case of the list
     if circuit.state is not _CLOSED and circuit.wait(now):
         return Overflow(REFUSING if circuit.refuses else CIRCUIT_OPEN)
     if endpoint.bucket and (wait := endpoint.bucket.wait(now)):
+        return Wait(QueueState.BLOCKED_ON_RATE, wait)
+    learned = endpoint.learned_rate
+    if learned is not None and (wait := learned.wait(now)):
         return Wait(QueueState.BLOCKED_ON_RATE, wait)
     if host.bucket and (wait := host.bucket.wait(now)):
         return Wait(QueueState.BLOCKED_ON_HOST, wait)

@@ -7,6 +7,7 @@ from consumer.clock import Clock
 from consumer.delivery.http.transport import AttemptResult
 from consumer.delivery.scheduling.circuit import Circuit
 from consumer.delivery.scheduling.endpoint import Endpoint
+from consumer.delivery.scheduling.learned_rate import FIRST_REQUESTS_PER_SECOND, LearnedRate
 from consumer.delivery.scheduling.retry_policy import AnswerKind
 from consumer.logs import get_logger
 
@@ -35,10 +36,15 @@ def learn(
     if kind is AnswerKind.SUCCESS:
         circuit.accepted(probe=probe, now=now)
         endpoint.consecutive_410 = 0
+        _count_taken(endpoint)
         return
     names_time = result.retry_after is not None and result.status in _PAUSING_STATUSES
     if names_time:
         _pause(endpoint, result, now, clock)
+    if names_time or result.status == _TOO_MANY_REQUESTS:
+        _lower_rate(endpoint, result, now)
+    elif kind is not AnswerKind.RETRY and result.status:
+        _count_taken(endpoint)
     match kind:
         case AnswerKind.PERMANENT:
             _reject(endpoint.hook.id, circuit, result, probe=probe, now=now)
@@ -105,6 +111,26 @@ def _pause(endpoint: Endpoint, result: AttemptResult, now: float, clock: Clock) 
             status=result.status,
             seconds=round(seconds, 1),
         )
+
+
+def _count_taken(endpoint: Endpoint) -> None:
+    learned = endpoint.learned_rate
+    if learned is not None:
+        learned.accepted()
+        endpoint.metrics.learned_rate = learned.per_second
+
+
+def _lower_rate(endpoint: Endpoint, result: AttemptResult, now: float) -> None:
+    """Learn from an answer that says that there are too many requests.
+
+    The first one says only that there is a limit, above the rate that went well until then.
+    """
+    learned = endpoint.learned_rate
+    if learned is None:
+        first = max(FIRST_REQUESTS_PER_SECOND, endpoint.circuit.answers_per_second(now))
+        learned = endpoint.learned_rate = LearnedRate(now, first)
+    learned.refused(now - result.duration, now, result.retry_after or 0.0)
+    endpoint.metrics.learned_rate = learned.per_second
 
 
 def _count_410(endpoint: Endpoint) -> None:

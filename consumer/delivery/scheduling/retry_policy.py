@@ -23,6 +23,7 @@ class AnswerKind(Enum):
 _OK = range(200, 300)
 _GONE = 410
 _SERVER_ERRORS = 500
+_TOO_MANY_REQUESTS = 429
 _RETRIED_STATUSES = frozenset({408, 425, 429})
 
 
@@ -49,6 +50,11 @@ def _classify_status(status: int, retry_on: Container[int]) -> AnswerKind:
     return AnswerKind.GONE if status == _GONE else AnswerKind.PERMANENT
 
 
+def is_limited(result: AttemptResult) -> bool:
+    """Whether the receiver would take the request later, and says when: it did not fail."""
+    return result.status == _TOO_MANY_REQUESTS and result.retry_after is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """The receiver answered 2xx."""
@@ -59,6 +65,11 @@ class RetryNow:
     """Try again in this process after `delay` seconds."""
 
     delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Requeue:
+    """Wait in the endpoint's queue, where it was; no attempt is spent."""
 
 
 @dataclass(slots=True)
@@ -90,8 +101,9 @@ class DeadLetter:
 
 Outcome = Delivered | Defer | Overflow | DeadLetter
 """The end of a delivery, as far as this process is concerned."""
-Decision = Outcome | RetryNow
+Decision = Outcome | RetryNow | Requeue
 DELIVERED = Delivered()
+REQUEUE: Final = Requeue()
 
 # Causes of an overflow, and of a deferral without an attempt.
 CIRCUIT_OPEN: Final = "circuit_open"
@@ -164,6 +176,8 @@ class RetryPolicy:
                 decision = Overflow(REFUSING)
             case AnswerKind.PERMANENT | AnswerKind.GONE:
                 decision = DeadLetter(Reason.PERMANENT)
+            case AnswerKind.RETRY if is_limited(result) and age < self.expire_after:
+                return REQUEUE
             case AnswerKind.RETRY:
                 asked = max(0.0, result.retry_after or 0.0, pause)
                 decision = self._retry(attempts, elapsed, age, asked, random)

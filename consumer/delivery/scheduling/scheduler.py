@@ -33,6 +33,7 @@ from consumer.delivery.scheduling.retry_policy import (
     REFUSING,
     STOPPED,
     DeadLetter,
+    RetryNow,
     RetryPolicy,
 )
 from consumer.delivery.scheduling.unfinished import Excuses, UnfinishedDeliveries, never_excuses
@@ -144,6 +145,7 @@ class Scheduler:
         """
         self._unfinished.deliveries.add(delivery)
         self._unfinished.overflow([delivery], BEHIND)
+        self._resume(delivery.endpoint)
 
     def room(self, hook: Hook, first_failed_at: float) -> Room:
         """How many deliveries of `hook` may come out of the overflow topic now. None of them first
@@ -152,8 +154,10 @@ class Scheduler:
         is_over = self._clock.now() >= first_failed_at + self._unfinished.policy.expire_after
         limits = self._table.limits
         is_busy = self._waiting >= limits.waiting // 2
+        endpoint = self.endpoint(hook)
+        self._resume(endpoint)
         return overflow_room(
-            self.endpoint(hook), self._clock.monotonic(), limits, is_busy=is_busy, is_over=is_over
+            endpoint, self._clock.monotonic(), limits, is_busy=is_busy, is_over=is_over
         )
 
     def shed_load(self) -> None:
@@ -178,6 +182,14 @@ class Scheduler:
         may still arrive, and then arrives twice (at-least-once).
         """
         self._unfinished.defer_all(which)
+
+    def _resume(self, endpoint: Endpoint) -> None:
+        """Go on with the queue of an endpoint that has just been given a new definition: it may
+        have left the host that it waited for.
+        """
+        if endpoint.waiting and endpoint.queue_state is QueueState.IDLE:
+            self._make_ready(endpoint)
+            self._run()
 
     def _make_ready(self, endpoint: Endpoint) -> None:
         endpoint.queue_state = QueueState.READY
@@ -275,6 +287,11 @@ class Scheduler:
         delivery.attempts += 1
         if endpoint.bucket:
             endpoint.bucket.take(now)
+        learned = endpoint.learned_rate
+        if learned is not None:
+            learned.take(now)
+            if learned.is_over(now):
+                endpoint.forget_rate()
         if host.bucket:
             host.bucket.take(now)
         endpoint.in_flight += 1
@@ -297,11 +314,14 @@ class Scheduler:
         self.in_flight -= 1
         endpoint.note_result(now)
         may_retry_now = self._retries < self._table.limits.waiting
-        retry = self._unfinished.follow_up(
+        unfinished = self._unfinished.follow_up(
             delivery, circuit, result, now, probe, self.excuses, may_retry_now=may_retry_now
         )
-        if retry is not None:
-            self._retry(delivery, retry.delay)
+        if isinstance(unfinished, RetryNow):
+            self._retry(delivery, unfinished.delay)
+        elif unfinished is not None:
+            endpoint.rejoin(delivery)
+            self._waiting += 1
         if host.blocked:
             self._wake_blocked(host)
         if endpoint.host is not host:  # a reload moved it, and it may wait at its new host

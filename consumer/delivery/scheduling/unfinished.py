@@ -17,9 +17,11 @@ from consumer.delivery.scheduling.retry_policy import (
     Delivered,
     Outcome,
     Overflow,
+    Requeue,
     RetryNow,
     RetryPolicy,
     classify,
+    is_limited,
 )
 from consumer.reasons import ErrorKind
 from consumer.records.tracker import InFlightRecord
@@ -66,9 +68,9 @@ class UnfinishedDeliveries:
         excuses: Excuses,
         *,
         may_retry_now: bool,
-    ) -> RetryNow | None:
+    ) -> RetryNow | Requeue | None:
         """Do what follows from `result`, which came `now` to an attempt that `circuit` allowed, for
-        the endpoint and for the delivery. Returns the in-process retry that the delivery waits for.
+        the endpoint and for the delivery. Returns what the delivery waits for if it has not ended.
         """
         endpoint = delivery.endpoint
         kind = classify(result, endpoint.hook.retry_on)
@@ -86,7 +88,7 @@ class UnfinishedDeliveries:
         details = AttemptDetails(delivery, result, decision)
         for attempted in self._attempted:
             attempted(details)
-        if decision is None or isinstance(decision, RetryNow):
+        if decision is None or isinstance(decision, RetryNow | Requeue):
             return decision
         self.end(delivery, decision)
         return None
@@ -116,7 +118,7 @@ class UnfinishedDeliveries:
         """Decide on a delivery that has no outcome yet and is not another replica's now.
 
         While the receiver rejects everything, a delivery that it rejects has spent no attempt: it
-        would be delivered in better times.
+        would be delivered in better times. So would one that comes too soon (429).
         """
         if delivery.source_record.revoked:
             self.deliveries.discard(delivery)
@@ -128,7 +130,7 @@ class UnfinishedDeliveries:
         blocked_before = delivery.last_status == _BLOCKED
         delivery.last_status = str(result.error or result.status)
         refused = kind is AnswerKind.PERMANENT and circuit.refuses
-        if refused:
+        if refused or is_limited(result):
             delivery.attempts -= 1
         return self.policy.decide(
             kind,

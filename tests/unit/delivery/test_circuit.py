@@ -257,3 +257,13 @@ def test_each_change_is_told_once(circuit: Circuit, changes: list[CircuitState])
     """Each change of the circuit's state is reported once."""
     answers(circuit, "--------")
     assert changes == [OPEN]
+
+
+def test_the_rate_of_answers_is_that_of_two_windows_at_least(circuit: Circuit) -> None:
+    """The rate of the answers that were no failures is counted over two windows, of which the
+    running one may just have begun, and an endpoint without answers for a window has none.
+    """
+    answers(circuit, "+" * 59 + "-x", now=100.0)
+    assert circuit.answers_per_second(100.0) == 60 / 60.0
+    assert circuit.answers_per_second(159.0) == 60 / 60.0
+    assert circuit.answers_per_second(160.0) == 0.0

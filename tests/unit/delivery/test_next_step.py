@@ -8,6 +8,7 @@ import pytest
 
 from consumer.delivery.scheduling.circuit import CircuitState
 from consumer.delivery.scheduling.endpoint import Delivery, Endpoint, QueueState
+from consumer.delivery.scheduling.learned_rate import LearnedRate
 from consumer.delivery.scheduling.next_step import STALE, Start, Step, next_step
 from consumer.delivery.scheduling.retry_policy import Overflow
 from consumer.delivery.scheduling.token_bucket import TokenBucket
@@ -36,6 +37,12 @@ def spent(endpoint: Endpoint, *, host: bool = False) -> None:
         endpoint.host.bucket = bucket
     else:
         endpoint.bucket = bucket
+
+
+def learnt(endpoint: Endpoint) -> None:
+    """The receiver takes one request a second, and had one half a second ago."""
+    endpoint.learned_rate = LearnedRate(NOW - 0.5, 1.0)
+    endpoint.learned_rate.take(NOW - 0.5)
 
 
 def opened(endpoint: Endpoint, pattern: str) -> None:
@@ -74,6 +81,7 @@ CASES: list[tuple[str, Callable[[Endpoint], object], int, str]] = [
     ("failures", lambda e: opened(e, "----"), 8, "Overflow(cause='circuit_open')"),
     ("rejections", lambda e: opened(e, "+xxxx"), 8, "Overflow(cause='refusing')"),
     ("its rate", spent, 8, "Wait(BLOCKED_ON_RATE, 0.500)"),
+    ("the rate that its receiver takes", learnt, 8, "Wait(BLOCKED_ON_RATE, 0.500)"),
     ("the host's rate", lambda e: spent(e, host=True), 8, "Wait(BLOCKED_ON_HOST, 0.500)"),
 ]
 
@@ -142,6 +150,6 @@ def test_state_prints_what_a_failing_test_must_show() -> None:
     assert repr(endpoint) == (
         "Endpoint('h1', IDLE, in_flight=0, waiting=1, Circuit(closed, failures=0, successes=0, "
         "rejections in a row=0), paused_until=-inf, TokenBucket(burst=4, interval=0.5, "
-        "next at -inf), HostState(in_flight=0, blocked=[], None))"
+        "next at -inf), None, HostState(in_flight=0, blocked=[], None))"
     )
     assert endpoint.queue_state is QueueState.IDLE

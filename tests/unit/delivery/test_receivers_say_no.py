@@ -152,10 +152,13 @@ def asks(seconds: float, status: int = 429) -> AttemptResult:
     return AttemptResult(status=status, retry_after=seconds)
 
 
-@pytest.mark.parametrize("status", [429, 503])
-def test_retry_after_holds_for_the_endpoint(status: int) -> None:
-    """A `Retry-After` pauses its endpoint: what waits, and what comes out of a retry topic,
-    overflows without an attempt, and another hook at the host is not affected.
+@pytest.mark.parametrize(
+    ("status", "first"), [(429, "overflowed retry_after"), (503, "deferred 503")]
+)
+def test_retry_after_holds_for_the_endpoint(status: int, first: str) -> None:
+    """A `Retry-After` pauses its endpoint: what waits, what was answered 429, and what comes out of
+    a retry topic, overflows in order without an attempt, and another hook at the host is not
+    affected.
     """
     bench = SchedulerHarness(replace(LIMITS, per_hook=2))
     bench.submit(HOOK, times=4)
@@ -163,16 +166,29 @@ def test_retry_after_holds_for_the_endpoint(status: int) -> None:
     other = bench.submit(make_hook("other"))
     again = bench.delivery(HOOK, attempts=3)
     bench.scheduler.resubmit(again)
-    assert told(bench) == [f"deferred {status}", *["overflowed retry_after"] * 3]
+    assert bench.outcomes.told == [
+        ("h-1", first),
+        *((f"h-{number}", "overflowed retry_after") for number in (3, 4, 6)),
+    ]
     assert again.attempts == 3
     assert bench.under_way == ["h-2", other[0].id]
-    assert bench.outcomes.deferrals["h-1"].topic_number == 1
     assert sample(bench, "hookstream_paused_until_timestamp_seconds") == bench.clock.now() + 60.0
     bench.clock.advance(59.9)
     bench.submit(HOOK)
     assert len(bench.under_way) == 2
     bench.clock.advance(0.2)
     assert len(bench.under_way) == 3
+
+
+def test_a_503_that_names_a_time_spends_an_attempt() -> None:
+    """A delivery that is answered 503 with `Retry-After` goes to the retry topic that is long
+    enough.
+    """
+    bench = SchedulerHarness()
+    delivery = bench.submit(HOOK)[0]
+    bench.transport.answer(asks(60.0, 503))
+    assert bench.outcomes.deferrals["h-1"].topic_number == 1
+    assert delivery.attempts == 1
 
 
 @pytest.mark.parametrize("status", [500, 502, 504])
@@ -229,17 +245,11 @@ def test_a_429_that_names_a_time_does_not_open_the_circuit() -> None:
     """A 429 with `Retry-After` does not count as a failure for the circuit, and one without
     does.
     """
-    bench = SchedulerHarness()
-    for _ in range(2 * CIRCUIT.min_volume):
-        bench.submit(HOOK)
-        bench.transport.answer(asks(1.0))
-        bench.clock.advance(1.1)
-    assert sample(bench, "hookstream_circuit_open") == 0.0
-    for _ in range(4 * CIRCUIT.min_volume):
-        bench.submit(HOOK)
-        if bench.under_way:
-            bench.transport.answer(429)
-    assert sample(bench, "hookstream_circuit_open") == 1.0
+    for answer, is_open in ((asks(1.0), 0.0), (AttemptResult(status=429), 1.0)):
+        bench = SchedulerHarness()
+        bench.submit(HOOK, times=8)
+        assert bench.transport.answer_all(answer) >= CIRCUIT.min_volume
+        assert sample(bench, "hookstream_circuit_open") == is_open
 
 
 def test_what_a_receiver_rejects_that_took_it_before_overflows() -> None:

@@ -8,6 +8,7 @@ import pytest
 from consumer.delivery.http.transport import AttemptResult
 from consumer.delivery.scheduling.retry_policy import (
     IN_PROCESS_RETRY_BASE_SECONDS,
+    REQUEUE,
     AnswerKind,
     DeadLetter,
     Decision,
@@ -204,7 +205,16 @@ def test_a_name_that_is_refused_expires_too() -> None:
     assert decide(NAME, age=86_400.0) == DeadLetter(Reason.BLOCKED)
 
 
-@pytest.mark.parametrize("status", [429, 503, 500])
+@pytest.mark.parametrize("attempts", [1, 5, 50])
+def test_a_429_that_names_a_time_is_no_failure(attempts: int) -> None:
+    """A 429 with `Retry-After` puts its delivery back into the queue, however many attempts it has
+    had, until the delivery expires.
+    """
+    assert decide(asks(30.0, 429), attempts=attempts) == REQUEUE
+    assert decide(asks(30.0, 429), age=86_400.0) == DeadLetter(Reason.EXPIRED)
+
+
+@pytest.mark.parametrize("status", [408, 503, 500])
 def test_any_retried_status_may_ask(status: int) -> None:
     """A `Retry-After` of any retried status is honoured (RFC 9110 section 10.2.3)."""
     assert decide(asks(30.0, status)) == Defer(1, 60.0)

@@ -50,7 +50,7 @@ def test_a_queue_grows_little_during_a_pause() -> None:
     bench.transport.answer(AttemptResult(status=429, retry_after=4.0))
     bench.submit(HOOK, times=70)
     assert len(bench.endpoint(HOOK).waiting) == 64
-    assert overflowed(bench, "crowded") == [f"h-{number}" for number in range(66, 72)]
+    assert overflowed(bench, "crowded") == [f"h-{number}" for number in range(65, 72)]
 
 
 def test_a_delivery_lines_up_without_an_attempt() -> None:
@@ -127,3 +127,20 @@ def test_what_comes_back_from_the_overflow_topic_goes_on() -> None:
     bench.transport.answer(503)
     assert bench.outcomes.of("h-1") == ["deferred 503"]
     assert bench.outcomes.deferrals["h-1"].topic_number == 2
+
+
+@pytest.mark.parametrize("by_room", [True, False])
+def test_a_queue_goes_on_when_its_hook_moves_to_another_host(by_room: bool) -> None:
+    """A queue that waits for its host goes on when a new definition names another host, also if
+    the overflow topic brings the definition.
+    """
+    bench = SchedulerHarness(replace(LIMITS, per_host=1))
+    bench.submit(make_hook("other"))
+    bench.submit(HOOK)
+    assert bench.under_way == ["other-1"]
+    moved = make_hook("h", uri="https://elsewhere.example/")
+    if by_room:
+        bench.scheduler.room(moved, bench.clock.now())
+    else:
+        bench.scheduler.line_up(bench.delivery(moved))
+    assert bench.under_way == ["other-1", "h-2"]

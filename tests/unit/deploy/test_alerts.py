@@ -120,6 +120,7 @@ OBSERVED_ONLY = {
     "hookstream_attempt_duration_seconds",  # its time limits end in attempts that fail
     "hookstream_build_info",
     "hookstream_in_flight",
+    "hookstream_learned_rate",
     "hookstream_reloads_total",  # the last one's result has a gauge
 }
 """Numbers that nothing has to be done about, whatever they are, or whose trouble another tells."""

@@ -10,7 +10,7 @@ from support.pipeline_harness import DEAD, EVENT, OVERFLOW, RETRY_TOPICS, Pipeli
 from support.scheduler_harness import CIRCUIT, POLICY
 
 HOOK = make_hook("h1")
-PAUSE = AttemptResult(status=429, retry_after=900.0)
+PAUSE = AttemptResult(status=503, retry_after=900.0)
 
 
 def paused_harness() -> PipelineHarness:
