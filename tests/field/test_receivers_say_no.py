@@ -17,7 +17,7 @@ from support.workspace import Workspace, event, hook, ids_of
 VOLUME = CircuitPolicy().min_volume
 DISABLED = 'hookstream_hook_disabled{hook="a"}'
 DELIVERED = 'hookstream_deliveries_total{hook="a",outcome="delivered"}'
-RETRIED = 'hookstream_deliveries_total{hook="a",outcome="retried"}'
+OVERFLOWED = 'hookstream_deliveries_total{hook="a",outcome="overflowed"}'
 PERMANENT = 'hookstream_dead_letters_total{hook="a",reason="permanent"}'
 PAUSED = 'hookstream_paused_until_timestamp_seconds{hook="a"}'
 
@@ -103,7 +103,7 @@ async def test_a_receiver_that_rejects_what_it_took_before_loses_less_than_the_c
     workspace: Workspace,
 ) -> None:
     """A hook had 2xx a moment ago and now gets only 404: fewer of its deliveries than the circuit's
-    volume are dead letters, the others are deferred, and delivered when the receiver answers 2xx.
+    volume are dead letters, the others overflow, and are delivered when the receiver answers 2xx.
     """
     broken = False
     conduct = ReceiverHarness(lambda _arrival: response(404 if broken else 200))
@@ -120,7 +120,7 @@ async def test_a_receiver_that_rejects_what_it_took_before_loses_less_than_the_c
 
             async def deferred() -> bool:
                 samples = await daemon.samples()
-                return samples[RETRIED] + samples[PERMANENT] >= len(bad)
+                return samples[OVERFLOWED] + samples[PERMANENT] >= len(bad)
 
             await wait_until(deferred, "all to be deferred, or to be dead letters")
             rejected = await daemon.sample(PERMANENT)
@@ -156,7 +156,7 @@ async def test_a_receiver_that_rejects_some_by_design_gets_every_request_at_once
             await wait_until(workspace.caught_up, "all to be settled")
             samples = await daemon.samples()
             assert await daemon.stop() == 0
-    assert (samples[DELIVERED], samples[PERMANENT], samples[RETRIED]) == (100, 400, 0)
+    assert (samples[DELIVERED], samples[PERMANENT], samples[OVERFLOWED]) == (100, 400, 0)
 
 
 IN_FLIGHT = 8

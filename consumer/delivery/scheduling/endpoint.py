@@ -18,6 +18,7 @@ _MIN_QUEUED = 64
 """So many deliveries may wait here however slowly the receiver takes them."""
 _MAX_QUEUED_SECONDS = 1.0
 """By its rate limit, the time that an endpoint's queue may take; later deliveries overflow."""
+_FEW_QUEUED = 2
 _MAX_SLOW_SECONDS = 30.0
 """The same for a queue of a few: less than `Limits.max_wait`, or its head would overflow behind
 its tail."""
@@ -299,7 +300,7 @@ class Endpoint:
         number = len(self.waiting)
         seconds = number * self.rate_interval()
         if number <= _MIN_QUEUED:
-            return seconds > _MAX_SLOW_SECONDS
+            return number > _FEW_QUEUED and seconds > _MAX_SLOW_SECONDS
         return self.paused_until > now or seconds > _MAX_QUEUED_SECONDS
 
     def is_slow(self, now: float, stall_timeout: float, max_queue_seconds: float) -> bool:
