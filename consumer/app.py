@@ -34,6 +34,7 @@ from consumer.pipeline.retry_router import RetryRouter
 from consumer.presence import Presence
 from consumer.reload import Reloader, refuse_fixed
 from consumer.settings import Settings
+from consumer.shutdown import drain
 from consumer.startup import CANCEL_SECONDS, start_unless_stopped
 from consumer.stream.client import KafkaProducer, make_consumer, translate_errors
 from consumer.stream.cluster_view import ClusterView
@@ -46,13 +47,6 @@ from consumer.stream.tls import tls_files
 from consumer.stream.topic_watch import TopicWatch
 
 log = get_logger(__name__)
-
-_BEGIN_SHARE = 0.02
-"""Share of the grace for waiting deliveries to begin; the next owner sends the others at once."""
-_FINISH_SHARE = 0.6
-"""Share of the grace for in-flight deliveries to finish."""
-_DEFER_SHARE = 0.2
-"""Share of the grace for deferring the rest; the remaining one is for commit and leaving."""
 
 
 class App:
@@ -233,30 +227,14 @@ class App:
             admin=", ".join(host_port(host, self.admin_port) for host in settings.admin.host),
         )
         await self._stop.wait()
-        await self._drain(intake, self._loaded.settings.delivery.shutdown_grace)
+        grace = self._loaded.settings.delivery.shutdown_grace
+        await drain(self._intake, self._handler, intake, grace, self._clock)
         for helper in helpers:
             helper.cancel()
 
     async def _watch_transport(self) -> None:
         """End the process when the HTTP client has failed: otherwise every delivery would fail."""
         raise HookstreamError(await self._transport.failure())
-
-    async def _drain(self, intake: asyncio.Task[None], grace: float) -> None:
-        """Stop intake, let what does not begin soon overflow, let in-flight deliveries finish,
-        defer the others, commit; the rest of `grace` is for leaving the group.
-        """
-        log.info("stopping", unsettled=self._intake.unsettled, grace_seconds=grace)
-        self._intake.stop_taking(self._clock.monotonic() + grace)
-        intake.cancel()  # its poll may wait for the broker; records already taken stay
-        await asyncio.wait({intake})
-        if not await self._intake.settled(grace * _BEGIN_SHARE):
-            self._handler.release(lambda _pending: True)
-        if not await self._intake.settled(grace * _FINISH_SHARE):
-            self._handler.defer(lambda _pending: True)
-            await self._intake.settled(grace * _DEFER_SHARE)
-        await self._intake.commit()
-        unsettled = self._intake.unsettled
-        (log.warning if unsettled else log.info)("stopped", left_to_the_next_run=unsettled)
 
     def _reload(self) -> tuple[Loaded, Prepared]:
         """Read settings and hooks again, and make the view of the hooks; runs in a thread."""

@@ -1,6 +1,7 @@
 """A Kafka consumer in memory, with those habits of aiokafka's that cost others their data."""
 
 import asyncio
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
@@ -46,6 +47,8 @@ class FakeConsumer:
         """Topics that do not exist any more."""
         self.corrupt: dict[TopicPartition, BaseException] = {}
         """The exception that a poll raises when it comes to a partition."""
+        self.unreachable: set[TopicPartition] = set()
+        """Partitions whose leader does not answer a fetch."""
         self.offsets: dict[TopicPartition, int] = {}
         """The group's committed offsets."""
         self.metadata: dict[TopicPartition, str] = {}
@@ -84,9 +87,21 @@ class FakeConsumer:
             log.append(record)
 
     async def rebalance(self, *assigned: TopicPartition) -> None:
+<<<<<<< HEAD
         """Begin a rebalance, and assign `assigned`."""
+=======
+        """Revoke everything, and assign `assigned` (the eager protocol)."""
+        await self.give_back()
+        await self.begin(*assigned)
+
+    async def give_back(self) -> None:
+        """Begin a rebalance: revoke everything."""
+>>>>>>> d12aecd (Simulation: several replicas on virtual time, from one seed)
         self.steady.clear()
         await self._listener.on_partitions_revoked(set(self.positions))
+
+    async def begin(self, *assigned: TopicPartition) -> None:
+        """End a rebalance: assign `assigned`."""
         self._paused.clear()
         self.positions = dict.fromkeys(assigned, 0)
         await self._listener.on_partitions_assigned(set(assigned))
@@ -143,14 +158,17 @@ class FakeConsumer:
         for place in self.positions:
             if place in self._paused or (places and place not in places):
                 continue
+            if place in self.unreachable:
+                continue
             if place in self.corrupt:
                 raise self.corrupt[place]
             if not self.start_of(place) <= self.positions[place] <= self.end_of(place):
                 if batches:
                     return batches
                 raise OffsetOutOfRangeError({place: self.positions[place]})
-            records = [r for r in self.logs.get(place, []) if r.offset >= self.positions[place]]
-            records = records[:max_records]
+            log = self.logs.get(place, [])
+            first = bisect_left(log, self.positions[place], key=lambda record: record.offset)
+            records = log[first : first + max_records]
             if records:
                 max_records -= len(records)
                 self.positions[place] = records[-1].offset + 1

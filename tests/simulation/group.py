@@ -1,0 +1,126 @@
+"""A model of the consumer group: eager rebalances, generations, and sessions that expire."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from random import Random
+
+from aiokafka import TopicPartition
+
+from simulation.broker import Broker
+from simulation.clients import ModelConsumer
+from simulation.story import Story
+
+HEARTBEAT_SECONDS = 0.5
+"""Within this time a member notices a rebalance."""
+SESSION_SECONDS = 4.0
+"""After this time without a heartbeat a member is out."""
+
+
+class Group:
+    """The members, and the coordinator that gives each partition to one of them."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        topics: Iterable[str],
+        random: Random,
+        story: Story,
+        given_back: Callable[[ModelConsumer], None],
+    ) -> None:
+        """`topics` are those that are consumed. `given_back` is called with each member that has
+        given back its assignment.
+        """
+        self._tps = [tp for topic in topics for tp in broker.logs if tp.topic == topic]
+        self._random = random
+        self._story = story
+        self._given_back = given_back
+        self._wanted = asyncio.Event()
+        self._tasks: dict[ModelConsumer, asyncio.Task[None]] = {}
+        self.members: list[ModelConsumer] = []
+        self.generation = 0
+        self.is_stable = True
+        """Whether no rebalance is under way."""
+
+    def is_member(self, consumer: ModelConsumer, generation: int) -> bool:
+        """Whether commits of that member and generation are taken."""
+        return consumer in self.members and generation == self.generation
+
+    def join(self, consumer: ModelConsumer) -> None:
+        """Add a member."""
+        consumer.steady.clear()
+        self.members.append(consumer)
+        self.rebalance()
+
+    def leave(self, consumer: ModelConsumer) -> None:
+        """Remove a member, whose listener is called no more."""
+        if consumer in self.members:
+            self.members.remove(consumer)
+        if (task := self._tasks.pop(consumer, None)) is not None:
+            task.cancel()
+        self.rebalance()
+
+    def kill(self, consumer: ModelConsumer) -> None:
+        """Keep a member whose process has ended until its session expires."""
+        if (task := self._tasks.pop(consumer, None)) is not None:
+            task.cancel()
+        seconds = SESSION_SECONDS - self._random.uniform(0.0, HEARTBEAT_SECONDS)
+        asyncio.get_running_loop().call_later(seconds, self._expire, consumer)
+
+    def rebalance(self) -> None:
+        """Begin a rebalance soon."""
+        self.is_stable = False
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Rebalance when it is wanted, until cancelled."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            await self._rebalance()
+            self.is_stable = not self._wanted.is_set()
+
+    def _expire(self, consumer: ModelConsumer) -> None:
+        if consumer in self.members:
+            self._story.tell(f"the session of {consumer.name} has expired")
+            self.members.remove(consumer)
+            self.rebalance()
+
+    async def _rebalance(self) -> None:
+        self._story.tell(f"a rebalance begins, of {[member.name for member in self.members]}")
+        joined: set[ModelConsumer] = set()
+        while waiting := [member for member in self.members if member not in joined]:
+            alive = [member for member in waiting if member.alive]
+            for member in alive:
+                self._tasks[member] = asyncio.ensure_future(self._revoke(member))
+            tasks = [self._tasks[member] for member in alive]
+            if tasks:
+                await asyncio.wait(tasks)
+            else:
+                await asyncio.sleep(0.05)  # a killed member's session lasts
+            joined.update(alive)
+        self.generation += 1
+        for member, tps in self._divide().items():
+            member.generation = self.generation
+            self._tasks[member] = asyncio.ensure_future(self._assign(member, tps))
+
+    async def _revoke(self, member: ModelConsumer) -> None:
+        await asyncio.sleep(self._random.uniform(0.0, HEARTBEAT_SECONDS))
+        await member.give_back()
+        self._given_back(member)
+
+    async def _assign(self, member: ModelConsumer, tps: list[TopicPartition]) -> None:
+        await asyncio.sleep(self._random.uniform(0.0, 0.02))
+        names = [f"{tp.topic}/{tp.partition}" for tp in tps]
+        self._story.tell(f"{member.name} is assigned {names}")
+        if member.alive:
+            await member.begin(*tps)
+
+    def _divide(self) -> dict[ModelConsumer, list[TopicPartition]]:
+        shares: dict[ModelConsumer, list[TopicPartition]] = {each: [] for each in self.members}
+        members = list(shares)
+        if not members:
+            return {}
+        self._random.shuffle(members)
+        for number, tp in enumerate(self._tps):
+            shares[members[number % len(members)]].append(tp)
+        return shares

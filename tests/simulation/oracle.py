@@ -1,0 +1,288 @@
+"""The promises that a run is held to, checked while it goes on."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+
+import orjson
+from aiokafka import TopicPartition
+
+from consumer.delivery.http.transport import AttemptResult
+from consumer.hooks.table import Hook
+from consumer.reasons import Reason
+from consumer.records.headers import ATTEMPTS, DELIVERY_ID, REASON, last_value
+from consumer.records.settled_runs import parse_runs
+from consumer.stream.positions import Committed
+from simulation.plan import STEADY_HOOK, TOPIC, Plan
+from simulation.replica import OWN, Replica
+from simulation.story import Story, Violation
+from support.fakes import FakeRecord
+
+MAX_WRITES = 2
+"""To the overflow topic, without an attempt between."""
+STEADY_SECONDS = 4.0
+"""The receiver that is always well gets its deliveries within this time, its own queue apart."""
+CALM_SECONDS = 1.0
+"""After this time without faults they have no more effects."""
+
+
+class Fate:
+    """What happened to one delivery."""
+
+    __slots__ = (
+        "answered", "attempts", "dead", "doubt", "hook", "id", "live", "overflow_writes",
+        "produced_at", "queued", "statuses",
+    )  # fmt: skip
+
+    def __init__(self, id: str, hook: str, produced_at: float, queued: int) -> None:
+        self.id = id
+        self.hook = hook
+        self.produced_at = produced_at
+        self.queued = queued
+        """Deliveries of the same hook that were without an end then."""
+        self.answered = 0
+        """2xx."""
+        self.attempts = 0
+        self.statuses: set[int] = set()
+        self.dead = ""
+        """The reason of its dead letter."""
+        self.doubt = ""
+        """Why it may be delivered or written twice."""
+        self.live = 0
+        """Records that carry it and are not settled in the commits."""
+        self.overflow_writes: Counter[int] = Counter()
+        """By the number of attempts before."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it has an end."""
+        return bool(self.answered or self.dead)
+
+
+class Waiting:
+    """A record of the overflow topic and whether its delivery was attempted since."""
+
+    __slots__ = ("attempted", "fate", "offset", "tp")
+
+    def __init__(self, fate: Fate, tp: TopicPartition, offset: int) -> None:
+        self.fate = fate
+        self.tp = tp
+        self.offset = offset
+        self.attempted = False
+
+
+class Oracle:
+    """Is told of all that happens; keeps the first promise that was broken."""
+
+    def __init__(
+        self, plan: Plan, hooks: Sequence[Hook], time: Callable[[], float], story: Story
+    ) -> None:
+        self.violation: Violation | None = None
+        self.fates: dict[str, Fate] = {}
+        self.unfinished: Counter[str] = Counter()
+        """By hook, deliveries without an end."""
+        self.calm_since = time()
+        """Seconds since when there are no faults of broker and group."""
+        self._plan = plan
+        self._hooks = hooks
+        self._time = time
+        self._story = story
+        self._carried: defaultdict[TopicPartition, list[list[Fate]]] = defaultdict(list)
+        """By partition and offset, the deliveries of a record."""
+        self._settled: defaultdict[TopicPartition, bytearray] = defaultdict(bytearray)
+        """By partition and offset, whether the commits say that the record is settled."""
+        self._commits: dict[TopicPartition, tuple[int, str]] = {}
+        self._queues: defaultdict[tuple[TopicPartition, str], list[Waiting]] = defaultdict(list)
+        self._waiting: defaultdict[str, list[Waiting]] = defaultdict(list)
+
+    def fail(self, text: str, delivery: str = "") -> None:
+        """Note a broken promise."""
+        self._story.tell(f"BROKEN: {text}", *([delivery] if delivery else []))
+        if self.violation is None:
+            self.violation = Violation(text, delivery)
+
+    def disturb(self) -> None:
+        """Note that there are faults now."""
+        self.calm_since = self._time()
+
+    # What the broker tells.
+
+    def written(self, tp: TopicPartition, record: FakeRecord) -> None:
+        """See `broker.Observer`."""
+        fates = self._produced(record) if tp.topic == TOPIC else [self._known(record)]
+        if self._story.is_kept:
+            reason = (last_value(record.headers, REASON) or b"").decode()
+            where = f"{tp.topic}/{tp.partition}/{record.offset}"
+            self._story.tell(f"written: {where} {reason}", *(fate.id for fate in fates))
+        self._carried[tp].append(fates)
+        self._settled[tp].append(0)
+        for fate in fates:
+            if tp.topic == OWN.dead_letter:
+                self._dead_lettered(fate, (last_value(record.headers, REASON) or b"").decode())
+            else:
+                fate.live += 1
+        if tp.topic == OWN.overflow:
+            self._overflowed(fates[0], tp, record)
+
+    def committed(self, tp: TopicPartition, offset: int, metadata: str) -> None:
+        """See `broker.Observer`: no commit passes a delivery that is in no other record."""
+        runs = Committed.read(offset, metadata).settled
+        if self._commits.get(tp) == (offset, runs):
+            return
+        self._story.tell(f"committed: {tp.topic}/{tp.partition} at {offset} {bool(runs) * 'runs'}")
+        first = min(offset, self._commits.get(tp, (0, ""))[0])
+        self._commits[tp] = (offset, runs)
+        settled = self._settled[tp]
+        now = bytearray(b"\1" * offset + bytes(max(0, len(settled) - offset)))
+        for start, end in parse_runs(runs, offset):
+            now[start:end] = b"\1" * (end - start)
+        if len(now) > len(settled):
+            self.fail(f"a commit of {tp} is beyond its end: {offset} {parse_runs(runs, offset)}")
+            return
+        changed = [at for at in range(first, len(now)) if now[at] != settled[at]]
+        self._settled[tp] = now
+        for at in changed:
+            for fate in self._carried[tp][at]:
+                fate.live += -1 if now[at] else 1
+        for at in changed:
+            for fate in self._carried[tp][at]:
+                if not fate.live and not fate.over:
+                    text = "is committed, but neither delivered nor written elsewhere"
+                    self.fail(f"{tp.topic}/{tp.partition}/{at} {text}", fate.id)
+
+    # What replicas and receivers tell.
+
+    def doubt(self, delivery: str, why: str) -> None:
+        """Note that a delivery may be delivered or written twice."""
+        fate = self.fates.get(delivery)
+        if fate is not None and not fate.doubt:
+            fate.doubt = why
+            self._story.tell(f"may come twice: {why}", delivery)
+
+    def attempted(self, replica: Replica, id: str) -> None:
+        """See `receivers.Watcher`: what waits in overflow goes in order."""
+        fate = self.fates[id]
+        fate.attempts += 1
+        self._story.tell(f"attempt {fate.attempts} by {replica}", id)
+        if replica.consumer.is_leaving:
+            self.doubt(id, "an attempt during a rebalance")
+        for waiting in self._waiting.pop(id, ()):
+            waiting.attempted = True
+            if waiting.tp in replica.consumer.positions and not fate.doubt:
+                self._check_order(waiting)
+
+    def answered(self, replica: Replica, id: str, result: AttemptResult) -> None:
+        """See `receivers.Watcher`."""
+        fate = self.fates[id]
+        fate.statuses.add(result.status)
+        self._story.tell(f"answered {result.status or result.error} to {replica}", id)
+        if replica.consumer.is_leaving:
+            self.doubt(id, "an attempt during a rebalance")
+        if not 200 <= result.status < 300:
+            return
+        fate.answered += 1
+        if fate.answered == 1:
+            self._end(fate)
+            self._check_delay(fate)
+        elif not fate.doubt:
+            self.fail("delivered twice, for no reason", id)
+
+    def killed(self, replica: Replica) -> None:
+        """Whatever it had and is not committed may come twice."""
+        for fate in self._uncommitted(replica):
+            self.doubt(fate.id, f"{replica} was killed")
+
+    def given_back(self, replica: Replica) -> None:
+        """A replica's assignment has ended in order."""
+        for id in replica.transport.under_way:
+            self.doubt(id, "an attempt during a rebalance")
+        consumer, outbox = replica.consumer, replica.outbox
+        if consumer.troubled_until > self._time() or outbox.failing or outbox._unfinished:
+            for fate in self._uncommitted(replica):
+                self.doubt(fate.id, "a commit or an acknowledgement was lost before a rebalance")
+
+    # The promises.
+
+    def check_end(self) -> None:
+        """Each delivery has an end."""
+        for fate in self.fates.values():
+            if not fate.over:
+                self.fail("neither delivered nor a dead letter at the end", fate.id)
+
+    def check_memory(self, replica: Replica) -> None:
+        """Queues and outbox stay within their bounds."""
+        plan = self._plan
+        queued = replica.scheduler._waiting
+        bound = 2 * plan.waiting + plan.concurrency + len(plan.hooks)
+        if queued > bound:
+            self.fail(f"{replica} has {queued} deliveries in its queues; bound {bound}")
+        unfinished = replica.outbox._unfinished
+        if unfinished > plan.outbox + bound:
+            self.fail(f"{replica} has {unfinished} records in its outbox; {plan.outbox + bound}")
+
+    def _check_order(self, waiting: Waiting) -> None:
+        queue = self._queues[waiting.tp, waiting.fate.hook]
+        settled = self._settled[waiting.tp]
+        for other in queue:
+            if other is waiting:
+                break
+            late = other.attempted or other.fate.over or other.fate.doubt or settled[other.offset]
+            if not late:
+                text = f"attempted before {other.fate.id}, which waits at {other.offset}"
+                self.fail(f"{text} of {other.tp}, before {waiting.offset}", waiting.fate.id)
+                break
+        while queue and (queue[0].attempted or queue[0].fate.over):
+            queue.pop(0)
+
+    def _check_delay(self, fate: Fate) -> None:
+        if fate.hook != STEADY_HOOK or fate.produced_at < self.calm_since + CALM_SECONDS:
+            return
+        delay = self._time() - fate.produced_at
+        bound = STEADY_SECONDS + fate.queued * 0.05 / min(self._plan.per_hook, 4)
+        if delay > bound and not fate.doubt:
+            text = f"waited {delay:.1f} s for a receiver that is always well; bound {bound:.1f} s"
+            self.fail(text, fate.id)
+
+    def _dead_lettered(self, fate: Fate, reason: str) -> None:
+        right = {
+            Reason.PERMANENT: any(400 <= status < 500 for status in fate.statuses),
+            Reason.EXHAUSTED: fate.attempts >= self._plan.max_attempts,
+        }
+        if not right.get(Reason(reason), False):
+            self.fail(f"a dead letter for a wrong reason: {reason}", fate.id)
+        if not fate.over:
+            self._end(fate)
+        fate.dead = reason
+
+    def _overflowed(self, fate: Fate, tp: TopicPartition, record: FakeRecord) -> None:
+        attempts = int(last_value(record.headers, ATTEMPTS) or b"0")
+        fate.overflow_writes[attempts] += 1
+        if fate.overflow_writes[attempts] > MAX_WRITES and not fate.doubt:
+            self.fail(f"write {fate.overflow_writes[attempts]} to overflow", fate.id)
+        waiting = Waiting(fate, tp, record.offset)
+        self._queues[tp, fate.hook].append(waiting)
+        self._waiting[fate.id].append(waiting)
+
+    def _produced(self, record: FakeRecord) -> list[Fate]:
+        event = orjson.loads(record.value or b"")
+        fates = []
+        for hook in self._hooks:
+            if hook.select is None or event["data"]["event_key"] in hook.select:
+                id = f"{event['id']}:{hook.id}"
+                fate = Fate(id, hook.id, self._time(), self.unfinished[hook.id])
+                self.fates[id] = fate
+                self.unfinished[hook.id] += 1
+                fates.append(fate)
+        return fates
+
+    def _known(self, record: FakeRecord) -> Fate:
+        return self.fates[(last_value(record.headers, DELIVERY_ID) or b"").decode()]
+
+    def _end(self, fate: Fate) -> None:
+        self.unfinished[fate.hook] -= 1
+
+    def _uncommitted(self, replica: Replica) -> Iterable[Fate]:
+        for tp in replica.consumer.positions:
+            settled = self._settled[tp]
+            for offset, fates in enumerate(self._carried[tp]):
+                if not settled[offset]:
+                    yield from fates
