@@ -97,13 +97,14 @@ class RetryRouter:
 
     def overflowed(self, delivery: Delivery, cause: str) -> None:
         """Publish to the overflow topic; the broker's acknowledgement settles the delivery. One
-        that came from there without an attempt since waits where it is.
+        that came from there without an attempt since waits where it is. One that the receiver has
+        rejected goes behind the others: it may be rejected for ever, and must not be each probe.
         """
         if self._is_disabled(delivery, cause):
             return
         source, hook = delivery.source_record, delivery.endpoint.hook.id
         tracker = source.tracker
-        if isinstance(tracker, OverflowTracker) and delivery.attempts == source.attempts:
+        if isinstance(tracker, OverflowTracker) and delivery.began is None:
             tracker.put_back(source.offset, delivery.first_failed_at or 0.0)
             self._overflow.put_back(tracker, hook)
             return

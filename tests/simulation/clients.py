@@ -46,7 +46,7 @@ class ModelConsumer(FakeConsumer):
         self._broker = broker
         self._is_member = is_member
         self._coordinator.coordinator_id = None
-        self._arrived = asyncio.Event()
+        self._arrival: asyncio.Future[None] | None = None
         broker.arrivals.append(self._notice)
 
     async def start(self) -> None:
@@ -67,22 +67,23 @@ class ModelConsumer(FakeConsumer):
         self, *places: TopicPartition, timeout_ms: int, max_records: int
     ) -> Mapping[TopicPartition, list[FakeRecord]]:
         """Wait for records; a fetch takes its time."""
-        self._arrived.clear()
         await asyncio.sleep(self._broker.latency())
         found = await super().getmany(*places, timeout_ms=timeout_ms, max_records=max_records)
         if found or not timeout_ms:
             return found
+        loop = asyncio.get_running_loop()
+        self._arrival = loop.create_future()
+        timer = loop.call_later(timeout_ms / 1000, self._wake)
         try:
-            async with asyncio.timeout(timeout_ms / 1000):
-                await self._arrived.wait()
-        except TimeoutError:
-            return {}
+            await self._arrival
+        finally:
+            timer.cancel()
         return await super().getmany(*places, timeout_ms=0, max_records=max_records)
 
     def resume(self, *places: TopicPartition) -> None:
         """See `FakeConsumer`; what has waited may be polled now."""
         super().resume(*places)
-        self._arrived.set()
+        self._wake()
 
     async def give_back(self) -> None:
         """See `FakeConsumer`."""
@@ -122,7 +123,11 @@ class ModelConsumer(FakeConsumer):
 
     def _notice(self, tp: TopicPartition) -> None:
         if tp in self.positions and tp not in self._paused:
-            self._arrived.set()
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
 
 
 class ModelView(FakeView):

@@ -91,7 +91,8 @@ class Group:
         while waiting := [member for member in self.members if member not in joined]:
             alive = [member for member in waiting if member.alive]
             for member in alive:
-                self._tasks[member] = asyncio.ensure_future(self._revoke(member))
+                before = self._tasks.get(member)
+                self._tasks[member] = asyncio.ensure_future(self._revoke(member, before))
             tasks = [self._tasks[member] for member in alive]
             if tasks:
                 await asyncio.wait(tasks)
@@ -103,7 +104,9 @@ class Group:
             member.generation = self.generation
             self._tasks[member] = asyncio.ensure_future(self._assign(member, tps))
 
-    async def _revoke(self, member: ModelConsumer) -> None:
+    async def _revoke(self, member: ModelConsumer, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait({before})
         await asyncio.sleep(self._random.uniform(0.0, HEARTBEAT_SECONDS))
         await member.give_back()
         self._given_back(member)

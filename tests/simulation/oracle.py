@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 from consumer.delivery.http.transport import AttemptResult
 from consumer.hooks.table import Hook
 from consumer.reasons import Reason
-from consumer.records.headers import ATTEMPTS, DELIVERY_ID, REASON, last_value
+from consumer.records.headers import DELIVERY_ID, REASON, last_value
 from consumer.records.settled_runs import parse_runs
 from consumer.stream.positions import Committed
 from simulation.plan import STEADY_HOOK, TOPIC, Plan
@@ -29,8 +29,8 @@ class Fate:
     """What happened to one delivery."""
 
     __slots__ = (
-        "answered", "attempts", "dead", "doubt", "hook", "id", "live", "overflow_writes",
-        "produced_at", "queued", "statuses",
+        "answered", "attempts", "dead", "doubt", "hook", "id", "live", "produced_at",
+        "queued", "statuses", "writes",
     )  # fmt: skip
 
     def __init__(self, id: str, hook: str, produced_at: float, queued: int) -> None:
@@ -49,8 +49,8 @@ class Fate:
         """Why it may be delivered or written twice."""
         self.live = 0
         """Records that carry it and are not settled in the commits."""
-        self.overflow_writes: Counter[int] = Counter()
-        """By the number of attempts before."""
+        self.writes = 0
+        """To the overflow topic since the last attempt."""
 
     @property
     def over(self) -> bool:
@@ -121,14 +121,15 @@ class Oracle:
             else:
                 fate.live += 1
         if tp.topic == OWN.overflow:
-            self._overflowed(fates[0], tp, record)
+            self._overflowed(fates[0], tp, record.offset)
 
     def committed(self, tp: TopicPartition, offset: int, metadata: str) -> None:
         """See `broker.Observer`: no commit passes a delivery that is in no other record."""
         runs = Committed.read(offset, metadata).settled
         if self._commits.get(tp) == (offset, runs):
             return
-        self._story.tell(f"committed: {tp.topic}/{tp.partition} at {offset} {bool(runs) * 'runs'}")
+        if self._story.is_kept:
+            self._story.tell(f"committed: {tp.topic}/{tp.partition} at {offset} {runs}")
         first = min(offset, self._commits.get(tp, (0, ""))[0])
         self._commits[tp] = (offset, runs)
         settled = self._settled[tp]
@@ -162,6 +163,7 @@ class Oracle:
         """See `receivers.Watcher`: what waits in overflow goes in order."""
         fate = self.fates[id]
         fate.attempts += 1
+        fate.writes = 0
         self._story.tell(f"attempt {fate.attempts} by {replica}", id)
         if replica.consumer.is_leaving:
             self.doubt(id, "an attempt during a rebalance")
@@ -253,12 +255,11 @@ class Oracle:
             self._end(fate)
         fate.dead = reason
 
-    def _overflowed(self, fate: Fate, tp: TopicPartition, record: FakeRecord) -> None:
-        attempts = int(last_value(record.headers, ATTEMPTS) or b"0")
-        fate.overflow_writes[attempts] += 1
-        if fate.overflow_writes[attempts] > MAX_WRITES and not fate.doubt:
-            self.fail(f"write {fate.overflow_writes[attempts]} to overflow", fate.id)
-        waiting = Waiting(fate, tp, record.offset)
+    def _overflowed(self, fate: Fate, tp: TopicPartition, offset: int) -> None:
+        fate.writes += 1
+        if fate.writes > MAX_WRITES and not fate.doubt:
+            self.fail(f"write {fate.writes} to overflow without an attempt", fate.id)
+        waiting = Waiting(fate, tp, offset)
         self._queues[tp, fate.hook].append(waiting)
         self._waiting[fate.id].append(waiting)
 

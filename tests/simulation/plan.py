@@ -104,7 +104,7 @@ class Plan:
 
 BEHAVIOURS = ("well", "down", "hang", "limit", "flaky", "slow", "pause", "refuse", "reset")
 """How a receiver may answer; see `receivers.py`."""
-LAST_STEP_SECONDS = 20.0
+LAST_STEP_SECONDS = 14.0
 
 
 def make_plan(seed: int) -> Plan:
@@ -150,7 +150,7 @@ def _steps(random: Random, hooks: list[HookPlan]) -> tuple[Step, ...]:
 
 
 def _produce(random: Random, _hooks: list[HookPlan], step: Step) -> Step:
-    number, seconds = random.choice(((1, 0.0), (20, 0.0), (60, 2.0), (100, 0.0), (60, 8.0)))
+    number, seconds = random.choice(((1, 0.0), (20, 0.0), (60, 2.0), (100, 0.0), (60, 6.0)))
     return step._replace(number=random.randint(1, number), seconds=seconds)
 
 
@@ -159,7 +159,7 @@ def _receiver(random: Random, hooks: list[HookPlan], step: Step) -> Step:
     return step._replace(
         detail=f"{name} {random.choice(BEHAVIOURS)}",
         number=random.randint(1, 20),
-        seconds=random.choice((1.0, 4.0, 12.0, 30.0)),
+        seconds=random.choice((1.0, 4.0, 8.0, 16.0)),
     )
 
 
