@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -156,6 +156,10 @@ class ModelView(FakeView):
         """See `View`."""
         await asyncio.sleep(self._broker.latency())
         return await super().committed(tps)
+
+    def by_leader(self, tps: Iterable[TopicPartition]) -> Mapping[int, list[TopicPartition]]:
+        """See `View`; in the same order in each process, whatever the hashes of texts are."""
+        return super().by_leader(sorted(tps))
 
     def notice(self, topics: Mapping[str, TopicState | None]) -> None:
         """See `View`."""

@@ -38,8 +38,13 @@ class Group:
         self._tasks: dict[ModelConsumer, asyncio.Task[None]] = {}
         self.members: list[ModelConsumer] = []
         self.generation = 0
-        self.is_stable = True
-        """Whether no rebalance is under way."""
+        self._is_rebalancing = False
+
+    @property
+    def is_stable(self) -> bool:
+        """Whether each partition has an owner that is alive, and no rebalance is under way."""
+        alive = bool(self.members) and all(member.alive for member in self.members)
+        return alive and not self._is_rebalancing
 
     def is_member(self, consumer: ModelConsumer, generation: int) -> bool:
         """Whether commits of that member and generation are taken."""
@@ -68,7 +73,7 @@ class Group:
 
     def rebalance(self) -> None:
         """Begin a rebalance soon."""
-        self.is_stable = False
+        self._is_rebalancing = True
         self._wanted.set()
 
     async def run(self) -> None:
@@ -77,7 +82,7 @@ class Group:
             await self._wanted.wait()
             self._wanted.clear()
             await self._rebalance()
-            self.is_stable = not self._wanted.is_set()
+            self._is_rebalancing = self._wanted.is_set()
 
     def _expire(self, consumer: ModelConsumer) -> None:
         if consumer in self.members:

@@ -1,6 +1,6 @@
 """The promises that a run is held to, checked while it goes on."""
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 
 import orjson
@@ -23,6 +23,10 @@ STEADY_SECONDS = 4.0
 """The receiver that is always well gets its deliveries within this time, its own queue apart."""
 CALM_SECONDS = 1.0
 """After this time without faults they have no more effects."""
+
+
+READ_SECONDS = 2.0
+"""Within this time after a record was written or its partition assigned, it is read."""
 
 
 class Fate:
@@ -61,10 +65,11 @@ class Fate:
 class Waiting:
     """A record of the overflow topic and whether its delivery was attempted since."""
 
-    __slots__ = ("attempted", "fate", "offset", "tp")
+    __slots__ = ("attempted", "fate", "offset", "tp", "written_at")
 
-    def __init__(self, fate: Fate, tp: TopicPartition, offset: int) -> None:
+    def __init__(self, fate: Fate, tp: TopicPartition, offset: int, written_at: float) -> None:
         self.fate = fate
+        self.written_at = written_at
         self.tp = tp
         self.offset = offset
         self.attempted = False
@@ -91,7 +96,7 @@ class Oracle:
         self._settled: defaultdict[TopicPartition, bytearray] = defaultdict(bytearray)
         """By partition and offset, whether the commits say that the record is settled."""
         self._commits: dict[TopicPartition, tuple[int, str]] = {}
-        self._queues: defaultdict[tuple[TopicPartition, str], list[Waiting]] = defaultdict(list)
+        self._queues: defaultdict[tuple[TopicPartition, str], deque[Waiting]] = defaultdict(deque)
         self._waiting: defaultdict[str, list[Waiting]] = defaultdict(list)
 
     def fail(self, text: str, delivery: str = "") -> None:
@@ -167,10 +172,16 @@ class Oracle:
         self._story.tell(f"attempt {fate.attempts} by {replica}", id)
         if replica.consumer.is_leaving:
             self.doubt(id, "an attempt during a rebalance")
-        for waiting in self._waiting.pop(id, ()):
-            waiting.attempted = True
-            if waiting.tp in replica.consumer.positions and not fate.doubt:
-                self._check_order(waiting)
+        waiting = self._waiting.pop(id, ())
+        for record in waiting:
+            record.attempted = True
+        if fate.doubt:
+            return
+        for record in waiting:
+            if record.tp in replica.consumer.positions:
+                self._check_order(record)
+        if fate.attempts == 1 and not waiting:
+            self._check_overtaking(fate, replica)
 
     def answered(self, replica: Replica, id: str, result: AttemptResult) -> None:
         """See `receivers.Watcher`."""
@@ -222,18 +233,30 @@ class Oracle:
             self.fail(f"{replica} has {unfinished} records in its outbox; {plan.outbox + bound}")
 
     def _check_order(self, waiting: Waiting) -> None:
-        queue = self._queues[waiting.tp, waiting.fate.hook]
-        settled = self._settled[waiting.tp]
-        for other in queue:
-            if other is waiting:
+        first = self._first(waiting.tp, waiting.fate.hook)
+        if first is not None and first.offset < waiting.offset:
+            text = f"attempted before {first.fate.id}, which waits at {first.offset}"
+            self.fail(f"{text} of {first.tp}, before {waiting.offset}", waiting.fate.id)
+
+    def _check_overtaking(self, fate: Fate, replica: Replica) -> None:
+        """A new event goes behind those of its hook that wait in overflow."""
+        if self.calm_since + READ_SECONDS > fate.produced_at:
+            return
+        for tp in replica.consumer.positions:
+            if tp.topic == OWN.overflow:
+                first = self._first(tp, fate.hook)
+                if first is not None and first.written_at + READ_SECONDS < fate.produced_at:
+                    self.fail(f"overtakes {first.fate.id}, which waits in {tp}", fate.id)
+
+    def _first(self, tp: TopicPartition, hook: str) -> Waiting | None:
+        """The first record that certainly waits."""
+        queue, settled = self._queues[tp, hook], self._settled[tp]
+        while queue:
+            first = queue[0]
+            if not (first.attempted or first.fate.over or settled[first.offset]):
                 break
-            late = other.attempted or other.fate.over or other.fate.doubt or settled[other.offset]
-            if not late:
-                text = f"attempted before {other.fate.id}, which waits at {other.offset}"
-                self.fail(f"{text} of {other.tp}, before {waiting.offset}", waiting.fate.id)
-                break
-        while queue and (queue[0].attempted or queue[0].fate.over):
-            queue.pop(0)
+            queue.popleft()
+        return next((waiting for waiting in queue if not waiting.fate.doubt), None)
 
     def _check_delay(self, fate: Fate) -> None:
         if fate.hook != STEADY_HOOK or fate.produced_at < self.calm_since + CALM_SECONDS:
@@ -259,7 +282,7 @@ class Oracle:
         fate.writes += 1
         if fate.writes > MAX_WRITES and not fate.doubt:
             self.fail(f"write {fate.writes} to overflow without an attempt", fate.id)
-        waiting = Waiting(fate, tp, offset)
+        waiting = Waiting(fate, tp, offset, self._time())
         self._queues[tp, fate.hook].append(waiting)
         self._waiting[fate.id].append(waiting)
 

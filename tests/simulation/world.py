@@ -76,7 +76,7 @@ class World:
             OWN.overflow: plan.overflow_partitions,
             **{OWN.retry(delay): plan.retry_partitions for delay in DELAYS},
         }
-        self._consumed = set(topics)
+        self._consumed = list(topics)
         topics[OWN.dead_letter] = 1
         self.broker = Broker(topics, self._clock.now, plan.random("broker"))
         self.oracle = Oracle(plan, self._hooks, self._loop.time, story)

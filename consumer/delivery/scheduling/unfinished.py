@@ -33,6 +33,10 @@ seconds), so that the result says nothing about the endpoint."""
 _BLOCKED = str(ErrorKind.BLOCKED)
 
 
+def _queue_order(delivery: Delivery) -> tuple[float, int]:
+    return delivery.queued_at, delivery.source_record.offset
+
+
 def never_excuses(_result: AttemptResult, _now: float) -> bool:
     """An `Excuses` for a process that never stands still."""
     return False
@@ -167,8 +171,9 @@ class UnfinishedDeliveries:
             self._set_aside(delivery, Overflow(cause))
 
     def defer_all(self, which: Callable[[InFlightRecord], bool]) -> None:
-        """Defer every delivery whose source record is `which`."""
-        for delivery in [d for d in self.deliveries if which(d.source_record)]:
+        """Defer every delivery whose source record is `which`, in the order of their queues."""
+        deferred = [d for d in self.deliveries if which(d.source_record)]
+        for delivery in sorted(deferred, key=_queue_order):
             self._set_aside(delivery, self.policy.stop(self._random))
 
     def _set_aside(self, delivery: Delivery, deferral: Defer | Overflow) -> None:
