@@ -87,6 +87,8 @@ class Oracle:
         """By hook, deliveries without an end."""
         self.calm_since = time()
         """Seconds since when there are no faults of broker and group."""
+        self.moved_at = time()
+        """Seconds at which a delivery last had its end, or a commit moved."""
         self._plan = plan
         self._hooks = hooks
         self._time = time
@@ -137,6 +139,7 @@ class Oracle:
             self._story.tell(f"committed: {tp.topic}/{tp.partition} at {offset} {runs}")
         first = min(offset, self._commits.get(tp, (0, ""))[0])
         self._commits[tp] = (offset, runs)
+        self.moved_at = self._time()
         settled = self._settled[tp]
         now = bytearray(b"\1" * offset + bytes(max(0, len(settled) - offset)))
         for start, end in parse_runs(runs, offset):
@@ -149,6 +152,8 @@ class Oracle:
         for at in changed:
             for fate in self._carried[tp][at]:
                 fate.live += -1 if now[at] else 1
+                if not now[at]:
+                    self.doubt(fate.id, "a commit came late")
         for at in changed:
             for fate in self._carried[tp][at]:
                 if not fate.live and not fate.over:
@@ -194,7 +199,8 @@ class Oracle:
             return
         fate.answered += 1
         if fate.answered == 1:
-            self._end(fate)
+            if not fate.dead:
+                self._end(fate)
             self._check_delay(fate)
         elif not fate.doubt:
             self.fail("delivered twice, for no reason", id)
@@ -303,6 +309,7 @@ class Oracle:
 
     def _end(self, fate: Fate) -> None:
         self.unfinished[fate.hook] -= 1
+        self.moved_at = self._time()
 
     def _uncommitted(self, replica: Replica) -> Iterable[Fate]:
         for tp in replica.consumer.positions:

@@ -113,7 +113,7 @@ def make_plan(seed: int) -> Plan:
     hooks = [HookPlan(STEADY_HOOK, frozenset(KEYS[:2]), host="steady.example")]
     for number in range(1, random.randint(2, 6)):
         keys = frozenset(random.sample(KEYS, random.randint(1, len(KEYS))))
-        rate = random.choice((0, 0, 0, 5, 20))
+        rate = random.choice((0, 0, 0, 10, 40))
         host = f"r{random.randint(1, 4)}.example"
         hooks.append(HookPlan(f"h{number}", keys, rate, host))
     return Plan(
