@@ -16,7 +16,7 @@ PYTEST = $(BIN)/pytest --numprocesses $(or $(WORKERS),2) --dist loadfile --no-lo
 COMPILED = $(CURDIR)/.cache/compiled
 PEERS = .cache/peers/.synced
 
-.PHONY: help setup test fuzz soak demo lint compiled unit kafka wheel benchmark peers lock audit sbom format clean
+.PHONY: help setup test fuzz simulate soak demo lint compiled unit kafka wheel benchmark peers lock audit sbom format clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | column -t -s '|'
@@ -68,6 +68,9 @@ kafka: setup ## say which Kafka the tests use, and fetch it where that is Maven'
 fuzz: setup ## a longer search for bytes that do harm: events, hooks, settings, responses
 	@$(BIN)/pytest --hypothesis-profile=fuzz -o timeout=1800 tests/properties/test_*bytes.py \
 		tests/properties/test_written_documents.py $(PYTEST_FLAGS)
+
+simulate: setup ## replicas on virtual time, broker and receivers as models (SIMULATE_FLAGS)
+	@PYTHONPATH=tests $(BIN)/python -m simulation $(SIMULATE_FLAGS)
 
 soak: kafka ## ten minutes of load: memory, open files and sockets must stay flat (SOAK_FLAGS)
 	@PYTHONPATH=tests $(BIN)/python -m support.soak $(SOAK_FLAGS)
