@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--seed", type=int, help="run this one, and print its story")
-    parser.add_argument("--keep", help="run only these steps: index:number,...")
+    parser.add_argument("--keep", help="run only these steps: ordinal:number,...")
     parser.add_argument("--delivery", default="", help="the delivery that the story is about")
     chosen = parser.parse_args(arguments)
     if chosen.seed is not None:
@@ -78,8 +78,8 @@ def _failing_seed(seed: int) -> int | None:
 
 def _kept(text: str) -> Iterator[tuple[int, int]]:
     for part in text.split(","):
-        index, _, number = part.partition(":")
-        yield int(index), int(number)
+        ordinal, _, number = part.partition(":")
+        yield int(ordinal), int(number)
 
 
 if __name__ == "__main__":

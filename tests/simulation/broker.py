@@ -46,9 +46,7 @@ class Faults:
 class Broker:
     """All logs of a cluster, and one group's commits."""
 
-    def __init__(
-        self, topics: Mapping[str, int], now: Callable[[], float], random: Random
-    ) -> None:
+    def __init__(self, topics: Mapping[str, int], now: Callable[[], float], random: Random) -> None:
         """`topics`: the number of partitions of each; `now`: epoch seconds."""
         self.random = random
         self.faults = Faults()

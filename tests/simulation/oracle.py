@@ -12,6 +12,7 @@ from consumer.reasons import Reason
 from consumer.records.headers import DELIVERY_ID, REASON, last_value
 from consumer.records.settled_runs import parse_runs
 from consumer.stream.positions import Committed
+from simulation.fate import Fate, Waiting
 from simulation.plan import STEADY_HOOK, TOPIC, Plan
 from simulation.replica import OWN, Replica
 from simulation.story import Story, Violation
@@ -27,52 +28,6 @@ CALM_SECONDS = 1.0
 
 READ_SECONDS = 2.0
 """Within this time after a record was written or its partition assigned, it is read."""
-
-
-class Fate:
-    """What happened to one delivery."""
-
-    __slots__ = (
-        "answered", "attempts", "dead", "doubt", "hook", "id", "live", "produced_at",
-        "queued", "statuses", "writes",
-    )  # fmt: skip
-
-    def __init__(self, id: str, hook: str, produced_at: float, queued: int) -> None:
-        self.id = id
-        self.hook = hook
-        self.produced_at = produced_at
-        self.queued = queued
-        """Deliveries of the same hook that were without an end then."""
-        self.answered = 0
-        """2xx."""
-        self.attempts = 0
-        self.statuses: set[int] = set()
-        self.dead = ""
-        """The reason of its dead letter."""
-        self.doubt = ""
-        """Why it may be delivered or written twice."""
-        self.live = 0
-        """Records that carry it and are not settled in the commits."""
-        self.writes = 0
-        """To the overflow topic since the last attempt."""
-
-    @property
-    def over(self) -> bool:
-        """Whether it has an end."""
-        return bool(self.answered or self.dead)
-
-
-class Waiting:
-    """A record of the overflow topic and whether its delivery was attempted since."""
-
-    __slots__ = ("attempted", "fate", "offset", "tp", "written_at")
-
-    def __init__(self, fate: Fate, tp: TopicPartition, offset: int, written_at: float) -> None:
-        self.fate = fate
-        self.written_at = written_at
-        self.tp = tp
-        self.offset = offset
-        self.attempted = False
 
 
 class Oracle:
@@ -140,22 +95,26 @@ class Oracle:
         first = min(offset, self._commits.get(tp, (0, ""))[0])
         self._commits[tp] = (offset, runs)
         self.moved_at = self._time()
-        settled = self._settled[tp]
-        now = bytearray(b"\1" * offset + bytes(max(0, len(settled) - offset)))
+        before = self._settled[tp]
+        now = bytearray(b"\1" * offset + bytes(max(0, len(before) - offset)))
         for start, end in parse_runs(runs, offset):
             now[start:end] = b"\1" * (end - start)
-        if len(now) > len(settled):
+        if len(now) > len(before):
             self.fail(f"a commit of {tp} is beyond its end: {offset} {parse_runs(runs, offset)}")
             return
-        changed = [at for at in range(first, len(now)) if now[at] != settled[at]]
         self._settled[tp] = now
-        for at in changed:
-            for fate in self._carried[tp][at]:
-                fate.live += -1 if now[at] else 1
-                if not now[at]:
+        self._settle(tp, {at: now[at] for at in range(first, len(now)) if now[at] != before[at]})
+
+    def _settle(self, tp: TopicPartition, changed: dict[int, int]) -> None:
+        """`changed`: by offset, whether a record is settled now."""
+        carried = self._carried[tp]
+        for at, is_settled in changed.items():
+            for fate in carried[at]:
+                fate.live += -1 if is_settled else 1
+                if not is_settled:
                     self.doubt(fate.id, "a commit came late")
         for at in changed:
-            for fate in self._carried[tp][at]:
+            for fate in carried[at]:
                 if not fate.live and not fate.over:
                     text = "is committed, but neither delivered nor written elsewhere"
                     self.fail(f"{tp.topic}/{tp.partition}/{at} {text}", fate.id)
@@ -212,8 +171,8 @@ class Oracle:
 
     def given_back(self, replica: Replica) -> None:
         """A replica's assignment has ended in order."""
-        for id in replica.transport.under_way:
-            self.doubt(id, "an attempt during a rebalance")
+        for delivery in replica.transport.under_way:
+            self.doubt(delivery, "an attempt during a rebalance")
         consumer, outbox = replica.consumer, replica.outbox
         if consumer.troubled_until > self._time() or outbox.failing or outbox._unfinished:
             for fate in self._uncommitted(replica):
@@ -297,9 +256,9 @@ class Oracle:
         fates = []
         for hook in self._hooks:
             if hook.select is None or event["data"]["event_key"] in hook.select:
-                id = f"{event['id']}:{hook.id}"
-                fate = Fate(id, hook.id, self._time(), self.unfinished[hook.id])
-                self.fates[id] = fate
+                delivery = f"{event['id']}:{hook.id}"
+                fate = Fate(delivery, hook.id, self._time(), self.unfinished[hook.id])
+                self.fates[delivery] = fate
                 self.unfinished[hook.id] += 1
                 fates.append(fate)
         return fates

@@ -31,7 +31,7 @@ class Kind(StrEnum):
 class Step(NamedTuple):
     """One thing that happens. `number` and `detail` depend on its kind."""
 
-    index: int
+    ordinal: int
     """Its number in the seed's plan, which stays when others are dropped."""
     at: float
     """Seconds since the begin."""
@@ -43,7 +43,7 @@ class Step(NamedTuple):
     def __str__(self) -> str:
         facts = f"{self.detail} {self.number}".strip()
         lasts = f" for {self.seconds:.1f} s" if self.seconds else ""
-        return f"step {self.index} at {self.at:.1f} s: {self.kind} {facts}{lasts}"
+        return f"step {self.ordinal} at {self.at:.1f} s: {self.kind} {facts}{lasts}"
 
 
 @dataclass(frozen=True)
@@ -85,21 +85,21 @@ class Plan:
         return Random(f"{self.seed}/{name}")  # noqa: S311  # the same each time
 
     def keep(self, kept: Iterable[tuple[int, int]]) -> "Plan":
-        """The plan with only these steps: index and number of each."""
+        """The plan with only these steps: ordinal and number of each."""
         numbers = dict(kept)
         return replace(
             self,
             steps=tuple(
-                step._replace(number=numbers[step.index])
+                step._replace(number=numbers[step.ordinal])
                 for step in self.steps
-                if step.index in numbers
+                if step.ordinal in numbers
             ),
         )
 
     @property
     def kept(self) -> str:
         """The steps as `--keep` takes them."""
-        return ",".join(f"{step.index}:{step.number}" for step in self.steps)
+        return ",".join(f"{step.ordinal}:{step.number}" for step in self.steps)
 
 
 BEHAVIOURS = ("well", "down", "hang", "limit", "flaky", "slow", "pause", "refuse", "reset")

@@ -14,12 +14,8 @@ POISON_ONE_IN = 15
 """Of the events of a world with poison, one in so many is rejected by each receiver."""
 
 
-class Answer(Protocol):
-    """What a receiver says: a result, and the seconds until it comes."""
-
-    def __call__(self, receiver: "Receiver", random: Random) -> tuple[AttemptResult, float]:
-        """Answer one request."""
-        ...
+Answer = Callable[["Receiver", Random], tuple[AttemptResult, float]]
+"""What a receiver says to one request: a result, and the seconds until it comes."""
 
 
 class Receiver:
@@ -150,14 +146,14 @@ class ModelTransport(FakeTransport):
 
     def send(self, request: Request, done: Callable[[AttemptResult], None]) -> None:
         """See `Transport.send`."""
-        id, hook = id_of(request.headers), request.target.rpartition("/")[2]
-        result, after = self._receivers[hook].answer(id)
+        delivery, hook = id_of(request.headers), request.target.rpartition("/")[2]
+        result, after = self._receivers[hook].answer(delivery)
         if after >= request.timeout:
             result, after = AttemptResult(error=ErrorKind.TIMEOUT), request.timeout
         result.duration = after
-        self.under_way[id] = self.under_way.get(id, 0) + 1
-        self._watcher.attempted(self._replica, id)
-        asyncio.get_running_loop().call_later(after, self._answer, id, result, done)
+        self.under_way[delivery] = self.under_way.get(delivery, 0) + 1
+        self._watcher.attempted(self._replica, delivery)
+        asyncio.get_running_loop().call_later(after, self._answer, delivery, result, done)
 
     def _answer(
         self, id: str, result: AttemptResult, done: Callable[[AttemptResult], None]

@@ -92,7 +92,9 @@ class Replica:
         self.consumer = ModelConsumer(
             name, broker, is_member=lambda generation: group.is_member(self.consumer, generation)
         )
-        self._producer = ModelProducer(broker, lambda id: oracle.doubt(id, "its publishing"))
+        self._producer = ModelProducer(
+            broker, lambda delivery: oracle.doubt(delivery, "its publishing")
+        )
         self._group = group
         self._oracle = oracle
         self._clock = clock
@@ -123,9 +125,7 @@ class Replica:
             outcomes=router,
             limits=_limits(plan),
             policy=_policy(plan),
-            circuit_policy=CircuitPolicy(
-                window=10.0, min_volume=5, open_for=1.0, open_at_most=8.0
-            ),
+            circuit_policy=CircuitPolicy(window=10.0, min_volume=5, open_for=1.0, open_at_most=8.0),
             clock=clock,
             timer=self._timer,
             random=_random(plan, name).random,

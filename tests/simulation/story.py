@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 _MAX_SHOWN = 60
 """Of the entries, the last ones are shown."""
@@ -63,7 +63,7 @@ class Lines(logging.Handler):
             self.bug = f"{text}: {record.exc_info[1]!r}"
         self._story.tell(f"log: {text}")
 
-    def __enter__(self) -> "Lines":
+    def __enter__(self) -> Self:
         logger = logging.getLogger("consumer")
         self._before = logger.level, logger.propagate
         logger.addHandler(self)

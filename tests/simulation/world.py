@@ -1,7 +1,6 @@
 """Runs a plan: its steps, then a time in which everything is well, until nothing is left to do."""
 
 import asyncio
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,8 +50,8 @@ async def _run(plan: Plan, *, keep_story: bool) -> Result:
         world = World(plan, story, lines)
         try:
             await world.run()
-        except Violation as violation:
-            world.oracle.fail(violation.text, violation.delivery)
+        except Violation as broken:
+            world.oracle.fail(broken.text, broken.delivery)
         violation = world.oracle.violation
         await world.close()
     return Result(plan, violation, story, len(world.oracle.fates), loop.time() - begin)
@@ -96,7 +95,7 @@ class World:
     async def run(self) -> None:
         """Run the steps, heal everything, and wait until nothing is left to do."""
         for _ in range(self._plan.replicas):
-            self._start()
+            self.start()
         for step in self._plan.steps:
             await self._pass_until(self._begin + step.at)
             self._story.tell(str(step))
@@ -108,7 +107,7 @@ class World:
         while not self._is_quiet():
             if self._loop.time() > max(healed_at, self.oracle.moved_at) + STUCK_SECONDS:
                 waiting = next((f.id for f in self.oracle.fates.values() if not f.over), "")
-                lag = {f"{tp.topic}/{tp.partition}": number for tp, number in self._lag().items()}
+                lag = {f"{tp.topic}/{tp.partition}": number for tp, number in self.lag().items()}
                 raise Violation(f"nothing moves for {STUCK_SECONDS:.0f} s: {lag}", waiting)
             await self._pass_until(self._loop.time() + TICK_SECONDS)
         self.oracle.check_end()
@@ -143,9 +142,10 @@ class World:
                     self.oracle.disturb()
 
     def _is_quiet(self) -> bool:
-        return not self._lag() and not any(self.oracle.unfinished.values())
+        return not self.lag() and not any(self.oracle.unfinished.values())
 
-    def _lag(self) -> dict[TopicPartition, int]:
+    def lag(self) -> dict[TopicPartition, int]:
+        """Records that are not committed, by partition of a topic that is consumed."""
         return {tp: lag for tp, lag in self.broker.lag.items() if tp.topic in self._consumed}
 
     def _heal(self) -> None:
@@ -157,7 +157,7 @@ class World:
         for receiver in self.receivers.values():
             receiver.heal()
         if not any(replica.alive and not replica.stopping for replica in self.replicas):
-            self._start()
+            self.start()
 
     # Steps.
 
@@ -184,7 +184,7 @@ class World:
                 self._story.tell(f"{chosen} is asked to stop")
                 chosen.stop()
             case Kind.START if len(replicas) < _MAX_REPLICAS:
-                self._start()
+                self.start()
             case Kind.REBALANCE:
                 self.group.rebalance()
             case Kind.RETENTION:
@@ -217,7 +217,8 @@ class World:
     def _end_commits(self) -> None:
         self.broker.faults.silent_commits = 0.0
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start a replica."""
         name = f"replica-{len(self.replicas)}"
         self._story.tell(f"{name} starts")
         self.replicas.append(

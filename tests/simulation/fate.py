@@ -1,0 +1,49 @@
+"""What the oracle knows of one delivery, and of one record of the overflow topic."""
+
+from aiokafka import TopicPartition
+
+
+class Fate:
+    """What happened to one delivery."""
+
+    __slots__ = (
+        "answered", "attempts", "dead", "doubt", "hook", "id", "live", "produced_at",
+        "queued", "statuses", "writes",
+    )  # fmt: skip
+
+    def __init__(self, id: str, hook: str, produced_at: float, queued: int) -> None:
+        self.id = id
+        self.hook = hook
+        self.produced_at = produced_at
+        self.queued = queued
+        """Deliveries of the same hook that were without an end then."""
+        self.answered = 0
+        """2xx."""
+        self.attempts = 0
+        self.statuses: set[int] = set()
+        self.dead = ""
+        """The reason of its dead letter."""
+        self.doubt = ""
+        """Why it may be delivered or written twice."""
+        self.live = 0
+        """Records that carry it and are not settled in the commits."""
+        self.writes = 0
+        """To the overflow topic since the last attempt."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it has an end."""
+        return bool(self.answered or self.dead)
+
+
+class Waiting:
+    """A record of the overflow topic and whether its delivery was attempted since."""
+
+    __slots__ = ("attempted", "fate", "offset", "tp", "written_at")
+
+    def __init__(self, fate: Fate, tp: TopicPartition, offset: int, written_at: float) -> None:
+        self.fate = fate
+        self.written_at = written_at
+        self.tp = tp
+        self.offset = offset
+        self.attempted = False
