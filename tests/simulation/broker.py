@@ -68,6 +68,10 @@ class Broker:
         """Seconds of one way between a client and the broker."""
         return self.random.uniform(0.0005, 0.005)
 
+    def partitions_for_topic(self, topic: str) -> set[int]:
+        """See aiokafka's `ClusterMetadata`."""
+        return self.partitions.get(topic, set())
+
     def append(self, tp: TopicPartition, record: FakeRecord) -> None:
         """Write a record."""
         record.topic, record.partition = tp

@@ -4,24 +4,38 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import count
-from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaError, NotLeaderForPartitionError
 
+from consumer.records.header_sink import HeaderList
 from consumer.records.headers import DELIVERY_ID, last_value
 from consumer.stream.failed_partitions import FailedPartitions
-from consumer.stream.outbox import MessageT, Sent
+from consumer.stream.outbox import Message, MessageT, Sent
 from consumer.stream.partitioner import by_partition
 from consumer.stream.positions import Committed, TopicState
 from simulation.broker import Broker, never
-from support.fake_consumer import FakeConsumer
+from support.fake_consumer import FakeConsumer, FakeCoordinator
 from support.fake_view import FakeView
 from support.fakes import FakeRecord
 
 _BATCH_RECORDS = 25
 _MAX_LATE_SECONDS = 8.0
 _REFUSAL_SECONDS = 0.5
+
+
+class ModelCoordinator(FakeCoordinator):
+    """A member's way to the coordinator of the model's group."""
+
+    def __init__(self, member_id: str) -> None:
+        super().__init__()
+        self.member_id = member_id
+        self.coordinator_id = None
+        self.on_rejoin: Callable[[], None]
+
+    def request_rejoin(self) -> None:
+        """Begin a rebalance."""
+        self.on_rejoin()
 
 
 class ModelConsumer(FakeConsumer):
@@ -39,18 +53,18 @@ class ModelConsumer(FakeConsumer):
         self.troubled_until = 0.0
         """Until then (monotonic seconds) a commit may not be known."""
         self.alive = True
-        self.is_leaving = False
-        """Whether its assignment ends."""
         self.on_start: Callable[[], None]
         self.on_stop: Callable[[], None]
+        self.on_rejoin: Callable[[], None]
+        self._coordinator: ModelCoordinator = ModelCoordinator(name)
         self._broker = broker
         self._is_member = is_member
-        self._coordinator.coordinator_id = None
         self._arrival: asyncio.Future[None] | None = None
         broker.arrivals.append(self._notice)
 
     async def start(self) -> None:
         """Join the group."""
+        self._coordinator.on_rejoin = self.on_rejoin
         await asyncio.sleep(self._broker.latency())
         self.on_start()
 
@@ -85,19 +99,8 @@ class ModelConsumer(FakeConsumer):
         super().resume(*places)
         self._wake()
 
-    async def give_back(self) -> None:
-        """See `FakeConsumer`."""
-        self.is_leaving = True
-        await super().give_back()
-
-    async def begin(self, *assigned: TopicPartition) -> None:
-        """See `FakeConsumer`."""
-        self.is_leaving = False
-        await super().begin(*assigned)
-
     async def commit(self, committed: Mapping[TopicPartition, tuple[int, str]]) -> None:
         """Send a commit: with its answer the broker has stored it; without, it may come later."""
-        self._require(committed)
         loop, random, faults = asyncio.get_running_loop(), self._broker.random, self._broker.faults
         refused, answered = CommitFailedError(), loop.create_future()
         generation, request = self.generation, dict(committed)
@@ -236,9 +239,11 @@ class ModelProducer:
         await asyncio.sleep(delay + broker.latency())
 
 
-def make_record(message: Any) -> FakeRecord:
+def make_record(message: Message) -> FakeRecord:
     """The record that a message becomes; the broker gives it its place."""
-    return FakeRecord(message.value, key=message.key, headers=list(message.headers))
+    sink = HeaderList()
+    message.write_headers(sink)
+    return FakeRecord(message.value, key=message.key, headers=sink.headers)
 
 
 def _batches(messages: Sequence[MessageT]) -> list[Sequence[MessageT]]:

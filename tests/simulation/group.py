@@ -1,4 +1,4 @@
-"""A model of the consumer group: eager rebalances, generations, and sessions that expire."""
+"""A model of the consumer group: rebalances, generations, and sessions that expire."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -25,15 +25,19 @@ class Group:
         topics: Iterable[str],
         random: Random,
         story: Story,
-        given_back: Callable[[ModelConsumer], None],
+        moved: Callable[[TopicPartition, ModelConsumer], None],
     ) -> None:
-        """`topics` are those that are consumed. `given_back` is called with each member that has
-        given back its assignment.
+        """`topics` are those that are consumed. `moved` is called with each partition that another
+        member gets, and its former owner.
         """
-        self._tps = [tp for topic in topics for tp in broker.logs if tp.topic == topic]
+        self._broker = broker
+        self._topics = list(topics)
+        self._tps = {tp for tp in broker.logs if tp.topic in self._topics}
         self._random = random
         self._story = story
-        self._given_back = given_back
+        self._moved = moved
+        self._owners: dict[TopicPartition, ModelConsumer] = {}
+        """The last one of each partition."""
         self._wanted = asyncio.Event()
         self._tasks: dict[ModelConsumer, asyncio.Task[None]] = {}
         self.members: list[ModelConsumer] = []
@@ -43,8 +47,9 @@ class Group:
     @property
     def is_stable(self) -> bool:
         """Whether each partition has an owner that is alive, and no rebalance is under way."""
-        alive = bool(self.members) and all(member.alive for member in self.members)
-        return alive and not self._is_rebalancing
+        alive = all(member.alive for member in self.members)
+        owned = sum(len(member.positions) for member in self.members)
+        return alive and owned == len(self._tps) and not self._is_rebalancing
 
     def is_member(self, consumer: ModelConsumer, generation: int) -> bool:
         """Whether commits of that member and generation are taken."""
@@ -113,22 +118,33 @@ class Group:
         if before is not None:
             await asyncio.wait({before})
         await asyncio.sleep(self._random.uniform(0.0, HEARTBEAT_SECONDS))
-        await member.give_back()
-        self._given_back(member)
+        await member.begin_rebalance()
 
     async def _assign(self, member: ModelConsumer, tps: list[TopicPartition]) -> None:
         await asyncio.sleep(self._random.uniform(0.0, 0.02))
+        if not member.alive:
+            return
+        for tp in tps:
+            owner = self._owners.get(tp, member)
+            if owner is not member:
+                self._moved(tp, owner)
+            self._owners[tp] = member
         names = [f"{tp.topic}/{tp.partition}" for tp in tps]
         self._story.tell(f"{member.name} is assigned {names}")
-        if member.alive:
-            await member.begin(*tps)
+        await member.end_rebalance(*tps)
 
     def _divide(self) -> dict[ModelConsumer, list[TopicPartition]]:
-        shares: dict[ModelConsumer, list[TopicPartition]] = {each: [] for each in self.members}
-        members = list(shares)
-        if not members:
+        """The decision of the daemon's own assignor; any member may be the leader."""
+        if not self.members:
             return {}
-        self._random.shuffle(members)
-        for number, tp in enumerate(self._tps):
-            shares[members[number % len(members)]].append(tp)
-        return shares
+        leader = self._random.choice(self.members)
+        joined = {member.name: member.assignor.metadata(self._topics) for member in self.members}
+        decided = leader.assignor.assign(self._broker, joined)
+        return {
+            member: [
+                TopicPartition(topic, number)
+                for topic, numbers in decided[member.name].assignment
+                for number in numbers
+            ]
+            for member in self.members
+        }

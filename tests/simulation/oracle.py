@@ -134,15 +134,13 @@ class Oracle:
         fate.attempts += 1
         fate.writes = 0
         self._story.tell(f"attempt {fate.attempts} by {replica}", id)
-        if replica.consumer.is_leaving:
-            self.doubt(id, "an attempt during a rebalance")
         waiting = self._waiting.pop(id, ())
         for record in waiting:
             record.attempted = True
         if fate.doubt:
             return
         for record in waiting:
-            if record.tp in replica.consumer.positions:
+            if record.tp in replica.owned:
                 self._check_order(record)
         if fate.attempts == 1 and not waiting:
             self._check_overtaking(fate, replica)
@@ -152,8 +150,6 @@ class Oracle:
         fate = self.fates[id]
         fate.statuses.add(result.status)
         self._story.tell(f"answered {result.status or result.error} to {replica}", id)
-        if replica.consumer.is_leaving:
-            self.doubt(id, "an attempt during a rebalance")
         if not 200 <= result.status < 300:
             return
         fate.answered += 1
@@ -166,16 +162,20 @@ class Oracle:
 
     def killed(self, replica: Replica) -> None:
         """Whatever it had and is not committed may come twice."""
-        for fate in self._uncommitted(replica):
-            self.doubt(fate.id, f"{replica} was killed")
+        for tp in replica.owned:
+            for fate in self._uncommitted(tp):
+                self.doubt(fate.id, f"{replica} was killed")
 
-    def given_back(self, replica: Replica) -> None:
-        """A replica's assignment has ended in order."""
+    def deferred(self, replica: Replica) -> None:
+        """What is under way may arrive, and again from the retry topic."""
         for delivery in replica.transport.under_way:
-            self.doubt(delivery, "an attempt during a rebalance")
-        consumer, outbox = replica.consumer, replica.outbox
-        if consumer.troubled_until > self._time() or outbox.failing or outbox._unfinished:
-            for fate in self._uncommitted(replica):
+            self.doubt(delivery, "deferred with an attempt under way")
+
+    def moved(self, tp: TopicPartition, owner: Replica) -> None:
+        """A partition has another owner: what `owner` did not commit comes again."""
+        outbox = owner.outbox
+        if owner.consumer.troubled_until > self._time() or outbox.failing or outbox._unfinished:
+            for fate in self._uncommitted(tp):
                 self.doubt(fate.id, "a commit or an acknowledgement was lost before a rebalance")
 
     # The promises.
@@ -270,9 +270,8 @@ class Oracle:
         self.unfinished[fate.hook] -= 1
         self.moved_at = self._time()
 
-    def _uncommitted(self, replica: Replica) -> Iterable[Fate]:
-        for tp in replica.consumer.positions:
-            settled = self._settled[tp]
-            for offset, fates in enumerate(self._carried[tp]):
-                if not settled[offset]:
-                    yield from fates
+    def _uncommitted(self, tp: TopicPartition) -> Iterable[Fate]:
+        settled = self._settled[tp]
+        for offset, fates in enumerate(self._carried[tp]):
+            if not settled[offset]:
+                yield from fates

@@ -1,10 +1,11 @@
 """One replica: the daemon's parts, put together as `consumer/app.py` does, on model clients."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from random import Random
 from typing import Protocol
 
+from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
 from consumer.clock import Clock
@@ -18,6 +19,7 @@ from consumer.matching.index import Index
 from consumer.metrics import Metrics
 from consumer.pipeline.event_handler import EventHandler
 from consumer.pipeline.retry_router import RetryRouter
+from consumer.records.tracker import InFlightRecord
 from consumer.settings import OwnTopics
 from consumer.shutdown import drain
 from consumer.stream.intake import Intake
@@ -53,8 +55,8 @@ class Oracle(Watcher, Protocol):
         """A delivery may come twice."""
         ...
 
-    def given_back(self, replica: "Replica") -> None:
-        """A replica's assignment has ended in order."""
+    def deferred(self, replica: "Replica") -> None:
+        """A replica defers deliveries, some of them with attempts under way."""
         ...
 
 
@@ -70,6 +72,17 @@ def _hook(plan: HookPlan) -> Hook:
         select=plan.keys,
         rate_limit=RateLimit(plan.rate, 1.0, plan.rate) if plan.rate else None,
     )
+
+
+class _Handler(EventHandler):
+    """The daemon's own, which tells when deliveries are deferred."""
+
+    before_defer: Callable[[], None]
+
+    def defer(self, which: Callable[[InFlightRecord], bool]) -> None:
+        """See `EventHandler`."""
+        self.before_defer()
+        super().defer(which)
 
 
 class Replica:
@@ -96,7 +109,6 @@ class Replica:
             broker, lambda delivery: oracle.doubt(delivery, "its publishing")
         )
         self._group = group
-        self._oracle = oracle
         self._clock = clock
         self._stop = asyncio.Event()
         metrics = Metrics("0", CollectorRegistry())
@@ -131,7 +143,7 @@ class Replica:
             random=_random(plan, name).random,
             metrics=metrics,
         )
-        self.handler = EventHandler(
+        self.handler = _Handler(
             index=index,
             decoders=decoders,
             retry_topics=retry_topics.consumed,
@@ -143,6 +155,7 @@ class Replica:
             clock=clock,
             metrics=metrics,
         )
+        self.handler.before_defer = lambda: oracle.deferred(self)
         self.intake = Intake(
             self.consumer,
             ModelView(self.consumer, broker),
@@ -158,6 +171,11 @@ class Replica:
 
     def __repr__(self) -> str:
         return self.name
+
+    @property
+    def owned(self) -> Collection[TopicPartition]:
+        """The partitions that no other replica may have."""
+        return self.intake._assignment.owned
 
     @property
     def alive(self) -> bool:
@@ -177,7 +195,6 @@ class Replica:
 
     def stop(self) -> None:
         """Request an orderly stop."""
-        self.consumer.is_leaving = True
         self._stop.set()
 
     def kill(self) -> None:
@@ -188,12 +205,15 @@ class Replica:
 
     async def _run(self) -> None:
         """Serve until `stop`: `App._serve` without what looks after the process."""
-        self.consumer.on_start, self.consumer.on_stop = self._join, self._leave
+        self.consumer.on_start = lambda: self._group.join(self.consumer)
+        self.consumer.on_stop = lambda: self._group.leave(self.consumer)
+        self.consumer.on_rejoin = self._group.rebalance
         await self.intake.start()
         async with asyncio.TaskGroup() as tasks:
             taking = tasks.create_task(self.intake.run())
             helpers = [
                 tasks.create_task(self.intake.commit_regularly()),
+                tasks.create_task(self.intake.give_back_regularly()),
                 tasks.create_task(self.intake.placement.run()),
                 tasks.create_task(self.intake.watch.run()),
                 tasks.create_task(self.intake.retry_topics.run()),
@@ -205,13 +225,6 @@ class Replica:
                 helper.cancel()
         await self.intake.close()
         self.consumer.alive = self._producer.alive = self.transport.alive = False
-
-    def _join(self) -> None:
-        self._group.join(self.consumer)
-
-    def _leave(self) -> None:
-        self._oracle.given_back(self)
-        self._group.leave(self.consumer)
 
     def _timer(self, delay: float, callback: Callable[[], object]) -> None:
         asyncio.get_running_loop().call_later(delay, self._due, callback)

@@ -71,10 +71,10 @@ def _failed_batches_count(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_commit_before_a_rebalance(patch: pytest.MonkeyPatch) -> None:
-    async def give_back(_intake: Intake, _leaving: object) -> None:
+    async def finish(_intake: Intake, _leaving: object) -> None:
         return
 
-    patch.setattr(Intake, "_give_back", give_back)
+    patch.setattr(Intake, "_finish", finish)
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ class World:
         self.oracle = Oracle(plan, self._hooks, self._loop.time, story)
         self.broker.observer = self.oracle
         self.group = Group(
-            self.broker, self._consumed, plan.random("group"), story, self._given_back
+            self.broker, self._consumed, plan.random("group"), story, self._moved
         )
         self.receivers = {
             hook.id: Receiver(self._loop.time, plan.random(hook.id), poison=plan.poison)
@@ -245,10 +245,10 @@ class World:
         record = FakeRecord(orjson.dumps(event), key=key)
         self.broker.append(TopicPartition(TOPIC, partition), record)
 
-    def _given_back(self, consumer: ModelConsumer) -> None:
+    def _moved(self, tp: TopicPartition, consumer: ModelConsumer) -> None:
         for replica in self.replicas:
             if replica.consumer is consumer:
-                self.oracle.given_back(replica)
+                self.oracle.moved(tp, replica)
 
     def _uncaught(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")

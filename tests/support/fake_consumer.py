@@ -87,21 +87,17 @@ class FakeConsumer:
             log.append(record)
 
     async def rebalance(self, *assigned: TopicPartition) -> None:
-<<<<<<< HEAD
         """Begin a rebalance, and assign `assigned`."""
-=======
-        """Revoke everything, and assign `assigned` (the eager protocol)."""
-        await self.give_back()
-        await self.begin(*assigned)
+        await self.begin_rebalance()
+        await self.end_rebalance(*assigned)
 
-    async def give_back(self) -> None:
-        """Begin a rebalance: revoke everything."""
->>>>>>> d12aecd (Simulation: several replicas on virtual time, from one seed)
+    async def begin_rebalance(self) -> None:
+        """Call the listener, as before this member joins."""
         self.steady.clear()
         await self._listener.on_partitions_revoked(set(self.positions))
 
-    async def begin(self, *assigned: TopicPartition) -> None:
-        """End a rebalance: assign `assigned`."""
+    async def end_rebalance(self, *assigned: TopicPartition) -> None:
+        """Assign `assigned`."""
         self._paused.clear()
         self.positions = dict.fromkeys(assigned, 0)
         await self._listener.on_partitions_assigned(set(assigned))
