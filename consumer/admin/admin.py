@@ -82,7 +82,8 @@ class Admin:
         first delivery does not need it.
         """
         with suppress(TimeoutError):
-            await asyncio.wait_for(ready.wait(), MAX_DELAY_SECONDS)
+            async with asyncio.timeout(MAX_DELAY_SECONDS):
+                await ready.wait()
         make = await asyncio.to_thread(_server_class)
         self._server = make(self._registry, self._probes, self._idle)
         await self._server.start(self._listeners)
