@@ -80,9 +80,7 @@ class World:
         self.broker = Broker(topics, self._clock.now, plan.random("broker"))
         self.oracle = Oracle(plan, self._hooks, self._loop.time, story)
         self.broker.observer = self.oracle
-        self.group = Group(
-            self.broker, self._consumed, plan.random("group"), story, self._moved
-        )
+        self.group = Group(self.broker, self._consumed, plan.random("group"), story, self._moved)
         self.receivers = {
             hook.id: Receiver(self._loop.time, plan.random(hook.id), poison=plan.poison)
             for hook in self._hooks
