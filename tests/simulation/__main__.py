@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from multiprocessing import Pool
 
 from simulation.plan import Plan, make_plan
@@ -59,7 +60,7 @@ def explain(plan: Plan) -> str:
 def describe(result: Result, delivery: str = "") -> str:
     """The story of one run, for a person."""
     plan, violation = result.plan, result.violation
-    lines = [f"seed {plan.seed}: {plan}", *(f"  {step}" for step in plan.steps)]
+    lines = [f"{replace(plan, steps=())}", *(f"  {step}" for step in plan.steps)]
     if violation is not None:
         lines += result.story.of(delivery or violation.delivery)
         lines.append(f"broken: {violation.text} {violation.delivery}".rstrip())

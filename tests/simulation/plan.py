@@ -51,7 +51,7 @@ class HookPlan:
     """One hook."""
 
     name: str
-    keys: frozenset[str]
+    keys: tuple[str, ...]
     rate: int = 0
     """Requests a second; 0: no limit."""
     host: str = ""
@@ -110,9 +110,9 @@ LAST_STEP_SECONDS = 14.0
 def make_plan(seed: int) -> Plan:
     """The plan of a seed."""
     random = Random(f"{seed}/plan")  # noqa: S311  # the same each time
-    hooks = [HookPlan(STEADY_HOOK, frozenset(KEYS[:2]), host="steady.example")]
+    hooks = [HookPlan(STEADY_HOOK, KEYS[:2], host="steady.example")]
     for number in range(1, random.randint(2, 6)):
-        keys = frozenset(random.sample(KEYS, random.randint(1, len(KEYS))))
+        keys = tuple(random.sample(KEYS, random.randint(1, len(KEYS))))
         rate = random.choice((0, 0, 0, 10, 40))
         host = f"r{random.randint(1, 4)}.example"
         hooks.append(HookPlan(f"h{number}", keys, rate, host))

@@ -69,7 +69,7 @@ def _hook(plan: HookPlan) -> Hook:
     return make_hook(
         plan.name,
         uri=f"https://{plan.host}/{plan.name}",
-        select=plan.keys,
+        select=frozenset(plan.keys),
         rate_limit=RateLimit(plan.rate, 1.0, plan.rate) if plan.rate else None,
     )
 

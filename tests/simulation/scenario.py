@@ -99,7 +99,7 @@ class ModelStage(Stage):
     """The simulation's world."""
 
     def __init__(self) -> None:
-        keys = frozenset({"k"})
+        keys = ("k",)
         plan = Plan(
             seed=0,
             partitions=PARTITIONS,
