@@ -213,7 +213,7 @@ class Replica:
             taking = tasks.create_task(self.intake.run())
             helpers = [
                 tasks.create_task(self.intake.commit_regularly()),
-                tasks.create_task(self.intake.give_back_regularly()),
+                tasks.create_task(self.intake.give_back.run()),
                 tasks.create_task(self.intake.placement.run()),
                 tasks.create_task(self.intake.watch.run()),
                 tasks.create_task(self.intake.retry_topics.run()),

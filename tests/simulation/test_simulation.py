@@ -13,7 +13,7 @@ from consumer.delivery.scheduling.unfinished import UnfinishedDeliveries
 from consumer.records.overflow_tracker import OverflowTracker
 from consumer.records.settled_runs import Run
 from consumer.records.tracker import OffsetTracker
-from consumer.stream.intake import Intake
+from consumer.stream.give_back import GiveBack
 from consumer.stream.outbox import Outbox
 from simulation.__main__ import describe, explain, main
 from simulation.plan import Kind, Plan, Step, make_plan
@@ -71,10 +71,10 @@ def _failed_batches_count(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_commit_before_a_rebalance(patch: pytest.MonkeyPatch) -> None:
-    async def finish(_intake: Intake, _leaving: object) -> None:
+    async def finish(_give_back: GiveBack, _leaving: object) -> None:
         return
 
-    patch.setattr(Intake, "_finish", finish)
+    patch.setattr(GiveBack, "_finish", finish)
 
 
 @pytest.mark.parametrize(
