@@ -74,6 +74,8 @@ class Plan:
     outbox: int
     """Records at which the outbox lets intake pause."""
     max_attempts: int
+    timeout: float
+    """Of an attempt, in seconds."""
     poison: bool
     """Whether some events are rejected by each receiver."""
     steps: tuple[Step, ...]
@@ -128,6 +130,7 @@ def make_plan(seed: int) -> Plan:
         waiting=random.choice((20, 50, 200)),
         outbox=random.choice((20, 100, 1_000)),
         max_attempts=random.choice((4, 60)),
+        timeout=random.choice((2.0, 6.0)),
         poison=random.random() < 0.3,
         steps=_steps(random, hooks),
     )

@@ -40,7 +40,6 @@ GROUP = "hookstream"
 DELAYS = (1.0, 4.0)
 """Of the retry topics, in seconds."""
 EXPIRE_AFTER = 3_600.0
-TIMEOUT = 2.0
 GRACE = 4.0
 """Seconds that an orderly stop may take."""
 _COMMIT_TIMEOUT = 1.0
@@ -240,7 +239,7 @@ def _limits(plan: Plan) -> Limits:
         per_host=plan.concurrency,
         per_hook=plan.per_hook,
         host_rate_limit=None,
-        timeout=TIMEOUT,
+        timeout=plan.timeout,
         connect_timeout=1.0,
         waiting=plan.waiting,
     )

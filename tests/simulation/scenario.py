@@ -112,6 +112,7 @@ class ModelStage(Stage):
             waiting=200,
             outbox=100,
             max_attempts=60,
+            timeout=2.0,
             poison=False,
             steps=(),
         )

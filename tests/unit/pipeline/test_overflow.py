@@ -148,9 +148,10 @@ def test_a_delivery_that_was_attempted_is_written_anew() -> None:
     assert tracker.committable == 1
 
 
-def test_a_rejection_that_counts_for_nothing_is_put_back() -> None:
+def test_a_rejection_that_counts_for_nothing_goes_behind_the_others() -> None:
     """A delivery out of the overflow topic that its receiver rejects, as it rejects everything, has
-    spent no attempt and waits where it was.
+    spent no attempt and is written behind the others: the next probe is another delivery, since
+    this one may be rejected for ever.
     """
     harness = PipelineHarness(HOOK)
     tracker = harness.assign_overflow()
@@ -164,8 +165,9 @@ def test_a_rejection_that_counts_for_nothing_is_put_back() -> None:
     harness.clock.advance(CIRCUIT.open_for)
     harness.take(record, tracker)
     harness.transport.answer(404)
-    assert harness.post == []
-    assert tracker.waits(0)
+    posted = harness.acknowledge()
+    assert (posted.outgoing.topic, posted.metadata.attempts) == (OVERFLOW, 0)
+    assert tracker.committable == 1
 
 
 def test_a_failed_attempt_goes_to_a_retry_topic() -> None:
