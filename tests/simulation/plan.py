@@ -104,8 +104,11 @@ class Plan:
         return ",".join(f"{step.ordinal}:{step.number}" for step in self.steps)
 
 
-BEHAVIOURS = ("well", "down", "hang", "limit", "flaky", "slow", "pause", "refuse", "reset")
-"""How a receiver may answer; see `receivers.py`."""
+BEHAVIOURS = (
+    "well", "down", "hang", "hang", "hang", "limit", "flaky", "slow", "slow", "pause", "refuse",
+    "reset",
+)  # fmt: skip
+"""How a receiver may answer (`receivers.py`). Attempts that take long meet stops and rebalances."""
 LAST_STEP_SECONDS = 14.0
 
 

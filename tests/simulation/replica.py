@@ -40,7 +40,7 @@ GROUP = "hookstream"
 DELAYS = (1.0, 4.0)
 """Of the retry topics, in seconds."""
 EXPIRE_AFTER = 3_600.0
-GRACE = 4.0
+GRACE = 2.0
 """Seconds that an orderly stop may take."""
 _COMMIT_TIMEOUT = 1.0
 _SEND_TIMEOUT = 3.0
