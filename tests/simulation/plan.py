@@ -109,7 +109,7 @@ BEHAVIOURS = (
     "reset",
 )  # fmt: skip
 """How a receiver may answer (`receivers.py`). Attempts that take long meet stops and rebalances."""
-LAST_STEP_SECONDS = 14.0
+LAST_STEP_SECONDS = 10.0
 
 
 def make_plan(seed: int) -> Plan:
