@@ -201,6 +201,7 @@ class EventHandler:
             return
         original = OriginalRecord(metadata, record)
         source_record = tracker.receive(record.offset, original, 1, self._clock.monotonic())
+        source_record.attempts = metadata.attempts
         hook = self.index.hooks.get(metadata.hook)
         if hook is None:
             self._router.unknown_hook(source_record, metadata, record.timestamp / 1000)

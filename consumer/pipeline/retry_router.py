@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from consumer.clock import Clock
 from consumer.delivery.scheduling.endpoint import Delivery
-from consumer.delivery.scheduling.retry_policy import STOPPED, Defer
+from consumer.delivery.scheduling.retry_policy import REFUSING, STOPPED, Defer
 from consumer.events.model import is_plausible
 from consumer.hooks.table import Hook
 from consumer.logs import get_logger
@@ -97,14 +97,16 @@ class RetryRouter:
 
     def overflowed(self, delivery: Delivery, cause: str) -> None:
         """Publish to the overflow topic; the broker's acknowledgement settles the delivery. One
-        that came from there without an attempt since waits where it is. One that the receiver has
-        rejected goes behind the others: it may be rejected for ever, and must not be each probe.
+        that came from there waits where it is, unless an attempt was counted since, or the receiver
+        rejected it: it may be rejected for ever, and must not be each probe.
         """
         if self._is_disabled(delivery, cause):
             return
         source, hook = delivery.source_record, delivery.endpoint.hook.id
         tracker = source.tracker
-        if isinstance(tracker, OverflowTracker) and delivery.began is None:
+        is_as_read = delivery.attempts == source.attempts
+        is_rejected = cause == REFUSING and delivery.began is not None
+        if isinstance(tracker, OverflowTracker) and is_as_read and not is_rejected:
             tracker.put_back(source.offset, delivery.first_failed_at or 0.0)
             self._overflow.put_back(tracker, hook)
             return

@@ -88,7 +88,7 @@ class OffsetTracker:
 class InFlightRecord:
     """A received record with unacknowledged deliveries: their `source_record`."""
 
-    __slots__ = ("_remaining", "offset", "received_at", "record", "tracker")
+    __slots__ = ("_remaining", "attempts", "offset", "received_at", "record", "tracker")
 
     def __init__(
         self,
@@ -101,6 +101,8 @@ class InFlightRecord:
         self.tracker = tracker
         self.offset = offset
         """The offset in its own partition; that of `record` may be another."""
+        self.attempts = 0
+        """The attempts that it tells of."""
         self.record = record
         self.received_at = received_at
         self._remaining = deliveries

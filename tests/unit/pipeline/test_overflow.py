@@ -170,6 +170,20 @@ def test_a_rejection_that_counts_for_nothing_goes_behind_the_others() -> None:
     assert tracker.committable == 1
 
 
+def test_a_delivery_that_comes_too_soon_keeps_its_place() -> None:
+    """A delivery out of the overflow topic whose receiver answers 429 with a long `Retry-After` has
+    spent no attempt and waits where it was: nothing is written.
+    """
+    harness = PipelineHarness(HOOK)
+    tracker = harness.assign_overflow()
+    metadata = DeliveryMetadata("crowded", "event", 0, 0, 0, "event", "e1:h1", "h1")
+    record = harness.index(FakeRecord(b'{"id": "e1"}', headers=metadata.headers()), tracker)
+    harness.take(record, tracker)
+    harness.transport.answer(AttemptResult(status=429, retry_after=60.0))
+    assert harness.post == []
+    assert tracker.waits(0)
+
+
 def test_a_failed_attempt_goes_to_a_retry_topic() -> None:
     """A delivery out of the overflow topic whose attempt fails goes on in a retry topic, and its
     old record is settled.
