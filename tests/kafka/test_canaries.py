@@ -96,7 +96,7 @@ async def workspace(
     workspace = Workspace(tmp_path, Cluster(secure_broker.bootstrap), topic_prefix)
     workspace.sources = {workspace.topic("event"): workspace.sources[workspace.topic("event")]}
     await workspace.create_topics(partitions=1)
-    topics = [*workspace.sources, *workspace.retry_topics, workspace.dead_letter_topic]
+    topics = [*workspace.sources, *workspace.own_topics]
     rights = {topic: ["READ", "WRITE", "CREATE"] for topic in topics}
     await secure_broker.allow("hookstream", rights, group=workspace.group)
     (tmp_path / "secret").write_text(f"{FILE}\n")

@@ -41,7 +41,9 @@ async def workspace(
 def enough(workspace: Workspace) -> Rights:
     """The rights that docs/security.md asks for, where the topics are there."""
     rights = dict.fromkeys(workspace.sources, READS)
-    rights |= {retry_topic: [*READS, *WRITES] for retry_topic in workspace.retry_topics}
+    rights |= {
+        topic: [*READS, *WRITES] for topic in (*workspace.retry_topics, workspace.overflow_topic)
+    }
     return rights | {workspace.dead_letter_topic: WRITES}
 
 
