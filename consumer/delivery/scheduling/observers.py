@@ -30,7 +30,7 @@ class AttemptObserver(Protocol):
     """Is told of each attempt with what follows from it, and of each outcome.
 
     The calls are made on the event loop's thread, before the outcome is carried out: an observer
-    must neither block nor raise (invariant 8).
+    must neither block nor raise (invariant 7).
     """
 
     def attempted(self, attempt: AttemptDetails) -> None:
