@@ -183,7 +183,7 @@ async def test_every_assigned_partition_has_a_committed_offset_within_seconds(
             async def all_committed() -> bool:
                 committed = await workspace.cluster.committed(workspace.group)
                 return committed == await workspace.cluster.ends(
-                    [*workspace.sources, *workspace.retry_topics]
+                    [*workspace.sources, *workspace.own_topics[:-1]]
                 )
 
             await wait_until(all_committed, "every partition's end to be committed", patience=10)
