@@ -44,7 +44,7 @@ class Sample(NamedTuple):
     answered: int
     """Requests answered with 2xx so far."""
     waiting: float
-    """Records in the retry topics, by the daemon's own gauge of lag."""
+    """Records in the retry topics and the overflow topic, by the daemon's own gauge of lag."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +172,8 @@ class Soak:
         waiting = sum(
             value
             for name, value in samples.items()
-            if name.startswith("hookstream_consumer_lag{") and ".retry." in name
+            if name.startswith("hookstream_consumer_lag{")
+            and (".retry." in name or ".overflow" in name)
         )
         return Sample(
             now,
