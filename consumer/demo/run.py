@@ -76,7 +76,8 @@ def _topics() -> list[str]:
     settings = Settings.model_validate(_SETTINGS)
     own = settings.kafka.own_topics
     retry_topics = [own.retry(delay) for delay in settings.retry.delays]
-    return [*(source.topic for source in settings.sources), *retry_topics, own.dead_letter]
+    own_topics = [*retry_topics, own.overflow, own.dead_letter]
+    return [*(source.topic for source in settings.sources), *own_topics]
 
 
 class _Demo:
