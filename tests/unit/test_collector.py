@@ -1,6 +1,7 @@
 """Objects that live as long as the process or the hook table are left out of garbage collection."""
 
 import gc
+import warnings
 from collections.abc import Iterator
 from weakref import ref
 
@@ -11,8 +12,12 @@ from consumer.collector import gc_paused, tune_gc
 
 @pytest.fixture(autouse=True)
 def thawed() -> Iterator[None]:
-    """Undo what a test did to the collector."""
+    """Collect what other tests left, frozen or not, and undo what a test did to the collector."""
     usual = gc.get_threshold()
+    gc.unfreeze()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # not this file's objects
+        gc.collect()
     yield
     gc.unfreeze()
     gc.set_threshold(*usual)
