@@ -24,7 +24,7 @@ log = get_logger(__name__)
 MAX_INDEXED_RECORDS = 4_000_000
 """Offsets in the indexes of all partitions together; the rest of a longer partition is indexed as
 its beginning is settled."""
-_LOOK_SECONDS = 0.05
+_LOOK_SECONDS = 0.01
 _HOOK_LOOK_SECONDS = 1e-4
 """The time between two looks for endpoints with room, and what each hook that waits adds to it."""
 _READ_ON_RECORDS = 200
@@ -170,8 +170,6 @@ class OverflowReader:
 
     def _take_one(self, record: Record, tracker: OverflowTracker, hook: str) -> None:
         self._room[hook] -= 1
-        if not self._room[hook]:
-            del self._room[hook]
         self._topic.taken(hook)
         try:
             self._handler.handle(record, tracker)
@@ -186,6 +184,8 @@ class OverflowReader:
                 partition=record.partition,
                 offset=record.offset,
             )
+        if not self._room[hook]:  # a quick endpoint may have begun all that it took
+            self._ask_one(hook, record.timestamp / 1000, self._clock.monotonic())
 
 
 def _hook(record: Record) -> str:

@@ -8,11 +8,13 @@ from consumer.delivery.scheduling.limits import Limits
 
 _LOOK_SECONDS: Final = 0.05
 """Shortest time between two looks at one endpoint: the rest of a queue takes longer."""
+_FAST_LOOK_SECONDS: Final = 0.01
+"""The same for an endpoint that takes what it gets: a queue of a few dozen is soon empty."""
 _MAX_LOOK_SECONDS: Final = 1.0
 """Longest time, so that a reload or a late answer is noticed soon."""
 _MOST: Final = 256
 """Deliveries that a limited endpoint takes at most."""
-_BUSY: Final = 8
+_BUSY: Final = 32
 """Deliveries that an endpoint takes while the queues are half full."""
 _SLICE: Final = 64
 """Deliveries that are over and leave at a time: each becomes a dead letter without an attempt."""
@@ -55,4 +57,5 @@ def overflow_room(
     wanted = max(1, min(_MOST, int(1 / interval))) if interval else limits.per_hook
     if is_busy:
         wanted = min(wanted, _BUSY)
-    return (wanted - waiting if 2 * waiting <= wanted else 0, _LOOK_SECONDS)
+    look = _LOOK_SECONDS if interval else _FAST_LOOK_SECONDS
+    return (wanted - waiting if 2 * waiting <= wanted else 0, look)

@@ -105,12 +105,12 @@ def test_room_knows_whether_the_oldest_is_over() -> None:
 
 def test_room_knows_whether_the_queues_are_half_full() -> None:
     """An endpoint has less room once the queues of all are half full."""
-    bench = SchedulerHarness(replace(LIMITS, per_hook=32, waiting=100))
+    bench = SchedulerHarness(replace(LIMITS, per_hook=64, waiting=100))
     other = make_hook("other", uri="https://other.example/", rate_limit=RateLimit(50, 1.0, 1))
     bench.submit(other, times=50)
-    assert bench.scheduler.room(HOOK, bench.clock.now())[0] == 32
+    assert bench.scheduler.room(HOOK, bench.clock.now())[0] == 64
     bench.submit(other, times=1)
-    assert bench.scheduler.room(HOOK, bench.clock.now())[0] == 8
+    assert bench.scheduler.room(HOOK, bench.clock.now())[0] == 32
 
 
 def test_room_follows_a_reload() -> None:
