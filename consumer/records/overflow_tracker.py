@@ -127,6 +127,11 @@ class OverflowTracker(OffsetTracker):
         taken = self._unsettled[offset] = InFlightRecord(self, offset, record, deliveries, now)
         return taken
 
+    def keep(self, record: Record, now: float) -> None:
+        """See `OffsetTracker.keep`."""
+        if self.waits(record.offset):
+            self.receive(record.offset, record, 1, now)
+
     def put_back(self, offset: int, first_failed_at: float) -> None:
         """Let a record that `receive` took wait again; see `add`."""
         del self._unsettled[offset]

@@ -39,6 +39,10 @@ class OffsetTracker:
         pending = self._unsettled[offset] = InFlightRecord(self, offset, record, deliveries, now)
         return pending
 
+    def keep(self, record: Record, now: float) -> None:
+        """Let a record that could not be processed stay unsettled for ever."""
+        self.receive(record.offset, record, 1, now)
+
     def skip(self, offset: int) -> None:
         """Receive a record without deliveries: settled at once."""
         self.next_offset = offset + 1

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from aiokafka import TopicPartition
 
 from consumer.clock import Clock
-from consumer.logs import get_logger
 from consumer.records.headers import read_not_before
 from consumer.records.overflow_tracker import OverflowTracker
 from consumer.records.record import Record
@@ -16,8 +15,7 @@ from consumer.stream.handler import Handler
 from consumer.stream.overflow_reader import OverflowReader
 from consumer.stream.poller import Poller
 from consumer.stream.retry_topic import RetryTopic
-
-log = get_logger(__name__)
+from consumer.stream.take_one import take_one
 
 _SLICE_RECORDS = 50
 """Records between two yields to the event loop: a few milliseconds of a retry topic's."""
@@ -71,21 +69,7 @@ class Feed:
                     tracker.skip_to(record.offset)
                     self._poller.pause_until(tp, records, number, due)
                     return
-            self._take_one(record, tracker)
-
-    def _take_one(self, record: Record, tracker: OffsetTracker) -> None:
-        try:
-            self._handler.handle(record, tracker)
-        except Exception as bug:  # noqa: BLE001  # any error: the record stays
-            # Unsettled for ever, so no commit passes it: a bug loses no record.
-            tracker.receive(record.offset, record, 1, self._clock.monotonic())
-            log.error(
-                "a record could not be processed",
-                cause=bug,
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
-            )
+            take_one(handler, record, tracker, self._clock)
 
     def _due(self, tp: TopicPartition, record: Record, retry_topic: RetryTopic) -> float:
         """Monotonic seconds at which a deferred record is due; only its partition waits."""

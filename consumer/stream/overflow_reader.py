@@ -11,15 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from consumer.clock import Clock
-from consumer.logs import get_logger
 from consumer.records.headers import FIRST_FAILED_AT, HOOK, last_value, read_number
 from consumer.records.overflow_tracker import MAX_HOOKS, HookQueue, OverflowTracker
 from consumer.records.record import Record
 from consumer.stream.assignment import Assignment
 from consumer.stream.handler import Handler
 from consumer.stream.overflow_topic import OverflowTopic
-
-log = get_logger(__name__)
+from consumer.stream.take_one import take_one
 
 MAX_INDEXED_RECORDS = 4_000_000
 """Offsets in the indexes of all partitions together; the rest of a longer partition is indexed as
@@ -151,7 +149,7 @@ class OverflowReader:
             if queue is None or not queue.waiting or not self._has_room(hook, queue):
                 continue
             if tracker.next_of(queue) == record.offset:
-                self._take_one(record, tracker, hook)
+                self._take_one(record, tracker, hook, queue)
 
     def _index(self, tracker: OverflowTracker, record: Record, hook: str) -> None:
         tracker.skip_settled()
@@ -168,24 +166,14 @@ class OverflowReader:
             self._ask_one(hook, queue.first_failed_at, self._clock.monotonic())
         return hook in self._room
 
-    def _take_one(self, record: Record, tracker: OverflowTracker, hook: str) -> None:
+    def _take_one(
+        self, record: Record, tracker: OverflowTracker, hook: str, queue: HookQueue
+    ) -> None:
         self._room[hook] -= 1
         self._topic.taken(hook)
-        try:
-            self._handler.handle(record, tracker)
-        except Exception as bug:  # noqa: BLE001  # any error: the record stays
-            # Unsettled for ever, so no commit passes it: a bug loses no record.
-            if tracker.waits(record.offset):
-                tracker.receive(record.offset, record, 1, self._clock.monotonic())
-            log.error(
-                "a record could not be processed",
-                cause=bug,
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
-            )
+        take_one(self._handler, record, tracker, self._clock)
         if not self._room[hook]:  # a quick endpoint may have begun all that it took
-            self._ask_one(hook, record.timestamp / 1000, self._clock.monotonic())
+            self._ask_one(hook, queue.first_failed_at, self._clock.monotonic())
 
 
 def _hook(record: Record) -> str:
