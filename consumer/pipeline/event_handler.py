@@ -167,7 +167,8 @@ class EventHandler:
                 source_record=source_record,
             )
             if behind and hook.id in behind:
-                scheduler.line_up(delivery)
+                if scheduler.line_up(delivery):
+                    self._overflow.catch_up.went_behind()
             else:
                 scheduler.submit(delivery)
 

@@ -85,11 +85,13 @@ class _GroupMember(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no t
 
     def __init__(self, **options: Any) -> None:
         self.assignor = CooperativeAssignor()
+        self.is_urgent = False
+        """Whether the position of a partition will soon be set; see `bound_fetches`."""
         super().__init__(**options, partition_assignment_strategy=(self.assignor,))
 
     async def start(self) -> None:
         await super().start()
-        bound_fetches(self._fetcher)
+        bound_fetches(self._fetcher, lambda: self.is_urgent)
 
     async def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
         """Commit for owned partitions: `super` refuses those that are not assigned any more."""

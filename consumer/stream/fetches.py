@@ -1,6 +1,6 @@
 """Bounds aiokafka's memory for fetched records."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, Final
 from weakref import proxy
@@ -12,6 +12,8 @@ PARTITION_BYTES: Final = 256 * 1024
 answer (KIP-74), so any record can be read; aiokafka requests the partitions in random order."""
 ANSWER_BYTES: Final = 1 * 1024 * 1024
 """Limit for one answer, which takes about three times its size while aiokafka parses it."""
+_SHORT_WAIT_MS: Final = 20
+"""Wait at the broker for records of the partitions of one request, in place of half a second."""
 _BUFFERED_BYTES: Final = 2 * 1024 * 1024
 """Limit for fetched records not yet polled, for all partitions together."""
 
@@ -35,16 +37,21 @@ def free_dropped_fetches() -> None:
         PartitionRecords._unpack_records = unpack_weakly  # noqa: SLF001
 
 
-def bound_fetches(fetcher: Fetcher) -> None:
-    """Stop `fetcher` from requesting more while `_BUFFERED_BYTES` wait to be polled (backpressure).
+def bound_fetches(fetcher: Fetcher, is_urgent: Callable[[], bool]) -> None:
+    """Stop `fetcher` from requesting more while `_BUFFERED_BYTES` wait to be polled (backpressure),
+    and let no request wait for long at the broker that leaves out a partition which will soon be
+    read on: a broker gets one request at a time. `is_urgent`: whether a position will soon be set.
 
     aiokafka keeps one fetch of each partition: with batches of the largest size, a thousand
     partitions take a gigabyte when polling pauses. Use it only for a consumer that polls all
     partitions: one that waits for a single partition could wait for ever.
     """
     actions = fetcher._get_actions_per_node  # noqa: SLF001  # no public way
+    long_wait: int = fetcher._fetch_max_wait_ms  # noqa: SLF001
 
     def bounded(assignment: Any) -> tuple[Any, ...]:
+        is_short = is_urgent() or bool(fetcher._records)  # noqa: SLF001
+        fetcher._fetch_max_wait_ms = _SHORT_WAIT_MS if is_short else long_wait  # noqa: SLF001
         requests, *others = actions(assignment)
         if requests and _buffered(fetcher, assignment) >= _BUFFERED_BYTES:
             requests = []  # retried after a poll, or after 0.2 s

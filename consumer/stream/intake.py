@@ -141,7 +141,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         trackers, moved = self._assignment.trackers, self._assignment.moved
         moved.clear()
         try:
-            batches = await self._poller.poll()
+            batches = await self._poller.poll(self._held())
         except HookstreamError as error:
             if not self.retry_topics.leave_out(error.__cause__):
                 raise
@@ -158,6 +158,12 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             for tp, records in batches.items()
             if tp in trackers and tp not in moved
         ]
+
+    def _held(self) -> Collection[TopicPartition]:
+        """The partitions that wait until this process has caught up: the sources' or none."""
+        if not self._overflow.catch_up.holds(self._clock.monotonic()):
+            return ()
+        return [tp for tp in self._assignment.trackers if tp.topic in self._sources]
 
     async def _resubscribe(self) -> None:
         """Subscribe to another set of retry topics.

@@ -25,6 +25,8 @@ its beginning is settled."""
 _LOOK_SECONDS = 0.01
 _HOOK_LOOK_SECONDS = 1e-4
 """The time between two looks for endpoints with room, and what each hook that waits adds to it."""
+_SOON_SECONDS = 0.1
+"""An endpoint that is asked within this time takes what it gets: its records are read soon."""
 _READ_ON_RECORDS = 200
 """So many records before the wanted one are read: it takes less than another fetch."""
 _SLICE_RECORDS = 50
@@ -66,10 +68,13 @@ class OverflowReader:
         """Set the position of each partition to what is read next, and pause those without."""
         trackers = list(self._trackers())
         if not trackers:
+            self._consumer.is_urgent = False
             return
         now = self._clock.monotonic()
         if now >= self._look_at:
             self._look_at = now + _LOOK_SECONDS + self._ask(trackers, now) * _HOOK_LOOK_SECONDS
+            soon = now + _SOON_SECONDS
+            self._consumer.is_urgent = any(at < soon for at in self._ask_at.values())
         may_index, paused = MAX_INDEXED_RECORDS // len(trackers), self._consumer.paused()
         for tp, tracker in trackers:
             if not self._is_held(tp):

@@ -6,6 +6,7 @@ from consumer.clock import Clock
 from consumer.logs import get_logger
 from consumer.metrics.stream import StreamMetrics
 from consumer.records.overflow_tracker import OverflowTracker
+from consumer.stream.catch_up import CatchUp
 
 log = get_logger(__name__)
 
@@ -29,6 +30,7 @@ class OverflowTopic:
         self.behind: Counter[str] = Counter()
         """By hook, its deliveries that wait: a later one goes behind them. Hooks without any are
         not in it."""
+        self.catch_up = CatchUp()
         self._clock = clock
         self._metrics = metrics
         self._trackers: dict[int, OverflowTracker] = {}
@@ -83,6 +85,7 @@ class OverflowTopic:
     def taken(self, hook: str) -> None:
         """Note that a delivery waits no more."""
         self._leave(hook, 1)
+        self.catch_up.taken(self._clock.monotonic())
 
     def put_back(self, tracker: OverflowTracker, hook: str) -> None:
         """Note that a delivery that was taken waits again."""

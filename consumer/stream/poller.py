@@ -70,8 +70,9 @@ class Poller:
         self._fragile: set[TopicPartition] = set()
         """Partitions that failed when polled alone."""
 
-    async def poll(self) -> Batches:
-        """Return the next records of each partition; none after an error, which is logged.
+    async def poll(self, held: Collection[TopicPartition] = ()) -> Batches:
+        """Return the next records of each partition that is not `held`; none after an error, which
+        is logged.
 
         Raises `HookstreamError` for a refusal that no retry can fix.
         """
@@ -79,7 +80,7 @@ class Poller:
             if self._positions_invalid:
                 self._rewind()
             kept = self._release()
-            batches = await self._poll(0.0 if kept else POLL_SECONDS)
+            batches = await self._poll(0.0 if kept else POLL_SECONDS, held)
         except HookstreamError:
             raise
         except Exception as error:  # noqa: BLE001  # no error may stop the other partitions
@@ -93,11 +94,11 @@ class Poller:
         # Take them only now: an error or a rebalance meanwhile makes them void.
         return {**batches, **{tp: self._look_ahead.take(tp) for tp in kept}}
 
-    async def _poll(self, wait: float) -> Batches:
+    async def _poll(self, wait: float, held: Collection[TopicPartition]) -> Batches:
         if self._clock.monotonic() < self._single_polls_until:
-            return await self._poll_each(self._active()) or await _rest(wait)
+            return await self._poll_each(self._active().difference(held)) or await _rest(wait)
         self._fragile.clear()
-        return await self._poll_together(wait)
+        return await self._poll_together(wait, held)
 
     def invalidate_positions(self) -> None:
         """Drop what was polled: the next poll starts after the last record taken."""
@@ -187,12 +188,12 @@ class Poller:
         active: set[TopicPartition] = self._consumer.assignment() - self._consumer.paused()
         return active
 
-    async def _poll_together(self, wait: float) -> Batches:
+    async def _poll_together(self, wait: float, held: Collection[TopicPartition]) -> Batches:
         """Poll unreadable partitions alone, the others together: errors drop a poll's records."""
-        active = self._active() if self.unreadable else set()
-        alone = self.unreadable.among(active)
-        if not alone:
+        if not self.unreadable and not held:
             return await self._fetch(wait, most=_MAX_POLL_RECORDS)
+        active = self._active().difference(held)
+        alone = self.unreadable.among(active)
         batches = await self._poll_each(alone)
         if others := active - alone:
             return {**batches, **await self._fetch(wait, *others, most=_MAX_POLL_RECORDS)}

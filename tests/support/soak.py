@@ -168,13 +168,8 @@ class Soak:
         process = Path(f"/proc/{daemon.pid}")
         links = [_target(entry) for entry in (process / "fd").iterdir()]
         pages = int((process / "statm").read_text().split()[1])
-        samples = await daemon.samples()
-        waiting = sum(
-            value
-            for name, value in samples.items()
-            if name.startswith("hookstream_consumer_lag{")
-            and (".retry." in name or ".overflow" in name)
-        )
+        lags = await daemon.samples("hookstream_consumer_lag")
+        waiting = sum(lag for name, lag in lags.items() if ".retry." in name or ".overflow" in name)
         return Sample(
             now,
             pages * _PAGE_MIB,

@@ -6,7 +6,7 @@ from enum import Enum
 from math import exp, inf
 
 from consumer.delivery.http.request import RequestBuilder
-from consumer.delivery.scheduling.circuit import Circuit
+from consumer.delivery.scheduling.circuit import Circuit, CircuitState
 from consumer.delivery.scheduling.learned_rate import LearnedRate
 from consumer.delivery.scheduling.token_bucket import TokenBucket
 from consumer.events.model import Event
@@ -294,6 +294,14 @@ class Endpoint:
         if self.learned_rate is not None:
             own = max(own, self.learned_rate.interval)
         return max(own, self.host.bucket.interval) if self.host.bucket else own
+
+    def is_idle(self, now: float) -> bool:
+        """Whether a delivery would start at once, as far as the endpoint is concerned."""
+        if self.waiting or self.paused_until > now or self.circuit.state is not CircuitState.CLOSED:
+            return False
+        learned = self.learned_rate
+        is_limited = (self.bucket and self.bucket.wait(now)) or (learned and learned.wait(now))
+        return not is_limited
 
     def is_full(self, now: float) -> bool:
         """Whether the queue is as long as a rate limit or a pause allows."""

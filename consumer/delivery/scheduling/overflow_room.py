@@ -14,6 +14,8 @@ _MAX_LOOK_SECONDS: Final = 1.0
 """Longest time, so that a reload or a late answer is noticed soon."""
 _MOST: Final = 256
 """Deliveries that a limited endpoint takes at most."""
+_UNLIMITED: Final = 128
+"""Those that an unlimited one takes: half of them last for as long as it takes to read more."""
 _BUSY: Final = 32
 """Deliveries that an endpoint takes while the queues are half full."""
 _SLICE: Final = 64
@@ -54,7 +56,7 @@ def overflow_room(
     if not closed:
         return (max(0, 1 - waiting), _LOOK_SECONDS)
     interval = endpoint.rate_interval()
-    wanted = max(1, min(_MOST, int(1 / interval))) if interval else limits.per_hook
+    wanted = max(1, min(_MOST, int(1 / interval))) if interval else _UNLIMITED
     if is_busy:
         wanted = min(wanted, _BUSY)
     look = _LOOK_SECONDS if interval else _FAST_LOOK_SECONDS

@@ -139,13 +139,15 @@ class Scheduler:
             delivery.endpoint.circuit.trust()
         self.submit(delivery)
 
-    def line_up(self, delivery: Delivery) -> None:
+    def line_up(self, delivery: Delivery) -> bool:
         """Take on one delivery of a hook whose earlier ones wait in the overflow topic: behind
-        them.
+        them. Returns whether its endpoint is idle: then it waits for this process.
         """
+        is_idle = delivery.endpoint.is_idle(self._clock.monotonic())
         self._unfinished.deliveries.add(delivery)
         self._unfinished.overflow([delivery], BEHIND)
         self._resume(delivery.endpoint)
+        return is_idle
 
     def room(self, hook: Hook, first_failed_at: float) -> Room:
         """How many deliveries of `hook` may come out of the overflow topic now. None of them first

@@ -118,7 +118,7 @@ class _Assigned:
             self.assignment.state_value(tp).seek(0)
         self.fetcher = Fetcher(_NoClient(), self.subscriptions)
         self.fetcher._fetch_task.cancel()  # it would ask a broker for more
-        fetches.bound_fetches(self.fetcher)
+        fetches.bound_fetches(self.fetcher, lambda: False)
         records = _records(_batch())
         self.alive = ref(records)
         self.fetcher._records[A] = FetchResult(
