@@ -12,6 +12,7 @@ from typing import Protocol
 from consumer.clock import Clock, boottime
 from consumer.delivery.http.transport import AttemptResult
 from consumer.logs import get_logger
+from consumer.processor import Processor, seconds_wanted
 from consumer.reasons import ErrorKind
 from consumer.standstill import MIN_STANDSTILL_SECONDS, TICK_SECONDS, Standstill
 from consumer.stream.client import HEARTBEAT_INTERVAL_SECONDS, SESSION_TIMEOUT_SECONDS
@@ -30,7 +31,7 @@ class LeasedScheduler(Protocol):
 
     excuses: Callable[[AttemptResult, float], bool]
 
-    def extend(self, *, start_until: float, awake_until: float) -> None:
+    def extend(self, *, start_until: float, awake_until: float, short_of_cpu: bool) -> None:
         """See `Scheduler.extend`."""
         ...
 
@@ -50,6 +51,7 @@ class Presence:
         self._clock = clock
         self._lease_until = inf
         self._ticked_at = clock.monotonic()
+        self._processor = Processor(seconds_wanted, self._ticked_at)
         self._woke_at = -inf
         self._standstill_seconds = 0.0
         self.doubted = False
@@ -80,7 +82,9 @@ class Presence:
             log.info("the group has confirmed the membership")
         self._lease_until = -inf if self.doubted else now + LEASE_SECONDS
         self._scheduler.extend(
-            start_until=self._lease_until, awake_until=now + MIN_STANDSTILL_SECONDS
+            start_until=self._lease_until,
+            awake_until=now + MIN_STANDSTILL_SECONDS,
+            short_of_cpu=self._processor.is_short(now),
         )
 
     def _woke(self, now: float, passed: float) -> None:

@@ -11,13 +11,12 @@ _HOLD_SECONDS: Final = 0.5
 
 
 class CatchUp:
-    """The account of deliveries that go behind others in the overflow topic though their endpoint
-    is idle: it waits for this process.
+    """The account of deliveries that go behind others in the overflow topic though all of them wait
+    for this process, which is short of CPU.
 
     Such a delivery is written and read once more, which costs the time that would bring the earlier
-    ones out. At the limit of its CPU a process would never get out of this state (a metastable
-    failure, Bronson et al., HotOS 2021). An endpoint that is itself the slow one is not counted, so
-    it holds up nobody.
+    ones out: the process might never get out of this state (a metastable failure, Bronson et al.,
+    HotOS 2021). If an endpoint is the slow one there is time to spare, and it holds up nobody.
     """
 
     def __init__(self) -> None:
@@ -28,7 +27,7 @@ class CatchUp:
         return f"CatchUp(debt={self._debt}, taken_at={self._taken_at:.3f})"
 
     def went_behind(self) -> None:
-        """Count a delivery that went behind though its endpoint was idle."""
+        """Count a delivery that went behind for want of CPU."""
         self._debt += 1.0
 
     def taken(self, now: float) -> None:

@@ -295,9 +295,9 @@ class Endpoint:
             own = max(own, self.learned_rate.interval)
         return max(own, self.host.bucket.interval) if self.host.bucket else own
 
-    def is_idle(self, now: float) -> bool:
-        """Whether a delivery would start at once, as far as the endpoint is concerned."""
-        if self.waiting or self.paused_until > now or self.circuit.state is not CircuitState.CLOSED:
+    def is_open(self, now: float) -> bool:
+        """Whether neither the circuit nor a pause nor a rate keeps a delivery from starting."""
+        if self.paused_until > now or self.circuit.state is not CircuitState.CLOSED:
             return False
         learned = self.learned_rate
         is_limited = (self.bucket and self.bucket.wait(now)) or (learned and learned.wait(now))

@@ -2,6 +2,7 @@
 
 from collections.abc import Container
 from functools import partial
+from math import inf
 
 from consumer.delivery.http.request import RequestBuilder
 from consumer.delivery.scheduling.circuit import Circuit, CircuitPolicy, CircuitState
@@ -44,17 +45,19 @@ class EndpointTable:
                 endpoint.reset_results(self._circuit(hook.id))
         return endpoint
 
-    def crowded(self, now: float) -> list[tuple[Endpoint, int]]:
+    def crowded(self, now: float, *, short_of_cpu: bool) -> list[tuple[Endpoint, int]]:
         """The endpoints that fill the queues by their slowness, with the number of deliveries by
-        which each has more than an equal share of half of the capacity.
+        which each has more than an equal share of half of the capacity. `short_of_cpu`: their pace
+        is this process's.
         """
         queued = [endpoint for endpoint in self.endpoints.values() if endpoint.waiting]
         limits = self.limits
+        max_queue_seconds = inf if short_of_cpu else limits.max_queue_seconds
         share = limits.waiting // 2 // max(1, len(queued))
         return [
             (endpoint, len(endpoint.waiting) - share)
             for endpoint in queued
-            if endpoint.is_slow(now, limits.stall_timeout, limits.max_queue_seconds)
+            if endpoint.is_slow(now, limits.stall_timeout, max_queue_seconds)
         ]
 
     def reset_paces(self, now: float) -> None:

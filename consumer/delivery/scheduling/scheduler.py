@@ -84,6 +84,7 @@ class Scheduler:
         self._retries = 0
         """Deliveries that wait for an in-process retry."""
         self._start_until = self._awake_until = inf
+        self._short_of_cpu = False
         self.excuses: Excuses = never_excuses
 
     @property
@@ -104,12 +105,14 @@ class Scheduler:
         """Use only this replica's part of the rate limits, since an assignment."""
         self._table.divide(shares, self._clock.monotonic())
 
-    def extend(self, *, start_until: float, awake_until: float) -> None:
+    def extend(self, *, start_until: float, awake_until: float, short_of_cpu: bool) -> None:
         """Start deliveries until the one time (monotonic seconds), and judge endpoints by their
-        silence until the other. The caller repeats this for as long as it runs itself.
+        silence until the other; `short_of_cpu`: not by their pace, which is this process's. The
+        caller repeats this for as long as it runs itself.
         """
         was_late = self._clock.monotonic() >= self._start_until
         self._start_until, self._awake_until = start_until, awake_until
+        self._short_of_cpu = short_of_cpu
         if was_late:
             self._run()
 
@@ -141,13 +144,12 @@ class Scheduler:
 
     def line_up(self, delivery: Delivery) -> bool:
         """Take on one delivery of a hook whose earlier ones wait in the overflow topic: behind
-        them. Returns whether its endpoint is idle: then it waits for this process.
+        them. Returns whether all of them wait for this process, which is short of CPU.
         """
-        is_idle = delivery.endpoint.is_idle(self._clock.monotonic())
         self._unfinished.deliveries.add(delivery)
         self._unfinished.overflow([delivery], BEHIND)
         self._resume(delivery.endpoint)
-        return is_idle
+        return self._short_of_cpu and delivery.endpoint.is_open(self._clock.monotonic())
 
     def room(self, hook: Hook, first_failed_at: float) -> Room:
         """How many deliveries of `hook` may come out of the overflow topic now. None of them first
@@ -168,7 +170,7 @@ class Scheduler:
         """
         now = self._clock.monotonic()
         if self.at_capacity and now < self._awake_until:
-            for endpoint, excess in self._table.crowded(now):
+            for endpoint, excess in self._table.crowded(now, short_of_cpu=self._short_of_cpu):
                 self._overflow(endpoint.pop_newest(excess), CROWDED)
 
     def release(self, which: Callable[[InFlightRecord], bool]) -> None:
