@@ -44,14 +44,20 @@ class Presence:
     """The lease, extended at each tick by `LEASE_SECONDS`."""
 
     def __init__(
-        self, membership: Membership, scheduler: LeasedScheduler, outbox: Outbox, clock: Clock
+        self,
+        membership: Membership,
+        scheduler: LeasedScheduler,
+        outbox: Outbox,
+        clock: Clock,
+        wanted: Callable[[], float] = seconds_wanted,
     ) -> None:
+        """`wanted`: see `Processor`."""
         self._membership = membership
         self._scheduler = scheduler
         self._clock = clock
         self._lease_until = inf
         self._ticked_at = clock.monotonic()
-        self._processor = Processor(seconds_wanted, self._ticked_at)
+        self._processor = Processor(wanted, self._ticked_at)
         self._woke_at = -inf
         self._standstill_seconds = 0.0
         self.doubted = False

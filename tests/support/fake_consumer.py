@@ -73,6 +73,7 @@ class FakeConsumer:
         self._listener: ConsumerRebalanceListener
         self._coordinator = FakeCoordinator()
         self.assignor = CooperativeAssignor()
+        self.is_urgent = False
         self._group_id = "group"
         self.steady = asyncio.Event()
         """Cleared while a rebalance goes on: a poll waits for its end."""

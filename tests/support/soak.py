@@ -54,7 +54,7 @@ class Plan:
     seconds: float
     per_second: int = 2_000
     failing_one_in: int = 50
-    """Of so many events, one is for a hook whose every first attempt fails."""
+    """Of so many events, one is for a hook whose first attempts fail for one in four."""
     reload_seconds: float = 20.0
     """The hooks get other hosts that often."""
     waiting: int = 0

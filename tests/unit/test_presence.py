@@ -21,17 +21,21 @@ class ProcessHarness:
         self.clock = FakeClock()
         self.member = SimpleNamespace(confirmed_at=self.clock.monotonic())
         self.starts_until = self.awake_until = 0.0
+        self.wanted = 0.0
+        """Seconds in which the process ran or waited to run."""
+        self.short_of_cpu = False
         self.woken = 0
         self.excuses: Any = None
         self.outbox = SimpleNamespace(allowed=None)
         member: Any = self.member
         outbox: Any = self.outbox
-        self.presence = Presence(member, self, outbox, self.clock)
+        self.presence = Presence(member, self, outbox, self.clock, lambda: self.wanted)
         self.presence.standstill.tick()
 
-    def extend(self, *, start_until: float, awake_until: float) -> None:
+    def extend(self, *, start_until: float, awake_until: float, short_of_cpu: bool) -> None:
         """See `Scheduler.extend`."""
         self.starts_until, self.awake_until = start_until, awake_until
+        self.short_of_cpu = short_of_cpu
 
     def woke(self) -> None:
         """See `Scheduler.woke`."""
@@ -150,3 +154,16 @@ def test_a_process_that_just_runs_has_no_excuse(process: ProcessHarness) -> None
     """A slow tick is no standstill and excuses nothing."""
     process.clock.advance(1.4)
     assert not process.failed(TIMEOUT, 2.0)
+
+
+def test_the_scheduler_is_told_whether_the_process_is_short_of_cpu() -> None:
+    """With each tick the scheduler is told whether the process ran, or waited to run, for more than
+    nine tenths of the time since the last one; time that it slept or stood still does not count.
+    """
+    process = ProcessHarness()
+    told = []
+    for share in (0.0, 0.8, 0.95, 0.5):
+        process.wanted += 0.5 * share
+        process.stands(0.5)
+        told.append(process.short_of_cpu)
+    assert told == [False, False, True, False]

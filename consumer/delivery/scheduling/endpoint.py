@@ -303,6 +303,10 @@ class Endpoint:
         is_limited = (self.bucket and self.bucket.wait(now)) or (learned and learned.wait(now))
         return not is_limited
 
+    def is_silent(self, now: float, stall_timeout: float) -> bool:
+        """Whether attempts are under way and none has got an answer for `stall_timeout` seconds."""
+        return self.in_flight > 0 and now - self._measured_to > stall_timeout
+
     def is_full(self, now: float) -> bool:
         """Whether the queue is as long as a rate limit or a pause allows."""
         number = len(self.waiting)

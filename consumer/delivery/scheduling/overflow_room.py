@@ -14,8 +14,8 @@ _MAX_LOOK_SECONDS: Final = 1.0
 """Longest time, so that a reload or a late answer is noticed soon."""
 _MOST: Final = 256
 """Deliveries that a limited endpoint takes at most."""
-_UNLIMITED: Final = 128
-"""Those that an unlimited one takes: half of them last for as long as it takes to read more."""
+_UNLIMITED_SHARE: Final = 8
+"""An unlimited one takes this part of all queues: while the half of it lasts more is read."""
 _BUSY: Final = 32
 """Deliveries that an endpoint takes while the queues are half full."""
 _SLICE: Final = 64
@@ -41,8 +41,9 @@ def overflow_room(
     #    become dead letters; what is not over is put back.
     # 2. The receiver asked for a pause: none until its end.
     # 3. The circuit is open: none until a probe is due, then one.
-    # 4. The queue holds half of a second's work: none.
-    # 5. Otherwise as many as a second's work lacks; a few if the queues of all are half full, or
+    # 4. Its attempts get no answers: none; at capacity what is taken would overflow again.
+    # 5. The queue holds half of a second's work: none.
+    # 6. Otherwise as many as a second's work lacks; a few if the queues of all are half full, or
     #    what is taken would overflow again.
     waiting = len(endpoint.waiting)
     if endpoint.disabled_by_410:
@@ -55,8 +56,13 @@ def overflow_room(
         return (_SLICE if is_over else 0, again_in)
     if not closed:
         return (max(0, 1 - waiting), _LOOK_SECONDS)
+    if endpoint.is_silent(now, limits.stall_timeout):
+        return (0, _LOOK_SECONDS)
     interval = endpoint.rate_interval()
-    wanted = max(1, min(_MOST, int(1 / interval))) if interval else _UNLIMITED
+    if interval:
+        wanted = max(1, min(_MOST, int(1 / interval)))
+    else:
+        wanted = max(limits.per_hook, limits.waiting // _UNLIMITED_SHARE)
     if is_busy:
         wanted = min(wanted, _BUSY)
     look = _LOOK_SECONDS if interval else _FAST_LOOK_SECONDS

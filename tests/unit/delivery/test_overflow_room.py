@@ -14,7 +14,7 @@ from consumer.hooks.table import RateLimit
 from support.fakes import make_hook
 from support.scheduler_harness import CIRCUIT, LIMITS, SchedulerHarness
 
-BOUNDS = replace(LIMITS, per_hook=16)
+BOUNDS = replace(LIMITS, per_hook=16, waiting=80)
 NOW = 5_000.0
 
 
@@ -51,6 +51,19 @@ def paused(seconds: float) -> Callable[[Endpoint], None]:
     return lambda e: setattr(e, "paused_until", NOW + seconds)
 
 
+def under_way(seconds_ago: float, answered: float) -> Callable[[Endpoint], None]:
+    """An attempt began so long before `NOW`, when the queue was empty; another was answered."""
+
+    def change(endpoint: Endpoint) -> None:
+        endpoint.join(SchedulerHarness(BOUNDS).delivery(make_hook()), NOW - seconds_ago)
+        endpoint.waiting.clear()
+        endpoint.in_flight = 1
+        if answered < seconds_ago:
+            endpoint.note_result(NOW - answered)
+
+    return change
+
+
 def disabled(endpoint: Endpoint) -> None:
     """Several 410 disabled the hook."""
     endpoint.disabled_by_410, endpoint.paused_until = True, inf
@@ -66,6 +79,9 @@ def room(endpoint: Endpoint, *, is_busy: bool = False, is_over: bool = False) ->
     ("change", "expected"),
     [
         pytest.param(lambda _: None, (16, 0.01), id="nothing holds it back"),
+        pytest.param(under_way(0.9, 0.9), (16, 0.01), id="an answer that takes its time"),
+        pytest.param(under_way(9.0, 0.9), (16, 0.01), id="slow answers"),
+        pytest.param(under_way(1.1, 1.1), (0, 0.05), id="no answers"),
         pytest.param(disabled, (64, 0.05), id="disabled by 410"),
         pytest.param(paused(0.3), (0, 0.3), id="a short pause"),
         pytest.param(paused(0.01), (0, 0.05), id="a pause that ends now"),
@@ -87,7 +103,7 @@ def test_each_case_has_its_room(
     change: Callable[[Endpoint], object], expected: tuple[int, float]
 ) -> None:
     """An endpoint takes out of the overflow topic what it will start within a second, nothing
-    while it is paused or its circuit is open, and one delivery as a probe.
+    while it is paused, gives no answers or its circuit is open, and one delivery as a probe.
     """
     endpoint = make_endpoint()
     change(endpoint)
@@ -100,6 +116,15 @@ def test_a_queue_is_filled_up_once_half_of_it_is_gone(waiting: int, expected: in
     as many as are missing.
     """
     assert room(make_endpoint(waiting)) == (expected, 0.01)
+
+
+def test_an_unlimited_endpoint_takes_an_eighth_of_all_queues() -> None:
+    """An endpoint without a rate limit takes an eighth of all queues, if that is more than its
+    attempts at once: its queue is not empty before more is read.
+    """
+    endpoint = make_endpoint()
+    limits = replace(BOUNDS, waiting=1_024)
+    assert overflow_room(endpoint, NOW, limits, is_busy=False, is_over=False) == (128, 0.01)
 
 
 def test_a_probe_that_waits_is_enough() -> None:

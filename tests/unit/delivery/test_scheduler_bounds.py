@@ -1,6 +1,7 @@
 """The scheduler's bounds, fairness and rate limits (invariant 3)."""
 
 from dataclasses import replace
+from math import inf
 
 import pytest
 
@@ -287,6 +288,24 @@ def test_an_endpoint_that_is_too_slow_for_its_queue_is_shed() -> None:
         bench.transport.answer()
         bench.submit(hook("hung"))
     bench.reconfigure(POLICY, "hung", "other", concurrency=2, waiting=10, max_queue_seconds=1.0)
+    bench.scheduler.shed_load()
+    assert not bench.scheduler.at_capacity
+
+
+def test_an_endpoint_is_not_too_slow_while_the_process_is_short_of_cpu() -> None:
+    """While this process is short of CPU an endpoint's pace is the process's, and nothing is shed
+    for it; one that does not answer at all is.
+    """
+    bench = full_bench()
+    for _ in range(4):
+        bench.clock.advance(0.9)
+        bench.transport.answer()
+        bench.submit(hook("hung"))
+    bench.reconfigure(POLICY, "hung", "other", concurrency=2, waiting=10, max_queue_seconds=1.0)
+    bench.scheduler.extend(start_until=inf, awake_until=inf, short_of_cpu=True)
+    bench.scheduler.shed_load()
+    assert bench.scheduler.at_capacity
+    bench.clock.advance(1.1)
     bench.scheduler.shed_load()
     assert not bench.scheduler.at_capacity
 

@@ -1,6 +1,7 @@
 """What the scheduler sends to the overflow topic, and what it takes back."""
 
 from dataclasses import replace
+from math import inf
 
 import pytest
 
@@ -63,6 +64,22 @@ def test_a_delivery_lines_up_without_an_attempt() -> None:
     assert bench.outcomes.told == [("h-1", "overflowed behind")]
     assert (delivery.attempts, delivery.first_failed_at) == (0, bench.clock.now())
     assert not bench.busy
+
+
+def test_what_lines_up_for_want_of_cpu_is_told() -> None:
+    """A delivery that lines up though its endpoint takes more is told while the process is short of
+    CPU, and only then; one whose endpoint has a pause, a used-up rate or an open circuit is not.
+    """
+    bench = SchedulerHarness(WIDE)
+    resting, used_up = make_hook("resting"), replace(limited(1), id="used-up")
+    bench.submit(resting)
+    bench.transport.answer(AttemptResult(status=429, retry_after=4.0))
+    bench.submit(used_up)
+    line_up = bench.scheduler.line_up
+    for short_of_cpu in (True, False):
+        bench.scheduler.extend(start_until=inf, awake_until=inf, short_of_cpu=short_of_cpu)
+        told = [line_up(bench.delivery(hook)) for hook in (HOOK, resting, used_up)]
+        assert told == [short_of_cpu, False, False]
 
 
 def test_what_lines_up_for_a_disabled_hook_is_a_dead_letter() -> None:

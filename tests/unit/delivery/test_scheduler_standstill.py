@@ -18,7 +18,7 @@ NARROW = replace(LIMITS, per_hook=2)
 def renew(bench: SchedulerHarness, seconds: float = 6.0) -> None:
     """The process runs, and says so."""
     now = bench.clock.monotonic()
-    bench.scheduler.extend(start_until=now + seconds, awake_until=now + 1.5)
+    bench.scheduler.extend(start_until=now + seconds, awake_until=now + 1.5, short_of_cpu=False)
 
 
 def test_nothing_starts_after_the_time_that_was_allowed() -> None:

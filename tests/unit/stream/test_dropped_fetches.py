@@ -118,7 +118,8 @@ class _Assigned:
             self.assignment.state_value(tp).seek(0)
         self.fetcher = Fetcher(_NoClient(), self.subscriptions)
         self.fetcher._fetch_task.cancel()  # it would ask a broker for more
-        fetches.bound_fetches(self.fetcher, lambda: False)
+        self.is_urgent = False
+        fetches.bound_fetches(self.fetcher, lambda: self.is_urgent)
         records = _records(_batch())
         self.alive = ref(records)
         self.fetcher._records[A] = FetchResult(
@@ -134,6 +135,11 @@ class _Assigned:
         """What the next request would be for."""
         requests, *_ = self.fetcher._get_actions_per_node(self.assignment)
         return [topic for _, request in requests for topic in request.topics]
+
+    def waits(self) -> list[int]:
+        """How long the next requests would wait at their brokers for records, in milliseconds."""
+        requests, *_ = self.fetcher._get_actions_per_node(self.assignment)
+        return [request._max_wait_ms for _, request in requests]
 
 
 def _seek(assigned: _Assigned) -> None:
@@ -181,4 +187,17 @@ async def test_what_a_paused_partition_has_fetched_holds_back_no_other(
     assigned = _Assigned()
     assigned.subscriptions.pause(A)
     assert [number for _, parts in assigned.asks_for() for number, *_ in parts] == [1]
+    await assigned.fetcher.close()
+
+
+async def test_a_request_that_leaves_partitions_out_waits_briefly() -> None:
+    """A request waits half a second for records if it is for all partitions, and 20 ms while some
+    still have fetched records or a position will soon be set: until its answer they get no other.
+    """
+    assigned = _Assigned()
+    assert assigned.waits() == [20]
+    await assigned.read(RECORDS + 1)
+    assert assigned.waits() == [500]
+    assigned.is_urgent = True
+    assert assigned.waits() == [20]
     await assigned.fetcher.close()

@@ -319,3 +319,36 @@ async def test_a_source_is_read_while_the_overflow_topic_waits() -> None:
         member.consumer.append(A, FakeRecord(), FakeRecord())
         await member.takes(2)
     assert {TopicPartition(topic, number) for topic, number, _ in member.handler.taken} == {A}
+
+
+async def test_sources_wait_while_the_process_catches_up() -> None:
+    """While the process catches up, sources are not read and the overflow topic is; then they go
+    on with their next record.
+    """
+    member = make_member("a" * 600)
+    async with member.running(OVERFLOW, A):
+        await indexes(member, 600)
+        await gives_room(member, a=1)
+        for _ in range(300):
+            member.overflow.catch_up.went_behind()
+        member.consumer.append(A, FakeRecord())
+        await gives_room(member, a=50)
+        await member.rounds()
+        assert len(taken(member)) == 51
+        await gives_room(member, a=100)
+        await wait_until(lambda: (A.topic, A.partition, 0) in member.handler.taken, "the source")
+    assert taken(member, "a") == list(range(151))
+
+
+async def test_a_fetch_waits_less_while_an_endpoint_takes_what_waits() -> None:
+    """While an endpoint takes what waits for it a fetch does not wait long for other records, which
+    would keep its own from being read; with none it does.
+    """
+    member = make_member("ab")
+    async with member.running(OVERFLOW):
+        await indexes(member, 2)
+        member.clock.advance(0.1)
+        await wait_until(lambda: member.consumer.is_urgent, "a look")
+        await gives_room(member, a=1, b=1)
+        member.clock.advance(0.1)
+        await wait_until(lambda: not member.consumer.is_urgent, "a look")

@@ -266,3 +266,16 @@ async def test_positions_count_for_nothing_after_a_failed_poll(reader: Reader) -
     assert reader.consumer.positions[A] == 3
     await reader.poller.skip_gaps(partitions)
     assert partitions[A].committable == 0
+
+
+@pytest.mark.parametrize("singly", [False, True])
+async def test_a_held_partition_is_not_polled(singly: bool) -> None:
+    """A partition that is held keeps its records, and the others go on, also while partitions are
+    polled one by one.
+    """
+    reader = filled(Reader())
+    if singly:
+        reader.poller._single_polls_until = reader.clock.monotonic() + 1.0
+    assert list(await reader.poller.poll([A])) == [B]
+    assert await reader.poller.poll([A, B]) == {}
+    assert list(await reader.poller.poll()) == [A]
