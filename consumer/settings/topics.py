@@ -22,6 +22,21 @@ class OwnTopics:
         """The overflow topic."""
         return f"{self.prefix}.overflow"
 
+    @property
+    def hooks(self) -> str:
+        """The topic of the live definitions."""
+        return f"{self.prefix}.hooks"
+
+    @property
+    def hooks_audit(self) -> str:
+        """The topic of their changes."""
+        return f"{self.prefix}.hooks-audit"
+
+    @property
+    def status(self) -> str:
+        """The topic of the replicas' status."""
+        return f"{self.prefix}.status"
+
     def retry(self, delay: float) -> str:
         """The retry topic with a delay of `delay` seconds: `hookstream.retry.1m`."""
         return self._retry_start + format_duration(delay)
@@ -38,7 +53,8 @@ class OwnTopics:
             return None
 
     def __contains__(self, topic: str) -> bool:
-        return topic in (self.dead_letter, self.overflow) or topic.startswith(self._retry_start)
+        named = (self.dead_letter, self.overflow, self.hooks, self.hooks_audit, self.status)
+        return topic in named or topic.startswith(self._retry_start)
 
     @property
     def _retry_start(self) -> str:
