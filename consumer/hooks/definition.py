@@ -83,15 +83,18 @@ def _plain(raw: Any) -> str:
     return text
 
 
-def _hook_id(raw: Any) -> str:
+def _hook_id(raw: Any, info: ValidationInfo) -> str:
+    _load_context(info).origin = ""  # of the definition before this one
     text = _text(raw)
     if not _ID.fullmatch(text):
         raise InvalidValue("is not a hook id", "use 1 to 64 of a to z, 0 to 9 and hyphen")
     return text
 
 
-def _template(raw: Any) -> Template:
-    return parse_template(_text(raw))
+def _template(raw: Any, info: ValidationInfo) -> Template:
+    template = parse_template(_text(raw))
+    _load_context(info).origin = template.origin  # sealed secrets, which come later, ask for it
+    return template
 
 
 def _load_context(info: ValidationInfo) -> LoadContext:

@@ -1,8 +1,11 @@
-"""`${env:NAME}` and `${file:PATH}`: read at load if the settings allow it, never shown."""
+"""`${env:NAME}`, `${file:PATH}` and `${sealed:...}`: read at load if the settings allow it, never
+shown.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from os.path import normpath
 from pathlib import Path
 
 from consumer.documents.files import files
@@ -11,6 +14,12 @@ from consumer.errors import InvalidValue
 
 ReadSecret = Callable[[str, str], str]
 """Kind (`env` or `file`) and name to the secret; raises `InvalidValue`, never with its text."""
+Unseal = Callable[[str, str], str]
+"""The body of `${sealed:...}` and the origin of its hook's URI to the secret; raises as
+`ReadSecret` does."""
+
+SEALED = "sealed"
+_KINDS = frozenset({"env", "file", SEALED})
 
 MAX_SECRET_BYTES = 64 * 1024
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?P<body>[^}]*)(?P<close>\}?)")
@@ -34,7 +43,7 @@ def expand(text: str, read: ReadSecret) -> str:
         if match["body"] is None:
             return "${"
         kind, _, name = match["body"].partition(":")
-        if not match["close"] or kind not in {"env", "file"} or not name:
+        if not match["close"] or kind not in _KINDS or not name:
             raise InvalidValue(
                 "has ${ that begins no reference",
                 "write ${env:NAME} or ${file:/PATH}, or $${ for the characters themselves",
@@ -72,7 +81,21 @@ class SecretReader:
             raise InvalidValue(f"the secret {kind}:{name} is empty", "give it a value")
         return text
 
-    def _variable(self, name: str) -> str:
+    def check(self, kind: str, name: str) -> None:
+        """Check that a definition may name this secret, whether or not it is on this machine.
+
+        Raises:
+            InvalidValue: it is not allowed.
+        """
+        if kind == "env":
+            self._check_variable(name)
+        else:
+            _check_absolute(name)
+            written = Path(normpath(name))
+            if not any(written.is_relative_to(folder) for folder in self._folders):
+                raise _not_allowed(name, written.parent)
+
+    def _check_variable(self, name: str) -> None:
         if name.startswith(_OWN_PREFIX):
             raise InvalidValue(
                 f"the environment variable {name} is one of hookstream's own settings",
@@ -83,6 +106,9 @@ class SecretReader:
                 f"the environment variable {name} is not allowed",
                 f"add {name} to hooks.secrets in the settings",
             )
+
+    def _variable(self, name: str) -> str:
+        self._check_variable(name)
         if name not in self._environ:
             raise InvalidValue(
                 f"the environment variable {name} is not set",
@@ -96,8 +122,7 @@ class SecretReader:
         return self._environ[name]
 
     def _file(self, name: str) -> str:
-        if not name.startswith("/"):
-            raise InvalidValue(f"the secret file {name} has a relative path", "start it with /")
+        _check_absolute(name)
         # Judged and opened by its real path: neither `..` nor a link leads out of a folder,
         # and the links inside a Kubernetes mount stay inside it.
         read = files()
@@ -115,11 +140,20 @@ class SecretReader:
             # As it was written, if that is enough: a mount's own folders change their names.
             written = Path(name).parent
             folder = written if real.is_relative_to(read.resolve(written)) else real.parent
-            raise InvalidValue(
-                f"the secret file {name} is in no allowed directory",
-                f"add {folder} to hooks.secrets in the settings",
-            )
+            raise _not_allowed(name, folder)
         return _read(real, name)
+
+
+def _check_absolute(name: str) -> None:
+    if not name.startswith("/"):
+        raise InvalidValue(f"the secret file {name} has a relative path", "start it with /")
+
+
+def _not_allowed(name: str, folder: Path) -> InvalidValue:
+    return InvalidValue(
+        f"the secret file {name} is in no allowed directory",
+        f"add {folder} to hooks.secrets in the settings",
+    )
 
 
 def _read(file: Path, name: str) -> str:

@@ -105,7 +105,7 @@ def _parts(target: str) -> tuple[str, ...]:
 
 
 def _check_name(name: str) -> None:
-    if name.startswith(("env:", "file:")):
+    if name.startswith(("env:", "file:", "sealed:")):
         raise InvalidValue(
             "refers to a secret", "put ${...} into a header or parameter with `source: fixed`"
         )

@@ -158,3 +158,24 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, kind: str, name: str, mess
         SecretReader({"EMPTY": "", "OTHER": "canary", "ECHOED": "canary\n"}, ["*", "/"])(kind, name)
     assert name in caught.value.message
     assert "canary" not in caught.value.message + caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        ("env", "OTHER", "is not allowed"),
+        ("env", "HOOKSTREAM_X", "own settings"),
+        ("file", "run/k", "relative path"),
+        ("file", "/etc/k", "in no allowed directory"),
+        ("file", "/run/secrets/../k", "in no allowed directory"),
+    ],
+)
+def test_a_writer_checks_names_without_reading(kind: str, name: str, message: str) -> None:
+    """A writer on another machine than the daemon's may name the secrets that `hooks.secrets`
+    allows, whether or not they are there, and no others.
+    """
+    reader = SecretReader({}, ["CRM_*", "/run/secrets"])
+    reader.check("env", "CRM_KEY")
+    reader.check("file", "/run/secrets/k")
+    with pytest.raises(InvalidValue, match=message):
+        reader.check(kind, name)
