@@ -55,6 +55,11 @@ SCENARIOS: Mapping[str, Scenario] = {
         overflow.limited,
         pairs=1,
     ),
+    "mixed": Scenario(
+        "what waits for two dead endpoints, a limited one and a healthy one, over a rebalance",
+        overflow.mixed,
+        pairs=1,
+    ),
     "backlog": Scenario("memory with a million events waiting", memory.backlog, pairs=1),
     "replicas": Scenario("two and four replicas beside one, on one machine", replicas.replicas),
     "restarts": Scenario(

@@ -3,14 +3,14 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from statistics import quantiles
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.bench import Bench, Row, wait_for
 from benchmarks.broker import Broker
-from benchmarks.contestants import Daemon, Endpoint, Task
+from benchmarks.contestants import Daemon, Endpoint, Task, new_group
 from benchmarks.events import event
 from benchmarks.process import Process
 from benchmarks.receiver import Hit, Receiver
@@ -18,6 +18,10 @@ from benchmarks.scenarios.throughput import require
 from support.broker import HOST, free_port
 
 _DEAD_EVENTS = 100_000
+_DEAD_RATE = 5_000
+"""Events a second of them: faster than the daemon reads, they would be a backlog of all."""
+_MIXED_EVENTS, _MIXED_LIMIT = 5_000, 200
+"""Deliveries for each of four endpoints, and how many of them the limited one takes a second."""
 _LIMITED_EVENTS, _LIMIT = 5_000, 50
 """Deliveries, and how many of them the receiver takes a second."""
 _STEADY = 200
@@ -59,10 +63,8 @@ def dead(bench: Bench) -> list[Row]:
         with bench.running(Daemon(), task) as daemon, _steadily(bench.broker, topic):
             wait_for(healthy.answered, 10 * _STEADY, daemon)
             calm = _measure(bench.broker, daemon, _lasts(_CALM_SECONDS))
-            with bench.broker.producing(topic) as produce:
-                for serial in range(number):
-                    produce(serial, event(serial, _DEAD))
-            coming = _measure(bench.broker, daemon, _stands_still(bench.broker))
+            with _coming(bench.broker, topic, number):
+                coming = _measure(bench.broker, daemon, _stands_still(bench.broker))
             still = _measure(bench.broker, daemon, _lasts(_STILL_SECONDS))
             peak = daemon.peak
             with Receiver(bench.new_folder(), port=port) as back:
@@ -94,6 +96,55 @@ def limited(bench: Bench) -> list[Row]:
         Row("attempts per delivery", "", attempts, target="<= 1.15", met=attempts <= 1.15),  # noqa: PLR2004
         Row("writes to our topics per delivery", "", writes),
     ]  # fmt: skip
+
+
+def mixed(bench: Bench) -> list[Row]:
+    """What waits for two dead endpoints, a limited one and one that is well again, while a second
+    replica joins; then the dead ones come back, too.
+    """
+    number, topic, daemon = bench.scaled(_MIXED_EVENTS), bench.broker.make_topic(), new_group()
+    bench.broker.forget_retry_topics()
+    ports = {name: free_port() for name in ("first", "second", _HEALTHY)}
+    with ExitStack() as stack:
+
+        def receiver(**options: Any) -> Receiver:
+            return stack.enter_context(Receiver(bench.new_folder(), **options))
+
+        limited_one = receiver(limit=_MIXED_LIMIT)
+        endpoints = [
+            *(Endpoint(name, f"http://{HOST}:{port}", name) for name, port in ports.items()),
+            Endpoint("limited", limited_one.origin, "limited"),
+        ]
+        task = Task(bench.broker.bootstrap, topic, endpoints)
+        replica = stack.enter_context(bench.joining(Daemon(daemon), task))
+        with bench.broker.producing(topic) as produce:
+            for serial in range(len(endpoints) * number):
+                produce(serial, event(serial, endpoints[serial % len(endpoints)].subject))
+        wait_for(_fewer_writes(bench.broker), 1, replica)
+        other = stack.enter_context(bench.joining(Daemon(daemon), task))
+        bench.broker.wait_for_group(daemon, 2, [replica, other])
+        for name in (_HEALTHY, "first", "second"):
+            back = receiver(port=ports[name])
+            wait_for(back.answered, number, replica)
+        wait_for(limited_one.delivered, number, replica)
+        writes = bench.broker.written() / (len(endpoints) * number)
+    bench.broker.forget(topic)
+    return [Row("writes to our topics per delivery", "", writes, target="<= 2", met=writes <= 2.0)]  # noqa: PLR2004
+
+
+def _fewer_writes(broker: Broker) -> Callable[[], int]:
+    """Whether few records are written: only what comes for the limited endpoint."""
+    last, at = broker.written(), time.monotonic()
+
+    def few() -> int:
+        nonlocal last, at
+        if time.monotonic() < at + 1.0:
+            return 0
+        now, before = broker.written(), last
+        last, at = now, time.monotonic()
+        return now - before < 10  # noqa: PLR2004
+
+    return few
 
 
 def _waiting(  # noqa: PLR0917  # one for each phase
@@ -152,6 +203,26 @@ def _stands_still(broker: Broker) -> Callable[[], bool]:
         return time.monotonic() >= since + 3.0
 
     return over
+
+
+@contextmanager
+def _coming(broker: Broker, topic: str, number: int) -> Iterator[None]:
+    """Events for the dead endpoint, at their rate."""
+
+    def run() -> None:
+        began = time.monotonic()
+        with broker.producing(topic) as produce:
+            for serial in range(number):
+                if not serial % 50:
+                    time.sleep(max(0.0, began + serial / _DEAD_RATE - time.monotonic()))
+                produce(serial, event(serial, _DEAD))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from consumer.clock import Clock
 from consumer.delivery.http.request import delivery_ids
-from consumer.delivery.scheduling.endpoint import Delivery
+from consumer.delivery.scheduling.delivery import Delivery
 from consumer.delivery.scheduling.limits import Shares
 from consumer.delivery.scheduling.scheduler import Scheduler
 from consumer.events.decode import Decoder

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from consumer.clock import Clock
-from consumer.delivery.scheduling.endpoint import Delivery
+from consumer.delivery.scheduling.delivery import Delivery
 from consumer.delivery.scheduling.retry_policy import REFUSING, STOPPED, Defer
 from consumer.events.model import is_plausible
 from consumer.hooks.table import Hook

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from consumer.delivery.http.transport import AttemptResult
-from consumer.delivery.scheduling.endpoint import Delivery, QueueState
+from consumer.delivery.scheduling.delivery import Delivery
+from consumer.delivery.scheduling.endpoint import QueueState
 from consumer.hooks.table import Hook, RateLimit
 from consumer.reasons import ErrorKind
 from support.fakes import make_hook

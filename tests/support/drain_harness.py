@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from consumer.delivery.scheduling.circuit import CircuitPolicy
-from consumer.delivery.scheduling.endpoint import Delivery
+from consumer.delivery.scheduling.delivery import Delivery
 from consumer.delivery.scheduling.limits import Limits
 from consumer.delivery.scheduling.retry_policy import Defer
 from consumer.hooks.table import Hook

@@ -11,7 +11,7 @@ import orjson
 from consumer.delivery.egress.guard import EgressPolicy
 from consumer.delivery.http.authorities import Authorities
 from consumer.delivery.http.transport import AttemptResult, Request, closed_result
-from consumer.delivery.scheduling.endpoint import Delivery
+from consumer.delivery.scheduling.delivery import Delivery
 from consumer.delivery.scheduling.retry_policy import Defer
 from consumer.events.decode import Decoder
 from consumer.events.model import Event

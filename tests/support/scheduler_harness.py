@@ -8,7 +8,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from consumer.delivery.scheduling.circuit import CircuitPolicy
-from consumer.delivery.scheduling.endpoint import Delivery, Endpoint
+from consumer.delivery.scheduling.delivery import Delivery
+from consumer.delivery.scheduling.endpoint import Endpoint
 from consumer.delivery.scheduling.limits import Limits
 from consumer.delivery.scheduling.observers import OBSERVERS, AttemptObserver
 from consumer.delivery.scheduling.outcomes import Outcomes

@@ -7,12 +7,11 @@ from math import exp, inf
 
 from consumer.delivery.http.request import RequestBuilder
 from consumer.delivery.scheduling.circuit import Circuit, CircuitState
+from consumer.delivery.scheduling.delivery import Delivery
 from consumer.delivery.scheduling.learned_rate import LearnedRate
 from consumer.delivery.scheduling.token_bucket import TokenBucket
-from consumer.events.model import Event
 from consumer.hooks.table import Hook
 from consumer.metrics import HookMetrics
-from consumer.records.tracker import InFlightRecord
 
 _MIN_QUEUED = 64
 """So many deliveries may wait here however slowly the receiver takes them."""
@@ -71,68 +70,6 @@ class HostState:
             else:
                 endpoint.queue_state = QueueState.IDLE
         return None
-
-
-class Delivery:
-    """One (event, hook) pair on its way. Mutable and slotted: built for each on the hot path."""
-
-    __slots__ = (
-        "attempts",
-        "began",
-        "ended",
-        "endpoint",
-        "event",
-        "excused",
-        "first_failed_at",
-        "id",
-        "last_status",
-        "queued_at",
-        "source_record",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        *,
-        id: str,
-        event: Event,
-        endpoint: "Endpoint",
-        source_record: InFlightRecord,
-        attempts: int = 0,
-        first_failed_at: float | None = None,
-        last_status: str = "",
-    ) -> None:
-        self.id = id
-        self.event = event
-        self.endpoint = endpoint
-        self.source_record = source_record
-        """The record that it came from; it is acknowledged when the delivery has its outcome."""
-        self.attempts = attempts
-        """Attempts so far, those before a restart included."""
-        self.first_failed_at = first_failed_at
-        """Epoch seconds at which it first could not be delivered; None until then."""
-        self.last_status = last_status
-        """The last attempt's HTTP status or kind of error."""
-        self.queued_at = 0.0
-        """Monotonic seconds at which it began to wait for a slot."""
-        self.began: float | None = None
-        """Monotonic seconds of the first attempt since it was submitted."""
-        self.excused = False
-        """True once an attempt was not counted, because this process stood still over it."""
-        self.ended = False
-        """True once its outcome was told; a result that comes later changes nothing."""
-
-    def __repr__(self) -> str:
-        state = "ended" if self.ended else f"queued at {self.queued_at:.3f}"
-        return (
-            f"Delivery({self.id!r}, {self.endpoint.hook.id!r}, attempts={self.attempts}, "
-            f"last_status={self.last_status!r}, {state})"
-        )
-
-    def note_failure(self, now: float) -> float:
-        """Note the first failure; returns the seconds since then. `now`: epoch seconds."""
-        if self.first_failed_at is None:
-            self.first_failed_at = now
-        return now - self.first_failed_at
 
 
 class Endpoint:
@@ -294,6 +231,18 @@ class Endpoint:
         if self.learned_rate is not None:
             own = max(own, self.learned_rate.interval)
         return max(own, self.host.bucket.interval) if self.host.bucket else own
+
+    def take_tokens(self, now: float) -> None:
+        """Use up one request of each rate: the hook's, the learnt and the host's."""
+        if self.bucket:
+            self.bucket.take(now)
+        learned = self.learned_rate
+        if learned is not None:
+            learned.take(now)
+            if learned.is_over(now):
+                self.forget_rate()
+        if self.host.bucket:
+            self.host.bucket.take(now)
 
     def is_open(self, now: float) -> bool:
         """Whether neither the circuit nor a pause nor a rate keeps a delivery from starting."""

@@ -3,7 +3,7 @@
 from typing import Final, Protocol
 
 from consumer.delivery.http.transport import AttemptResult
-from consumer.delivery.scheduling.endpoint import Delivery
+from consumer.delivery.scheduling.delivery import Delivery
 from consumer.delivery.scheduling.retry_policy import Decision, Outcome
 from consumer.metrics import status_label
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from consumer.delivery.scheduling.endpoint import Delivery
+from consumer.delivery.scheduling.delivery import Delivery
 from consumer.delivery.scheduling.retry_policy import Defer
 from consumer.reasons import Reason
 

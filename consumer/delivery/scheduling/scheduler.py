@@ -4,7 +4,6 @@ Callbacks, not tasks: a delivery costs a few function calls between the record a
 Everything here runs on the event loop's thread.
 """
 
-from collections import deque
 from collections.abc import Callable, Container
 from functools import partial
 from math import inf
@@ -13,7 +12,8 @@ from consumer.clock import Clock
 from consumer.delivery.http.transport import AttemptResult, Transport
 from consumer.delivery.http.values import RejectedError
 from consumer.delivery.scheduling.circuit import Circuit, CircuitPolicy, CircuitState
-from consumer.delivery.scheduling.endpoint import Delivery, Endpoint, HostState, QueueState
+from consumer.delivery.scheduling.delivery import Delivery
+from consumer.delivery.scheduling.endpoint import Endpoint, HostState, QueueState
 from consumer.delivery.scheduling.endpoint_table import EndpointTable
 from consumer.delivery.scheduling.limits import Limits, Shares
 from consumer.delivery.scheduling.next_step import (
@@ -37,13 +37,12 @@ from consumer.delivery.scheduling.retry_policy import (
     RetryPolicy,
 )
 from consumer.delivery.scheduling.unfinished import Excuses, UnfinishedDeliveries, never_excuses
+from consumer.delivery.scheduling.waits import Waits
 from consumer.hooks.table import Hook
 from consumer.metrics import Metrics
 from consumer.reasons import Reason
 from consumer.records.tracker import InFlightRecord
 
-_MAX_TIMER_SECONDS = 1.0
-"""An endpoint that waits for a time is looked at this often, so that a reload reaches it soon."""
 _CLOSED = CircuitState.CLOSED
 
 
@@ -73,16 +72,16 @@ class Scheduler:
         """`timer`: `loop.call_later`; `random`: uniform in [0, 1)."""
         self._transport = transport
         self._clock = clock
-        self._timer = timer
         self._table = EndpointTable(limits, circuit_policy, metrics)
         self._unfinished = UnfinishedDeliveries(outcomes, observers, policy, clock, random)
-        self._ready: deque[Endpoint] = deque()
+        self._waits = Waits(
+            self._table, clock, timer,
+            wake=self._wake, wake_host=self._wake_host, submit=self.submit,
+        )  # fmt: skip
         self.in_flight = 0
         """Attempts under way."""
         self._waiting = 0
         """Deliveries in all queues."""
-        self._retries = 0
-        """Deliveries that wait for an in-process retry."""
         self._start_until = self._awake_until = inf
         self._short_of_cpu = False
         self.excuses: Excuses = never_excuses
@@ -127,7 +126,7 @@ class Scheduler:
         endpoint.join(delivery, self._clock.monotonic())
         self._waiting += 1
         if endpoint.queue_state is QueueState.IDLE:
-            self._make_ready(endpoint)
+            self._waits.make_ready(endpoint)
         elif endpoint.queue_state is not QueueState.READY and endpoint.is_full(
             self._clock.monotonic()
         ):
@@ -192,19 +191,15 @@ class Scheduler:
         have left the host that it waited for.
         """
         if endpoint.waiting and endpoint.queue_state is QueueState.IDLE:
-            self._make_ready(endpoint)
+            self._waits.make_ready(endpoint)
             self._run()
-
-    def _make_ready(self, endpoint: Endpoint) -> None:
-        endpoint.queue_state = QueueState.READY
-        self._ready.append(endpoint)
 
     def _run(self) -> None:
         """Start what may start, one delivery of each ready endpoint in turn.
 
         A skipped endpoint already holds at least as many slots as are free, so few are skipped.
         """
-        ready = self._ready
+        ready = self._waits.ready
         skipped: list[Endpoint] = []
         while ready and self.in_flight < self._table.limits.concurrency:
             endpoint = ready.popleft()
@@ -212,7 +207,7 @@ class Scheduler:
             if self._advance(endpoint) is AWAIT_SLOT:
                 skipped.append(endpoint)
             if endpoint.host.blocked:  # the slot that it did not take is another's
-                self._wake_blocked(endpoint.host)
+                self._waits.wake_blocked(endpoint.host)
         ready.extend(skipped)
 
     def _advance(self, endpoint: Endpoint) -> Step:
@@ -226,9 +221,9 @@ class Scheduler:
         if isinstance(step, Start):
             self._start(endpoint, now)
             if endpoint.waiting and endpoint.queue_state is QueueState.IDLE:
-                self._make_ready(endpoint)
+                self._waits.make_ready(endpoint)
         elif isinstance(step, Wait):
-            self._wait(endpoint, step)
+            self._waits.wait(endpoint, step)
         else:
             self._overflow(endpoint.pop_newest(len(endpoint.waiting)), step.cause)
         return step
@@ -238,40 +233,16 @@ class Scheduler:
         self._waiting -= len(deliveries)
         self._unfinished.overflow(deliveries, cause)
 
-    def _wait(self, endpoint: Endpoint, wait: Wait) -> None:
-        endpoint.queue_state = wait.on
-        if wait.on is QueueState.BLOCKED_ON_HOST:
-            endpoint.host.blocked.append(endpoint)
-            if wait.seconds:
-                self._await_rate(endpoint.host, wait.seconds)
-        elif wait.on is QueueState.BLOCKED_ON_RATE:
-            self._timer(min(wait.seconds, _MAX_TIMER_SECONDS), partial(self._wake, endpoint))
-
     def _wake(self, endpoint: Endpoint) -> None:
-        self._make_ready(endpoint)
+        self._waits.make_ready(endpoint)
         self._run()
-
-    def _wake_blocked(self, host: HostState) -> None:
-        """Make the first endpoint ready that may take a free slot at `host`, if its rate allows."""
-        if not host.blocked:
-            return
-        if host.bucket and (wait := host.bucket.wait(self._clock.monotonic())):
-            self._await_rate(host, wait)
-        elif (endpoint := host.pop_unblocked(self._table.limits.per_host)) is not None:
-            self._make_ready(endpoint)
-
-    def _await_rate(self, host: HostState, seconds: float) -> None:
-        """Set one timer for all hooks that wait at `host`, so that they take turns."""
-        if not host.timed:
-            host.timed = True
-            self._timer(min(seconds, _MAX_TIMER_SECONDS), partial(self._wake_host, host))
 
     def _wake_host(self, host: HostState) -> None:
         host.timed = False
         stale_before = self._clock.monotonic() - self._table.limits.max_wait
         for endpoint in host.blocked:
             self._overflow(endpoint.pop_stale(stale_before), CROWDED)
-        self._wake_blocked(host)
+        self._waits.wake_blocked(host)
         self._run()
 
     def _start(self, endpoint: Endpoint, now: float) -> None:
@@ -289,15 +260,7 @@ class Scheduler:
         if delivery.began is None:
             delivery.began = now
         delivery.attempts += 1
-        if endpoint.bucket:
-            endpoint.bucket.take(now)
-        learned = endpoint.learned_rate
-        if learned is not None:
-            learned.take(now)
-            if learned.is_over(now):
-                endpoint.forget_rate()
-        if host.bucket:
-            host.bucket.take(now)
+        endpoint.take_tokens(now)
         endpoint.in_flight += 1
         host.in_flight += 1
         self.in_flight += 1
@@ -317,31 +280,19 @@ class Scheduler:
         host.in_flight -= 1
         self.in_flight -= 1
         endpoint.note_result(now)
-        may_retry_now = self._retries < self._table.limits.waiting
+        may_retry_now = self._waits.retries < self._table.limits.waiting
         unfinished = self._unfinished.follow_up(
             delivery, circuit, result, now, probe, self.excuses, may_retry_now=may_retry_now
         )
         if isinstance(unfinished, RetryNow):
-            self._retry(delivery, unfinished.delay)
+            self._waits.retry(delivery, unfinished.delay)
         elif unfinished is not None:
             endpoint.rejoin(delivery)
             self._waiting += 1
         if host.blocked:
-            self._wake_blocked(host)
+            self._waits.wake_blocked(host)
         if endpoint.host is not host:  # a reload moved it, and it may wait at its new host
-            self._wake_blocked(endpoint.host)
+            self._waits.wake_blocked(endpoint.host)
         if endpoint.waiting and endpoint.queue_state is QueueState.IDLE:
-            self._make_ready(endpoint)
+            self._waits.make_ready(endpoint)
         self._run()
-
-    def _retry(self, delivery: Delivery, delay: float) -> None:
-        if delay:
-            self._retries += 1
-            self._timer(delay, partial(self._retry_is_due, delivery))
-        else:
-            self.submit(delivery)
-
-    def _retry_is_due(self, delivery: Delivery) -> None:
-        self._retries -= 1
-        if not delivery.ended:
-            self.submit(delivery)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from consumer.clock import Clock
 from consumer.delivery.http.transport import AttemptResult
 from consumer.delivery.scheduling.circuit import Circuit
-from consumer.delivery.scheduling.endpoint import Delivery
+from consumer.delivery.scheduling.delivery import Delivery
 from consumer.delivery.scheduling.observers import AttemptDetails, AttemptObserver
 from consumer.delivery.scheduling.outcomes import Outcomes
 from consumer.delivery.scheduling.results import learn, log_given_up

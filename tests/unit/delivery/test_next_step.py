@@ -7,7 +7,8 @@ from math import inf
 import pytest
 
 from consumer.delivery.scheduling.circuit import CircuitState
-from consumer.delivery.scheduling.endpoint import Delivery, Endpoint, QueueState
+from consumer.delivery.scheduling.delivery import Delivery
+from consumer.delivery.scheduling.endpoint import Endpoint, QueueState
 from consumer.delivery.scheduling.learned_rate import LearnedRate
 from consumer.delivery.scheduling.next_step import STALE, Start, Step, next_step
 from consumer.delivery.scheduling.retry_policy import Overflow

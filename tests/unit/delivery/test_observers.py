@@ -1,7 +1,7 @@
 """What observers of attempts are told."""
 
 from consumer.delivery.http.transport import AttemptResult
-from consumer.delivery.scheduling.endpoint import Delivery
+from consumer.delivery.scheduling.delivery import Delivery
 from consumer.delivery.scheduling.observers import AttemptDetails
 from consumer.delivery.scheduling.retry_policy import Outcome
 from consumer.reasons import ErrorKind
