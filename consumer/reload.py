@@ -15,7 +15,7 @@ from consumer.settings import Settings
 log = get_logger(__name__)
 
 FIXED_SECTIONS = ("kafka", "sources", "admin")
-FIXED_SETTINGS = (("retry", "delays"), ("delivery", "transport"))
+FIXED_SETTINGS = (("retry", "delays"), ("delivery", "transport"), ("hooks", "live"))
 """Settings that hold for the life of the process."""
 
 SWITCH_SECONDS = 0.0005

@@ -5,23 +5,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from types import MappingProxyType
-from typing import Any
-
-from pydantic import ValidationError
 
 from consumer.clock import Clock, SystemClock
 from consumer.documents.files import Files, Stamp, files
 from consumer.documents.reader import read_documents, unreadable
-from consumer.documents.tree import Document, spelling, without_nulls
-from consumer.documents.validation import Finding, findings
+from consumer.documents.tree import Document
+from consumer.documents.validation import Finding
 from consumer.errors import ConfigError, Diagnostic, InvalidValue
-from consumer.hooks.compile import compile_hook, variable_findings
-from consumer.hooks.definition import Definition
 from consumer.hooks.load_context import LoadContext
+from consumer.hooks.loading import hook_id_of, load_document
 from consumer.hooks.secrets import ReadSecret
 from consumer.hooks.source import Change, Delete, Upsert
 from consumer.hooks.table import Hook
-from consumer.hooks.template import parse_template
 
 SUFFIXES = (".yaml", ".yml", ".json")
 SETTLED_SECONDS = 2.0
@@ -67,6 +62,8 @@ def load_hooks(
     read_secret: ReadSecret,
     before: FileSource | None = None,
     clock: Clock | None = None,
+    *,
+    may_be_empty: bool = False,
 ) -> FileSource:
     """Every hook of the folder `path` and the folders in it.
 
@@ -75,8 +72,9 @@ def load_hooks(
     `before` are not read again, and a hook that is equal to the one in `before` is the same object.
 
     Raises:
-        ConfigError: with every problem of every file. A folder without a single hook is one:
-            more often a mount that failed than a wish to call no endpoint.
+        ConfigError: with every problem of every file. A folder without a single hook is one,
+            unless it `may_be_empty`: more often a mount that failed than a wish to call no
+            endpoint.
     """
     try:
         read = files()
@@ -88,7 +86,7 @@ def load_hooks(
     loading.keep(found)
     for file in found:
         loading.read(file)
-    if not loading.hooks and not loading.diagnostics:
+    if not loading.hooks and not loading.diagnostics and not may_be_empty:
         hint = f"put a definition into it, in a file that ends in {', '.join(SUFFIXES)}"
         loading.diagnostics.append(Diagnostic("holds no hook", hint, file=str(path)))
     if loading.diagnostics:
@@ -164,48 +162,25 @@ class _Loading:
             self._files[str(file)] = DefinitionFile(_settled(stamp, now), tuple(hooks))
 
     def _hook(self, document: Document, file: str) -> Iterator[Hook]:
-        data = without_nulls(document.data)
-        hook_id = data.get("id") if isinstance(data, dict) else None
-        found = list(self._repeated_id(hook_id, f"{file}:{document.line}"))
+        repeated = self._repeated_id(hook_id_of(document), f"{file}:{document.line}")
         try:
-            definition = Definition.model_validate(data, context=self._context)
-        except ValidationError as error:
-            found += findings(error, Definition)
-            found += _variable_findings_of(data, found)
-        else:
-            keys = [entry.key for entry in definition.parameters]
-            found += variable_findings(definition.uri.names, definition.uri_parameters, keys)
-        if found:
-            self._report(found, document, file, hook_id)
+            hook = load_document(document, self._context, file, repeated)
+        except ConfigError as error:
+            self.diagnostics += error.diagnostics
             return
-        hook = compile_hook(definition, file, document.line, document.locate(("uri",)))
         before = self._before.get(hook.id)
         hook = before if before == hook else hook
         self.hooks[hook.id] = hook
         yield hook
 
-    def _repeated_id(self, hook_id: Any, path: str) -> Iterator[Finding]:
-        if not isinstance(hook_id, str):
+    def _repeated_id(self, hook_id: str, path: str) -> Iterator[Finding]:
+        if not hook_id:
             return
         kept = self.hooks.get(hook_id)
         first = self._paths.setdefault(hook_id, f"{kept.file}:{kept.line}" if kept else path)
         if first != path:
             message = f"{hook_id} is already used in {first}"
             yield Finding(("id",), message, "give one of the two another id")
-
-    def _report(self, found: list[Finding], document: Document, file: str, hook_id: Any) -> None:
-        diagnostics = [
-            Diagnostic(
-                finding.message,
-                finding.hint,
-                file=file,
-                line=document.locate(finding.path),
-                hook=hook_id if isinstance(hook_id, str) else "",
-                field=spelling(finding.path),
-            )
-            for finding in found
-        ]
-        self.diagnostics += sorted(diagnostics, key=lambda diagnostic: diagnostic.line)
 
 
 def _settled(stamp: Stamp, now: float) -> Stamp:
@@ -220,15 +195,3 @@ def _refuse_special_file(file: Path) -> None:
     mode = files().mode(file)
     if mode and not S_ISREG(mode):
         raise InvalidValue("is a pipe or a device", "put a regular file in its place")
-
-
-def _variable_findings_of(data: Any, found: list[Finding]) -> Iterator[Finding]:
-    """Findings about the braces of a definition that is refused for something else, so that its
-    author learns of both at once.
-    """
-    fields = {finding.path[0] for finding in found if finding.path}
-    if not isinstance(data, dict) or not fields.isdisjoint({"uri", "uri_parameters"}):
-        return
-    yield from variable_findings(
-        parse_template(data["uri"]).names, data.get("uri_parameters", {}), []
-    )

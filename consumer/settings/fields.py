@@ -174,6 +174,10 @@ def _plain_secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def _empty_is_none(value: Any) -> Any:
+    return None if value == "" else value
+
+
 def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
@@ -184,6 +188,7 @@ def _lower(value: Any) -> Any:
 
 Listed = Annotated[tuple[Item, ...], BeforeValidator(_listed)]
 MAPPED = BeforeValidator(_mapped)
+EMPTY_IS_NONE = BeforeValidator(_empty_is_none)
 UPPER = BeforeValidator(_upper)
 LOWER = BeforeValidator(_lower)
 NonEmpty = Annotated[Text, Field(min_length=1), AfterValidator(_plain_text)]

@@ -11,6 +11,7 @@ from consumer.documents.files import files
 from consumer.errors import InvalidValue
 from consumer.events.triggers import TRIGGERS, Trigger
 from consumer.settings.fields import (
+    EMPTY_IS_NONE,
     LOWER,
     MAPPED,
     UPPER,
@@ -148,10 +149,26 @@ DEFAULT_SOURCES = tuple(
 class HooksSettings(Section):
     """The folder of the definitions, and the secrets that they may name."""
 
-    path: Folder = Path("config/hooks")
-    """If the settings file has no path: `hooks` beside that file."""
+    path: Annotated[Folder | None, EMPTY_IS_NONE] = Path("config/hooks")
+    """Without one in the settings file: `hooks` beside that file. None: all are live."""
+    live: bool = False
+    """Whether definitions also live in the topic `OwnTopics.hooks`."""
     secrets: Listed[SecretSource] = ()
     """Environment names (`*` and `?` as in file names) and directories: nothing else is read."""
+    seal_public_key: NonEmpty | None = None
+    """Secrets are sealed for it."""
+    seal_private_key: Listed[Password] = ()
+    """One key, or several while keys are exchanged: any of them may open a sealed secret."""
+
+    @model_validator(mode="after")
+    def _definitions_are_somewhere(self) -> Self:
+        if self.path is None and not self.live:
+            raise InvalidValue(
+                "is empty, so there would be no definition",
+                "name the folder of the definitions, or set hooks.live to true",
+                path=("path",),
+            )
+        return self
 
 
 TransportName = Literal["curl", "aiohttp"]

@@ -137,7 +137,7 @@ def _with_whole_paths(sections: dict[str, Any], folder: Path) -> dict[str, Any]:
             paths = {
                 name: str(folder / values[name])
                 for name, inner in _fields_of(field.annotation).items()
-                if _is_path(inner.annotation) and isinstance(values.get(name), str)
+                if _is_path(inner.annotation) and isinstance(values.get(name), str) and values[name]
             }
             whole[section] = {**values, **paths}
     if isinstance(whole["hooks"], dict):

@@ -55,6 +55,8 @@ def _written(default: Any, annotation: Any) -> str:
     """A default as people write it."""
     if default is None or default == ():
         return "none"
+    if isinstance(default, bool):
+        return str(default).lower()
     if isinstance(default, tuple):
         return ", ".join(_written(item, annotation) for item in default)
     if isinstance(default, float):
