@@ -1,6 +1,6 @@
 """Reads settings, hooks and the files that they name, as they were at one moment."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -8,9 +8,10 @@ from pathlib import Path
 from consumer.collector import gc_paused
 from consumer.delivery.http.authorities import Authorities, read_authorities
 from consumer.documents.files import read_consistently
-from consumer.errors import ConfigError, Diagnostic
+from consumer.errors import ConfigError, Diagnostic, InvalidValue
+from consumer.hooks.load_context import LoadContext, without_key
 from consumer.hooks.loader import FileSource, load_hooks
-from consumer.hooks.secrets import SecretReader
+from consumer.hooks.secrets import SecretReader, Unseal
 from consumer.settings import (
     DEFAULT_FILE,
     HooksSettings,
@@ -27,6 +28,8 @@ class Config:
 
     settings: Settings
     definitions: FileSource
+    new_context: Callable[[], LoadContext]
+    """Makes the context in which live definitions are loaded: it reads each secret anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +66,21 @@ def load(
             in_force = before.authorities if before is not None else None
             authorities = read_authorities(settings.network.ca_file, in_force)
         except ConfigError as error:
-            found = _hook_diagnostics(settings.hooks, environ)
+            found = _hook_diagnostics(settings.hooks, environ, file)
             raise ConfigError([*error.diagnostics, *found]) from None
+        new_context = _contexts(settings, file, environ)
         # Last, since definitions change most: the sooner after them all is compared, the better.
         known = before.definitions if before is not None else None
-        return Loaded(settings, _read_hooks(settings, file, environ, known), authorities)
+        definitions = _read_hooks(settings.hooks, new_context(), file, known)
+        return Loaded(settings, definitions, new_context, authorities)
 
     return read_consistently(read)
 
 
 def _read(file: Path | None, environ: Mapping[str, str]) -> Config:
     settings = _read_settings(file, environ)
-    return Config(settings, _read_hooks(settings, file, environ))
+    new_context = _contexts(settings, file, environ)
+    return Config(settings, _read_hooks(settings.hooks, new_context(), file), new_context)
 
 
 def _read_settings(file: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -82,36 +88,56 @@ def _read_settings(file: Path | None, environ: Mapping[str, str]) -> Settings:
         return load_settings(file, environ)
     except ConfigError as error:
         hooks = load_hooks_settings(file, environ)
-        raise ConfigError([*error.diagnostics, *_hook_diagnostics(hooks, environ)]) from None
+        raise ConfigError([*error.diagnostics, *_hook_diagnostics(hooks, environ, file)]) from None
+
+
+def _contexts(
+    settings: Settings, file: Path | None, environ: Mapping[str, str]
+) -> Callable[[], LoadContext]:
+    """Makes contexts for definitions. Raises `ConfigError` if a key for sealed secrets is none."""
+    own = [file or DEFAULT_FILE, settings.kafka.ssl_certfile, settings.kafka.ssl_keyfile]
+    return _contexts_of(settings.hooks, environ, filter(None, own))
+
+
+def _contexts_of(
+    hooks: HooksSettings, environ: Mapping[str, str], own: Iterable[Path] = ()
+) -> Callable[[], LoadContext]:
+    return partial(LoadContext, SecretReader(environ, hooks.secrets, own), _unseal(hooks))
+
+
+def _unseal(hooks: HooksSettings) -> Unseal:
+    if not hooks.seal_private_key:
+        return without_key
+    from consumer.control.sealed import Unsealer
+
+    try:
+        return Unsealer([key.get_secret_value() for key in hooks.seal_private_key]).open
+    except InvalidValue as error:
+        problem = Diagnostic(error.message, error.hint, field="hooks.seal_private_key")
+        raise ConfigError([problem]) from None
 
 
 def _read_hooks(
-    settings: Settings,
-    file: Path | None,
-    environ: Mapping[str, str],
-    known: FileSource | None = None,
+    hooks: HooksSettings, context: LoadContext, file: Path | None, before: FileSource | None = None
 ) -> FileSource:
-    own = [file or DEFAULT_FILE, settings.kafka.ssl_certfile, settings.kafka.ssl_keyfile]
-    return _load(settings.hooks, environ, filter(None, own), known)
-
-
-def _load(
-    hooks: HooksSettings,
-    environ: Mapping[str, str],
-    own: Iterable[Path] = (),
-    before: FileSource | None = None,
-) -> FileSource:
-    return load_hooks(hooks.path, SecretReader(environ, hooks.secrets, own), before)
+    """The definitions in files. With live ones there may be none: the settings then name no
+    folder, or one without a definition, or leave it to the default, which does not exist.
+    """
+    default = (file or DEFAULT_FILE).parent / "hooks"
+    is_absent = hooks.path is None or (hooks.path == default and not hooks.path.exists())
+    if hooks.path is None or (hooks.live and is_absent):
+        return FileSource.of_nothing()
+    return load_hooks(hooks.path, context, before, may_be_empty=hooks.live)
 
 
 def _hook_diagnostics(
-    hooks: HooksSettings | None, environ: Mapping[str, str]
+    hooks: HooksSettings | None, environ: Mapping[str, str], file: Path | None
 ) -> Sequence[Diagnostic]:
     """Problems of the hooks, if the settings say where these are."""
     if hooks is None:
         return ()
     try:
-        _load(hooks, environ)
+        _read_hooks(hooks, _contexts_of(hooks, environ)(), file)
     except ConfigError as error:
         return error.diagnostics
     return ()

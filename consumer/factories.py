@@ -20,11 +20,17 @@ from consumer.events.decode import Decoder
 from consumer.hooks.table import RateLimit
 from consumer.metrics import Metrics
 from consumer.metrics.stream import StreamMetrics
-from consumer.settings import Settings, SourceSettings
+from consumer.settings import OwnTopics, Settings, SourceSettings
 from consumer.stream.positions import EARLIEST, LATEST
 from consumer.stream.retry_topic import JITTER_RATIO, RetryTopic
-from consumer.stream.topic_settings import Retention
+from consumer.stream.topic_settings import MAX_MESSAGE_BYTES, Compaction, Requirement, Retention
 from consumer.stream.topic_watch import TopicWatch
+
+MAX_DEFINITION_BYTES = 1024 * 1024
+"""Of a batch of the definitions' topic, as brokers usually have it: more than
+`control.records.MAX_RECORD_BYTES`."""
+MAX_AUDIT_BYTES = 3 * 1024 * 1024
+"""Of a batch of the audit topic: a record holds two definitions and a comment."""
 
 
 def make_topic_watch(
@@ -47,12 +53,13 @@ def make_topic_watch(
             for retry_topic in retry_topics
         }
 
-    def named() -> dict[str, Retention]:
+    def named() -> dict[str, Requirement]:
         retry_topics = [RetryTopic(own.retry(delay), delay) for delay in settings().retry.delays]
         return {
             **keeping(retry_topics),
             own.overflow: Retention(settings().delivery.expire_after),
             own.dead_letter: Retention(longer_than=None),
+            **(live_topics(own) if settings().hooks.live else {}),
         }
 
     return TopicWatch(
@@ -63,6 +70,18 @@ def make_topic_watch(
         metrics=metrics,
         urgent=urgent,
     )
+
+
+def live_topics(own: OwnTopics) -> dict[str, Requirement]:
+    """The topics of live definitions. One partition each: all records have one order."""
+    audit = {MAX_MESSAGE_BYTES: str(MAX_AUDIT_BYTES)}
+    # A replica's status comes every few seconds: small segments are compacted soon.
+    often = {"segment.ms": "600000", "min.cleanable.dirty.ratio": "0.1"}
+    return {
+        own.hooks: Compaction(more={MAX_MESSAGE_BYTES: str(MAX_DEFINITION_BYTES)}),
+        own.hooks_audit: Retention(longer_than=None, partitions=1, more=audit),
+        own.status: Compaction(more=often),
+    }
 
 
 def make_decoder(source: SourceSettings) -> Decoder:

@@ -29,11 +29,12 @@ def show(config: Config) -> None:
     console = output()
     console.print(_table(config))
     settings, count = config.settings, len(hooks)
+    folder = settings.hooks.path or "no file"
     topics = ", ".join(source.topic for source in settings.sources)
     console.print(
         Text.assemble(
             ("ok ", "bold green"),
-            f"{count} hook{'s' if count != 1 else ''} from {settings.hooks.path}, fed by {topics}",
+            f"{count} hook{'s' if count != 1 else ''} from {folder}, fed by {topics}",
         )
     )
     for note in _warnings(config):

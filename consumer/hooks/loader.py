@@ -14,7 +14,6 @@ from consumer.documents.validation import Finding
 from consumer.errors import ConfigError, Diagnostic, InvalidValue
 from consumer.hooks.load_context import LoadContext
 from consumer.hooks.loading import hook_id_of, load_document
-from consumer.hooks.secrets import ReadSecret
 from consumer.hooks.source import Change, Delete, Upsert
 from consumer.hooks.table import Hook
 
@@ -43,6 +42,11 @@ class FileSource:
     secrets: Mapping[tuple[str, str], str] = field(repr=False)
     """The texts of `${env:}` and `${file:}` in the definitions, by kind and name."""
 
+    @classmethod
+    def of_nothing(cls) -> "FileSource":
+        """The source of an installation without definitions in files."""
+        return cls({}, MappingProxyType({}), {})
+
     def changes(self, before: "FileSource | None") -> Iterator[Change]:
         """The changes that lead from `before` to this; see `HookSource`."""
         old: Mapping[str, DefinitionFile] = before.files if before is not None else {}
@@ -59,7 +63,7 @@ class FileSource:
 
 def load_hooks(
     path: Path,
-    read_secret: ReadSecret,
+    context: LoadContext,
     before: FileSource | None = None,
     clock: Clock | None = None,
     *,
@@ -82,7 +86,7 @@ def load_hooks(
     except OSError as error:
         invalid = unreadable(error)
         raise ConfigError([Diagnostic(invalid.message, invalid.hint, file=str(path))]) from None
-    loading = _Loading(LoadContext(read_secret), before, clock or SystemClock())
+    loading = _Loading(context, before, clock or SystemClock())
     loading.keep(found)
     for file in found:
         loading.read(file)

@@ -4,11 +4,13 @@ docs/reference/records.md#topics lists them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from consumer.documents.durations import format_duration
 
 CLEANUP_POLICY, RETENTION_MS, RETENTION_BYTES = "cleanup.policy", "retention.ms", "retention.bytes"
+MAX_MESSAGE_BYTES = "max.message.bytes"
 SETTINGS = (CLEANUP_POLICY, RETENTION_MS, RETENTION_BYTES)
 UNLIMITED = -1
 _USUAL_RETENTION_SECONDS = 14 * 24 * 3600.0
@@ -22,17 +24,34 @@ Values = Mapping[str, str]
 """One topic's settings as reported by the broker: its own, or the broker's defaults."""
 
 
+class Requirement(Protocol):
+    """What one of our own topics must be, so that it loses no records."""
+
+    @property
+    def partitions(self) -> int | None:
+        """The number of partitions that it must have; None: any, a new one as many as a source."""
+
+    def settings(self) -> dict[str, str]:
+        """Settings for the creation of such a topic."""
+
+    def wrong(self, values: Values) -> dict[str, str]:
+        """The settings in `values` that lose records, each with its effect."""
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """The required retention of one of our own topics.
+    """A topic that keeps every record for some time.
 
     `longer_than`: seconds; None for a topic that keeps its records for ever.
     """
 
     longer_than: float | None
+    partitions: int | None = None
+    more: Mapping[str, str] = field(default_factory=dict)
+    """Further settings of a new topic."""
 
     def settings(self) -> dict[str, str]:
-        """Settings for the creation of such a topic."""
+        """See `Requirement`."""
         keep_ms = UNLIMITED
         if self.longer_than is not None:
             keep_ms = _ms(max(_USUAL_RETENTION_SECONDS, self.longer_than + _MARGIN_SECONDS))
@@ -40,10 +59,11 @@ class Retention:
             CLEANUP_POLICY: "delete",
             RETENTION_MS: str(keep_ms),
             RETENTION_BYTES: str(UNLIMITED),
+            **self.more,
         }
 
     def wrong(self, values: Values) -> dict[str, str]:
-        """The settings in `values` that lose records, each with its effect."""
+        """See `Requirement`."""
         found = {}
         if values.get(CLEANUP_POLICY, "delete") != "delete":
             found[CLEANUP_POLICY] = "only the last record of each key is kept"
@@ -65,6 +85,28 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True)
+class Compaction:
+    """A topic that keeps the last record of each key for ever, all keys in one order."""
+
+    partitions: int | None = 1
+    more: Mapping[str, str] = field(default_factory=dict)
+    """Further settings of a new topic."""
+
+    def settings(self) -> dict[str, str]:
+        """See `Requirement`."""
+        return {CLEANUP_POLICY: "compact", **self.more}
+
+    def wrong(self, values: Values) -> dict[str, str]:
+        """See `Requirement`."""
+        policy = values.get(CLEANUP_POLICY, "compact")
+        if policy == "compact":
+            return {}
+        if "compact" in policy:
+            return {CLEANUP_POLICY: "the last record of a key is deleted too once it is old"}
+        return {CLEANUP_POLICY: "records are deleted once they are old, the last of a key too"}
+
+
+@dataclass(frozen=True, slots=True)
 class TopicProblem:
     """One of our own topics that would lose records."""
 
@@ -81,8 +123,18 @@ class TopicProblem:
         return f"the topic {self.topic} has {values} ({'; '.join(self.loss)}): run {self.hint}"
 
 
+def partition_problem(topic: str, partitions: int, required: Requirement) -> str | None:
+    """Check the number of partitions of one of our own topics; None if it is right."""
+    if required.partitions in (None, partitions):
+        return None
+    return (
+        f"the topic {topic} has {partitions} partitions, and must have {required.partitions}, so "
+        "that its records have one order: keep a copy of them and delete it, then it is made again"
+    )
+
+
 def topic_problem(
-    topic: str, values: Values, required: Retention, servers: Sequence[str]
+    topic: str, values: Values, required: Requirement, servers: Sequence[str]
 ) -> TopicProblem | None:
     """Check one of our own topics; None if it is right. `servers` are for the hint's command."""
     wrong = required.wrong(values)

@@ -13,7 +13,12 @@ from consumer.metrics.stream import StreamMetrics
 from consumer.settings import KafkaSettings
 from consumer.stream.client import connection_options, kafka_timeout
 from consumer.stream.tasks import timeout
-from consumer.stream.topic_settings import Retention, source_warnings, topic_problem
+from consumer.stream.topic_settings import (
+    Requirement,
+    partition_problem,
+    source_warnings,
+    topic_problem,
+)
 from consumer.stream.topics import (
     ANSWER_TIMEOUT_SECONDS,
     create_topics,
@@ -42,12 +47,12 @@ class TopicWatch:
         settings: KafkaSettings,
         *,
         sources: Collection[str],
-        own: Callable[[], Mapping[str, Retention]],
-        drained: Callable[[], Mapping[str, Retention]],
+        own: Callable[[], Mapping[str, Requirement]],
+        drained: Callable[[], Mapping[str, Requirement]],
         metrics: StreamMetrics,
         urgent: Callable[[], bool],
     ) -> None:
-        """`own`: our own topics with their required retention, by the settings in use; `drained`:
+        """`own`: our own topics with what they must be, by the settings in use; `drained`:
         other consumed topics, which are not created if missing. `urgent`: whether to check soon.
         """
         self._settings = settings
@@ -74,7 +79,7 @@ class TopicWatch:
             known = await describe_topics(admin._client)  # noqa: SLF001  # no public way
             _require(self._sources, known)
             problems = await self._create_missing(admin, known)
-            problems |= await self._find_problems(admin, self._own())
+            problems |= await self._find_problems(admin, self._own(), known)
             await self._warn_of_sources(admin)
         if problems:
             raise HookstreamError("; ".join(problems.values()))
@@ -103,7 +108,7 @@ class TopicWatch:
                 ours = {**self._drained(), **self._own()}
                 known = await describe_topics(admin._client, {*self._sources, *ours})  # noqa: SLF001
                 problems = await self._create_missing(admin, known)
-                problems |= await self._find_problems(admin, ours)
+                problems |= await self._find_problems(admin, ours, known)
         except (KafkaError, TimeoutError) as error:
             log.debug("topics not checked", error=repr(error))
             return
@@ -130,18 +135,26 @@ class TopicWatch:
         return dict(refused)
 
     async def _find_problems(
-        self, admin: AIOKafkaAdminClient, ours: Mapping[str, Retention]
+        self,
+        admin: AIOKafkaAdminClient,
+        ours: Mapping[str, Requirement],
+        known: Mapping[str, Any],
     ) -> dict[str, str]:
-        """Messages about topics that would lose records, by topic."""
+        """Messages about topics that would lose records, by topic. `known`: topics that were there
+        before missing ones were made.
+        """
         servers = self._settings.bootstrap_servers
         found = await read_settings(admin, ours)
         self._warn_of_unreadable({topic for topic, values in found.items() if values is None})
-        problems = {
-            topic: topic_problem(topic, values, ours[topic], servers)
-            for topic, values in found.items()
-            if values is not None
-        }
-        return {topic: str(problem) for topic, problem in problems.items() if problem is not None}
+        problems = {}
+        for topic, required in ours.items():
+            values, partitions = found.get(topic), known.get(topic, {}).get("partitions", ())
+            problem = topic_problem(topic, values, required, servers) if values else None
+            if problem is not None:
+                problems[topic] = str(problem)
+            elif partitions and (wrong := partition_problem(topic, len(partitions), required)):
+                problems[topic] = wrong
+        return problems
 
     def _warn_of_unreadable(self, topics: set[str]) -> None:
         if topics - self._unreadable:

@@ -19,7 +19,7 @@ from consumer.settings import KafkaSettings
 from consumer.stream.client import connection_options, kafka_timeout
 from consumer.stream.cluster_client import ClusterClient
 from consumer.stream.metadata import metadata_request
-from consumer.stream.topic_settings import CLEANUP_POLICY, SETTINGS, Retention, Values
+from consumer.stream.topic_settings import CLEANUP_POLICY, SETTINGS, Requirement, Values
 
 log = get_logger(__name__)
 
@@ -83,16 +83,18 @@ async def read_settings(
 
 
 async def create_topics(
-    admin: AIOKafkaAdminClient, missing: Mapping[str, Retention], like: Collection[Any]
+    admin: AIOKafkaAdminClient, missing: Mapping[str, Requirement], like: Collection[Any]
 ) -> Mapping[str, str]:
-    """Create topics with the largest partition and replica counts of `like`. Return a message for
-    each topic that the broker refuses.
+    """Create topics with the largest replica count of `like`, and the largest partition count if
+    they may have any. Return a message for each topic that the broker refuses.
     """
-    partitions = max(len(topic["partitions"]) for topic in like)
+    usual = max(len(topic["partitions"]) for topic in like)
     replicas = max(len(part["replicas"]) for topic in like for part in topic["partitions"])
     response = await admin.create_topics(
         [
-            NewTopic(name, partitions, replicas, topic_configs=required.settings())
+            NewTopic(
+                name, required.partitions or usual, replicas, topic_configs=required.settings()
+            )
             for name, required in missing.items()
         ]
     )
@@ -101,9 +103,10 @@ async def create_topics(
         error = for_code(code)
         if code and error is not TopicAlreadyExistsError:
             settings = ", ".join(f"{k}={v}" for k, v in missing[name].settings().items())
+            partitions = missing[name].partitions or usual
             refused[name] = (
                 f"the topic {name} does not exist and could not be created ({error.__name__}): "
-                f"create it with {partitions} partitions and {settings}, "
+                f"create it with {partitions} partition{'s' * (partitions > 1)} and {settings}, "
                 "or let this user create topics"
             )
     return refused

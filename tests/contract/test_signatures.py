@@ -13,6 +13,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from consumer.delivery.http.request import RequestBuilder, delivery_id
 from consumer.delivery.http.transport import Transport
+from consumer.hooks.load_context import LoadContext
 from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
 from support.attempts import answer_of
@@ -55,7 +56,7 @@ async def _sent(transport: Transport, folder: Path, secrets: list[str]) -> Recei
         }
         (folder / "hook.yaml").write_text(yaml.safe_dump(definition))
         environ = dict(zip(names, secrets, strict=True))
-        hook = load_hooks(folder, SecretReader(environ, names)).hooks["signed"]
+        hook = load_hooks(folder, LoadContext(SecretReader(environ, names))).hooks["signed"]
         event = make_event({"id": "click.1", "user": 'Ü "quoted" \\ & more'})
         builder = RequestBuilder(hook, timeout=10.0, connect_timeout=10.0)
         request = builder.build(event, delivery_id(event.id, hook.id), time.time())

@@ -12,6 +12,7 @@ import pytest
 from consumer.delivery.http.curl import CurlTransport
 from consumer.delivery.http.request import RequestBuilder, delivery_id
 from consumer.events.decode import Decoder
+from consumer.hooks.load_context import LoadContext
 from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
 from support.attempts import LOOPBACK, answer_of, trusting
@@ -89,7 +90,9 @@ def _timestamp(head: bytes) -> int:
 
 
 async def _send_as_the_daemon(folder: Path, now: int) -> None:
-    table = load_hooks(folder / "config" / "hooks", SecretReader(SECRETS, list(SECRETS)))
+    table = load_hooks(
+        folder / "config" / "hooks", LoadContext(SecretReader(SECRETS, list(SECRETS)))
+    )
     record = FakeRecord(json.dumps(EVENT).encode())
     event = Decoder("push_click")(record)
     builder = RequestBuilder(table.hooks["odd"], timeout=10, connect_timeout=10)

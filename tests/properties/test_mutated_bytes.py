@@ -12,6 +12,7 @@ from consumer.delivery.http.request import RequestBuilder, delivery_id
 from consumer.delivery.http.values import RejectedError
 from consumer.errors import ConfigError
 from consumer.events.decode import Decoder
+from consumer.hooks.load_context import LoadContext
 from consumer.hooks.loader import FileSource, load_hooks
 from consumer.hooks.secrets import SecretReader
 from consumer.hooks.table import Hook
@@ -81,7 +82,7 @@ def load(folder: Path, content: bytes) -> FileSource | None:
     """The table of a file with this content; None where it is refused, in sentences."""
     (folder / "hook.yaml").write_bytes(content)
     try:
-        return load_hooks(folder, SecretReader({"KEY": "canary"}, ["KEY"]))
+        return load_hooks(folder, LoadContext(SecretReader({"KEY": "canary"}, ["KEY"])))
     except ConfigError as error:
         problems = error.diagnostics
     assert all(problem.message and problem.hint for problem in problems)

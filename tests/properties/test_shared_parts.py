@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consumer.errors import ConfigError
+from consumer.hooks.load_context import LoadContext
 from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
 from consumer.hooks.table import Hook
@@ -45,7 +46,7 @@ def load(folder: Path, definitions: Sequence[Any]) -> Result:
     file = folder / "hooks.json"
     file.write_text("[" + ",\n".join(map(json.dumps, definitions)) + "]")
     try:
-        table = load_hooks(folder, SecretReader({"KEY": "canary"}, ["KEY"]))
+        table = load_hooks(folder, LoadContext(SecretReader({"KEY": "canary"}, ["KEY"])))
     except ConfigError as error:
         return [], [str(problem) for problem in error.diagnostics]
     return list(table.hooks.values()), []

@@ -17,6 +17,7 @@ from consumer.documents.tree import Document, DocumentPath
 from consumer.documents.yaml_reader import read_yaml
 from consumer.errors import ConfigError, InvalidValue
 from consumer.hooks.definition import Definition
+from consumer.hooks.load_context import LoadContext
 from consumer.hooks.loader import FileSource, load_hooks
 from consumer.hooks.secrets import SecretReader, expand
 from consumer.hooks.template import parse_template
@@ -157,7 +158,7 @@ def load(folder: Path, name: str, content: bytes) -> FileSource:
     """The table of a folder that holds one file."""
     (folder / name).write_bytes(content)
     try:
-        return load_hooks(folder, SecretReader({"KEY": "canary"}, ["KEY"]))
+        return load_hooks(folder, LoadContext(SecretReader({"KEY": "canary"}, ["KEY"])))
     finally:
         (folder / name).unlink()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from consumer.cli.sample import Sample, event_sample, template_sample
+from consumer.hooks.load_context import LoadContext
 from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
 from consumer.hooks.table import Hook
@@ -19,7 +20,9 @@ SETTINGS = Settings()
 
 def _hook(folder: Path, **changes: object) -> Hook:
     write_config(folder, {**CLICK, **changes})
-    table = load_hooks(folder / "config" / "hooks", SecretReader(SECRETS, list(SECRETS)))
+    table = load_hooks(
+        folder / "config" / "hooks", LoadContext(SecretReader(SECRETS, list(SECRETS)))
+    )
     return table.hooks["click-analytics"]
 
 

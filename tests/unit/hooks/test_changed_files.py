@@ -11,6 +11,7 @@ import pytest
 from consumer.documents.reader import read_documents
 from consumer.documents.tree import Document
 from consumer.errors import ConfigError
+from consumer.hooks.load_context import LoadContext
 from consumer.hooks.loader import SETTLED_SECONDS, FileSource, load_hooks
 from consumer.hooks.secrets import SecretReader
 from consumer.hooks.source import Delete, Upsert
@@ -48,7 +49,7 @@ class Folder:
         """Read the folder."""
         self.read.clear()
         reader = SecretReader(self.environ, ["KEY"])
-        return load_hooks(self.path, reader, before, self.clock)
+        return load_hooks(self.path, LoadContext(reader), before, self.clock)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from consumer.errors import ConfigError
+from consumer.hooks.load_context import LoadContext
 from consumer.hooks.loader import FileSource, load_hooks
 from consumer.hooks.secrets import SecretReader
 from consumer.hooks.table import Header, Hook, Parameter, RateLimit, UriVariable, Value
@@ -42,7 +43,7 @@ def load(folder: Path, text: str | None = None, **environ: str) -> FileSource:
     """The table of a folder, with `text` put into it as one file."""
     if text is not None:
         (folder / "hook.yaml").write_text(text)
-    return load_hooks(folder, SecretReader(environ, ["*", "/"]))
+    return load_hooks(folder, LoadContext(SecretReader(environ, ["*", "/"])))
 
 
 def hook_of(folder: Path, text: str, **environ: str) -> Hook:
@@ -296,7 +297,7 @@ def test_a_secret_is_read_once_a_load_and_anew_at_the_next(tmp_path: Path) -> No
     for name in "ab":
         (tmp_path / f"{name}.yaml").write_text(f"{minimal(name)}parameters: [{entry}]")
     for expected in ("v1", "v2"):
-        table = load_hooks(tmp_path, read)
+        table = load_hooks(tmp_path, LoadContext(read))
         values = {hook.parameters[0].value.text for hook in table.hooks.values()}
         assert values == {expected}
 

@@ -6,6 +6,7 @@ from textwrap import dedent
 import pytest
 
 from consumer.errors import ConfigError, Diagnostic
+from consumer.hooks.load_context import LoadContext
 from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
 
@@ -17,7 +18,7 @@ READER = SecretReader({"KEY": "canary", "LINES": "canary\ncanary"}, ["*", "/"])
 def diagnostics(folder: Path) -> tuple[Diagnostic, ...]:
     """What `load_hooks` has to say."""
     with pytest.raises(ConfigError) as caught:
-        load_hooks(folder, READER)
+        load_hooks(folder, LoadContext(READER))
     assert "canary" not in str(caught.value)
     return caught.value.diagnostics
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from consumer.errors import ConfigError
+from consumer.hooks.load_context import LoadContext
 from consumer.hooks.loader import FileSource, load_hooks
 from consumer.hooks.secrets import SecretReader
 from consumer.matching.store import HookStore, make_index
@@ -41,7 +42,7 @@ def definition(number: int, own: object = "") -> dict[str, Any]:
 
 def load(folder: Path) -> FileSource:
     """The definitions in `folder`."""
-    return load_hooks(folder, SecretReader({}, []))
+    return load_hooks(folder, LoadContext(SecretReader({}, [])))
 
 
 @pytest.fixture

@@ -169,6 +169,32 @@ def test_hooks_are_beside_the_settings_file(tmp_path: Path, text: str) -> None:
     assert load_settings(file, {}).hooks.path == tmp_path / "hooks"
 
 
+@pytest.mark.parametrize("text", ["hooks: {live: true, path: ''}", "hooks: {live: yes, path: }"])
+def test_live_definitions_need_no_folder(tmp_path: Path, text: str) -> None:
+    """With live definitions the folder may be empty text; without them that is refused."""
+    file = tmp_path / "settings.yaml"
+    file.write_text(text)
+    path = load_settings(file, {}).hooks.path
+    assert path == (None if "''" in text else tmp_path / "hooks")
+    assert load_settings(file, {"HOOKSTREAM_HOOKS__PATH": ""}).hooks.path is None
+    file.write_text("hooks: {path: ''}")
+    with pytest.raises(ConfigError, match=r"hooks.path: is empty.*set hooks.live to true"):
+        load_settings(file, {})
+
+
+def test_keys_of_sealed_secrets_are_one_text_or_a_list(tmp_path: Path) -> None:
+    """While keys are exchanged a daemon has several private ones, from the file or the
+    environment, and none of them is shown.
+    """
+    file = tmp_path / "settings.yaml"
+    file.write_text("hooks: {seal_public_key: public, seal_private_key: [canary-a, canary-b]}")
+    hooks = load_settings(file, {}).hooks
+    assert [key.get_secret_value() for key in hooks.seal_private_key] == ["canary-a", "canary-b"]
+    assert "canary" not in repr(hooks)
+    one = load_settings(file, {"HOOKSTREAM_HOOKS__SEAL_PRIVATE_KEY": "canary-c"}).hooks
+    assert [key.get_secret_value() for key in one.seal_private_key] == ["canary-c"]
+
+
 def test_a_topic_for_each_of_many_sources_of_one_trigger(tmp_path: Path) -> None:
     """Several source topics may have the same trigger."""
     file = tmp_path / "settings.json"

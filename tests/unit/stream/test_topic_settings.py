@@ -8,7 +8,9 @@ from consumer.stream.topic_settings import (
     CLEANUP_POLICY,
     RETENTION_BYTES,
     RETENTION_MS,
+    Compaction,
     Retention,
+    partition_problem,
     source_warnings,
     topic_problem,
 )
@@ -101,3 +103,24 @@ def test_a_source_that_may_lose_events(values: dict[str, str], said: str | None)
     warnings = list(source_warnings(values))
     assert len(warnings) == (said is not None)
     assert all(said is not None and said in warning for warning in warnings)
+
+
+@pytest.mark.parametrize("policy", ["delete", "compact,delete", "delete,compact"])
+def test_a_topic_that_must_be_compacted_and_is_not(policy: str) -> None:
+    """A topic of definitions whose records would be deleted by age is refused with the command that
+    makes it a compacted one.
+    """
+    required = Compaction()
+    assert required.wrong(required.settings()) == {}
+    problem = topic_problem("ours", RIGHT | {CLEANUP_POLICY: policy}, required, ["a:1"])
+    assert f"the topic ours has {CLEANUP_POLICY}={policy} (" in str(problem)
+    assert str(problem).endswith("--entity-name ours --add-config cleanup.policy=compact")
+
+
+def test_a_topic_whose_records_must_have_one_order() -> None:
+    """A topic of definitions with several partitions is refused; other topics may have any number."""
+    problem = partition_problem("ours", 3, Compaction())
+    assert problem is not None
+    assert "the topic ours has 3 partitions, and must have 1" in problem
+    assert partition_problem("ours", 1, Compaction()) is None
+    assert partition_problem("ours", 3, Retention(60.0)) is None
