@@ -24,7 +24,7 @@ GOOD: dict[str, Any] = {
     "retry_on": [403],
     "app": None,
 }
-BAD = [
+BAD: list[object] = [
     {**GOOD, "uri": "ftp://a.example/"},
     {**GOOD, "id": "No Id", "retry_on": [200]},
     {**GOOD, "uri_parameters": {}},

@@ -7,6 +7,7 @@ import pytest
 import trustme
 
 from consumer.documents.durations import format_duration
+from consumer.errors import ConfigError
 from consumer.events.triggers import TRIGGERS
 from consumer.factories import start_times
 from consumer.settings import (

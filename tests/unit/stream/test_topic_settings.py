@@ -118,7 +118,7 @@ def test_a_topic_that_must_be_compacted_and_is_not(policy: str) -> None:
 
 
 def test_a_topic_whose_records_must_have_one_order() -> None:
-    """A topic of definitions with several partitions is refused; other topics may have any number."""
+    """A topic of definitions with several partitions is refused; others may have any number."""
     problem = partition_problem("ours", 3, Compaction())
     assert problem is not None
     assert "the topic ours has 3 partitions, and must have 1" in problem

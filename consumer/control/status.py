@@ -1,0 +1,88 @@
+"""The status of each replica: a record of `<prefix>.status`, written every few seconds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import orjson
+
+from consumer.control.records import Written
+from consumer.errors import InvalidValue
+
+FORMAT: Final = 1
+STATUS_SECONDS: Final = 5.0
+"""Between two records of a replica."""
+GONE_SECONDS: Final = 3 * STATUS_SECONDS
+"""Age of a replica's last record from which it counts as gone."""
+MAX_LISTED: Final = 50
+"""Entries in each list of a status: it is for people, and stays small with any number of hooks."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookProblem:
+    """A live definition that a replica refuses."""
+
+    hook: str
+    message: str
+    """With the hint, and never with a secret."""
+    revision: int
+    """The revision that is in force there instead; 0: none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaStatus:
+    """One replica at one moment. Lists hold `MAX_LISTED` entries at most."""
+
+    replica: str
+    """Another one after each start."""
+    version: str
+    started_at: str
+    """RFC 3339, as all times here."""
+    at: str
+    hooks: int
+    """In force, enabled or not."""
+    hooks_offset: int
+    """The offset of the last record of the definitions' topic that is applied; -1: none."""
+    problem_count: int
+    problems: Sequence[HookProblem]
+    partitions: Mapping[str, Sequence[int]]
+    """By topic, the numbers of the partitions that it reads."""
+    lag: Mapping[str, int]
+    """By topic, the records that are not settled."""
+    in_flight: int
+    open_circuits: Sequence[str]
+    """Ids of hooks."""
+    learned_rates: Mapping[str, float]
+    """By hook, requests a second."""
+
+    def write(self) -> Written:
+        """The record."""
+        return self.replica.encode(), orjson.dumps({"format": FORMAT, **asdict(self)}), []
+
+
+def read_status(key: bytes | None, value: bytes | None) -> ReplicaStatus | None:
+    """One record of the topic; None if the replica has stopped in order.
+
+    Raises:
+        InvalidValue: it is none that this version understands.
+    """
+    if value is None:
+        return None
+    try:
+        fields = orjson.loads(value)
+        if fields["format"] != FORMAT or fields["replica"] != (key or b"").decode():
+            raise ValueError
+        return _status(fields)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise InvalidValue(
+            "is no status of a replica", "a newer hookstream wrote it: update this one"
+        ) from None
+
+
+def _status(fields: Mapping[str, Any]) -> ReplicaStatus:
+    names = ReplicaStatus.__dataclass_fields__.keys() - {"problems"}
+    problems = [
+        HookProblem(str(one["hook"]), str(one["message"]), int(one["revision"]))
+        for one in fields["problems"]
+    ]
+    return ReplicaStatus(**{name: fields[name] for name in names}, problems=problems)
