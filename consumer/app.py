@@ -2,19 +2,21 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from consumer import __version__, logs
 from consumer.admin import Admin, host_port
 from consumer.clock import Clock, SystemClock
 from consumer.configuration import Loaded
+from consumer.definitions.in_force import DefinitionsInForce, PreparedReload
+from consumer.definitions.live import Live
 from consumer.delivery.egress.guard import EgressPolicy
 from consumer.delivery.egress.network import guard_policy, warn_of_refused_uris
 from consumer.delivery.http.authorities import refuse_loss
 from consumer.delivery.http.descriptors import idle_connections, provide_descriptors
 from consumer.delivery.http.transport import Transport
-from consumer.errors import HookstreamError
+from consumer.errors import HookstreamError, first_error
 from consumer.factories import (
     make_decoder,
     make_limits,
@@ -24,10 +26,10 @@ from consumer.factories import (
     make_transport,
     start_times,
 )
+from consumer.gauges import register_gauges
 from consumer.health import Health
 from consumer.hooks.source import Upsert
 from consumer.logs import get_logger
-from consumer.matching.store import HookStore, Prepared
 from consumer.metrics import Metrics
 from consumer.pipeline.event_handler import EventHandler
 from consumer.pipeline.retry_router import RetryRouter
@@ -58,7 +60,7 @@ class App:
         """
         self._load = load
         self._loaded = load(None)
-        self._hooks = HookStore(self._loaded.definitions.changes(None))
+        self._definitions = DefinitionsInForce(self._loaded)
         self._clock = clock or SystemClock()
         self._tls = tls_files(self._loaded.settings.kafka)
         self._stop = asyncio.Event()
@@ -73,6 +75,7 @@ class App:
         self._answering: asyncio.Future[None]
         self._topics: TopicWatch
         self._presence: Presence
+        self._live: Live | None = None
         self.health: Health
         """The probes' results; set once `admin_port` is."""
 
@@ -93,12 +96,14 @@ class App:
                     async with asyncio.TaskGroup() as group:
                         await self._serve(group)
             except* HookstreamError as errors:
-                raise _first(errors) from None
+                raise first_error(errors) from None
 
     async def _start(self, stack: AsyncExitStack) -> None:
-        """Build all parts and join the group."""
+        """Build all parts, read the live definitions, and only then join the group."""
         try:
             await self._build(stack)
+            if self._live is not None:
+                await self._live.load()
             async with translate_errors(self._loaded.settings.kafka):
                 await self._intake.start()
         except asyncio.CancelledError:
@@ -131,7 +136,7 @@ class App:
             metrics=self.metrics,
         )
         self._handler = EventHandler(
-            index=self._hooks.view,
+            index=self._definitions.view,
             decoders=decoders,
             retry_topics=retry_topics.consumed,
             overflow=overflow,
@@ -155,9 +160,13 @@ class App:
         self._presence = Presence(
             self._intake.membership, self._handler.scheduler, self._outbox, self._clock
         )
-        self.health = Health(self._intake, self._outbox, self._presence, self._stop.is_set)
+        self.health = Health(
+            self._intake, self._outbox, self._presence, self._stop.is_set, self._are_hooks_loaded
+        )
         self.metrics.stream.declare_consumed_topics(topics)
-        self._register_metrics([*retry_topic_names, own.overflow, own.dead_letter])
+        self.metrics.hooks_loaded(len(self._definitions.view.hooks))
+        self.metrics.stream.declare_topics([*retry_topic_names, own.overflow, own.dead_letter])
+        register_gauges(self.metrics.stream, self._intake, self._handler.scheduler, self._tls)
         await self._open_admin(stack)
         self._topics = make_topic_watch(
             lambda: self.settings,
@@ -167,21 +176,18 @@ class App:
         )
         stack.push_async_callback(self._topics.close)
         retry_topics.found(await self._topics.prepare())
+        if settings.hooks.live:
+            self._live = Live(
+                settings.kafka,
+                self._definitions,
+                handler=self._handler,
+                intake=self._intake,
+                metrics=self.metrics,
+                warn=lambda hooks: warn_of_refused_uris(hooks, self._policy),
+                clock=self._clock,
+            )
+            stack.push_async_callback(self._live.close)
         stack.push_async_callback(self._intake.close)
-
-    def _register_metrics(self, topics: Sequence[str]) -> None:
-        metrics = self.metrics.stream
-        self.metrics.hooks_loaded(len(self._hooks.view.hooks))
-        metrics.declare_topics(topics)
-        metrics.set_in_flight_source(lambda: self._handler.scheduler.in_flight)
-        metrics.set_broker_unreachable_source(lambda: self._intake.watch.unreachable_for)
-        if self._tls is not None:
-            metrics.set_certificate_not_after_source(self._tls.not_after)
-        metrics.set_rebalancing_source(self._intake.membership.seconds_without_share)
-        metrics.set_unreadable_source(self._intake.unreadable.partitions)
-        metrics.set_lag_source(self._intake.watch.lag)
-        metrics.set_waiting_source(lambda: self._intake.watch.waiting)
-        metrics.set_oldest_unsettled_source(self._intake.oldest_unsettled)
 
     async def _open_admin(self, stack: AsyncExitStack) -> None:
         admin = Admin(
@@ -195,7 +201,7 @@ class App:
         self.admin_port = admin.port
         self._answering = asyncio.ensure_future(admin.serve(self._intake.placement.checked))
         stack.callback(self._answering.cancel)
-        warn_of_refused_uris(self._hooks.view.hooks.values(), self._guard_network())
+        warn_of_refused_uris(self._definitions.view.hooks.values(), self._guard_network())
 
     async def _serve(self, group: asyncio.TaskGroup) -> None:
         """Run until `stop`, then stop in order; a task's error ends it at once."""
@@ -215,13 +221,15 @@ class App:
             group.create_task(self._watch_transport()),
             group.create_task(asyncio.wait_for(self._answering, None)),
         ]
+        if self._live is not None:
+            helpers.append(group.create_task(self._live.run()))
         settings = self._loaded.settings
         sources = [source.topic for source in settings.sources]
         helpers.append(group.create_task(warn_of_other_prefixes(settings.kafka, sources)))
         log.info(
             "hookstream runs",
             version=__version__,
-            hooks=len(self._hooks.view.hooks),
+            hooks=len(self._definitions.view.hooks),
             topics=sources,
             transport=settings.delivery.transport,
             admin=", ".join(host_port(host, self.admin_port) for host in settings.admin.host),
@@ -236,14 +244,14 @@ class App:
         """End the process when the HTTP client has failed: otherwise every delivery would fail."""
         raise HookstreamError(await self._transport.failure())
 
-    def _reload(self) -> tuple[Loaded, Prepared]:
+    def _reload(self) -> tuple[Loaded, PreparedReload]:
         """Read settings and hooks again, and make the view of the hooks; runs in a thread."""
         loaded = self._load(self._loaded)
-        return loaded, self._hooks.prepare(loaded.definitions.changes(self._loaded.definitions))
+        return loaded, self._definitions.prepare_reload(loaded)
 
-    def _apply(self, reloaded: tuple[Loaded, Prepared]) -> Callable[[], None]:
+    def _apply(self, reloaded: tuple[Loaded, PreparedReload]) -> Callable[[], None]:
         """Check and apply reloaded settings and hooks; return a function for the slow rest."""
-        loaded, prepared = reloaded
+        loaded, reload = reloaded
         before, after = self._loaded.settings, loaded.settings
         refuse_fixed(before, after)
         refuse_loss(self._loaded.authorities, loaded.authorities)
@@ -253,7 +261,8 @@ class App:
         self._loaded = loaded
         provide_descriptors(after.delivery.concurrency)
         policy = self._guard_network()
-        view = self._hooks.apply(prepared)
+        prepared = self._definitions.reload(reload)
+        view = prepared.view
         self._handler.use(view)
         self._handler.scheduler.reconfigure(make_limits(after), make_policy(after), view.hooks)
         self.metrics.retain_hooks(view.hooks)
@@ -270,17 +279,17 @@ class App:
 
         return finish
 
+    def _are_hooks_loaded(self) -> bool:
+        is_loaded = self._live is not None and self._live.is_loaded
+        return is_loaded or not self.settings.hooks.live
+
+    @property
+    def _policy(self) -> EgressPolicy:
+        return guard_policy(self._loaded.settings, self.admin_port)
+
     def _guard_network(self) -> EgressPolicy:
         """Apply the egress policy and the limit of idle connections of the settings in use."""
-        policy = guard_policy(self._loaded.settings, self.admin_port)
+        policy = self._policy
         self._transport.set_policy(policy)
         self._transport.keep_idle(idle_connections(self._loaded.settings.delivery.concurrency))
         return policy
-
-
-def _first(errors: BaseExceptionGroup[HookstreamError]) -> HookstreamError:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, HookstreamError)  # noqa: S101  # only these pass `except*`
-    return error

@@ -8,6 +8,15 @@ class HookstreamError(Exception):
     """An error that ends a command with a message instead of a traceback."""
 
 
+def first_error(errors: BaseExceptionGroup[HookstreamError]) -> HookstreamError:
+    """The first error of a group, which may hold groups."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, HookstreamError)  # noqa: S101  # a group of these holds no others
+    return error
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One problem of a settings file or a hook definition."""

@@ -18,12 +18,18 @@ class Health:
     """Liveness and readiness of the daemon."""
 
     def __init__(
-        self, intake: Intake, outbox: Outbox, presence: Presence, stopping: Callable[[], bool]
+        self,
+        intake: Intake,
+        outbox: Outbox,
+        presence: Presence,
+        stopping: Callable[[], bool],
+        are_hooks_loaded: Callable[[], bool],
     ) -> None:
         self._intake = intake
         self._outbox = outbox
         self._presence = presence
         self._stopping = stopping
+        self._are_hooks_loaded = are_hooks_loaded
 
     def alive(self) -> ProbeResult:
         """Liveness: false if stuck. An unreachable broker or a standstill needs no restart."""
@@ -47,6 +53,7 @@ class Health:
         membership = self._intake.membership
         reasons = (
             "stopping" if self._stopping() else "",
+            "" if self._are_hooks_loaded() else "the live definitions are not read to their end",
             "" if self._intake.watch.reachable else "the broker does not answer",
             membership.why_not_ready(),
             "" if membership.joined else "not yet a member of the consumer group",

@@ -1,12 +1,11 @@
 """Reloads settings and hooks on request: all or nothing."""
 
 import asyncio
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Generic, TypeVar
 
-from consumer.collector import gc_paused
+from consumer.background import beside_the_loop
 from consumer.errors import ConfigError, HookstreamError
 from consumer.logs import get_logger
 from consumer.metrics import Metrics
@@ -18,13 +17,7 @@ FIXED_SECTIONS = ("kafka", "sources", "admin")
 FIXED_SETTINGS = (("retry", "delays"), ("delivery", "transport"), ("hooks", "live"))
 """Settings that hold for the life of the process."""
 
-SWITCH_SECONDS = 0.0005
-"""Interval in which a thread that loads gives the interpreter to the event loop. The loop asks for
-it several times for each delivery, and with Python's 5 ms it would wait each time
-(ARCHITECTURE.md#loading-hooks)."""
-
 LoadedT = TypeVar("LoadedT")
-ResultT = TypeVar("ResultT")
 
 
 class Reloader(Generic[LoadedT]):
@@ -56,23 +49,13 @@ class Reloader(Generic[LoadedT]):
             await self._requested.wait()
             self._requested.clear()
             try:
-                finish = self._apply(await asyncio.to_thread(_beside_the_loop, self._load))
+                finish = self._apply(await asyncio.to_thread(beside_the_loop, self._load))
             except Exception as error:  # noqa: BLE001  # on any error the old ones stay
                 self._metrics.reload_failed()
-                await asyncio.to_thread(_beside_the_loop, partial(_tell, error))
+                await asyncio.to_thread(beside_the_loop, partial(_tell, error))
             else:
                 self._metrics.reload_succeeded()
-                await asyncio.to_thread(_beside_the_loop, finish)
-
-
-def _beside_the_loop(work: Callable[[], ResultT]) -> ResultT:
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_SECONDS)
-    try:
-        with gc_paused():
-            return work()
-    finally:
-        sys.setswitchinterval(usual)
+                await asyncio.to_thread(beside_the_loop, finish)
 
 
 def refuse_fixed(before: Settings, after: Settings) -> None:

@@ -88,18 +88,24 @@ class LiveDefinitions:
             self.offset = compiled[-1].record.offset
         return ids
 
-    def topic_was_made_anew(self) -> None:
-        """Go on with the last good revisions until the new topic has records of their hooks: that
-        it was deleted is more often an accident than the wish to call no endpoint.
+    def begin_anew(self) -> None:
+        """The topic is read from its beginning: it was made anew, or has lost records. Hooks stay
+        in force until it has other records of them: that it was deleted is more often an accident
+        than the wish to call no endpoint.
         """
         self._version += 1
         self._lost = set(self._hooks)
         self.offset = -1
-        log.error(
-            "the topic of the live definitions was deleted and made again; the hooks stay in force "
-            "until this process ends: apply their definitions again",
-            hooks=len(self._lost),
-        )
+
+    def tell_lost(self) -> None:
+        """Log which hooks a topic that is read anew does not have; call it at its end."""
+        if self._lost:
+            log.error(
+                "the topic of the live definitions has lost records; their hooks stay in force "
+                "until this process ends: apply their definitions again",
+                number=len(self._lost),
+                hooks=sorted(self._lost)[:_MAX_LINES],
+            )
 
     # Reloads.
 

@@ -69,17 +69,20 @@ def read_status(key: bytes | None, value: bytes | None) -> ReplicaStatus | None:
     if value is None:
         return None
     try:
-        fields = orjson.loads(value)
-        if fields["format"] != FORMAT or fields["replica"] != (key or b"").decode():
-            raise ValueError
-        return _status(fields)
-    except (KeyError, TypeError, ValueError, AttributeError):
+        status = _status(orjson.loads(value))
+    except (KeyError, TypeError, ValueError):
+        status = None
+    if status is None or str(status.replica).encode() != key:
         raise InvalidValue(
             "is no status of a replica", "a newer hookstream wrote it: update this one"
-        ) from None
+        )
+    return status
 
 
-def _status(fields: Mapping[str, Any]) -> ReplicaStatus:
+def _status(fields: Any) -> ReplicaStatus | None:
+    """Raises `KeyError`, `TypeError` or `ValueError` if something is missing."""
+    if fields["format"] != FORMAT:
+        return None
     names = ReplicaStatus.__dataclass_fields__.keys() - {"problems"}
     problems = [
         HookProblem(str(one["hook"]), str(one["message"]), int(one["revision"]))

@@ -24,8 +24,13 @@ class Delete:
 Change = Upsert | Delete
 
 
+def ids_of(changes: Iterable[Change]) -> list[str]:
+    """The ids of the changed hooks."""
+    return [change.hook_id if isinstance(change, Delete) else change.hook.id for change in changes]
+
+
 class HookSource(Protocol):
-    """The definitions of a folder or (later) a topic at one moment: a snapshot, then changes."""
+    """The definitions of a folder at one moment: a snapshot, then changes."""
 
     @property
     def hooks(self) -> Mapping[str, Hook]:

@@ -1,7 +1,7 @@
 """Every metric of docs/reference/metrics.md, kept as plain numbers and read at scrape time."""
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.metrics_core import Metric
@@ -29,6 +29,7 @@ class Metrics(Collector):
         self._last_reload_successful = False
         self._hook_count = 0
         self._log_lines_dropped: Callable[[], int] | None = None
+        self._live: tuple[Callable[[], int], Callable[[], int]] | None = None
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -55,9 +56,34 @@ class Metrics(Collector):
             del self._hooks[hook_id]
 
     def hooks_loaded(self, count: int) -> None:
-        """A table of `count` hooks is in use: at the start or after a reload."""
-        self._hook_count = count
+        """A table of `count` hooks was loaded: at the start or by a reload."""
+        self.hooks_in_use(count)
         self._last_reload_successful = True
+
+    def hooks_in_use(self, count: int) -> None:
+        """So many hooks are in use, after a change of live definitions."""
+        self._hook_count = count
+
+    def forget_hooks(self, hook_ids: Iterable[str]) -> None:
+        """Drop the series of these hooks, which live definitions no longer have."""
+        for hook_id in hook_ids:
+            self._hooks.pop(hook_id, None)
+
+    def set_live_source(self, problems: Callable[[], int], offset: Callable[[], int]) -> None:
+        """Read the state of the live definitions at each scrape."""
+        self._live = problems, offset
+
+    def open_circuits(self) -> Iterator[str]:
+        """The hooks whose circuit is open."""
+        return (hook for hook, metrics in self._hooks.items() if metrics.circuit_open)
+
+    def learned_rates(self) -> Iterator[tuple[str, float]]:
+        """The hooks whose receiver's rate is learnt, and this in requests a second."""
+        return (
+            (hook, metrics.learned_rate)
+            for hook, metrics in self._hooks.items()
+            if metrics.learned_rate
+        )
 
     def set_log_lines_dropped_source(self, read: Callable[[], int]) -> None:
         """Read the log lines that could not be written with `read` at each scrape."""
@@ -153,6 +179,18 @@ class Metrics(Collector):
 
     def _collect_loads(self) -> Iterator[Metric]:
         yield number("hookstream_hooks", "Hooks in use.", self._hook_count)
+        if self._live is not None:
+            problems, offset = self._live
+            yield number(
+                "hookstream_hook_problems",
+                "Live definitions that are not in force as they were written.",
+                problems(),
+            )
+            yield number(
+                "hookstream_hooks_offset",
+                "Offset of the last live definition that was applied.",
+                offset(),
+            )
         yield counter(
             "hookstream_reloads",
             "Reloads of settings and hooks.",

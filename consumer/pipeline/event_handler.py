@@ -73,7 +73,7 @@ class EventHandler:
     def use(self, index: Index) -> None:
         """Match the next events with these hooks."""
         self.index = index
-        self._router.use(index.hooks.values())
+        self._router.use(index.disabled.hooks if index.disabled is not None else ())
 
     @property
     def at_capacity(self) -> bool:

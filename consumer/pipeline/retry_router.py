@@ -7,7 +7,6 @@ from consumer.clock import Clock
 from consumer.delivery.scheduling.delivery import Delivery
 from consumer.delivery.scheduling.retry_policy import REFUSING, STOPPED, Defer
 from consumer.events.model import is_plausible
-from consumer.hooks.table import Hook
 from consumer.logs import get_logger
 from consumer.metrics import Metrics
 from consumer.metrics.hooks import HookMetrics
@@ -60,12 +59,10 @@ class RetryRouter:
         """By hook id, epoch seconds at which another replica last knew a hook that is unknown here.
         """
 
-    def use(self, hooks: Iterable[Hook]) -> None:
-        """Note which `hooks` are disabled: at the start and after each reload."""
+    def use(self, disabled: Iterable[str]) -> None:
+        """Note which hooks are disabled: at the start and after each change of definitions."""
         now, before = self._clock.now(), self._disabled_since
-        self._disabled_since = {
-            hook.id: before.get(hook.id, now) for hook in hooks if not hook.enabled
-        }
+        self._disabled_since = {hook_id: before.get(hook_id, now) for hook_id in disabled}
 
     def delivered(self, delivery: Delivery) -> None:
         """Count the delivery with its latency, and acknowledge it."""

@@ -253,6 +253,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         return max(0.0, self._clock.monotonic() - min(received)) if received else 0.0
 
     @property
+    def partitions(self) -> list[tuple[str, int]]:
+        """The partitions that are read, or wait to be: topic and number."""
+        return sorted((tp.topic, tp.partition) for tp in self._assignment.owned)
+
+    @property
     def unsettled(self) -> int:
         """Number of records received and not settled."""
         return self._assignment.unsettled

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 from prometheus_client import CollectorRegistry
 
+from consumer.background import SWITCH_SECONDS
 from consumer.errors import ConfigError, Diagnostic, HookstreamError
 from consumer.metrics import Metrics
-from consumer.reload import SWITCH_SECONDS, Reloader
+from consumer.reload import Reloader
 from support.waiting import wait_until
 
 

@@ -1,6 +1,6 @@
 """Every endpoint and host that deliveries go to. The scheduler owns the one table."""
 
-from collections.abc import Container
+from collections.abc import Container, Iterable, Mapping
 from functools import partial
 from math import inf
 
@@ -28,6 +28,8 @@ class EndpointTable:
         self._circuit_policy = circuit_policy
         self._metrics = metrics
         self._assigned_at = float("-inf")
+        self._removed: set[str] = set()
+        """Endpoints whose hooks are removed, and that had something to do then."""
 
     def endpoint(self, hook: Hook) -> Endpoint:
         """The endpoint of `hook`, made or brought up to its definition if need be."""
@@ -77,12 +79,41 @@ class EndpointTable:
         self.limits = limits
         for endpoint in self.endpoints.values():
             endpoint.enable()
-        for hook_id in [known for known in self.endpoints if known not in hooks]:
+        self._removed = {known for known in self.endpoints if known not in hooks}
+        self._drop_removed(now)
+
+    def redefine(
+        self, hooks: Mapping[str, Hook], changed: Iterable[str], now: float
+    ) -> list[Endpoint]:
+        """Take over changed definitions of `hooks`, enable what 410 disabled, and remove what
+        `reconfigure` would; returns the endpoints that have a new definition.
+        """
+        redefined = []
+        for hook_id in changed:
+            hook, endpoint = hooks.get(hook_id), self.endpoints.get(hook_id)
+            if endpoint is None:
+                continue
+            if hook is None:
+                self._removed.add(hook_id)
+            else:
+                redefined.append(self.endpoint(hook))
+                endpoint.enable()
+        self._removed = {hook_id for hook_id in self._removed if hook_id not in hooks}
+        if self._removed:
+            self._drop_removed(now)
+        return redefined
+
+    def _drop_removed(self, now: float) -> None:
+        """Remove the endpoints of removed hooks, and hosts, if that makes no difference. What still
+        has something to do stays until the next change of definitions.
+        """
+        for hook_id in list(self._removed):
             endpoint = self.endpoints[hook_id]
             learned = endpoint.learned_rate
             is_limited = learned is not None and not learned.is_over(now)
             if not endpoint.waiting and not is_limited and _is_as_new(endpoint, now):
                 del self.endpoints[hook_id]
+                self._removed.remove(hook_id)
         used = {endpoint.host for endpoint in self.endpoints.values()}
         for name, host in list(self.hosts.items()):
             if host not in used and _is_as_new(host, now):

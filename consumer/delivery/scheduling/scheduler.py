@@ -4,7 +4,7 @@ Callbacks, not tasks: a delivery costs a few function calls between the record a
 Everything here runs on the event loop's thread.
 """
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable, Mapping
 from functools import partial
 from math import inf
 
@@ -100,6 +100,11 @@ class Scheduler:
         self._unfinished.policy = policy
         self._table.reconfigure(limits, hooks, self._clock.monotonic())
 
+    def redefine(self, hooks: Mapping[str, Hook], changed: Iterable[str]) -> None:
+        """Use the `changed` definitions of `hooks`, as after a reload, also for what waits."""
+        for endpoint in self._table.redefine(hooks, changed, self._clock.monotonic()):
+            self._resume(endpoint)
+
     def divide(self, shares: Shares) -> None:
         """Use only this replica's part of the rate limits, since an assignment."""
         self._table.divide(shares, self._clock.monotonic())
@@ -134,9 +139,7 @@ class Scheduler:
         self._run()
 
     def resubmit(self, delivery: Delivery, cause: str = "") -> None:
-        """Take on a delivery that comes back from a retry topic or the overflow topic; `cause`: why
-        it went there.
-        """
+        """Take on a delivery from a retry topic or overflow; `cause`: why it went there."""
         if cause == REFUSING:
             delivery.endpoint.circuit.trust()
         self.submit(delivery)
@@ -187,9 +190,7 @@ class Scheduler:
         self._unfinished.defer_all(which)
 
     def _resume(self, endpoint: Endpoint) -> None:
-        """Go on with the queue of an endpoint that has just been given a new definition: it may
-        have left the host that it waited for.
-        """
+        """Go on with the queue of an endpoint whose new definition may have another host."""
         if endpoint.waiting and endpoint.queue_state is QueueState.IDLE:
             self._waits.make_ready(endpoint)
             self._run()

@@ -1,0 +1,1 @@
+"""The definitions in force in a running daemon: from files, from their topic, and their changes."""
