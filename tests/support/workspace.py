@@ -65,6 +65,11 @@ class Workspace:
         """The retry topics, the overflow topic and the dead-letter topic."""
         return [*self.retry_topics, self.overflow_topic, self.dead_letter_topic]
 
+    @property
+    def live_topics(self) -> list[str]:
+        """The topics of live definitions, their audit, and the replicas' status."""
+        return [f"{self.topic_prefix}.{name}" for name in ("hooks", "hooks-audit", "status")]
+
     def topic(self, name: str) -> str:
         """A topic's name that is this test's own."""
         return f"{self.prefix}.{name.replace('_', '-')}"
@@ -105,7 +110,7 @@ class Workspace:
 
     async def remove_topics(self) -> None:
         """Remove everything in the cluster that is this test's own."""
-        await self.cluster.delete([*self.sources, *self.own_topics])
+        await self.cluster.delete([*self.sources, *self.own_topics, *self.live_topics])
 
     async def dead_letters(self) -> list[Placed]:
         """The records of the dead-letter topic."""

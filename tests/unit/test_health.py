@@ -20,6 +20,7 @@ class State(SimpleNamespace):
             doubted=False,
             standstill=SimpleNamespace(awake_for=lambda: 86_400.0),
             stopping=False,
+            hooks_loaded=True,
         )
 
 
@@ -32,7 +33,7 @@ def state() -> Any:
 @pytest.fixture
 def health(state: Any) -> Health:
     """The verdicts on it."""
-    return Health(state, state, state, lambda: state.stopping)
+    return Health(state, state, state, lambda: state.stopping, lambda: state.hooks_loaded)
 
 
 def test_all_is_well(health: Health) -> None:
@@ -79,6 +80,14 @@ def test_an_intake_that_stands_is_unhealthy(health: Health, state: Any) -> None:
     state.idle = 301.0
     assert not health.alive().ok
     assert "intake has been stuck for 301 s" in health.alive().reason
+
+
+def test_definitions_that_are_not_read_make_unready(health: Health, state: Any) -> None:
+    """A daemon is not ready before it has read the live definitions to their end, and says so."""
+    state.hooks_loaded = False
+    assert health.alive().ok
+    assert health.ready().reason == "the live definitions are not read to their end"
+    assert not health.ready().ok
 
 
 def test_a_stop_makes_unready(health: Health, state: Any) -> None:

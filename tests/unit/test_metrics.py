@@ -32,6 +32,8 @@ CONTRACT = {
     "hookstream_disabled_matches_total": ("counter", {"hook"}),
     "hookstream_dead_letters_total": ("counter", {"hook", "reason"}),
     "hookstream_hooks": ("gauge", set()),
+    "hookstream_hook_problems": ("gauge", set()),
+    "hookstream_hooks_offset": ("gauge", set()),
     "hookstream_reloads_total": ("counter", {"result"}),
     "hookstream_last_reload_successful": ("gauge", set()),
     "hookstream_handover_failures_total": ("counter", {"topic"}),
@@ -61,6 +63,7 @@ def used(metrics: Metrics) -> Metrics:
     hook.attempt("2xx", 0.02)
     hook.latency(0.3)
     metrics.events("event")
+    metrics.set_live_source(lambda: 1, lambda: 7)
     metrics.stream.declare_topics(["hookstream.retry.10s"])
     metrics.stream.set_in_flight_source(lambda: 1)
     metrics.stream.set_oldest_unsettled_source(lambda: 2.0)
@@ -293,6 +296,23 @@ def test_a_removed_hook_loses_its_series(metrics: Metrics) -> None:
     assert 'hook="stays"' in text
     assert 'hook=""' in text, "what belongs to no hook is of every table"
     assert metrics.hook("gone") is not gone
+
+
+def test_a_live_deletion_drops_the_hooks_series(metrics: Metrics) -> None:
+    """A hook that is deleted in the topic loses its series, others keep theirs, and the last
+    reload's result stays as it was.
+    """
+    metrics.hooks_loaded(2)
+    metrics.reload_failed()
+    metrics.hook("gone").delivered()
+    metrics.hook("stays").delivered()
+    metrics.forget_hooks(["gone", "never-there"])
+    metrics.hooks_in_use(1)
+    text = exposition(metrics)
+    assert 'hook="gone"' not in text
+    assert 'hook="stays"' in text
+    assert read(metrics, "hookstream_hooks") == 1
+    assert read(metrics, "hookstream_last_reload_successful") == 0
 
 
 def test_the_same_hook_and_trigger_share_their_counters(metrics: Metrics) -> None:

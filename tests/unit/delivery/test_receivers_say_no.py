@@ -328,3 +328,19 @@ def test_a_refused_name_is_deferred_without_quick_retries() -> None:
         AttemptResult(error=ErrorKind.BLOCKED, detail="a private address", blocked_by_lookup=True)
     )
     assert told(bench) == ["dead-lettered blocked"]
+
+
+def test_a_live_change_enables_what_410_disabled() -> None:
+    """A hook that 410 disabled is enabled by a change of its own definition, and by no other's."""
+    bench = SchedulerHarness()
+    gone(bench, *[410] * MAX_CONSECUTIVE_410)
+    assert sample(bench, DISABLED) == 1.0
+    other, changed = make_hook("other"), make_hook("h", app="shop")
+    bench.scheduler.redefine({"h": HOOK, "other": other}, ["other"])
+    assert sample(bench, DISABLED) == 1.0
+    bench.scheduler.redefine({"h": changed, "other": other}, ["h"])
+    assert sample(bench, DISABLED) == 0.0
+    bench.outcomes.told.clear()
+    bench.submit(changed)
+    bench.transport.answer(200)
+    assert told(bench) == ["delivered"]

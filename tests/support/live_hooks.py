@@ -1,0 +1,62 @@
+"""Live definitions as a test writes them, and what a daemon says of them."""
+
+import time
+from collections import Counter
+from typing import Any
+
+import orjson
+
+from support.cluster import Placed
+from support.daemon import Daemon
+from support.waiting import wait_until
+from support.workspace import Workspace
+
+OFFSET = "hookstream_hooks_offset"
+PROBLEMS = "hookstream_hook_problems"
+LIVE = {"live": True, "path": ""}
+"""Settings of a daemon without definitions in files."""
+
+
+class LiveHooks:
+    """The definitions' topic of a workspace, written without transactions."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._revisions: Counter[str] = Counter()
+
+    @property
+    def topic(self) -> str:
+        """The topic's name."""
+        return self._workspace.live_topics[0]
+
+    async def put(self, definition: dict[str, Any]) -> Placed:
+        """Write a definition."""
+        self._revisions[definition["id"]] += 1
+        value = {
+            "format": 1,
+            "revision": self._revisions[definition["id"]],
+            "definition": definition,
+        }
+        return await self.write(definition["id"], orjson.dumps(value))
+
+    async def delete(self, hook_id: str) -> Placed:
+        """Delete a definition."""
+        return await self.write(hook_id, None)
+
+    async def write(self, key: str, value: bytes | None) -> Placed:
+        """Write any record."""
+        options = {"max_request_size": 4 * 1024 * 1024}
+        produce = self._workspace.cluster.produce
+        [placed] = await produce(self.topic, [value], key=key.encode(), **options)
+        return placed
+
+
+async def in_force(daemon: Daemon, record: Placed) -> float:
+    """Wait until a record is in force at a daemon; returns the seconds that it took from now."""
+    began = time.monotonic()
+
+    async def applied() -> bool:
+        return await daemon.sample(OFFSET) >= record.offset
+
+    await wait_until(applied, f"offset {record.offset} to be in force")
+    return time.monotonic() - began
