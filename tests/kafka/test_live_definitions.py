@@ -69,6 +69,31 @@ async def test_a_change_is_in_force_at_each_replica_without_a_reload(
         assert await one.stop() == await two.stop() == 0
 
 
+async def test_no_event_is_taken_before_the_definitions_are_read(
+    workspace: Workspace, live: LiveHooks
+) -> None:
+    """Events that wait when a daemon starts are matched with all that the topic says, whatever the
+    number of its records: none is settled before.
+    """
+    ids = [f"e{number}" for number in range(50)]
+    await workspace.cluster.create(
+        [live.topic], partitions=1, configs={"cleanup.policy": "compact"}
+    )
+    await workspace.cluster.produce(workspace.topic("event"), map(event, ids))
+    async with Receiver(otherwise=ReceiverHarness()) as receiver:
+        for _ in range(2):  # the older half of the topic counts no more
+            await live.put_many(
+                hook(f"h{number}", receiver.origin, select=["other"]) for number in range(2_000)
+            )
+        record = await live.put(hook("a", receiver.origin))
+        async with Daemon(workspace.config) as daemon:
+            assert await daemon.sample(OFFSET) == record.offset
+            assert await daemon.sample("hookstream_hooks") == 2_001
+            await wait_until(workspace.caught_up, "all to be settled")
+            assert await daemon.stop() == 0
+        assert {parse(head).webhook_id for head in receiver.requests} == ids_of("a", ids)
+
+
 async def test_poisoned_records_turn_off_one_hook_each_over_a_restart(
     workspace: Workspace, live: LiveHooks
 ) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -31,13 +32,15 @@ class LiveHooks:
 
     async def put(self, definition: dict[str, Any]) -> Placed:
         """Write a definition."""
-        self._revisions[definition["id"]] += 1
-        value = {
-            "format": 1,
-            "revision": self._revisions[definition["id"]],
-            "definition": definition,
-        }
-        return await self.write(definition["id"], orjson.dumps(value))
+        return await self.write(definition["id"], self._value(definition))
+
+    async def put_many(self, definitions: Iterable[dict[str, Any]]) -> None:
+        """Write definitions, all at once."""
+        async with self._workspace.cluster.producer(linger_ms=20) as producer:
+            for definition in definitions:
+                await producer.send(
+                    self.topic, self._value(definition), key=definition["id"].encode()
+                )
 
     async def delete(self, hook_id: str) -> Placed:
         """Delete a definition."""
@@ -49,6 +52,11 @@ class LiveHooks:
         produce = self._workspace.cluster.produce
         [placed] = await produce(self.topic, [value], key=key.encode(), **options)
         return placed
+
+    def _value(self, definition: dict[str, Any]) -> bytes:
+        self._revisions[definition["id"]] += 1
+        revision = self._revisions[definition["id"]]
+        return orjson.dumps({"format": 1, "revision": revision, "definition": definition})
 
 
 async def in_force(daemon: Daemon, record: Placed) -> float:
