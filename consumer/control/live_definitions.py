@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from consumer.control.compiled import Compiled, compile_record
 from consumer.control.status import MAX_LISTED, HookProblem
@@ -157,13 +157,13 @@ class LiveDefinitions:
     @property
     def problem_count(self) -> int:
         """The number of live definitions that are not in force as they were written."""
-        return len(self._refused.keys() | self._lost | self._hidden)
+        return len(self._refused) + len((self._lost | self._hidden) - self._refused.keys())
 
     @property
     def problems(self) -> list[HookProblem]:
         """Some of these, for people."""
-        ids = islice(sorted(self._refused.keys() | self._lost | self._hidden), MAX_LISTED)
-        return [self.problem(hook_id) for hook_id in ids]
+        others = (self._lost | self._hidden) - self._refused.keys()
+        return [self.problem(i) for i in islice(chain(self._refused, others), MAX_LISTED)]
 
     def problem(self, hook_id: str) -> HookProblem:
         """Why a live definition is not in force as it was written."""

@@ -81,6 +81,7 @@ class EndpointTable:
             endpoint.enable()
         self._removed = {known for known in self.endpoints if known not in hooks}
         self._drop_removed(now)
+        self._drop_hosts(now)
 
     def redefine(
         self, hooks: Mapping[str, Hook], changed: Iterable[str], now: float
@@ -99,14 +100,15 @@ class EndpointTable:
                 redefined.append(self.endpoint(hook))
                 endpoint.enable()
         self._removed = {hook_id for hook_id in self._removed if hook_id not in hooks}
-        if self._removed:
-            self._drop_removed(now)
+        if self._drop_removed(now):
+            self._drop_hosts(now)
         return redefined
 
-    def _drop_removed(self, now: float) -> None:
-        """Remove the endpoints of removed hooks, and hosts, if that makes no difference. What still
-        has something to do stays until the next change of definitions.
+    def _drop_removed(self, now: float) -> bool:
+        """Remove the endpoints of removed hooks that have nothing to do, the others at a later
+        change of definitions; returns whether there was one.
         """
+        number = len(self._removed)
         for hook_id in list(self._removed):
             endpoint = self.endpoints[hook_id]
             learned = endpoint.learned_rate
@@ -114,6 +116,10 @@ class EndpointTable:
             if not endpoint.waiting and not is_limited and _is_as_new(endpoint, now):
                 del self.endpoints[hook_id]
                 self._removed.remove(hook_id)
+        return len(self._removed) < number
+
+    def _drop_hosts(self, now: float) -> None:
+        """Remove the hosts without endpoint, if a new one would behave alike."""
         used = {endpoint.host for endpoint in self.endpoints.values()}
         for name, host in list(self.hosts.items()):
             if host not in used and _is_as_new(host, now):
