@@ -9,7 +9,7 @@ TESTS = ROOT / "tests"
 PAGE = (TESTS / "README.md").read_text()
 SHOWN = re.compile(
     r"^(\w+Harness|Fake(Clock|Transport|Consumer|View)|\w*Daemon|\w*Receiver|InProcess|Workspace"
-    r"|Cluster|KafkaServer|Quorum|SecureBroker|Member|Forwarder|Terminal)$"
+    r"|Cluster|LiveHooks|KafkaServer|Quorum|SecureBroker|Member|Forwarder|Terminal)$"
 )
 
 

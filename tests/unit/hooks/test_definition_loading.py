@@ -30,7 +30,6 @@ BAD: list[object] = [
     {**GOOD, "uri_parameters": {}},
     {**GOOD, "headers": [{"key": "X-Key", "source": "fixed", "value": "${env:OTHER}"}]},
     {**GOOD, "trigeer": "event"},
-    [],
     None,
     "text",
     12,
