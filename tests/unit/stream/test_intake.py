@@ -102,7 +102,7 @@ async def test_a_failed_commit_is_tried_again(member: Member) -> None:
 async def test_many_settled_records_are_committed_at_once(
     member: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A thousand settled records are committed at once; fewer wait for a quarter of a second."""
+    """Five hundred settled records are committed at once; fewer wait for a quarter of a second."""
     assert commits.COMMIT_INTERVAL_SECONDS == 0.25
     monkeypatch.setattr(commits, "COMMIT_INTERVAL_SECONDS", 3600.0)
     member.consumer.append(A, *(FakeRecord() for _ in range(commits.MAX_UNCOMMITTED)))
