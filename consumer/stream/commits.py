@@ -17,8 +17,8 @@ log = get_logger(__name__)
 COMMIT_INTERVAL_SECONDS = 0.25
 """How long a settled record waits for its commit at most, if `MAX_UNCOMMITTED` are not reached."""
 MAX_UNCOMMITTED = 500
-"""Settled offsets that are committed at once. With those until the commit is answered a crash repeats
-at most a thousand, and what was in flight."""
+"""Settled offsets that are committed at once. With those until the commit is answered a crash
+repeats at most a thousand, and what was in flight."""
 LATE_COMMIT_WINDOW_SECONDS = 60.0
 """A commit that timed out may still reach the broker within this time: longer than aiokafka waits
 for an answer."""

@@ -20,6 +20,9 @@ from consumer.stream.take_one import take_one
 _SLICE_RECORDS = 50
 """Records between two yields to the event loop: a few milliseconds of a retry topic's."""
 
+_CHECK_RECORDS = 100
+"""Records between two looks whether a commit is due: a tenth of what a crash may repeat."""
+
 
 class Feed:
     """Feeds the handler with one partition's records at a time."""
@@ -32,14 +35,18 @@ class Feed:
         *,
         retry_topics: Mapping[str, RetryTopic],
         overflow: OverflowReader,
+        check_commits: Callable[[], None],
         clock: Clock,
     ) -> None:
-        """`retry_topics`: those that are consumed, by name, a live mapping."""
+        """`retry_topics`: those that are consumed, by name, a live mapping. `check_commits`: called
+        every `_CHECK_RECORDS`.
+        """
         self._handler = handler
         self._assignment = assignment
         self._poller = poller
         self._retry_topics = retry_topics
         self._overflow = overflow
+        self._check_commits = check_commits
         self._clock = clock
 
     async def take(
@@ -55,6 +62,8 @@ class Feed:
         for number, record in enumerate(records):
             if number % _SLICE_RECORDS == _SLICE_RECORDS - 1:
                 await asyncio.sleep(0)
+            if number % _CHECK_RECORDS == _CHECK_RECORDS - 1:
+                self._check_commits()
             while handler.at_capacity and goes_on():
                 await handler.wait_for_capacity()
             if not goes_on():

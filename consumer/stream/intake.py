@@ -76,6 +76,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             self._poller,
             retry_topics=retry_topics.consumed,
             overflow=self._overflow_reader,
+            check_commits=self._commits.check,
             clock=clock,
         )
         self.placement = Placement(

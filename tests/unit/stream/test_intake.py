@@ -118,6 +118,24 @@ async def test_many_settled_records_are_committed_at_once(
         regularly.cancel()
 
 
+async def test_a_commit_does_not_wait_for_the_end_of_a_poll(
+    member: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What settles while the records of one poll are taken is committed meanwhile."""
+    monkeypatch.setattr(commits, "COMMIT_INTERVAL_SECONDS", 3600.0)
+    monkeypatch.setattr(commits, "MAX_UNCOMMITTED", 50)
+    member.consumer.append(A, *(FakeRecord() for _ in range(300)))
+    async with member.running(A):
+        regularly = asyncio.create_task(member.intake.commit_regularly())
+        member.handler.fills_at = 120
+        await member.takes(120)
+        member.handler.settle(120)
+        member.handler.at_capacity, member.handler.fills_at = False, 260
+        await member.takes(260)
+        await wait_until(lambda: member.consumer.offsets.get(A) == 120, "a commit")
+        regularly.cancel()
+
+
 async def test_commits_are_one_at_a_time() -> None:
     """Commits are made one at a time, since two could arrive in the other order."""
     member = Member()
