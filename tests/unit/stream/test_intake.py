@@ -126,9 +126,10 @@ async def test_a_commit_does_not_wait_for_the_end_of_a_poll(
     monkeypatch.setattr(commits, "MAX_UNCOMMITTED", 50)
     member.consumer.append(A, *(FakeRecord() for _ in range(300)))
     async with member.running(A):
-        regularly = asyncio.create_task(member.intake.commit_regularly())
         member.handler.fills_at = 120
         await member.takes(120)
+        await member.intake.commit()
+        regularly = asyncio.create_task(member.intake.commit_regularly())
         member.handler.settle(120)
         member.handler.at_capacity, member.handler.fills_at = False, 260
         await member.takes(260)
