@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain, count
 from typing import Any
@@ -16,7 +16,7 @@ from aiokafka.errors import (
 )
 from aiokafka.util import commit_structure_validate
 
-from consumer.clock import Clock
+from consumer.clock import Clock, SystemClock
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
@@ -83,7 +83,9 @@ def connection_options(settings: KafkaSettings) -> dict[str, Any]:
 class _GroupMember(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
     """A consumer with bounded memory for fetched records, and an assignor of its own."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, is_patient: Callable[[str], bool], **options: Any) -> None:
+        """`is_patient`: see `bound_fetches`; the rest are aiokafka's."""
+        self._is_patient = is_patient
         self.assignor = CooperativeAssignor()
         self.is_urgent = False
         """Whether the position of a partition will soon be set; see `bound_fetches`."""
@@ -91,7 +93,7 @@ class _GroupMember(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no t
 
     async def start(self) -> None:
         await super().start()
-        bound_fetches(self._fetcher, lambda: self.is_urgent)
+        bound_fetches(self._fetcher, lambda: self.is_urgent, self._is_patient, SystemClock())
 
     async def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
         """Commit for owned partitions: `super` refuses those that are not assigned any more."""
@@ -105,6 +107,7 @@ def make_consumer(settings: KafkaSettings) -> AIOKafkaConsumer:
     transactions are not read.
     """
     return _GroupMember(
+        settings.own_topics.__contains__,
         **connection_options(settings),
         group_id=settings.group_id,
         enable_auto_commit=False,

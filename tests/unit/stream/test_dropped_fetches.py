@@ -18,8 +18,10 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 import consumer.stream.client  # noqa: F401  # it prepares aiokafka, as in the daemon
 from consumer.stream import fetches
 from consumer.stream.parsed_records import UnreadableBatchError
+from support.fakes import FakeClock
 
 A, B = TopicPartition("event", 0), TopicPartition("event", 1)
+PATIENT = TopicPartition("hookstream.retry.10s", 0)
 RECORDS = 3
 
 
@@ -112,14 +114,20 @@ class _Assigned:
 
     def __init__(self) -> None:
         self.subscriptions = SubscriptionState()
-        self.subscriptions.assign_from_user({A, B})
+        self.subscriptions.assign_from_user({A, B, PATIENT})
         self.assignment = self.subscriptions.subscription.assignment
-        for tp in (A, B):
+        for tp in (A, B, PATIENT):
             self.assignment.state_value(tp).seek(0)
         self.fetcher = Fetcher(_NoClient(), self.subscriptions)
         self.fetcher._fetch_task.cancel()  # it would ask a broker for more
         self.is_urgent = False
-        fetches.bound_fetches(self.fetcher, lambda: self.is_urgent)
+        self.clock = FakeClock()
+        fetches.bound_fetches(
+            self.fetcher,
+            lambda: self.is_urgent,
+            lambda topic: topic == PATIENT.topic,
+            self.clock,
+        )
         records = _records(_batch())
         self.alive = ref(records)
         self.fetcher._records[A] = FetchResult(
@@ -137,9 +145,17 @@ class _Assigned:
         return [topic for _, request in requests for topic in request.topics]
 
     def waits(self) -> list[int]:
-        """How long the next requests would wait at their brokers for records, in milliseconds."""
+        """How long the next requests would wait at their brokers for records, in milliseconds, half
+        a second later.
+        """
+        self.clock.advance(0.5)
         requests, *_ = self.fetcher._get_actions_per_node(self.assignment)
         return [request._max_wait_ms for _, request in requests]
+
+    def asks(self) -> tuple[list[str], int]:
+        """Topics of the next request, and how long it would wait."""
+        [(_, request)], *_ = self.fetcher._get_actions_per_node(self.assignment)
+        return sorted(topic for topic, _ in request.topics), request._max_wait_ms
 
 
 def _seek(assigned: _Assigned) -> None:
@@ -175,7 +191,7 @@ async def test_no_more_is_fetched_while_much_is_not_polled(monkeypatch: pytest.M
     assigned = _Assigned()
     assert assigned.asks_for() == []
     assert await assigned.read(RECORDS + 1) == list(range(RECORDS))
-    assert len(assigned.asks_for()) == 1
+    assert assigned.asks_for()
     await assigned.fetcher.close()
 
 
@@ -186,7 +202,29 @@ async def test_what_a_paused_partition_has_fetched_holds_back_no_other(
     monkeypatch.setattr(fetches, "_BUFFERED_BYTES", len(_batch()))
     assigned = _Assigned()
     assigned.subscriptions.pause(A)
-    assert [number for _, parts in assigned.asks_for() for number, *_ in parts] == [1]
+    asked = dict(assigned.asks_for())
+    assert [number for number, *_ in asked[A.topic]] == [1]
+    await assigned.fetcher.close()
+
+
+async def test_patient_topics_are_asked_for_ten_times_a_second() -> None:
+    """Topics that are patient are in the first request and in one each tenth of a second, which the
+    others do not outlast; they are in each while a position will soon be set, and in one that would
+    be for nothing else.
+    """
+    assigned = _Assigned()
+    await assigned.read(RECORDS + 1)
+    both = sorted([A.topic, PATIENT.topic])
+    assert assigned.asks() == (both, 500)
+    for passed, expected in [(0.05, [A.topic]), (0.04, [A.topic]), (0.02, both), (0.01, [A.topic])]:
+        assigned.clock.advance(passed)
+        assert assigned.asks() == (expected, 500 if expected == both else 100)
+    assigned.is_urgent = True
+    assert assigned.asks() == (both, 20)
+    assigned.is_urgent = False
+    for tp in (A, B):
+        assigned.subscriptions.pause(tp)
+    assert assigned.asks() == ([PATIENT.topic], 500)
     await assigned.fetcher.close()
 
 
