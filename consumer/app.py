@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
 from consumer import __version__, logs
@@ -29,6 +29,7 @@ from consumer.factories import (
 from consumer.gauges import register_gauges
 from consumer.health import Health
 from consumer.hooks.source import Upsert
+from consumer.hooks.table import Hook
 from consumer.logs import get_logger
 from consumer.metrics import Metrics
 from consumer.pipeline.event_handler import EventHandler
@@ -83,6 +84,11 @@ class App:
     def settings(self) -> Settings:
         """The settings in use."""
         return self._loaded.settings
+
+    @property
+    def hooks(self) -> Mapping[str, Hook]:
+        """The hooks in force, by id."""
+        return self._definitions.view.hooks
 
     def stop(self) -> None:
         """Request an orderly stop: intake ends, and in-flight deliveries have the grace period."""
@@ -280,8 +286,7 @@ class App:
         return finish
 
     def _are_hooks_loaded(self) -> bool:
-        is_loaded = self._live is not None and self._live.is_loaded
-        return is_loaded or not self.settings.hooks.live
+        return not self.settings.hooks.live or (self._live is not None and self._live.is_loaded)
 
     @property
     def _policy(self) -> EgressPolicy:

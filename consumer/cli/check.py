@@ -82,6 +82,8 @@ def _rate(limit: RateLimit | None) -> str:
 
 
 def _warnings(config: Config) -> Iterator[str]:
+    if config.settings.hooks.live:
+        yield "live definitions are not looked at here: `hookstream hooks list` shows them"
     fed = {source.trigger for source in config.settings.sources}
     for hook in config.definitions.hooks.values():
         if hook.enabled and hook.trigger not in fed:

@@ -7,7 +7,8 @@ import typer
 from consumer import __version__
 from consumer.cli.console import print_error, print_note
 from consumer.cli.dead_letters import dead_letters
-from consumer.cli.options import ConfigFile
+from consumer.cli.hooks import HookId, hooks
+from consumer.cli.options import ConfigFile, LiveHook
 from consumer.cli.schema import schema
 from consumer.clock import SystemClock
 
@@ -24,10 +25,10 @@ commands = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+commands.add_typer(hooks)
 commands.add_typer(dead_letters)
 commands.add_typer(schema)
 
-HookId = Annotated[str, typer.Argument(metavar="HOOK", help="A hook's id.", show_default=False)]
 _EVENT_HELP = "File with an event in JSON, as in Kafka; - reads standard input."
 Reveal = Annotated[bool, typer.Option("--reveal", help="Show secrets and signatures.")]
 
@@ -88,6 +89,7 @@ def sample(
     ] = None,
     *,
     reveal: Reveal = False,
+    live: LiveHook = False,
     config: ConfigFile = None,
 ) -> None:
     """Show a hook's request as a curl command."""
@@ -97,7 +99,7 @@ def sample(
     from consumer.configuration import read_config
 
     loaded = read_config(config)
-    settings, found = loaded.settings, find_hook(loaded.definitions.hooks, hook)
+    settings, found = loaded.settings, find_hook(loaded, hook, live=live)
     if event is None:
         shown = template_sample(found, settings, reveal=reveal)
         mismatch = ""
@@ -114,8 +116,8 @@ def sample(
 
 
 @commands.command(
-    epilog="Needs no broker. Makes one attempt with the settings' transport and timeouts. The exit "
-    "code is 0 if the receiver answers 2xx, otherwise 1.\n\n"
+    epilog="Needs no broker, but for --live. Makes one attempt with the settings' transport and "
+    "timeouts. The exit code is 0 if the receiver answers 2xx, otherwise 1.\n\n"
     "[bold]hookstream send click-analytics --event click.json[/]"
 )
 def send(
@@ -123,6 +125,8 @@ def send(
     event: Annotated[
         typer.FileBinaryRead, typer.Option(metavar="FILE", help=_EVENT_HELP, show_default=False)
     ],
+    *,
+    live: LiveHook = False,
     config: ConfigFile = None,
 ) -> None:
     """Send one delivery now, and show the result."""
@@ -133,7 +137,7 @@ def send(
     from consumer.configuration import read_config
 
     loaded, clock = read_config(config), SystemClock()
-    settings, found = loaded.settings, find_hook(loaded.definitions.hooks, hook)
+    settings, found = loaded.settings, find_hook(loaded, hook, live=live)
     parsed = read_event(event, found, settings, clock)
     mismatch = mismatch_reason(found, parsed)
     if mismatch:

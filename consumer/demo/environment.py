@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -28,8 +28,8 @@ class Options:
 class DemoEnvironment:
     """Broker, receivers and events; they run while the context is entered."""
 
-    def __init__(self, options: Options, topics: Sequence[str]) -> None:
-        """`topics` are all those that the daemon will ask for."""
+    def __init__(self, options: Options, topics: Mapping[str, int]) -> None:
+        """`topics`: all those that the daemon will ask for, with their partitions."""
         self._options = options
         self._topics = topics
         self._process: asyncio.subprocess.Process
@@ -47,7 +47,7 @@ class DemoEnvironment:
             "-m",
             "consumer.demo.environment_process",
             *(f"--{name}={value}" for name, value in arguments.items()),
-            *self._topics,
+            *(f"{topic}:{partitions}" for topic, partitions in self._topics.items()),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,  # Ctrl-C stops the daemon first, which still needs the broker

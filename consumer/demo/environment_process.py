@@ -18,31 +18,26 @@ from confluent_kafka import Producer
 
 from consumer.clock import Clock, SystemClock
 from consumer.demo.events import generate_events
+from consumer.demo.mock_cluster import MockCluster
 from consumer.demo.receiver import BEHAVIOURS, Receiver
 
 _BATCH_INTERVAL_SECONDS = 0.02
 """Time between two batches of events."""
-_METADATA_TIMEOUT_SECONDS = 10.0
+_FLUSH_TIMEOUT_SECONDS = 10.0
 
 
 def start_broker(topics: list[str]) -> tuple[Producer, str]:
-    """Start librdkafka's mock cluster, which lives as long as its producer. Returns the producer
-    and the cluster's `host:port`.
+    """Start the mock cluster with topics given as `name:partitions`. Returns a producer and the
+    cluster's `host:port`.
 
-    It never answers a request to create a topic. Asking for metadata creates the daemon's topics.
+    It never answers a request to create a topic, so it has all of them from the start.
     """
-    producer = Producer(
-        {
-            "bootstrap.servers": "replaced by the mock cluster's",
-            "test.mock.num.brokers": 1,
-            "log_level": 0,
-            "linger.ms": 5,
-        }
-    )
-    (broker,) = producer.list_topics(timeout=_METADATA_TIMEOUT_SECONDS).brokers.values()
+    cluster = MockCluster()
     for topic in topics:
-        producer.list_topics(topic, timeout=_METADATA_TIMEOUT_SECONDS)
-    return producer, f"{broker.host}:{broker.port}"
+        name, _, partitions = topic.partition(":")
+        cluster.create_topic(name, int(partitions))
+    producer = Producer({"bootstrap.servers": cluster.bootstrap, "log_level": 0, "linger.ms": 5})
+    return producer, cluster.bootstrap
 
 
 async def start_receivers(seed: int) -> tuple[web.AppRunner, dict[str, int]]:
@@ -79,7 +74,7 @@ async def produce(
             produced[event.trigger] += 1
         producer.poll(0)
         await asyncio.sleep(_BATCH_INTERVAL_SECONDS)
-    await asyncio.to_thread(producer.flush, _METADATA_TIMEOUT_SECONDS)
+    await asyncio.to_thread(producer.flush, _FLUSH_TIMEOUT_SECONDS)
     return produced
 
 

@@ -19,6 +19,7 @@ from consumer.app import App
 from consumer.clock import SystemClock
 from consumer.configuration import load
 from consumer.demo.environment import DemoEnvironment, Options
+from consumer.demo.live import HOOK_ID, LiveHook
 from consumer.demo.numbers import Numbers, read_numbers
 from consumer.demo.summary import Costs, print_summary
 from consumer.demo.view import DemoInfo, Snapshot, View, hook_table, is_wide, make_view
@@ -28,6 +29,7 @@ from consumer.settings import Settings
 from consumer.signals import Signals
 
 _SETTINGS = {
+    "hooks": {"live": True},
     "retry": {"delays": ["2s", "5s", "10s"], "max_attempts": 5},
     "delivery": {"shutdown_grace": "4s"},
     "network": {"allow": ["127.0.0.1/32"]},
@@ -35,6 +37,7 @@ _SETTINGS = {
 }
 _RECEIVER_PATTERN = re.compile(r"receiver:8080/(\w+)")
 """The receiver's address in the packaged hooks; the group is its behaviour."""
+_PARTITIONS = 4
 _FRAME_SECONDS = 0.25
 """Time between two drawings of the view."""
 _CATCH_UP_SECONDS = 5.0
@@ -72,12 +75,14 @@ def write_files(folder: Path, bootstrap: str, ports: Mapping[str, int]) -> Path:
     return file
 
 
-def _topics() -> list[str]:
+def _topics() -> dict[str, int]:
+    """Every topic that the daemon asks for, with its partitions."""
     settings = Settings.model_validate(_SETTINGS)
     own = settings.kafka.own_topics
-    retry_topics = [own.retry(delay) for delay in settings.retry.delays]
-    own_topics = [*retry_topics, own.overflow, own.dead_letter]
-    return [*(source.topic for source in settings.sources), *own_topics]
+    shared = [*(source.topic for source in settings.sources), own.overflow, own.dead_letter]
+    shared += [own.retry(delay) for delay in settings.retry.delays]
+    tables = (own.hooks, own.hooks_audit, own.status)
+    return {**dict.fromkeys(shared, _PARTITIONS), **dict.fromkeys(tables, 1)}
 
 
 class _Demo:
@@ -93,8 +98,9 @@ class _Demo:
         # Without the environment's settings the demo is the same everywhere.
         self._app = App(partial(load, file, environ={}), self._clock)
         self._stopping = False
-        hooks = load(file, environ={}).definitions.hooks
-        self._endpoints = {hook.id: _behaviour(hook) for hook in hooks.values()}
+        self._live = LiveHook(
+            self._app.settings, demo.ports, self._clock, lambda: self._endpoints().get(HOOK_ID)
+        )
         self._view_cpu = 0.0
         """CPU seconds of the view, which are not the daemon's."""
 
@@ -132,10 +138,10 @@ class _Demo:
     async def _show(self, daemon: asyncio.Task[None], began: float) -> None:
         """Draw the view until the daemon has exited, and stop it after the last event."""
         produced = asyncio.create_task(self._environment.produce())
+        live = asyncio.create_task(self._live.run(self._seconds))
         catch_up_until = began + self._seconds + _CATCH_UP_SECONDS
         info = DemoInfo(
             seconds=self._seconds,
-            endpoints=self._endpoints,
             metrics_url=f"http://127.0.0.1:{self._app.admin_port}/metrics",
         )
         with make_view(self._console, info) as view:
@@ -146,30 +152,45 @@ class _Demo:
                     late = self._clock.monotonic() > catch_up_until
                     if late or self._taken() >= produced.result():
                         self._stop()
+        live.cancel()
         produced.cancel()
-        await asyncio.wait({produced})
+        await asyncio.wait({produced, live})
+        if not live.cancelled():
+            live.result()
+
+    def _endpoints(self) -> dict[str, str]:
+        """The behaviour of each hook's receiver, by hook id."""
+        return {hook.id: _behaviour(hook) for hook in self._app.hooks.values()}
 
     def _taken(self) -> int:
         return sum(self._numbers().events.values())
 
     def _numbers(self) -> Numbers:
         return read_numbers(
-            self._app.metrics, tuple(self._endpoints), self._app.settings.kafka.own_topics
+            self._app.metrics, tuple(self._app.hooks), self._app.settings.kafka.own_topics
         )
 
     def _draw(self, view: View, began: float, phase: str) -> None:
         cpu, now = time.thread_time(), self._clock.monotonic()
-        numbers = self._numbers()
-        view.show(Snapshot("stopping" if self._stopping else phase, now - began, numbers), now)
+        view.show(
+            Snapshot(
+                phase="stopping" if self._stopping else phase,
+                elapsed=now - began,
+                numbers=self._numbers(),
+                endpoints=self._endpoints(),
+                news=self._live.news,
+            ),
+            now,
+        )
         self._view_cpu += time.thread_time() - cpu
 
     def _sum_up(self, seconds: float, cpu: float) -> None:
         numbers = self._numbers()
-        hooks = map(self._app.metrics.hook, self._endpoints)
+        hooks = map(self._app.metrics.hook, self._app.hooks)
         print_summary(
             self._console,
             numbers,
-            hook_table(numbers.hooks, self._endpoints, wide=is_wide(self._console)),
+            hook_table(numbers.hooks, self._endpoints(), wide=is_wide(self._console)),
             Costs(
                 seconds=seconds,
                 cpu=cpu - self._view_cpu,

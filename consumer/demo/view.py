@@ -36,6 +36,10 @@ class Snapshot:
     elapsed: float
     """Seconds since the first event."""
     numbers: Numbers
+    endpoints: Mapping[str, str]
+    """The behaviour of each hook's receiver, a key of `BEHAVIOURS`, by hook id."""
+    news: str = ""
+    """What happened last to the live hook."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,6 @@ class DemoInfo:
 
     seconds: float
     """Seconds in which events are produced."""
-    endpoints: Mapping[str, str]
-    """The behaviour of each hook's receiver, a key of `BEHAVIOURS`, by hook id."""
     metrics_url: str
 
 
@@ -87,10 +89,10 @@ class LiveView:
         delivered = self._delivered.update(now, numbers.delivered)
         picture = Group(
             _heading(snapshot, self._info),
-            Text(),
+            Text(snapshot.news, "cyan"),
             _totals(numbers, events, delivered, self._delivered.history),
-            hook_table(numbers.hooks, self._info.endpoints, wide=wide),
-            _legend(numbers, self._info, wide=wide),
+            hook_table(numbers.hooks, snapshot.endpoints, wide=wide),
+            _legend(snapshot, self._info, wide=wide),
         )
         self._live.update(picture, refresh=True)
 
@@ -111,11 +113,15 @@ class LineView:
         self._delivered = Rate()
         self._said_at = -math.inf
         self._phase = ""
+        self._news = ""
 
     def show(self, snapshot: Snapshot, now: float) -> None:
         """See `View`."""
         numbers = snapshot.numbers
         rate = self._delivered.update(now, numbers.delivered)
+        if snapshot.news != self._news:
+            self._news = snapshot.news
+            self._console.print(snapshot.news, soft_wrap=True)
         if snapshot.phase == self._phase and now - self._said_at < _LINE_INTERVAL_SECONDS:
             return
         self._said_at, self._phase = now, snapshot.phase
@@ -207,10 +213,10 @@ def _totals(
     )
 
 
-def _legend(numbers: Numbers, info: DemoInfo, *, wide: bool) -> RenderableType:
+def _legend(snapshot: Snapshot, info: DemoInfo, *, wide: bool) -> RenderableType:
     lines = Text(style="dim", overflow="fold")
     if not wide:
-        used = dict.fromkeys(info.endpoints[hook] for hook in numbers.hooks)
+        used = dict.fromkeys(snapshot.endpoints[hook] for hook in snapshot.numbers.hooks)
         lines.append(", ".join(f"{name} {BEHAVIOURS[name]}" for name in used) + "\n")
     return lines.append(f"{LATENCY_LEGEND}\n{info.metrics_url}")
 

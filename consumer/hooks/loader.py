@@ -80,12 +80,7 @@ def load_hooks(
             unless it `may_be_empty`: more often a mount that failed than a wish to call no
             endpoint.
     """
-    try:
-        read = files()
-        found = list(_definition_files(read, path, {read.resolve(path)}))
-    except OSError as error:
-        invalid = unreadable(error)
-        raise ConfigError([Diagnostic(invalid.message, invalid.hint, file=str(path))]) from None
+    found = definition_files(path)
     loading = _Loading(context, before, clock or SystemClock())
     loading.keep(found)
     for file in found:
@@ -96,6 +91,22 @@ def load_hooks(
     if loading.diagnostics:
         raise ConfigError(loading.diagnostics)
     return loading.result()
+
+
+def definition_files(path: Path) -> list[Path]:
+    """The files of a folder that may hold definitions, and of the folders in it; of a file, itself.
+
+    Raises:
+        ConfigError: there is no such folder or file, or it cannot be listed.
+    """
+    read = files()
+    try:
+        if S_ISREG(read.mode(path)):
+            return [path]
+        return list(_definition_files(read, path, {read.resolve(path)}))
+    except OSError as error:
+        invalid = unreadable(error)
+        raise ConfigError([Diagnostic(invalid.message, invalid.hint, file=str(path))]) from None
 
 
 def _definition_files(read: Files, folder: Path, seen: set[str]) -> Iterator[Path]:

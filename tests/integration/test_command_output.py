@@ -22,6 +22,14 @@ ARGUMENTS = {
     "sample": ["click-analytics", "--event", "event.json"],
     "send": ["click-analytics", "--event", "event.json"],
     "demo": [],
+    "hooks list": ["--help"],  # tests/kafka/test_hooks_commands.py has these with a broker
+    "hooks show": ["--help"],
+    "hooks apply": ["--help"],
+    "hooks delete": ["--help"],
+    "hooks export": ["--help"],
+    "hooks history": ["--help"],
+    "hooks rollback": ["--help"],
+    "hooks seal": ["--new-key"],
     "dead-letters list": ["--help"],  # tests/kafka/test_dead_letters_command.py has the list itself
     "dead-letters replay": ["--help"],
     "schema hooks": [],

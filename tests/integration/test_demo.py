@@ -22,15 +22,19 @@ def _delivered(output: str) -> dict[str, int]:
 
 def test_the_demo_runs_by_itself(tmp_path: Path) -> None:
     """The demo delivers events of all four triggers, slow and failing endpoints hold back no other,
-    and it ends by itself with a summary and nothing on standard error.
+    a hook appears and changes meanwhile, and it ends by itself with a summary and nothing on
+    standard error.
     """
-    done = run_command("demo", "--seconds", "5", "--rate", "100", folder=tmp_path)
+    done = run_command("demo", "--seconds", "6", "--rate", "100", folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     (events,) = re.findall(r"^events +([\d,]+) \((.*)\)", done.stdout, re.MULTILINE)
-    assert int(events[0].replace(",", "")) == 500
+    assert int(events[0].replace(",", "")) == 600
     delivered = _delivered(done.stdout)
     file = write_files(tmp_path, "127.0.0.1:1", dict.fromkeys(BEHAVIOURS, 1))
     hooks = load(file, environ={}).definitions.hooks
+    assert delivered.pop("app-opens") > 0, "it is defined while the demo runs"
+    for revision in (1, 2):
+        assert f"live hook app-opens, revision {revision}: saved and in force" in done.stdout
     assert {hooks[hook].trigger for hook in delivered} == set(TRIGGERS)
     assert delivered["click-analytics"] > 50
     assert "legacy-loyalty" not in delivered, "its endpoint is down"

@@ -125,12 +125,24 @@ class SecureBroker:
         await self._ask(lambda admin: admin.alter_user_scram_credentials(users))
 
     async def allow(
-        self, user: str, rights: Mapping[str, Iterable[str]], *, group: str = ""
+        self,
+        user: str,
+        rights: Mapping[str, Iterable[str]],
+        *,
+        group: str = "",
+        transactions: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
-        """Grant operations on topics by name (`*` for all), and reading of `group`."""
+        """Grant operations on topics by name (`*` for all), reading of `group`, and operations on
+        transactional ids.
+        """
         bindings = [
             _binding(user, ResourceType.TOPIC, topic, operation)
             for topic, operations in rights.items()
+            for operation in set(operations)
+        ]
+        bindings += [
+            _binding(user, ResourceType.TRANSACTIONAL_ID, name, operation)
+            for name, operations in (transactions or {}).items()
             for operation in set(operations)
         ]
         if group:

@@ -23,7 +23,7 @@ HOOKS = {
     "click-analytics": HookNumbers(123_456, 9_999, 0, 0, circuit_open=False, p50=0.012, p99=0.9),
     "legacy-loyalty": HookNumbers(0, 9_999, 10, 999, circuit_open=True, p50=math.nan, p99=math.nan),
 }
-HOOKS |= {f"another-hook-{n}": HOOKS["click-analytics"] for n in range(5)}
+HOOKS |= {f"another-hook-{n}": HOOKS["click-analytics"] for n in range(6)}
 ENDPOINTS = {name: list(BEHAVIOURS)[n % len(BEHAVIOURS)] for n, name in enumerate(HOOKS)}
 NUMBERS = Numbers(
     events={"push_click": 40_000, "message_log": 40_000, "geofence": 20_000, "event": 30_000},
@@ -32,7 +32,9 @@ NUMBERS = Numbers(
     waiting=12_345,
     reasons={"rejected": 90, "exhausted": 9},
 )
-SCENE = DemoInfo(seconds=30, endpoints=ENDPOINTS, metrics_url="http://127.0.0.1:54321/metrics")
+NEWS = "15 s: live hook app-opens, revision 2, in force 9 ms after it was written"
+NEWS = "15 s: live hook app-opens, revision 2: saved and in force in 29 ms"
+SCENE = DemoInfo(seconds=30, metrics_url="http://127.0.0.1:54321/metrics")
 
 
 def _console(width: int, height: int, *, terminal: bool) -> Console:
@@ -43,34 +45,37 @@ def _console(width: int, height: int, *, terminal: bool) -> Console:
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (100, 30)])
 def test_the_picture_fits(width: int, height: int) -> None:
-    """The picture of seven hooks and large numbers fits the screen, and no line is cut short."""
+    """The picture of eight hooks, the last change and large numbers fits the screen, and no line is
+    cut short.
+    """
     console = _console(width, height, terminal=True)
     view = LiveView(console, SCENE)
     for second in range(60):
-        view.show(Snapshot("events arrive", second, NUMBERS), second)
+        view.show(Snapshot("events arrive", second, NUMBERS, ENDPOINTS, NEWS), second)
     rows = console.render_lines(view._live.get_renderable())
     lines = ["".join(segment.text for segment in row) for row in rows]
     assert len(lines) < height
     text = "\n".join(lines)
     assert "…" not in text
-    for words in ("arrive", "123,456", "130,000", "12,345", "another-hook-4", "54321/metrics"):
+    assert NEWS in text
+    for words in ("arrive", "123,456", "130,000", "12,345", "another-hook-5", "54321/metrics"):
         assert words in text
 
 
 def test_lines_without_a_terminal() -> None:
     """Without a terminal the demo prints one plain line every two seconds and one for each new
-    phase.
+    phase and each change of the live hook.
     """
     console = _console(120, 25, terminal=False)
     view = make_view(console, SCENE)
     assert isinstance(view, LineView)
     with view:
         for tenth in range(50):
-            view.show(Snapshot("events arrive", tenth / 10, NUMBERS), tenth / 10)
-        view.show(Snapshot("stopping", 5.0, NUMBERS), 5.0)
+            view.show(Snapshot("events arrive", tenth / 10, NUMBERS, ENDPOINTS), tenth / 10)
+        view.show(Snapshot("stopping", 5.0, NUMBERS, ENDPOINTS, NEWS), 5.0)
     assert isinstance(console.file, io.StringIO)
     lines = console.file.getvalue().splitlines()
-    assert [line.split()[0] for line in lines] == ["0", "2", "4", "5"]
+    assert [line.split()[0] for line in lines] == ["0", "2", "4", "15", "5"]
     assert "stopping" in lines[-1]
     assert "dead letters 999" in lines[0]
 

@@ -188,7 +188,7 @@ def _command_names(group: typer.Typer, prefix: str = "") -> Iterator[str]:
 def test_command_page_lists_every_command_and_exit_code() -> None:
     """Every command, and the exit codes of the entry point, are on the page."""
     page = {
-        re.sub(r" [A-Z\[].*", "", name).removeprefix("hookstream ")
+        re.sub(r" [-A-Z\[].*", "", name).removeprefix("hookstream ")
         for name in names("command-line.md")
         if name.startswith("hookstream ")
     }

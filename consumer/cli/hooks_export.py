@@ -1,0 +1,55 @@
+"""`hookstream hooks export`: live definitions as YAML that `hookstream hooks apply` reads."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+
+from consumer.cli.console import output, print_note
+from consumer.cli.hooks_topics import read_table
+from consumer.cli.options import choose_id
+from consumer.control.difference import as_written
+from consumer.control.live_table import LiveTable
+from consumer.documents.yaml_writer import write_yaml
+from consumer.errors import HookstreamError
+from consumer.settings import Settings
+
+_HOOK_ID: Final = re.compile(r"[a-z0-9-]{1,64}")
+"""Of a file's name too. Who may write the topic may write any key, such as a path."""
+
+
+def export_hooks(settings: Settings, hook_ids: Sequence[str], folder: Path | None) -> None:
+    """Write definitions into files of a folder, or to standard output; all if none is named.
+
+    Raises:
+        HookstreamError: a file cannot be written.
+    """
+    definitions = _definitions(read_table(settings.kafka), hook_ids)
+    if folder is None:
+        typer.echo("---\n".join(map(write_yaml, definitions.values())), nl=False)
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for hook_id, definition in definitions.items():
+            (folder / f"{hook_id}.yaml").write_text(write_yaml(definition), "utf-8")
+    except OSError as error:
+        raise HookstreamError(f"{folder} cannot be written: {error.strerror}") from error
+    output().print(f"{len(definitions):,} written to {folder}", soft_wrap=True)
+
+
+def _definitions(table: LiveTable, hook_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """By id, in its order."""
+    found: dict[str, Mapping[str, Any]] = {}
+    live = sorted(hook_id for hook_id in table.records if table.revision(hook_id))
+    for hook_id in [choose_id(live, hook_id) for hook_id in hook_ids] or live:
+        if hook_id in table.unreadable:
+            print_note(f"hook {hook_id}: its newest record cannot be read; the one before it is")
+        if _HOOK_ID.fullmatch(hook_id):
+            found[hook_id] = as_written(table.records[hook_id].definition)
+        else:
+            print_note(f"left out: {hook_id!r} is not a hook id")
+    if not found:
+        print_note("no live definitions")
+    return found
