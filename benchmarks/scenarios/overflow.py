@@ -69,11 +69,20 @@ def dead(bench: Bench) -> list[Row]:
             peak = daemon.peak
             with Receiver(bench.new_folder(), port=port) as back:
                 back_at = time.time()
+                wait_for(back.answered, 1, daemon)
+                cpu = daemon.cpu
                 wait_for(back.answered, number, daemon)
+                cpu = daemon.cpu - cpu
                 late = back.hits()
         hits = healthy.hits()
     bench.broker.forget(topic)
-    return [*_waiting(hits, calm, coming, still, peak, number), *_return(late, back_at)]
+    work = coming.cpu / number * 1e6, cpu / number * 1e6
+    return [
+        *_waiting(hits, calm, coming, still, peak, number),
+        Row("CPU to read an event and write it, beside reading and delivering it", "us",
+            *work, work[0] / work[1], "<= 0.5", work[0] / work[1] <= 0.5),  # noqa: PLR2004
+        *_return(late, back_at),
+    ]  # fmt: skip
 
 
 def limited(bench: Bench) -> list[Row]:
