@@ -76,11 +76,11 @@ def dead(bench: Bench) -> list[Row]:
                 late = back.hits()
         hits = healthy.hits()
     bench.broker.forget(topic)
-    work = [_more(phase, calm) / number * 1e6 for phase in (coming, late_phase)]
+    write, send = (_more(phase, calm) / number * 1e6 for phase in (coming, late_phase))
     return [
         *_waiting(hits, calm, coming, still, peak, number),
         Row("CPU to read an event and write it, beside reading and delivering it", "us",
-            *work, work[0] / work[1], "<= 0.5", work[0] / work[1] <= 0.5),  # noqa: PLR2004
+            write, send, write / send, "<= 0.5", write / send <= 0.5),  # noqa: PLR2004
         *_return(late, back_at),
     ]  # fmt: skip
 
