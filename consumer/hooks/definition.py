@@ -5,7 +5,7 @@ import binascii
 import re
 from dataclasses import replace
 from functools import cached_property
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, assert_never, cast
 from urllib.parse import quote
 
 from pydantic import (
@@ -112,21 +112,24 @@ def _value(raw: Any, info: ValidationInfo) -> Value:
     text = _text(raw)
     source: Source = info.data.get("source", "event")
     missing: Missing = info.data.get("missing") or "omit"
-    if source == "fixed":
-        return Value(
-            source,
-            text=expand(text, _load_context(info).read_secret),
-            missing=missing,
-            secret=has_reference(text),
-            reference=text,
-        )
-    _plain(text)
-    path = tuple(text.split("."))
-    if source == "event" and not all(path):
-        raise InvalidValue(
-            "is not a dotted path", "write names joined by single dots: data.category"
-        )
-    return Value(source, path=path, missing=missing, reference=text)
+    match source:
+        case "fixed":
+            return Value(
+                source,
+                text=expand(text, _load_context(info).read_secret),
+                missing=missing,
+                secret=has_reference(text),
+                reference=text,
+            )
+        case "event" if not all(text.split(".")) and _plain(text):
+            raise InvalidValue(
+                "is not a dotted path", "write names joined by single dots: data.category"
+            )
+        case "event" | "profile" | "device":
+            path = tuple(_plain(text).split("."))
+            return Value(source, path=path, missing=missing, reference=text)
+        case _:
+            assert_never(source)
 
 
 def _header_name(raw: Any) -> str:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,13 +14,14 @@ from consumer.hooks.load_context import LoadContext
 from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
 from consumer.hooks.table import Hook
+from consumer.hooks.value_sources import Source
 
 # A few spellings, so that parts are often equal, and often equal but for their field or order.
 keys = st.sampled_from(["X-A", "Host", "a", "b"])
 entries = st.fixed_dictionaries(
     {
         "key": keys,
-        "source": st.sampled_from(["fixed", "event", "profile"]),
+        "source": st.sampled_from(get_args(Source)),
         "value": st.sampled_from(["data.a", "${env:KEY}", "${env:NO}", "line\nend", True]),
     },
     optional={"missing": st.sampled_from(["omit", "reject", None])},

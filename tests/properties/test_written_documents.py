@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -21,6 +21,7 @@ from consumer.hooks.load_context import LoadContext
 from consumer.hooks.loader import FileSource, load_hooks
 from consumer.hooks.secrets import SecretReader, expand
 from consumer.hooks.template import parse_template
+from consumer.hooks.value_sources import Source
 from consumer.settings import Settings, load_settings
 
 # A deadline measures how busy the machine is; that no input takes for ever, pytest-timeout holds.
@@ -45,7 +46,7 @@ entries = st.fixed_dictionaries(
     {},
     optional={
         "key": st.sampled_from(["a", "X-A", "Host", ""]) | texts,
-        "source": st.sampled_from(["fixed", "event", "profile", "device"]) | scalars,
+        "source": st.sampled_from(get_args(Source)) | scalars,
         "value": st.sampled_from(["${env:KEY}", "${env:NO}", "data.a", "$${"]) | values,
         "missing": st.sampled_from(["omit", "empty", "reject", None]) | scalars,
     },
