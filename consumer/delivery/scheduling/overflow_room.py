@@ -41,7 +41,7 @@ def overflow_room(
     #    become dead letters; what is not over is put back.
     # 2. The receiver asked for a pause: none until its end.
     # 3. The circuit is open: none until a probe is due, then one.
-    # 4. Its attempts get no answers: none; at capacity what is taken would overflow again.
+    # 4. Its attempts get no answers and some wait: none; at capacity these would overflow again.
     # 5. The queue holds half of a second's work: none.
     # 6. Otherwise as many as a second's work lacks; a few if the queues of all are half full, or
     #    what is taken would overflow again.
@@ -56,7 +56,7 @@ def overflow_room(
         return (_SLICE if is_over else 0, again_in)
     if not closed:
         return (max(0, 1 - waiting), _LOOK_SECONDS)
-    if endpoint.is_silent(now, limits.stall_timeout):
+    if waiting and endpoint.is_silent(now, limits.stall_timeout):
         return (0, _LOOK_SECONDS)
     interval = endpoint.rate_interval()
     if interval:

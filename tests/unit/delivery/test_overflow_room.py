@@ -51,13 +51,16 @@ def paused(seconds: float) -> Callable[[Endpoint], None]:
     return lambda e: setattr(e, "paused_until", NOW + seconds)
 
 
-def under_way(seconds_ago: float, answered: float) -> Callable[[Endpoint], None]:
-    """An attempt began so long before `NOW`, when the queue was empty; another was answered."""
+def under_way(seconds_ago: float, answered: float, waiting: int) -> Callable[[Endpoint], None]:
+    """An attempt began so long before `NOW`, another was answered then, and so many wait."""
 
     def change(endpoint: Endpoint) -> None:
-        endpoint.join(SchedulerHarness(BOUNDS).delivery(make_hook()), NOW - seconds_ago)
+        bench = SchedulerHarness(BOUNDS)
+        endpoint.join(bench.delivery(make_hook()), NOW - seconds_ago)
         endpoint.waiting.clear()
         endpoint.in_flight = 1
+        for _ in range(waiting):
+            endpoint.join(bench.delivery(make_hook()), NOW - seconds_ago)
         if answered < seconds_ago:
             endpoint.note_result(NOW - answered)
 
@@ -79,9 +82,10 @@ def room(endpoint: Endpoint, *, is_busy: bool = False, is_over: bool = False) ->
     ("change", "expected"),
     [
         pytest.param(lambda _: None, (16, 0.01), id="nothing holds it back"),
-        pytest.param(under_way(0.9, 0.9), (16, 0.01), id="an answer that takes its time"),
-        pytest.param(under_way(9.0, 0.9), (16, 0.01), id="slow answers"),
-        pytest.param(under_way(1.1, 1.1), (0, 0.05), id="no answers"),
+        pytest.param(under_way(0.9, 0.9, 1), (15, 0.01), id="an answer that takes its time"),
+        pytest.param(under_way(9.0, 0.9, 1), (15, 0.01), id="slow answers"),
+        pytest.param(under_way(1.1, 1.1, 1), (0, 0.05), id="no answers"),
+        pytest.param(under_way(1.1, 1.1, 0), (16, 0.01), id="one without an answer"),
         pytest.param(disabled, (64, 0.05), id="disabled by 410"),
         pytest.param(paused(0.3), (0, 0.3), id="a short pause"),
         pytest.param(paused(0.01), (0, 0.05), id="a pause that ends now"),
