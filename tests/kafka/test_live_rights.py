@@ -1,6 +1,4 @@
-"""The rights that docs/security.md grants for live definitions: enough for each kind of user, and
-no more.
-"""
+"""The rights that docs/security.md grants for live definitions are enough for each kind of user."""
 
 import asyncio
 import re

@@ -15,9 +15,9 @@ def test_apply_writes_what_differs(topics: LiveTopicsHarness, folder: Path) -> N
     """
     topics.define(PING, {**PING, "id": "other"})
     changed = {**PING, "uri": "https://a.example.com/pong", "timeout": "5s"}
-    define(folder, changed, {**PING, "id": "other"}, {**PING, "id": "fresh"})
+    define(folder, changed, {**PING, "id": "other"}, {**PING, "id": "zeta"})
     created, change = lines(apply(folder, "--yes", "-m", "spring"))
-    assert (created["hook"], created["action"], created["revision"]) == ("fresh", "created", 1)
+    assert (created["hook"], created["action"], created["revision"]) == ("zeta", "created", 1)
     assert (change["hook"], change["action"], change["seen"], change["revision"]) == (
         "ping", "changed", 1, 2,
     )  # fmt: skip
@@ -27,15 +27,15 @@ def test_apply_writes_what_differs(topics: LiveTopicsHarness, folder: Path) -> N
     ]
     record = topics.table().records["ping"]
     assert (record.by, record.comment) == ("ayse", "spring")
-    assert live(topics) == {"ping": 2, "other": 1, "fresh": 1}
+    assert live(topics) == {"ping": 2, "other": 1, "zeta": 1}
 
 
 def test_apply_twice_changes_nothing(topics: LiveTopicsHarness, folder: Path) -> None:
     """A second `apply` of the same files writes nothing, whatever types another writer gave to the
-    numbers.
+    numbers, and whether or not it wrote nulls.
     """
     limited = {**PING, "rate_limit": {"requests": 50, "per": "1s", "burst": 50}, "enabled": True}
-    topics.define(limited)
+    topics.define({**limited, "name": None})
     define(folder, limited)
     done = apply(folder, "--yes")
     assert (done.returncode, done.stdout) == (0, "")
@@ -126,7 +126,7 @@ def test_of_two_writers_one_is_told(topics: LiveTopicsHarness, folder: Path) -> 
     done = apply(folder, "--yes")
     assert done.returncode == 1
     assert f"revision 2 was written by mehmet at {AT}; you saw revision 1" in done.stderr
-    assert "run the command again" in done.stderr
+    assert "`hookstream hooks history`, and run the command again" in done.stderr
     assert live(topics) == {"ping": 2}
 
 
