@@ -23,12 +23,20 @@ from consumer.metrics.stream import StreamMetrics
 from consumer.settings import OwnTopics, Settings, SourceSettings
 from consumer.stream.positions import EARLIEST, LATEST
 from consumer.stream.retry_topic import JITTER_RATIO, RetryTopic
-from consumer.stream.topic_settings import MAX_MESSAGE_BYTES, Compaction, Requirement, Retention
+from consumer.stream.topic_settings import (
+    DELETE_RETENTION_MS,
+    MAX_MESSAGE_BYTES,
+    Compaction,
+    Requirement,
+    Retention,
+)
 from consumer.stream.topic_watch import TopicWatch
 
 MAX_DEFINITION_BYTES = 1024 * 1024
 """Of a batch of the definitions' topic, as brokers usually have it: more than
 `control.records.MAX_RECORD_BYTES`."""
+DELETED_YEARS = 10
+"""How long a deletion stays in the definitions' topic."""
 MAX_AUDIT_BYTES = 3 * 1024 * 1024
 """Of a batch of the audit topic: a record holds two definitions and a comment."""
 
@@ -74,11 +82,16 @@ def make_topic_watch(
 
 def live_topics(own: OwnTopics) -> dict[str, Requirement]:
     """The topics of live definitions. One partition each: all records have one order."""
+    # A deletion has the revision that the next definition of its id goes on from.
+    definitions = {
+        MAX_MESSAGE_BYTES: str(MAX_DEFINITION_BYTES),
+        DELETE_RETENTION_MS: str(DELETED_YEARS * 365 * 24 * 3600 * 1000),
+    }
     audit = {MAX_MESSAGE_BYTES: str(MAX_AUDIT_BYTES)}
     # A replica's status comes every few seconds: small segments are compacted soon.
     often = {"segment.ms": "600000", "min.cleanable.dirty.ratio": "0.1"}
     return {
-        own.hooks: Compaction(more={MAX_MESSAGE_BYTES: str(MAX_DEFINITION_BYTES)}),
+        own.hooks: Compaction(more=definitions),
         own.hooks_audit: Retention(longer_than=None, partitions=1, more=audit),
         own.status: Compaction(more=often),
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -52,8 +53,15 @@ class WritePlan:
         return [audit.write() for audit in self.audits]
 
 
-def plan_write(table: LiveTable, changes: Sequence[WantedChange], author: Author) -> WritePlan:
+def plan_write(
+    table: LiveTable,
+    changes: Sequence[WantedChange],
+    author: Author,
+    earlier: Mapping[str, int] = MappingProxyType({}),
+) -> WritePlan:
     """Plan the changes, all or none.
+
+    `earlier`: revisions of hooks whose good records were compacted away behind an unreadable one.
 
     Raises:
         ConflictError: with every definition that has changed since its author saw it.
@@ -71,7 +79,7 @@ def plan_write(table: LiveTable, changes: Sequence[WantedChange], author: Author
             continue
         record = HookRecord(
             change.hook_id,
-            table.next_revision(change.hook_id),
+            max(table.next_revision(change.hook_id), earlier.get(change.hook_id, 0) + 1),
             change.definition,
             at=author.at,
             by=author.by,

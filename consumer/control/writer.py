@@ -2,23 +2,23 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Final
 from uuid import uuid4
 
 from consumer.clock import Clock
+from consumer.control.audit_log import AuditLog
 from consumer.control.changes import NotWrittenError, UnknownOutcomeError, WantedChange
 from consumer.control.live_table import LiveTable
-from consumer.control.records import CHANGE_HEADER, HookRecord, Written
+from consumer.control.records import HookRecord, Written
 from consumer.control.write_plan import Author, WritePlan, plan_write
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
-from consumer.records.headers import last_value
-from consumer.records.record import Record
 from consumer.settings import KafkaSettings
 from consumer.stream.table_reader import TableReader
+from consumer.stream.topic_settings import Compaction
+from consumer.stream.topics import refuse_wrong_settings
 from consumer.stream.transactions import (
     CommitUnknownError,
     FencedError,
@@ -33,7 +33,10 @@ WRITE_TIMEOUT_SECONDS: Final = 30.0
 """Time after which a write that failed is not tried again."""
 DECIDE_TIMEOUT_SECONDS: Final = 45.0
 """Time to find out what became of a commit that was not confirmed: a broker may restart."""
-_VIEW_TIMEOUT_SECONDS: Final = 10.0
+HANGING_SECONDS: Final = 3.0
+"""Time after which a transaction that is open although its writer was fenced is aborted. The end
+of a transaction takes milliseconds."""
+_VIEW_TIMEOUT_SECONDS: Final = 5.0
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _MAX_PAUSE_SECONDS: Final = 1.0
 _VIEW_PAUSE_SECONDS: Final = 0.005
@@ -57,6 +60,7 @@ class HookWriter:
             settings, topics.hooks, self._table.take, self._table.clear, clock
         )
         self._is_open = False
+        self._audit_log = AuditLog(settings, clock)
         self._transactions = Transactions(
             settings, f"{settings.topic_prefix}.hooks-writer", [self._hooks, self._audit], clock
         )
@@ -104,33 +108,59 @@ class HookWriter:
         await self._transactions.close()
 
     async def _open(self) -> None:
-        if not self._is_open:
-            self._table.clear()
-            await self._reader.open()
-            self._is_open = True
+        if self._is_open:
+            return
+        self._table.clear()
+        await self._reader.open()
+        try:
+            await refuse_wrong_settings(self._settings, self._hooks, Compaction())
+        except BaseException:
+            await self._reader.close()
+            raise
+        self._is_open = True
 
     async def _try(self, changes: Sequence[WantedChange], author: Author) -> list[HookRecord]:
         """One try. Raises `TransactionError` if nothing was written and another may help."""
         await self._transactions.begin()
-        await self._read_everything()
+        earlier = await self._read_everything(changes)
         ends = await self._transactions.ends()
-        plan = plan_write(self._table, changes, author)
+        plan = plan_write(self._table, changes, author, earlier)
         if not plan.written:
             return plan.results
         await self._send(plan)
         try:
             await self._transactions.commit()
-        except CommitUnknownError as unknown:
+            await self._wait_for_view(plan)
+        except (CommitUnknownError, HookstreamError, TimeoutError) as unknown:
             await self._decide(author.change, ends[self._audit], unknown)
-        await self._wait_for_view(plan)
         return plan.results
 
-    async def _read_everything(self) -> None:
+    async def _read_everything(self, changes: Sequence[WantedChange]) -> Mapping[str, int]:
+        """Read the topic to its end, and return revisions that only the audit topic knows."""
         try:
             await self._open()
-            await self._reader.read_to_end(to_high_watermark=True)
+            await self._reader.read_to_end()
+            await self._read_to_high_watermark()
+            wanted = {change.hook_id for change in changes}
+            forgotten = wanted & self._table.unreadable.keys() - self._table.records.keys()
+            return await self._audit_log.last_revisions(forgotten) if forgotten else {}
+        except TransactionError:
+            raise
         except HookstreamError as error:
             raise NotWrittenError(f"nothing was written: {error}") from error
+
+    async def _read_to_high_watermark(self) -> None:
+        try:
+            async with asyncio.timeout(HANGING_SECONDS):
+                await self._reader.read_to_end(to_high_watermark=True)
+                return
+        except TimeoutError:
+            undecided = await self._transactions.undecided()
+        # If one topic only has it, the other one may have a commit: no more can be told.
+        if undecided == {self._hooks, self._audit}:
+            log.warning("a hanging transaction is aborted", topics=sorted(undecided))
+            await self._transactions.abort_hanging()
+        await self._reader.read_to_end(to_high_watermark=True)
 
     async def _send(self, plan: WritePlan) -> None:
         records = {
@@ -145,19 +175,20 @@ class HookWriter:
             await self._transactions.abort()
             raise
 
-    async def _decide(self, change: str, audit_end: int, unknown: CommitUnknownError) -> None:
+    async def _decide(self, change: str, audit_end: int, unknown: Exception) -> None:
         """Find out whether a commit was made. Returns if so; if not, raises `TransactionError`.
 
         A new beginning makes the broker decide the earlier transaction. Then its records are in the
         audit topic, or never will be.
         """
-        log.warning("a commit was not confirmed: reading what became of it", error=str(unknown))
+        log.warning("a commit was not confirmed: reading what became of it", error=repr(unknown))
         give_up_at = self._clock.monotonic() + DECIDE_TIMEOUT_SECONDS
         failures = 0
         while True:
             try:
                 await self._transactions.begin()
-                is_written = await self._is_in_audit(change, audit_end)
+                await self._read_to_high_watermark()
+                is_written = await self._audit_log.has_change(change, audit_end)
                 break
             except HookstreamError as error:
                 if self._clock.monotonic() >= give_up_at:
@@ -172,37 +203,16 @@ class HookWriter:
         if not is_written:
             raise TransactionError("the commit was not made")
 
-    async def _is_in_audit(self, change: str, audit_end: int) -> bool:
-        """Whether a record of the change stands in the audit topic at `audit_end` or later."""
-        found: list[bool] = []
-        lost: list[str] = []
-
-        def take(record: Record) -> None:
-            found.append(last_value(record.headers, CHANGE_HEADER) == change.encode())
-
-        reader = TableReader(
-            self._settings, self._audit, take, partial(lost.append, self._audit), self._clock
-        )
-        await reader.open(audit_end)
-        try:
-            await reader.read_to_end(to_high_watermark=True)
-        finally:
-            await reader.close()
-        if lost and not any(found):
-            raise HookstreamError(f"the topic {self._audit} has lost records")
-        return any(found)
-
     async def _wait_for_view(self, plan: WritePlan) -> None:
-        """Read until the table has what was written: the end of a transaction takes a moment."""
+        """Read until the table has what was written: the end of a transaction takes a moment.
+
+        Raises `HookstreamError` or `TimeoutError` if it cannot be read back.
+        """
         last = plan.written[-1]
-        try:
-            async with asyncio.timeout(_VIEW_TIMEOUT_SECONDS):
-                while self._table.next_revision(last.hook_id) <= last.revision:
-                    await asyncio.sleep(_VIEW_PAUSE_SECONDS)
-                    await self._reader.read_to_end()
-        except (HookstreamError, TimeoutError) as error:
-            # It was written all the same; who reads next will see it.
-            log.warning("a change was written and could not be read back", error=repr(error))
+        async with asyncio.timeout(_VIEW_TIMEOUT_SECONDS):
+            while self._table.next_revision(last.hook_id) <= last.revision:
+                await asyncio.sleep(_VIEW_PAUSE_SECONDS)
+                await self._reader.read_to_end()
 
     def _now(self) -> str:
         moment = datetime.fromtimestamp(self._clock.now(), UTC)

@@ -27,6 +27,10 @@ STALL_TIMEOUT_SECONDS: Final = 30.0
 """Time without progress after which `read_to_end` gives up."""
 CHECK_INTERVAL_SECONDS: Final = 5.0
 """Between two questions whether the topic was made anew, if no answer gives reason to ask."""
+MAX_GAP_SECONDS: Final = 3600.0
+"""Time away from the end after which everything is read again. Kafka compacts deletions away, by
+default after a day (`delete.retention.ms`): a reader that missed one would keep what was deleted.
+"""
 _OPEN_TIMEOUT_SECONDS: Final = 30.0
 _FOLLOW_WAIT_SECONDS: Final = 0.5
 """How long a fetch may wait at the broker for new records."""
@@ -51,8 +55,9 @@ class TableReader:
         restarted: Callable[[], object],
         clock: Clock,
     ) -> None:
-        """`restarted` is called if the topic was made anew or lost records that had been read.
-        Then `take` gets all records from the beginning, and what earlier ones said is void.
+        """`restarted` is called if the topic was made anew, lost records that had been read, or was
+        out of reach for `MAX_GAP_SECONDS`. Then `take` gets all records from the beginning, and
+        what earlier ones said is void.
         """
         self.next_offset = 0
         """The offset behind the last record taken, or behind the marker that follows it."""
@@ -70,6 +75,8 @@ class TableReader:
         self._checked_at = float("-inf")
         """Monotonic seconds; minus infinity: ask before the next fetch."""
         self._restarts = 0
+        self._at_end_at = float("inf")
+        """Epoch seconds at which the reader was at the end, or began at the beginning."""
 
     async def open(self, offset: int | None = None) -> None:
         """Connect, and begin at `offset`, or at the first record.
@@ -89,7 +96,7 @@ class TableReader:
         except BaseException:
             await self.close()
             raise
-        self._checked_at = self._clock.monotonic()
+        self._checked_at, self._at_end_at = self._clock.monotonic(), self._clock.now()
         self.next_offset = start if offset is None else offset
 
     async def close(self) -> None:
@@ -119,6 +126,7 @@ class TableReader:
                     ask = self._log.end if to_high_watermark else self._log.stable_end
                     end, restarts = await ask(), self._restarts
                 if self.next_offset >= end:
+                    self._at_end_at = self._clock.now()
                     return
                 await self._give(await self._fetch(_END_WAIT_SECONDS))
             except KafkaError as error:
@@ -132,7 +140,8 @@ class TableReader:
                 raise HookstreamError(
                     f"the topic {self._topic} could be read to offset {self.next_offset} only: "
                     "another program has had a transaction open there for "
-                    f"{STALL_TIMEOUT_SECONDS:.0f} s; end that program"
+                    f"{STALL_TIMEOUT_SECONDS:.0f} s; end that program, or let "
+                    "`kafka-transactions.sh find-hanging` name it"
                 )
 
     async def follow(self) -> None:
@@ -170,12 +179,14 @@ class TableReader:
         if found != self._topic_id:
             await self._restart("it was made anew")
             self._topic_id = found
+        elif self._clock.now() - self._at_end_at > MAX_GAP_SECONDS:
+            await self._restart("deletions may have been compacted away since it was read")
         self._checked_at = now
 
     async def _fetch(self, wait_seconds: float) -> Fetched | None:
-        """The next records; None if reading begins anew."""
+        """The next records; None if there is no answer, or reading begins anew."""
         try:
-            fetched: Fetched = await self._log.fetch(self.next_offset, wait_seconds)
+            fetched: Fetched | None = await self._log.fetch(self.next_offset, wait_seconds)
         except OffsetOutOfRangeError:
             await self._restart("it has lost the next record, or earlier ones")
             return None
@@ -186,6 +197,7 @@ class TableReader:
         log.warning("a topic is read anew", topic=self._topic, reason=reason)
         self._restarts += 1
         self.next_offset, self.is_at_end = start, False
+        self._at_end_at = self._clock.now()
         self._restarted()
 
     async def _give(self, fetched: Fetched | None) -> None:
@@ -200,6 +212,8 @@ class TableReader:
                 slice_end = self._clock.monotonic() + _TIME_SLICE_SECONDS
         self.next_offset = fetched.next_offset
         self.is_at_end = self.next_offset >= fetched.stable_end
+        if self.is_at_end:
+            self._at_end_at = self._clock.now()
 
     async def _retried(self, ask: Callable[[], Any]) -> Any:
         """The answer of `ask`, repeated while another one may help; for use under a time limit."""

@@ -118,16 +118,18 @@ class TopicLog:
         """The offset behind the last record, decided or not (high watermark)."""
         return await self._offset(_LATEST, _READ_UNCOMMITTED)
 
-    async def fetch(self, offset: int, wait_seconds: float) -> Fetched:
-        """Fetch from `offset` on, once there is something or `wait_seconds` have passed."""
+    async def fetch(self, offset: int, wait_seconds: float) -> Fetched | None:
+        """Fetch from `offset` on, once there is something or `wait_seconds` have passed; None: the
+        broker throttles this client.
+        """
         partition = (_PARTITION, offset, FETCH_BYTES)
         wait_ms = round(wait_seconds * 1000)
         request = FetchRequest(
             wait_ms, 1, FETCH_BYTES, _READ_COMMITTED, [(self.topic, [partition])]
         )
         answer = await self.send(request)
-        if not answer.topics:  # the broker throttles this client
-            return Fetched(self._tp, offset, offset, None, b"")
+        if not answer.topics:
+            return None
         [(_, [(_, code, _high_watermark, stable_end, *details)])] = answer.topics
         self.check(code)
         aborted = details[1] if answer.API_VERSION >= _RACK_VERSION else details[-2]

@@ -10,7 +10,7 @@ from typing import Protocol
 from consumer.documents.durations import format_duration
 
 CLEANUP_POLICY, RETENTION_MS, RETENTION_BYTES = "cleanup.policy", "retention.ms", "retention.bytes"
-MAX_MESSAGE_BYTES = "max.message.bytes"
+MAX_MESSAGE_BYTES, DELETE_RETENTION_MS = "max.message.bytes", "delete.retention.ms"
 SETTINGS = (CLEANUP_POLICY, RETENTION_MS, RETENTION_BYTES)
 UNLIMITED = -1
 _USUAL_RETENTION_SECONDS = 14 * 24 * 3600.0

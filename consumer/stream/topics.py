@@ -19,7 +19,13 @@ from consumer.settings import KafkaSettings
 from consumer.stream.client import connection_options, kafka_timeout
 from consumer.stream.cluster_client import ClusterClient
 from consumer.stream.metadata import metadata_request
-from consumer.stream.topic_settings import CLEANUP_POLICY, SETTINGS, Requirement, Values
+from consumer.stream.topic_settings import (
+    CLEANUP_POLICY,
+    SETTINGS,
+    Requirement,
+    Values,
+    topic_problem,
+)
 
 log = get_logger(__name__)
 
@@ -80,6 +86,24 @@ async def read_settings(
         values = {setting: value for setting, value, *_ in entries if value is not None}
         found[name] = values if not code and CLEANUP_POLICY in values else None
     return found
+
+
+async def refuse_wrong_settings(settings: KafkaSettings, topic: str, required: Requirement) -> None:
+    """Raise `HookstreamError` if one of our own topics exists and would lose records, as far as
+    this user may know.
+    """
+    admin = AIOKafkaAdminClient(**connection_options(settings))
+    try:
+        async with kafka_timeout(settings, ANSWER_TIMEOUT_SECONDS):
+            await admin.start()
+            values = (await read_settings(admin, [topic])).get(topic)
+    finally:
+        await admin.close()
+    if values is None:
+        return
+    problem = topic_problem(topic, values, required, settings.bootstrap_servers)
+    if problem is not None:
+        raise HookstreamError(str(problem))
 
 
 async def create_topics(

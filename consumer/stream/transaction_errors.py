@@ -47,7 +47,7 @@ def problem(error: KafkaError, transactional_id: str, settings: KafkaSettings) -
     if isinstance(error, _TOO_LARGE):
         return (
             "a definition is larger than a topic allows: raise max.message.bytes of "
-            f"{settings.own_topics.hooks} and {settings.own_topics.hooks_audit} to 2097152"
+            f"{settings.own_topics.hooks} and {settings.own_topics.hooks_audit} to 3145728"
         )
     if isinstance(error, (*REFUSALS, KafkaConnectionError)):
         refused = isinstance(error, REFUSALS)

@@ -40,7 +40,7 @@ from consumer.settings import KafkaSettings
 from consumer.stream.client import connection_options
 from consumer.stream.cluster_client import ClusterClient
 from consumer.stream.tasks import timeout
-from consumer.stream.topic_log import TopicError, TopicLog
+from consumer.stream.topic_log import TopicLog
 from consumer.stream.transaction_errors import is_final, problem
 
 log = get_logger(__name__)
@@ -54,8 +54,9 @@ _TRANSACTION_TIMEOUT_SECONDS: Final = 60.0
 """Time after which the broker aborts a dead writer's transaction, if no other writer begins."""
 _ANSWER_TIMEOUT_SECONDS: Final = 8.0
 """How long a leader may wait for its followers, below the client's own time limit."""
-_PAUSE_SECONDS: Final = 0.02
+_FIRST_PAUSE_SECONDS: Final = 0.02
 """Between two tries. The end of the transaction before this one takes a few milliseconds."""
+_MAX_PAUSE_SECONDS: Final = 0.5
 _BATCH_BYTES: Final = 512 * 1024
 """Below the usual `max.message.bytes`; a larger record is a batch of its own."""
 _ALL_REPLICAS: Final = -1
@@ -138,6 +139,31 @@ class Transactions:
                 topic: await self._repeat(topic_log.end) for topic, topic_log in self._logs.items()
             }
 
+    async def undecided(self) -> set[str]:
+        """The topics in which some transaction is open. Raises `TransactionError`."""
+        async with self._certain("look for open transactions", BEGIN_TIMEOUT_SECONDS):
+            return {
+                topic
+                for topic, topic_log in self._logs.items()
+                if await self._repeat(topic_log.stable_end) < await self._repeat(topic_log.end)
+            }
+
+    async def abort_hanging(self) -> None:
+        """Abort what an earlier transaction of this transactional id left open in its topics,
+        although the broker takes that transaction for ended, then begin. For use after `begin`.
+
+        A broker that has just started may skip the markers of a transaction whose topics it does
+        not know yet (seen with Kafka 4.4): no reader gets past such a transaction. Its producer
+        id is this writer's, so an empty transaction of this one ends it.
+
+        Raises:
+            TransactionError: that failed; if it is a `FencedError`, nothing was aborted.
+        """
+        async with self._certain("end a transaction", BEGIN_TIMEOUT_SECONDS):
+            await self._repeat(partial(self._add_topics, self._topics))
+            await self._repeat(partial(self._end, commit=False))
+        await self.begin()
+
     async def send(self, records: Mapping[str, Sequence[OutgoingTableRecord]]) -> None:
         """Write the records of each topic, in their order. Raises `TransactionError`."""
         async with self._certain("take the records", SEND_TIMEOUT_SECONDS):
@@ -151,7 +177,7 @@ class Transactions:
         try:
             async with timeout(COMMIT_TIMEOUT_SECONDS):
                 await self._repeat(partial(self._end, commit=True))
-        except (KafkaError, TimeoutError) as error:
+        except (KafkaError, HookstreamError, TimeoutError) as error:
             raise CommitUnknownError(f"the commit was not confirmed: {error!r}") from error
 
     async def abort(self) -> None:
@@ -159,7 +185,7 @@ class Transactions:
         try:
             async with timeout(_ABORT_TIMEOUT_SECONDS):
                 await self._repeat(partial(self._end, commit=False))
-        except (KafkaError, TimeoutError) as error:
+        except (KafkaError, HookstreamError, TimeoutError) as error:
             log.debug("a transaction was not aborted", error=repr(error))
 
     async def close(self) -> None:
@@ -253,6 +279,7 @@ class Transactions:
 
     async def _repeat(self, ask: Callable[[], Awaitable[Any]]) -> Any:
         """The answer to `ask`, repeated after errors that pass; for use under a time limit."""
+        pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
                 return await ask()
@@ -260,7 +287,8 @@ class Transactions:
                 if not (getattr(error, "retriable", False) or isinstance(error, _BUSY)):
                     raise
                 log.debug("a step of a transaction is repeated", error=repr(error))
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(pause)
+            pause = min(_MAX_PAUSE_SECONDS, pause * 1.5)
 
     @asynccontextmanager
     async def _certain(self, what: str, seconds: float) -> AsyncIterator[None]:
@@ -268,7 +296,7 @@ class Transactions:
         try:
             async with timeout(seconds):
                 yield
-        except TopicError as error:
+        except HookstreamError as error:
             raise TransactionError(str(error), is_final=True) from error
         except _FENCED as error:
             raise FencedError("another writer has begun to write") from error

@@ -146,7 +146,7 @@ class Cluster:
             await consumer.seek_to_beginning()
             while any([await consumer.position(place) < end for place, end in places.items()]):
                 for records in (await consumer.getmany(timeout_ms=100)).values():
-                    found += map(_placed, records)
+                    found += map(placed, records)
         finally:
             await consumer.stop()
         return found
@@ -175,7 +175,8 @@ class Cluster:
         return {(place.topic, place.partition): found.offset for place, found in offsets.items()}
 
 
-def _placed(record: Any) -> Placed:
+def placed(record: Any) -> Placed:
+    """A record as aiokafka returned it."""
     return Placed(
         record.topic,
         record.partition,

@@ -8,8 +8,8 @@ from support.project import ROOT
 TESTS = ROOT / "tests"
 PAGE = (TESTS / "README.md").read_text()
 SHOWN = re.compile(
-    r"^(\w+Harness|Fake(Clock|Transport|Consumer|View)|\w*Daemon|\w*Receiver|InProcess|Workspace"
-    r"|Cluster|LiveHooks|KafkaServer|Quorum|SecureBroker|Member|Forwarder|Terminal)$"
+    r"^(\w+Harness|Fake(Clock|Transport|Consumer|View|TopicLog)|\w*Daemon|\w*Receiver|InProcess"
+    r"|LiveHooks|Workspace|Cluster|KafkaServer|Quorum|SecureBroker|Member|Forwarder|Terminal)$"
 )
 
 
