@@ -171,12 +171,7 @@ async def test_three_writers_race(server: KafkaServer, topic_prefix: str) -> Non
     }
     assert tally.gave_up == 0
     assert all(any(comment.startswith(by) for comment in made) for by in WRITERS)
-    seconds = sorted(tally.seconds)
-    print(  # noqa: T201
-        f"{len(tally.written)} writes ({_shares(tally)}) of {len(told)} revisions in {RACE_SECONDS:.0f} s, "
-        f"{tally.conflicts} conflicts; a write took {seconds[len(seconds) // 2]:.3f} s (median), "
-        f"{seconds[int(len(seconds) * 0.99)]:.3f} s (p99)"
-    )
+    print(f"{_summary(tally)}: {len(told)} revisions in {RACE_SECONDS:.0f} s")  # noqa: T201
     await cluster.delete([own.hooks, own.hooks_audit])
 
 
@@ -282,9 +277,14 @@ async def test_readers_follow_over_a_restart_of_the_broker(
     await mortal.cluster.delete([own.hooks, own.hooks_audit])
 
 
-def _shares(tally: Tally) -> dict[str, int]:
-    """How many writes each writer made."""
-    return {by: sum(comment.startswith(by) for comment in tally.written) for by in WRITERS}
+def _summary(tally: Tally) -> str:
+    """Counts and times, for whoever measures."""
+    seconds = sorted(tally.seconds)
+    shares = {by: sum(comment.startswith(by) for comment in tally.written) for by in WRITERS}
+    return (
+        f"{len(tally.written)} writes {shares}, {tally.conflicts} conflicts, "
+        f"{seconds[len(seconds) // 2]:.3f} s a write (p99 {seconds[len(seconds) * 99 // 100]:.3f})"
+    )
 
 
 def _named(hook: str, name: str = "1") -> WantedChange:
