@@ -19,13 +19,8 @@ from consumer.settings import KafkaSettings
 from consumer.stream.table_reader import TableReader
 from consumer.stream.topic_settings import Compaction
 from consumer.stream.topics import refuse_wrong_settings
-from consumer.stream.transactions import (
-    CommitUnknownError,
-    FencedError,
-    OutgoingTableRecord,
-    TransactionError,
-    Transactions,
-)
+from consumer.stream.transaction_errors import CommitUnknownError, FencedError, TransactionError
+from consumer.stream.transactions import OutgoingTableRecord, Transactions
 
 log = get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""Error messages for transactions that Kafka refuses, with what to grant or to change."""
+"""Errors of transactions, and their messages with what to grant or to change."""
 
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
@@ -12,6 +12,7 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
+from consumer.errors import HookstreamError
 from consumer.settings import KafkaSettings
 from consumer.stream.bootstrap import BootstrapError
 from consumer.stream.kafka_errors import REFUSALS, refusal, unreachable
@@ -26,6 +27,25 @@ _FINAL = (
     InvalidTransactionTimeout,
     TransactionalIdAuthorizationFailed,
 )
+
+
+class TransactionError(HookstreamError):
+    """The step failed before the commit: it is certain that nothing was written."""
+
+    def __init__(self, message: str, *, is_final: bool = False) -> None:
+        super().__init__(message)
+        self.is_final = is_final
+        """Whether another try would fail in the same way."""
+
+
+class FencedError(TransactionError):
+    """Another writer of the same transactional id has begun, or the transaction timed out."""
+
+
+class CommitUnknownError(HookstreamError):
+    """The commit was asked for and not confirmed: it may have happened, or may still happen until
+    another `begin` succeeds.
+    """
 
 
 def is_final(error: KafkaError) -> bool:

@@ -23,6 +23,7 @@ from aiokafka.errors import (
     NotCoordinatorForGroupError,
     NotEnoughReplicasAfterAppendError,
     NotEnoughReplicasError,
+    OperationNotAttempted,
     for_code,
 )
 from aiokafka.protocol.produce import ProduceRequest
@@ -41,7 +42,13 @@ from consumer.stream.client import connection_options
 from consumer.stream.cluster_client import ClusterClient
 from consumer.stream.tasks import timeout
 from consumer.stream.topic_log import TopicLog
-from consumer.stream.transaction_errors import is_final, problem
+from consumer.stream.transaction_errors import (
+    CommitUnknownError,
+    FencedError,
+    TransactionError,
+    is_final,
+    problem,
+)
 
 log = get_logger(__name__)
 
@@ -70,25 +77,6 @@ _BUSY = (
     NotEnoughReplicasAfterAppendError,
 )
 _FENCED = (InvalidProducerEpoch, InvalidProducerIdMapping, InvalidTxnState)
-
-
-class TransactionError(HookstreamError):
-    """The step failed before the commit: it is certain that nothing was written."""
-
-    def __init__(self, message: str, *, is_final: bool = False) -> None:
-        super().__init__(message)
-        self.is_final = is_final
-        """Whether another try would fail in the same way."""
-
-
-class FencedError(TransactionError):
-    """Another writer of the same transactional id has begun, or the transaction timed out."""
-
-
-class CommitUnknownError(HookstreamError):
-    """The commit was asked for and not confirmed: it may have happened, or may still happen until
-    another `begin` succeeds.
-    """
 
 
 class OutgoingTableRecord(NamedTuple):
@@ -217,7 +205,8 @@ class Transactions:
         answer = await self._ask_coordinator(request)
         for topic, results in answer.errors:
             for _, code in results:
-                self._check(code, topic)
+                if for_code(code) is not OperationNotAttempted:  # another topic's error counts
+                    self._check(code, topic)
 
     async def _end(self, *, commit: bool) -> None:
         answer = await self._ask_coordinator(EndTxnRequest(self._id, *self._producer, commit))

@@ -20,7 +20,7 @@ from consumer.control.records import AuditRecord, HookRecord
 from consumer.control.writer import HookWriter
 from consumer.settings import OwnTopics
 from consumer.stream.table_reader import TableReader
-from consumer.stream.transactions import Transactions
+from consumer.stream.transactions import OutgoingTableRecord, Transactions
 from support.broker import KafkaServer
 from support.cluster import Cluster
 from support.definition_topics import (
@@ -254,6 +254,34 @@ async def test_the_broker_restarts_during_a_commit(
     _check_history(told)
     assert replay(await committed(mortal.cluster, own.hooks)) == _last(told)
     await mortal.cluster.delete([own.hooks, own.hooks_audit])
+
+
+async def test_a_hanging_transaction(server: KafkaServer, mortal: Workspace) -> None:
+    """A transaction that the broker's coordinator has forgotten, and that would stay open for ever,
+    is aborted by the next writer, and its records are never seen.
+    """
+    own = await create_live_topics(mortal.cluster, mortal.prefix)
+    settings = kafka_settings(server.bootstrap, mortal.prefix)
+    topics = [own.hooks, own.hooks_audit]
+    dead = Transactions(settings, f"{mortal.prefix}.hooks-writer", topics, SystemClock())
+    async with _writer(mortal.cluster, mortal.prefix) as writer:
+        await writer.write([_named("a")], by="ayse")
+        await dead.begin()
+        for topic in topics:  # the coordinator is not told of them
+            [batch] = dead._batches([OutgoingTableRecord(b"a", b"hanging", [])])
+            await dead._produce(dead._logs[topic], batch)
+        assert await dead.undecided() == set(topics)
+        await dead.begin()
+        assert await dead.undecided() == set(topics)
+        await dead.close()
+        [record] = await writer.write([_named("a", "2")], by="ayse")
+        assert record.revision == 2
+        table = await writer.read()
+        assert table.revision("a") == 2
+        assert table.unreadable == {}
+    told = audits(await committed(mortal.cluster, own.hooks_audit))
+    assert [audit.revision for audit in told] == [1, 2]
+    await mortal.cluster.delete(topics)
 
 
 async def test_readers_follow_over_a_restart_of_the_broker(

@@ -17,7 +17,8 @@ from consumer.control.records import Action
 from consumer.control.writer import HookWriter
 from consumer.errors import HookstreamError
 from consumer.settings import OwnTopics
-from consumer.stream.transactions import CommitUnknownError, TransactionError, Transactions
+from consumer.stream.transaction_errors import CommitUnknownError, TransactionError
+from consumer.stream.transactions import Transactions
 from support.cluster import Cluster
 from support.definition_topics import (
     COMPACTED,
