@@ -43,6 +43,12 @@ class _Interval:
 _INTERVAL = _Interval()
 
 
+def briefly(work: Callable[[], ResultT]) -> ResultT:
+    """Do short work in a thread other than the loop's, so that the loop gets in between."""
+    with _INTERVAL.short():
+        return work()
+
+
 def beside_the_loop(work: Callable[[], ResultT]) -> ResultT:
     """Do work that makes long-lived objects, in a thread other than the loop's; several threads may
     do so at a time.

@@ -1,6 +1,6 @@
 """Every definition in force, of files and of the topic: one table that both change."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from consumer.configuration import Config
@@ -49,19 +49,19 @@ class DefinitionsInForce:
 
     def prepare_reload(self, config: Config) -> PreparedReload:
         """Find out what these files and settings change."""
+        base = self.view
         changed = ids_of(config.definitions.changes(self._config.definitions))
         plan = self.live.plan_reload(
-            config.definitions.hooks, changed, config.new_context(), self.view.hooks
+            config.definitions.hooks, changed, config.new_context(), base.hooks
         )
-        return PreparedReload(config, plan, self._store.prepare(plan.changes))
+        return PreparedReload(config, plan, self._store.prepare(plan.changes, base))
 
     def reload(self, reload: PreparedReload) -> Prepared:
         """Put a reload in force."""
         self._config = reload.config
         prepared = reload.prepared
         if not self.live.adopt(reload.plan) or prepared.base is not self.view:
-            changes = self.live.changes(reload.plan.ids, self.view.hooks)
-            prepared = self._store.prepare(changes)
+            prepared = self.prepare(reload.plan.ids)
         self._store.apply(prepared)
         return prepared
 
@@ -76,9 +76,22 @@ class DefinitionsInForce:
         """Whether no reload came since, maybe with other secrets."""
         return done.config is self._config
 
-    def apply(self, done: CompiledRecords) -> Prepared:
-        """Put the next records of the topic in force; `done` must be current."""
-        ids = self.live.take(done.compiled, done.secrets)
-        prepared = self._store.prepare(self.live.changes(ids, self.view.hooks))
+    def take(self, done: CompiledRecords) -> set[str]:
+        """Take the next records of the topic, which must be current; returns the hooks that may
+        differ from now on.
+        """
+        return self.live.take(done.compiled, done.secrets)
+
+    def prepare(self, ids: Collection[str]) -> Prepared:
+        """Make the next view, in which these hooks are as they should be; in any thread."""
+        base = self.view
+        return self._store.prepare(self.live.changes(ids, base.hooks), base)
+
+    def apply(self, prepared: Prepared, ids: Collection[str]) -> Prepared:
+        """Put a view in force that was prepared for these hooks; returns the one that fits, if
+        another one came into force since.
+        """
+        if prepared.base is not self.view:
+            prepared = self.prepare(ids)
         self._store.apply(prepared)
         return prepared

@@ -4,10 +4,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
-from consumer.background import beside_the_loop
+from consumer.background import beside_the_loop, briefly
 from consumer.clock import Clock
-from consumer.definitions.in_force import CompiledRecords, DefinitionsInForce
+from consumer.definitions.in_force import DefinitionsInForce
 from consumer.matching.store import Prepared
 from consumer.records.record import Record
 from consumer.settings import KafkaSettings
@@ -16,9 +17,12 @@ from consumer.stream.table_reader import TableReader
 BATCH_RECORDS = 1_000
 """Records that are put in force at once: the loop goes on between two batches."""
 _LONG_BATCH_RECORDS = 50
-"""From so many on, the thread that compiles them yields to the loop more often."""
+"""From so many on, the garbage collector is kept from the new definitions."""
 _END_POLL_SECONDS = 0.2
 """Between two questions whether a topic that was made anew was read to its end."""
+
+
+ResultT = TypeVar("ResultT")
 
 
 class LiveUpdates:
@@ -60,10 +64,10 @@ class LiveUpdates:
         await self._reader.read_to_end()
         self._is_first_read = False
         records, self._newest = list(self._newest.values()), {}
-        prepared = await asyncio.to_thread(beside_the_loop, partial(self._load, records))
+        prepared = await _in_long_thread(partial(self._load, records))
         self._changed(prepared)
         self.is_loaded = True
-        await asyncio.to_thread(self._finish, prepared)
+        await _in_long_thread(partial(self._finish, prepared))
 
     async def run(self) -> None:
         """Put changes in force as they come, until cancelled; only after `load`."""
@@ -77,7 +81,8 @@ class LiveUpdates:
 
     def _load(self, records: Sequence[Record]) -> Prepared:
         """Put the first records in force; nothing else looks at the definitions meanwhile."""
-        return self._definitions.apply(self._definitions.compile(records))
+        ids = self._definitions.take(self._definitions.compile(records))
+        return self._definitions.apply(self._definitions.prepare(ids), ids)
 
     def _take(self, record: Record) -> None:
         if not self._is_first_read:
@@ -107,20 +112,15 @@ class LiveUpdates:
 
     async def _apply_batch(self, records: Sequence[Record]) -> None:
         work = partial(self._definitions.compile, records)
-        done = await self._in_thread(work, records)
+        in_thread = _in_long_thread if len(records) >= _LONG_BATCH_RECORDS else _in_thread
+        done = await in_thread(work)
         while not self._definitions.is_current(done):
-            done = await self._in_thread(work, records)
-        prepared = self._definitions.apply(done)
+            done = await in_thread(work)
+        ids = self._definitions.take(done)
+        prepared = await in_thread(partial(self._definitions.prepare, ids))
+        prepared = self._definitions.apply(prepared, ids)
         self._changed(prepared)
-        await asyncio.to_thread(self._finish, prepared)
-
-    @staticmethod
-    async def _in_thread(
-        work: Callable[[], CompiledRecords], records: Sequence[Record]
-    ) -> CompiledRecords:
-        if len(records) < _LONG_BATCH_RECORDS:
-            return await asyncio.to_thread(work)
-        return await asyncio.to_thread(beside_the_loop, work)
+        await in_thread(partial(self._finish, prepared))
 
     async def _read_anew(self) -> None:
         """Put a topic that was made anew in force, and tell which hooks it no longer has."""
@@ -144,3 +144,11 @@ class LiveUpdates:
             batch.append(record)
             self._pending.popleft()
         return batch
+
+
+async def _in_thread(work: Callable[[], ResultT]) -> ResultT:
+    return await asyncio.to_thread(briefly, work)
+
+
+async def _in_long_thread(work: Callable[[], ResultT]) -> ResultT:
+    return await asyncio.to_thread(beside_the_loop, work)

@@ -1,6 +1,6 @@
 """From one definition's data to its hook, or to everything that is wrong with it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
@@ -60,12 +60,14 @@ def _written(data: Any) -> Any:
     """JSON values as a file's reader gives them: numbers as text, since the field that receives a
     value decides on its type.
     """
-    if isinstance(data, Mapping):
-        return {key: _written(value) for key, value in data.items()}
-    if isinstance(data, list):
-        return [_written(item) for item in data]
-    is_number = isinstance(data, (int, float)) and not isinstance(data, bool)
-    return orjson.dumps(data).decode() if is_number else data
+    kind = type(data)
+    if kind is dict:
+        return {
+            key: value if type(value) is str else _written(value) for key, value in data.items()
+        }
+    if kind is list:
+        return [item if type(item) is str else _written(item) for item in data]
+    return orjson.dumps(data).decode() if kind is int or kind is float else data
 
 
 def _diagnostics(found: list[Finding], document: Document, file: str) -> list[Diagnostic]:

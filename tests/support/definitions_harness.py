@@ -74,7 +74,8 @@ class DefinitionsHarness:
 
     def take(self, *records: FakeRecord) -> Prepared:
         """Records, applied together."""
-        return self.definitions.apply(self.definitions.compile(records))
+        ids = self.definitions.take(self.definitions.compile(records))
+        return self.definitions.apply(self.definitions.prepare(ids), ids)
 
     def compile(self, *records: FakeRecord) -> CompiledRecords:
         """Records, not applied yet."""
