@@ -18,6 +18,8 @@ BATCH_RECORDS = 1_000
 """Records that are put in force at once: the loop goes on between two batches."""
 _LONG_BATCH_RECORDS = 50
 """From so many on, the garbage collector is kept from the new definitions."""
+_QUICK_BYTES = 4_096
+"""Size of records that are compiled at once; that of one is some 700."""
 _END_POLL_SECONDS = 0.2
 """Between two questions whether a topic that was made anew was read to its end."""
 
@@ -28,8 +30,8 @@ ResultT = TypeVar("ResultT")
 class LiveUpdates:
     """The reader of the definitions' topic, and the task that puts its records in force.
 
-    Definitions are compiled in a thread, so neither a large one nor a secret on a slow disk holds
-    up a delivery.
+    What may take long is done in a thread, so neither many definitions nor a large one nor a secret
+    on a slow disk hold up a delivery.
     """
 
     def __init__(
@@ -111,16 +113,18 @@ class LiveUpdates:
                     await self._apply_batch(self._next_batch())
 
     async def _apply_batch(self, records: Sequence[Record]) -> None:
-        work = partial(self._definitions.compile, records)
-        in_thread = _in_long_thread if len(records) >= _LONG_BATCH_RECORDS else _in_thread
-        done = await in_thread(work)
-        while not self._definitions.is_current(done):
-            done = await in_thread(work)
-        ids = self._definitions.take(done)
-        prepared = await in_thread(partial(self._definitions.prepare, ids))
-        prepared = self._definitions.apply(prepared, ids)
+        definitions = self._definitions
+        run = _in_long_thread if len(records) >= _LONG_BATCH_RECORDS else _in_thread
+        if _is_quick(records):
+            run = _here
+        done = await run(partial(definitions.compile, records))
+        while not definitions.is_current(done):
+            done = await run(partial(definitions.compile, records))
+        ids = definitions.take(done)
+        prepared = await run(partial(definitions.prepare, ids))
+        prepared = definitions.apply(prepared, ids)
         self._changed(prepared)
-        await in_thread(partial(self._finish, prepared))
+        await run(partial(self._finish, prepared))
 
     async def _read_anew(self) -> None:
         """Put a topic that was made anew in force, and tell which hooks it no longer has."""
@@ -144,6 +148,18 @@ class LiveUpdates:
             batch.append(record)
             self._pending.popleft()
         return batch
+
+
+def _is_quick(records: Sequence[Record]) -> bool:
+    """Whether records are compiled within some 2 ms: a thread would hold up deliveries for longer,
+    since it has to share the interpreter with them.
+    """
+    values = [record.value or b"" for record in records]
+    return sum(map(len, values)) <= _QUICK_BYTES and not any(b"${" in value for value in values)
+
+
+async def _here(work: Callable[[], ResultT]) -> ResultT:
+    return work()
 
 
 async def _in_thread(work: Callable[[], ResultT]) -> ResultT:

@@ -1,18 +1,18 @@
 """The compiled index from (trigger, subject) to hooks."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from consumer.events.model import Event
 from consumer.events.triggers import Trigger
 from consumer.hooks.table import Hook
+from consumer.matching.layers import Layers
 
 _NONE: tuple[Hook, ...] = ()
 
 Everything = dict[Trigger, tuple[Hook, ...]]
 """By trigger: the enabled hooks without `select`."""
-Selected = dict[tuple[Trigger, str], tuple[Hook, ...]]
+Selected = Layers[tuple[Trigger, str], tuple[Hook, ...]]
 """By trigger and subject: the enabled hooks that select it."""
 
 
@@ -21,7 +21,7 @@ class Index:
 
     def __init__(
         self,
-        hooks: MappingProxyType[str, Hook],
+        hooks: Layers[str, Hook],
         everything: Everything,
         selected: Selected,
         disabled: "Index | None",
@@ -30,6 +30,9 @@ class Index:
         """Every hook by id, enabled or not."""
         self.everything = everything
         self.selected = selected
+        # Of the layers, since each event looks into them: a method would cost it more.
+        self._selected: dict[tuple[Trigger, str], tuple[Hook, ...]] = selected.base
+        self._recent: dict[tuple[Trigger, str], tuple[Hook, ...] | None] = selected.recent
         self.disabled = disabled
         """The hooks with `enabled: false`, as if they were enabled; None if there are none."""
 
@@ -37,7 +40,11 @@ class Index:
         """The hooks that fire for `event`, each once; their order carries no meaning."""
         candidates = self.everything.get(event.trigger, _NONE)
         if event.subject is not None:
-            candidates += self.selected.get((event.trigger, event.subject), _NONE)
+            key = (event.trigger, event.subject)
+            if self._recent and key in self._recent:
+                candidates += self._recent[key] or _NONE
+            else:
+                candidates += self._selected.get(key, _NONE)
         if not candidates or _silenced(event):
             return _NONE
         return tuple([hook for hook in candidates if fires(hook, event)])

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import TypeVar
 
 from consumer.events.triggers import Trigger
 from consumer.hooks.source import Change, Delete, Upsert
 from consumer.hooks.table import Hook
 from consumer.matching.index import Index
+from consumer.matching.layers import Layers
 
 KeyT = TypeVar("KeyT")
 
-EMPTY = Index(MappingProxyType({}), {}, {}, None)
+EMPTY = Index(Layers({}), {}, Layers({}), None)
 
 
 @dataclass(slots=True)
@@ -64,24 +64,26 @@ def make_index(hooks: Mapping[str, Hook]) -> Index:
 
 
 def changed(base: Index, changes: tuple[Change, ...]) -> Index:
-    """A view with these changes to `base`, of which it shares all that is the same. Dictionaries
-    are copied as a whole: that of 100,000 hooks takes some 2 ms.
-    """
+    """A view with these changes to `base`, of which it shares all that is the same."""
     if not changes:
         return base
-    last, hooks = _last(changes), base.hooks.copy()
-    gone = [old for hook_id in last if (old := hooks.pop(hook_id, None)) is not None]
+    last = _last(changes)
+    gone = [old for hook_id in last if (old := base.hooks.get(hook_id)) is not None]
     new = [hook for hook in last.values() if hook is not None]
-    hooks.update((hook.id, hook) for hook in new)
     off = {hook.id: replace(hook, enabled=True) for hook in new if not hook.enabled}
+    everything = _regrouped(
+        base.everything,
+        ((hook.trigger, hook) for hook in gone if hook.enabled and hook.select is None),
+        ((hook.trigger, hook) for hook in new if hook.enabled and hook.select is None),
+    )
     return Index(
-        MappingProxyType(hooks),
-        _regrouped(
-            base.everything,
-            ((hook.trigger, hook) for hook in gone if hook.enabled and hook.select is None),
-            ((hook.trigger, hook) for hook in new if hook.enabled and hook.select is None),
-        ),
-        _regrouped(base.selected, _by_subject(gone), _by_subject(new)),
+        base.hooks.changed(last),
+        {
+            trigger: group
+            for trigger, group in {**base.everything, **everything}.items()
+            if group is not None
+        },
+        base.selected.changed(_regrouped(base.selected, _by_subject(gone), _by_subject(new))),
         _disabled(base.disabled or EMPTY, gone, off),
     )
 
@@ -100,26 +102,22 @@ def _by_subject(hooks: Iterable[Hook]) -> Iterable[tuple[tuple[Trigger, str], Ho
 
 
 def _regrouped(
-    groups: dict[KeyT, tuple[Hook, ...]],
+    groups: Mapping[KeyT, tuple[Hook, ...]],
     gone: Iterable[tuple[KeyT, Hook]],
     new: Iterable[tuple[KeyT, Hook]],
-) -> dict[KeyT, tuple[Hook, ...]]:
-    """A copy of `groups` less some members and with others; each group is made anew once."""
+) -> dict[KeyT, tuple[Hook, ...] | None]:
+    """The groups that differ without some members and with others; None: it has none left."""
     left: dict[KeyT, set[str]] = {}
     for key, hook in gone:
         left.setdefault(key, set()).add(hook.id)
     joined: dict[KeyT, list[Hook]] = {}
     for key, hook in new:
         joined.setdefault(key, []).append(hook)
-    result = dict(groups)
+    result: dict[KeyT, tuple[Hook, ...] | None] = {}
     for key in left.keys() | joined.keys():
         ids = left.get(key, ())
         stay = [hook for hook in groups.get(key, ()) if hook.id not in ids]
-        group = (*stay, *joined.get(key, ()))
-        if group:
-            result[key] = group
-        else:
-            del result[key]
+        result[key] = (*stay, *joined.get(key, ())) or None
     return result
 
 
