@@ -34,25 +34,25 @@ def print_plan(plan: Plan) -> None:
             Text(f"{sign} {printable(change.hook_id)}  {change.action}{revision}", f"bold {style}")
         )
         if change.action is not Action.DELETED:
-            print_fields(change.fields)
+            print_fields(change.fields, is_new=change.before is None)
     counts = [
         f"{number} {action}"
         for action in Action
         if (number := sum(change.action is action for change in plan.changes))
     ]
-    console.print(", ".join([*counts, f"{plan.unchanged} unchanged"]))
+    if plan.unchanged:
+        counts.append(f"{plan.unchanged} unchanged")
+    console.print(", ".join(counts))
 
 
-def print_fields(fields: Iterable[FieldChange]) -> None:
-    """Print the fields that differ, one on a line."""
+def print_fields(fields: Iterable[FieldChange], *, is_new: bool) -> None:
+    """Print the fields that differ, one on a line. `is_new`: of a definition that was none."""
     console = output()
     for field in fields:
         line = Text(f"    {printable(field.field)}: ")
-        if field.before is not None:
-            line.append(_shortened(field.before), "red")
-            line.append(" -> " if field.after is not None else " -> nothing")
-        if field.after is not None:
-            line.append(_shortened(field.after), "green")
+        if not is_new:
+            line.append(_shortened(field.before), "red").append(" -> ")
+        line.append(_shortened(field.after), "green")
         console.print(line, soft_wrap=True)
 
 
@@ -92,7 +92,7 @@ def print_revision(change: AuditRecord, fields: list[FieldChange]) -> None:
     if change.comment:
         console.print(Text(f"    {printable(change.comment)}", "italic"))
     if change.action is not Action.DELETED:
-        print_fields(fields)
+        print_fields(fields, is_new=change.before is None)
 
 
 def print_definition(record: HookRecord) -> None:
@@ -125,6 +125,6 @@ def _fields(fields: Iterable[FieldChange]) -> list[dict[str, str | None]]:
     return [{"field": one.field, "before": one.before, "after": one.after} for one in fields]
 
 
-def _shortened(value: str) -> str:
-    text = printable(value)
+def _shortened(value: str | None) -> str:
+    text = printable(value) if value is not None else "nothing"
     return text if len(text) <= MAX_SHOWN_VALUE else f"{text[:MAX_SHOWN_VALUE]}…"

@@ -4,14 +4,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from yaml import SafeDumper, ScalarNode, dump
+from yaml import CSafeDumper, ScalarNode, dump
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
-_WIDTH_COLUMNS = 2**31
+_WIDTH_COLUMNS = 2**31 - 1
 """No line is folded: a folded text is harder to compare."""
 
 
-class _Dumper(SafeDumper):
+class _Dumper(CSafeDumper):
     """Writes texts that are integers or booleans without quotes, as a person does, and leaves
     aliases out. All other texts that YAML 1.1 takes for something else (`yes`, `1.10`, `null`) are
     quoted by PyYAML.
@@ -22,7 +22,7 @@ class _Dumper(SafeDumper):
         return True
 
 
-def _text(dumper: SafeDumper, text: str) -> ScalarNode:
+def _text(dumper: CSafeDumper, text: str) -> ScalarNode:
     if text in {"true", "false"}:
         return dumper.represent_scalar("tag:yaml.org,2002:bool", text)
     if _INTEGER.fullmatch(text):

@@ -109,8 +109,7 @@ async def test_a_person_is_shown_the_difference_and_asked(live: Workspace) -> No
         terminal = await _terminal(live, "apply", "-f", path)
         await terminal.until("Write this?")
         assert f"~ {NAME}  changed  revision 1" in terminal.text
-        assert "    timeout: 5s" in terminal.text
-        assert "1 changed, 0 unchanged" in terminal.text
+        assert "    timeout: nothing -> 5s\n1 changed\n" in terminal.text
         terminal.type(f"{answer}\n")
         assert await terminal.end() == code, terminal.text
         [line] = await _lines(live, "list")
