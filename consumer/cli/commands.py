@@ -11,6 +11,7 @@ from consumer.cli.hooks import HookId, hooks
 from consumer.cli.options import ConfigFile, LiveHook
 from consumer.cli.schema import schema
 from consumer.clock import SystemClock
+from consumer.events.triggers import Trigger
 
 commands = typer.Typer(
     name="hookstream",
@@ -94,9 +95,10 @@ def sample(
 ) -> None:
     """Show a hook's request as a curl command."""
     from consumer.cli.config import find_hook
-    from consumer.cli.event import mismatch_reason, read_event
+    from consumer.cli.event import read_event
     from consumer.cli.sample import event_sample, template_sample
     from consumer.configuration import read_config
+    from consumer.matching.explain import explain
 
     loaded = read_config(config)
     settings, found = loaded.settings, find_hook(loaded, hook, live=live)
@@ -105,9 +107,9 @@ def sample(
         mismatch = ""
     else:
         clock = SystemClock()
-        parsed = read_event(event, found, settings, clock)
+        parsed = read_event(event, found.trigger, settings, clock)
         shown = event_sample(found, parsed, settings, clock.now(), reveal=reveal)
-        mismatch = mismatch_reason(found, parsed)
+        mismatch = explain(found, parsed).detail
     # Bytes, since header values are UTF-8 on the wire in any locale.
     typer.echo(shown.curl(settings).encode())
     if mismatch:
@@ -131,20 +133,55 @@ def send(
 ) -> None:
     """Send one delivery now, and show the result."""
     from consumer.cli.config import find_hook
-    from consumer.cli.event import mismatch_reason, read_event
+    from consumer.cli.event import read_event
     from consumer.cli.sample import event_sample
     from consumer.cli.send import send as send_now
     from consumer.configuration import read_config
+    from consumer.matching.explain import explain
 
     loaded, clock = read_config(config), SystemClock()
     settings, found = loaded.settings, find_hook(loaded, hook, live=live)
-    parsed = read_event(event, found, settings, clock)
-    mismatch = mismatch_reason(found, parsed)
+    parsed = read_event(event, found.trigger, settings, clock)
+    mismatch = explain(found, parsed).detail
     if mismatch:
         print_note(f"the daemon would not send this: {mismatch}")
     shown = event_sample(found, parsed, settings, clock.now(), reveal=False)
     if not send_now(found, parsed, shown, settings, clock):
         raise typer.Exit(1)
+
+
+@commands.command(
+    epilog="Needs no broker, but for --live. A hook is stopped by the first of: trigger, disabled, "
+    "silenced, select, app, composed. In a pipe each hook is a line of JSON.\n\n"
+    "[bold]hookstream explain --event click.json[/]"
+)
+def explain(
+    hook: Annotated[
+        str | None, typer.Argument(metavar="[HOOK]", help="The id of one hook; without it, all.")
+    ] = None,
+    *,
+    event: Annotated[
+        typer.FileBinaryRead, typer.Option(metavar="FILE", help=_EVENT_HELP, show_default=False)
+    ],
+    trigger: Annotated[
+        Trigger | None,
+        typer.Option(help="What the event is, if its fields do not tell.", show_default=False),
+    ] = None,
+    live: LiveHook = False,
+    config: ConfigFile = None,
+) -> None:
+    """Say for each hook whether it fires for an event, or what stops it."""
+    from consumer.cli.config import find_hook
+    from consumer.cli.event import read_event
+    from consumer.cli.explain import show
+    from consumer.configuration import read_config
+
+    loaded = read_config(config)
+    parsed = read_event(event, trigger, loaded.settings, SystemClock())
+    if hook is None:
+        show(parsed, loaded.definitions.hooks.values())
+    else:
+        show(parsed, [find_hook(loaded, hook, live=live)])
 
 
 @commands.command(

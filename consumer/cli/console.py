@@ -1,7 +1,10 @@
 """Output of the commands: results on standard output, everything else on standard error."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import orjson
+import typer
 from rich.console import Console
 from rich.text import Text
 
@@ -20,6 +23,11 @@ def output() -> Console:
     if not console.is_terminal:
         console.width = _PIPE_WIDTH_COLUMNS
     return console
+
+
+def print_json(line: Mapping[str, Any]) -> None:
+    """Print one object on a line of standard output."""
+    typer.echo(orjson.dumps(line))
 
 
 def print_error(sentence: str) -> None:

@@ -1,14 +1,15 @@
-"""Reads an event from a file, and says whether a hook fires for it."""
+"""Reads an event from a file."""
 
 from typing import BinaryIO
 
+import orjson
 import typer
 
 from consumer.clock import Clock
 from consumer.events.decode import Decoder
 from consumer.events.model import Event
-from consumer.hooks.table import Hook
-from consumer.matching.store import make_index
+from consumer.events.path import walk
+from consumer.events.triggers import TRIGGERS, Trigger
 from consumer.records.record import Headers, UndecodableError
 from consumer.settings import Settings
 
@@ -27,34 +28,42 @@ class _Record:
         self.timestamp = int(clock.now() * 1000)
 
 
-def read_event(file: BinaryIO, hook: Hook, settings: Settings, clock: Clock) -> Event:
-    """The event in `file`, decoded like a record of the first source with the hook's trigger.
+def read_event(file: BinaryIO, trigger: Trigger | None, settings: Settings, clock: Clock) -> Event:
+    """The event in `file`, decoded like a record of the first source with that trigger; None: the
+    one that its fields tell.
 
     Raises:
-        typer.BadParameter: the file holds no event.
+        typer.BadParameter: the file holds no event, or its fields tell no trigger.
     """
-    sources = (source for source in settings.sources if source.trigger == hook.trigger)
+    value = file.read()
+    if trigger is None:
+        trigger = _guess_trigger(value)
+    if trigger is None:
+        raise typer.BadParameter(
+            f"the fields of {file.name} do not tell what it is; name its --trigger",
+            param_hint="--event",
+        )
+    sources = (source for source in settings.sources if source.trigger == trigger)
     source = next(sources, None)
     fields = source.fields.model_dump(exclude_none=True) if source is not None else None
-    topic = source.topic if source is not None else hook.trigger
+    topic = source.topic if source is not None else trigger
     try:
-        return Decoder(hook.trigger, fields)(_Record(topic, file.read(), clock))
+        return Decoder(trigger, fields)(_Record(topic, value, clock))
     except UndecodableError as error:
         raise typer.BadParameter(f"{file.name}: {error}", param_hint="--event") from None
 
 
-def mismatch_reason(hook: Hook, event: Event) -> str:
-    """Why `hook` does not fire for `event`; empty if it does."""
-    if hook in make_index({hook.id: hook}).match(event):
-        return ""
-    if not hook.enabled:
-        return "the hook is not enabled"
-    if hook.select is not None and event.subject not in hook.select:
-        subject = "no subject" if event.subject is None else f"the subject {event.subject}"
-        return f"the event has {subject}, and the hook selects {', '.join(sorted(hook.select))}"
-    if hook.app is not None and hook.app != event.app:
-        app = "no app" if event.app is None else f"the app {event.app}"
-        return f"the event has {app}, and the hook is for {hook.app}"
-    if event.notification is not None and event.notification.get("hooks_disabled") is True:
-        return "the notification silences every hook (hooks_disabled)"
-    return "the notification was not composed with this hook (notification.hooks)"
+def _guess_trigger(value: bytes) -> Trigger | None:
+    """The trigger of an event in the documented shape; None if nothing tells it."""
+    try:
+        document = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return "event"  # no event of any trigger, which decoding says
+    if not isinstance(document, dict):
+        return "event"
+    for trigger in ("event", "geofence"):
+        if walk(document, TRIGGERS[trigger].subject) is not None:
+            return trigger
+    if walk(document, TRIGGERS["push_click"].subject) is None:
+        return None
+    return "push_click" if walk(document, ("data", "status")) is None else "message_log"

@@ -7,9 +7,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from consumer.cli.console import output, print_note
+from consumer.cli.console import output, print_json, print_note
 from consumer.cli.hooks_files import Checker, ids_in_files
-from consumer.cli.hooks_show import print_json
 from consumer.cli.hooks_topics import read_table
 from consumer.control.live_table import LiveTable
 from consumer.control.records import HookRecord

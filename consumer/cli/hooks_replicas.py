@@ -7,8 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from consumer.cli.console import output, print_note
-from consumer.cli.hooks_show import print_json
+from consumer.cli.console import output, print_json, print_note
 from consumer.cli.hooks_topics import read_table, read_topic
 from consumer.clock import SystemClock
 from consumer.control.status import GONE_SECONDS, STATUS_SECONDS, ReplicaStatus, read_status

@@ -1,13 +1,10 @@
 """How live definitions and their changes are shown: text for people, JSON lines for programs."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-import orjson
-import typer
 from rich.text import Text
 
-from consumer.cli.console import output
+from consumer.cli.console import output, print_json
 from consumer.control.difference import FieldChange, as_written
 from consumer.control.plan import Plan, PlannedChange
 from consumer.control.records import Action, AuditRecord, HookRecord
@@ -114,11 +111,6 @@ def print_definition(record: HookRecord) -> None:
     console.print(Text(printable(f"{head}: {record.comment}" if record.comment else head), "dim"))
     for line in write_yaml(as_written(record.definition or {})).splitlines():
         console.print(Text(printable(line)), soft_wrap=True)
-
-
-def print_json(line: Mapping[str, Any]) -> None:
-    """Print one object on a line."""
-    typer.echo(orjson.dumps(line))
 
 
 def _fields(fields: Iterable[FieldChange]) -> list[dict[str, str | None]]:

@@ -45,7 +45,7 @@ class Index:
                 candidates += self._recent[key] or _NONE
             else:
                 candidates += self._selected.get(key, _NONE)
-        if not candidates or _silenced(event):
+        if not candidates or is_silenced(event):
             return _NONE
         return tuple([hook for hook in candidates if fires(hook, event)])
 
@@ -81,6 +81,7 @@ def _clicked_button(event: Event, notification: dict[str, Any]) -> dict[str, Any
     return button if type(button) is dict else {}
 
 
-def _silenced(event: Event) -> bool:
+def is_silenced(event: Event) -> bool:
+    """Whether the notification says that no hook fires for it."""
     notification = event.notification
     return notification is not None and notification.get("hooks_disabled") is True

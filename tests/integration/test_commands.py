@@ -275,6 +275,28 @@ def test_sample_hides_secrets_unless_asked(tmp_path: Path) -> None:
     assert "webhook-signature: v1," in shown
 
 
+def test_explain_says_what_stops_each_hook(tmp_path: Path) -> None:
+    """`explain` prints a line of JSON for each hook in a pipe, those that fire first, and for one
+    hook only its own.
+    """
+    others = [
+        {**CLICK, "id": "by-fence", "trigger": "geofence"},
+        {**CLICK, "id": "off", "enabled": False},
+    ]
+    write_config(tmp_path, CLICK, *others)
+    (tmp_path / "event.json").write_text(json.dumps(EVENT))
+    done = run_command("explain", "--event", "event.json", folder=tmp_path, environ=SECRETS)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(line["hook"], line["fires"], line["stop"]) for line in lines] == [
+        ("click-analytics", True, None),
+        ("by-fence", False, "trigger"),
+        ("off", False, "disabled"),
+    ]
+    one = run_command("explain", "off", "--event", "event.json", folder=tmp_path, environ=SECRETS)
+    assert [json.loads(line) for line in one.stdout.splitlines()] == [lines[2]]
+    assert (done.returncode, one.returncode) == (0, 0)
+
+
 def test_a_missing_demo_extra_says_how_to_get_it(tmp_path: Path) -> None:
     """`demo` without confluent-kafka ends with one sentence that holds the command to install
     it.
