@@ -11,7 +11,7 @@ from typing import Any, Final
 from consumer.control.sealed import Unsealer, check_sealed
 from consumer.delivery.egress.network import guard_policy, refused_uris
 from consumer.documents.files import read_consistently
-from consumer.documents.reader import read_documents
+from consumer.documents.reader import is_regular_file, read_documents
 from consumer.documents.tree import Document, without_nulls
 from consumer.errors import ConfigError, Diagnostic, InvalidValue
 from consumer.hooks.load_context import LoadContext
@@ -83,7 +83,7 @@ def read_definitions(path: Path, settings: Settings) -> dict[str, Written]:
 
 def _read(path: Path, settings: Settings) -> dict[str, Written]:
     checker, found, problems = Checker(settings), dict[str, Written](), list[Diagnostic]()
-    for file in definition_files(path):
+    for file in [path] if is_regular_file(path) else definition_files(path):
         try:
             for document in read_documents(file):
                 problems += _take(document, str(file), checker, found)

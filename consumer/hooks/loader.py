@@ -94,15 +94,13 @@ def load_hooks(
 
 
 def definition_files(path: Path) -> list[Path]:
-    """The files of a folder that may hold definitions, and of the folders in it; of a file, itself.
+    """The files of a folder that may hold definitions, and of the folders in it.
 
     Raises:
-        ConfigError: there is no such folder or file, or it cannot be listed.
+        ConfigError: there is no such folder, or it cannot be listed.
     """
     read = files()
     try:
-        if S_ISREG(read.mode(path)):
-            return [path]
         return list(_definition_files(read, path, {read.resolve(path)}))
     except OSError as error:
         invalid = unreadable(error)
