@@ -171,7 +171,7 @@ def explain(
     config: ConfigFile = None,
 ) -> None:
     """Say for each hook whether it fires for an event, or what stops it."""
-    from consumer.cli.config import find_hook
+    from consumer.cli.config import all_hooks, find_hook
     from consumer.cli.event import read_event
     from consumer.cli.explain import show
     from consumer.configuration import read_config
@@ -179,7 +179,7 @@ def explain(
     loaded = read_config(config)
     parsed = read_event(event, trigger, loaded.settings, SystemClock())
     if hook is None:
-        show(parsed, loaded.definitions.hooks.values())
+        show(parsed, all_hooks(loaded, live=live))
     else:
         show(parsed, [find_hook(loaded, hook, live=live)])
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 LiveHook = Annotated[
-    bool, typer.Option("--live", help="The hook is a live definition: look into Kafka.")
+    bool, typer.Option("--live", help="Look at live definitions, which are in Kafka.")
 ]
 _MAX_SHOWN_IDS = 50
 

@@ -182,3 +182,22 @@ def test_files_are_the_default_of_sample(topics: LiveTopicsHarness, folder: Path
     done = call_command("sample", "ping", folder=folder)
     assert done.returncode == 2
     assert "live ones are looked at with --live" in " ".join(done.stderr.split())
+
+
+def test_explain_looks_at_live_definitions(topics: LiveTopicsHarness, folder: Path) -> None:
+    """`explain --live` looks at all live definitions, or at one, and leaves out those that are
+    refused with a note; without the flag it says so.
+    """
+    topics.define(PING, {**PING, "id": "off", "enabled": False}, {**PING, "id": "b", "trigger": ""})
+    (folder / "event.json").write_text('{"id": "e1", "data": {"event_key": "k"}}')
+    words = ("explain", "--event", "event.json", "--trigger", "event")
+    done = call_command(*words, "--live", folder=folder)
+    assert [(line["hook"], line["fires"]) for line in lines(done)] == [
+        ("ping", True),
+        ("off", False),
+    ]
+    assert "hook b left out: hookstream.hooks, revision 1: hook b: trigger: is not" in done.stderr
+    [line] = lines(call_command(*words, "off", "--live", folder=folder))
+    assert line["stop"] == "disabled"
+    done = call_command(*words, folder=folder)
+    assert (done.stdout, "looked at with --live" in done.stderr) == ("", True)
