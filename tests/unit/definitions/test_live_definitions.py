@@ -49,6 +49,8 @@ def test_a_deletion_of_nothing_changes_nothing() -> None:
         (b"not json", "no JSON object"),
         (b"\xff\xfe", "no JSON object"),
         (b"[" * 900 + b"]" * 900, "no JSON object"),
+        (b'{"format": 1, "revision": 2, "definition": {"id": "a", "name": %s}}'
+         % (b"[" * 900 + b"]" * 900), "hookstream.hooks@3"),
         ({"format": 2, "revision": 2, "definition": definition("a")}, "format"),
         ({"format": 1, "revision": 2, "definition": definition("b")}, "another id"),
         ({"format": 1, "revision": 2, "definition": definition("a", uri="ftp://x/")}, "uri"),
@@ -151,7 +153,8 @@ def test_a_reload_reads_secrets_again() -> None:
     assert harness.definitions.live.problem_count == 0
 
 
-def test_a_secret_that_changed_before_a_change_is_read_for_all_by_the_reload() -> None:
+@pytest.mark.parametrize("last", ["canary-1", "canary-2", "canary-3"])
+def test_a_secret_that_changed_before_a_change_is_read_for_all_by_the_reload(last: str) -> None:
     """A change reads its secrets anew; if one differs from what others have, the next reload reads
     it for these as well, even if it has its first text again.
     """
@@ -161,9 +164,9 @@ def test_a_secret_that_changed_before_a_change_is_read_for_all_by_the_reload() -
     harness.put({**definition("b"), **naming_secret()})
     assert secret_of(harness.hooks["a"]) == "canary-1"
     assert secret_of(harness.hooks["b"]) == "canary-2"
-    harness.environ["KEY"] = "canary-1"
+    harness.environ["KEY"] = last
     harness.reload()
-    assert secret_of(harness.hooks["b"]) == "canary-1"
+    assert [secret_of(harness.hooks[name]) for name in "ab"] == [last] * 2
 
 
 def test_a_change_during_a_reload_stays() -> None:
@@ -179,6 +182,18 @@ def test_a_change_during_a_reload_stays() -> None:
     assert secret_of(harness.hooks["a"]) == "canary-2"
     harness.reload()
     assert harness.targets["hidden"] == "/live-2"
+
+
+def test_a_view_that_was_prepared_before_a_reload_is_prepared_again() -> None:
+    """A view that was prepared before a reload came into force undoes nothing of it."""
+    harness = DefinitionsHarness(definition("a", "/file"))
+    definitions = harness.definitions
+    value = {"format": 1, "revision": 1, "definition": definition("b", "/live")}
+    ids = definitions.take(harness.compile(harness.record("b", value)))
+    prepared = definitions.prepare(ids)
+    harness.reload(definition("b", "/file"))
+    assert definitions.apply(prepared, ids).view is definitions.view
+    assert harness.targets == {"b": "/file"}
 
 
 def test_records_that_were_compiled_before_a_reload_are_not_current() -> None:

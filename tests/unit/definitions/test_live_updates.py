@@ -138,6 +138,14 @@ async def test_of_the_first_records_the_newest_of_each_hook_counts(
         assert harness.definitions.live.offset == 6
 
 
+async def test_the_offset_is_the_last_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The offset in force is that of the last record, though its hook came first."""
+    harness = DefinitionsHarness()
+    records = [harness.record(name, value(name, "/")) for name in "aba"]
+    async with running(harness, monkeypatch, *records):
+        assert harness.definitions.live.offset == 3
+
+
 async def test_later_records_count_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that is refused leaves in force what came just before it, even together."""
     harness = DefinitionsHarness()

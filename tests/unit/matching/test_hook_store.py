@@ -5,6 +5,7 @@ import pytest
 from consumer.events.model import Event
 from consumer.hooks.source import Change, Delete, Upsert
 from consumer.hooks.table import Hook
+from consumer.matching import layers
 from consumer.matching.store import HookStore
 from support.fakes import make_event, make_hook
 
@@ -27,6 +28,12 @@ def apply(store: HookStore, *changes: Change) -> None:
 def fired(store: HookStore, event: Event = EVENT) -> list[Hook]:
     """The hooks that fire, by id."""
     return sorted(store.view.match(event), key=lambda hook: hook.id)
+
+
+@pytest.fixture(params=["copied", "layered"], autouse=True)
+def tables(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How a change makes the next tables: small ones are copied, large ones are shared."""
+    monkeypatch.setattr(layers, "_SMALL", 0 if request.param == "layered" else 1_000)
 
 
 @pytest.mark.parametrize("select", ["sale", ""])
