@@ -70,6 +70,7 @@ async def test_the_life_of_a_definition(
     with an audit record that names who did what.
     """
     await writer.write([_change("a", 0)], by="ayse", comment="new")
+    assert writer._table.revision("a") == 1  # without another reading
     await writer.write([_change("a", 1, "other")], by="bora")
     await writer.write([WantedChange("a", None, 2)], by="ayse")
     restored = WantedChange("a", definition("a", name=""), 0, restored=True)
