@@ -1,10 +1,11 @@
 """A large immutable mapping that is cheap to change: a shared table, and its latest changes."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, overload
 
 KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
+OtherT = TypeVar("OtherT")
 
 _SMALL: Final = 4_096
 """A table of fewer keys is copied at each change: that takes less than 0.1 ms."""
@@ -40,6 +41,17 @@ class Layers(Mapping[KeyT, ValueT], Generic[KeyT, ValueT]):
             raise KeyError(key)
         return found
 
+    @overload
+    def get(self, key: KeyT, /) -> ValueT | None: ...
+
+    @overload
+    def get(self, key: KeyT, /, default: ValueT | OtherT) -> ValueT | OtherT: ...
+
+    def get(self, key: KeyT, /, default: Any = None) -> Any:
+        """See `Mapping.get`, which would ask by way of an exception."""
+        found = self.recent[key] if key in self.recent else self.base.get(key)
+        return default if found is None else found
+
     def __contains__(self, key: object) -> bool:
         if key in self.recent:
             return self.recent[key] is not None
@@ -57,10 +69,10 @@ class Layers(Mapping[KeyT, ValueT], Generic[KeyT, ValueT]):
         """The mapping with these values; None takes a key out. Changed keys come last."""
         if len(self.base) < _SMALL or len(self.recent) + len(changes) > _MAX_RECENT:
             merged = self.base.copy()
-            for key, value in (*self.recent.items(), *changes.items()):
-                merged.pop(key, None)
-                if value is not None:
-                    merged[key] = value
+            for layer in (self.recent, changes):
+                for key in layer.keys() & merged.keys():
+                    del merged[key]
+                merged.update({k: value for k, value in layer.items() if value is not None})
             return Layers(merged)
         length = self._length
         for key, value in changes.items():
