@@ -88,7 +88,11 @@ def test_without_a_key_nothing_is_opened() -> None:
     assert "hooks.seal_private_key" in raised.value.hint
 
 
-@pytest.mark.parametrize("key", [PRIVATE, PUBLIC[:-1], PUBLIC + "A", "", "abc", PUBLIC + "="])
+@pytest.mark.parametrize(
+    "key",
+    [PRIVATE, PUBLIC[:-1], PUBLIC + "A", "", "abc", PUBLIC + "="],
+    ids=["private", "cut", "longer", "empty", "short", "padded"],  # the keys differ in each process
+)
 def test_a_text_that_is_no_public_key_seals_nothing(key: str) -> None:
     """A private key, a cut one or any other text is refused in place of a public key, and is not
     repeated.
@@ -105,7 +109,7 @@ def test_a_public_key_opens_nothing() -> None:
         Unsealer([PUBLIC])
 
 
-@pytest.mark.parametrize("text", ["", "x" * (MAX_SEALED_BYTES + 1)])
+@pytest.mark.parametrize("text", ["", "x" * (MAX_SEALED_BYTES + 1)], ids=["empty", "long"])
 def test_the_length_of_a_secret_is_bounded(text: str) -> None:
     """An empty secret and one beyond the limit are refused."""
     with pytest.raises(InvalidValue, match="empty or too long"):
