@@ -59,7 +59,7 @@ def test_what_cannot_be_sealed_is_told(
     assert sentence in " ".join(done.stderr.replace("│", " ").split())
 
 
-@pytest.mark.parametrize("key", [None, PRIVATE, "abc"])
+@pytest.mark.parametrize("key", [None, PRIVATE, "abc"], ids=["none", "private", "other"])
 def test_seal_wants_a_public_key(folder: Path, key: str | None) -> None:
     """Without a public key in the settings `seal` names the setting and the command that makes
     one, and repeats no key.
