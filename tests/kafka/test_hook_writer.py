@@ -101,7 +101,9 @@ async def test_of_two_that_saw_the_same_one_wins(
         seen = 1 + number
         outcomes = await asyncio.gather(
             writer.write([_change("a", seen, f"w{number}")], by="bora"),
-            other.write([_change("b", None, f"o{number}"), _change("a", seen, "o")], by="can"),
+            other.write(
+                [_change("b", None, f"o{number}"), _change("a", seen, f"o{number}")], by="can"
+            ),
             return_exceptions=True,
         )
         [refused] = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]

@@ -103,14 +103,14 @@ async def test_the_end_may_be_a_marker(cluster: Cluster, topic_prefix: str) -> N
     await cluster.create([topic_prefix], partitions=1)
     await _transact(cluster, topic_prefix, [b"1", b"2"])
     async with _reading(cluster, topic_prefix) as (reader, table):
-        await reader.read_to_end()
+        await reader.read_to_end(to_high_watermark=True)
         assert table.values == [b"1", b"2"]
         await _transact(cluster, topic_prefix, [b"3"], commit=False)
         await reader.read_to_end(to_high_watermark=True)
         [end] = (await cluster.ends([topic_prefix])).values()
         assert (reader.next_offset, table.values) == (end, [b"1", b"2"])
         await _transact(cluster, topic_prefix, [b"4"])
-        await reader.read_to_end()
+        await reader.read_to_end(to_high_watermark=True)
         assert table.values == [b"1", b"2", b"4"]
 
 
@@ -193,9 +193,9 @@ async def test_compaction_between_changes(cluster: Cluster, topic_prefix: str) -
             return len(await cluster.read(topic_prefix)) < rounds
 
         await wait_until(is_compacted, "the topic to be compacted", patience=90)
-        await early.read_to_end()
+        await early.read_to_end(to_high_watermark=True)
         async with _reading(cluster, topic_prefix) as (late, found):
-            await late.read_to_end()
+            await late.read_to_end(to_high_watermark=True)
             assert found.newest == seen.newest
             assert len(found.taken) < len(seen.taken)
             assert late.next_offset == early.next_offset

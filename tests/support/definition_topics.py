@@ -65,7 +65,10 @@ async def create_live_topics(
 
 
 async def committed(cluster: Cluster, topic: str) -> list[Placed]:
-    """The committed records of a topic of one partition, as any consumer of Kafka reads them."""
+    """The committed records of a topic of one partition, as any consumer of Kafka reads them, once
+    every transaction is decided.
+    """
+    [end] = (await cluster.ends([topic])).values()
     tp = TopicPartition(topic, 0)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=cluster.bootstrap,
@@ -76,7 +79,6 @@ async def committed(cluster: Cluster, topic: str) -> list[Placed]:
     found: list[Placed] = []
     try:
         consumer.assign([tp])
-        end = (await consumer.end_offsets([tp]))[tp]
         while await consumer.position(tp) < end:
             for records in (await consumer.getmany(timeout_ms=100)).values():
                 found += map(placed, records)
