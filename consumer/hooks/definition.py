@@ -289,7 +289,7 @@ class Definition(Form):
     parameters: Annotated[
         tuple[Annotated[Entry, _SHARED], ...], Field(max_length=MAX_PARAMETERS)
     ] = ()
-    rate_limit: RateLimit | None = None
+    rate_limit: Annotated[RateLimit, _SHARED] | None = None
     retry_on: Annotated[
         tuple[
             Annotated[int, PlainValidator(_retried_status, json_schema_input_type=_RetriedStatus)],
