@@ -290,13 +290,7 @@ class Definition(Form):
         tuple[Annotated[Entry, _SHARED], ...], Field(max_length=MAX_PARAMETERS)
     ] = ()
     rate_limit: Annotated[RateLimit, _SHARED] | None = None
-    retry_on: Annotated[
-        tuple[
-            Annotated[int, PlainValidator(_retried_status, json_schema_input_type=_RetriedStatus)],
-            ...,
-        ],
-        Field(min_length=1),
-    ] = ()
+    retry_on: Annotated[tuple[_RetriedStatus, ...], Field(min_length=1)] = ()
     timeout: Annotated[float, duration("100ms", "5m")] | None = None
     signing_secrets: tuple[
         Annotated[bytes, PlainValidator(_signing_key, json_schema_input_type=str)], ...
