@@ -20,6 +20,7 @@ ARGUMENTS = {
     "run": ["--help"],
     "check": [],
     "sample": ["click-analytics", "--event", "event.json"],
+    "explain": ["--event", "event.json"],
     "send": ["click-analytics", "--event", "event.json"],
     "demo": [],
     "hooks list": ["--help"],  # tests/kafka/test_hooks_commands.py has these with a broker
