@@ -24,7 +24,9 @@ TIMEOUT = 2.0
 busy machine."""
 ENDS = [Then.CLOSE, Then.ABORT, Then.RESET, Then.HANG, Then.DRIP]
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
-LENGTH = b"Content-Length: 100\r\n"
+LENGTH = b"Content-Length: 10000\r\n"
+"""More than a receiver that drips sends within `TIMEOUT`: a body that ends is no odd one, and what
+drips behind it would meet the next request on the connection."""
 WHOLE = {
     "nothing": b"\r\n",
     "body": b"\r\nabc",
