@@ -231,12 +231,8 @@ def _coming(broker: Broker, topic: str, number: int) -> Iterator[None]:
                     time.sleep(max(0.0, began + serial / _DEAD_RATE - time.monotonic()))
                 produce(serial, event(serial, _DEAD))
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
+    with _beside(run):
         yield
-    finally:
-        thread.join()
 
 
 @contextmanager
@@ -252,10 +248,19 @@ def _steadily(broker: Broker, topic: str) -> Iterator[None]:
                     return
                 produce(number, event(number, _HEALTHY))
 
+    with _beside(run):
+        try:
+            yield
+        finally:
+            over.set()
+
+
+@contextmanager
+def _beside(run: Callable[[], None]) -> Iterator[None]:
+    """Run a thread meanwhile, and wait for its end."""
     thread = threading.Thread(target=run)
     thread.start()
     try:
         yield
     finally:
-        over.set()
         thread.join()

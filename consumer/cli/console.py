@@ -1,5 +1,6 @@
 """Output of the commands: results on standard output, everything else on standard error."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,11 @@ def output() -> Console:
     if not console.is_terminal:
         console.width = _PIPE_WIDTH_COLUMNS
     return console
+
+
+def silence_aiokafka() -> None:
+    """Let aiokafka log nothing: the commands print one sentence for an error."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 def print_json(line: Mapping[str, Any]) -> None:

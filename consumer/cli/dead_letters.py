@@ -1,11 +1,11 @@
 """`hookstream dead-letters`: its two commands, their options and their help."""
 
-import logging
 import sys
 from typing import Annotated
 
 import typer
 
+from consumer.cli.console import silence_aiokafka
 from consumer.cli.options import ConfigFile
 from consumer.clock import SystemClock
 from consumer.reasons import Reason
@@ -43,10 +43,7 @@ Since = Annotated[
 ]
 
 
-@dead_letters.callback()
-def quiet() -> None:
-    """Silence aiokafka, since the commands print one sentence for an error."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+dead_letters.callback()(silence_aiokafka)
 
 
 @dead_letters.command(

@@ -1,13 +1,12 @@
 """`hookstream hooks`: its commands, their options and their help."""
 
-import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consumer.cli.console import print_note
+from consumer.cli.console import print_note, silence_aiokafka
 from consumer.cli.options import ConfigFile
 
 if TYPE_CHECKING:
@@ -31,10 +30,7 @@ Comment = Annotated[
 ]
 
 
-@hooks.callback()
-def quiet() -> None:
-    """Silence aiokafka, since the commands print one sentence for an error."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+hooks.callback()(silence_aiokafka)
 
 
 @hooks.command(

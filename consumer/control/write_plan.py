@@ -125,7 +125,7 @@ def _conflict(table: LiveTable, change: WantedChange) -> Conflict | None:
 
 
 def _changes_nothing(table: LiveTable, change: WantedChange) -> bool:
-    if change.hook_id in table.unreadable:  # any good record mends it
+    if change.hook_id in table.unreadable:  # any good record puts it right
         return False
     current = _definition(table, change.hook_id)
     if current is None or change.definition is None:

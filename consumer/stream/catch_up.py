@@ -16,7 +16,7 @@ class CatchUp:
 
     Such a delivery is written and read once more, which costs the time that would bring the earlier
     ones out: the process might never get out of this state (a metastable failure, Bronson et al.,
-    HotOS 2021). If an endpoint is the slow one there is time to spare, and it holds up nobody.
+    HotOS 2021). If an endpoint is the slow one there is time to spare, and it holds up no other.
     """
 
     def __init__(self) -> None:
