@@ -55,9 +55,15 @@ async def test_deliveries_below_a_former_prefix_are_named(workspace: Workspace) 
     workspace.delays = ("30s",)
     workspace.write_settings()
     former = workspace.topic_prefix
+    [retry_topic] = workspace.retry_topics
+
+    async def reads_own_topics() -> bool:
+        return any(tp[0] == retry_topic for tp in await workspace.cluster.committed(workspace.group))
+
     async with Receiver(*[response(503)] * 3) as receiver:
         workspace.write_hooks(hook("a", receiver.origin))
         async with Daemon(workspace.config) as daemon:
+            await wait_until(reads_own_topics, "a position in each own topic")
             await workspace.cluster.produce(workspace.topic("event"), map(event, "abc"))
             await receiver.until(requests=3)
             assert await daemon.stop() == 0

@@ -1,4 +1,4 @@
-"""Retry topics below other prefixes."""
+"""Retry and overflow topics below other prefixes."""
 
 import pytest
 
@@ -13,6 +13,9 @@ from consumer.stream.other_prefixes import other_prefix
         ("crm.eu.retry.1m", "crm.eu"),
         ("hookstream.retry.10s", ""),
         ("hookstream.retry.retry.10s", "hookstream.retry"),
+        ("crm.overflow", "crm"),
+        ("hookstream.overflow", ""),
+        ("overflow", ""),
         ("crm.dead-letter", ""),
         ("crm.retry.later", ""),
         ("retry.10s", ""),
@@ -20,7 +23,7 @@ from consumer.stream.other_prefixes import other_prefix
     ],
 )
 def test_other_prefixes_are_told_from_their_topics(topic: str, prefix: str) -> None:
-    """A topic that ends with `.retry.` and a delay is a retry topic of another prefix, unless it is
-    our own.
+    """A topic that ends with `.retry.` and a delay, or with `.overflow`, is one of another prefix,
+    unless it is our own.
     """
     assert other_prefix(topic, OwnTopics("hookstream")) == prefix
