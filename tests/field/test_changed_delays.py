@@ -58,7 +58,9 @@ async def test_deliveries_below_a_former_prefix_are_named(workspace: Workspace) 
     [retry_topic] = workspace.retry_topics
 
     async def reads_own_topics() -> bool:
-        return any(tp[0] == retry_topic for tp in await workspace.cluster.committed(workspace.group))
+        return any(
+            tp[0] == retry_topic for tp in await workspace.cluster.committed(workspace.group)
+        )
 
     async with Receiver(*[response(503)] * 3) as receiver:
         workspace.write_hooks(hook("a", receiver.origin))
