@@ -37,6 +37,16 @@ class OwnTopics:
         """The topic of the replicas' status."""
         return f"{self.prefix}.status"
 
+    @property
+    def deliveries(self) -> str:
+        """The delivery log's topic."""
+        return f"{self.prefix}.deliveries"
+
+    @property
+    def reports(self) -> str:
+        """The topic of the reports."""
+        return f"{self.prefix}.reports"
+
     def retry(self, delay: float) -> str:
         """The retry topic with a delay of `delay` seconds: `hookstream.retry.1m`."""
         return self._retry_start + format_duration(delay)
@@ -53,8 +63,12 @@ class OwnTopics:
             return None
 
     def __contains__(self, topic: str) -> bool:
-        named = (self.dead_letter, self.overflow, self.hooks, self.hooks_audit, self.status)
-        return topic in named or topic.startswith(self._retry_start)
+        return topic in self._named or topic.startswith(self._retry_start)
+
+    @property
+    def _named(self) -> tuple[str, ...]:
+        live = (self.hooks, self.hooks_audit, self.status)
+        return (self.dead_letter, self.overflow, *live, self.deliveries, self.reports)
 
     @property
     def _retry_start(self) -> str:

@@ -1,0 +1,294 @@
+"""The records of the delivery log and of the reports (docs/reference/records.md#delivery-log).
+
+They hold no user data, no URI values and no secrets: ids, numbers and words of fixed lists.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Any, Final
+
+import orjson
+
+FORMAT: Final = 1
+USER_HASH_BYTES: Final = 16
+_KEY_PERSON: Final = b"hookstream-log"
+
+
+class Followed(StrEnum):
+    """What followed for a delivery: the `outcome` of a record."""
+
+    DELIVERED = "delivered"
+    RETRY = "retry"
+    """Another attempt will be made: in this process, out of a retry topic, or by another replica.
+    """
+    OVERFLOW = "overflow"
+    DEAD_LETTER = "dead_letter"
+
+
+_FOLLOWED: Final = {str(one): one for one in Followed}
+
+
+@dataclass(frozen=True, slots=True)
+class NotARecord:
+    """A record of the topic that is none of this format."""
+
+    why: str
+    """One sentence without a subject, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """Milliseconds from the start of an attempt to the end of each phase; 0: there was none, as on
+    a connection that was open before.
+    """
+
+    dns: float = 0.0
+    connect: float = 0.0
+    tls: float = 0.0
+    first_byte: float = 0.0
+    all: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRecord:
+    """One attempt, or the end of a delivery without one."""
+
+    at: str
+    """RFC 3339 in UTC with milliseconds: when its result came. The record's timestamp is this."""
+    delivery: str
+    hook: str
+    source: str
+    """`topic/partition/offset` of the event."""
+    attempt: int
+    """1, 2, 3...; 0: it ended without an attempt."""
+    outcome: Followed
+    replica: str
+    """Another id after each start."""
+    event: str | None = None
+    """None if the event was not decoded."""
+    revision: int | None = None
+    """None for a hook out of a file."""
+    status: int | None = None
+    error: str | None = None
+    """An `ErrorKind`. Neither this nor a status: no attempt."""
+    ms: Phases = field(default_factory=Phases)
+    retry_at: str | None = None
+    """RFC 3339; None if it is not known, as for a delivery that waits in a queue."""
+    reason: str | None = None
+    """The `Reason` of a dead letter, or one word for an overflow or a retry without an attempt."""
+    user: str | None = None
+    """See `hash_user`."""
+    trace: str | None = None
+    """32 hex digits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRecord:
+    """The counts so far of one replica for one hook and hour."""
+
+    hook: str
+    hour: str
+    """UTC: `2026-11-29T10`."""
+    replica: str
+    delivered: int = 0
+    retried: int = 0
+    overflowed: int = 0
+    dead_lettered: Mapping[str, int] = field(default_factory=dict)
+    """By reason; those that are not 0."""
+    attempts: Mapping[str, int] = field(default_factory=dict)
+    """By the `status` label of `hookstream_attempts_total`; those that are not 0."""
+    latency: Sequence[int] = ()
+    """Attempts by their time: of each bucket by itself; the last one is for all that is longer."""
+    bounds: Sequence[float] = ()
+    """Seconds: the upper ends of all buckets but the last."""
+
+
+def user_key(secret: str | None, group: str, prefix: str) -> bytes:
+    """The key of the users' hashes. Without a `secret` it is made of the group's id and the topic
+    prefix: anyone who knows these can try ids of users.
+    """
+    text = f"{group}\0{prefix}" if secret is None else secret
+    return blake2b(text.encode(), digest_size=32, person=_KEY_PERSON).digest()
+
+
+def hash_user(key: bytes, user: str) -> str:
+    """The `user` of a record: whoever has the key can look a person up, and nobody can read one."""
+    return blake2b(user.encode(), digest_size=USER_HASH_BYTES, key=key).hexdigest()
+
+
+def delivery_value(record: DeliveryRecord) -> bytes:
+    """The value of a record of the delivery log; its key is the hook's id."""
+    value: dict[str, Any] = {
+        "format": FORMAT,
+        "at": record.at,
+        "delivery": record.delivery,
+        "hook": record.hook,
+        "source": record.source,
+        "attempt": record.attempt,
+        "outcome": record.outcome,
+        "replica": record.replica,
+    }
+    for name in ("event", "revision", "status", "error", "retry_at", "reason", "user", "trace"):
+        content = getattr(record, name)
+        if content is not None:
+            value[name] = content
+    if record.attempt:
+        value["ms"] = record.ms
+    return orjson.dumps(value)
+
+
+def report_key(hook: str, hour: str, replica: str) -> bytes:
+    """The key of a report."""
+    return f"{hook}|{hour}|{replica}".encode()
+
+
+def report_value(record: ReportRecord) -> bytes:
+    """The value of a report."""
+    return orjson.dumps(
+        {
+            "format": FORMAT,
+            "hook": record.hook,
+            "hour": record.hour,
+            "replica": record.replica,
+            "delivered": record.delivered,
+            "retried": record.retried,
+            "overflowed": record.overflowed,
+            "dead_lettered": record.dead_lettered,
+            "attempts": record.attempts,
+            "latency": record.latency,
+            "bounds": record.bounds,
+        }
+    )
+
+
+def read_delivery(value: bytes | None) -> DeliveryRecord | NotARecord:
+    """A record of the delivery log. Unknown fields are passed over; never raises."""
+    try:
+        fields = _fields(value)
+        record = DeliveryRecord(
+            at=_text(fields, "at"),
+            delivery=_text(fields, "delivery"),
+            hook=_text(fields, "hook"),
+            source=_text(fields, "source"),
+            attempt=_count(fields, "attempt"),
+            outcome=_followed(fields),
+            replica=_text(fields, "replica"),
+            event=_optional_text(fields, "event"),
+            revision=_optional_count(fields, "revision"),
+            status=_optional_count(fields, "status"),
+            error=_optional_text(fields, "error"),
+            ms=_phases(fields),
+            retry_at=_optional_text(fields, "retry_at"),
+            reason=_optional_text(fields, "reason"),
+            user=_optional_text(fields, "user"),
+            trace=_optional_text(fields, "trace"),
+        )
+    except _MalformedError as error:
+        return NotARecord(str(error))
+    return record
+
+
+def read_report(value: bytes | None) -> ReportRecord | NotARecord:
+    """A report. Unknown fields are passed over; never raises."""
+    try:
+        fields = _fields(value)
+        record = ReportRecord(
+            hook=_text(fields, "hook"),
+            hour=_text(fields, "hour"),
+            replica=_text(fields, "replica"),
+            delivered=_count(fields, "delivered"),
+            retried=_count(fields, "retried"),
+            overflowed=_count(fields, "overflowed"),
+            dead_lettered=_counts(fields, "dead_lettered"),
+            attempts=_counts(fields, "attempts"),
+            latency=_numbers(fields, "latency", int),
+            bounds=_numbers(fields, "bounds", int | float),
+        )
+    except _MalformedError as error:
+        return NotARecord(str(error))
+    if len(record.latency) != len(record.bounds) + 1:
+        return NotARecord("has other buckets than bounds")
+    return record
+
+
+class _MalformedError(Exception):
+    """A record of another format."""
+
+
+def _fields(value: bytes | None) -> dict[str, Any]:
+    try:
+        fields = orjson.loads(value or b"")
+    except orjson.JSONDecodeError:
+        fields = None
+    if not isinstance(fields, dict):
+        raise _MalformedError("is no JSON object")
+    if fields.get("format") != FORMAT:
+        raise _MalformedError(f"its format is not {FORMAT}: a newer hookstream wrote it")
+    return fields
+
+
+def _followed(fields: dict[str, Any]) -> Followed:
+    followed = _FOLLOWED.get(_text(fields, "outcome"))
+    if followed is None:
+        raise _MalformedError("has an unknown outcome")
+    return followed
+
+
+def _phases(fields: dict[str, Any]) -> Phases:
+    ms = fields.get("ms")
+    if ms is None:
+        return Phases()
+    if not isinstance(ms, dict):
+        raise _MalformedError("ms is no mapping")
+    return Phases(
+        _ms(ms, "dns"), _ms(ms, "connect"), _ms(ms, "tls"), _ms(ms, "first_byte"), _ms(ms, "all")
+    )
+
+
+def _ms(fields: dict[str, Any], name: str) -> float:
+    number = fields.get(name, 0.0)
+    if type(number) not in {float, int}:
+        raise _MalformedError(f"ms.{name} is no number")
+    return float(number)
+
+
+def _text(fields: dict[str, Any], name: str) -> str:
+    text = fields.get(name)
+    if type(text) is not str:
+        raise _MalformedError(f"{name} is no text")
+    return text
+
+
+def _optional_text(fields: dict[str, Any], name: str) -> str | None:
+    return _text(fields, name) if fields.get(name) is not None else None
+
+
+def _count(fields: dict[str, Any], name: str) -> int:
+    number = fields.get(name)
+    if type(number) is not int or number < 0:
+        raise _MalformedError(f"{name} is no number from 0 on")
+    return number
+
+
+def _optional_count(fields: dict[str, Any], name: str) -> int | None:
+    return _count(fields, name) if fields.get(name) is not None else None
+
+
+def _counts(fields: dict[str, Any], name: str) -> Mapping[str, int]:
+    counts = fields.get(name)
+    if not isinstance(counts, dict) or not all(
+        type(count) is int and count >= 0 for count in counts.values()
+    ):
+        raise _MalformedError(f"{name} is no mapping to counts")
+    return counts
+
+
+def _numbers(fields: dict[str, Any], name: str, kind: Any) -> tuple[Any, ...]:
+    numbers = fields.get(name)
+    if not isinstance(numbers, list) or not all(
+        isinstance(number, kind) and type(number) is not bool and number >= 0 for number in numbers
+    ):
+        raise _MalformedError(f"{name} is no list of numbers")
+    return tuple(numbers)
