@@ -96,9 +96,9 @@ def sample(
     """Show a hook's request as a curl command."""
     from consumer.cli.config import find_hook
     from consumer.cli.event import read_event
-    from consumer.cli.sample import event_sample, template_sample
     from consumer.configuration import read_config
     from consumer.matching.explain import explain
+    from consumer.services.samples import event_sample, template_sample
 
     loaded = read_config(config)
     settings, found = loaded.settings, find_hook(loaded, hook, live=live)
@@ -134,10 +134,10 @@ def send(
     """Send one delivery now, and show the result."""
     from consumer.cli.config import find_hook
     from consumer.cli.event import read_event
-    from consumer.cli.sample import event_sample
     from consumer.cli.send import send as send_now
     from consumer.configuration import read_config
     from consumer.matching.explain import explain
+    from consumer.services.samples import event_sample
 
     loaded, clock = read_config(config), SystemClock()
     settings, found = loaded.settings, find_hook(loaded, hook, live=live)

@@ -8,11 +8,13 @@ from pathlib import Path
 import typer
 
 from consumer.cli.console import output, print_note
-from consumer.cli.hooks_files import Checker, ids_in_files, read_definitions
+from consumer.cli.hooks_files import read_definitions
 from consumer.cli.hooks_show import print_changes, print_plan
 from consumer.cli.hooks_topics import read_history, read_table, write
 from consumer.cli.options import choose_id
 from consumer.control.plan import Plan, known, plan_apply, plan_change, plan_deletions
+from consumer.services.checker import Checker
+from consumer.services.file_hooks import ids_in_files
 from consumer.settings import Settings
 
 Consent = bool | None

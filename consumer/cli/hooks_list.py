@@ -1,51 +1,36 @@
 """`hookstream hooks list`: the live definitions and their states."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from consumer.cli.console import output, print_json, print_note
-from consumer.cli.hooks_files import Checker, ids_in_files
 from consumer.cli.hooks_topics import read_table
-from consumer.control.live_table import LiveTable
 from consumer.control.records import HookRecord
-from consumer.errors import ConfigError
-from consumer.hooks.loading import load_definition
 from consumer.logs import printable
+from consumer.services.catalogue import Catalogue, HookEntry, HookState
+from consumer.services.checker import Checker
+from consumer.services.file_hooks import ids_in_files
 from consumer.settings import Settings
 
-_STYLES = {"on": "green", "off": "dim", "problem": "bold red"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One live hook. Texts are empty if they are not known."""
-
-    hook: str
-    state: str
-    """A key of `_STYLES`."""
-    trigger: str
-    record: HookRecord
-    problem: str
+_STYLES = {HookState.ON: "green", HookState.OFF: "dim", HookState.PROBLEM: "bold red"}
 
 
 def show_hooks(settings: Settings) -> None:
     """Print the live definitions, by id. Raises `HookstreamError`."""
-    rows = list(_rows(read_table(settings.kafka), settings))
+    table, catalogue = read_table(settings.kafka), Catalogue(Checker(settings))
+    rows = list(catalogue.live_entries(table, ids_in_files(settings)))
     console = output()
     if not console.is_terminal:
         for row in rows:
             print_json(
                 {
-                    "hook": row.hook,
+                    "hook": row.hook_id,
                     "state": row.state,
-                    "trigger": row.trigger or None,
-                    "revision": row.record.revision,
-                    "by": row.record.by,
-                    "at": row.record.at,
+                    "trigger": row.hook.trigger if row.hook is not None else None,
+                    "revision": row.revision,
+                    "by": row.record.by if row.record is not None else "",
+                    "at": row.record.at if row.record is not None else "",
                     "problem": row.problem or None,
                 }
             )
@@ -55,28 +40,7 @@ def show_hooks(settings: Settings) -> None:
         print_note("no live definitions")
 
 
-def _rows(table: LiveTable, settings: Settings) -> Iterator[_Row]:
-    context, in_files = Checker(settings).context, ids_in_files(settings)
-    for hook_id in sorted(table.records.keys() | table.unreadable.keys()):
-        record = table.records.get(hook_id) or HookRecord(hook_id, 0, None)
-        problem, trigger, enabled = "", "", False
-        if record.definition is not None:
-            try:
-                hook = load_definition(record.definition, context, "")
-                trigger, enabled = hook.trigger, hook.enabled
-            except ConfigError as error:
-                problem = "; ".join(map(str, error.diagnostics))
-        elif hook_id not in table.unreadable:
-            continue  # deleted
-        if (unreadable := table.unreadable.get(hook_id)) is not None:
-            problem = f"offset {unreadable.offset} {unreadable.message} ({unreadable.hint})"
-        elif hook_id in in_files:
-            problem = f"also in {in_files[hook_id]}, which wins"
-        state = "problem" if problem else "on" if enabled else "off"
-        yield _Row(hook_id, state, trigger, record, problem)
-
-
-def _table(rows: list[_Row]) -> Table:
+def _table(rows: list[HookEntry]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("hook", "state", "trigger"):
         table.add_column(heading, overflow="fold")
@@ -84,9 +48,11 @@ def _table(rows: list[_Row]) -> Table:
     for heading in ("by", "at", "problem"):
         table.add_column(heading, overflow="fold")
     for row in rows:
-        texts = (row.trigger, str(row.record.revision or ""), row.record.by, row.record.at)
+        record = row.record or HookRecord(row.hook_id, 0, None)
+        trigger = row.hook.trigger if row.hook is not None else ""
+        texts = (trigger, str(record.revision or ""), record.by, record.at)
         table.add_row(
-            Text(printable(row.hook), "bold"),
+            Text(printable(row.hook_id), "bold"),
             Text(row.state, _STYLES[row.state]),
             *(Text(printable(text)) for text in (*texts, row.problem)),
         )

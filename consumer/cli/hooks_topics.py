@@ -1,6 +1,6 @@
 """The topics of live definitions, read and written for the commands."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from consumer.cli.process import run_on_loop
 from consumer.clock import SystemClock
@@ -11,45 +11,18 @@ from consumer.control.plan import PlannedChange
 from consumer.control.records import HookRecord
 from consumer.control.writer import HookWriter
 from consumer.errors import HookstreamError
-from consumer.records.record import Record
+from consumer.services import topics
 from consumer.settings import KafkaSettings
-from consumer.stream.table_reader import TableReader
 
 
 def read_table(settings: KafkaSettings) -> LiveTable:
     """The live definitions as of now. Raises `HookstreamError`."""
-    table = LiveTable()
-    read_topic(settings, settings.own_topics.hooks, table.take, table.clear)
-    return table
+    return run_on_loop(lambda: topics.read_table(settings))
 
 
 def read_history(settings: KafkaSettings, hook_id: str) -> History:
     """The changes of one hook. Raises `HookstreamError`."""
-    history = History(hook_id)
-    read_topic(settings, settings.own_topics.hooks_audit, history.take, history.clear)
-    return history
-
-
-def read_topic(
-    settings: KafkaSettings,
-    topic: str,
-    take: Callable[[Record], object],
-    restarted: Callable[[], None],
-) -> None:
-    """Give every record of a topic to `take`. Raises `HookstreamError`."""
-
-    def taken(record: Record) -> None:
-        take(record)
-
-    async def read() -> None:
-        reader = TableReader(settings, topic, taken, restarted, SystemClock())
-        try:
-            await reader.open()
-            await reader.read_to_end()
-        finally:
-            await reader.close()
-
-    run_on_loop(read)
+    return run_on_loop(lambda: topics.read_history(settings, hook_id))
 
 
 def write(

@@ -10,7 +10,6 @@ from rich.text import Text
 
 from consumer.cli.console import output
 from consumer.cli.process import run_on_loop
-from consumer.cli.sample import Sample, build
 from consumer.clock import Clock
 from consumer.delivery.http.authorities import read_authorities
 from consumer.delivery.http.request import delivery_id
@@ -29,6 +28,7 @@ from consumer.delivery.scheduling.retry_policy import (
 from consumer.events.model import Event
 from consumer.factories import make_policy, make_transport
 from consumer.hooks.table import Hook
+from consumer.services.samples import Sample, build
 from consumer.settings import Settings
 
 

@@ -54,6 +54,8 @@ class ReplicaStatus:
     """Ids of hooks."""
     learned_rates: Mapping[str, float]
     """By hook, requests a second."""
+    disabled_hooks: Sequence[str] = ()
+    """Ids of hooks that answers of 410 stopped; earlier versions did not say it."""
 
     def write(self) -> Written:
         """The record."""
@@ -83,9 +85,11 @@ def _status(fields: Any) -> ReplicaStatus | None:
     """Raises `KeyError`, `TypeError` or `ValueError` if something is missing."""
     if fields["format"] != FORMAT:
         return None
-    names = ReplicaStatus.__dataclass_fields__.keys() - {"problems"}
+    names = ReplicaStatus.__dataclass_fields__.keys() - {"problems", "disabled_hooks"}
     problems = [
         HookProblem(str(one["hook"]), str(one["message"]), int(one["revision"]))
         for one in fields["problems"]
     ]
-    return ReplicaStatus(**{name: fields[name] for name in names}, problems=problems)
+    disabled = [str(hook) for hook in fields.get("disabled_hooks", ())]
+    facts = {name: fields[name] for name in names}
+    return ReplicaStatus(**facts, problems=problems, disabled_hooks=disabled)

@@ -51,6 +51,7 @@ def status_source(
             in_flight=scheduler.in_flight,
             open_circuits=list(islice(metrics.open_circuits(), MAX_LISTED)),
             learned_rates=dict(islice(metrics.learned_rates(), MAX_LISTED)),
+            disabled_hooks=list(islice(metrics.disabled_hooks(), MAX_LISTED)),
         )
 
     return read

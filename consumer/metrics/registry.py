@@ -77,6 +77,10 @@ class Metrics(Collector):
         """The hooks whose circuit is open."""
         return (hook for hook, metrics in self._hooks.items() if metrics.circuit_open)
 
+    def disabled_hooks(self) -> Iterator[str]:
+        """The hooks that answers of 410 disabled."""
+        return (hook for hook, metrics in self._hooks.items() if metrics.disabled)
+
     def learned_rates(self) -> Iterator[tuple[str, float]]:
         """The hooks whose receiver's rate is learnt, and this in requests a second."""
         return (

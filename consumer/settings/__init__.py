@@ -14,6 +14,7 @@ from consumer.settings.model import (
     Settings,
     SourceSettings,
 )
+from consumer.settings.panel import PanelSettings, PanelToken, Role
 from consumer.settings.topics import OwnTopics
 
 __all__ = [
@@ -26,8 +27,11 @@ __all__ = [
     "LogSettings",
     "NetworkSettings",
     "OwnTopics",
+    "PanelSettings",
+    "PanelToken",
     "RateLimit",
     "RetrySettings",
+    "Role",
     "Settings",
     "SourceSettings",
     "environment",

@@ -4,7 +4,7 @@ import ssl
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from consumer.documents.durations import duration
 from consumer.documents.files import files
@@ -30,13 +30,9 @@ from consumer.settings.fields import (
     Topic,
     TopicPrefix,
 )
+from consumer.settings.panel import PanelSettings
+from consumer.settings.section import Section
 from consumer.settings.topics import OwnTopics
-
-
-class Section(BaseModel):
-    """A part of the settings: immutable, closed to unknown names."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class RateLimit(Section):
@@ -246,6 +242,7 @@ class Settings(Section):
     retry: RetrySettings = RetrySettings()
     network: NetworkSettings = NetworkSettings()
     admin: AdminSettings = AdminSettings()
+    panel: PanelSettings = PanelSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")

@@ -70,9 +70,8 @@ class LiveTopicsHarness:
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Give the commands these topics."""
-        module = "consumer.cli.hooks_topics"
-        monkeypatch.setattr(f"{module}.TableReader", self._reader)
-        monkeypatch.setattr(f"{module}.HookWriter", self._writer)
+        monkeypatch.setattr("consumer.services.topics.TableReader", self._reader)
+        monkeypatch.setattr("consumer.cli.hooks_topics.HookWriter", self._writer)
 
     def _reader(
         self,

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from consumer.cli.sample import Sample, event_sample, template_sample
 from consumer.hooks.load_context import LoadContext
 from consumer.hooks.loader import load_hooks
 from consumer.hooks.secrets import SecretReader
 from consumer.hooks.table import Hook
+from consumer.services.samples import Sample, event_sample, template_sample
 from consumer.settings import Settings
 from support.command import CLICK, EVENT, SECRETS, write_config
 from support.fakes import make_event

@@ -1,4 +1,4 @@
-"""`hookstream sample`: the request of a hook as a `curl` command.
+"""The request of a hook as a `curl` command.
 
 Given the same header lines, `curl` writes the same bytes as the daemon's libcurl (`host`,
 `accept: */*`, then the lines in their order). `~/.curlrc`, globbing and proxies are switched off.

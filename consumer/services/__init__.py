@@ -1,0 +1,1 @@
+"""What people do with an installation, for the commands and the API alike."""

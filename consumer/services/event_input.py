@@ -1,0 +1,54 @@
+"""An event that a person gives, decoded like a record of a source."""
+
+from dataclasses import dataclass
+
+import orjson
+
+from consumer.clock import Clock
+from consumer.events.decode import Decoder
+from consumer.events.model import Event
+from consumer.events.path import walk
+from consumer.events.triggers import TRIGGERS, Trigger
+from consumer.records.record import Headers
+from consumer.settings import Settings
+
+
+@dataclass(slots=True)
+class _Record:
+    """A Kafka record with the event as its value."""
+
+    topic: str
+    value: bytes | None
+    timestamp: int
+    partition: int = 0
+    offset: int = 0
+    key: bytes | None = None
+    headers: Headers = ()
+
+
+def decode_event(value: bytes, trigger: Trigger, settings: Settings, clock: Clock) -> Event:
+    """The event in `value`, decoded like a record of the first source with that trigger.
+
+    Raises:
+        UndecodableError: it is none.
+    """
+    source = next((one for one in settings.sources if one.trigger == trigger), None)
+    fields = source.fields.model_dump(exclude_none=True) if source is not None else None
+    topic = source.topic if source is not None else trigger
+    return Decoder(trigger, fields)(_Record(topic, value, int(clock.now() * 1000)))
+
+
+def guess_trigger(value: bytes) -> Trigger | None:
+    """The trigger of an event in the documented shape; None if nothing tells it."""
+    try:
+        document = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return "event"  # no event of any trigger, which decoding says
+    if not isinstance(document, dict):
+        return "event"
+    for trigger in ("event", "geofence"):
+        if walk(document, TRIGGERS[trigger].subject) is not None:
+            return trigger
+    if walk(document, TRIGGERS["push_click"].subject) is None:
+        return None
+    return "push_click" if walk(document, ("data", "status")) is None else "message_log"
