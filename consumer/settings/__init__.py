@@ -14,11 +14,12 @@ from consumer.settings.model import (
     Settings,
     SourceSettings,
 )
-from consumer.settings.panel import PanelSettings, PanelToken, Role
+from consumer.settings.panel import ROLES, PanelSettings, PanelToken, RoleName
 from consumer.settings.topics import OwnTopics
 
 __all__ = [
     "DEFAULT_FILE",
+    "ROLES",
     "AdminSettings",
     "DeliverySettings",
     "FieldPaths",
@@ -31,7 +32,7 @@ __all__ = [
     "PanelToken",
     "RateLimit",
     "RetrySettings",
-    "Role",
+    "RoleName",
     "Settings",
     "SourceSettings",
     "environment",

@@ -1,9 +1,8 @@
 """The section `panel`: where the panel listens, and who may use it."""
 
 import re
-from enum import StrEnum
 from ipaddress import ip_address, ip_network
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -18,15 +17,10 @@ _TOKEN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _LOOPBACK_NAMES = ("localhost", "ip6-localhost")
 
 
-class Role(StrEnum):
-    """What a user of the panel may do; each role may do what those before it may."""
-
-    VIEWER = "viewer"
-    """Sees."""
-    EDITOR = "editor"
-    """Changes hooks and sends tests."""
-    OPERATOR = "operator"
-    """Replays, pauses and rolls back."""
+RoleName = Literal["viewer", "editor", "operator"]
+"""What a user of the panel may do: see; also change hooks and send tests; also replay, pause and
+roll back. Each may do what those before it may."""
+ROLES: tuple[RoleName, ...] = get_args(RoleName)
 
 
 def _sha256(value: str) -> str:
@@ -71,7 +65,7 @@ class PanelToken(Section):
 
     name: Annotated[Text, AfterValidator(_token_name)]
     """Who has it: the author of this user's changes."""
-    role: Annotated[Role, LOWER]
+    role: Annotated[RoleName, LOWER]
     sha256: Annotated[Text, LOWER, AfterValidator(_sha256)] = Field(repr=False)
     """Of the token, in hexadecimal digits."""
 

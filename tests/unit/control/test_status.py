@@ -28,6 +28,7 @@ STATUS = ReplicaStatus(
     in_flight=2,
     open_circuits=["b"],
     learned_rates={"c": 12.5},
+    disabled_hooks=["d"],
 )
 
 
@@ -54,6 +55,14 @@ class RecordingProducer:
     async def reset(self) -> None:
         """See `Producer.reset`."""
         self.resets += 1
+
+
+def test_a_status_without_disabled_hooks_is_read() -> None:
+    """A status of an earlier version, which does not name disabled hooks, is read without any."""
+    key, value, _ = STATUS.write()
+    fields = orjson.loads(value or b"")
+    del fields["disabled_hooks"]
+    assert read_status(key, orjson.dumps(fields)) == replace(STATUS, disabled_hooks=[])
 
 
 def test_a_status_is_read_as_it_was_written() -> None:

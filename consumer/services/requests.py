@@ -1,0 +1,90 @@
+"""One delivery sent now, by the daemon's own request code, guard and transport."""
+
+import asyncio
+import random
+from dataclasses import dataclass
+from typing import assert_never
+
+from consumer.clock import Clock
+from consumer.delivery.http.authorities import read_authorities
+from consumer.delivery.http.request import delivery_id
+from consumer.delivery.http.transport import AttemptResult, Request
+from consumer.delivery.scheduling.results import MAX_CONSECUTIVE_410
+from consumer.delivery.scheduling.retry_policy import (
+    AnswerKind,
+    DeadLetter,
+    Defer,
+    Delivered,
+    Overflow,
+    Requeue,
+    RetryNow,
+    classify,
+)
+from consumer.events.model import Event
+from consumer.factories import make_policy, make_transport
+from consumer.hooks.table import Hook
+from consumer.services.samples import build
+from consumer.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class TestSend:
+    """What became of one delivery that a person sent."""
+
+    delivery_id: str
+    result: AttemptResult
+    delivered: bool
+    consequence: str
+    """What the daemon would do after such a first attempt."""
+
+
+async def send_now(hook: Hook, event: Event, settings: Settings, clock: Clock) -> TestSend:
+    """Send the request of `event` once.
+
+    Raises:
+        HookstreamError: no request can be made of the event, or `network.ca_file` cannot be read.
+    """
+    request = build(hook, event, settings, clock.now())
+    result = await _attempt(request, settings, clock)
+    return TestSend(
+        delivery_id(event.id, hook.id),
+        result,
+        classify(result, hook.retry_on) is AnswerKind.SUCCESS,
+        _consequence(result, hook, settings),
+    )
+
+
+async def _attempt(request: Request, settings: Settings, clock: Clock) -> AttemptResult:
+    transport = make_transport(settings, read_authorities(settings.network.ca_file), clock)
+    result: asyncio.Future[AttemptResult] = asyncio.get_running_loop().create_future()
+    try:
+        transport.send(request, result.set_result)
+        return await result
+    finally:
+        await transport.close()
+
+
+def _consequence(result: AttemptResult, hook: Hook, settings: Settings) -> str:
+    kind = classify(result, hook.retry_on)
+    decision = make_policy(settings).decide(
+        kind, result, attempts=1, elapsed=result.duration, age=0.0, random=random.random
+    )
+    match decision:
+        case Delivered():
+            return "delivered"
+        case RetryNow():
+            return "would be retried within seconds"
+        case Requeue():
+            return "would be sent again after the time that the receiver named"
+        case Defer(retry_topic):
+            topic = settings.kafka.own_topics.retry(settings.retry.delays[retry_topic])
+            return f"would be retried through {topic}"
+        case Overflow():
+            return f"would wait in {settings.kafka.own_topics.overflow}"
+        case DeadLetter(reason):
+            note = ""
+            if kind is AnswerKind.GONE and not hook.uri_variables:
+                note = f"; {MAX_CONSECUTIVE_410} in a row disable the hook until a reload"
+            return f"would go to the dead-letter topic: {reason}{note}"
+        case _:
+            assert_never(decision)
