@@ -20,7 +20,11 @@ MAX_LONG_NUMBERS: Final = 10_000
 _SAMPLE_STRIDE_BYTES: Final = 9
 _DIGIT_CLASSES: Final = bytes(ord("0") if byte in b"0123456789." else 0 for byte in range(256))
 _TWO_SAMPLES: Final = b"00"
-_LONG_RUN: Final = b"0" * LONG_NUMBER_CHARACTERS
+_RUN: Final = re.compile(rb"[0-9.]*+")
+_MINUS: Final = ord("-")
+_COLON: Final = ord(":")
+_BEFORE_A_NUMBER: Final = b" \t\r\n,:[-+eE"
+"""One of these is before a number's digits, or those of its exponent; else it is in a string."""
 # It checks how a number begins and ends, which is all that a regular expression can find quickly.
 _CANDIDATE_PATTERN: Final = re.compile(
     rb"[-0-9](?<![0-9.eE+\-][-0-9])(?=[0-9.]{18}|[0-9.]*+[eE][+-]?[0-9]{3})[0-9.]*+"
@@ -70,19 +74,36 @@ def may_be_rounded(text: bytes) -> bool:
     """Whether `text` may hold a number that is too long for orjson; false for most other texts.
 
     A run of 19 characters contains two neighbours of every ninth character, so most texts cost a
-    tenth of a full scan. A run of exactly 19 digits, as many systems' ids are, fits in 64 bits.
+    tenth of a full scan. A run of exactly 19 digits, as many systems' ids are, fits in 64 bits, and
+    one behind a letter or a quotation mark is part of a string, as in a ULID.
     """
-    if _TWO_SAMPLES not in text[::_SAMPLE_STRIDE_BYTES].translate(_DIGIT_CLASSES):
-        return False
-    classes = text.translate(_DIGIT_CLASSES)
-    start = classes.find(_LONG_RUN)
-    while start >= 0:
-        end = start + LONG_NUMBER_CHARACTERS
-        is_longer = classes[end : end + 1] == b"0"
-        if is_longer or text[start - 1 : start] == b"-" or b"." in text[start:end]:
+    samples = text[::_SAMPLE_STRIDE_BYTES].translate(_DIGIT_CLASSES)
+    found = samples.find(_TWO_SAMPLES)
+    while found >= 0:
+        start, end = _run_around(text, found * _SAMPLE_STRIDE_BYTES)
+        if _is_long_run(text, start, end):
             return True
-        start = classes.find(_LONG_RUN, end)
+        found = samples.find(_TWO_SAMPLES, end // _SAMPLE_STRIDE_BYTES + 1)
     return False
+
+
+def _run_around(text: bytes, position: int) -> tuple[int, int]:
+    """The start and end of the run of digits and points around the one at `position`. No run that
+    may be long begins more than `_SAMPLE_STRIDE_BYTES` before it, because none was found before.
+    """
+    start = position
+    while start > 0 and _DIGIT_CLASSES[text[start - 1]]:
+        start -= 1
+    run = _RUN.match(text, position)
+    return start, run.end() if run is not None else position
+
+
+def _is_long_run(text: bytes, start: int, end: int) -> bool:
+    before = text[start - 1] if start > 0 else _COLON
+    if end - start < LONG_NUMBER_CHARACTERS or before not in _BEFORE_A_NUMBER:
+        return False
+    is_longer = end - start > LONG_NUMBER_CHARACTERS
+    return is_longer or before == _MINUS or b"." in text[start:end]
 
 
 def loads_exactly(text: bytes) -> Any:
