@@ -19,7 +19,8 @@ from consumer.stream.cluster_client import ClusterClient
 from consumer.stream.kafka_errors import REFUSALS
 from consumer.stream.metadata import NO_TOPIC_ID
 from consumer.stream.parsed_records import UnreadableBatchError
-from consumer.stream.topic_log import Fetched, TopicError, TopicLog
+from consumer.stream.partition_log import Fetched
+from consumer.stream.topic_log import TopicError, TopicLog
 
 log = get_logger(__name__)
 
