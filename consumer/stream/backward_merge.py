@@ -59,7 +59,7 @@ class Reached(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class Span:
     """The offsets of a partition that are to be read: from `low` to before `high`."""
 
     low: int
@@ -72,7 +72,7 @@ class Range:
 class _Partition(Generic[ItemT]):
     """The state of one partition."""
 
-    range: Range
+    span: Span
     low: int
     """The first offset that was read; everything from here on was."""
     offsets: int = FIRST_CHUNK_OFFSETS
@@ -84,7 +84,7 @@ class _Partition(Generic[ItemT]):
 
     @property
     def is_exhausted(self) -> bool:
-        return self.low <= self.range.low
+        return self.low <= self.span.low
 
     @property
     def next_offset(self) -> int:
@@ -104,9 +104,9 @@ class BackwardMerge(Generic[ItemT]):
     If timestamps rise with the offsets, that is the order of (timestamp, place, offset).
     """
 
-    def __init__(self, ranges: Mapping[Place, Range]) -> None:
+    def __init__(self, spans: Mapping[Place, Span]) -> None:
         self._partitions: dict[Place, _Partition[ItemT]] = {
-            place: _Partition(range, max(range.low, range.high)) for place, range in ranges.items()
+            place: _Partition(span, max(span.low, span.high)) for place, span in spans.items()
         }
 
     def add(self, place: Place, chunk: Chunk[ItemT]) -> None:
@@ -118,8 +118,8 @@ class BackwardMerge(Generic[ItemT]):
         partition.oldest = min(partition.oldest, chunk.oldest)
         partition.found.extendleft(reversed(list(chunk.found)))
         if chunk.at_log_start:
-            range = partition.range
-            partition.range = Range(chunk.low, range.high, Reached.LOG_START)
+            span = partition.span
+            partition.span = Span(chunk.low, span.high, Reached.LOG_START)
 
     def wanted(self) -> tuple[Place, int, int] | None:
         """The next chunk to read: a place, its first offset and the one behind its last; None if
@@ -137,7 +137,7 @@ class BackwardMerge(Generic[ItemT]):
         if best is not None and (best.timestamp, best.place) > (newest, place):
             return None
         partition = self._partitions[place]
-        low = max(partition.range.low, partition.low - partition.offsets)
+        low = max(partition.span.low, partition.low - partition.offsets)
         return place, low, partition.low
 
     def pop(self) -> Item[ItemT] | None:
@@ -148,6 +148,11 @@ class BackwardMerge(Generic[ItemT]):
     def next_offsets(self) -> dict[Place, int]:
         """For each place the offset before which a later reading goes on."""
         return {place: partition.next_offset for place, partition in self._partitions.items()}
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something is not yet read or not yet given out."""
+        return any(one.found or not one.is_exhausted for one in self._partitions.values())
 
     def searched_to(self) -> float:
         """Everything newer than this timestamp was given out; infinity: nothing is certain."""
@@ -169,14 +174,14 @@ class BackwardMerge(Generic[ItemT]):
         cut = [
             partition.oldest
             for partition in self._partitions.values()
-            if partition.range.reached is Reached.LOG_START and partition.oldest != inf
+            if partition.span.reached is Reached.LOG_START and partition.oldest != inf
         ]
         return max(cut, default=-inf)
 
     @property
     def reached(self) -> frozenset[Reached]:
-        """What the ranges' first offsets are; of the partitions that have any."""
-        return frozenset(partition.range.reached for partition in self._partitions.values())
+        """What the spans' first offsets are; of the partitions that have any."""
+        return frozenset(partition.span.reached for partition in self._partitions.values())
 
     def _best(self) -> Item[ItemT] | None:
         heads = (partition.found[-1] for partition in self._partitions.values() if partition.found)

@@ -10,6 +10,7 @@ _MURMUR_SEED: Final = 0x9747B28C
 _MULTIPLIER_HIGH: Final = 0x5BD1
 _MULTIPLIER_LOW: Final = 0xE995
 _UINT32_MASK: Final = 0xFFFFFFFF
+_INT31_MASK: Final = 0x7FFFFFFF
 
 
 class Keyed(Protocol):
@@ -64,11 +65,16 @@ def by_partition(
             found[targets[keyless // KEYLESS_RUN_RECORDS % len(targets)]].append(record)
             keyless += 1
             continue
-        number = murmur2(key) & 0x7FFFFFFF
+        number = murmur2(key) & _INT31_MASK
         home = partitions[number % len(partitions)]
         moves = may_move and home not in accepting
         found[targets[number % len(targets)] if moves else home].append(record)
     return found
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of records with this key, of a topic with so many."""
+    return (murmur2(key) & _INT31_MASK) % partitions
 
 
 def murmur2(data: bytes) -> int:

@@ -1,0 +1,218 @@
+"""Which records of the delivery log are wanted; it is pure."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+from hashlib import blake2b
+from typing import Final
+
+import orjson
+
+from consumer.documents.durations import parse_duration
+from consumer.errors import ConfigError, Diagnostic, InvalidValue
+from consumer.journal.records import DeliveryRecord, Followed, NotARecord, hash_user, read_delivery
+from consumer.metrics.hooks import STATUSES, status_label
+from consumer.records.record import Record
+
+FILTERS: Final = ("hook", "outcome", "status", "since", "until", "id", "event", "user")
+"""The names of the filters."""
+_STATUS: Final = re.compile(r"[1-9]\d\d")
+_MAX_CHARACTERS: Final = 1024
+_SPACES: Final = rb"\s*:\s*"
+_STATUS_KEY: Final = rb'"status"' + _SPACES
+_OUTCOME_KEY: Final = rb'"outcome"' + _SPACES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFilter:
+    """A filter of the delivery log; None selects all."""
+
+    hook: str | None = None
+    outcome: Followed | None = None
+    status: str | None = None
+    """A status as `503`, or one of `STATUSES`: a class as `5xx`, or a kind of error."""
+    since: int | None = None
+    """Epoch milliseconds: records from then on."""
+    until: int | None = None
+    """Epoch milliseconds: records before then."""
+    delivery: str | None = None
+    event: str | None = None
+    user: str | None = None
+    """The keyed hash of the user's id."""
+
+    def matches(self, record: DeliveryRecord, timestamp: int) -> bool:
+        """Whether a record with this timestamp (epoch milliseconds) is wanted."""
+        return (
+            self.hook in {None, record.hook}
+            and self.outcome in {None, record.outcome}
+            and self.delivery in {None, record.delivery}
+            and self.event in {None, record.event}
+            and self.user in {None, record.user}
+            and (self.since is None or self.since <= timestamp)
+            and (self.until is None or timestamp < self.until)
+            and (self.status is None or _has_status(record, self.status))
+        )
+
+    @property
+    def digest(self) -> str:
+        """Equal for filters that differ in their times only: `since` may be told relative to now,
+        and a search that goes on has its place in the log.
+        """
+        parts = (self.hook, self.outcome, self.status, self.delivery, self.event, self.user)
+        return blake2b(orjson.dumps(parts), digest_size=6).hexdigest()
+
+
+class Matcher:
+    """Reads records of the topic, and returns those that are wanted.
+
+    Most records are told apart by their bytes, at a tenth of the cost of reading them: a text that
+    JSON writes without a backslash is in the bytes as it is.
+    """
+
+    def __init__(self, wanted: LogFilter) -> None:
+        self.passed_over = 0
+        """Records that are no records of the log, of those that had to be read."""
+        self._wanted = wanted
+        self._key = wanted.hook.encode() if wanted.hook is not None else None
+        self._since = wanted.since
+        self._until = wanted.until
+        texts = (wanted.delivery, wanted.event, wanted.user)
+        self._texts = [orjson.dumps(text) for text in texts if text is not None]
+        self._patterns = list(_patterns(wanted))
+
+    def __call__(self, record: Record) -> DeliveryRecord | None:
+        """The record of the log, if it is wanted."""
+        if self._key is not None and record.key != self._key:
+            return None
+        if self._since is not None and record.timestamp < self._since:
+            return None
+        if self._until is not None and record.timestamp >= self._until:
+            return None
+        if not self._may_match(record.value or b""):
+            return None
+        found = read_delivery(record.value)
+        if isinstance(found, NotARecord):
+            self.passed_over += 1
+            return None
+        return found if self._wanted.matches(found, record.timestamp) else None
+
+    def _may_match(self, value: bytes) -> bool:
+        for text in self._texts:
+            if text not in value and b"\\" not in value:
+                return False
+        for pattern in self._patterns:
+            if pattern.search(value) is None and b"\\" not in value:
+                return False
+        return True
+
+
+def parse_filter(values: Mapping[str, str], *, now: float, user_key: bytes) -> LogFilter:
+    """The filter that a person wrote: names of `FILTERS` with texts; `now` is in epoch seconds.
+
+    Raises:
+        ConfigError: with each name that is no filter, and each text that it does not take.
+    """
+    problems: list[Diagnostic] = []
+    texts: dict[str, str] = {}
+    times: dict[str, int] = {}
+    for name, text in values.items():
+        try:
+            _check_text(name, text)
+            if name in {"since", "until"}:
+                times[name] = parse_time(text, now)
+            else:
+                texts[name] = _checked(name, text)
+        except InvalidValue as error:
+            problems.append(Diagnostic(error.message, error.hint, field=name))
+    if problems:
+        raise ConfigError(problems)
+    outcome, user = texts.get("outcome"), texts.get("user")
+    return LogFilter(
+        hook=texts.get("hook"),
+        outcome=Followed(outcome) if outcome is not None else None,
+        status=texts.get("status"),
+        since=times.get("since"),
+        until=times.get("until"),
+        delivery=texts.get("id"),
+        event=texts.get("event"),
+        user=hash_user(user_key, user) if user is not None else None,
+    )
+
+
+def parse_time(text: str, now: float) -> int:
+    """Epoch milliseconds of an RFC 3339 time, or of a duration before `now` (epoch seconds).
+
+    Raises:
+        InvalidValue: it is neither.
+    """
+    try:
+        moment = now - parse_duration(text)
+    except InvalidValue:
+        try:
+            written = datetime.fromisoformat(text.upper())
+        except ValueError:
+            written = None
+        if written is None or written.tzinfo is None:
+            raise InvalidValue(
+                f"{text!r} is neither a time with its zone nor a duration",
+                "write a time as 2026-11-24T10:00:00Z, or 2h for two hours ago",
+            ) from None
+        moment = written.timestamp()
+    return max(0, int(moment * 1000))  # Kafka has no times before the epoch
+
+
+def _check_text(name: str, text: str) -> None:
+    if name not in FILTERS:
+        close = get_close_matches(name, FILTERS, n=1)
+        raise InvalidValue(
+            "is no filter",
+            f"did you mean {close[0]}?" if close else f"there are: {', '.join(FILTERS)}",
+        )
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        size = 0
+    if not 0 < size <= _MAX_CHARACTERS:
+        raise InvalidValue(
+            "is empty, too long or not UTF-8", f"write at most {_MAX_CHARACTERS} bytes"
+        )
+
+
+def _checked(name: str, text: str) -> str:
+    if name == "outcome" and text not in set(Followed):
+        raise InvalidValue(f"{text!r} is no outcome", _choice(text, list(Followed)))
+    if name == "status" and text not in STATUSES and _STATUS.fullmatch(text) is None:
+        raise InvalidValue(f"{text!r} is no status", _choice(text, ["503", *STATUSES]))
+    return text
+
+
+def _choice(text: str, known: list[str]) -> str:
+    close = get_close_matches(text, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"write one of: {', '.join(known)}"
+
+
+def _has_status(record: DeliveryRecord, wanted: str) -> bool:
+    if record.status is None and record.error is None:
+        return False
+    if wanted in STATUSES:
+        return status_label(record.status or 0, record.error) == wanted
+    return record.error is None and str(record.status) == wanted
+
+
+def _patterns(wanted: LogFilter) -> Iterator[re.Pattern[bytes]]:
+    """Patterns that the bytes of a wanted record have, if they have no backslash."""
+    if wanted.outcome is not None:
+        yield re.compile(_OUTCOME_KEY + b'"' + wanted.outcome.encode() + b'"')
+    status = wanted.status
+    if status is None:
+        return
+    if status == "5xx":  # what is in no other class counts as this one
+        yield re.compile(_STATUS_KEY + rb"(?![234]\d\d\D)\d")
+    elif status in STATUSES and status.endswith("xx"):
+        yield re.compile(_STATUS_KEY + status[:1].encode() + rb"\d\d")
+    elif status in STATUSES:
+        yield re.compile(rb'"error"' + _SPACES + b'"' + status.encode() + b'"')
+    else:
+        yield re.compile(_STATUS_KEY + status.encode())
