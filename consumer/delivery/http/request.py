@@ -216,15 +216,19 @@ class _HeaderLine:
                     raise _missing(f"header {self._name}")
                 case _:
                     assert_never(self._missing)
-        if self._is_encoded:
-            text = encode(text)
-        elif _CONTROL_CHARACTERS.search(text):
-            raise RejectedError(f"header {self._name} would hold a control character")
-        value = text.strip(_WHITESPACE).encode()
-        if len(value) > MAX_HEADER_VALUE_BYTES:
-            limit = MAX_HEADER_VALUE_BYTES
-            raise RejectedError(f"header {self._name} is longer than {limit} bytes")
-        return self._whole + value
+        return self._whole + header_value(self._name, text, is_encoded=self._is_encoded)
+
+
+def header_value(name: str, text: str, *, is_encoded: bool) -> bytes:
+    """The bytes of a header's value. Raises `RejectedError` if it does not fit."""
+    if is_encoded:
+        text = encode(text)
+    elif _CONTROL_CHARACTERS.search(text):
+        raise RejectedError(f"header {name} would hold a control character")
+    value = text.strip(_WHITESPACE).encode()
+    if len(value) > MAX_HEADER_VALUE_BYTES:
+        raise RejectedError(f"header {name} is longer than {MAX_HEADER_VALUE_BYTES} bytes")
+    return value
 
 
 def _missing(what: str) -> RejectedError:
