@@ -50,6 +50,9 @@ class SearchBounds:
     records: float = inf
 
 
+UNBOUNDED: Final = SearchBounds()
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a search has come."""

@@ -75,7 +75,7 @@ class _Partition(Generic[ItemT]):
     span: Span
     low: int
     """The first offset that was read; everything from here on was."""
-    offsets: int = FIRST_CHUNK_OFFSETS
+    offsets: int
     """Of the next chunk."""
     oldest: float = inf
     """The timestamp of the oldest record that was read."""
@@ -104,9 +104,13 @@ class BackwardMerge(Generic[ItemT]):
     If timestamps rise with the offsets, that is the order of (timestamp, place, offset).
     """
 
-    def __init__(self, spans: Mapping[Place, Span]) -> None:
+    def __init__(
+        self, spans: Mapping[Place, Span], first_offsets: int = FIRST_CHUNK_OFFSETS
+    ) -> None:
+        """`first_offsets`: of each partition's first chunk; others are sized by what it had."""
         self._partitions: dict[Place, _Partition[ItemT]] = {
-            place: _Partition(span, max(span.low, span.high)) for place, span in spans.items()
+            place: _Partition(span, max(span.low, span.high), first_offsets)
+            for place, span in spans.items()
         }
 
     def add(self, place: Place, chunk: Chunk[ItemT]) -> None:

@@ -10,7 +10,14 @@ from aiokafka.errors import OffsetOutOfRangeError
 
 from consumer.clock import Clock
 from consumer.records.record import Record
-from consumer.stream.backward_merge import BackwardMerge, Chunk, Item, Place, Span
+from consumer.stream.backward_merge import (
+    FIRST_CHUNK_OFFSETS,
+    BackwardMerge,
+    Chunk,
+    Item,
+    Place,
+    Span,
+)
 from consumer.stream.parsed_records import UnreadableBatchError
 from consumer.stream.partitions_reader import PartitionsReader
 
@@ -40,15 +47,17 @@ class BackwardReader(Generic[ItemT]):
         clock: Clock,
         *,
         wanted_items: int | None = None,
+        first_offsets: int = FIRST_CHUNK_OFFSETS,
     ) -> None:
         """`take` returns None for a record that is not wanted. It may get a record twice if there
         are more items than may be kept. `wanted_items`: no more than these will be asked for.
+        `first_offsets`: see `BackwardMerge`.
         """
         self.records = 0
         """Records that were read, wanted or not."""
         self.unreadable: dict[Place, tuple[int, int]] = {}
         """The first and the last offset that could not be read, of partitions that have such."""
-        self.merge: BackwardMerge[ItemT] = BackwardMerge(spans)
+        self.merge: BackwardMerge[ItemT] = BackwardMerge(spans, first_offsets)
         self._partitions = partitions
         self._take = take
         self._clock = clock

@@ -1,0 +1,146 @@
+"""The delivery log, searched and followed for the commands and the API."""
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from consumer.clock import Clock
+from consumer.journal.log_filter import LogFilter, parse_filter
+from consumer.journal.log_search import (
+    UNBOUNDED,
+    FoundDelivery,
+    Horizon,
+    LogSearch,
+    SearchBounds,
+    SearchEnd,
+    SearchStep,
+)
+from consumer.settings import KafkaSettings
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPage:
+    """A part of what a search finds."""
+
+    deliveries: Sequence[FoundDelivery]
+    """The newest first."""
+    horizon: Horizon
+    """With the cursor of the next page."""
+
+
+class Deliveries:
+    """The delivery log of an installation. It holds no state; each call has connections of its own.
+
+    Every call raises `HookstreamError` if the broker does not answer or refuses.
+    """
+
+    def __init__(self, settings: KafkaSettings, user_key: bytes, clock: Clock) -> None:
+        """`user_key`: see `journal.records.user_key`."""
+        self.topic = settings.own_topics.deliveries
+        self._search = LogSearch(settings, clock)
+        self._user_key = user_key
+        self._clock = clock
+
+    def parse(self, values: Mapping[str, str]) -> LogFilter:
+        """The filter that a person wrote: `log_filter.FILTERS` with their texts.
+
+        Raises:
+            ConfigError: with each name that is no filter, and each text that it does not take.
+        """
+        return parse_filter(values, now=self._clock.now(), user_key=self._user_key)
+
+    def search(
+        self,
+        wanted: LogFilter,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        bounds: SearchBounds = UNBOUNDED,
+    ) -> AsyncGenerator[SearchStep, None]:
+        """Yield what is found, newest first, `Progress` between, and one `Horizon` at the end; to
+        stop the search, close the generator.
+
+        Raises:
+            ConfigError: the cursor is none of a search by this filter.
+        """
+        return self._search.search(wanted, limit=limit, cursor=cursor, bounds=bounds)
+
+    async def page(
+        self,
+        wanted: LogFilter,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        bounds: SearchBounds = UNBOUNDED,
+    ) -> DeliveryPage:
+        """The newest `limit` deliveries, or those behind a cursor. Raises as `search`."""
+        found, horizon = list[FoundDelivery](), Horizon(SearchEnd.NO_LOG, None, 0, 0)
+        steps = self.search(wanted, limit=limit, cursor=cursor, bounds=bounds)
+        async with aclosing(steps):
+            async for step in steps:
+                if isinstance(step, FoundDelivery):
+                    found.append(step)
+                elif isinstance(step, Horizon):
+                    horizon = step
+        return DeliveryPage(found, horizon)
+
+    async def follow(self, wanted: LogFilter, take: Callable[[FoundDelivery], object]) -> None:
+        """Give what is wanted and written from now on to `take`, for ever.
+
+        Raises:
+            HookstreamError: also if there is no log yet.
+        """
+        await self._search.follow(wanted, take)
+
+
+def delivery_facts(found: FoundDelivery) -> dict[str, Any]:
+    """A record of the log as JSON; what is not known is null."""
+    facts = asdict(found.record)
+    if not found.record.attempt:
+        facts["ms"] = None
+    return facts | {"partition": found.partition, "offset": found.offset}
+
+
+def horizon_facts(horizon: Horizon) -> dict[str, Any]:
+    """A horizon as JSON; times are RFC 3339."""
+    return {
+        "end": horizon.end,
+        "searched_to": rfc3339(horizon.searched_to),
+        "records": horizon.records,
+        "passed_over": horizon.passed_over,
+        "unreadable": [
+            {"partition": number, "first_offset": first, "last_offset": last}
+            for number, (first, last) in sorted(horizon.unreadable.items())
+        ],
+        "cursor": horizon.cursor,
+    }
+
+
+def horizon_sentence(horizon: Horizon) -> str:
+    """What was searched, for people; without a full stop."""
+    back = f"back to {rfc3339(horizon.searched_to)}" if horizon.searched_to is not None else ""
+    searched = f"{horizon.records:,} records searched"
+    match horizon.end:
+        case SearchEnd.NO_LOG:
+            return "there is no delivery log yet: a daemon with delivery_log makes it"
+        case SearchEnd.BEGINNING:
+            return f"{searched}, all that were ever written"
+        case SearchEnd.LOG_START:
+            return f"{searched} {back}".rstrip() + ": earlier ones are deleted (retention)"
+        case SearchEnd.SINCE:
+            return f"{searched} {back}".rstrip()
+        case SearchEnd.LIMIT:
+            return f"{searched} {back}".rstrip() + ": there may be more"
+        case SearchEnd.BOUND:
+            return f"{searched} {back}".rstrip() + ": stopped there, by its bound"
+    raise AssertionError(horizon.end)
+
+
+def rfc3339(moment: float | None) -> str | None:
+    """Epoch seconds as RFC 3339 in UTC with milliseconds."""
+    if moment is None:
+        return None
+    text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")

@@ -1,0 +1,163 @@
+"""Recent events of a trigger, and what a hook makes of them, without a group and a request."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Final
+
+from consumer.clock import Clock
+from consumer.delivery.http.origins import RequestValue, rejection, request_values
+from consumer.errors import HookstreamError
+from consumer.events.model import Event
+from consumer.events.triggers import Trigger
+from consumer.factories import make_decoder
+from consumer.hooks.table import Hook
+from consumer.matching.explain import Explanation, explain
+from consumer.records.record import UndecodableError
+from consumer.services.event_names import EventNames, NameTally
+from consumer.services.replay import ReplayOutcome, ReplayTally
+from consumer.settings import Settings
+from consumer.stream.recent_records import recent_records
+
+MAX_EVENTS: Final = 1_000
+MAX_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of the records that are read for one question: events may be as large as a megabyte."""
+MAX_SECONDS: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedHook:
+    """What one hook makes of one event."""
+
+    explanation: Explanation
+    values: tuple[RequestValue, ...] = ()
+    """Of its request, if it fires. Texts are users' data: whoever shows them decides for whom."""
+    rejection: str = ""
+    """Why the daemon would reject the delivery; empty: it would not, or it does not fire."""
+
+
+def explain_hook(hook: Hook, event: Event) -> ExplainedHook:
+    """Whether the hook fires for the event, and each value of its request with its origin."""
+    explanation = explain(hook, event)
+    if explanation.stop is not None:
+        return ExplainedHook(explanation)
+    return ExplainedHook(explanation, tuple(request_values(hook, event)), rejection(hook, event))
+
+
+def value_facts(value: RequestValue, *, user_data: bool) -> dict[str, Any]:
+    """A value of a request as JSON; without `user_data` its text is left out."""
+    facts: dict[str, Any] = {
+        "part": value.part,
+        "name": value.name,
+        "origin": value.origin,
+        "reference": value.reference or None,
+        "hidden": value.is_hidden,
+        "missing": value.follows,
+        "looked_at": list(value.looked_at),
+        "rejection": value.rejection or None,
+    }
+    return facts | {"text": value.text} if user_data else facts
+
+
+@dataclass(frozen=True, slots=True)
+class RecentEvent:
+    """An event and its record."""
+
+    event: Event
+    record_ref: str
+    """`topic/partition/offset`."""
+
+
+class RecentEvents:
+    """The last events of a trigger, newest first, from its source topics.
+
+    Iterate over `read`, then look at the counts.
+    """
+
+    def __init__(self, settings: Settings, trigger: Trigger, count: int, clock: Clock) -> None:
+        """`count`: from 1 to `MAX_EVENTS` events."""
+        self.undecodable = 0
+        """Records that are no events; they count as read."""
+        self.stopped_by = ""
+        """The bound that ended the reading before there were `count`; empty: none."""
+        sources = [source for source in settings.sources if source.trigger == trigger]
+        self.topics = [source.topic for source in sources]
+        self._decoders = {source.topic: make_decoder(source) for source in sources}
+        self._settings = settings.kafka
+        self._count = max(1, min(count, MAX_EVENTS))
+        self._clock = clock
+
+    async def read(self) -> AsyncGenerator[RecentEvent, None]:
+        """Yield the events. Raises `HookstreamError` if the broker does not answer or refuses."""
+        deadline, size = self._clock.monotonic() + MAX_SECONDS, 0
+        records = recent_records(self._settings, self.topics, self._count, self._clock)
+        async with aclosing(records):
+            async for record in records:
+                size += len(record.value or b"")
+                if size > MAX_BYTES:
+                    self.stopped_by = f"{MAX_BYTES // 1024 // 1024} MiB of events"
+                    return
+                if self._clock.monotonic() > deadline:
+                    self.stopped_by = f"{MAX_SECONDS:.0f} s"
+                    return
+                try:
+                    event = self._decoders[record.topic](record)
+                except UndecodableError:
+                    self.undecodable += 1
+                    continue
+                yield RecentEvent(event, f"{record.topic}/{record.partition}/{record.offset}")
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A definition against the last events of its trigger."""
+
+    events: int
+    undecodable: int
+    stopped_by: str
+    """See `RecentEvents`."""
+    outcomes: tuple[ReplayOutcome, ...]
+    """The most frequent first."""
+
+
+async def replay_recent(settings: Settings, hook: Hook, count: int, clock: Clock) -> Replay:
+    """What the hook would do for each of the last `count` events of its trigger.
+
+    Raises:
+        HookstreamError: the broker does not answer, or refuses, or no source has the trigger.
+    """
+    recent, tally = _recent(settings, hook.trigger, count, clock), ReplayTally(hook)
+    async with aclosing(recent.read()) as events:
+        async for one in events:
+            tally.take(one.event, one.record_ref)
+    return Replay(tally.events, recent.undecodable, recent.stopped_by, tally.outcomes())
+
+
+@dataclass(frozen=True, slots=True)
+class RecentNames:
+    """What the last events of a trigger hold."""
+
+    names: EventNames
+    undecodable: int
+    stopped_by: str
+    """See `RecentEvents`."""
+
+
+async def recent_names(
+    settings: Settings, trigger: Trigger, count: int, clock: Clock, *, values: bool
+) -> RecentNames:
+    """The subjects and names of the last `count` events of a trigger, and with `values`, which are
+    users' data, examples of their values. Raises as `replay_recent`.
+    """
+    recent, tally = _recent(settings, trigger, count, clock), NameTally(values=values)
+    async with aclosing(recent.read()) as events:
+        async for one in events:
+            tally.take(one.event)
+    return RecentNames(tally.names(), recent.undecodable, recent.stopped_by)
+
+
+def _recent(settings: Settings, trigger: Trigger, count: int, clock: Clock) -> RecentEvents:
+    recent = RecentEvents(settings, trigger, count, clock)
+    if not recent.topics:
+        raise HookstreamError(f"no source has the trigger {trigger}: add one to `sources`")
+    return recent

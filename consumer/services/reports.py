@@ -1,0 +1,81 @@
+"""Reports: counts, rates and percentiles by hook and time, for the commands and the API."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any, Final
+
+from consumer.clock import Clock
+from consumer.errors import ConfigError, Diagnostic, InvalidValue
+from consumer.journal.log_filter import parse_time
+from consumer.journal.report_reader import Reports, read_reports
+from consumer.journal.report_sums import Report, ReportFilter, Step
+from consumer.services.deliveries import rfc3339
+from consumer.settings import KafkaSettings
+
+REPORT_FILTERS: Final = ("hook", "since", "until", "step")
+DEFAULT_SINCE: Final = "24h"
+
+
+async def read(settings: KafkaSettings, values: Mapping[str, str], clock: Clock) -> Reports:
+    """The reports that a person asked for: `REPORT_FILTERS` with their texts; without `since` those
+    of the last day, without `step` by the hour.
+
+    Raises:
+        ConfigError: with each name that is no filter, and each text that it does not take.
+        HookstreamError: the broker does not answer, or refuses.
+    """
+    wanted, step = parse(values, clock.now())
+    return await read_reports(settings, wanted, step, clock)
+
+
+def parse(values: Mapping[str, str], now: float) -> tuple[ReportFilter, Step]:
+    """The filter and the step that a person wrote; `now`: epoch seconds. Raises `ConfigError`."""
+    problems: list[Diagnostic] = []
+    times: dict[str, float] = {}
+    step = Step.HOUR
+    for name, text in {"since": DEFAULT_SINCE, **values}.items():
+        try:
+            if name in {"since", "until"}:
+                times[name] = parse_time(text, now) / 1000
+            elif name == "step":
+                step = _step(text)
+            else:
+                _check_name(name)
+        except InvalidValue as error:
+            problems.append(Diagnostic(error.message, error.hint, field=name))
+    if problems:
+        raise ConfigError(problems)
+    return ReportFilter(values.get("hook"), times.get("since"), times.get("until")), step
+
+
+def report_facts(report: Report) -> dict[str, Any]:
+    """A report as JSON; times are RFC 3339, percentiles in milliseconds."""
+    return {
+        "hook": report.hook,
+        "start": rfc3339(report.start),
+        "seconds": report.seconds,
+        "delivered": report.delivered,
+        "retried": report.retried,
+        "overflowed": report.overflowed,
+        "dead_lettered": dict(report.dead_lettered),
+        "attempts": dict(report.attempts),
+        "attempts_per_second": report.attempts_per_second,
+        "success_share": report.success_share,
+        "ms": {
+            f"p{share * 100:g}": round(seconds * 1000, 3)
+            for share, seconds in report.percentiles.items()
+        },
+    }
+
+
+def _check_name(name: str) -> None:
+    if name not in REPORT_FILTERS:
+        close = get_close_matches(name, REPORT_FILTERS, n=1)
+        hint = f"there are: {', '.join(REPORT_FILTERS)}"
+        raise InvalidValue("is no filter", f"did you mean {close[0]}?" if close else hint)
+
+
+def _step(text: str) -> Step:
+    if text not in set(Step):
+        raise InvalidValue(f"{text!r} is no step", f"write one of: {', '.join(Step)}")
+    return Step(text)
