@@ -1,6 +1,6 @@
 """The partitions assigned to this group member, and their read positions."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -172,14 +172,29 @@ class Assignment:
             return tracker.position
         return tracker.next_offset if tracker is not None else None
 
-    def committable_offsets(self) -> dict[TopicPartition, Committed]:
-        """What may be committed for each owned partition that has a position."""
-        notes = self.notes
-        owned = {tp: Leaving(tracker, notes[tp]) for tp, tracker in self.trackers.items()}
-        return {
-            tp: Committed(tracker.committable, note, tracker.settled_text)
-            for tp, (tracker, note) in (owned | self.leaving).items()
-        }
+    def committable_offsets(
+        self, known: Mapping[TopicPartition, Committed]
+    ) -> dict[TopicPartition, Committed]:
+        """What may be committed for each owned partition that has a position, as far as it differs
+        from the `known` commits.
+        """
+        found = {}
+        for tp, tracker, note in self._owned_trackers():
+            before = known.get(tp)
+            offset, settled = tracker.committable, tracker.settled_text
+            if before is None or (before.offset, before.settled, before.note) != (
+                offset,
+                settled,
+                note,
+            ):
+                found[tp] = Committed(offset, note, settled)
+        return found
+
+    def _owned_trackers(self) -> Iterator[tuple[TopicPartition, OffsetTracker, CommitNote]]:
+        for tp, tracker in self.trackers.items():
+            yield tp, tracker, self.notes[tp]
+        for tp, (tracker, note) in self.leaving.items():
+            yield tp, tracker, note
 
     def committable(self, tp: TopicPartition) -> int | None:
         """The offset to commit for a partition; None for a partition without a position."""

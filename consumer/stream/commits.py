@@ -101,11 +101,9 @@ class Commits:
     async def _commit(self, max_seconds: float) -> None:
         async with self._one_at_a_time:
             recommit_all = self._clock.monotonic() < self._recommit_all_until
-            moved = {
-                tp: committed
-                for tp, committed in self._committable().items()
-                if recommit_all or committed != self._known.get(tp)
-            }
+            moved = self._existing(
+                self._assignment.committable_offsets({} if recommit_all else self._known)
+            )
             if not moved:
                 return
             offsets = {tp: (at.offset, at.metadata()) for tp, at in moved.items()}
@@ -119,9 +117,10 @@ class Commits:
                 return
             self._known.update(moved)
 
-    def _committable(self) -> dict[TopicPartition, Committed]:
-        """Offsets to commit, without deleted topics, which would make the whole commit fail."""
-        offsets = self._assignment.committable_offsets()
+    def _existing(
+        self, offsets: dict[TopicPartition, Committed]
+    ) -> dict[TopicPartition, Committed]:
+        """Offsets without those of deleted topics, which would make the whole commit fail."""
         existing = self._consumer.partitions_for_topic
         topics = {topic for topic in {tp.topic for tp in offsets} if existing(topic)}
         return {tp: committed for tp, committed in offsets.items() if tp.topic in topics}
