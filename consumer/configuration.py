@@ -49,6 +49,17 @@ def read_config(file: Path | None) -> Config:
     return read_consistently(partial(_read, file, environment()))
 
 
+def read_settings(file: Path | None) -> tuple[Settings, Callable[[], LoadContext]]:
+    """Read the settings only, and what makes contexts for definitions (see `Config`).
+
+    Raises:
+        ConfigError: with every problem.
+    """
+    environ = environment()
+    settings = load_settings(file, environ)
+    return settings, _contexts(settings, file, environ)
+
+
 @gc_paused()
 def load(
     file: Path | None, before: Loaded | None = None, environ: Mapping[str, str] | None = None

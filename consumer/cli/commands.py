@@ -9,6 +9,7 @@ from consumer.cli.console import print_error, print_note
 from consumer.cli.dead_letters import dead_letters
 from consumer.cli.hooks import HookId, hooks
 from consumer.cli.options import ConfigFile, LiveHook
+from consumer.cli.panel import panel
 from consumer.cli.schema import schema
 from consumer.clock import SystemClock
 from consumer.events.triggers import Trigger
@@ -28,6 +29,7 @@ commands = typer.Typer(
 
 commands.add_typer(hooks)
 commands.add_typer(dead_letters)
+commands.add_typer(panel)
 commands.add_typer(schema)
 
 _EVENT_HELP = "File with an event in JSON, as in Kafka; - reads standard input."

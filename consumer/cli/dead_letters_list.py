@@ -1,12 +1,7 @@
 """`hookstream dead-letters list`: a table for people, JSON lines for programs."""
 
-import heapq
-from collections import Counter
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable
 from contextlib import aclosing
-from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any
 
 import orjson
 import typer
@@ -18,10 +13,10 @@ from consumer.cli.console import output, print_note
 from consumer.cli.dead_letters import DEFAULT_LIST_LIMIT
 from consumer.cli.process import run_on_loop
 from consumer.logs import printable
+from consumer.services.dead_letters import FOREIGN_LABEL, facts, newest
+from consumer.services.times import rfc3339
 from consumer.settings import KafkaSettings
 from consumer.stream.dead_letters import DeadLetterReader, DeadLetterRecord, Selection
-
-FOREIGN_LABEL = "not written by hookstream"
 
 
 def show(selection: Selection, limit: int | None, settings: KafkaSettings) -> None:
@@ -81,57 +76,6 @@ async def _print_table(dead_letters: AsyncIterable[DeadLetterRecord], limit: int
     return counts.total()
 
 
-async def newest(
-    dead_letters: AsyncIterable[DeadLetterRecord], limit: int
-) -> tuple[list[DeadLetterRecord], Counter[tuple[str, ...]]]:
-    """The newest `limit` dead letters, the newest last, and a count of all by hook and reason.
-
-    Values and headers are dropped, so that memory is bounded.
-    """
-    heap: list[tuple[tuple[int, int, int], DeadLetterRecord]] = []
-    counts: Counter[tuple[str, ...]] = Counter()
-    async for dead_letter in dead_letters:
-        metadata = dead_letter.metadata
-        counts[(metadata.hook, metadata.reason) if metadata else ("", FOREIGN_LABEL)] += 1
-        entry = dead_letter.age_order, replace(dead_letter, value=None, headers=())
-        if len(heap) < limit:
-            heapq.heappush(heap, entry)
-        else:
-            heapq.heappushpop(heap, entry)
-    return [dead_letter for _, dead_letter in sorted(heap, key=lambda entry: entry[0])], counts
-
-
-def facts(dead_letter: DeadLetterRecord) -> Mapping[str, Any]:
-    """The facts of a dead letter as JSON, without the event. Times are RFC 3339."""
-    known: dict[str, Any] = {
-        "time": rfc3339(dead_letter.timestamp / 1000),
-        "partition": dead_letter.partition,
-        "offset": dead_letter.offset,
-        "key": dead_letter.key.decode(errors="backslashreplace")
-        if dead_letter.key is not None
-        else None,
-        "value_bytes": dead_letter.value_bytes,
-        "foreign": dead_letter.metadata is None,
-    }
-    metadata = dead_letter.metadata
-    if metadata is not None:
-        known |= {
-            "hook": metadata.hook or None,
-            "reason": metadata.reason,
-            "delivery_id": metadata.delivery_id or None,
-            "attempts": metadata.attempts,
-            "last_status": metadata.last_status or None,
-            "first_failed_at": rfc3339(metadata.first_failed_at),
-            "source": metadata.source,
-            "source_time": rfc3339(metadata.timestamp / 1000),
-            "trigger": metadata.trigger or None,
-            "detail": metadata.detail or None,
-            "replayed_from": metadata.replay.replayed_from if metadata.replay else None,
-            "replayed_at": rfc3339(metadata.replay.at if metadata.replay else None),
-        }
-    return known
-
-
 def _table(dead_letters: Iterable[DeadLetterRecord]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("time (UTC)", no_wrap=True)
@@ -166,14 +110,3 @@ def counts_table(counts: Iterable[tuple[Iterable[str], int]], headings: Iterable
     for names, count in counts:
         table.add_row(f"{count:,}", *(Text(printable(name)) for name in names))
     return table
-
-
-def rfc3339(moment: float | None) -> str | None:
-    """Epoch seconds as RFC 3339; a number that is out of range stays a number."""
-    if moment is None:
-        return None
-    try:
-        text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
-    except (OverflowError, ValueError, OSError):
-        return str(moment)
-    return text.replace("+00:00", "Z")

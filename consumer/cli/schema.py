@@ -16,7 +16,7 @@ schema = typer.Typer(
 @schema.command()
 def hooks() -> None:
     """Print the JSON Schema of a hook definition."""
-    from consumer.cli.json_schema import hook_schema
+    from consumer.services.json_schema import hook_schema
 
     _print(hook_schema())
 
@@ -24,7 +24,7 @@ def hooks() -> None:
 @schema.command()
 def settings() -> None:
     """Print the JSON Schema of the settings file."""
-    from consumer.cli.json_schema import settings_schema
+    from consumer.services.json_schema import settings_schema
 
     _print(settings_schema())
 

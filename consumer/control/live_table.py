@@ -54,6 +54,13 @@ class LiveTable:
         self.unreadable.clear()
         self.next_offset = 0
 
+    def copy(self) -> "LiveTable":
+        """A table with the same records, which later records do not change."""
+        other = LiveTable()
+        other.records, other.unreadable = self.records.copy(), self.unreadable.copy()
+        other.next_offset = self.next_offset
+        return other
+
     def revision(self, hook_id: str) -> int:
         """The revision of a hook that is defined; 0 if it is not."""
         record = self.records.get(hook_id)

@@ -113,6 +113,19 @@ class Catalogue:
         self._forget(table)
         return [found[hook_id] for hook_id in sorted(found)]
 
+    def entry(
+        self,
+        hook_id: str,
+        table: LiveTable,
+        in_files: FileDefinitions,
+        statuses: Iterable[ReplicaStatus],
+    ) -> HookEntry | None:
+        """One hook; None if there is none of that id."""
+        found = self._live_entry(table, hook_id)
+        if (definition := in_files.by_id.get(hook_id)) is not None:
+            found = _file_entry(definition, found)
+        return ReplicaReports.of(statuses).of_entry(found) if found is not None else None
+
     def live_entries(self, table: LiveTable, in_files: Mapping[str, str]) -> Iterator[HookEntry]:
         """The hooks of the topic, by id. `in_files`: where a file defines a hook too."""
         for hook_id in sorted(table.records.keys() | table.unreadable.keys()):

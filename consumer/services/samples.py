@@ -22,6 +22,10 @@ _CURL = ("curl", "-q", "-i", "--globoff", "--noproxy", "*")
 _WRITTEN_BY_HOOKSTREAM = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
 
+class NoRequestError(HookstreamError):
+    """No request can be made of an event."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """A request in a form for people."""
@@ -65,7 +69,7 @@ def event_sample(
 ) -> Sample:
     """The request of `event` at `now` (epoch seconds).
 
-    Raises `HookstreamError` if no request can be made of the event.
+    Raises `NoRequestError` if none can be made of the event.
     """
     placeholders = _Placeholders()
     if reveal:
@@ -81,7 +85,7 @@ def event_sample(
 def build(hook: Hook, event: Event, settings: Settings, now: float) -> Request:
     """The request that the daemon would send at `now` (epoch seconds).
 
-    Raises `HookstreamError` if no request can be made of the event.
+    Raises `NoRequestError` if none can be made of the event.
     """
     delivery = settings.delivery
     builder = RequestBuilder(
@@ -90,7 +94,7 @@ def build(hook: Hook, event: Event, settings: Settings, now: float) -> Request:
     try:
         return builder.build(event, delivery_id(event.id, hook.id), now)
     except RejectedError as error:
-        raise HookstreamError(
+        raise NoRequestError(
             f"no request: {error}; the delivery would go to the dead-letter topic as rejected"
         ) from None
 

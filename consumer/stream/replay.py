@@ -131,6 +131,18 @@ class Plan:
         """Number of dead letters that earlier replays sent, and this one skips."""
         return sum(progress.sent for progress in self.progress.values())
 
+    def is_done(self, dead_letter: DeadLetterRecord) -> bool:
+        """Whether an earlier replay has processed a dead letter."""
+        done = self.progress.get(dead_letter.partition)
+        return done is not None and done.covers(dead_letter.offset)
+
+    def count(self, dead_letter: DeadLetterRecord, route: Route) -> None:
+        """Count a selected dead letter."""
+        if why := route.why_not_replayable(dead_letter):
+            self.not_replayable[why] += 1
+        elif (metadata := dead_letter.metadata) is not None:
+            self.counts[metadata.hook, metadata.reason, route.target(dead_letter)] += 1
+
     async def dead_letters(
         self, reader: DeadLetterReader
     ) -> AsyncGenerator[DeadLetterRecord, None]:
@@ -162,15 +174,7 @@ async def make_plan(
                 break
             if not selection.matches(dead_letter):
                 continue
-            if why := route.why_not_replayable(dead_letter):
-                plan.not_replayable[why] += 1
-            elif dead_letter.metadata is not None:
-                kind = (
-                    dead_letter.metadata.hook,
-                    dead_letter.metadata.reason,
-                    route.target(dead_letter),
-                )
-                plan.counts[kind] += 1
+            plan.count(dead_letter, route)
     return plan
 
 

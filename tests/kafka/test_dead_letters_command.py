@@ -280,7 +280,7 @@ def test_ctrl_c_ends_behind_a_batch(workspace: Workspace, monkeypatch: pytest.Mo
                 os.kill(os.getpid(), signal.SIGINT)
             return await super().send(topic, messages)
 
-    monkeypatch.setattr("consumer.cli.dead_letters_replay.KafkaProducer", Interrupted)
+    monkeypatch.setattr("consumer.services.dead_letters.KafkaProducer", Interrupted)
     words = ["dead-letters", "replay", "--hook", NAME, "--yes", "--config", str(workspace.config)]
     ended = CliRunner().invoke(commands, words)
     assert ended.exit_code == 130

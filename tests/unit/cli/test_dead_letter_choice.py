@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from consumer.cli.commands import commands
 from consumer.cli.dead_letters_choice import choose
-from consumer.cli.dead_letters_list import newest, rfc3339
+from consumer.services.dead_letters import newest
+from consumer.services.times import rfc3339
 from consumer.stream.dead_letters import DeadLetterRecord, Selection
 from support.dead_letters import metadata
 

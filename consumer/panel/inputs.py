@@ -1,0 +1,120 @@
+"""From the bytes of a request to what its route takes."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final, Literal
+from urllib.parse import parse_qsl
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from consumer.documents.tree import spelling
+from consumer.documents.validation import findings
+from consumer.panel.problems import FieldProblem, Problem, invalid, invalid_field
+from consumer.panel.routes import Route
+
+MAX_QUERY_PARAMETERS: Final = 50
+_MAX_DEPTH: Final = 200
+
+
+def parse_query(route: Route, text: str) -> BaseModel | None:
+    """The query of a route. Raises `Problem`."""
+    try:
+        pairs = parse_qsl(
+            text,
+            keep_blank_values=True,
+            strict_parsing=bool(text),
+            errors="strict",
+            max_num_fields=MAX_QUERY_PARAMETERS,
+        )
+    except ValueError:
+        raise invalid("the query is not name=value pairs of UTF-8") from None
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name in given:
+            raise invalid_field(name, "is there twice", "give it once")
+        given[name] = value
+    if route.query is None:
+        if given:
+            raise invalid_field(next(iter(given)), "is not known here", "take it out")
+        return None
+    return _validated(route.query, given, "the query")
+
+
+def parse_body(
+    wanted: type[BaseModel] | Literal["definition"], content_type: str, raw: bytes
+) -> Any:
+    """The body that a route takes. Raises `Problem`."""
+    if content_type.partition(";")[0].strip().lower() != "application/json":
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "media-type",
+            "the body is to be JSON: send Content-Type: application/json",
+        )
+    value = _json(raw)
+    if wanted == "definition":
+        if not isinstance(value, dict):
+            raise invalid("the definition is not a mapping")
+        return refuse_unkept(value, "")
+    return _validated(wanted, value, "the body")
+
+
+def refuse_unkept(definition: dict[str, Any], field: str) -> dict[str, Any]:
+    """The definition, if it can be kept as JSON. Raises `Problem`."""
+    try:
+        orjson.dumps(definition)
+    except TypeError:
+        raise invalid_field(
+            field, "holds a number of more than 64 bits", "write the value as text"
+        ) from None
+    return definition
+
+
+def _validated(model: type[BaseModel], value: Any, what: str) -> BaseModel:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        problems = [
+            FieldProblem(field=spelling(one.path), message=one.message, hint=one.hint)
+            for one in findings(error, model)
+        ]
+        raise invalid(f"{what} is not valid", problems) from None
+
+
+def _json(raw: bytes) -> Any:
+    """A JSON value with integers of any length, as an event may have them. Raises `Problem`."""
+    try:
+        text = raw.decode()
+        value = json.loads(text, parse_constant=_refuse)
+        _check(value, _MAX_DEPTH)
+    except (ValueError, RecursionError):
+        raise Problem(
+            HTTPStatus.BAD_REQUEST,
+            "json",
+            "the body is not JSON in UTF-8, or nested too deeply",
+        ) from None
+    return value
+
+
+def _check(value: Any, depth: int) -> None:
+    """Raise `ValueError` for half a surrogate pair, which is no text, and for too deep nesting."""
+    if isinstance(value, str):
+        value.encode()
+    elif isinstance(value, dict | list):
+        if not depth:
+            raise ValueError
+        for item in value:
+            _check(item, depth - 1)
+        if isinstance(value, Mapping):
+            for item in value.values():
+                _check(item, depth - 1)
+
+
+def _refuse(_constant: str) -> None:
+    raise ValueError
+
+
+def event_bytes(event: Mapping[str, Any]) -> bytes:
+    """An event of a body as a record has it, integers with all their digits."""
+    return json.dumps(event, ensure_ascii=False).encode()

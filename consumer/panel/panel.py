@@ -1,0 +1,99 @@
+"""The panel's life: its parts, its address, and its end."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cached_property
+from typing import Any
+
+from aiohttp import web
+
+from consumer.clock import Clock
+from consumer.errors import HookstreamError
+from consumer.hooks.load_context import LoadContext
+from consumer.logs import get_logger
+from consumer.panel.api_hooks import HooksApi
+from consumer.panel.api_system import SystemApi
+from consumer.panel.connections import IDLE_SECONDS, make_runner
+from consumer.panel.gate import Gate
+from consumer.panel.openapi import openapi_document
+from consumer.panel.routes import Routes
+from consumer.panel.server import LINK_PATH, Server
+from consumer.services.hooks import HookService
+from consumer.settings import PanelSettings, Settings
+
+log = get_logger(__name__)
+
+
+class Panel:
+    """The server of the panel and its API. It never imports the running daemon."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        new_context: Callable[[], LoadContext],
+        clock: Clock,
+        *,
+        idle: float = IDLE_SECONDS,
+    ) -> None:
+        """`new_context` makes the contexts in which the definitions of test sends are loaded, with
+        their secrets; `idle`: see `IDLE_SECONDS`. Raises `ConfigError` if a key for sealed secrets
+        is none.
+        """
+        self._settings = settings
+        self.gate = Gate(settings.panel, clock)
+        self._hooks = HookService(settings, clock)
+        system = SystemApi(settings, self._hooks, self.gate, clock, lambda: self.document)
+        self.routes = Routes([*HooksApi(self._hooks).routes(), *system.routes()])
+        self._server = Server(self.routes, self.gate, clock, idle)
+        self._idle = idle
+        self.port = 0
+        """The port in use while it serves."""
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        return openapi_document(self.routes.all)
+
+    @property
+    def url(self) -> str:
+        """Where it serves."""
+        return f"http://{_authority(self._settings.panel.host, self.port)}"
+
+    @property
+    def link(self) -> str | None:
+        """The link that lets one person in; None if there is another way, or it was used."""
+        if self.gate.link is None:
+            return None
+        return f"{self.url}{LINK_PATH}?code={self.gate.link}"
+
+    def use(self, panel: PanelSettings) -> None:
+        """Let in whom these settings name, from now on."""
+        self.gate.use(panel)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Answer requests while entered.
+
+        Raises:
+            HookstreamError: the address cannot be listened on.
+        """
+        panel = self._settings.panel
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._hooks.close)
+            runner = make_runner(self._server.handle, self._idle)
+            stack.push_async_callback(runner.cleanup)
+            await runner.setup()
+            try:
+                await web.TCPSite(runner, panel.host, panel.port).start()
+            except OSError as error:
+                raise HookstreamError(
+                    f"the panel cannot listen on {_authority(panel.host, panel.port)} "
+                    f"({error.strerror}): set panel.host and panel.port to a free address of this "
+                    "machine"
+                ) from error
+            self.port = runner.addresses[0][1]
+            yield
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

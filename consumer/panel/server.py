@@ -1,0 +1,149 @@
+"""Answers the requests of the API: the checks in their order, then the route's own work."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+
+from consumer.clock import Clock
+from consumer.errors import HookstreamError
+from consumer.logs import get_logger
+from consumer.panel.callers import BadHeaderError, Caller, one
+from consumer.panel.connections import HEADERS, IDLE_SECONDS, failure
+from consumer.panel.credentials import Identity
+from consumer.panel.errors import problem_of
+from consumer.panel.gate import Gate
+from consumer.panel.inputs import parse_body, parse_query
+from consumer.panel.problems import Problem
+from consumer.panel.routes import Answer, Call, Route, Routes
+from consumer.panel.transfer import NDJSON, read_body, response, send, send_lines
+
+log = get_logger(__name__)
+
+MAX_REQUESTS: Final = 64
+"""Requests that are answered at a time."""
+LINK_PATH: Final = "/login"
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What is known of a request so far, for the log."""
+
+    route: Route | None = None
+    identity: Identity | None = None
+
+
+class Server:
+    """Answers what the routes have, and the one-time link."""
+
+    def __init__(
+        self, routes: Routes, gate: Gate, clock: Clock, idle: float = IDLE_SECONDS
+    ) -> None:
+        """`idle`: see `IDLE_SECONDS`."""
+        self._routes = routes
+        self._gate = gate
+        self._clock = clock
+        self._idle = idle
+        self._under_way = 0
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        started, seen = self._clock.monotonic(), _Seen()
+        try:
+            answer = await self._answer(request, seen)
+        except Problem as problem:
+            answer = failure(problem)
+        if not answer.prepared:
+            await send(request, answer, self._idle)
+        log.info(
+            "request",
+            route=seen.route.name if seen.route is not None else "",
+            status=answer.status,
+            who=seen.identity.name if seen.identity is not None else "",
+            ms=round((self._clock.monotonic() - started) * 1000, 1),
+        )
+        return answer
+
+    async def _answer(self, request: web.BaseRequest, seen: _Seen) -> web.StreamResponse:
+        path, _, query = request.raw_path.partition("?")
+        caller = self._gate.caller(request.remote, request.headers)
+        if path == LINK_PATH and request.method == "GET":
+            return self._log_in_by_link(query, caller)
+        seen.route, parameters = self._find(request.method, path)
+        seen.identity = self._gate.admit(seen.route, caller, request.headers)
+        if self._under_way >= MAX_REQUESTS:
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE, "busy", "too many requests are under way",
+                headers={"Retry-After": "1"},
+            )  # fmt: skip
+        self._under_way += 1
+        try:
+            call = Call(
+                identity=seen.identity,
+                caller=caller,
+                path=parameters,
+                query=parse_query(seen.route, query),
+                body=await _body(seen.route, request),
+                if_match=_if_match(seen.route, request),
+            )
+            if seen.route.stream is not None and _accepts_lines(request):
+                return await send_lines(request, seen.route.stream(call).lines, self._idle)
+            return response(await _work(seen.route, call))
+        finally:
+            self._under_way -= 1
+
+    def _find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]]:
+        found = self._routes.find(method, path)
+        if isinstance(found, tuple):
+            return found
+        if found:
+            raise Problem(
+                HTTPStatus.METHOD_NOT_ALLOWED, "method", "this path has no such method",
+                headers={"Allow": ", ".join(sorted(found))},
+            )  # fmt: skip
+        raise Problem(HTTPStatus.NOT_FOUND, "path", "there is no such path")
+
+    def _log_in_by_link(self, query: str, caller: Caller) -> web.Response:
+        cookie = self._gate.log_in_by_link(query.removeprefix("code="), caller)
+        headers = {**HEADERS, "Location": "/", "Set-Cookie": cookie}
+        return web.Response(status=int(HTTPStatus.SEE_OTHER), headers=headers)
+
+
+async def _work(route: Route, call: Call) -> Answer:
+    try:
+        async with asyncio.timeout(route.seconds):
+            return await route.handler(call)
+    except TimeoutError:
+        raise Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE, "time",
+            f"this took longer than {route.seconds:.0f} s; what was begun may yet be done",
+        ) from None  # fmt: skip
+    except HookstreamError as error:
+        raise problem_of(error) from error
+
+
+async def _body(route: Route, request: web.BaseRequest) -> Any:
+    if route.body is None:
+        return None
+    return parse_body(route.body, request.headers.get("Content-Type", ""), await read_body(request))
+
+
+def _if_match(route: Route, request: web.BaseRequest) -> str:
+    try:
+        given = one(request.headers, "If-Match")
+    except BadHeaderError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, "header", str(error)) from None
+    if route.if_match == "required" and not given:
+        raise Problem(
+            HTTPStatus.PRECONDITION_REQUIRED,
+            "no-if-match",
+            "send If-Match with the ETag that you saw, so that nobody's change is overwritten",
+        )
+    return given
+
+
+def _accepts_lines(request: web.BaseRequest) -> bool:
+    return NDJSON in request.headers.get("Accept", "").lower()

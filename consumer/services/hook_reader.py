@@ -1,0 +1,127 @@
+"""Hooks of files and of the topic, and the replicas that use them, as of now."""
+
+import asyncio
+from dataclasses import dataclass
+
+from consumer.clock import Clock
+from consumer.control.history import History
+from consumer.control.live_table import LiveTable
+from consumer.control.records import AuditRecord
+from consumer.control.status import ReplicaStatus
+from consumer.errors import Diagnostic, HookstreamError
+from consumer.events.triggers import Trigger
+from consumer.services.catalogue import Catalogue, HookEntry, HookState
+from consumer.services.checker import Checker
+from consumer.services.file_hooks import FileDefinitions, FileHooks
+from consumer.services.replicas import Replica, StatusTable
+from consumer.services.topic_view import TopicView, in_time
+from consumer.services.topics import read_history
+from consumer.settings import Settings
+
+
+class NotFoundError(HookstreamError):
+    """There is no such hook, or it has no such revision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which hooks are wanted; None: all."""
+
+    text: str | None = None
+    """Part of the id, name, owner or URI, in any case of letters."""
+    trigger: Trigger | None = None
+    state: HookState | None = None
+
+    def matches(self, entry: HookEntry) -> bool:
+        """Whether an entry is wanted."""
+        if self.state is not None and entry.state is not self.state:
+            return False
+        definition = entry.definition or {}
+        if self.trigger is not None and definition.get("trigger") != self.trigger:
+            return False
+        if self.text is None:
+            return True
+        texts = (entry.hook_id, *(definition.get(name) for name in ("name", "owner", "uri")))
+        wanted = self.text.casefold()
+        return any(wanted in text.casefold() for text in texts if isinstance(text, str))
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All hooks at one moment."""
+
+    entries: list[HookEntry]
+    problems: list[Diagnostic]
+    """Of files that cannot be read."""
+
+
+class HookReader:
+    """Reads the hooks of one installation. It keeps no state but what it has read.
+
+    Every call raises `HookstreamError`; `UnavailableError` if another try may help.
+    """
+
+    def __init__(self, settings: Settings, checker: Checker, clock: Clock) -> None:
+        kafka = settings.kafka
+        topics = kafka.own_topics
+        self._settings = settings
+        self._clock = clock
+        self._files = FileHooks(settings, checker)
+        self._catalogue = Catalogue(checker)
+        self._hooks = TopicView(kafka, topics.hooks, LiveTable(), clock)
+        self._statuses = TopicView(kafka, topics.status, StatusTable(), clock)
+        self._one_at_a_time = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._hooks.close()
+        await self._statuses.close()
+
+    async def listing(self) -> Listing:
+        """Every hook, by id."""
+        table, running = (await self.table()).copy(), await self._running()
+        async with self._one_at_a_time:
+            files = await asyncio.to_thread(self._files.read)
+            entries = await asyncio.to_thread(self._catalogue.entries, table, files, running)
+        return Listing(entries, list(files.problems))
+
+    async def get(self, hook_id: str) -> HookEntry:
+        """One hook. Raises `NotFoundError`."""
+        files, running, table = await self.in_files(), await self._running(), await self.table()
+        entry = self._catalogue.entry(hook_id, table, files, running)
+        if entry is None:
+            raise NotFoundError(f"no hook has the id {hook_id}")
+        return entry
+
+    async def replicas(self) -> list[Replica]:
+        """The replicas that run."""
+        newest = (await self.table()).next_offset - 1
+        return [Replica(status, newest) for status in await self._running()]
+
+    async def changes(self, hook_id: str) -> list[AuditRecord]:
+        """The changes of a hook, the newest first. Raises `NotFoundError`."""
+        changes = (await self.history(hook_id)).changes
+        if not changes:
+            await self.get(hook_id)
+        return changes[::-1]
+
+    async def table(self) -> LiveTable:
+        """The live definitions as of now; later calls change it."""
+        return await self._hooks.read() if self._settings.hooks.live else LiveTable()
+
+    async def history(self, hook_id: str) -> History:
+        """The changes of a hook, the oldest first; none without live definitions."""
+        if not self._settings.hooks.live:
+            return History(hook_id)
+        kafka = self._settings.kafka
+        return await in_time(read_history(kafka, hook_id), kafka.own_topics.hooks_audit)
+
+    async def in_files(self) -> FileDefinitions:
+        """The definitions in files as of now."""
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(self._files.read)
+
+    async def _running(self) -> list[ReplicaStatus]:
+        if not self._settings.hooks.live:
+            return []
+        return (await self._statuses.read()).running(self._clock.now())
