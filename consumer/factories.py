@@ -10,7 +10,7 @@ from consumer.clock import Clock
 from consumer.delivery.egress.network import guard_policy
 from consumer.delivery.http.authorities import Authorities
 from consumer.delivery.http.curl import CurlTransport
-from consumer.delivery.http.transport import Transport
+from consumer.delivery.http.transport import TakeBody, Transport
 from consumer.delivery.scheduling.circuit import CircuitPolicy
 from consumer.delivery.scheduling.limits import Limits
 from consumer.delivery.scheduling.outcomes import Outcomes
@@ -113,16 +113,22 @@ def start_times(settings: Settings) -> dict[str, int]:
     }
 
 
-def make_transport(settings: Settings, authorities: Authorities, clock: Clock) -> Transport:
-    """The transport that the settings name, on the running loop."""
+def make_transport(
+    settings: Settings,
+    authorities: Authorities,
+    clock: Clock,
+    *,
+    take_body: TakeBody | None = None,
+) -> Transport:
+    """The transport that the settings name, on the running loop. `take_body`: see `TakeBody`."""
     loop, policy = asyncio.get_running_loop(), guard_policy(settings)
     match settings.delivery.transport:
         case "curl":
-            return CurlTransport(loop, policy, authorities)
+            return CurlTransport(loop, policy, authorities, take_body=take_body)
         case "aiohttp":
             from consumer.delivery.http.aiohttp import AiohttpTransport
 
-            return AiohttpTransport(loop, policy, authorities, clock=clock)
+            return AiohttpTransport(loop, policy, authorities, clock=clock, take_body=take_body)
         case _:
             assert_never(settings.delivery.transport)
 

@@ -15,14 +15,13 @@ panel = typer.Typer(
     "a link that lets one person in, once. SIGHUP takes changed tokens and proxies; SIGTERM and "
     "SIGINT end it. It needs Kafka only to answer, and any number of panels may run."
     "\n\n[bold]hookstream panel token ayse --role editor[/]",
-    invoke_without_command=True,
     rich_markup_mode="rich",
 )
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
-@panel.callback()
+@panel.callback(invoke_without_command=True)
 def serve(context: typer.Context, config: ConfigFile = None) -> None:
     """Serve the panel and its API."""
     if context.invoked_subcommand is not None:

@@ -129,7 +129,7 @@ def one(headers: Headers, name: str) -> str:
 def is_local(host: str) -> bool:
     """Whether a `Host` names this machine."""
     try:
-        name = urlsplit(f"//{host}").hostname or ""
+        name = (urlsplit(f"//{host}").hostname or "") if "@" not in host else ""
     except ValueError:
         return False
     address = _address(name)

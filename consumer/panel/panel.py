@@ -1,6 +1,6 @@
 """The panel's life: its parts, its address, and its end."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,9 @@ from consumer.clock import Clock
 from consumer.errors import HookstreamError
 from consumer.hooks.load_context import LoadContext
 from consumer.logs import get_logger
+from consumer.panel.api_dead_letters import DeadLettersApi
 from consumer.panel.api_hooks import HooksApi
+from consumer.panel.api_requests import RequestsApi
 from consumer.panel.api_system import SystemApi
 from consumer.panel.connections import IDLE_SECONDS, make_runner
 from consumer.panel.gate import Gate
@@ -43,7 +45,14 @@ class Panel:
         self.gate = Gate(settings.panel, clock)
         self._hooks = HookService(settings, clock)
         system = SystemApi(settings, self._hooks, self.gate, clock, lambda: self.document)
-        self.routes = Routes([*HooksApi(self._hooks).routes(), *system.routes()])
+        self.routes = Routes(
+            [
+                *HooksApi(self._hooks).routes(),
+                *RequestsApi(settings, self._hooks, new_context, clock).routes(),
+                *DeadLettersApi(settings, clock).routes(),
+                *system.routes(),
+            ]
+        )
         self._server = Server(self.routes, self.gate, clock, idle)
         self._idle = idle
         self.port = 0

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -23,6 +24,7 @@ from consumer.delivery.scheduling.retry_policy import (
 from consumer.events.model import Event
 from consumer.factories import make_policy, make_transport
 from consumer.hooks.table import Hook
+from consumer.services.answers import AnswerStart
 from consumer.services.samples import build
 from consumer.settings import Settings
 
@@ -36,26 +38,47 @@ class TestSend:
     delivered: bool
     consequence: str
     """What the daemon would do after such a first attempt."""
+    answer: str
+    """The beginning of the answer's body: see `AnswerStart`."""
+    is_cut: bool
+    """Whether there was more."""
 
 
-async def send_now(hook: Hook, event: Event, settings: Settings, clock: Clock) -> TestSend:
-    """Send the request of `event` once.
+async def send_now(
+    hook: Hook, event: Event, settings: Settings, clock: Clock, secrets: Iterable[str] = ()
+) -> TestSend:
+    """Send the request of `event` once. `secrets`: texts that are hidden if the answer repeats
+    them.
 
     Raises:
         HookstreamError: no request can be made of the event, or `network.ca_file` cannot be read.
     """
     request = build(hook, event, settings, clock.now())
-    result = await _attempt(request, settings, clock)
+    answer = AnswerStart([*secrets, *_signatures(request)])
+    result = await _attempt(request, settings, clock, answer)
     return TestSend(
         delivery_id(event.id, hook.id),
         result,
         classify(result, hook.retry_on) is AnswerKind.SUCCESS,
         _consequence(result, hook, settings),
+        answer.text,
+        answer.is_cut,
     )
 
 
-async def _attempt(request: Request, settings: Settings, clock: Clock) -> AttemptResult:
-    transport = make_transport(settings, read_authorities(settings.network.ca_file), clock)
+def _signatures(request: Request) -> Iterable[str]:
+    """The signature of a request: who has it could send the request again."""
+    for line in request.headers:
+        name, _, value = line.decode().partition(": ")
+        if name == "webhook-signature":
+            yield value
+
+
+async def _attempt(
+    request: Request, settings: Settings, clock: Clock, answer: AnswerStart
+) -> AttemptResult:
+    authorities = read_authorities(settings.network.ca_file)
+    transport = make_transport(settings, authorities, clock, take_body=answer.take)
     result: asyncio.Future[AttemptResult] = asyncio.get_running_loop().create_future()
     try:
         transport.send(request, result.set_result)

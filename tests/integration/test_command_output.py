@@ -33,6 +33,8 @@ ARGUMENTS = {
     "hooks seal": ["--new-key"],
     "dead-letters list": ["--help"],  # tests/kafka/test_dead_letters_command.py has the list itself
     "dead-letters replay": ["--help"],
+    "panel": ["--help"],
+    "panel token": ["ayse", "--role", "editor"],
     "schema hooks": [],
     "schema settings": [],
 }
@@ -46,6 +48,9 @@ def _names(group: typer.Typer, prefix: str = "") -> Iterator[str]:
         yield prefix + (command.name or command.callback.__name__)
     for sub in group.registered_groups:
         assert sub.typer_instance is not None
+        own = sub.typer_instance.registered_callback
+        if own is not None and own.invoke_without_command is True:  # a command with commands
+            yield f"{prefix}{sub.typer_instance.info.name}"
         yield from _names(sub.typer_instance, f"{sub.typer_instance.info.name} ")
 
 

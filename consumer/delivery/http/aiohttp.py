@@ -23,6 +23,7 @@ from consumer.delivery.http.transport import (
     AttemptResult,
     OnResult,
     Request,
+    TakeBody,
     closed_result,
 )
 from consumer.reasons import ErrorKind
@@ -40,7 +41,8 @@ _SECONDS_PATTERN = re.compile(r"\s*(\d+)")
 class AiohttpTransport:
     """Sends each attempt in a task. Made and used on the loop's thread, while the loop runs.
 
-    `policy` is what may be dialled, and `authorities` are what receivers are verified with.
+    `policy` is what may be dialled, and `authorities` are what receivers are verified with;
+    `take_body`: see `TakeBody`, without it bodies are discarded.
     """
 
     def __init__(
@@ -50,8 +52,10 @@ class AiohttpTransport:
         authorities: Authorities,
         *,
         clock: Clock,
+        take_body: TakeBody | None = None,
     ) -> None:
         self._loop = loop
+        self._take_body = take_body
         self._clock = clock
         self._authorities = authorities
         self._pool = Pool(loop, policy, authorities.context)
@@ -146,15 +150,17 @@ class AiohttpTransport:
             wait = _retry_after(response.headers.get("Retry-After", ""), self._clock.now())
             answer = AttemptResult(status=response.status, retry_after=wait)
             with suppress(Exception):  # the result stands once the header block is complete
-                await _discard_body(response)
+                await _read_body(response, self._take_body)
             return answer
 
 
-async def _discard_body(response: aiohttp.ClientResponse) -> None:
+async def _read_body(response: aiohttp.ClientResponse, take: TakeBody | None) -> None:
     """Read the body, so that the connection can be reused; close it if the body is too long."""
     remaining = MAX_BODY_BYTES
     async for chunk in response.content.iter_any():
         remaining -= len(chunk)
+        if take is not None:
+            take(chunk)
         if remaining < 0:
             response.close()
             return

@@ -18,7 +18,13 @@ from consumer.delivery.http.authorities import Authorities
 from consumer.delivery.http.curl_engine import Engine
 from consumer.delivery.http.curl_routes import Route
 from consumer.delivery.http.lookups import Lookups
-from consumer.delivery.http.transport import AttemptResult, OnResult, Request, closed_result
+from consumer.delivery.http.transport import (
+    AttemptResult,
+    OnResult,
+    Request,
+    TakeBody,
+    closed_result,
+)
 
 _CLOSE_TIMEOUT_SECONDS = 5.0
 """Bound for the wait of `close` for the last connection."""
@@ -27,13 +33,20 @@ _CLOSE_TIMEOUT_SECONDS = 5.0
 class CurlTransport:
     """Drives the engine by the event loop. Made and used on the loop's thread.
 
-    `policy` is what may be dialled, and `authorities` are what receivers are verified with.
+    `policy` is what may be dialled, and `authorities` are what receivers are verified with;
+    `take_body`: see `TakeBody`, without it bodies are discarded.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, policy: EgressPolicy, authorities: Authorities
+        self,
+        loop: asyncio.AbstractEventLoop,
+        policy: EgressPolicy,
+        authorities: Authorities,
+        *,
+        take_body: TakeBody | None = None,
     ) -> None:
         self._loop = loop
+        self._take_body = take_body
         self._policy = policy
         self._authorities = authorities
         self._engine: Engine | None = None
@@ -91,7 +104,12 @@ class CurlTransport:
             self._loop.call_soon(self._iterate)
 
     def _begin(self) -> None:
-        self._engine = Engine(self._policy, self._authorities, report=self._lookups.learn)
+        self._engine = Engine(
+            self._policy,
+            self._authorities,
+            report=self._lookups.learn,
+            take_body=self._take_body,
+        )
         self._loop.add_reader(self._engine.fileno(), self._iterate)
 
     def _end(self, engine: Engine) -> list[OnResult]:

@@ -15,6 +15,7 @@ from consumer.delivery.http.transport import (
     MIN_FINAL_STATUS,
     AttemptResult,
     Request,
+    TakeBody,
 )
 from consumer.reasons import ErrorKind
 
@@ -73,8 +74,8 @@ class Easy:
         "route",
     )  # fmt: skip
 
-    def __init__(self, sockets: Sockets) -> None:
-        """Set the options that are the same for every request."""
+    def __init__(self, sockets: Sockets, take_body: TakeBody | None = None) -> None:
+        """Set the options that are the same for every request; `take_body`: see `TakeBody`."""
         self.handle: Any = pycurl.Curl()
         self._setopt = self.handle.setopt
         self._getinfo = self.handle.getinfo
@@ -104,7 +105,7 @@ class Easy:
             (pycurl.TCP_KEEPALIVE, 1),
             (pycurl.MAXLIFETIME_CONN, int(CONNECTION_LIFETIME_SECONDS)),
             (pycurl.MAXFILESIZE, MAX_BODY_BYTES),
-            (pycurl.WRITEFUNCTION, len),  # discards the body without a Python frame
+            (pycurl.WRITEFUNCTION, take_body or len),  # `len` discards without a Python frame
             (pycurl.OPENSOCKETFUNCTION, self._guarded_sockets.open),
             (pycurl.SOCKOPTFUNCTION, sockets.opened),
             (pycurl.SSL_VERIFYPEER, 1),

@@ -13,7 +13,7 @@ from consumer.delivery.http.curl_easy import Easy, RouteProblem
 from consumer.delivery.http.curl_routes import Route
 from consumer.delivery.http.curl_sockets import Sockets
 from consumer.delivery.http.resolver import Addresses
-from consumer.delivery.http.transport import AttemptResult, OnResult, Request
+from consumer.delivery.http.transport import AttemptResult, OnResult, Request, TakeBody
 from consumer.reasons import ErrorKind
 
 _DEFAULT_IDLE_CONNECTIONS = 512
@@ -40,8 +40,10 @@ class Engine:
         authorities: Authorities,
         *,
         report: Callable[[Route, RouteProblem], None],
+        take_body: TakeBody | None = None,
     ) -> None:
         self._report = report
+        self._take_body = take_body
         self._sockets = Sockets()
         self._free: list[Easy] = []
         self._policy = policy
@@ -93,7 +95,7 @@ class Engine:
         """Begin an attempt, which goes out in the next `drain_results`. Never raises."""
         pool = self._pools[-1]
         try:
-            easy = self._free.pop() if self._free else Easy(self._sockets)
+            easy = self._free.pop() if self._free else Easy(self._sockets, self._take_body)
             if easy.authorities is not self._authorities:
                 easy.trust(self._authorities)
             easy.prepare(request, route, self._policy)

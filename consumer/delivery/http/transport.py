@@ -92,6 +92,8 @@ class AttemptResult:
 
 OnResult = Callable[[AttemptResult], None]
 """Takes the result of an attempt."""
+TakeBody = Callable[[bytes], object]
+"""Takes the parts of answers' bodies, in order; for a transport that is made for one request."""
 
 
 def closed_result() -> AttemptResult:

@@ -12,11 +12,15 @@ from pydantic import BaseModel
 
 from consumer import __main__ as entry
 from consumer.cli.commands import commands
+from consumer.clock import SystemClock
 from consumer.documents.durations import format_duration
 from consumer.events.triggers import TRIGGERS
 from consumer.hooks.definition import Definition, HeaderEntry
+from consumer.hooks.load_context import LoadContext
+from consumer.hooks.secrets import SecretReader
 from consumer.hooks.value_sources import Source
 from consumer.metrics import Metrics
+from consumer.panel.panel import Panel
 from consumer.reasons import Reason
 from consumer.records.headers import OWN_HEADERS
 from consumer.reload import FIXED_SECTIONS, FIXED_SETTINGS
@@ -182,6 +186,9 @@ def _command_names(group: typer.Typer, prefix: str = "") -> Iterator[str]:
     for sub in group.registered_groups:
         assert sub.typer_instance is not None
         name = sub.name or sub.typer_instance.info.name
+        own = sub.typer_instance.registered_callback
+        if own is not None and own.invoke_without_command is True:  # a command with commands
+            yield f"{prefix}{name}"
         yield from _command_names(sub.typer_instance, f"{prefix}{name} ")
 
 
@@ -195,6 +202,13 @@ def test_command_page_lists_every_command_and_exit_code() -> None:
     assert page == set(_command_names(commands))
     codes = {row[0] for row in rows("command-line.md", "Exit codes")} - {"code"}
     assert {str(entry.RUN_TIME_FAILURE), str(entry.USAGE_ERROR)} < codes
+
+
+async def test_api_page_lists_every_route_and_its_role() -> None:
+    """Every route of the API is on the page with the least role that may use it, and no other."""
+    panel = Panel(Settings(), lambda: LoadContext(SecretReader({}, ())), SystemClock())
+    page = {row[0].strip("`"): row[1] for row in rows("api.md", "Routes") if "`" in row[0]}
+    assert page == {route.name: route.role or "everybody" for route in panel.routes.all}
 
 
 def test_pages_link_to_what_exists() -> None:

@@ -1,0 +1,135 @@
+"""The API's routes about dead letters."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel
+
+from consumer.clock import Clock
+from consumer.errors import HookstreamError, InvalidValue
+from consumer.panel import system_models as models
+from consumer.panel.problems import Problem, invalid_field
+from consumer.panel.routes import Answer, Call, Route, Stream
+from consumer.services.dead_letters import Found, Replay, choose, facts
+from consumer.services.topic_view import in_time
+from consumer.settings import Settings
+from consumer.stream.dead_letters import DeadLetterRecord, Selection
+from consumer.stream.replay import Plan
+
+_LIST_SECONDS = 50.0
+_REPLAY_SECONDS = 3600.0
+
+
+class DeadLettersApi:
+    """Handlers about dead letters."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+
+    def routes(self) -> list[Route]:
+        """The routes of these handlers."""
+        return [
+            Route(
+                "GET", "/dead-letters", "viewer", "List the newest dead letters, and count all",
+                {HTTPStatus.OK: models.DeadLetters}, self.list, query=models.DeadLettersQuery,
+            ),
+            Route(
+                "POST", "/dead-letters:replay", "operator", "Send dead letters again",
+                {HTTPStatus.OK: models.Replayed}, self.replay, (HTTPStatus.CONFLICT,),
+                body=models.ReplayBody, stream=self.replay_with_progress, line=models.Replayed,
+                seconds=_REPLAY_SECONDS,
+            ),
+        ]  # fmt: skip
+
+    async def list(self, call: Call) -> Answer:
+        """The newest dead letters of a filter."""
+        query: models.DeadLettersQuery = call.query
+        selection = self._selection(query.hook, query.reason, query.since)
+        replay = Replay(self._settings, selection, limit=None, again=False)
+        topic = self._settings.kafka.own_topics.dead_letter
+        return Answer(_listed(await in_time(replay.find(query.limit), topic, _LIST_SECONDS)))
+
+    async def replay(self, call: Call) -> Answer:
+        """Send dead letters again; the answer comes at the end."""
+        last = models.Replayed(sent=0, total=0, done=True)
+        async for line in self._replay(call):
+            last = line
+        return Answer(last)
+
+    def replay_with_progress(self, call: Call) -> Stream:
+        """Send dead letters again; the number that are sent comes as it rises."""
+        return Stream(self._replay(call))
+
+    async def _replay(self, call: Call) -> AsyncGenerator[Any, None]:
+        """Yield what is sent so far, at last with `done`. If the client goes away, it ends behind a
+        batch; the same request goes on.
+        """
+        wanted: models.ReplayBody = call.body
+        selection = self._selection(wanted.hook, wanted.reason, wanted.since)
+        replay = Replay(self._settings, selection, limit=wanted.limit, again=wanted.again)
+        plan = await replay.plan()
+        if plan.total != wanted.expected:
+            raise _other_count(plan, wanted.expected)
+        stop, batches = asyncio.Event(), asyncio.Queue[int | None]()
+        sending = asyncio.create_task(
+            replay.send(plan, stopped=stop.is_set, advanced=batches.put_nowait)
+        )
+        sending.add_done_callback(lambda _: batches.put_nowait(None))
+        sent = 0
+        try:
+            while (count := await batches.get()) is not None:
+                sent += count
+                yield models.Replayed(sent=sent, total=plan.total, done=False)
+            sent = await sending
+        finally:
+            stop.set()
+            with suppress(HookstreamError):
+                await sending
+        yield models.Replayed(sent=sent, total=plan.total, done=True)
+
+    def _selection(self, hook: str | None, reason: str | None, since: str | None) -> Selection:
+        try:
+            return choose(hook, reason, since, self._clock)
+        except InvalidValue as error:
+            raise invalid_field(str(error.path[0]), error.message, error.hint) from None
+
+
+def _other_count(plan: Plan, expected: int) -> Problem:
+    return Problem(
+        HTTPStatus.CONFLICT,
+        "count",
+        f"{plan.total:,} dead letters would be sent, and {expected:,} were expected: look again",
+        count=plan.total,
+    )
+
+
+def _listed(found: Found) -> BaseModel:
+    plan = found.plan
+    return models.DeadLetters(
+        dead_letters=[_dead_letter(one) for one in reversed(found.newest)],
+        total=found.counts.total(),
+        counts=[
+            models.DeadLetterCount(hook=hook, reason=reason, count=count)
+            for (hook, reason), count in found.counts.most_common()
+        ],
+        replayable=models.Replayable(
+            count=plan.total if plan is not None else 0,
+            sent_before=plan.sent_before if plan is not None else 0,
+            not_replayable=dict(plan.not_replayable) if plan is not None else {},
+        ),
+        others=dict(found.others),
+        unreadable={str(number): offset for number, offset in found.unreadable.items()},
+    )
+
+
+def _dead_letter(found: DeadLetterRecord) -> models.DeadLetter:
+    """A dead letter without its key, which may name a user."""
+    known = {"hook": None, "reason": None, "attempts": None, **facts(found)}
+    known["delivery"] = known.pop("delivery_id", None)
+    known.pop("key")
+    fields = models.DeadLetter.model_fields
+    return models.DeadLetter(**{name: known.get(name) for name in fields})

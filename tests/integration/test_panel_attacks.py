@@ -1,0 +1,386 @@
+"""Attacks on the panel. It has no broker here: every attack must fail before one is asked."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import yaml
+
+from consumer.panel.failures import ADDRESS_FAILURES
+from consumer.panel.panel import Panel
+from consumer.panel.routes import Route
+from consumer.panel.transfer import MAX_BODY_BYTES
+from consumer.settings import ROLES
+from support.broker import free_port
+from support.panel import TOKENS, Client, Reply, running_panel, token_entries
+
+PROXY_HEADERS = {"X-Forwarded-User": "mallory", "X-Forwarded-Role": "operator"}
+PATH_VALUES = {"id": "h-1", "trigger": "event"}
+
+
+def write(folder: Path, **panel: Any) -> Path:
+    """Settings of a panel whose broker is away."""
+    (folder / "hooks").mkdir(exist_ok=True)
+    settings = {
+        "kafka": {"bootstrap_servers": f"127.0.0.1:{free_port()}"},
+        "hooks": {"live": True},
+        "panel": {"port": 0, **panel},
+    }
+    file = folder / "settings.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    return file
+
+
+@pytest.fixture
+async def panel(tmp_path: Path) -> AsyncIterator[Panel]:
+    """A panel with a token for each role, on loopback."""
+    async with running_panel(write(tmp_path, tokens=token_entries()), idle=1.0) as panel:
+        yield panel
+
+
+def _path(route: Route) -> str:
+    path = route.url
+    for name, value in PATH_VALUES.items():
+        path = path.replace(f"{{{name}}}", value)
+    return path
+
+
+async def _raw(panel: Panel, sent: bytes, *more: bytes) -> bytes:
+    """What comes back for bytes that are sent, until the panel closes the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", panel.port)
+    try:
+        for part in (sent, *more):
+            writer.write(part)
+            await writer.drain()
+        return await asyncio.wait_for(reader.read(), 20)
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+def _status(answer: bytes) -> int:
+    """The status of an answer in bytes; 0 if there is none."""
+    return int(answer.split(b" ", 2)[1]) if answer else 0
+
+
+def _head(panel: Panel, line: str, *headers: str) -> bytes:
+    lines = [line, f"Host: 127.0.0.1:{panel.port}", "Connection: close", *headers]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+async def test_each_route_is_for_its_role_and_those_above(panel: Panel) -> None:
+    """Every route refuses users of a lower role with 403, and whoever has no token with 401; no
+    refused request is looked at further.
+    """
+    for route in panel.routes.all:
+        for role in ROLES:
+            may = route.role is None or ROLES.index(role) >= ROLES.index(route.role)
+            if may:
+                continue
+            answer = await Client(panel.url, role)(route.method, _path(route), {})
+            assert (answer.status, answer.kind) == (403, "forbidden"), (route.name, role)
+        if route.role is not None:
+            for headers in ({}, PROXY_HEADERS):
+                answer = await Client(panel.url, None)(
+                    route.method, _path(route), {}, headers=headers
+                )
+                assert (answer.status, answer.kind) == (401, "log-in"), route.name
+
+
+async def test_what_is_open_to_everybody_is_a_short_list(panel: Panel) -> None:
+    """Only the log-in and -out, the API's document, the probe and the index need no token."""
+    assert {route.name for route in panel.routes.all if route.role is None} == {
+        "POST /api/v1/session",
+        "DELETE /api/v1/session",
+        "GET /api/v1/openapi.json",
+        "GET /healthz",
+        "GET /",
+    }
+
+
+async def test_guessing_tokens_is_bounded(panel: Panel) -> None:
+    """After some wrong tokens an address must wait, by either way to log in; a right token does not
+    help it then, and a session goes on.
+    """
+    guesser, good = Client(panel.url, None), Client(panel.url, None)
+    session = await good("POST", "/session", {"token": TOKENS["viewer"]})
+    for number in range(ADDRESS_FAILURES):
+        if number % 2:
+            answer = await guesser("POST", "/session", {"token": f"guess-{number}"})
+        else:
+            headers = {"Authorization": f"Bearer guess-{number}"}
+            answer = await guesser("GET", "/hooks", headers=headers)
+        assert answer.status == 401
+    for headers in ({"Authorization": "Bearer more"}, Client(panel.url).headers):
+        answer = await guesser("GET", "/session", headers=headers)
+        assert (answer.status, answer.kind) == (429, "log-ins")
+        assert 1 <= int(answer.headers["Retry-After"]) <= 30
+    cookie = {"Cookie": session.headers["Set-Cookie"].partition(";")[0]}
+    assert (await good("GET", "/session", headers=cookie)).status == 200
+
+
+async def test_a_session_cookie_is_closed_to_scripts_and_other_sites(panel: Panel) -> None:
+    """The cookie of a session is for HTTP only and for this site only."""
+    answer = await Client(panel.url, None)("POST", "/session", {"token": TOKENS["editor"]})
+    _, *attributes = answer.headers["Set-Cookie"].split("; ")
+    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(attributes)
+    assert TOKENS["editor"] not in str(answer.headers) + answer.body.decode()
+    out = await Client(panel.url, None)("DELETE", "/session")
+    assert out.status == HTTPStatus.NO_CONTENT
+    assert "Max-Age=0" in out.headers["Set-Cookie"]
+
+
+async def test_posts_of_other_sites_are_refused(panel: Panel) -> None:
+    """A session's write needs its CSRF token, and no page of another site can make one, whatever it
+    knows: not with the token in a header that only its own page could send either.
+    """
+    client = Client(panel.url, None)
+    answer = await client("POST", "/session", {"token": TOKENS["editor"]})
+    cookie, csrf = answer.headers["Set-Cookie"].partition(";")[0], answer.json["csrf_token"]
+    good = {"Cookie": cookie, "X-CSRF-Token": csrf}
+    bad: list[dict[str, str]] = [
+        {"Cookie": cookie},
+        {**good, "X-CSRF-Token": "guess"},
+        {**good, "Origin": "https://evil.example.com"},
+        {**good, "Origin": "null"},
+        {**good, "Sec-Fetch-Site": "cross-site"},
+        {**good, "Cookie": f"{cookie}; {cookie}"},
+    ]
+    for headers in bad:
+        refused = await client("POST", "/hooks", {"id": "x"}, headers=headers)
+        assert refused.status in {401, 403}, headers
+    own = {**good, "Origin": panel.url, "Sec-Fetch-Site": "same-origin"}
+    for headers in (good, own):
+        assert (await client("POST", "/hooks", {"id": "x"}, headers=headers)).status == 422
+    form = {**good, "Content-Type": "application/x-www-form-urlencoded"}
+    assert (await client("POST", "/hooks", raw=b"id=x", headers=form)).status == 415
+    login = {"Origin": "https://evil.example.com"}
+    body = {"token": TOKENS["editor"]}
+    assert (await client("POST", "/session", body, headers=login)).status == 403
+
+
+@pytest.mark.parametrize("host", ["evil.example.com", "evil.example.com:8460", "", "10.0.0.1"])
+async def test_a_foreign_name_does_not_lead_to_a_local_panel(panel: Panel, host: str) -> None:
+    """A panel on loopback refuses requests for any other name (DNS rebinding)."""
+    head = f"GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    answer = await _raw(panel, head.encode())
+    assert answer.startswith((b"HTTP/1.1 421 ", b"HTTP/1.1 400 ")), answer
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/hooks/%2e%2e", "/api/v1/hooks/..", "/api/v1/../v1/hooks", "/api//v1/hooks",
+        "//api/v1/hooks", "/api/v1/hooks/", "/api/v1/hooks/a%2fb", "/api/v1/hooks/a%00",
+        "/api/v1/hooks/%2e%2e%2f%2e%2e%2fetc%2fpasswd", "/api/v1/hooks/A", "/api/v1/hooks/a;b",
+        "/api/v1/hooks/" + "a" * 65, "/api/v1/%68ooks", "/API/v1/hooks", "/api/v1/hooks\\..",
+        "http://127.0.0.1/api/v1/hooks", "/etc/passwd", "/api/v1", "/api/v1/hooks:check/x",
+    ],
+)  # fmt: skip
+async def test_tricks_with_paths_lead_nowhere(panel: Panel, path: str) -> None:
+    """A path that is not a route's, letter by letter, is not found, with and without a token."""
+    for token in ((), (f"Authorization: Bearer {TOKENS['operator']}",)):
+        answer = await _raw(panel, _head(panel, f"GET {path} HTTP/1.1", *token))
+        assert answer.startswith((b"HTTP/1.1 404 ", b"HTTP/1.1 400 ")), answer
+
+
+async def test_long_bodies_are_refused_unread(panel: Panel) -> None:
+    """A body of ten megabytes is refused by its length, and one without a length where it becomes
+    too long; without a token it is not read at all.
+    """
+    client = Client(panel.url)
+    limit = await client("POST", "/hooks", raw=b" " * MAX_BODY_BYTES)
+    assert limit.status == 400
+    for status, head in ((413, _head_of(panel, TOKENS["editor"])), (401, _head_of(panel, None))):
+        answer = await _raw(panel, head, b"x" * 100_000)
+        assert f" {status} ".encode() in answer.partition(b"\r\n")[0]
+    chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+    chunked = _head(
+        panel,
+        "POST /api/v1/hooks HTTP/1.1",
+        f"Authorization: Bearer {TOKENS['editor']}",
+        "Content-Type: application/json",
+        "Transfer-Encoding: chunked",
+    )
+    answer = await _raw(panel, chunked, *[chunk] * 6)
+    assert b" 413 " in answer.partition(b"\r\n")[0]
+    packed = {"Content-Encoding": "gzip"}
+    assert (await client("POST", "/hooks", raw=b"x", headers=packed)).status == 415
+
+
+def _head_of(panel: Panel, token: str | None) -> bytes:
+    headers = ["Content-Type: application/json", "Content-Length: 10485760"]
+    if token is not None:
+        headers.append(f"Authorization: Bearer {token}")
+    return _head(panel, "POST /api/v1/hooks HTTP/1.1", *headers)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"{", b"[]", b"null", b'"x"', b"NaN", b'{"a": Infinity}', b"\xff\xfe", b"1",
+        b"[" * 100_000, b'{"a":' * 5_000 + b"1" + b"}" * 5_000, b'{"a": "\\ud800"}',
+        b'{"id": "x", "timeout": 123456789012345678901234567890}', b"9" * 5_000,
+        b'{"id": null}', b'{"id": {"a": [1]}}', b'{"uri": "\\u0000"}',
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["/hooks", "/hooks:check", "/hooks:sample", "/hooks:test"])
+async def test_odd_bodies_are_refused(panel: Panel, path: str, body: bytes) -> None:
+    """A body that is no JSON, or not what the route takes, is refused with a problem."""
+    answer = await Client(panel.url)("POST", path, raw=body)
+    assert answer.status in {400, 422}, answer.body
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+async def test_slow_clients_are_cut_off(panel: Panel) -> None:
+    """A connection on which no whole request comes is closed after the idle time, while others are
+    served.
+    """
+    began = asyncio.get_running_loop().time()
+    slow = [
+        asyncio.create_task(_raw(panel, sent))
+        for sent in (b"", b"GET /healthz HT", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n")
+    ]
+    assert (await Client(panel.url)("GET", "/healthz")).status == 200
+    assert await asyncio.gather(*slow) == [b"", b"", b""]
+    assert asyncio.get_running_loop().time() - began < 15
+
+
+async def test_long_headers_are_refused(panel: Panel) -> None:
+    """A header or first line of more than 8 KiB, and more than some dozens of headers, are
+    refused.
+    """
+    for head in (
+        _head(panel, "GET /healthz HTTP/1.1", "X-A: " + "x" * 20_000),
+        _head(panel, "GET /" + "x" * 20_000 + " HTTP/1.1"),
+        _head(panel, "GET /healthz HTTP/1.1", *(f"X-{number}: 1" for number in range(500))),
+    ):
+        answer = await _raw(panel, head)
+        assert _status(answer) == 400, answer[:100]
+        assert b"aiohttp" not in answer
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ("Content-Length: 5", "Transfer-Encoding: chunked"),
+        ("Content-Length: 5", "Content-Length: 6"),
+        ("Transfer-Encoding: chunked, identity",),
+        ("X-A: 1\r\n X-Forwarded-User: mallory",),
+        ("X-A : 1",),
+    ],
+)
+async def test_a_request_of_two_meanings_is_refused(panel: Panel, headers: tuple[str, ...]) -> None:
+    """A request that two servers might read differently (request smuggling) is refused."""
+    answer = await _raw(
+        panel, _head(panel, "POST /api/v1/session HTTP/1.1", *headers), b"0\r\n\r\n"
+    )
+    assert _status(answer) in {400, 411}, answer[:100]
+
+
+def _check_headers(answer: Reply) -> None:
+    expected = {
+        "Server": "hookstream",
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
+    assert {name: answer.headers.get(name) for name in expected} == expected
+
+
+async def test_every_answer_has_strict_headers(panel: Panel) -> None:
+    """Every answer, errors among them, has the headers that keep browsers strict, and allows no
+    other site anything.
+    """
+    client = Client(panel.url)
+    for method, path in (
+        ("GET", "/healthz"), ("GET", "/api/v1/openapi.json"), ("GET", "/nowhere"),
+        ("PATCH", "/hooks"), ("OPTIONS", "/hooks"), ("GET", "/hooks?x=1"), ("GET", "/session"),
+    ):  # fmt: skip
+        answer = await client(method, path, headers={"Origin": "https://evil.example.com"})
+        _check_headers(answer)
+        assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+    assert (await client("PATCH", "/hooks")).headers["Allow"] == "GET, POST"
+
+
+async def test_proxy_headers_count_from_trusted_addresses_only(tmp_path: Path) -> None:
+    """A user whom a trusted proxy names is let in with the role that it names; a page of another
+    site can do nothing with it.
+    """
+    config = write(tmp_path, trusted_proxies=["127.0.0.1/32"])
+    async with running_panel(config) as panel:
+        client = Client(panel.url, None)
+        seen = (await client("GET", "/session", headers=PROXY_HEADERS)).json
+        assert seen == {"name": "mallory", "role": "operator", "how": "proxy", "csrf_token": None}
+        assert (await client("GET", "/session")).status == 401
+        twice = _head(
+            panel, "GET /api/v1/session HTTP/1.1", "X-Forwarded-User: a", "x-forwarded-user: b"
+        )
+        assert (await _raw(panel, twice)).startswith(b"HTTP/1.1 400 ")
+        foreign = {**PROXY_HEADERS, "Sec-Fetch-Site": "cross-site"}
+        assert (await client("POST", "/hooks", {}, headers=foreign)).status == 403
+
+
+async def test_the_link_lets_one_person_in(tmp_path: Path) -> None:
+    """Without tokens and proxies the printed link opens a session, once."""
+    async with running_panel(write(tmp_path)) as panel:
+        client, link = Client(panel.url, None), panel.link
+        assert link is not None
+        assert (await client("GET", "/login?code=guess")).status == 403
+        opened = await client("GET", link.removeprefix(panel.url))
+        assert (opened.status, opened.headers["Location"]) == (303, "/")
+        assert (await client("GET", link.removeprefix(panel.url))).status == 403
+        assert panel.link is None
+        cookie = {"Cookie": opened.headers["Set-Cookie"].partition(";")[0]}
+        seen = (await client("GET", "/session", headers=cookie)).json
+        assert (seen["name"], seen["role"], seen["how"]) == ("local", "operator", "session")
+
+
+async def test_a_broker_that_is_away_is_told_in_time(panel: Panel) -> None:
+    """While no broker answers, what needs one is answered with 503, a sentence and Retry-After, in
+    bounded time; the rest goes on.
+    """
+    client = Client(panel.url)
+    began = asyncio.get_running_loop().time()
+    asked = await asyncio.gather(
+        client("GET", "/hooks"),
+        client("GET", "/hooks/h-1"),
+        client("POST", "/hooks", {"id": "h", "trigger": "event", "uri": "https://a.example.com"}),
+        client("GET", "/replicas"),
+        client("GET", "/audit"),
+    )
+    assert {one.status for one in asked} == {503}
+    assert {one.kind for one in asked} == {"unavailable"}
+    assert all(one.headers["Retry-After"] for one in asked)
+    assert asyncio.get_running_loop().time() - began < 30
+    definition = {"id": "h", "trigger": "event", "uri": "https://a.example.com"}
+    assert (await client("POST", "/hooks:check", definition)).status == 200
+
+
+async def test_the_log_has_no_secrets_and_no_paths(
+    panel: Panel, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The access log names route, status and user, and neither tokens, cookies, queries nor bodies
+    of requests.
+    """
+    caplog.set_level("DEBUG")
+    client = Client(panel.url)
+    await client("GET", "/hooks:canary-path?canary-query=1")
+    await client("POST", "/hooks:check", {"id": "canary-body"})
+    await client("POST", "/session", {"token": "canary-token"})
+    await client("GET", "/session", headers={"Authorization": "Bearer canary-bearer"})
+    lines = [record for record in caplog.records if record.getMessage() == "request"]
+    fields: list[dict[str, object]] = [record.__dict__["fields"] for record in lines]
+    assert [one["route"] for one in fields] == [
+        "", "POST /api/v1/hooks:check", "POST /api/v1/session", "GET /api/v1/session"
+    ]  # fmt: skip
+    assert fields[1]["who"] == "operator"
+    text = orjson.dumps([record.__dict__ for record in caplog.records], default=str).decode()
+    assert "canary" not in text
+    assert TOKENS["operator"] not in text
