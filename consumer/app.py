@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
 from consumer import __version__, logs
-from consumer.admin import Admin, host_port
+from consumer.admin import Admin
+from consumer.assembly import announce, make_handler, make_journal
 from consumer.clock import Clock, SystemClock
 from consumer.configuration import Loaded
 from consumer.definitions.in_force import DefinitionsInForce, PreparedReload
 from consumer.definitions.live import Live
+from consumer.definitions.replica import new_replica_id
 from consumer.delivery.egress.guard import EgressPolicy
 from consumer.delivery.egress.network import guard_policy, warn_of_refused_uris
 from consumer.delivery.http.authorities import refuse_loss
@@ -18,10 +20,8 @@ from consumer.delivery.http.descriptors import idle_connections, provide_descrip
 from consumer.delivery.http.transport import Transport
 from consumer.errors import HookstreamError, first_error
 from consumer.factories import (
-    make_decoder,
     make_limits,
     make_policy,
-    make_scheduler,
     make_topic_watch,
     make_transport,
     start_times,
@@ -30,10 +30,10 @@ from consumer.gauges import register_gauges
 from consumer.health import Health
 from consumer.hooks.source import Upsert
 from consumer.hooks.table import Hook
+from consumer.journal.journal import Journal
 from consumer.logs import get_logger
 from consumer.metrics import Metrics
 from consumer.pipeline.event_handler import EventHandler
-from consumer.pipeline.retry_router import RetryRouter
 from consumer.presence import Presence
 from consumer.reload import Reloader, refuse_fixed
 from consumer.settings import Settings
@@ -67,6 +67,8 @@ class App:
         self._stop = asyncio.Event()
         self.metrics = Metrics(__version__)
         self.reloader = Reloader(self._reload, self._apply, self.metrics)
+        self.log_in_transactions = True
+        """False, set before `run`: the cluster's transactions cannot be read, as the demo's."""
         self.admin_port: int | None = None
         """The bound port of the admin server; None until it listens."""
         self._transport: Transport
@@ -77,6 +79,8 @@ class App:
         self._topics: TopicWatch
         self._presence: Presence
         self._live: Live | None = None
+        self._journal: Journal | None = None
+        self._replica = new_replica_id()
         self.health: Health
         """The probes' results; set once `admin_port` is."""
 
@@ -126,30 +130,27 @@ class App:
         stack.push_async_callback(consumer.stop)  # if the start fails before `Intake` exists
         retry_topics = KnownRetryTopics(consumer, own, settings.retry.delays, self.metrics.stream)
         retry_topic_names = [retry_topic.topic for retry_topic in retry_topics.named]
+        self._journal = make_journal(
+            settings,
+            self._replica,
+            self.metrics,
+            self._clock,
+            in_transactions=self.log_in_transactions,
+        )
+        if self._journal is not None:
+            stack.push_async_callback(self._journal.disconnect)
         self._outbox = Outbox(KafkaProducer(settings.kafka, self._clock), self.metrics.stream)
         self._transport = make_transport(settings, self._loaded.authorities, self._clock)
         stack.push_async_callback(self._transport.close)
-        decoders = {source.topic: make_decoder(source) for source in settings.sources}
         overflow = OverflowTopic(own.overflow, self._clock, self.metrics.stream)
-        router = RetryRouter(
-            retry_topics=retry_topics.named,
-            overflow=overflow,
-            dead_letter_topic=own.dead_letter,
-            group=settings.kafka.group_id,
-            mapped_sources={topic for topic, decoder in decoders.items() if decoder.maps},
-            outbox=self._outbox,
-            clock=self._clock,
-            metrics=self.metrics,
-        )
-        self._handler = EventHandler(
+        self._handler = make_handler(
+            settings,
             index=self._definitions.view,
-            decoders=decoders,
-            retry_topics=retry_topics.consumed,
+            transport=self._transport,
+            retry_topics=retry_topics,
             overflow=overflow,
-            group=settings.kafka.group_id,
-            router=router,
             outbox=self._outbox,
-            scheduler=make_scheduler(settings, self._transport, router, self._clock, self.metrics),
+            journal=self._journal,
             clock=self._clock,
             metrics=self.metrics,
         )
@@ -186,6 +187,7 @@ class App:
             self._live = Live(
                 settings.kafka,
                 self._definitions,
+                replica=self._replica,
                 handler=self._handler,
                 intake=self._intake,
                 metrics=self.metrics,
@@ -227,22 +229,16 @@ class App:
             group.create_task(self._watch_transport()),
             group.create_task(asyncio.wait_for(self._answering, None)),
         ]
-        if self._live is not None:
-            helpers.append(group.create_task(self._live.run()))
-        settings = self._loaded.settings
-        sources = [source.topic for source in settings.sources]
-        helpers.append(group.create_task(warn_of_other_prefixes(settings.kafka, sources)))
-        log.info(
-            "hookstream runs",
-            version=__version__,
-            hooks=len(self._definitions.view.hooks),
-            topics=sources,
-            transport=settings.delivery.transport,
-            admin=", ".join(host_port(host, self.admin_port) for host in settings.admin.host),
-        )
+        parts = [part for part in (self._live, self._journal) if part is not None]
+        helpers += [group.create_task(part.run()) for part in parts]
+        kafka, sources = self.settings.kafka, [source.topic for source in self.settings.sources]
+        helpers.append(group.create_task(warn_of_other_prefixes(kafka, sources)))
+        announce(self.settings, len(self._definitions.view.hooks), self.admin_port)
         await self._stop.wait()
         grace = self._loaded.settings.delivery.shutdown_grace
         await drain(self._intake, self._handler, intake, grace, self._clock)
+        if self._journal is not None:
+            await self._journal.close(grace)
         for helper in helpers:
             helper.cancel()
 
@@ -269,6 +265,8 @@ class App:
         policy = self._guard_network()
         prepared = self._definitions.reload(reload)
         view = prepared.view
+        if self._journal is not None:
+            self._journal.use(after)
         self._handler.use(view)
         self._handler.scheduler.reconfigure(make_limits(after), make_policy(after), view.hooks)
         self.metrics.retain_hooks(view.hooks)

@@ -13,6 +13,7 @@ from consumer.delivery.http.curl import CurlTransport
 from consumer.delivery.http.transport import TakeBody, Transport
 from consumer.delivery.scheduling.circuit import CircuitPolicy
 from consumer.delivery.scheduling.limits import Limits
+from consumer.delivery.scheduling.observers import AttemptObserver
 from consumer.delivery.scheduling.outcomes import Outcomes
 from consumer.delivery.scheduling.retry_policy import RetryPolicy
 from consumer.delivery.scheduling.scheduler import Scheduler
@@ -20,13 +21,14 @@ from consumer.events.decode import Decoder
 from consumer.hooks.table import RateLimit
 from consumer.metrics import Metrics
 from consumer.metrics.stream import StreamMetrics
-from consumer.settings import OwnTopics, Settings, SourceSettings
+from consumer.settings import DeliveryLogSettings, OwnTopics, Settings, SourceSettings
 from consumer.stream.positions import EARLIEST, LATEST
 from consumer.stream.retry_topic import JITTER_RATIO, RetryTopic
 from consumer.stream.topic_settings import (
     DELETE_RETENTION_MS,
     MAX_MESSAGE_BYTES,
     Compaction,
+    History,
     Requirement,
     Retention,
 )
@@ -37,6 +39,8 @@ MAX_DEFINITION_BYTES = 1024 * 1024
 `control.records.MAX_RECORD_BYTES`."""
 DELETED_YEARS = 10
 """How long a deletion stays in the definitions' topic."""
+REPORTS_SECONDS = 31 * 24 * 3600.0
+"""How long a report is kept."""
 MAX_AUDIT_BYTES = 3 * 1024 * 1024
 """Of a batch of the audit topic: a record holds two definitions and a comment."""
 
@@ -68,6 +72,7 @@ def make_topic_watch(
             own.overflow: Retention(settings().delivery.expire_after),
             own.dead_letter: Retention(longer_than=None),
             **(live_topics(own) if settings().hooks.live else {}),
+            **(log_topics(own, settings().delivery_log) if settings().delivery_log.is_on else {}),
         }
 
     return TopicWatch(
@@ -94,6 +99,14 @@ def live_topics(own: OwnTopics) -> dict[str, Requirement]:
         own.hooks: Compaction(more=definitions),
         own.hooks_audit: Retention(longer_than=None, partitions=1, more=audit),
         own.status: Compaction(more=often),
+    }
+
+
+def log_topics(own: OwnTopics, log: DeliveryLogSettings) -> dict[str, Requirement]:
+    """The topics of the delivery log and of the reports."""
+    return {
+        own.deliveries: History(log.retention),
+        own.reports: History(REPORTS_SECONDS, last_of_each_key=True),
     }
 
 
@@ -139,6 +152,8 @@ def make_scheduler(
     outcomes: Outcomes,
     clock: Clock,
     metrics: Metrics,
+    *,
+    observers: Iterable[AttemptObserver],
 ) -> Scheduler:
     """The scheduler, on the running loop."""
     return Scheduler(
@@ -151,6 +166,7 @@ def make_scheduler(
         timer=asyncio.get_running_loop().call_later,
         random=random.random,
         metrics=metrics,
+        observers=observers,
     )
 
 

@@ -14,8 +14,13 @@ from consumer.settings import Settings
 log = get_logger(__name__)
 
 FIXED_SECTIONS = ("kafka", "sources", "admin")
-FIXED_SETTINGS = (("retry", "delays"), ("delivery", "transport"), ("hooks", "live"))
-"""Settings that hold for the life of the process."""
+FIXED_SETTINGS = (
+    ("retry", "delays"),
+    ("delivery", "transport"),
+    ("delivery_log", "is_on"),
+    ("hooks", "live"),
+)
+"""Settings that hold for the life of the process; `is_on` follows from two."""
 
 LoadedT = TypeVar("LoadedT")
 

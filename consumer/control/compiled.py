@@ -1,6 +1,6 @@
 """From a record of the definitions' topic to a hook."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from consumer.control.records import HookRecord, read_hook_record
 from consumer.errors import ConfigError, InvalidValue
@@ -49,7 +49,7 @@ def compile_record(record: Record, context: LoadContext) -> Compiled:
 def _compile(read: HookRecord, record: Record, context: LoadContext) -> Compiled:
     if read.definition is None:
         return Compiled(read.hook_id, record)
-    hook = load_definition(read.definition, context, _name(record))
+    hook = replace(load_definition(read.definition, context, _name(record)), revision=read.revision)
     return Compiled(read.hook_id, record, hook, read.revision)
 
 

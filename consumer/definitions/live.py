@@ -32,6 +32,7 @@ class Live:
         settings: KafkaSettings,
         definitions: DefinitionsInForce,
         *,
+        replica: str,
         handler: EventHandler,
         intake: Intake,
         metrics: Metrics,
@@ -48,6 +49,7 @@ class Live:
             KafkaProducer(settings, clock),
             settings.own_topics.status,
             status_source(
+                replica,
                 definitions=definitions,
                 intake=intake,
                 scheduler=handler.scheduler,

@@ -18,7 +18,13 @@ from consumer.stream.intake import Intake
 _MAX_HOST_CHARACTERS = 63
 
 
+def new_replica_id() -> str:
+    """An id of this process for people: another one for each call."""
+    return f"{platform.node()[:_MAX_HOST_CHARACTERS]}-{uuid4().hex[:12]}"
+
+
 def status_source(
+    replica: str,
     *,
     definitions: DefinitionsInForce,
     intake: Intake,
@@ -26,8 +32,7 @@ def status_source(
     metrics: Metrics,
     clock: Clock,
 ) -> Callable[[], ReplicaStatus]:
-    """Returns a function that reads the status. The replica's id is another one for each call."""
-    replica = f"{platform.node()[:_MAX_HOST_CHARACTERS]}-{uuid4().hex[:12]}"
+    """Returns a function that reads the status; `replica`: see `new_replica_id`."""
     started_at = _time(clock)
 
     def read() -> ReplicaStatus:

@@ -80,6 +80,7 @@ def _topics() -> dict[str, int]:
     settings = Settings.model_validate(_SETTINGS)
     own = settings.kafka.own_topics
     shared = [*(source.topic for source in settings.sources), own.overflow, own.dead_letter]
+    shared += [own.deliveries, own.reports]
     shared += [own.retry(delay) for delay in settings.retry.delays]
     tables = (own.hooks, own.hooks_audit, own.status)
     return {**dict.fromkeys(shared, _PARTITIONS), **dict.fromkeys(tables, 1)}
@@ -97,6 +98,7 @@ class _Demo:
         self._clock = SystemClock()
         # Without the environment's settings the demo is the same everywhere.
         self._app = App(partial(load, file, environ={}), self._clock)
+        self._app.log_in_transactions = False
         self._stopping = False
         self._live = LiveHook(
             self._app.settings, demo.ports, self._clock, lambda: self._endpoints().get(HOOK_ID)

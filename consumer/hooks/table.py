@@ -102,6 +102,8 @@ class Hook:
     needs_composed: bool = False
     """True if a brace has neither entry nor default: it fires only for notifications that were
     composed with this hook."""
+    revision: int | None = None
+    """Of a live definition."""
     file: str = ""
     line: int = 0
     """The 1-based line in `file` on which the definition begins."""

@@ -29,6 +29,7 @@ class Metrics(Collector):
         self._last_reload_successful = False
         self._hook_count = 0
         self._log_lines_dropped: Callable[[], int] | None = None
+        self._delivery_log_dropped: Callable[[], int] = lambda: 0
         self._live: tuple[Callable[[], int], Callable[[], int]] | None = None
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
@@ -92,6 +93,10 @@ class Metrics(Collector):
     def set_log_lines_dropped_source(self, read: Callable[[], int]) -> None:
         """Read the log lines that could not be written with `read` at each scrape."""
         self._log_lines_dropped = read
+
+    def set_delivery_log_dropped_source(self, read: Callable[[], int]) -> None:
+        """Read the records of the delivery log that were not written with `read` at each scrape."""
+        self._delivery_log_dropped = read
 
     def reload_succeeded(self) -> None:
         """A reload put a new table in use; `hooks_loaded` tells its size."""
@@ -205,6 +210,12 @@ class Metrics(Collector):
             "hookstream_last_reload_successful",
             "1 if the last load of settings and hooks was good.",
             self._last_reload_successful,
+        )
+        yield counter(
+            "hookstream_delivery_log_dropped",
+            "Records of the delivery log that were not written.",
+            (),
+            [((), self._delivery_log_dropped())],
         )
         if self._log_lines_dropped is not None:
             yield counter(

@@ -1,11 +1,11 @@
 """Routes deliveries by their result: acknowledged, deferred to a retry topic, or dead-lettered."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from consumer.clock import Clock
 from consumer.delivery.scheduling.delivery import Delivery
-from consumer.delivery.scheduling.retry_policy import REFUSING, STOPPED, Defer
+from consumer.delivery.scheduling.retry_policy import REFUSING, STOPPED, DeadLetter, Defer, Overflow
 from consumer.events.model import is_plausible
 from consumer.logs import get_logger
 from consumer.metrics import Metrics
@@ -40,11 +40,13 @@ class RetryRouter:
         outbox: Outbox,
         clock: Clock,
         metrics: Metrics,
+        gave_up: Callable[[DeliveryMetadata], None],
     ) -> None:
         """`retry_topics`: those that the settings name; `group`: `kafka.group_id`;
-        `mapped_sources`: the source topics with `fields`.
+        `mapped_sources`: the source topics with `fields`. `gave_up` is told of each delivery of a
+        hook that is dead-lettered outside the scheduler.
         """
-        self._writer = Writer(group, dead_letter_topic, overflow.name)
+        self._writer = Writer(group, dead_letter_topic, overflow.name, gave_up)
         self._group_bytes = group.encode()
         self._mapped_sources = mapped_sources
         self._retry_topics = retry_topics
@@ -63,6 +65,14 @@ class RetryRouter:
         """Note which hooks are disabled: at the start and after each change of definitions."""
         now, before = self._clock.now(), self._disabled_since
         self._disabled_since = {hook_id: before.get(hook_id, now) for hook_id in disabled}
+
+    def amend(
+        self, delivery: Delivery, deferral: Defer | Overflow
+    ) -> Defer | Overflow | DeadLetter:
+        """See `Outcomes.amend`."""
+        if not self._disabled_since or delivery.endpoint.hook.id not in self._disabled_since:
+            return deferral
+        return DeadLetter(Reason.DISABLED, f"switched off meanwhile; {deferral.cause}")
 
     def delivered(self, delivery: Delivery) -> None:
         """Count the delivery with its latency, and acknowledge it."""
@@ -84,8 +94,6 @@ class RetryRouter:
 
     def deferred(self, delivery: Delivery, deferral: Defer, cause: str) -> None:
         """Publish to a retry topic; the broker's acknowledgement settles the delivery."""
-        if self._is_disabled(delivery, cause):
-            return
         metadata = self._delivery_metadata(
             delivery, cause, not_before=self._clock.now() + deferral.delay
         )
@@ -97,8 +105,6 @@ class RetryRouter:
         that came from there waits where it is, unless an attempt was counted since, or the receiver
         rejected it: it may be rejected for ever, and must not be each probe.
         """
-        if self._is_disabled(delivery, cause):
-            return
         source, hook = delivery.source_record, delivery.endpoint.hook.id
         tracker = source.tracker
         is_as_read = delivery.attempts == source.attempts
@@ -118,13 +124,6 @@ class RetryRouter:
             partition=self._overflow.write(hook) if cause != STOPPED else None,
         )
         self._outbox.send(record)
-
-    def _is_disabled(self, delivery: Delivery, cause: str) -> bool:
-        """Dead-letter a delivery whose hook is disabled; returns whether it is."""
-        if not self._disabled_since or delivery.endpoint.hook.id not in self._disabled_since:
-            return False
-        self.dead_lettered(delivery, Reason.DISABLED, f"switched off meanwhile; {cause}")
-        return True
 
     def dead_lettered(self, delivery: Delivery, reason: Reason, detail: str) -> None:
         """Publish to the dead-letter topic; the broker's acknowledgement settles the delivery."""
@@ -160,6 +159,7 @@ class RetryRouter:
     ) -> None:
         """Dead-letter a deferred delivery; `known_hook`: its hook, or "" if there is none now."""
         dead = metadata.dead_lettered(reason, detail)
+        self._writer.gave_up(dead)
         self._dead_letter(source_record, dead, reason, self._metrics.hook(known_hook))
 
     def unknown_hook(

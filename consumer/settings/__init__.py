@@ -1,5 +1,6 @@
 """Settings: the only package that reads the environment and the settings file."""
 
+from consumer.settings.delivery_log import DeliveryLogSettings
 from consumer.settings.load import DEFAULT_FILE, environment, load_hooks_settings, load_settings
 from consumer.settings.model import (
     AdminSettings,
@@ -21,6 +22,7 @@ __all__ = [
     "DEFAULT_FILE",
     "ROLES",
     "AdminSettings",
+    "DeliveryLogSettings",
     "DeliverySettings",
     "FieldPaths",
     "HooksSettings",

@@ -10,6 +10,7 @@ from consumer.documents.durations import duration
 from consumer.documents.files import files
 from consumer.errors import InvalidValue
 from consumer.events.triggers import TRIGGERS, Trigger
+from consumer.settings.delivery_log import DeliveryLogSettings
 from consumer.settings.fields import (
     EMPTY_IS_NONE,
     LOWER,
@@ -240,6 +241,7 @@ class Settings(Section):
     hooks: HooksSettings = HooksSettings()
     delivery: DeliverySettings = DeliverySettings()
     retry: RetrySettings = RetrySettings()
+    delivery_log: DeliveryLogSettings = DeliveryLogSettings()
     network: NetworkSettings = NetworkSettings()
     admin: AdminSettings = AdminSettings()
     panel: PanelSettings = PanelSettings()

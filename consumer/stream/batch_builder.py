@@ -26,6 +26,9 @@ _UNKNOWN_LEADER_EPOCH: Final = -1
 _MAGIC: Final = 2
 _NULL: Final = b"\x01"
 """The length -1 of a key or value that is missing."""
+_TRANSACTIONAL: Final = 0x10
+_NO_ATTRIBUTES: Final = b"\x00"
+_NO_HEADERS: Final = b"\x00"
 _NO_ATTRIBUTES_NO_DELAY: Final = b"\x00\x00"
 """Of a record: all have the batch's timestamp."""
 
@@ -143,10 +146,64 @@ class BatchBuilder(HeaderSink):
             producer_id, epoch, sequence = self._producer
             moment, last = self._timestamp, self._count - 1
             rest = _REST.pack(0, last, moment, moment, producer_id, epoch, sequence, self._count)
-            checked = b"".join([rest, *self._parts])
+            self._built = _whole(rest, self._parts)
             self._parts = []
-            length = _LEADER_EPOCH_BYTES + len(checked)
-            crc: int = calc_crc32c(checked)
-            start = _START.pack(0, length, _UNKNOWN_LEADER_EPOCH, _MAGIC, crc)
-            self._built = start + checked
         return self._built
+
+
+def _whole(rest: bytes, records: list[bytes]) -> bytes:
+    checked = b"".join([rest, *records])
+    length = _LEADER_EPOCH_BYTES + len(checked)
+    crc: int = calc_crc32c(checked)
+    return _START.pack(0, length, _UNKNOWN_LEADER_EPOCH, _MAGIC, crc) + checked
+
+
+class TimedBatch:
+    """One uncompressed batch of records with times of their own and without headers."""
+
+    __slots__ = ("_bytes", "_first", "_last", "_max_bytes", "_parts", "count")
+
+    def __init__(self, max_bytes: int, first: int) -> None:
+        """`first`: the time of the first record, in milliseconds since the epoch. An earlier one
+        counts as this.
+        """
+        self._max_bytes = max_bytes
+        self._first = self._last = first
+        self._parts: list[bytes] = []
+        self._bytes = _HEADER_BYTES
+        self.count = 0
+
+    def append(self, key: bytes, value: bytes, timestamp: int) -> bool:
+        """Add a record; False if `max_bytes` has no space for it. The first one is always added."""
+        timestamp = max(timestamp, self._first)
+        record = b"".join(
+            (
+                _NO_ATTRIBUTES,
+                _length(timestamp - self._first),
+                _length(self.count),
+                _length(len(key)),
+                key,
+                _length(len(value)),
+                value,
+                _NO_HEADERS,
+            )
+        )
+        length = _length(len(record))
+        size = self._bytes + len(length) + len(record)
+        if self.count and size > self._max_bytes:
+            return False
+        self._parts.append(length)
+        self._parts.append(record)
+        self._bytes = size
+        self._last = max(self._last, timestamp)
+        self.count += 1
+        return True
+
+    def build(self, producer_id: int, epoch: int, sequence: int) -> bytes:
+        """The bytes: of a transaction, unless `producer_id` is -1 for a writer without one."""
+        attributes = _TRANSACTIONAL if producer_id >= 0 else 0
+        last = self.count - 1
+        rest = _REST.pack(
+            attributes, last, self._first, self._last, producer_id, epoch, sequence, self.count
+        )
+        return _whole(rest, self._parts)

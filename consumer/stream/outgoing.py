@@ -1,5 +1,6 @@
 """Records on their way to a retry or dead-letter topic."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -30,6 +31,8 @@ class Writer:
     """`kafka.group_id`."""
     dead_letter_topic: str
     overflow_topic: str
+    gave_up: Callable[[DeliveryMetadata], None]
+    """Is told of each delivery that is dead-lettered in place of a deferral."""
 
 
 class OutgoingRecord:
@@ -127,11 +130,14 @@ class OutgoingRecord:
             why = f"{metadata.reason}: {detail}" if self.reason else metadata.reason
             detail = f"too large to publish: {size} bytes, see its source; {why}"
         log.debug("dead letter", reason=Reason.TOO_LARGE, delivery=metadata.delivery_id)
+        dead = metadata.dead_lettered(Reason.TOO_LARGE, detail)
+        if self.reason is None:
+            self._writer.gave_up(dead)
         return OutgoingRecord(
             self._writer,
             self._writer.dead_letter_topic,
             self.source_record,
-            metadata.dead_lettered(Reason.TOO_LARGE, detail),
+            dead,
             self.metrics,
             reason=Reason.TOO_LARGE,
             content=content,

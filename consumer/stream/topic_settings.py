@@ -31,6 +31,10 @@ class Requirement(Protocol):
     def partitions(self) -> int | None:
         """The number of partitions that it must have; None: any, a new one as many as a source."""
 
+    @property
+    def optional(self) -> bool:
+        """Whether the daemon runs on without it."""
+
     def settings(self) -> dict[str, str]:
         """Settings for the creation of such a topic."""
 
@@ -49,6 +53,7 @@ class Retention:
     partitions: int | None = None
     more: Mapping[str, str] = field(default_factory=dict)
     """Further settings of a new topic."""
+    optional: bool = False
 
     def settings(self) -> dict[str, str]:
         """See `Requirement`."""
@@ -91,6 +96,7 @@ class Compaction:
     partitions: int | None = 1
     more: Mapping[str, str] = field(default_factory=dict)
     """Further settings of a new topic."""
+    optional: bool = False
 
     def settings(self) -> dict[str, str]:
         """See `Requirement`."""
@@ -104,6 +110,36 @@ class Compaction:
         if "compact" in policy:
             return {CLEANUP_POLICY: "the last record of a key is deleted too once it is old"}
         return {CLEANUP_POLICY: "records are deleted once they are old, the last of a key too"}
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A topic for people, which keeps its records for `keep` seconds; of `last_of_each_key` only
+    the last one, in time. The daemon runs on without it.
+    """
+
+    keep: float
+    last_of_each_key: bool = False
+    partitions: int | None = None
+    optional: bool = True
+
+    def settings(self) -> dict[str, str]:
+        """See `Requirement`."""
+        retention = {RETENTION_MS: str(_ms(self.keep)), RETENTION_BYTES: str(UNLIMITED)}
+        if self.last_of_each_key:
+            # Small segments are compacted soon: a count comes every second.
+            often = {"segment.ms": "3600000", "min.cleanable.dirty.ratio": "0.1"}
+            return {CLEANUP_POLICY: "compact,delete", **retention, **often}
+        return {CLEANUP_POLICY: "delete", **retention}
+
+    def wrong(self, values: Values) -> dict[str, str]:
+        """See `Requirement`. How long such a topic keeps its records is for its owner to choose."""
+        policy = values.get(CLEANUP_POLICY, "")
+        if self.last_of_each_key and "compact" not in policy:
+            return {CLEANUP_POLICY: "all counts of an hour are kept, not only the last ones"}
+        if not self.last_of_each_key and "compact" in policy:
+            return {CLEANUP_POLICY: "only the last record of each hook is kept"}
+        return {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,19 +71,25 @@ class TopicWatch:
         all topics that existed before.
 
         Raises `HookstreamError` if no broker answers, a source does not exist, or one of our own
-        topics cannot be created or would lose records.
+        topics would lose records, or cannot be created and is not optional.
         """
         self._admin = admin = AIOKafkaAdminClient(**connection_options(self._settings))
         async with kafka_timeout(self._settings, ANSWER_TIMEOUT_SECONDS):
             await admin.start()
             known = await describe_topics(admin._client)  # noqa: SLF001  # no public way
             _require(self._sources, known)
-            problems = await self._create_missing(admin, known)
-            problems |= await self._find_problems(admin, self._own(), known)
+            refused = await self._create_missing(admin, known)
+            problems = await self._find_problems(admin, self._own(), known)
             await self._warn_of_sources(admin)
+        own = self._own()
+        missing = {topic: why for topic, why in refused.items() if own[topic].optional}
+        problems |= {topic: why for topic, why in refused.items() if topic not in missing}
         if problems:
             raise HookstreamError("; ".join(problems.values()))
-        self._metrics.topic_problems(dict.fromkeys(self._own(), False))
+        for topic, problem in missing.items():
+            log.warning("nothing can be written to a topic", topic=topic, problem=problem)
+        self._logged = missing
+        self._metrics.topic_problems({topic: topic in missing for topic in own})
         return known
 
     async def close(self) -> None:

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from consumer.clock import Clock
 from consumer.delivery.scheduling.circuit import CircuitPolicy
 from consumer.delivery.scheduling.limits import Limits
+from consumer.delivery.scheduling.observers import METRICS_OBSERVER
 from consumer.delivery.scheduling.retry_policy import RetryPolicy
 from consumer.delivery.scheduling.scheduler import Scheduler
 from consumer.events.decode import Decoder
@@ -130,6 +131,7 @@ class Replica:
             outbox=self.outbox,
             clock=clock,
             metrics=metrics,
+            gave_up=lambda _metadata: None,
         )
         self.scheduler = Scheduler(
             transport=self.transport,
@@ -141,6 +143,7 @@ class Replica:
             timer=self._timer,
             random=_random(plan, name).random,
             metrics=metrics,
+            observers=(METRICS_OBSERVER,),
         )
         self.handler = _Handler(
             index=index,

@@ -65,11 +65,10 @@ async def create_live_topics(
 
 
 async def committed(cluster: Cluster, topic: str) -> list[Placed]:
-    """The committed records of a topic of one partition, as any consumer of Kafka reads them, once
-    every transaction is decided.
+    """The committed records of a topic, as any consumer of Kafka reads them, once every transaction
+    is decided.
     """
-    [end] = (await cluster.ends([topic])).values()
-    tp = TopicPartition(topic, 0)
+    ends = {TopicPartition(*tp): end for tp, end in (await cluster.ends([topic])).items()}
     consumer = AIOKafkaConsumer(
         bootstrap_servers=cluster.bootstrap,
         auto_offset_reset="earliest",
@@ -78,8 +77,8 @@ async def committed(cluster: Cluster, topic: str) -> list[Placed]:
     await consumer.start()
     found: list[Placed] = []
     try:
-        consumer.assign([tp])
-        while await consumer.position(tp) < end:
+        consumer.assign(list(ends))
+        while any([await consumer.position(tp) < end for tp, end in ends.items()]):
             for records in (await consumer.getmany(timeout_ms=100)).values():
                 found += map(placed, records)
     finally:

@@ -10,7 +10,7 @@ from typing import Any
 from consumer.delivery.scheduling.circuit import CircuitPolicy
 from consumer.delivery.scheduling.delivery import Delivery
 from consumer.delivery.scheduling.limits import Limits
-from consumer.delivery.scheduling.retry_policy import Defer
+from consumer.delivery.scheduling.retry_policy import DeadLetter, Defer, Overflow
 from consumer.hooks.table import Hook
 from consumer.reasons import Reason
 from support.scheduler_harness import CIRCUIT, POLICY, SchedulerHarness
@@ -117,6 +117,13 @@ class DrainHarness(SchedulerHarness):
         self._answer()
         self._take_in()
         self._answer()
+
+    def amend(
+        self, delivery: Delivery, deferral: Defer | Overflow
+    ) -> Defer | Overflow | DeadLetter:
+        """See `Outcomes.amend`."""
+        del delivery
+        return deferral
 
     def delivered(self, delivery: Delivery) -> None:
         """See `Outcomes.delivered`."""

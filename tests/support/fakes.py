@@ -10,9 +10,9 @@ import orjson
 
 from consumer.delivery.egress.guard import EgressPolicy
 from consumer.delivery.http.authorities import Authorities
-from consumer.delivery.http.transport import AttemptResult, Request, closed_result
+from consumer.delivery.http.transport import AttemptResult, Request, Wanted, closed_result
 from consumer.delivery.scheduling.delivery import Delivery
-from consumer.delivery.scheduling.retry_policy import Defer
+from consumer.delivery.scheduling.retry_policy import DeadLetter, Defer, Overflow
 from consumer.events.decode import Decoder
 from consumer.events.model import Event
 from consumer.events.triggers import Trigger
@@ -87,6 +87,7 @@ class FakeTransport:
         """Monotonic seconds at which each was sent."""
         self.open: list[tuple[Request, Callable[[AttemptResult], None]]] = []
         """Attempts without an answer, in order."""
+        self._wanted: Wanted | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         """The loop that closed it."""
 
@@ -108,10 +109,17 @@ class FakeTransport:
     def trust(self, authorities: Authorities) -> None:
         """Do nothing: there is no network."""
 
+    def measure(self, wanted: Wanted | None) -> None:
+        """See `Transport.measure`; nothing takes time here."""
+        self._wanted = wanted
+
     def answer(self, answer: AttemptResult | int = 200, index: int = 0) -> Request:
         """Answer the open attempt number `index`, the oldest by default."""
         request, done = self.open.pop(index)
-        done(AttemptResult(status=answer) if isinstance(answer, int) else answer)
+        result = AttemptResult(status=answer) if isinstance(answer, int) else answer
+        if self._wanted is not None and self._wanted(result.status):
+            result.phases = (0, 0, 0, 0)
+        done(result)
         return request
 
     def answer_all(self, answer: AttemptResult | int = 200) -> int:
@@ -142,6 +150,15 @@ class OutcomeLog:
         `dead-lettered <reason>`.
         """
         self.deferrals: dict[str, Defer] = {}
+        self.switched_off = False
+        """Whether each deferral becomes a dead letter."""
+
+    def amend(
+        self, delivery: Delivery, deferral: Defer | Overflow
+    ) -> Defer | Overflow | DeadLetter:
+        """See `Outcomes.amend`."""
+        del delivery
+        return DeadLetter(Reason.DISABLED, "off") if self.switched_off else deferral
 
     def delivered(self, delivery: Delivery) -> None:
         """See `Outcomes.delivered`."""

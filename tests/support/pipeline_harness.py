@@ -5,6 +5,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from consumer.delivery.scheduling.observers import METRICS_OBSERVER
 from consumer.delivery.scheduling.scheduler import Scheduler
 from consumer.events.decode import Decoder
 from consumer.hooks.table import Hook
@@ -77,6 +78,8 @@ class PipelineHarness:
             "push-click": Decoder("push_click"),
         }
         self.overflow = OverflowTopic(OVERFLOW, self.clock, self.metrics.stream)
+        self.gave_up: list[DeliveryMetadata] = []
+        """Deliveries that were dead-lettered outside the scheduler."""
         self.router = router = RetryRouter(
             retry_topics=RETRY_TOPICS,
             overflow=self.overflow,
@@ -86,6 +89,7 @@ class PipelineHarness:
             outbox=self.outbox,
             clock=self.clock,
             metrics=self.metrics,
+            gave_up=self.gave_up.append,
         )
         self.handler = EventHandler(
             index=make_index(make_table(*hooks)),
@@ -112,6 +116,7 @@ class PipelineHarness:
             timer=self.clock.call_later,
             random=lambda: 0.5,
             metrics=self.metrics,
+            observers=(METRICS_OBSERVER,),
         )
 
     def handle(self, record: FakeRecord) -> OffsetTracker:

@@ -11,7 +11,7 @@ from consumer.delivery.scheduling.circuit import CircuitPolicy
 from consumer.delivery.scheduling.delivery import Delivery
 from consumer.delivery.scheduling.endpoint import Endpoint
 from consumer.delivery.scheduling.limits import Limits
-from consumer.delivery.scheduling.observers import OBSERVERS, AttemptObserver
+from consumer.delivery.scheduling.observers import METRICS_OBSERVER, AttemptObserver
 from consumer.delivery.scheduling.outcomes import Outcomes
 from consumer.delivery.scheduling.retry_policy import RetryPolicy
 from consumer.delivery.scheduling.scheduler import Scheduler
@@ -47,12 +47,13 @@ class SchedulerHarness:
         policy: RetryPolicy = POLICY,
         circuit: CircuitPolicy = CIRCUIT,
         *,
+        clock: FakeClock | None = None,
         outcomes: Outcomes | None = None,
         random: Callable[[], float] = lambda: 0.5,
-        observers: tuple[AttemptObserver, ...] = OBSERVERS,
+        observers: tuple[AttemptObserver, ...] = (METRICS_OBSERVER,),
     ) -> None:
         """`outcomes` replaces the log."""
-        self.clock = FakeClock()
+        self.clock = clock or FakeClock()
         self.transport = FakeTransport(self.clock)
         self.outcomes = OutcomeLog()
         self.metrics = Metrics("0", CollectorRegistry())

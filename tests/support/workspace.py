@@ -70,6 +70,11 @@ class Workspace:
         """The topics of live definitions, their audit, and the replicas' status."""
         return [f"{self.topic_prefix}.{name}" for name in ("hooks", "hooks-audit", "status")]
 
+    @property
+    def log_topics(self) -> list[str]:
+        """The topics of the delivery log and of the reports."""
+        return [f"{self.topic_prefix}.{name}" for name in ("deliveries", "reports")]
+
     def topic(self, name: str) -> str:
         """A topic's name that is this test's own."""
         return f"{self.prefix}.{name.replace('_', '-')}"
@@ -110,7 +115,8 @@ class Workspace:
 
     async def remove_topics(self) -> None:
         """Remove everything in the cluster that is this test's own."""
-        await self.cluster.delete([*self.sources, *self.own_topics, *self.live_topics])
+        topics = [*self.sources, *self.own_topics, *self.live_topics, *self.log_topics]
+        await self.cluster.delete(topics)
 
     async def dead_letters(self) -> list[Placed]:
         """The records of the dead-letter topic."""

@@ -37,6 +37,7 @@ CONTRACT = {
     "hookstream_reloads_total": ("counter", {"result"}),
     "hookstream_last_reload_successful": ("gauge", set()),
     "hookstream_handover_failures_total": ("counter", {"topic"}),
+    "hookstream_delivery_log_dropped_total": ("counter", set()),
     "hookstream_build_info": ("gauge", {"version"}),
 }
 

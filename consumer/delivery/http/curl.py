@@ -23,6 +23,7 @@ from consumer.delivery.http.transport import (
     OnResult,
     Request,
     TakeBody,
+    Wanted,
     closed_result,
 )
 
@@ -50,6 +51,7 @@ class CurlTransport:
         self._policy = policy
         self._authorities = authorities
         self._engine: Engine | None = None
+        self._wanted: Wanted | None = None
         self._lookups = Lookups(loop, self._start)
         self._iteration_due = False
         self._timer: asyncio.TimerHandle | None = None
@@ -82,6 +84,12 @@ class CurlTransport:
             if self._engine is not None:
                 self._engine.trust(authorities)
 
+    def measure(self, wanted: Wanted | None) -> None:
+        """See `Transport.measure`."""
+        self._wanted = wanted
+        if self._engine is not None:
+            self._engine.wanted = wanted
+
     async def failure(self) -> str:
         """See `Transport.failure`: the engine broke while it had nothing to do."""
         return await asyncio.shield(self._failure)
@@ -110,6 +118,7 @@ class CurlTransport:
             report=self._lookups.learn,
             take_body=self._take_body,
         )
+        self._engine.wanted = self._wanted
         self._loop.add_reader(self._engine.fileno(), self._iterate)
 
     def _end(self, engine: Engine) -> list[OnResult]:

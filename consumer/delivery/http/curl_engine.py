@@ -13,7 +13,14 @@ from consumer.delivery.http.curl_easy import Easy, RouteProblem
 from consumer.delivery.http.curl_routes import Route
 from consumer.delivery.http.curl_sockets import Sockets
 from consumer.delivery.http.resolver import Addresses
-from consumer.delivery.http.transport import AttemptResult, OnResult, Request, TakeBody
+from consumer.delivery.http.transport import (
+    AttemptResult,
+    OnResult,
+    Phases,
+    Request,
+    TakeBody,
+    Wanted,
+)
 from consumer.reasons import ErrorKind
 
 _DEFAULT_IDLE_CONNECTIONS = 512
@@ -52,6 +59,8 @@ class Engine:
         self._pools = [_Pool(self._sockets, self._idle_connections)]
         """The pool in use is the last; the others end with their last attempt."""
         self._refused: list[tuple[OnResult, AttemptResult]] = []
+        self.wanted: Wanted | None = None
+        """See `Transport.measure`."""
 
     def fileno(self) -> int:
         """A descriptor that is readable while a socket of libcurl is ready."""
@@ -136,12 +145,15 @@ class Engine:
         return closing
 
     def _drain_pool(self, pool: "_Pool", answers: list[tuple[OnResult, AttemptResult]]) -> None:
-        remaining = 1
+        remaining, wanted = 1, self.wanted
         while remaining:
             remaining, succeeded, failed = pool.multi.info_read()
             for handle in succeeded:
                 easy, done = self._release(pool, handle)
-                answers.append((done, easy.response()))
+                answer = easy.response()
+                if wanted is not None and wanted(answer.status):
+                    answer.phases = _phases(easy)
+                answers.append((done, answer))
             for handle, code, message in failed:
                 easy, done = pool.under_way[handle]
                 answer = easy.failure(code, message)
@@ -150,6 +162,8 @@ class Engine:
                 if problem is not None:
                     self._report(easy.route, problem)
                     answer.gave_up_connections = problem is RouteProblem.STALLED
+                if wanted is not None and wanted(answer.status):
+                    answer.phases = _phases(easy)
                 answers.append((done, answer))
 
     def _release(self, pool: "_Pool", handle: Any) -> tuple[Easy, OnResult]:
@@ -216,6 +230,20 @@ class _Pool:
         closing = threading.Thread(target=self.multi.close, name="curl-close", daemon=True)
         closing.start()
         return closing
+
+
+def _phases(easy: Easy) -> Phases:
+    """The phases of the attempt that has its result."""
+    getinfo = easy.handle.getinfo
+    first_byte: int = getinfo(pycurl.STARTTRANSFER_TIME_T)
+    if not easy.dialled:  # libcurl counts the search for a kept connection as connecting
+        return 0, 0, 0, first_byte
+    return (
+        getinfo(pycurl.NAMELOOKUP_TIME_T),
+        getinfo(pycurl.CONNECT_TIME_T),
+        getinfo(pycurl.APPCONNECT_TIME_T),
+        first_byte,
+    )
 
 
 def _ignore(*_args: object) -> None:

@@ -136,6 +136,11 @@ class _Lookup:
     def answered(self, answer: AttemptResult) -> None:
         """Pass on the result, with the time of the lookup added."""
         answer.duration += self._spent
+        if answer.phases is not None:
+            _, *later = answer.phases
+            lookup = int(self._spent * 1_000_000)
+            connect, tls, first_byte = (at + lookup if at else 0 for at in later)
+            answer.phases = lookup, connect, tls, first_byte
         self._done(answer)
 
     def _expire(self) -> None:

@@ -23,6 +23,14 @@ MAX_RETRY_AFTER_SECONDS = 6 * 60 * 60.0
 """A longer `Retry-After` counts as this (libcurl's own bound)."""
 
 
+Phases = tuple[int, int, int, int]
+"""Microseconds from the start of an attempt to the end of the lookup, of the connection, of TLS,
+and to the first byte of the answer; 0: there was no such phase, or the client cannot tell."""
+
+Wanted = Callable[[int], bool]
+"""Whether the phases of an attempt are wanted, by its status; 0: it has none."""
+
+
 class Request:
     """One complete GET; an adapter adds only `host` and `accept: */*`."""
 
@@ -57,7 +65,7 @@ class AttemptResult:
     """The result of an attempt: a status, or the kind of error."""
 
     __slots__ = ("blocked_by_lookup", "detail", "duration", "error", "gave_up_connections",
-                 "retry_after", "status")  # fmt: skip
+                 "phases", "retry_after", "status")  # fmt: skip
 
     def __init__(
         self,
@@ -88,6 +96,8 @@ class AttemptResult:
         """True if the attempt timed out on a connection that may be dead, so that later attempts
         use none of the origin's earlier connections. If several attempts fail because of the same
         connections, it is True for one of them."""
+        self.phases: Phases | None = None
+        """The phases if they were wanted: to read them for all attempts would cost."""
 
 
 OnResult = Callable[[AttemptResult], None]
@@ -126,6 +136,12 @@ class Transport(Protocol):
     def trust(self, authorities: Authorities) -> None:
         """Verify receivers' certificates with `authorities` from now on. If they differ from the
         previous ones, later attempts use new connections and resume no earlier TLS session.
+        """
+        ...
+
+    def measure(self, wanted: Wanted | None) -> None:
+        """Tell the phases of those attempts that `wanted` names, once each, when their result is
+        there; None: of no attempt.
         """
         ...
 

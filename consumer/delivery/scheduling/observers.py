@@ -1,4 +1,4 @@
-"""The observers of attempts and outcomes: `OBSERVERS` is the list of all."""
+"""The observers of attempts and outcomes."""
 
 from typing import Final, Protocol
 
@@ -11,13 +11,22 @@ from consumer.metrics import status_label
 class AttemptDetails:
     """One attempt, its result and what follows from it. Slotted: built for each on the hot path."""
 
-    __slots__ = ("decision", "delivery", "result")
+    __slots__ = ("at", "decision", "delivery", "number", "result")
 
     def __init__(
-        self, delivery: Delivery, result: AttemptResult, decision: Decision | None
+        self,
+        delivery: Delivery,
+        number: int,
+        result: AttemptResult,
+        at: float,
+        decision: Decision | None,
     ) -> None:
         self.delivery = delivery
+        self.number = number
+        """1, 2, 3...: several attempts have the same one if the earlier were not counted."""
         self.result = result
+        self.at = at
+        """Monotonic seconds at which the result came."""
         self.decision = decision
         """None if the delivery had its outcome before, or is another replica's now."""
 
@@ -27,7 +36,7 @@ class AttemptDetails:
 
 
 class AttemptObserver(Protocol):
-    """Is told of each attempt with what follows from it, and of each outcome.
+    """Is told of each attempt with what follows from it, and of each outcome without one.
 
     The calls are made on the event loop's thread, before the outcome is carried out: an observer
     must neither block nor raise (invariant 7).
@@ -37,8 +46,8 @@ class AttemptObserver(Protocol):
         """An attempt has its result."""
         ...
 
-    def ended(self, delivery: Delivery, outcome: Outcome) -> None:
-        """A delivery has its outcome, be it after an attempt or without one."""
+    def ended_unsent(self, delivery: Delivery, outcome: Outcome) -> None:
+        """A delivery has its outcome, and no attempt led to it."""
         ...
 
 
@@ -55,8 +64,8 @@ class MetricsObserver:
             status_label(result.status, result.error), result.duration
         )
 
-    def ended(self, delivery: Delivery, outcome: Outcome) -> None:
-        """See `AttemptObserver.ended`."""
+    def ended_unsent(self, delivery: Delivery, outcome: Outcome) -> None:
+        """See `AttemptObserver.ended_unsent`."""
 
 
-OBSERVERS: Final[tuple[AttemptObserver, ...]] = (MetricsObserver(),)
+METRICS_OBSERVER: Final = MetricsObserver()

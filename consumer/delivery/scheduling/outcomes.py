@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from consumer.delivery.scheduling.delivery import Delivery
-from consumer.delivery.scheduling.retry_policy import Defer
+from consumer.delivery.scheduling.retry_policy import DeadLetter, Defer, Overflow
 from consumer.reasons import Reason
 
 
@@ -12,6 +12,14 @@ class Outcomes(Protocol):
 
     There is no call for a delivery whose source record was revoked.
     """
+
+    def amend(
+        self, delivery: Delivery, deferral: Defer | Overflow
+    ) -> Defer | Overflow | DeadLetter:
+        """`deferral`, or a dead letter in its place: the hook may be switched off by now. The
+        observers are told of the result.
+        """
+        ...
 
     def delivered(self, delivery: Delivery) -> None:
         """The receiver answered 2xx."""

@@ -24,7 +24,7 @@ from consumer.delivery.scheduling.next_step import (
     Wait,
     next_step,
 )
-from consumer.delivery.scheduling.observers import OBSERVERS, AttemptObserver
+from consumer.delivery.scheduling.observers import AttemptObserver
 from consumer.delivery.scheduling.outcomes import Outcomes
 from consumer.delivery.scheduling.overflow_room import Room, overflow_room
 from consumer.delivery.scheduling.retry_policy import (
@@ -67,7 +67,7 @@ class Scheduler:
         timer: Callable[[float, Callable[[], object]], object],
         random: Callable[[], float],
         metrics: Metrics,
-        observers: tuple[AttemptObserver, ...] = OBSERVERS,
+        observers: Iterable[AttemptObserver],
     ) -> None:
         """`timer`: `loop.call_later`; `random`: uniform in [0, 1)."""
         self._transport = transport
@@ -255,7 +255,7 @@ class Scheduler:
         try:
             request = endpoint.builder.build(delivery.event, delivery.id, self._clock.now())
         except RejectedError as error:
-            self._unfinished.end(delivery, DeadLetter(Reason.REJECTED, str(error)))
+            self._unfinished.end_unsent(delivery, DeadLetter(Reason.REJECTED, str(error)))
             return
         host, circuit = endpoint.host, endpoint.circuit
         if delivery.began is None:

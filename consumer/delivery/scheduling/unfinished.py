@@ -58,7 +58,7 @@ class UnfinishedDeliveries:
         self._outcomes = outcomes
         # Bound once: a call through the protocol would look the method up for each attempt.
         self._attempted = tuple(observer.attempted for observer in observers)
-        self._ended = tuple(observer.ended for observer in observers)
+        self._ended_unsent = tuple(observer.ended_unsent for observer in observers)
         self._clock = clock
         self._random = random
 
@@ -76,7 +76,7 @@ class UnfinishedDeliveries:
         """Do what follows from `result`, which came `now` to an attempt that `circuit` allowed, for
         the endpoint and for the delivery. Returns what the delivery waits for if it has not ended.
         """
-        endpoint = delivery.endpoint
+        endpoint, number = delivery.endpoint, delivery.attempts
         kind = classify(result, endpoint.hook.retry_on)
         if result.gave_up_connections:
             log_given_up(endpoint, now)
@@ -89,12 +89,14 @@ class UnfinishedDeliveries:
             decision = self._decide(
                 delivery, kind, circuit, result, now, may_retry_now=may_retry_now
             )
-        details = AttemptDetails(delivery, result, decision)
+        if isinstance(decision, Defer | Overflow):
+            decision = self._outcomes.amend(delivery, decision)
+        details = AttemptDetails(delivery, number, result, now, decision)
         for attempted in self._attempted:
             attempted(details)
         if decision is None or isinstance(decision, RetryNow | Requeue):
             return decision
-        self.end(delivery, decision)
+        self._end(delivery, decision)
         return None
 
     def _excuse(
@@ -150,12 +152,16 @@ class UnfinishedDeliveries:
             disabled=delivery.endpoint.disabled_by_410,
         )
 
-    def end(self, delivery: Delivery, outcome: Outcome) -> None:
+    def end_unsent(self, delivery: Delivery, outcome: Outcome) -> None:
+        """Give `delivery` its outcome, without an attempt that led to it."""
+        for ended_unsent in self._ended_unsent:
+            ended_unsent(delivery, outcome)
+        self._end(delivery, outcome)
+
+    def _end(self, delivery: Delivery, outcome: Outcome) -> None:
         """Give `delivery` its outcome: the one place where a delivery ends."""
         delivery.ended = True
         self.deliveries.discard(delivery)
-        for ended in self._ended:
-            ended(delivery, outcome)
         if isinstance(outcome, Delivered):
             self._outcomes.delivered(delivery)
         elif isinstance(outcome, Overflow):
@@ -187,4 +193,7 @@ class UnfinishedDeliveries:
             return
         disabled = delivery.endpoint.disabled_by_410
         age = 0.0 if disabled else delivery.note_failure(self._clock.now())
-        self.end(delivery, self.policy.unless_over(deferral, age=age, disabled=disabled))
+        outcome = self.policy.unless_over(deferral, age=age, disabled=disabled)
+        if isinstance(outcome, Defer | Overflow):
+            outcome = self._outcomes.amend(delivery, outcome)
+        self.end_unsent(delivery, outcome)

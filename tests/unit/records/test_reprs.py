@@ -24,7 +24,7 @@ def test_reprs_name_positions_and_what_is_unsettled() -> None:
     metadata = DeliveryMetadata(Reason.EXPIRED, "event", 2, 7, 0, "event", hook="h1")
     hook = Metrics("0", CollectorRegistry()).hook("h1")
     outgoing = OutgoingRecord(
-        Writer("group", "dead", "overflow"),
+        Writer("group", "dead", "overflow", lambda _metadata: None),
         "dead",
         in_flight,
         metadata,

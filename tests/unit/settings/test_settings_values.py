@@ -267,6 +267,7 @@ def test_the_documented_settings_all_exist() -> None:
         "delivery": "transport concurrency per_host_concurrency per_hook_concurrency "
         "host_rate_limit timeout connect_timeout quick_attempts expire_after shutdown_grace",
         "retry": "delays max_attempts",
+        "delivery_log": "failures successes retention user_key",
         "network": "allow deny ca_file",
         "admin": "host port token",
         "panel": "host port tokens trusted_proxies user_header role_header",

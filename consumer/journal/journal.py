@@ -1,0 +1,71 @@
+"""The delivery log and the reports of one process: observer, writer and settings."""
+
+import asyncio
+from collections.abc import Callable
+
+from consumer.clock import Clock
+from consumer.journal.observer import JournalObserver
+from consumer.journal.records import user_key
+from consumer.journal.rows import RowEncoder
+from consumer.journal.writer import JournalWriter
+from consumer.metrics import Metrics
+from consumer.settings import Settings
+from consumer.stream.log_producer import LogProducer
+
+LAST_WRITE_SHARE = 0.05
+"""Share of the grace of a stop for the last write."""
+
+
+class Journal:
+    """Given to the scheduler as `observer`, and to the transport as `observer.wanted`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        replica: str,
+        producer: LogProducer,
+        *,
+        metrics: Metrics,
+        clock: Clock,
+        random: Callable[[], float],
+    ) -> None:
+        """`replica`: another id after each start; `random`: uniform in [0, 1)."""
+        kafka, log = settings.kafka, settings.delivery_log
+        self.observer = JournalObserver(
+            clock=clock, random=random, failures=log.failures, successes=log.successes
+        )
+        self._encoder = RowEncoder(replica, _user_key(settings))
+        self._producer = producer
+        self._writer = JournalWriter(
+            self.observer,
+            self._producer,
+            self._encoder,
+            own=kafka.own_topics,
+            replica=replica,
+            sleep=lambda seconds: asyncio.ensure_future(asyncio.sleep(seconds)),
+        )
+        metrics.set_delivery_log_dropped_source(lambda: self._writer.dropped)
+
+    def use(self, settings: Settings) -> None:
+        """Use the settings of a reload."""
+        log = settings.delivery_log
+        self.observer.failures, self.observer.successes = log.failures, log.successes
+        self._encoder.use_key(_user_key(settings))
+
+    async def run(self) -> None:
+        """Write once a second, until `close`."""
+        await self._writer.run()
+
+    async def close(self, grace: float) -> None:
+        """Write the rest; `grace`: seconds for the whole stop of the process."""
+        await self._writer.close(grace * LAST_WRITE_SHARE)
+
+    async def disconnect(self) -> None:
+        """Close the connections to Kafka."""
+        await self._producer.close()
+
+
+def _user_key(settings: Settings) -> bytes:
+    secret, kafka = settings.delivery_log.user_key, settings.kafka
+    text = secret.get_secret_value() if secret is not None else None
+    return user_key(text, kafka.group_id, kafka.topic_prefix)
