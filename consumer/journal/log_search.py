@@ -1,6 +1,6 @@
 """Searches the delivery log backwards, and follows it."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -12,7 +12,6 @@ from consumer.errors import HookstreamError
 from consumer.journal.cursor import Cursor, parse_cursor
 from consumer.journal.log_filter import LogFilter, Matcher
 from consumer.journal.records import DeliveryRecord
-from consumer.records.record import Record
 from consumer.settings import KafkaSettings
 from consumer.stream.backward_merge import Place, Reached, Span
 from consumer.stream.backward_reader import BackwardReader
@@ -147,24 +146,24 @@ class LogSearch:
                         break
             yield _horizon(reader, matcher, wanted, topic_id, end)
 
-    async def follow(self, wanted: LogFilter, take: Callable[[FoundDelivery], object]) -> None:
-        """Give what is wanted and written from now on to `take`, for ever.
+    async def follow(self, wanted: LogFilter) -> AsyncGenerator[FoundDelivery, None]:
+        """Yield what is wanted and written from now on, or from the filter's `since` on, for ever.
 
         Raises:
             HookstreamError: the broker does not answer, or refuses, or there is no topic.
         """
-        matcher = Matcher(wanted)
-
-        def give(record: Record) -> None:
-            found = matcher(record)
-            if found is not None:
-                take(FoundDelivery(found, record.timestamp, record.partition, record.offset))
-
         async with PartitionsReader(self._settings, [self.topic], self._clock) as partitions:
             if not partitions.logs:
                 raise HookstreamError(f"there is no topic {self.topic} yet: start a daemon")
             _keep_only(partitions, self.topic, wanted.hook)
-            await follow(partitions, give, self._clock)
+            matcher = Matcher(wanted)
+            async with aclosing(follow(partitions, wanted.since, self._clock)) as records:
+                async for record in records:
+                    found = matcher(record)
+                    if found is not None:
+                        yield FoundDelivery(
+                            found, record.timestamp, record.partition, record.offset
+                        )
 
 
 def _keep_only(partitions: PartitionsReader, topic: str, hook: str | None) -> None:

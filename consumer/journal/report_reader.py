@@ -1,5 +1,6 @@
 """Reads the topic of the reports."""
 
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from consumer.clock import Clock
@@ -35,6 +36,9 @@ async def read_reports(
     since = None if wanted.since is None else wanted.since - wanted.since % HOUR_SECONDS
     async with PartitionsReader(settings, [settings.own_topics.reports], clock) as partitions:
         spans = await partitions.spans(None if since is None else int(since * 1000), None)
-        await read_forwards(partitions, spans, table.take, clock)
+        for place, span in spans.items():
+            async with aclosing(read_forwards(partitions, place, span, clock)) as records:
+                async for record in records:
+                    table.take(record)
         exists = bool(partitions.logs)
     return Reports(table.reports(step, clock.now()), exists, table.passed_over)

@@ -1,6 +1,6 @@
 """The delivery log, searched and followed for the commands and the API."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -86,13 +86,13 @@ class Deliveries:
                     horizon = step
         return DeliveryPage(found, horizon)
 
-    async def follow(self, wanted: LogFilter, take: Callable[[FoundDelivery], object]) -> None:
-        """Give what is wanted and written from now on to `take`, for ever.
+    def follow(self, wanted: LogFilter) -> AsyncGenerator[FoundDelivery, None]:
+        """Yield what is wanted and written from now on, or from the filter's `since` on, for ever.
 
         Raises:
             HookstreamError: also if there is no log yet.
         """
-        await self._search.follow(wanted, take)
+        return self._search.follow(wanted)
 
 
 def delivery_facts(found: FoundDelivery) -> dict[str, Any]:

@@ -109,8 +109,9 @@ class BackwardReader(Generic[ItemT]):
                 _, last = self.unreadable.get(place, (0, high - 1))
                 self.unreadable[place] = error.offset, last
                 break
+        chunk = reading.chunk(at_log_start=at_log_start)
         self.records += reading.records
-        return reading.chunk(at_log_start=at_log_start)
+        return chunk
 
 
 class _ChunkReading(Generic[ItemT]):
