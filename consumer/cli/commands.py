@@ -7,6 +7,7 @@ import typer
 from consumer import __version__
 from consumer.cli.console import print_error, print_note
 from consumer.cli.dead_letters import dead_letters
+from consumer.cli.deliveries import deliveries
 from consumer.cli.hooks import HookId, hooks
 from consumer.cli.options import ConfigFile, LiveHook
 from consumer.cli.panel import panel
@@ -28,6 +29,7 @@ commands = typer.Typer(
 )
 
 commands.add_typer(hooks)
+commands.add_typer(deliveries)
 commands.add_typer(dead_letters)
 commands.add_typer(panel)
 commands.add_typer(schema)
@@ -154,8 +156,10 @@ def send(
 
 @commands.command(
     epilog="Needs no broker, but for --live. A hook is stopped by the first of: trigger, disabled, "
-    "silenced, select, app, composed. In a pipe each hook is a line of JSON.\n\n"
-    "[bold]hookstream explain --event click.json[/]"
+    "silenced, select, app, composed. Of one hook that fires, each value of its request is shown "
+    "with its origin, and what follows if it is missing; fixed values and secrets never are. In a "
+    "pipe each hook is a line of JSON.\n\n"
+    "[bold]hookstream explain --event click.json click-analytics[/]"
 )
 def explain(
     hook: Annotated[
@@ -175,7 +179,7 @@ def explain(
     """Say for each hook whether it fires for an event, or what stops it."""
     from consumer.cli.config import all_hooks, find_hook
     from consumer.cli.event import read_event
-    from consumer.cli.explain import show
+    from consumer.cli.explain import show, show_one
     from consumer.configuration import read_config
 
     loaded = read_config(config)
@@ -183,7 +187,7 @@ def explain(
     if hook is None:
         show(parsed, all_hooks(loaded, live=live))
     else:
-        show(parsed, [find_hook(loaded, hook, live=live)])
+        show_one(parsed, find_hook(loaded, hook, live=live))
 
 
 @commands.command(

@@ -17,7 +17,8 @@ from consumer.journal.log_search import (
     SearchEnd,
     SearchStep,
 )
-from consumer.settings import KafkaSettings
+from consumer.journal.records import user_key
+from consumer.settings import KafkaSettings, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,17 @@ class Deliveries:
             HookstreamError: also if there is no log yet.
         """
         return self._search.follow(wanted)
+
+
+def make_deliveries(settings: Settings, clock: Clock) -> Deliveries:
+    """The delivery log that the settings name."""
+    secret, kafka = settings.delivery_log.user_key, settings.kafka
+    key = user_key(
+        secret.get_secret_value() if secret is not None else None,
+        kafka.group_id,
+        kafka.topic_prefix,
+    )
+    return Deliveries(kafka, key, clock)
 
 
 def delivery_facts(found: FoundDelivery) -> dict[str, Any]:

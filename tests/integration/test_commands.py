@@ -297,6 +297,40 @@ def test_explain_says_what_stops_each_hook(tmp_path: Path) -> None:
     assert (done.returncode, one.returncode) == (0, 0)
 
 
+def test_explain_says_where_each_value_comes_from(tmp_path: Path) -> None:
+    """`explain` of one hook that fires tells each value of its request, its origin and what follows
+    if it is missing; fixed values and secrets are never shown, in a pipe and on a terminal.
+    """
+    parameters = [*CLICK["parameters"], {"key": "mdl", "source": "device", "value": "mdl"}]
+    fixed = {"key": "X-Fixed", "source": "fixed", "value": "canary-of-a-text"}
+    hook = {**CLICK, "headers": [*CLICK["headers"], fixed], "parameters": parameters}
+    write_config(tmp_path, hook)
+    (tmp_path / "event.json").write_text(json.dumps(EVENT))
+    words = ("explain", "click-analytics", "--event", "event.json")
+    done = run_command(*words, folder=tmp_path, environ=SECRETS)
+    [line] = [json.loads(line) for line in done.stdout.splitlines()]
+    told = [(one["name"], one["origin"], one["text"], one["missing"]) for one in line["values"]]
+    assert told == [
+        ("campaign", "default", "none", None),
+        ("uid", "profile", "u 42", None),
+        ("key", "secret", None, None),
+        ("mdl", "nowhere", None, "omit"),
+        ("X-Api-Key", "secret", None, None),
+        ("X-City", "profile", "İstanbul", None),
+        ("X-Fixed", "fixed", None, None),
+    ]
+    assert line["rejection"] is None
+    terminal = {**SECRETS, "FORCE_COLOR": "1"}
+    shown = re.sub(
+        r"\x1b\[[0-9;]*m", "", call_command(*words, folder=tmp_path, environ=terminal).stdout
+    )
+    rows = [" ".join(row.split()) for row in shown.splitlines()]
+    assert "header X-City İstanbul profile city" in rows
+    assert "parameter mdl missing: left out nothing in device mdl" in rows
+    assert "header X-Api-Key not shown secret" in rows
+    assert "canary" not in done.stdout + shown
+
+
 def test_a_missing_demo_extra_says_how_to_get_it(tmp_path: Path) -> None:
     """`demo` without confluent-kafka ends with one sentence that holds the command to install
     it.
