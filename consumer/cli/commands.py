@@ -7,7 +7,7 @@ import typer
 from consumer import __version__
 from consumer.cli.console import print_error, print_note
 from consumer.cli.dead_letters import dead_letters
-from consumer.cli.deliveries import deliveries
+from consumer.cli.deliveries import HookFilter, deliveries
 from consumer.cli.hooks import HookId, hooks
 from consumer.cli.options import ConfigFile, LiveHook
 from consumer.cli.panel import panel
@@ -188,6 +188,41 @@ def explain(
         show(parsed, all_hooks(loaded, live=live))
     else:
         show_one(parsed, find_hook(loaded, hook, live=live))
+
+
+@commands.command(
+    epilog="Counts are kept by hours, exact over crashes and replicas; a part of an hour counts as "
+    "a whole one. On a terminal it prints a table, in a pipe one JSON object a line. Percentiles "
+    "are of attempts, as if their times were even within a bucket.\n\n"
+    "[bold]hookstream reports --hook click-analytics --since 168h --step 1d[/]"
+)
+def reports(
+    *,
+    hook: HookFilter = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="From this time on: 2026-11-24T10:00:00Z, or 2h for the last two hours.",
+            show_default="24h",
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Up to this time.", show_default=False),
+    ] = None,
+    step: Annotated[
+        str | None, typer.Option(metavar="STEP", help="1h or 1d (UTC).", show_default="1h")
+    ] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Show counts, rates and times of attempts, by hook and hour."""
+    from consumer.cli.reports import show
+    from consumer.settings import environment, load_settings
+
+    texts = {"hook": hook, "since": since, "until": until, "step": step}
+    given = {name: text for name, text in texts.items() if text is not None}
+    show(load_settings(config, environment()), given)
 
 
 @commands.command(

@@ -16,20 +16,22 @@ REPORT_FILTERS: Final = ("hook", "since", "until", "step")
 DEFAULT_SINCE: Final = "24h"
 
 
-async def read(settings: KafkaSettings, values: Mapping[str, str], clock: Clock) -> Reports:
-    """The reports that a person asked for: `REPORT_FILTERS` with their texts; without `since` those
-    of the last day, without `step` by the hour.
+async def read(settings: KafkaSettings, wanted: ReportFilter, step: Step, clock: Clock) -> Reports:
+    """The reports as of now, summed over all replicas.
 
     Raises:
-        ConfigError: with each name that is no filter, and each text that it does not take.
         HookstreamError: the broker does not answer, or refuses.
     """
-    wanted, step = parse(values, clock.now())
     return await read_reports(settings, wanted, step, clock)
 
 
 def parse(values: Mapping[str, str], now: float) -> tuple[ReportFilter, Step]:
-    """The filter and the step that a person wrote; `now`: epoch seconds. Raises `ConfigError`."""
+    """The filter and the step that a person wrote: `REPORT_FILTERS` with their texts; without
+    `since` those of the last day, without `step` by the hour. `now`: epoch seconds.
+
+    Raises:
+        ConfigError: with each name that is no filter, and each text that it does not take.
+    """
     problems: list[Diagnostic] = []
     times: dict[str, float] = {}
     step = Step.HOUR

@@ -33,6 +33,7 @@ ARGUMENTS = {
     "hooks seal": ["--new-key"],
     "deliveries list": ["--help"],  # tests/kafka/test_deliveries_command.py has these themselves
     "deliveries tail": ["--help"],
+    "reports": ["--help"],
     "dead-letters list": ["--help"],  # tests/kafka/test_dead_letters_command.py has the list itself
     "dead-letters replay": ["--help"],
     "panel": ["--help"],
