@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import event as note
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.delivery.http.origins import Origin, RequestValue, rejection, request_values
@@ -38,8 +38,8 @@ def braces(draw: st.DrawFn, name: str) -> UriVariable:
     """Any brace of a URI."""
     return make_brace(
         name,
-        entry=draw(st.none() | entries()),
-        default=draw(st.none() | st.sampled_from(["", "none"])),
+        entry=draw(st.one_of(st.none(), entries(), entries())),
+        default=draw(st.sampled_from([None, "", "none"])),
         missing=draw(st.sampled_from(MISSINGS)),
     )
 
@@ -53,7 +53,7 @@ EVENTS = st.fixed_dictionaries(
         ),
         "device": st.fixed_dictionaries({"attributes": st.fixed_dictionaries({"x": JSON})}),
         "notification": st.fixed_dictionaries(
-            {"hooks": st.fixed_dictionaries({"h1": st.dictionaries(st.sampled_from("bc"), JSON)})}
+            {"hooks": st.fixed_dictionaries({"h1": st.fixed_dictionaries({"b": JSON, "c": JSON})})}
         ),
     },
 )
@@ -61,7 +61,7 @@ HOOKS = st.builds(
     lambda tail, first, second, headers, parameters: make_hook(
         uri=ORIGIN + tail, variables=[first, second], headers=headers, parameters=parameters
     ),
-    st.sampled_from(["/{b}/x", "/{b}{c}?z={c}", "/", "/x?q={b}&", "/{c}"]),
+    st.sampled_from(["/{b}/x", "/{b}{c}?z={c}", "/x", "/x?q={b}&", "/{c}.{b}"]),
     braces("b"),
     braces("c"),
     st.dictionaries(st.sampled_from(["X-A", "X-B"]), entries()),
@@ -122,6 +122,7 @@ def _headers(hook: Hook, texts: dict[tuple[str, int], str | None]) -> list[bytes
     ]
 
 
+@settings(max_examples=500)
 @given(hook=HOOKS, content=EVENTS)
 def test_the_explained_values_make_up_the_request(hook: Hook, content: dict[str, Any]) -> None:
     """The values of a request, with their origins and with what follows from each that is missing,
