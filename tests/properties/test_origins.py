@@ -17,8 +17,12 @@ from consumer.hooks.value_sources import Source
 from support.fakes import make_brace, make_event, make_hook, make_value
 
 ORIGIN = "https://receiver.example"
-TEXT = st.text(max_size=8) | st.sampled_from(["a b", "ş", "..", "x\ny", "İ/&=", "x" * 5_000])
-JSON = st.none() | st.booleans() | st.integers(0, 2**53) | TEXT | st.lists(TEXT, max_size=2)
+TEXT = st.text(max_size=8) | st.sampled_from(
+    ["a b", "ş", "..", "x\ny", "İ/&=", "y\x00", "x" * 5_000]
+)
+JSON = st.one_of(
+    st.none(), TEXT, TEXT, TEXT, st.booleans(), st.integers(0, 2**53), st.lists(TEXT, max_size=2)
+)
 SOURCES: tuple[Source, ...] = ("profile", "device", "event", "fixed")
 MISSINGS: tuple[Missing, ...] = ("omit", "empty", "reject")
 
@@ -64,7 +68,7 @@ HOOKS = st.builds(
     st.sampled_from(["/{b}/x", "/{b}{c}?z={c}", "/x", "/x?q={b}&", "/{c}.{b}"]),
     braces("b"),
     braces("c"),
-    st.dictionaries(st.sampled_from(["X-A", "X-B"]), entries()),
+    st.dictionaries(st.sampled_from(["X-A", "X-B"]), entries(), min_size=1),
     st.lists(st.tuples(st.sampled_from(["p", "q%C5%9F"]), entries()), max_size=3),
 )
 
@@ -100,7 +104,9 @@ def _target(hook: Hook, texts: dict[tuple[str, int], str | None]) -> str:
         if isinstance(piece, str):
             target += piece
         else:
-            target += encode(texts["uri", number] or "")
+            text = texts["uri", number]
+            assert text is not None
+            target += encode(text)
             number += 1
     pairs = [
         f"{parameter.name}={encode(text)}"
