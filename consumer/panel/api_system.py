@@ -5,6 +5,8 @@ from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
+from pydantic import ValidationError
+
 from consumer.clock import Clock
 from consumer.errors import InvalidValue
 from consumer.panel import system_models as models
@@ -79,7 +81,8 @@ class SystemApi:
     async def replicas(self, _call: Call) -> Answer:
         """The replicas that run."""
         found = await self._hooks.reader.replicas()
-        return Answer(models.Replicas(replicas=[_replica(one) for one in found]))
+        replicas = [one for one in map(_replica, found) if one is not None]
+        return Answer(models.Replicas(replicas=replicas))
 
     async def audit(self, call: Call) -> Answer:
         """Who changed what."""
@@ -132,7 +135,10 @@ def _session(identity: Identity) -> models.Session:
     )
 
 
-def _replica(found: service.Replica) -> models.Replica:
+def _replica(found: service.Replica) -> models.Replica | None:
+    """A replica; None if another program wrote its status, which is of other types."""
     facts = asdict(found.status)
-    facts["problems"] = [models.HookProblemItem(**one) for one in facts["problems"]]
-    return models.Replica(**facts, in_force=found.is_current, newest_offset=found.newest_offset)
+    try:
+        return models.Replica(**facts, in_force=found.is_current, newest_offset=found.newest_offset)
+    except ValidationError:
+        return None

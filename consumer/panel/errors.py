@@ -29,7 +29,7 @@ def problem_of(error: HookstreamError) -> Problem:
     """The answer to an error."""
     if isinstance(error, ConfigError):
         problems, number = of_diagnostics(error.diagnostics), len(error.diagnostics)
-        return invalid(f"the definition has {number} problem{'s' * (number != 1)}", problems)
+        return invalid(f"it has {number} problem{'s' * (number != 1)}", problems)
     if isinstance(error, ConflictError):
         return _conflict(error)
     if isinstance(error.__cause__, InvalidValue):

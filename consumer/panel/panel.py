@@ -12,6 +12,7 @@ from consumer.errors import HookstreamError
 from consumer.hooks.load_context import LoadContext
 from consumer.logs import get_logger
 from consumer.panel.api_dead_letters import DeadLettersApi
+from consumer.panel.api_events import EventsApi
 from consumer.panel.api_hooks import HooksApi
 from consumer.panel.api_requests import RequestsApi
 from consumer.panel.api_system import SystemApi
@@ -49,6 +50,7 @@ class Panel:
             [
                 *HooksApi(self._hooks).routes(),
                 *RequestsApi(settings, self._hooks, new_context, clock).routes(),
+                *EventsApi(settings, self._hooks, clock).routes(),
                 *DeadLettersApi(settings, clock).routes(),
                 *system.routes(),
             ]

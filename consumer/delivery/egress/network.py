@@ -23,6 +23,8 @@ def guard_policy(settings: Settings, admin_port: int | None = None) -> EgressPol
     hosts = (f"[{host}]" if ":" in host else host for host in admin.host)
     own = [OwnEndpoint.of(f"{host}:{port}", what) for host in hosts]
     own += map(_broker, settings.kafka.bootstrap_servers)
+    panel = f"[{settings.panel.host}]" if ":" in settings.panel.host else settings.panel.host
+    own.append(OwnEndpoint.of(f"{panel}:{settings.panel.port}", "hookstream's own panel"))
     return EgressPolicy.of(allow=network.allow, deny=network.deny, own=own)
 
 
