@@ -1,11 +1,16 @@
 """The panel under test: in the test's own process, or in one of its own."""
 
+import asyncio
 import hashlib
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 import orjson
@@ -15,6 +20,8 @@ from consumer.clock import Clock, SystemClock
 from consumer.configuration import read_settings
 from consumer.panel.connections import IDLE_SECONDS
 from consumer.panel.panel import Panel
+from support.project import ROOT
+from support.waiting import PATIENCE, wait_until
 
 TOKENS = {role: f"token-of-a-{role}" for role in ("viewer", "editor", "operator")}
 """The tokens of the tests' panels, by role; each is its user's name, too."""
@@ -94,3 +101,75 @@ async def running_panel(
     panel = Panel(settings, new_context, clock or SystemClock(), idle=idle)
     async with panel.serving():
         yield panel
+
+
+class PanelProcess:
+    """`hookstream panel` in a process of its own; on exit exactly that process is ended."""
+
+    def __init__(self, config: Path, environ: Mapping[str, str] | None = None) -> None:
+        """`config`: the settings file; `environ` is added to the test's environment."""
+        self._config = config
+        self._environ = {**os.environ, **(environ or {})}
+        self._process: Process
+        self._reading: asyncio.Task[None]
+        self.lines: list[str] = []
+        """Standard error so far."""
+        self.output: list[str] = []
+        """Standard output so far."""
+
+    @property
+    def url(self) -> str | None:
+        """Where it serves, once it does."""
+        for line in self.lines:
+            if line.startswith("{") and '"the panel is open"' in line:
+                return str(orjson.loads(line)["url"])
+        return None
+
+    async def __aenter__(self) -> Self:
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "consumer", "panel", "--config", str(self._config)),
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=self._environ,
+            cwd=ROOT,
+        )
+        self._reading = asyncio.create_task(self._read())
+        try:
+            await wait_until(self._is_open_or_ended, "the panel to be open")
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+        await self.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process."""
+        self._process.send_signal(number)
+
+    async def wait(self) -> int:
+        """Wait for the end of the process and of its output."""
+        code = await asyncio.wait_for(self._process.wait(), PATIENCE)
+        await self._reading
+        return code
+
+    def _is_open_or_ended(self) -> bool:
+        assert self._process.returncode is None, self.lines
+        return self.url is not None
+
+    async def _read(self) -> None:
+        assert self._process.stderr is not None
+        assert self._process.stdout is not None
+        await asyncio.gather(
+            _keep(self._process.stderr, self.lines), _keep(self._process.stdout, self.output)
+        )
+
+
+async def _keep(stream: asyncio.StreamReader, lines: list[str]) -> None:
+    async for line in stream:
+        lines.append(line.decode())  # noqa: PERF401  # each as it comes
