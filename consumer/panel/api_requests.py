@@ -155,10 +155,13 @@ def _stopped(hook: Hook, event: Event) -> str | None:
 
 
 def _phases(result: AttemptResult) -> models.Phases:
-    return models.Phases(
-        dns=None, connect=None, tls=None, first_byte=None, all=_milliseconds(result.duration)
+    dns, connect, tls, first_byte = (
+        microseconds / 1000 or None for microseconds in result.phases or (0, 0, 0, 0)
     )
-
-
-def _milliseconds(seconds: float) -> float:
-    return round(seconds * 1000, 3)
+    return models.Phases(
+        dns=dns,
+        connect=connect,
+        tls=tls,
+        first_byte=first_byte,
+        all=round(result.duration * 1000, 3),
+    )

@@ -80,6 +80,7 @@ async def _attempt(
     authorities = read_authorities(settings.network.ca_file)
     transport = make_transport(settings, authorities, clock, take_body=answer.take)
     result: asyncio.Future[AttemptResult] = asyncio.get_running_loop().create_future()
+    transport.measure(lambda _status: True)
     try:
         transport.send(request, result.set_result)
         return await result

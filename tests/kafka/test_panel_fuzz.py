@@ -73,9 +73,7 @@ def _fuzz(
             )
             @given(case=operation.as_strategy(generation_mode=mode))
             def send(case: schemathesis.Case[Any]) -> None:
-                answer = case.call_and_validate(
-                    headers=dict(headers), excluded_checks=EXCLUDED
-                )
+                answer = case.call_and_validate(headers=dict(headers), excluded_checks=EXCLUDED)
                 statuses[case.operation.label, answer.status_code] += 1
 
             with suppress(Unsatisfiable):  # the operation takes nothing that could be wrong
