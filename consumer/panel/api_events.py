@@ -15,13 +15,8 @@ from consumer.panel.routes import Answer, Call, Route
 from consumer.services.compose import compose_form
 from consumer.services.event_input import guess_trigger
 from consumer.services.event_names import NameCount
-from consumer.services.events import (
-    ExplainedHook,
-    explain_hook,
-    recent_names,
-    replay_recent,
-    value_facts,
-)
+from consumer.services.events import recent_names, replay_recent
+from consumer.services.explained import ExplainedHook, explain_hook, value_facts
 from consumer.services.hook_reader import NotFoundError
 from consumer.services.hooks import HookService
 from consumer.services.replay import ReplayOutcome

@@ -14,6 +14,7 @@ from consumer.logs import get_logger
 from consumer.panel.api_dead_letters import DeadLettersApi
 from consumer.panel.api_events import EventsApi
 from consumer.panel.api_hooks import HooksApi
+from consumer.panel.api_journal import JournalApi
 from consumer.panel.api_requests import RequestsApi
 from consumer.panel.api_system import SystemApi
 from consumer.panel.connections import IDLE_SECONDS, make_runner
@@ -51,6 +52,7 @@ class Panel:
                 *HooksApi(self._hooks).routes(),
                 *RequestsApi(settings, self._hooks, new_context, clock).routes(),
                 *EventsApi(settings, self._hooks, clock).routes(),
+                *JournalApi(settings, clock).routes(),
                 *DeadLettersApi(settings, clock).routes(),
                 *system.routes(),
             ]

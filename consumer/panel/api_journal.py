@@ -1,0 +1,117 @@
+"""The API's routes about what happened: deliveries and reports."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from http import HTTPStatus
+from typing import Final
+
+from pydantic import BaseModel
+
+from consumer.clock import Clock
+from consumer.journal.log_search import FoundDelivery, Horizon, Progress, SearchBounds
+from consumer.panel import journal_models as models
+from consumer.panel.routes import Answer, Call, Route, Stream
+from consumer.services import reports as report_service
+from consumer.services.deliveries import (
+    delivery_facts,
+    horizon_facts,
+    make_deliveries,
+    rfc3339,
+)
+from consumer.services.topic_view import in_time
+from consumer.settings import Settings
+
+SEARCH_SECONDS: Final = 15.0
+"""Of a search whose answer comes at its end; the cursor goes on."""
+_LINES_SECONDS: Final = 600.0
+"""Of one whose lines come as they are found."""
+_REPORT_SECONDS: Final = 50.0
+
+
+class JournalApi:
+    """Handlers about what happened."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._deliveries = make_deliveries(settings, clock)
+
+    def routes(self) -> list[Route]:
+        """The routes of these handlers."""
+        return [
+            Route(
+                "GET", "/deliveries", "viewer", "Search the delivery log, the newest first",
+                {HTTPStatus.OK: models.Deliveries}, self.deliveries,
+                query=models.DeliveriesQuery, stream=self.lines, line=models.DeliveryLine,
+            ),
+            Route(
+                "GET", "/reports", "viewer", "Counts, rates and percentiles by hook and time",
+                {HTTPStatus.OK: models.Reports}, self.reports, query=models.ReportsQuery,
+            ),
+        ]  # fmt: skip
+
+    async def deliveries(self, call: Call) -> Answer:
+        """A page of the delivery log."""
+        query: models.DeliveriesQuery = call.query
+        page = await self._deliveries.page(
+            self._deliveries.parse(_filters(query)),
+            limit=query.limit,
+            cursor=query.cursor,
+            bounds=SearchBounds(seconds=SEARCH_SECONDS),
+        )
+        return Answer(
+            models.Deliveries(
+                deliveries=[models.Delivery(**delivery_facts(one)) for one in page.deliveries],
+                horizon=models.Horizon(**horizon_facts(page.horizon)),
+            )
+        )
+
+    def lines(self, call: Call) -> Stream:
+        """What is found, as it is found."""
+        return Stream(self._lines(call))
+
+    async def _lines(self, call: Call) -> AsyncGenerator[BaseModel, None]:
+        query: models.DeliveriesQuery = call.query
+        steps = self._deliveries.search(
+            self._deliveries.parse(_filters(query)),
+            limit=query.limit,
+            cursor=query.cursor,
+            bounds=SearchBounds(seconds=_LINES_SECONDS),
+        )
+        async with aclosing(steps):
+            async for step in steps:
+                yield _line(step)
+
+    async def reports(self, call: Call) -> Answer:
+        """Counts by hook and time."""
+        values = call.query.model_dump(exclude_none=True)
+        wanted, step = report_service.parse(values, self._clock.now())
+        kafka = self._settings.kafka
+        reading = report_service.read(kafka, wanted, step, self._clock)
+        found = await in_time(reading, kafka.own_topics.reports, _REPORT_SECONDS)
+        return Answer(
+            models.Reports(
+                reports=[
+                    models.Report(**report_service.report_facts(one)) for one in found.reports
+                ],
+                exists=found.exists,
+                passed_over=found.passed_over,
+            )
+        )
+
+
+def _filters(query: models.DeliveriesQuery) -> Mapping[str, str]:
+    return query.model_dump(exclude_none=True, exclude={"cursor", "limit"})
+
+
+def _line(step: FoundDelivery | Progress | Horizon) -> models.DeliveryLine:
+    match step:
+        case FoundDelivery():
+            return models.DeliveryLine(delivery=models.Delivery(**delivery_facts(step)))
+        case Horizon():
+            return models.DeliveryLine(horizon=models.Horizon(**horizon_facts(step)))
+        case Progress():
+            progress = models.SearchProgress(
+                records=step.records, searched_to=rfc3339(step.searched_to)
+            )
+            return models.DeliveryLine(progress=progress)
