@@ -19,9 +19,9 @@ from consumer.stream.forward_reader import follow
 from consumer.stream.partitioner import partition_of
 from consumer.stream.partitions_reader import PartitionsReader
 
-LATE_MS: Final = 5 * 60 * 1000
-"""How much later than its time a record may come into the log: replicas write side by side, and a
-broker that is away holds records back. With `until`, the search begins so much later."""
+LATE_MS: Final = 60 * 60 * 1000
+"""How much later than its time a record may come into the log: a replica that is cut off from Kafka
+writes what it kept once it is back. With `until`, the search begins so much later."""
 
 
 class SearchEnd(StrEnum):

@@ -10,10 +10,13 @@ import orjson
 import pytest
 
 from consumer.journal.records import ReportRecord, hash_user, report_key, report_value, user_key
+from support.daemon import InProcess
 from support.delivery_log import LogRecord, log_record, write_log
 from support.project import ROOT
+from support.receiver import Receiver, response
 from support.terminal import Terminal
-from support.workspace import Workspace
+from support.waiting import wait_until
+from support.workspace import Workspace, hook
 
 PARTITIONS = 3
 T0 = 1_790_000_000_000
@@ -202,3 +205,38 @@ async def test_a_reader_that_went_away_ends_the_search(topics: Workspace) -> Non
     )
     out, err = await process.communicate()
     assert (orjson.loads(out)["event"], err) == ("e2999", b"")
+
+
+async def test_what_a_daemon_logs_is_found(workspace: Workspace) -> None:
+    """What a daemon logs is found by each filter, a user by the id that the log does not hold, and
+    its reports are summed; no value of the event is in the output.
+    """
+    await workspace.create_topics()
+    keys = {"user_key": "canary-of-a-key"}
+    workspace.write_settings(delivery_log={"successes": 1.0, **keys})
+    user = {"user": {"id": "canary-of-a-user"}}
+    events = [
+        orjson.dumps({"id": f"e{n}", "data": {"event_key": "canary"}, **(user if n else {})})
+        for n in range(3)
+    ]
+    async with Receiver(response(200), response(404)) as receiver:
+        workspace.write_hooks(
+            hook("a", receiver.origin, parameters=[
+                {"key": "k", "source": "event", "value": "data.event_key"},
+            ]),
+        )  # fmt: skip
+        async with InProcess(workspace.config):
+            await workspace.cluster.produce(workspace.topic("event"), events, key=b"k")
+            await wait_until(workspace.caught_up, "all to be settled")
+    code, out, _ = await _run(workspace, "deliveries", "list", "--hook", "a")
+    assert (code, len(out.splitlines())) == (0, 3)
+    _, found, _ = await _run(workspace, "deliveries", "list", "--user", "canary-of-a-user")
+    lines = [orjson.loads(line) for line in found.splitlines()]
+    assert sorted(line["event"] for line in lines) == ["e1", "e2"]
+    _, dead, _ = await _run(workspace, "deliveries", "list", "--outcome", "dead_letter")
+    [line] = [orjson.loads(line) for line in dead.splitlines()]
+    assert (line["status"], line["reason"], line["hook"]) == (404, "permanent", "a")
+    _, reports, _ = await _run(workspace, "reports")
+    [report] = [orjson.loads(line) for line in reports.splitlines()]
+    assert (report["delivered"], report["dead_lettered"]) == (2, {"permanent": 1})
+    assert "canary" not in out + found + dead + reports
