@@ -1,7 +1,8 @@
 """The API's routes about hooks: shown, checked and changed."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from consumer.panel import models
 from consumer.panel.problems import Problem
 from consumer.panel.routes import Answer, Call, Route
 from consumer.services.catalogue import HookEntry
+from consumer.services.day_counts import DayCounter, DayCounts
 from consumer.services.hook_reader import Filter
 from consumer.services.hooks import Changed, HookService, Who
 
@@ -27,8 +29,9 @@ _WRITE_FAILS: Final = (
 class HooksApi:
     """Handlers about hooks."""
 
-    def __init__(self, hooks: HookService) -> None:
+    def __init__(self, hooks: HookService, day: DayCounter) -> None:
         self._hooks = hooks
+        self._day = day
 
     def routes(self) -> list[Route]:
         """The routes of these handlers."""
@@ -77,14 +80,14 @@ class HooksApi:
     async def list(self, call: Call) -> Answer:
         """A page of hooks."""
         query: models.HooksQuery = call.query
-        listing = await self._hooks.reader.listing()
+        listing, day = await self._hooks.reader.listing(), await self._day.counts()
         wanted = Filter(query.q, query.trigger, query.state)
         found = [entry for entry in listing.entries if wanted.matches(entry)]
         behind = [one for one in found if query.cursor is None or one.hook_id > query.cursor]
         page = behind[: query.limit]
         return Answer(
             models.Hooks(
-                hooks=[models.HookSummary(**_summary(entry)) for entry in page],
+                hooks=[models.HookSummary(**_summary(entry, day)) for entry in page],
                 total=len(found),
                 next=page[-1].hook_id if len(behind) > len(page) else None,
                 file_problems=[
@@ -102,7 +105,7 @@ class HooksApi:
         entry = await self._hooks.reader.get(call.path["id"])
         record = entry.record
         hook = models.Hook(
-            **_summary(entry),
+            **_summary(entry, await self._day.counts()),
             file=entry.file or None,
             comment=record.comment if record is not None else None,
             definition=_mapping(entry.definition),
@@ -181,7 +184,7 @@ def revision(change: AuditRecord) -> dict[str, Any]:
     }
 
 
-def _summary(entry: HookEntry) -> dict[str, Any]:
+def _summary(entry: HookEntry, day: Mapping[str, DayCounts] | None) -> dict[str, Any]:
     definition, record = entry.definition or {}, entry.record
 
     def text(name: str) -> str | None:
@@ -200,6 +203,7 @@ def _summary(entry: HookEntry) -> dict[str, Any]:
         "at": record.at if record is not None else None,
         "by": record.by if record is not None else None,
         "problem": entry.problem or None,
+        "day": asdict(day.get(entry.hook_id, DayCounts())) if day is not None else None,
     }
 
 

@@ -55,6 +55,16 @@ class HooksQuery(Query):
     limit: int = Field(default=DEFAULT_PAGE, ge=1, le=MAX_PAGE)
 
 
+class DayCounts(Result):
+    """What happened to a hook within 24 hours, over all replicas."""
+
+    delivered: int
+    retried: int
+    overflowed: int
+    dead_lettered: int
+    attempts: int
+
+
 class HookSummary(Result):
     """One hook in a list."""
 
@@ -69,6 +79,9 @@ class HookSummary(Result):
     at: str | None = Field(description="When it was last changed, in RFC 3339.")
     by: str | None
     problem: str | None = Field(description="Why it is not in force as it was written.")
+    day: DayCounts | None = Field(
+        description="Counts of 24 hours; null: there are no reports, or they cannot be read now."
+    )
 
 
 class Hook(HookSummary):

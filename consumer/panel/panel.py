@@ -22,6 +22,7 @@ from consumer.panel.gate import Gate
 from consumer.panel.openapi import openapi_document
 from consumer.panel.routes import Routes
 from consumer.panel.server import LINK_PATH, Server
+from consumer.services.day_counts import DayCounter
 from consumer.services.hooks import HookService
 from consumer.settings import PanelSettings, Settings
 
@@ -46,10 +47,11 @@ class Panel:
         self._settings = settings
         self.gate = Gate(settings.panel, clock)
         self._hooks = HookService(settings, clock)
+        self._day = DayCounter(settings.kafka, clock)
         system = SystemApi(settings, self._hooks, self.gate, clock, lambda: self.document)
         self.routes = Routes(
             [
-                *HooksApi(self._hooks).routes(),
+                *HooksApi(self._hooks, self._day).routes(),
                 *RequestsApi(settings, self._hooks, new_context, clock).routes(),
                 *EventsApi(settings, self._hooks, clock).routes(),
                 *JournalApi(settings, clock).routes(),
@@ -93,6 +95,7 @@ class Panel:
         panel = self._settings.panel
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._hooks.close)
+            stack.push_async_callback(self._day.close)
             runner = make_runner(self._server.handle, self._idle)
             stack.push_async_callback(runner.cleanup)
             await runner.setup()
