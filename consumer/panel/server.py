@@ -74,6 +74,14 @@ class Server:
             return self._log_in_by_link(query, caller)
         seen.route, parameters = self._find(request.method, path)
         seen.identity = self._gate.admit(seen.route, caller, request.headers)
+        call = Call(
+            identity=seen.identity,
+            caller=caller,
+            path=parameters,
+            query=parse_query(seen.route, query),
+            body=await _body(seen.route, request),  # slow ones do not count as under way
+            if_match=_if_match(seen.route, request),
+        )
         if self._under_way >= MAX_REQUESTS:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE, "busy", "too many requests are under way",
@@ -81,14 +89,6 @@ class Server:
             )  # fmt: skip
         self._under_way += 1
         try:
-            call = Call(
-                identity=seen.identity,
-                caller=caller,
-                path=parameters,
-                query=parse_query(seen.route, query),
-                body=await _body(seen.route, request),
-                if_match=_if_match(seen.route, request),
-            )
             if seen.route.stream is not None and _accepts_lines(request):
                 return await send_lines(request, seen.route.stream(call).lines, self._idle)
             return response(await _work(seen.route, call))

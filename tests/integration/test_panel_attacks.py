@@ -10,9 +10,11 @@ import orjson
 import pytest
 import yaml
 
+from consumer.panel.connections import MAX_CONNECTIONS
 from consumer.panel.failures import ADDRESS_FAILURES
 from consumer.panel.panel import Panel
 from consumer.panel.routes import Route
+from consumer.panel.server import MAX_REQUESTS
 from consumer.panel.transfer import MAX_BODY_BYTES
 from consumer.settings import ROLES
 from support.broker import free_port
@@ -249,6 +251,33 @@ async def test_slow_clients_are_cut_off(panel: Panel) -> None:
     assert (await Client(panel.url)("GET", "/healthz")).status == 200
     assert await asyncio.gather(*slow) == [b"", b"", b""]
     assert asyncio.get_running_loop().time() - began < 15
+
+
+async def test_slow_bodies_hold_up_nobody(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bodies that do not come, as many as requests may be under way, hold up no other request, and
+    end with 408.
+    """
+    monkeypatch.setattr("consumer.panel.transfer.BODY_SECONDS", 1.0)
+    head = _head(
+        panel, "POST /api/v1/session HTTP/1.1", "Content-Type: application/json",
+        "Content-Length: 100",
+    )  # fmt: skip
+    slow = [asyncio.create_task(_raw(panel, head, b"{")) for _ in range(MAX_REQUESTS + 10)]
+    served = await asyncio.gather(*(Client(panel.url)("GET", "/session") for _ in range(10)))
+    assert {one.status for one in served} == {200}
+    assert {_status(answer) for answer in await asyncio.gather(*slow)} == {408}
+
+
+async def test_idle_connections_keep_nobody_out(panel: Panel) -> None:
+    """More connections than the panel keeps do not keep a new one out: the oldest idle ones go."""
+    connections = [
+        await asyncio.open_connection("127.0.0.1", panel.port) for _ in range(MAX_CONNECTIONS + 20)
+    ]
+    try:
+        assert (await Client(panel.url)("GET", "/healthz")).status == 200
+    finally:
+        for _, writer in connections:
+            writer.transport.abort()
 
 
 async def test_long_headers_are_refused(panel: Panel) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import aiohttp
 import orjson
 import pytest
 
@@ -19,6 +20,7 @@ from consumer.panel.panel import Panel
 from support.dead_letters import WrittenDeadLetter, exhausted, metadata, write_dead_letters
 from support.delivery_log import log_record, write_log
 from support.panel import Client, Reply, running_panel, token_entries
+from support.waiting import wait_until
 from support.workspace import Workspace, event, hook
 
 NDJSON = {"Accept": "application/x-ndjson"}
@@ -194,6 +196,32 @@ async def test_a_replay_tells_its_progress(workspace: Workspace, client: Client)
     lines = _lines(await client("POST", "/dead-letters:replay", body, headers=NDJSON))
     assert [line["sent"] for line in lines] == [100, 200, 250, 250]
     assert [line["done"] for line in lines] == [False, False, False, True]
+
+
+async def test_a_replay_ends_with_its_client(workspace: Workspace, panel: Panel) -> None:
+    """A replay whose client goes away ends behind a batch, and another one sends the rest: none
+    twice, none left.
+    """
+    many = exhausted(range(2_000), "a")
+    await write_dead_letters(workspace.cluster, workspace.dead_letter_topic, many)
+    client = Client(panel.url)
+    url, body = f"{panel.url}/api/v1/dead-letters:replay", {"hook": "a", "expected": 2_000}
+    headers = {**client.headers, **NDJSON}
+    async with aiohttp.ClientSession() as session:
+        async with session.post(url, json=body, headers=headers) as answer:
+            first = orjson.loads(await answer.content.readline())
+        assert first == {"sent": 100, "total": 2_000, "done": False}
+
+    async def rest() -> int:
+        before = (await client("GET", "/dead-letters?hook=a&limit=1")).json["replayable"]
+        now = (await client("GET", "/dead-letters?hook=a&limit=1")).json["replayable"]
+        return int(now["count"]) if before == now else 0
+
+    left = await wait_until(rest, "the end of the replay")
+    assert left < 2_000 - 100
+    done = await client("POST", "/dead-letters:replay", {**body, "expected": left})
+    assert done.json["sent"] == left
+    assert len(await workspace.cluster.read(workspace.retry_topics[0])) == 2_000
 
 
 async def test_a_list_of_hooks_has_the_counts_of_a_day(
