@@ -268,16 +268,26 @@ async def test_slow_bodies_hold_up_nobody(panel: Panel, monkeypatch: pytest.Monk
     assert {_status(answer) for answer in await asyncio.gather(*slow)} == {408}
 
 
-async def test_idle_connections_keep_nobody_out(panel: Panel) -> None:
-    """More connections than the panel keeps do not keep a new one out: the oldest idle ones go."""
-    connections = [
-        await asyncio.open_connection("127.0.0.1", panel.port) for _ in range(MAX_CONNECTIONS + 20)
-    ]
-    try:
-        assert (await Client(panel.url)("GET", "/healthz")).status == 200
-    finally:
-        for _, writer in connections:
-            writer.transport.abort()
+async def test_idle_connections_keep_nobody_out(tmp_path: Path) -> None:
+    """Above the number of connections that the panel keeps, the oldest idle ones are closed, and
+    new ones are served.
+    """
+    async with running_panel(write(tmp_path, tokens=token_entries()), idle=60.0) as panel:
+        connections = [
+            await asyncio.open_connection("127.0.0.1", panel.port)
+            for _ in range(MAX_CONNECTIONS + 20)
+        ]
+        try:
+            assert (await Client(panel.url)("GET", "/healthz")).status == 200
+            readers = [reader for reader, _ in connections]
+            closed = await asyncio.gather(
+                *(reader.read() for reader in readers[:20]), return_exceptions=True
+            )
+            assert all(end == b"" or isinstance(end, ConnectionError) for end in closed)
+            assert not any(reader.at_eof() for reader in readers[-100:])
+        finally:
+            for _, writer in connections:
+                writer.transport.abort()
 
 
 async def test_long_headers_are_refused(panel: Panel) -> None:
