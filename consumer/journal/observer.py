@@ -11,6 +11,7 @@ from typing import Any, Final
 from consumer.clock import Clock
 from consumer.delivery.http.transport import AttemptResult
 from consumer.delivery.scheduling.delivery import Delivery
+from consumer.delivery.scheduling.endpoint import Endpoint
 from consumer.delivery.scheduling.observers import AttemptDetails
 from consumer.delivery.scheduling.retry_policy import (
     DELIVERED,
@@ -34,6 +35,8 @@ MAX_HOURS: Final = 24
 _HOUR_SECONDS: Final = 3_600
 _MIN_SUCCESS: Final = 200
 _MAX_SUCCESS: Final = 299
+_DELIVERED: Final = DELIVERED
+"""Of this module: compiled, another module's name costs a look-up."""
 _RETRY: Final = "retry"
 _LATE: Final = "late"
 """The reason of a retry if a result came after its delivery was deferred or given to another
@@ -65,6 +68,8 @@ class JournalObserver:
         self._max_rows = max_rows
         self._rows: list[Row] = []
         self._counts: dict[str, HookCounts] = {}
+        self._by_endpoint: dict[Endpoint, HookCounts] = {}
+        """The same counts: a look-up by the hook's id costs each attempt more."""
         self._past: deque[Counted] = deque(maxlen=MAX_HOURS)
         self._hour = self._newest_hour = 0
         self._offset = 0.0
@@ -93,13 +98,19 @@ class JournalObserver:
         """See `AttemptObserver.attempted`."""
         delivery, result, at = attempt.delivery, attempt.result, attempt.at
         decision = attempt.decision
-        counts = self._counts_of(delivery.endpoint.hook.id, at)
-        counts.attempt(status_label(result.status, result.error), result.duration)
-        if decision is DELIVERED:
-            counts.delivered += 1
+        if not self._hour_began <= at < self._hour_ends:
+            self._turn_hour(at)
+        counts = self._by_endpoint.get(delivery.endpoint)
+        if counts is None:
+            counts = self._by_endpoint[delivery.endpoint] = self._counts_of(
+                delivery.endpoint.hook.id
+            )
+        if decision is _DELIVERED:
+            counts.success(result.duration)
             if result.phases is not None:
                 self._log(delivery, attempt.number, result, at, decision)
             return
+        counts.attempt(status_label(result.status, result.error), result.duration)
         self._count(counts, decision)
         is_success = _MIN_SUCCESS <= result.status <= _MAX_SUCCESS
         if result.phases is not None if is_success else self.failures:
@@ -116,15 +127,15 @@ class JournalObserver:
             and delivery.attempts == source.attempts
         ):
             return
-        at = self._clock.monotonic()
-        self._count(self._counts_of(delivery.endpoint.hook.id, at), outcome)
+        at = self._now()
+        self._count(self._counts_of(delivery.endpoint.hook.id), outcome)
         if self.failures:
             self._log(delivery, 0, None, at, outcome)
 
     def gave_up(self, metadata: DeliveryMetadata) -> None:
         """A delivery of a hook was dead-lettered outside the scheduler."""
-        at = self._clock.monotonic()
-        self._counts_of(metadata.hook, at).dead_letter(metadata.reason)
+        at = self._now()
+        self._counts_of(metadata.hook).dead_letter(metadata.reason)
         if not self.failures:
             return
         row = Row(self._offset + at, metadata.hook, metadata.delivery_id)
@@ -142,10 +153,18 @@ class JournalObserver:
         self._set_clock()
         return rows, counted
 
-    def _counts_of(self, hook: str, at: float) -> HookCounts:
+    def _now(self) -> float:
+        """Monotonic seconds; what follows counts for their hour."""
+        at = self._clock.monotonic()
         if not self._hour_began <= at < self._hour_ends:
-            self._close_hour()
-            self._set_hour(at)
+            self._turn_hour(at)
+        return at
+
+    def _turn_hour(self, at: float) -> None:
+        self._close_hour()
+        self._set_hour(at)
+
+    def _counts_of(self, hook: str) -> HookCounts:
         counts = self._counts.get(hook)
         if counts is None:
             counts = self._counts[hook] = HookCounts()
@@ -155,6 +174,7 @@ class JournalObserver:
         if self._counts:
             self._past.append((self._hour, self._counts))
             self._counts = {}
+            self._by_endpoint = {}
 
     def _set_clock(self) -> None:
         """Follow the wall clock, but never back beyond the hour before the newest: its counts are
@@ -221,7 +241,7 @@ def _user(document: dict[str, Any]) -> str | None:
 
 def _describe(row: Row, decision: Decision | None, *, is_unsent: bool) -> None:
     """Write down what follows."""
-    if decision is DELIVERED:
+    if decision is _DELIVERED:
         row.outcome = "delivered"
     elif isinstance(decision, Defer):
         row.outcome, row.retry_after = _RETRY, decision.delay

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -14,6 +14,12 @@ UNKNOWN: Final = -1.0
 _MAX_EVENT_CHARACTERS: Final = 300
 """Of an event's id: as many as a delivery's id may have. A longer one is cut."""
 _MAX_LATER_SECONDS: Final = 366 * 24 * 3600.0
+_MAX_NAMES: Final = 10_000
+"""Names of hooks and topics that are kept as JSON."""
+_THREE_DIGITS: Final = [f"{number:03d}" for number in range(1000)]
+"""A look-up costs a tenth of formatting a number."""
+_NO_CONNECTION: Final = ',"ms":{"dns":0,"connect":0,"tls":0'
+"""Of an attempt on a connection that was open before."""
 
 
 class Row:
@@ -49,13 +55,18 @@ class Row:
 
 
 class RowEncoder:
-    """Makes values of rows; `user_key`: see `records.user_key`."""
+    """Makes values of rows; `user_key`: see `records.user_key`.
+
+    The JSON is put together here: to make a mapping for each row would cost twice as much. A
+    delivery's id needs no escapes (`delivery.http.request.delivery_id`), nor do outcome and error.
+    """
 
     def __init__(self, replica: str, user_key: bytes) -> None:
-        self._replica = replica
+        self._end = f',"replica":{_quoted(replica)}}}'
         self._hash = blake2b(digest_size=USER_HASH_BYTES, key=user_key)
         self._at = _TimeText()
         self._later = _TimeText()
+        self._names: dict[str, str] = {}
 
     def use_key(self, user_key: bytes) -> None:
         """Hash users with another key from now on."""
@@ -63,35 +74,46 @@ class RowEncoder:
 
     def encode(self, row: Row) -> bytes:
         """The value: what `records.read_delivery` reads."""
-        value: dict[str, Any] = {
-            "format": FORMAT,
-            "at": self._at.text(row.at),
-            "delivery": row.delivery,
-            "hook": row.hook,
-            "source": f"{row.topic}/{row.partition}/{row.offset}",
-            "attempt": row.attempt,
-            "outcome": row.outcome,
-            "replica": self._replica,
-        }
+        parts = [
+            f'{{"format":{FORMAT},"at":"{self._at.text(row.at)}"',
+            f',"delivery":"{row.delivery}","hook":{self._known(row.hook)}","source":',
+            f'{self._known(row.topic)}/{row.partition}/{row.offset}","attempt":{row.attempt},"outcome":"{row.outcome}"',
+        ]
         if row.revision is not None:
-            value["revision"] = row.revision
+            parts.append(f',"revision":{row.revision}')
         if row.event is not None:
-            value["event"] = row.event[:_MAX_EVENT_CHARACTERS]
+            parts.append(f',"event":{_quoted(row.event[:_MAX_EVENT_CHARACTERS])}')
         if row.attempt:
-            if row.error is None:
-                value["status"] = row.status
-            else:
-                value["error"] = row.error
-            value["ms"] = _milliseconds(row)
+            parts.append(
+                f',"status":{row.status}' if row.error is None else f',"error":"{row.error}"'
+            )
+            parts.append(_milliseconds(row))
         if row.retry_after >= 0.0:
-            value["retry_at"] = self._later.text(row.at + min(row.retry_after, _MAX_LATER_SECONDS))
+            later = self._later.text(row.at + min(row.retry_after, _MAX_LATER_SECONDS))
+            parts.append(f',"retry_at":"{later}"')
         if row.reason:
-            value["reason"] = row.reason
+            parts.append(f',"reason":{_quoted(row.reason)}')
         if row.user is not None:
             hashed = self._hash.copy()
             hashed.update(row.user.encode())
-            value["user"] = hashed.hexdigest()
-        return orjson.dumps(value)
+            parts.append(f',"user":"{hashed.hexdigest()}"')
+        parts.append(self._end)
+        return "".join(parts).encode()
+
+    def _known(self, name: str) -> str:
+        """The name of a hook or a topic as JSON, without the quote at its end. Another program may
+        write any into the headers of a record.
+        """
+        known = self._names.get(name)
+        if known is None:
+            if len(self._names) >= _MAX_NAMES:
+                self._names.clear()
+            known = self._names[name] = _quoted(name)[:-1]
+        return known
+
+
+def _quoted(text: str) -> str:
+    return orjson.dumps(text).decode()
 
 
 class _TimeText:
@@ -103,11 +125,12 @@ class _TimeText:
 
     def text(self, at: float) -> str:
         """RFC 3339 in UTC with milliseconds."""
-        second, ms = divmod(int(at * 1000.0), 1000)
+        milliseconds = int(at * 1000.0)
+        second = milliseconds // 1000
         if second != self._second:
             self._second = second
             self._text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
-        return f"{self._text}{ms:03d}Z"
+        return f"{self._text}{_THREE_DIGITS[milliseconds % 1000]}Z"
 
 
 def hour_text(hour: int) -> str:
@@ -115,12 +138,17 @@ def hour_text(hour: int) -> str:
     return datetime.fromtimestamp(hour * 3_600, UTC).strftime("%Y-%m-%dT%H")
 
 
-def _milliseconds(row: Row) -> dict[str, float]:
-    dns, connect, tls, first_byte = row.phases or (0, 0, 0, 0)
-    return {
-        "dns": dns / 1000,
-        "connect": connect / 1000,
-        "tls": tls / 1000,
-        "first_byte": first_byte / 1000,
-        "all": int(row.seconds * 1_000_000.0 + 0.5) / 1000,
-    }
+def _milliseconds(row: Row) -> str:
+    first_byte, before = 0, _NO_CONNECTION
+    if row.phases is not None:
+        dns, connect, tls, first_byte = row.phases
+        if dns or connect:
+            before = f',"ms":{{"dns":{_ms(dns)},"connect":{_ms(connect)},"tls":{_ms(tls)}'
+    whole = int(row.seconds * 1_000_000.0 + 0.5)
+    return f'{before},"first_byte":{_ms(first_byte)},"all":{_ms(whole)}}}'
+
+
+def _ms(microseconds: int) -> str:
+    """Milliseconds as JSON."""
+    whole, rest = microseconds // 1000, microseconds % 1000
+    return f"{whole}.{_THREE_DIGITS[rest]}" if rest else str(whole)

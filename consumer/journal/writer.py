@@ -12,7 +12,8 @@ from consumer.journal.rows import RowEncoder, hour_text
 from consumer.logs import get_logger
 from consumer.metrics.hooks import ATTEMPT_BUCKETS
 from consumer.settings import OwnTopics
-from consumer.stream.log_producer import LogRecord, UnwritableError
+from consumer.stream.batch_builder import LogRecord
+from consumer.stream.log_producer import UnwritableError
 from consumer.stream.tasks import timeout
 
 log = get_logger(__name__)
@@ -135,8 +136,8 @@ class JournalWriter:
         records = []
         topic, encode = self._own.deliveries, self._encoder.encode
         for number, row in enumerate(rows, 1):
-            key = row.hook.encode()
-            records.append(LogRecord(topic, key, encode(row), int(row.at * 1000.0)))
+            value = encode(row)
+            records.append(LogRecord(topic, row.hook.encode(), value, int(row.at * 1000.0)))
             if not number % _ROWS_AT_ONCE:
                 await asyncio.sleep(0)
         for number, record in enumerate(self._report(counted), 1):

@@ -158,6 +158,19 @@ def _whole(rest: bytes, records: list[bytes]) -> bytes:
     return _START.pack(0, length, _UNKNOWN_LEADER_EPOCH, _MAGIC, crc) + checked
 
 
+class LogRecord:
+    """A record to write; its key decides on the partition."""
+
+    __slots__ = ("key", "timestamp", "topic", "value")
+
+    def __init__(self, topic: str, key: bytes, value: bytes, timestamp: int) -> None:
+        """`timestamp`: milliseconds since the epoch."""
+        self.topic = topic
+        self.key = key
+        self.value = value
+        self.timestamp = timestamp
+
+
 class TimedBatch:
     """One uncompressed batch of records with times of their own and without headers."""
 
@@ -173,9 +186,9 @@ class TimedBatch:
         self._bytes = _HEADER_BYTES
         self.count = 0
 
-    def append(self, key: bytes, value: bytes, timestamp: int) -> bool:
+    def append(self, added: LogRecord) -> bool:
         """Add a record; False if `max_bytes` has no space for it. The first one is always added."""
-        timestamp = max(timestamp, self._first)
+        timestamp, key, value = max(added.timestamp, self._first), added.key, added.value
         record = b"".join(
             (
                 _NO_ATTRIBUTES,

@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, zip_longest
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from aiokafka import TopicPartition
 from aiokafka.errors import (
@@ -26,7 +26,7 @@ from aiokafka.protocol.produce import ProduceRequest
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
-from consumer.stream.batch_builder import TimedBatch
+from consumer.stream.batch_builder import LogRecord, TimedBatch
 from consumer.stream.committed import is_committed
 from consumer.stream.partition_log import PartitionLog
 from consumer.stream.partitioner import partition_of
@@ -55,16 +55,6 @@ _NO_TRANSACTIONS = (
     ClusterAuthorizationFailedError,
     IncompatibleBrokerVersion,
 )
-
-
-class LogRecord(NamedTuple):
-    """A record to write; its key decides on the partition."""
-
-    topic: str
-    key: bytes
-    value: bytes
-    timestamp: int
-    """Milliseconds since the epoch."""
 
 
 class UnwritableError(HookstreamError):
@@ -168,15 +158,16 @@ class LogProducer:
     async def _pack(self, records: Sequence[LogRecord]) -> dict[TopicPartition, list[TimedBatch]]:
         packed: dict[TopicPartition, list[TimedBatch]] = {}
         homes: dict[tuple[str, bytes], list[TimedBatch]] = {}
-        for number, (topic, key, value, timestamp) in enumerate(records, 1):
+        for number, record in enumerate(records, 1):
+            key, topic = record.key, record.topic
             batches = homes.get((topic, key))
             if batches is None:
                 partition = partition_of(key, len(self._leaders[topic]))
                 batches = packed.setdefault(TopicPartition(topic, partition), [])
                 homes[topic, key] = batches
-            if not batches or not batches[-1].append(key, value, timestamp):
-                batches.append(TimedBatch(self._batch_bytes, timestamp))
-                batches[-1].append(key, value, timestamp)
+            if not batches or not batches[-1].append(record):
+                batches.append(TimedBatch(self._batch_bytes, record.timestamp))
+                batches[-1].append(record)
             if not number % _RECORDS_AT_ONCE:
                 await asyncio.sleep(0)
         return packed

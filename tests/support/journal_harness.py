@@ -16,7 +16,7 @@ from consumer.journal.records import (
 from consumer.journal.rows import RowEncoder
 from consumer.journal.writer import JournalWriter
 from consumer.settings import OwnTopics
-from consumer.stream.log_producer import LogRecord
+from consumer.stream.batch_builder import LogRecord
 from support.fakes import FakeClock
 from support.scheduler_harness import SchedulerHarness
 from support.waiting import wait_until

@@ -131,9 +131,10 @@ class SecureBroker:
         *,
         group: str = "",
         transactions: Mapping[str, Iterable[str]] | None = None,
+        transactions_below: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         """Grant operations on topics by name (`*` for all), reading of `group`, and operations on
-        transactional ids.
+        transactional ids, by id and by the beginning of ids.
         """
         bindings = [
             _binding(user, ResourceType.TOPIC, topic, operation)
@@ -143,6 +144,13 @@ class SecureBroker:
         bindings += [
             _binding(user, ResourceType.TRANSACTIONAL_ID, name, operation)
             for name, operations in (transactions or {}).items()
+            for operation in set(operations)
+        ]
+        bindings += [
+            _binding(
+                user, ResourceType.TRANSACTIONAL_ID, name, operation, ResourcePatternType.PREFIXED
+            )
+            for name, operations in (transactions_below or {}).items()
             for operation in set(operations)
         ]
         if group:
@@ -191,9 +199,15 @@ class SecureBroker:
         return extra
 
 
-def _binding(user: str, kind: ResourceType, name: str, operation: str) -> AclBinding:
+def _binding(
+    user: str,
+    kind: ResourceType,
+    name: str,
+    operation: str,
+    pattern: ResourcePatternType = ResourcePatternType.LITERAL,
+) -> AclBinding:
     return AclBinding(
-        kind, name, ResourcePatternType.LITERAL, f"User:{user}", "*",
+        kind, name, pattern, f"User:{user}", "*",
         AclOperation[operation], AclPermissionType.ALLOW,
     )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """The deliveries without an outcome, and the way each gets its one outcome."""
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from consumer.clock import Clock
 from consumer.delivery.http.transport import AttemptResult
@@ -31,6 +32,8 @@ Excuses = Callable[[AttemptResult, float], bool]
 seconds), so that the result says nothing about the endpoint."""
 
 _BLOCKED = str(ErrorKind.BLOCKED)
+_DELIVERED: Final = DELIVERED
+"""Of this module: compiled, another module's name costs each delivery a look-up."""
 
 
 def _queue_order(delivery: Delivery) -> tuple[float, int]:
@@ -89,12 +92,14 @@ class UnfinishedDeliveries:
             decision = self._decide(
                 delivery, kind, circuit, result, now, may_retry_now=may_retry_now
             )
-        if isinstance(decision, Defer | Overflow):
+        if decision is not _DELIVERED and isinstance(decision, Defer | Overflow):
             decision = self._outcomes.amend(delivery, decision)
         details = AttemptDetails(delivery, number, result, now, decision)
         for attempted in self._attempted:
             attempted(details)
-        if decision is None or isinstance(decision, RetryNow | Requeue):
+        if decision is not _DELIVERED and (
+            decision is None or isinstance(decision, RetryNow | Requeue)
+        ):
             return decision
         self._end(delivery, decision)
         return None
@@ -132,7 +137,7 @@ class UnfinishedDeliveries:
         if delivery.ended:
             return None
         if kind is AnswerKind.SUCCESS:
-            return DELIVERED
+            return _DELIVERED
         blocked_before = delivery.last_status == _BLOCKED
         delivery.last_status = str(result.error or result.status)
         refused = kind is AnswerKind.PERMANENT and circuit.refuses

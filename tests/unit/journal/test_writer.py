@@ -6,7 +6,8 @@ import pytest
 
 from consumer.errors import HookstreamError
 from consumer.journal.writer import FLUSH_SECONDS, MAX_FLUSH_SECONDS
-from consumer.stream.log_producer import LogRecord, UnwritableError
+from consumer.stream.batch_builder import LogRecord
+from consumer.stream.log_producer import UnwritableError
 from support.fakes import make_hook
 from support.journal_harness import OWN, FakeLogCluster, JournalHarness
 
