@@ -53,6 +53,8 @@ class Daemon:
 
     group: str = ""
     """The consumer group; by default a new one for each run."""
+    delivery_log: Mapping[str, Any] | None = None
+    """The settings of this section; None: the defaults."""
 
     def command(self, task: Task, folder: Path) -> Sequence[str]:
         """See `Contestant`."""
@@ -63,6 +65,8 @@ class Daemon:
             "network": {"allow": ["127.0.0.0/8"]},
             "admin": {"port": 0},
         }
+        if self.delivery_log is not None:
+            settings["delivery_log"] = self.delivery_log
         if task.ca_file is not None:
             settings["network"]["ca_file"] = str(task.ca_file)
         (folder / "hooks").mkdir()

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from benchmarks.bench import Bench, Row
 from benchmarks.scenarios import (
     burst,
+    delivery_log,
     hooks,
     isolation,
     memory,
@@ -66,5 +67,8 @@ SCENARIOS: Mapping[str, Scenario] = {
         "300 events a second while each of three replicas is restarted", restarts.restarts, pairs=1
     ),
     "killed": Scenario("kill -9 in the middle of a backlog", restarts.killed, pairs=1),
+    "delivery-log": Scenario(
+        "everything logged and the defaults, beside no log", delivery_log.delivery_log
+    ),
     "transport": Scenario("a GET by libcurl, aiohttp, a bare loop", transport.transport),
 }

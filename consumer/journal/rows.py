@@ -8,6 +8,7 @@ import orjson
 
 from consumer.delivery.http.transport import Phases
 from consumer.journal.records import FORMAT, USER_HASH_BYTES
+from consumer.stream.batch_builder import LogRecord
 
 UNKNOWN: Final = -1.0
 """No time for a retry."""
@@ -71,6 +72,15 @@ class RowEncoder:
     def use_key(self, user_key: bytes) -> None:
         """Hash users with another key from now on."""
         self._hash = blake2b(digest_size=USER_HASH_BYTES, key=user_key)
+
+    def encode_some(self, rows: list[Row], start: int, end: int, topic: str) -> list[LogRecord]:
+        """Records of `topic`, of the rows from `start` to `end`."""
+        records = []
+        for index in range(start, min(end, len(rows))):
+            row = rows[index]
+            key, value = row.hook.encode(), self.encode(row)
+            records.append(LogRecord(topic, key, value, int(row.at * 1000.0)))
+        return records
 
     def encode(self, row: Row) -> bytes:
         """The value: what `records.read_delivery` reads."""

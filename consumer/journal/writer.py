@@ -134,12 +134,10 @@ class JournalWriter:
         rows, counted = self._observer.take()
         self._pending_rows = len(rows)
         records = []
-        topic, encode = self._own.deliveries, self._encoder.encode
-        for number, row in enumerate(rows, 1):
-            value = encode(row)
-            records.append(LogRecord(topic, row.hook.encode(), value, int(row.at * 1000.0)))
-            if not number % _ROWS_AT_ONCE:
-                await asyncio.sleep(0)
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            end = start + _ROWS_AT_ONCE
+            records += self._encoder.encode_some(rows, start, end, self._own.deliveries)
+            await asyncio.sleep(0)
         for number, record in enumerate(self._report(counted), 1):
             records.append(record)
             if not number % _ROWS_AT_ONCE:

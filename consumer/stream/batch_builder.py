@@ -4,6 +4,7 @@ aiokafka's builder in C wants the headers as a sequence, which costs more than t
 accepts only names that are UTF-8.
 """
 
+from collections.abc import Sequence
 from struct import Struct
 from typing import Final
 
@@ -12,6 +13,7 @@ from aiokafka.record.util import calc_crc32c
 from consumer.records.header_sink import HeaderSink
 from consumer.records.headers import OWN_HEADERS
 from consumer.stream.outbox import Message
+from consumer.stream.partitioner import partition_of
 from consumer.stream.record_fields import header_name_bytes
 
 _START: Final = Struct(">qiibI")
@@ -169,6 +171,37 @@ class LogRecord:
         self.key = key
         self.value = value
         self.timestamp = timestamp
+
+
+class BatchPacker:
+    """Packs records into batches for the partitions of their keys."""
+
+    __slots__ = ("_homes", "_max_bytes", "_partitions", "batches")
+
+    def __init__(self, max_bytes: int, partitions: dict[str, int]) -> None:
+        """`max_bytes`: of a batch; `partitions`: how many each topic has."""
+        self._max_bytes = max_bytes
+        self._partitions = partitions
+        self._homes: dict[tuple[str, bytes], list[TimedBatch]] = {}
+        self.batches: dict[tuple[str, int], list[TimedBatch]] = {}
+        """By topic and partition, in the order in which they are first needed."""
+
+    def add(self, records: Sequence[LogRecord], start: int, end: int) -> None:
+        """Pack the records from `start` to `end`."""
+        for index in range(start, min(end, len(records))):
+            record = records[index]
+            home = self._homes.get((record.topic, record.key))
+            if home is None:
+                home = self._home(record.topic, record.key)
+            if not home or not home[-1].append(record):
+                batch = TimedBatch(self._max_bytes, record.timestamp)
+                batch.append(record)
+                home.append(batch)
+
+    def _home(self, topic: str, key: bytes) -> "list[TimedBatch]":
+        tp = (topic, partition_of(key, self._partitions[topic]))
+        home = self._homes[topic, key] = self.batches.setdefault(tp, [])
+        return home
 
 
 class TimedBatch:

@@ -26,10 +26,9 @@ from aiokafka.protocol.produce import ProduceRequest
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
-from consumer.stream.batch_builder import LogRecord, TimedBatch
+from consumer.stream.batch_builder import BatchPacker, LogRecord, TimedBatch
 from consumer.stream.committed import is_committed
 from consumer.stream.partition_log import PartitionLog
-from consumer.stream.partitioner import partition_of
 from consumer.stream.topics import describe_topics
 from consumer.stream.transaction_requests import ProducerId, TransactionRequests
 
@@ -156,21 +155,12 @@ class LogProducer:
         self._leaders = leaders
 
     async def _pack(self, records: Sequence[LogRecord]) -> dict[TopicPartition, list[TimedBatch]]:
-        packed: dict[TopicPartition, list[TimedBatch]] = {}
-        homes: dict[tuple[str, bytes], list[TimedBatch]] = {}
-        for number, record in enumerate(records, 1):
-            key, topic = record.key, record.topic
-            batches = homes.get((topic, key))
-            if batches is None:
-                partition = partition_of(key, len(self._leaders[topic]))
-                batches = packed.setdefault(TopicPartition(topic, partition), [])
-                homes[topic, key] = batches
-            if not batches or not batches[-1].append(record):
-                batches.append(TimedBatch(self._batch_bytes, record.timestamp))
-                batches[-1].append(record)
-            if not number % _RECORDS_AT_ONCE:
-                await asyncio.sleep(0)
-        return packed
+        partitions = {topic: len(leaders) for topic, leaders in self._leaders.items()}
+        packer = BatchPacker(self._batch_bytes, partitions)
+        for start in range(0, len(records), _RECORDS_AT_ONCE):
+            packer.add(records, start, start + _RECORDS_AT_ONCE)
+            await asyncio.sleep(0)
+        return {TopicPartition(*tp): batches for tp, batches in packer.batches.items()}
 
     async def _send(
         self, packed: Mapping[TopicPartition, Sequence[TimedBatch]]

@@ -180,3 +180,25 @@ async def test_settings_change_no_answer(harness: TransportHarness) -> None:
     assert (await attempt.answer()).status == 204
     assert (await answer_of(harness.transport, harness.get("/200"))).status == 200
     assert [len(one.answers) for one in (hung, attempt)] == [0, 1]
+
+
+async def test_phases_are_told_of_the_attempts_that_are_wanted(harness: TransportHarness) -> None:
+    """Each attempt with a result is asked for once, by its status, and only those that are wanted
+    tell their phases; without a question none does.
+    """
+    asked: list[int] = []
+
+    def wanted(status: int) -> bool:
+        asked.append(status)
+        return status == 503
+
+    harness.transport.measure(wanted)
+    told = {
+        status: (await answer_of(harness.transport, harness.get(f"/{status}"))).phases
+        for status in (200, 404, 503)
+    }
+    assert asked == [200, 404, 503]
+    assert (told[200], told[404]) == (None, None)
+    assert told[503] is not None
+    harness.transport.measure(None)
+    assert (await answer_of(harness.transport, harness.get("/503"))).phases is None

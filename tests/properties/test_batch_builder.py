@@ -4,7 +4,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consumer.records.headers import OWN_HEADERS
-from consumer.stream.batch_builder import BatchBuilder
+from consumer.stream.batch_builder import BatchBuilder, BatchPacker, LogRecord, TimedBatch
+from consumer.stream.partitioner import partition_of
 from consumer.stream.record_batches import RecordBatches
 from consumer.stream.replay import ReplayRecord
 from support.raw_batches import HEADER, Written, make_batch
@@ -55,3 +56,65 @@ def test_a_full_batch_takes_no_record_but_the_first(records: list[Written]) -> N
         assert [(r.key, r.value, list(r.headers)) for r in kept] == [
             (key, value, list(headers)) for key, value, headers in records[:took]
         ]
+
+
+TIMED = st.lists(
+    st.tuples(st.binary(max_size=80), st.binary(max_size=300), st.integers(-5_000, 5_000)),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(TIMED, st.sampled_from([(-1, -1, -1), (7, 3, 41)]), st.integers(HEADER, 2_000))
+def test_a_timed_batch_is_read_with_its_times(
+    records: list[tuple[bytes, bytes, int]], producer: tuple[int, int, int], limit: int
+) -> None:
+    """A batch of records with times of their own has their keys, values and times; an earlier time
+    than the first one's counts as this; and the batch stays within its limit, but for one record.
+    """
+    batch = TimedBatch(limit, MOMENT)
+    took = [
+        (key, value, max(MOMENT, MOMENT + late))
+        for key, value, late in records
+        if batch.append(LogRecord("topic", key, value, MOMENT + late))
+    ]
+    raw = batch.build(*producer)
+    assert len(took) == batch.count == max(batch.count, 1)
+    assert len(raw) <= limit or batch.count == 1
+    read = RecordBatches(raw, 0).next_batch()
+    assert read.validate_crc()
+    assert read.is_transactional == (producer[0] >= 0)
+    assert [(r.key, r.value, r.timestamp, list(r.headers)) for r in read] == [
+        (key, value, at, []) for key, value, at in took
+    ]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.binary(max_size=3), st.binary(max_size=90))),
+    st.integers(1, 5),
+    st.integers(HEADER, 400),
+)
+def test_a_packer_keeps_the_order_of_each_key(
+    records: list[tuple[str, bytes, bytes]], partitions: int, limit: int
+) -> None:
+    """Records are packed for the partition of their key as Kafka's clients choose it, in their
+    order, and each is in one batch.
+    """
+    packer = BatchPacker(limit, {"a": partitions, "b": 1})
+    wanted = [LogRecord(topic, key, value, MOMENT) for topic, key, value in records]
+    for start in range(0, len(wanted), 3):
+        packer.add(wanted, start, start + 3)
+    for (topic, partition), batches in packer.batches.items():
+        assert all(batches)
+        found = [
+            (r.key, r.value)
+            for batch in batches
+            for r in RecordBatches(batch.build(-1, -1, -1), 0).next_batch()
+        ]
+        count = partitions if topic == "a" else 1
+        assert found == [
+            (r.key, r.value)
+            for r in wanted
+            if r.topic == topic and partition_of(r.key, count) == partition
+        ]
+    assert sum(b.count for batches in packer.batches.values() for b in batches) == len(wanted)

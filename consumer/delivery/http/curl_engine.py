@@ -152,7 +152,7 @@ class Engine:
                 easy, done = self._release(pool, handle)
                 answer = easy.response()
                 if wanted is not None and wanted(answer.status):
-                    answer.phases = _phases(easy)
+                    answer.phases = _phases(easy, answer)
                 answers.append((done, answer))
             for handle, code, message in failed:
                 easy, done = pool.under_way[handle]
@@ -163,7 +163,7 @@ class Engine:
                     self._report(easy.route, problem)
                     answer.gave_up_connections = problem is RouteProblem.STALLED
                 if wanted is not None and wanted(answer.status):
-                    answer.phases = _phases(easy)
+                    answer.phases = _phases(easy, answer)
                 answers.append((done, answer))
 
     def _release(self, pool: "_Pool", handle: Any) -> tuple[Easy, OnResult]:
@@ -232,10 +232,11 @@ class _Pool:
         return closing
 
 
-def _phases(easy: Easy) -> Phases:
-    """The phases of the attempt that has its result."""
+def _phases(easy: Easy, answer: AttemptResult) -> Phases:
+    """The phases of the attempt that ended with `answer`."""
     getinfo = easy.handle.getinfo
-    first_byte: int = getinfo(pycurl.STARTTRANSFER_TIME_T)
+    # Without an answer libcurl tells when the attempt ended.
+    first_byte: int = 0 if answer.error else getinfo(pycurl.STARTTRANSFER_TIME_T)
     if not easy.dialled:  # libcurl counts the search for a kept connection as connecting
         return 0, 0, 0, first_byte
     return (

@@ -9,6 +9,7 @@ from consumer.stream.topic_settings import (
     RETENTION_BYTES,
     RETENTION_MS,
     Compaction,
+    History,
     Retention,
     partition_problem,
     source_warnings,
@@ -124,3 +125,31 @@ def test_a_topic_whose_records_must_have_one_order() -> None:
     assert "the topic ours has 3 partitions, and must have 1" in problem
     assert partition_problem("ours", 1, Compaction()) is None
     assert partition_problem("ours", 3, Retention(60.0)) is None
+
+
+@pytest.mark.parametrize("last_of_each_key", [False, True])
+def test_a_topic_for_people_is_made_right(last_of_each_key: bool) -> None:
+    """A topic of the delivery log or of the reports that the daemon creates is accepted by the next
+    start, keeps its records for the wanted time, and is one that the daemon runs on without.
+    """
+    history = History(HOUR_MS / 1_000, last_of_each_key=last_of_each_key)
+    assert history.settings()[RETENTION_MS] == str(HOUR_MS)
+    assert history.wrong(history.settings()) == {}
+    assert history.wrong(history.settings() | {RETENTION_MS: "1"}) == {}
+    assert history.optional
+
+
+@pytest.mark.parametrize(
+    ("last_of_each_key", "policy", "loss"),
+    [
+        (False, "compact", "only the last record of each hook is kept"),
+        (False, "compact,delete", "only the last record of each hook is kept"),
+        (True, "delete", "all counts of an hour are kept, not only the last ones"),
+    ],
+)
+def test_a_topic_for_people_with_another_policy_is_wrong(
+    last_of_each_key: bool, policy: str, loss: str
+) -> None:
+    """The delivery log must not be compacted, and the reports must be."""
+    history = History(60.0, last_of_each_key=last_of_each_key)
+    assert history.wrong({CLEANUP_POLICY: policy}) == {CLEANUP_POLICY: loss}
