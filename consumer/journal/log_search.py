@@ -129,7 +129,14 @@ class LogSearch:
                 offsets = parse_cursor(cursor, topic_id, wanted.digest).offsets
                 spans = {place: _cut(one, offsets, place) for place, one in spans.items()}
             matcher, found = Matcher(wanted), 0
-            reader = BackwardReader(partitions, spans, matcher, self._clock, wanted_items=limit)
+            reader = BackwardReader(
+                partitions,
+                spans,
+                matcher,
+                self._clock,
+                may_match=matcher.may_match if matcher.is_selective else None,
+                wanted_items=limit,
+            )
             end: SearchEnd | None = None
             async with aclosing(reader.read()) as items:
                 async for item in items:

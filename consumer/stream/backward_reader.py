@@ -20,6 +20,7 @@ from consumer.stream.backward_merge import (
 )
 from consumer.stream.parsed_records import UnreadableBatchError
 from consumer.stream.partitions_reader import PartitionsReader
+from consumer.stream.skimming import Skim
 
 ItemT = TypeVar("ItemT")
 
@@ -46,12 +47,14 @@ class BackwardReader(Generic[ItemT]):
         take: Callable[[Record], ItemT | None],
         clock: Clock,
         *,
+        may_match: Callable[[bytes], bool] | None = None,
         wanted_items: int | None = None,
         first_offsets: int = FIRST_CHUNK_OFFSETS,
     ) -> None:
         """`take` returns None for a record that is not wanted. It may get a record twice if there
-        are more items than may be kept. `wanted_items`: no more than these will be asked for.
-        `first_offsets`: see `BackwardMerge`.
+        are more items than may be kept. `may_match`: whether `take` may want a record in the bytes
+        of a batch; if not, its records are counted only. `wanted_items`: no more than these will be
+        asked for. `first_offsets`: see `BackwardMerge`.
         """
         self.records = 0
         """Records that were read, wanted or not."""
@@ -61,6 +64,7 @@ class BackwardReader(Generic[ItemT]):
         self._partitions = partitions
         self._take = take
         self._clock = clock
+        self._may_match = may_match
         self._max_items = min(wanted_items or _KEPT_ITEMS, _KEPT_ITEMS)
         self._max_bytes = KEPT_BYTES // max(1, len(spans))
 
@@ -85,10 +89,11 @@ class BackwardReader(Generic[ItemT]):
             place, low, high, self._take, max_items=self._max_items, max_bytes=self._max_bytes
         )
         log, at_log_start = self._partitions.logs[place], False
+        skim = Skim(self._may_match, reading.pass_over, low, high) if self._may_match else None
         at = low
         while at < high:
             try:
-                fetched = await self._partitions.ask(log.fetch, at, _FETCH_WAIT_SECONDS)
+                fetched = await self._partitions.ask(log.fetch, at, _FETCH_WAIT_SECONDS, skim)
                 if fetched is None:
                     continue
                 reading.size += fetched.size
@@ -156,6 +161,11 @@ class _ChunkReading(Generic[ItemT]):
             ):
                 self._drop()
         self.records += 1
+
+    def pass_over(self, records: int, oldest: int) -> None:
+        """Count records that are not wanted; `oldest`: the timestamp of the oldest."""
+        self.records += records
+        self._oldest = min(self._oldest, oldest)
 
     def chunk(self, *, at_log_start: bool) -> Chunk[ItemT]:
         """What was read."""

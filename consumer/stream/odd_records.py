@@ -20,12 +20,12 @@ def read_odd_records() -> None:
     The parser's own errors are of many kinds (decoders', libraries', Python's), and do not tell the
     offset.
     """
-    fetcher.MemoryRecords = _FetchedBytes
+    fetcher.MemoryRecords = FetchedBytes
     fetcher.PartitionRecords = _FetchedRecords
     bound_decompression()
 
 
-class _FetchedBytes(MemoryRecords):  # type: ignore[misc]  # aiokafka has no types
+class FetchedBytes(MemoryRecords):  # type: ignore[misc]  # aiokafka has no types
     """aiokafka's `MemoryRecords`, with access to its bytes."""
 
     def __init__(self, data: bytes) -> None:

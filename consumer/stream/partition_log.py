@@ -20,6 +20,7 @@ from aiokafka.protocol.offset import OffsetRequest
 from consumer.records.record import Record
 from consumer.stream.cluster_client import ANY_NODE, ClusterClient
 from consumer.stream.metadata import NO_TOPIC_ID, TopicIdRequest
+from consumer.stream.skimming import Skim, SkimmedBytes
 
 FETCH_BYTES: Final = 1024 * 1024
 """Limit for one answer. A larger batch is sent whole if it is the first one (KIP-74)."""
@@ -34,7 +35,14 @@ class Fetched:
     """The answer to a fetch: iterate over its committed records, then look at `next_offset`."""
 
     def __init__(
-        self, tp: TopicPartition, offset: int, stable_end: int, aborted: Any, data: bytes
+        self,
+        tp: TopicPartition,
+        offset: int,
+        stable_end: int,
+        aborted: Any,
+        data: bytes,
+        *,
+        skim: Skim | None = None,
     ) -> None:
         self.stable_end = stable_end
         """Last stable offset: the first one of the oldest open transaction, or the end."""
@@ -42,7 +50,7 @@ class Fetched:
         """Bytes of the answer, compressed as the broker has them."""
         self._records = fetcher.PartitionRecords(
             tp,
-            fetcher.MemoryRecords(data),
+            fetcher.MemoryRecords(data) if skim is None else SkimmedBytes(data, skim),
             aborted,
             offset,
             None,
@@ -108,9 +116,11 @@ class PartitionLog:
         found = await self._offset(timestamp, _READ_COMMITTED)
         return found if found >= 0 else None
 
-    async def fetch(self, offset: int, wait_seconds: float) -> Fetched | None:
+    async def fetch(
+        self, offset: int, wait_seconds: float, skim: Skim | None = None
+    ) -> Fetched | None:
         """Fetch from `offset` on, once there is something or `wait_seconds` have passed; None: the
-        broker throttles this client.
+        broker throttles this client. With `skim`, batches without a wanted record are left out.
         """
         partition = (self.partition, offset, FETCH_BYTES)
         wait_ms = round(wait_seconds * 1000)
@@ -123,7 +133,7 @@ class PartitionLog:
         [(_, [(_, code, _high_watermark, stable_end, *details)])] = answer.topics
         self.check(code)
         aborted = details[1] if answer.API_VERSION >= _RACK_VERSION else details[-2]
-        return Fetched(self._tp, offset, stable_end, aborted, bytes(details[-1] or b""))
+        return Fetched(self._tp, offset, stable_end, aborted, bytes(details[-1] or b""), skim=skim)
 
     async def send(self, request: Any) -> Any:
         """The leader's answer to `request`."""

@@ -232,6 +232,9 @@ async def test_aborted_records_and_markers_are_passed(log: Log) -> None:
     await log.write(*(log_record("a", n, T0 + 3_000 + n) for n in range(4, 50)), transaction=False)
     assert await log.events() == ["e3", "e1"]
     assert await log.events(hook="a") == ["e3", "e1"]
+    assert await log.events(event="e3") == ["e3"]
+    assert await log.events(event="e2") == []
+    assert (await log.page(event="none")).horizon.records == 2
 
 
 async def test_other_records_are_counted(log: Log) -> None:

@@ -16,7 +16,7 @@ from consumer.metrics.hooks import STATUSES, status_label
 from support.fakes import FakeRecord
 
 KEY = b"k" * 32
-IDS = st.sampled_from(["e1", "e2", 'e"3', "e\\4", "ş5", "503", "5xx", "timeout", "status"])
+IDS = st.sampled_from(["e1", "e2", 'e"3', "e\\4", "ş/5", "503", "5xx", "timeout", "status"])
 ATTEMPTS = st.fixed_dictionaries(
     {"status": st.sampled_from([101, 200, 204, 302, 404, 503, 999])}
 ) | (st.fixed_dictionaries({"error": st.sampled_from(["timeout", "dns", "tls"])}) | st.just({}))
@@ -110,7 +110,7 @@ def test_the_filters_equal_naive_ones(
         if orjson.loads(value) != orjson.loads(delivery_value(record)):
             value = delivery_value(record)  # a text held the same characters
     if escaped:
-        value = value.replace(b"e", rb"\u0065")
+        value = value.replace(b"e", rb"\u0065").replace(b"/", rb"\/")
     matcher = Matcher(parse_filter(texts, now=NOW, user_key=KEY))
     found = matcher(FakeRecord(value, key=record.hook.encode(), timestamp=timestamp))
     assert (found == record) == _naive(texts, record, timestamp)

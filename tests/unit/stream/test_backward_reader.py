@@ -16,6 +16,7 @@ from consumer.stream.backward_reader import BackwardReader
 from consumer.stream.forward_reader import read_forwards
 from consumer.stream.parsed_records import UnreadableBatchError
 from consumer.stream.partitions_reader import PartitionsReader
+from consumer.stream.skimming import Skim
 from support.fakes import FakeRecord
 
 PLACE: Place = ("t", 0)
@@ -56,7 +57,9 @@ class Log:
         """See `PartitionLog.start`."""
         return self.first
 
-    async def fetch(self, offset: int, _wait_seconds: float) -> Answer | None:
+    async def fetch(
+        self, offset: int, _wait_seconds: float, _skim: Skim | None = None
+    ) -> Answer | None:
         """See `PartitionLog.fetch`."""
         if self.throttled:
             self.throttled.pop()
