@@ -68,7 +68,9 @@ def _records(number: int) -> Iterator[tuple[int, bytes]]:
 
 def _fill(bootstrap: str, topic: str, number: int) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-    for created in admin.create_topics([NewTopic(topic, _PARTITIONS, 1)]).values():
+    for created in admin.create_topics(
+        [NewTopic(topic, _PARTITIONS, 1, config={"retention.ms": "-1"})]
+    ).values():
         created.result(30)
     producer = Producer(
         {"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "linger.ms": 20}

@@ -11,7 +11,7 @@ import pytest
 
 from consumer.journal.records import ReportRecord, hash_user, report_key, report_value, user_key
 from support.daemon import InProcess
-from support.delivery_log import LogRecord, log_record, write_log
+from support.delivery_log import KEPT_FOR_EVER, LogRecord, log_record, write_log
 from support.project import ROOT
 from support.receiver import Receiver, response
 from support.terminal import Terminal
@@ -51,7 +51,7 @@ async def topics(workspace: Workspace) -> Workspace:
     """A workspace with settings, and the topics of the log and of the reports."""
     workspace.write_settings()
     names = [f"{workspace.topic_prefix}.{name}" for name in ("deliveries", "reports")]
-    await workspace.cluster.create(names, partitions=PARTITIONS)
+    await workspace.cluster.create(names, partitions=PARTITIONS, configs=KEPT_FOR_EVER)
     return workspace
 
 

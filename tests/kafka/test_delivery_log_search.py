@@ -18,7 +18,7 @@ from consumer.settings import KafkaSettings
 from consumer.stream import backward_reader
 from support.cluster import Cluster
 from support.definition_topics import kafka_settings
-from support.delivery_log import LogRecord, java_partition, log_record, write_log
+from support.delivery_log import KEPT_FOR_EVER, LogRecord, java_partition, log_record, write_log
 from support.waiting import wait_until
 
 PARTITIONS = 3
@@ -45,9 +45,9 @@ class Log:
         """What reads it."""
         return Deliveries(self.settings, KEY, SystemClock())
 
-    async def create(self, **configs: str) -> None:
+    async def create(self) -> None:
         """Make the topic."""
-        await self.cluster.create([self.topic], partitions=PARTITIONS, configs=configs)
+        await self.cluster.create([self.topic], partitions=PARTITIONS, configs=KEPT_FOR_EVER)
 
     async def write(self, *records: LogRecord, transaction: bool | None = None) -> None:
         """Write records."""

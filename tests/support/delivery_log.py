@@ -11,7 +11,8 @@ from aiokafka.partitioner import murmur2
 
 from support.cluster import Cluster
 
-Json = dict[str, Any]
+KEPT_FOR_EVER = {"retention.ms": "-1"}
+"""For records whose times are long past: a broker deletes those when it next looks."""
 
 
 @dataclass(frozen=True, slots=True)
