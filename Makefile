@@ -1,4 +1,4 @@
-# Everything starts from a Python and, for the tests' Kafka, Java and Maven. `make help` lists it.
+# Everything starts from a Python and, for the tests, Kafka (Java and Maven) and a Chromium. `make help` lists it.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -16,7 +16,7 @@ PYTEST = $(BIN)/pytest --numprocesses $(or $(WORKERS),2) --dist loadfile --no-lo
 COMPILED = $(CURDIR)/.cache/compiled
 PEERS = .cache/peers/.synced
 
-.PHONY: help setup test fuzz simulate soak demo lint compiled unit kafka wheel benchmark peers lock audit sbom format clean
+.PHONY: help setup test fuzz simulate soak demo lint compiled unit kafka browser wheel benchmark peers lock audit sbom format clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | column -t -s '|'
@@ -41,7 +41,7 @@ $(UV):
 
 setup: .venv/.synced ## the environment in .venv, from the hashed lock
 
-test: lint kafka ## everything that must hold: lint, types, layers, all tests, coverage
+test: lint kafka browser ## everything that must hold: lint, types, layers, all tests, coverage
 	@$(PYTEST) --cov --cov-report=term $(PYTEST_FLAGS)
 	@if command -v cc >/dev/null; then $(MAKE) --no-print-directory compiled; else \
 		echo "no C compiler (cc): the tests did not run on compiled modules"; fi
@@ -59,11 +59,14 @@ compiled: $(COMPILED) ## the tests of what is compiled, on what was compiled
 		tests/unit/hooks tests/unit/matching tests/unit/records tests/unit/stream tests/unit/pipeline \
 		tests/properties tests/contract
 
-unit: setup ## the tests that need no Kafka
+unit: setup browser ## the tests that need no Kafka
 	@$(PYTEST) -m "not broker" $(PYTEST_FLAGS)
 
 kafka: setup ## say which Kafka the tests use, and fetch it where that is Maven's
 	@PYTHONPATH=tests $(BIN)/python -m support.find_kafka
+
+browser: setup ## say which browser the tests use, and install Debian's Chromium where that may be done
+	@PYTHONPATH=tests $(BIN)/python -m support.find_browser
 
 fuzz: setup ## a longer search for bytes that do harm: events, hooks, settings, responses
 	@$(BIN)/pytest --hypothesis-profile=fuzz -o timeout=1800 tests/properties/test_*bytes.py \

@@ -72,10 +72,6 @@ class SystemApi:
                 "GET", "/healthz", None, "Whether the process is alive",
                 {HTTPStatus.OK: models.Health}, self.health, base="",
             ),
-            Route(
-                "GET", "/", None, "Where the API is", {HTTPStatus.OK: models.Index}, self.index,
-                base="",
-            ),
         ]  # fmt: skip
 
     async def replicas(self, _call: Call) -> Answer:
@@ -114,10 +110,6 @@ class SystemApi:
     async def health(self, _call: Call) -> Answer:
         """The process is alive."""
         return Answer(models.Health())
-
-    async def index(self, _call: Call) -> Answer:
-        """Where the API is."""
-        return Answer(models.Index())
 
     def _since(self, text: str | None) -> int | None:
         try:

@@ -62,6 +62,11 @@ class Gate:
         """The code that lets one person in, once; None if it was used, or there is another way."""
         return self._link
 
+    @property
+    def is_by_link(self) -> bool:
+        """Whether the link is the only way in."""
+        return self._is_by_link
+
     def caller(self, peer: str | None, headers: Headers) -> Caller:
         """Who sends a request. Raises `Problem`."""
         try:
@@ -86,7 +91,7 @@ class Gate:
                 raise _forbidden("a page of another site sent this request")
             if route.role is None:
                 return None
-            identity = self._identity(caller, headers)
+            identity = self.identify(caller, headers)
             if not identity.may(route.role):
                 raise _forbidden(f"this is for {route.role}s, and {identity.name} is not one")
             if not route.is_safe and identity.how == "session":
@@ -122,7 +127,8 @@ class Gate:
         """A header that ends the browser's session."""
         return _set_cookie("", caller, 0)
 
-    def _identity(self, caller: Caller, headers: Headers) -> Identity:
+    def identify(self, caller: Caller, headers: Headers) -> Identity:
+        """The user of a request. Raises `Problem`, or `BadHeaderError` as `Callers` does."""
         authorization = one(headers, "Authorization")
         if authorization:
             scheme, _, token = authorization.partition(" ")

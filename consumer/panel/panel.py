@@ -20,9 +20,14 @@ from consumer.panel.api_system import SystemApi
 from consumer.panel.connections import IDLE_SECONDS, make_runner
 from consumer.panel.gate import Gate
 from consumer.panel.openapi import openapi_document
+from consumer.panel.pages.data import ServiceData
+from consumer.panel.pages.day_reports import DayReports
+from consumer.panel.pages.entrance import LOG_IN
+from consumer.panel.pages.site import make_pages
 from consumer.panel.routes import Routes
-from consumer.panel.server import LINK_PATH, Server
+from consumer.panel.server import Server
 from consumer.services.day_counts import DayCounter
+from consumer.services.deliveries import make_deliveries
 from consumer.services.hooks import HookService
 from consumer.settings import PanelSettings, Settings
 
@@ -59,7 +64,10 @@ class Panel:
                 *system.routes(),
             ]
         )
-        self._server = Server(self.routes, self.gate, clock, idle)
+        data = ServiceData(settings, self._hooks, make_deliveries(settings, clock), clock)
+        self._day_reports = DayReports(data, clock)
+        pages = make_pages(data, self._day_reports, self.gate, clock, live=settings.hooks.live)
+        self._server = Server(self.routes, pages, self.gate, clock, idle)
         self._idle = idle
         self.port = 0
         """The port in use while it serves."""
@@ -79,7 +87,7 @@ class Panel:
         """The link that lets one person in; None if there is another way, or it was used."""
         if self.gate.link is None:
             return None
-        return f"{self.url}{LINK_PATH}?code={self.gate.link}"
+        return f"{self.url}{LOG_IN}?code={self.gate.link}"
 
     def use(self, panel: PanelSettings) -> None:
         """Let in whom these settings name, from now on."""
@@ -96,6 +104,7 @@ class Panel:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._hooks.close)
             stack.push_async_callback(self._day.close)
+            stack.push_async_callback(self._day_reports.close)
             runner = make_runner(self._server.handle, self._idle)
             stack.push_async_callback(runner.cleanup)
             await runner.setup()

@@ -136,6 +136,12 @@ class Routes:
     def __init__(self, routes: Sequence[Route]) -> None:
         self.all = routes
 
+    def owns(self, path: str) -> bool:
+        """Whether a path is the API's: all others are pages'."""
+        return path.startswith("/api/") or any(
+            route.matches(path) is not None for route in self.all
+        )
+
     def find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]] | Sequence[str]:
         """The route of a method and path, and the path's parameters; if there is none, the methods
         that the path has.

@@ -1,7 +1,8 @@
-"""Answers the requests of the API: the checks in their order, then the route's own work."""
+"""Answers requests: the API's after the checks in their order, all others by the pages."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -11,12 +12,13 @@ from aiohttp import web
 from consumer.clock import Clock
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
-from consumer.panel.callers import BadHeaderError, Caller, one
-from consumer.panel.connections import HEADERS, IDLE_SECONDS, failure
+from consumer.panel.callers import BadHeaderError, one
+from consumer.panel.connections import IDLE_SECONDS, failure
 from consumer.panel.credentials import Identity
 from consumer.panel.errors import problem_of
 from consumer.panel.gate import Gate
 from consumer.panel.inputs import parse_body, parse_query
+from consumer.panel.pages.pages import Pages
 from consumer.panel.problems import Problem
 from consumer.panel.routes import Answer, Call, Route, Routes
 from consumer.panel.transfer import NDJSON, read_body, response, send, send_lines
@@ -25,25 +27,29 @@ log = get_logger(__name__)
 
 MAX_REQUESTS: Final = 64
 """Requests that are answered at a time."""
-LINK_PATH: Final = "/login"
 
 
 @dataclass(slots=True)
 class _Seen:
     """What is known of a request so far, for the log."""
 
-    route: Route | None = None
+    route: str = ""
     identity: Identity | None = None
+
+    def note(self, route: str, identity: Identity | None) -> None:
+        """Note the page that is asked for."""
+        self.route, self.identity = route, identity
 
 
 class Server:
-    """Answers what the routes have, and the one-time link."""
+    """Answers what the routes have, and else by the pages."""
 
     def __init__(
-        self, routes: Routes, gate: Gate, clock: Clock, idle: float = IDLE_SECONDS
+        self, routes: Routes, pages: Pages, gate: Gate, clock: Clock, idle: float = IDLE_SECONDS
     ) -> None:
         """`idle`: see `IDLE_SECONDS`."""
         self._routes = routes
+        self._pages = pages
         self._gate = gate
         self._clock = clock
         self._idle = idle
@@ -60,7 +66,7 @@ class Server:
             await send(request, answer, self._idle)
         log.info(
             "request",
-            route=seen.route.name if seen.route is not None else "",
+            route=seen.route,
             status=answer.status,
             who=seen.identity.name if seen.identity is not None else "",
             ms=round((self._clock.monotonic() - started) * 1000, 1),
@@ -70,18 +76,27 @@ class Server:
     async def _answer(self, request: web.BaseRequest, seen: _Seen) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
         caller = self._gate.caller(request.remote, request.headers)
-        if path == LINK_PATH and request.method == "GET":
-            return self._log_in_by_link(query, caller)
-        seen.route, parameters = self._find(request.method, path)
-        seen.identity = self._gate.admit(seen.route, caller, request.headers)
+        if not self._routes.owns(path):
+            return await self._pages.answer(request, caller, seen.note, self._place)
+        route, parameters = self._find(request.method, path)
+        seen.route = route.name
+        seen.identity = self._gate.admit(route, caller, request.headers)
         call = Call(
             identity=seen.identity,
             caller=caller,
             path=parameters,
-            query=parse_query(seen.route, query),
-            body=await _body(seen.route, request),  # slow ones do not count as under way
-            if_match=_if_match(seen.route, request),
+            query=parse_query(route, query),
+            body=await _body(route, request),  # slow ones do not count as under way
+            if_match=_if_match(route, request),
         )
+        with self._place():
+            if route.stream is not None and _accepts_lines(request):
+                return await send_lines(request, route.stream(call).lines, self._idle)
+            return response(await _work(route, call))
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """One of the places for requests that are under way. Raises `Problem` if there is none."""
         if self._under_way >= MAX_REQUESTS:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE, "busy", "too many requests are under way",
@@ -89,9 +104,7 @@ class Server:
             )  # fmt: skip
         self._under_way += 1
         try:
-            if seen.route.stream is not None and _accepts_lines(request):
-                return await send_lines(request, seen.route.stream(call).lines, self._idle)
-            return response(await _work(seen.route, call))
+            yield
         finally:
             self._under_way -= 1
 
@@ -105,11 +118,6 @@ class Server:
                 headers={"Allow": ", ".join(sorted(found))},
             )  # fmt: skip
         raise Problem(HTTPStatus.NOT_FOUND, "path", "there is no such path")
-
-    def _log_in_by_link(self, query: str, caller: Caller) -> web.Response:
-        cookie = self._gate.log_in_by_link(query.removeprefix("code="), caller)
-        headers = {**HEADERS, "Location": "/", "Set-Cookie": cookie}
-        return web.Response(status=int(HTTPStatus.SEE_OTHER), headers=headers)
 
 
 async def _work(route: Route, call: Call) -> Answer:

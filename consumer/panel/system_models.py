@@ -172,12 +172,6 @@ class Health(Result):
     ok: Literal[True] = True
 
 
-class Index(Result):
-    """Where the API is."""
-
-    openapi: Literal["/api/v1/openapi.json"] = "/api/v1/openapi.json"
-
-
 class Document(BaseModel):
     """An OpenAPI 3.1 document."""
 

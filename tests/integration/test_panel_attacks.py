@@ -95,13 +95,12 @@ async def test_each_route_is_for_its_role_and_those_above(panel: Panel) -> None:
 
 
 async def test_what_is_open_to_everybody_is_a_short_list(panel: Panel) -> None:
-    """Only the log-in and -out, the API's document, the probe and the index need no token."""
+    """Only the log-in and -out, the API's document and the probe need no token."""
     assert {route.name for route in panel.routes.all if route.role is None} == {
         "POST /api/v1/session",
         "DELETE /api/v1/session",
         "GET /api/v1/openapi.json",
         "GET /healthz",
-        "GET /",
     }
 
 

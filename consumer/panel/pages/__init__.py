@@ -1,0 +1,1 @@
+"""The panel's pages: what they show, and how it becomes HTML."""

@@ -1,0 +1,144 @@
+"""Responses of pages: HTML, redirects, downloads and files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from consumer.panel.callers import BadHeaderError, Caller, is_foreign
+from consumer.panel.connections import HEADERS
+from consumer.panel.credentials import Identity
+from consumer.panel.pages.assets import by_path
+from consumer.panel.pages.inputs import parse_pairs
+from consumer.panel.pages.preferences import Preferences
+from consumer.panel.pages.render import render
+from consumer.panel.pages.visit import Download, Shown
+from consumer.panel.problems import Problem, invalid
+from consumer.panel.transfer import read_body
+
+_FORM: Final = "application/x-www-form-urlencoded"
+_HTML: Final = {
+    **HEADERS,
+    "Content-Type": "text/html; charset=utf-8",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
+    "img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "Referrer-Policy": "same-origin",  # without it forms would have no origin
+}
+_IMMUTABLE: Final = "public, max-age=31536000, immutable"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request before it is known whose it is."""
+
+    method: str
+    path: str
+    query: str
+    caller: Caller
+    request: web.BaseRequest
+    preferences: Preferences
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it changes nothing by its method."""
+        return self.method in {"GET", "HEAD"}
+
+    @property
+    def here(self) -> str:
+        """Path and query, to come back to; the first page if it is none to come back to."""
+        if not self.is_read:
+            return "/"
+        return f"{self.path}?{self.query}" if self.query else self.path
+
+    async def form(self) -> dict[str, str]:
+        """The fields of a form that a page of this panel sent. Raises `Problem`."""
+        headers = self.request.headers
+        try:
+            if is_foreign(self.caller, headers):
+                raise Problem(
+                    HTTPStatus.FORBIDDEN, "forbidden", "a page of another site sent this request"
+                )
+        except BadHeaderError as error:
+            raise Problem(HTTPStatus.BAD_REQUEST, "header", str(error)) from None
+        if headers.get("Content-Type", "").partition(";")[0].strip().lower() != _FORM:
+            raise Problem(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type", "the body is to be a form"
+            )
+        try:
+            text = (await read_body(self.request)).decode()
+        except UnicodeDecodeError:
+            raise invalid("the form is not UTF-8") from None
+        return parse_pairs(text)
+
+
+def html(asked: Asked, shown: Shown, identity: Identity | None, section: str) -> web.Response:
+    """A page. `section`: the entry of the navigation that is marked."""
+    values: dict[str, Any] = {
+        **shown.values,
+        "identity": identity,
+        "section": section,
+        "theme": asked.preferences.theme,
+        "here": asked.here,
+    }
+    text = render(shown.template, asked.preferences.language, values)
+    body = text.encode(errors="backslashreplace")
+    return web.Response(status=int(shown.status), body=body, headers=_HTML)
+
+
+def moved(location: str, cookies: Sequence[str] = ()) -> web.Response:
+    """A redirect to a page that is asked for by GET."""
+    headers = CIMultiDict({**_HTML, "Location": location})
+    for cookie in cookies:
+        headers.add("Set-Cookie", cookie)
+    return web.Response(status=int(HTTPStatus.SEE_OTHER), headers=headers)
+
+
+def download(file: Download) -> web.Response:
+    """A file that the browser keeps."""
+    headers = {
+        **HEADERS,
+        "Content-Type": file.content_type,
+        "Content-Disposition": f'attachment; filename="{file.name}"',
+    }
+    return web.Response(body=file.body, headers=headers)
+
+
+def asset(request: web.BaseRequest, path: str) -> web.Response:
+    """A style sheet or script: its name changes with its content, so browsers may keep it.
+
+    Raises:
+        Problem: there is none.
+    """
+    found = by_path().get(path)
+    if found is None or request.method not in {"GET", "HEAD"}:
+        raise Problem(HTTPStatus.NOT_FOUND, "path", "there is no such file")
+    headers = {
+        **HEADERS,
+        "Content-Type": found.content_type,
+        "Cache-Control": _IMMUTABLE,
+        "Vary": "Accept-Encoding",
+    }
+    body = found.body
+    # Pages are not compressed: their length would tell of the CSRF token beside what a link put
+    # into the query (BREACH).
+    if "gzip" in request.headers.get("Accept-Encoding", "").lower():
+        headers["Content-Encoding"], body = "gzip", found.compressed
+    return web.Response(body=body, headers=headers)
+
+
+def stale_form() -> Problem:
+    """The answer to a form without the mark of its page."""
+    return Problem(HTTPStatus.FORBIDDEN, "stale-form", "load the page again, then send its form")
+
+
+def no_method(*methods: str) -> Problem:
+    """The answer to a method that a path does not have."""
+    return Problem(
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        "method",
+        "this path has no such method",
+        headers={"Allow": ", ".join(sorted(methods))},
+    )

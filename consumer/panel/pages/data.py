@@ -1,0 +1,205 @@
+"""What the pages ask the services for."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from consumer.clock import Clock
+from consumer.control.records import AuditRecord
+from consumer.events.triggers import Trigger
+from consumer.hooks.table import Hook
+from consumer.journal.log_filter import LogFilter
+from consumer.journal.log_search import SearchBounds
+from consumer.journal.report_reader import Reports
+from consumer.services import reports as report_service
+from consumer.services.audit import AuditEntry, AuditFilter, read_audit
+from consumer.services.catalogue import HookEntry
+from consumer.services.dead_letters import Found, Replay, choose
+from consumer.services.deliveries import Deliveries, DeliveryPage
+from consumer.services.events import RecentEvent, RecentEvents
+from consumer.services.hook_reader import Listing
+from consumer.services.hooks import HookService
+from consumer.services.replicas import Replica
+from consumer.services.samples import template_sample
+from consumer.services.topic_view import in_time
+from consumer.settings import Settings
+from consumer.stream.dead_letters import Selection
+from consumer.stream.replay import Plan
+
+SEARCH_SECONDS: Final = 3.0
+"""Of one page of the delivery log: its end says how far it came, and the next page goes on."""
+MAX_RECORDS: Final = 2_000_000
+"""That one page of the delivery log reads."""
+_DEAD_LETTER_SECONDS: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """The last events of a trigger, the newest first."""
+
+    events: Sequence[RecentEvent]
+    undecodable: int
+    stopped_by: str
+    """See `RecentEvents`."""
+    topics: Sequence[str]
+    """The sources of the trigger; none: the settings name none."""
+
+
+class Data(Protocol):
+    """Each call raises `HookstreamError`."""
+
+    async def listing(self) -> Listing:
+        """Every hook."""
+        ...
+
+    async def hook(self, hook_id: str) -> HookEntry:
+        """One hook. Raises `NotFoundError`."""
+        ...
+
+    async def changes(self, hook_id: str) -> Sequence[AuditRecord]:
+        """The changes of a hook, the newest first. Raises `NotFoundError`."""
+        ...
+
+    async def replicas(self) -> Sequence[Replica]:
+        """The replicas that run."""
+        ...
+
+    async def audit(self, wanted: AuditFilter, limit: int) -> tuple[Sequence[AuditEntry], bool]:
+        """The newest changes, and whether there are older ones."""
+        ...
+
+    def delivery_filter(self, values: Mapping[str, str]) -> LogFilter:
+        """The filter that a person wrote. Raises `ConfigError`."""
+        ...
+
+    async def deliveries(
+        self,
+        wanted: LogFilter,
+        limit: int,
+        cursor: str | None = None,
+        seconds: float = SEARCH_SECONDS,
+    ) -> DeliveryPage:
+        """A page of the delivery log, as far as a search of so many seconds comes. Raises
+        `ConfigError` for another search's cursor.
+        """
+        ...
+
+    async def reports(self, values: Mapping[str, str]) -> Reports:
+        """The reports of a filter. Raises `ConfigError`."""
+        ...
+
+    async def dead_letters(self, selection: Selection, limit: int) -> Found:
+        """The newest dead letters of a selection, and what a replay would send."""
+        ...
+
+    async def replay_plan(self, selection: Selection) -> Plan:
+        """What a replay would send."""
+        ...
+
+    async def replay(self, selection: Selection, plan: Plan) -> int:
+        """Send what was planned. Returns how many were sent."""
+        ...
+
+    async def events(self, trigger: Trigger, count: int) -> Recent:
+        """The last events of a trigger."""
+        ...
+
+    def curl(self, hook: Hook) -> str:
+        """The request of a hook as a command, without an event and without secrets."""
+        ...
+
+
+class ServiceData:
+    """The data of one installation, by way of the services."""
+
+    def __init__(
+        self, settings: Settings, hooks: HookService, log: Deliveries, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._hooks = hooks
+        self._log = log
+        self._clock = clock
+
+    async def listing(self) -> Listing:
+        """See `Data`, as below."""
+        return await self._hooks.reader.listing()
+
+    async def hook(self, hook_id: str) -> HookEntry:
+        """One hook."""
+        return await self._hooks.reader.get(hook_id)
+
+    async def changes(self, hook_id: str) -> Sequence[AuditRecord]:
+        """The changes of a hook."""
+        return await self._hooks.reader.changes(hook_id)
+
+    async def replicas(self) -> Sequence[Replica]:
+        """The replicas that run."""
+        return await self._hooks.reader.replicas()
+
+    async def audit(self, wanted: AuditFilter, limit: int) -> tuple[Sequence[AuditEntry], bool]:
+        """The newest changes."""
+        return await read_audit(self._settings, wanted, limit)
+
+    def delivery_filter(self, values: Mapping[str, str]) -> LogFilter:
+        """A filter of the log."""
+        return self._log.parse(values)
+
+    async def deliveries(
+        self,
+        wanted: LogFilter,
+        limit: int,
+        cursor: str | None = None,
+        seconds: float = SEARCH_SECONDS,
+    ) -> DeliveryPage:
+        """A page of the log."""
+        bounds = SearchBounds(seconds, MAX_RECORDS)
+        return await self._log.page(wanted, limit=limit, cursor=cursor, bounds=bounds)
+
+    async def reports(self, values: Mapping[str, str]) -> Reports:
+        """The reports of a filter."""
+        wanted, step = report_service.parse(values, self._clock.now())
+        return await report_service.read(self._settings.kafka, wanted, step, self._clock)
+
+    async def dead_letters(self, selection: Selection, limit: int) -> Found:
+        """The newest dead letters."""
+        topic = self._settings.kafka.own_topics.dead_letter
+        replay = Replay(self._settings, selection, limit=None, again=False)
+        return await in_time(replay.find(limit), topic, _DEAD_LETTER_SECONDS)
+
+    async def replay_plan(self, selection: Selection) -> Plan:
+        """What a replay would send."""
+        return await Replay(self._settings, selection, limit=None, again=False).plan()
+
+    async def replay(self, selection: Selection, plan: Plan) -> int:
+        """Send what was planned; if the page is left, what was begun is ended in order."""
+        stop = asyncio.Event()
+        replay = Replay(self._settings, selection, limit=None, again=False)
+        sending = asyncio.ensure_future(
+            replay.send(plan, stopped=stop.is_set, advanced=lambda _: None)
+        )
+        try:
+            return await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            stop.set()
+            await asyncio.wait([sending])
+            raise
+
+    async def events(self, trigger: Trigger, count: int) -> Recent:
+        """The last events of a trigger."""
+        recent = RecentEvents(self._settings, trigger, count, self._clock)
+        if not recent.topics:
+            return Recent([], 0, "", [])
+        async with aclosing(recent.read()) as events:
+            found = [one async for one in events]
+        return Recent(found, recent.undecodable, recent.stopped_by, recent.topics)
+
+    def curl(self, hook: Hook) -> str:
+        """A sample request."""
+        return template_sample(hook, self._settings, reveal=False).curl(self._settings)
+
+
+def selection_of(values: Mapping[str, str], clock: Clock) -> Selection:
+    """The dead letters that a person asks for. Raises `InvalidValue` with the field as its path."""
+    return choose(values.get("hook"), values.get("reason"), values.get("since"), clock)

@@ -1,0 +1,151 @@
+"""A definition as a person reads it, also one that is refused; it is pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from consumer.control.difference import as_written
+from consumer.documents.yaml_writer import write_yaml
+
+_BRACE: Final = re.compile(r"\{([^{}]*)\}")
+_SHOWN_APART: Final = frozenset(
+    {
+        "id",
+        "name",
+        "owner",
+        "uri",
+        "uri_parameters",
+        "method",
+        "trigger",
+        "select",
+        "headers",
+        "parameters",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UriPart:
+    """A part of a URI."""
+
+    text: str
+    is_brace: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Brace:
+    """A name in braces, and what is asked for when composing a notification."""
+
+    name: str
+    label: str
+    default: str | None
+    missing: str
+
+
+@dataclass(frozen=True, slots=True)
+class ValueRow:
+    """One header or parameter. Texts are empty if the definition has none."""
+
+    key: str
+    source: str
+    value: str
+    missing: str
+    encode: str
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionView:
+    """A definition in the order of the form."""
+
+    name: str
+    uri: Sequence[UriPart]
+    braces: Sequence[Brace]
+    method: str
+    trigger: str
+    select: Sequence[str] | None
+    """None: every event of the trigger."""
+    headers: Sequence[ValueRow]
+    parameters: Sequence[ValueRow]
+    others: Sequence[tuple[str, str]]
+    """Everything else, by field, as it is written."""
+    yaml: str
+
+
+def definition_view(definition: Mapping[str, Any]) -> DefinitionView:
+    """What a page shows of a definition, whatever is wrong with it."""
+    uri = _text(definition.get("uri"))
+    select = definition.get("select")
+    return DefinitionView(
+        name=_text(definition.get("name")),
+        uri=uri_parts(uri),
+        braces=_braces(uri, definition.get("uri_parameters")),
+        method=_text(definition.get("method")) or "GET",
+        trigger=_text(definition.get("trigger")),
+        select=None if select is None else [_text(one) for one in _items(select)],
+        headers=_rows(definition.get("headers")),
+        parameters=_rows(definition.get("parameters")),
+        others=[
+            (str(name), _text(value))
+            for name, value in definition.items()
+            if name not in _SHOWN_APART and value is not None
+        ],
+        yaml=write_yaml(as_written(definition)),
+    )
+
+
+def uri_parts(uri: str) -> list[UriPart]:
+    """A URI in parts, its braces apart."""
+    parts, end = list[UriPart](), 0
+    for match in _BRACE.finditer(uri):
+        if match.start() > end:
+            parts.append(UriPart(uri[end : match.start()], is_brace=False))
+        parts.append(UriPart(match[0], is_brace=True))
+        end = match.end()
+    if end < len(uri):
+        parts.append(UriPart(uri[end:], is_brace=False))
+    return parts
+
+
+def _braces(uri: str, given: Any) -> list[Brace]:
+    parameters = given if isinstance(given, Mapping) else {}
+    return [_brace(name, parameters.get(name)) for name in dict.fromkeys(_BRACE.findall(uri))]
+
+
+def _brace(name: str, given: Any) -> Brace:
+    fields = given if isinstance(given, Mapping) else {}
+    default = fields.get("default")
+    return Brace(
+        name,
+        _text(fields.get("label")),
+        None if default is None else _text(default),
+        _text(fields.get("missing")),
+    )
+
+
+def _rows(given: Any) -> list[ValueRow]:
+    return [
+        ValueRow(
+            *(_text(one.get(name)) for name in ("key", "source", "value", "missing", "encode"))
+        )
+        for one in _items(given)
+        if isinstance(one, Mapping)
+    ]
+
+
+def _items(given: Any) -> Sequence[Any]:
+    if given is None:
+        return []
+    return given if isinstance(given, list) else [given]
+
+
+def _text(value: Any) -> str:
+    """A value as it is written: a list or mapping as JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    written = as_written(value)
+    return written if isinstance(written, str) else orjson.dumps(written).decode()

@@ -1,0 +1,156 @@
+"""One hook: its definition, its state, and what it did lately."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from consumer.control.difference import FieldChange, difference
+from consumer.control.records import AuditRecord
+from consumer.errors import HookstreamError
+from consumer.panel.pages.choices import number
+from consumer.panel.pages.data import Data
+from consumer.panel.pages.day_reports import DayReports
+from consumer.panel.pages.definition_view import definition_view
+from consumer.panel.pages.figures import Day, no_day
+from consumer.panel.pages.hooks_page import text_of
+from consumer.panel.pages.visit import PageRoute, Result, Shown, Visit
+from consumer.services.catalogue import HookEntry
+from consumer.services.deliveries import DeliveryPage
+from consumer.services.replicas import Replica
+
+REVISIONS: Final = 10
+DELIVERIES: Final = 10
+GLANCE_SECONDS: Final = 0.15
+"""For the last deliveries: the page of the log searches longer."""
+_MAX_REVISION: Final = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of a definition."""
+
+    offset: int | None
+    """In the audit topic; None: not known."""
+    hook_id: str
+    revision: int
+    action: str
+    at: str
+    by: str
+    comment: str
+    fields: Sequence[FieldChange]
+    is_new: bool
+    """Whether there was no definition before."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaRow:
+    """What one replica makes of a hook. Of its lists a status names some dozens at most."""
+
+    replica: str
+    has_newest: bool
+    """Whether the newest definitions are in force there."""
+    problem: str
+    circuit_open: bool
+    disabled: bool
+    learned_rate: float | None
+    """Requests a second."""
+
+
+def change_view(change: AuditRecord, offset: int | None = None) -> Change:
+    """What is shown of a change."""
+    return Change(
+        offset,
+        change.hook,
+        change.revision,
+        change.action,
+        change.at,
+        change.by,
+        change.comment,
+        difference(change.before, change.after),
+        change.before is None,
+    )
+
+
+def replica_rows(replicas: Iterable[Replica], hook_id: str) -> list[ReplicaRow]:
+    """What each replica makes of a hook."""
+    return [_replica_row(replica, hook_id) for replica in replicas]
+
+
+def _replica_row(replica: Replica, hook_id: str) -> ReplicaRow:
+    status = replica.status
+    return ReplicaRow(
+        status.replica,
+        replica.is_current,
+        next((one.message for one in status.problems if one.hook == hook_id), ""),
+        hook_id in status.open_circuits,
+        hook_id in status.disabled_hooks,
+        status.learned_rates.get(hook_id),
+    )
+
+
+class HookPage:
+    """`/hooks/{hook}`."""
+
+    def __init__(self, data: Data, day: DayReports) -> None:
+        self._data = data
+        self._day = day
+
+    def routes(self) -> list[PageRoute]:
+        """The routes of this page."""
+        return [
+            PageRoute("GET", "/hooks/{hook}", self.show, "hooks", query=frozenset({"before"})),
+        ]
+
+    async def show(self, visit: Visit) -> Result:
+        """One hook."""
+        hook_id = visit.parameters["hook"]
+        before = number(visit.query, "before", _MAX_REVISION, _MAX_REVISION)
+        entry, changes, replicas, last, day = await asyncio.gather(
+            self._entry(hook_id),
+            self._data.changes(hook_id),
+            self._data.replicas(),
+            self._deliveries(hook_id),
+            self._day.get(),
+        )
+        older = [one for one in changes if one.revision < before]
+        return Shown(
+            "hook.html",
+            {
+                "hook_id": hook_id,
+                "entry": entry,
+                "owner": text_of(entry, "owner") if entry is not None else "",
+                "definition": definition_view(entry.definition)
+                if entry is not None and entry.definition is not None
+                else None,
+                "curl": self._data.curl(entry.hook)
+                if entry is not None and entry.hook is not None
+                else "",
+                "day": _day_of(day, hook_id, visit.now),
+                "replicas": replica_rows(replicas, hook_id),
+                "changes": [change_view(one) for one in older[:REVISIONS]],
+                "next_before": older[REVISIONS - 1].revision if len(older) > REVISIONS else None,
+                "deliveries": last,
+            },
+        )
+
+    async def _entry(self, hook_id: str) -> HookEntry | None:
+        """The hook; None: it was deleted, and has a history."""
+        try:
+            return await self._data.hook(hook_id)
+        except HookstreamError:
+            if await self._data.changes(hook_id):
+                return None
+            raise
+
+    async def _deliveries(self, hook_id: str) -> DeliveryPage | None:
+        """The last deliveries; None: the log cannot be read, which is no reason to show nothing."""
+        try:
+            wanted = self._data.delivery_filter({"hook": hook_id})
+            return await self._data.deliveries(wanted, DELIVERIES, seconds=GLANCE_SECONDS)
+        except HookstreamError:
+            return None
+
+
+def _day_of(days: Mapping[str, Day] | None, hook_id: str, now: float) -> Day | None:
+    return None if days is None else days.get(hook_id) or no_day(now)

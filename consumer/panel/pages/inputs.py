@@ -1,0 +1,81 @@
+"""From the bytes of a request to what a page takes; it is pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Final
+from urllib.parse import parse_qsl
+
+from consumer.panel.pages.visit import PageRoute
+from consumer.panel.problems import invalid, invalid_field
+
+_MAX_PARAMETERS: Final = 50
+_MAX_CHARACTERS: Final = 1024
+_HOOK: Final = re.compile(r"[a-z0-9-]{1,64}")
+_LOCAL: Final = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
+
+
+def parse_pairs(text: str) -> dict[str, str]:
+    """The fields of a query or form, without empty ones. Raises `Problem`."""
+    try:
+        pairs = parse_qsl(
+            text,
+            keep_blank_values=True,
+            strict_parsing=bool(text),
+            errors="strict",
+            max_num_fields=_MAX_PARAMETERS,
+        )
+    except ValueError:
+        raise invalid("the query is not name=value pairs of UTF-8") from None
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name in given:
+            raise invalid_field(name, "is there twice", "give it once")
+        if len(value) > _MAX_CHARACTERS:
+            raise invalid_field(name, f"is longer than {_MAX_CHARACTERS} characters", "shorten it")
+        given[name] = value.strip()
+    return {name: value for name, value in given.items() if value}
+
+
+def refuse_unknown(route: PageRoute, query: Mapping[str, str]) -> None:
+    """Raise `Problem` for a parameter that the page does not have."""
+    for name in query:
+        if name not in route.query:
+            close = get_close_matches(name, route.query, n=1)
+            raise invalid_field(
+                name, "is not known here", f"did you mean {close[0]}?" if close else "take it out"
+            )
+
+
+def find(
+    routes: Sequence[PageRoute], method: str, path: str
+) -> tuple[PageRoute, dict[str, str]] | Sequence[str]:
+    """The route of a method and path with the path's parameters; if there is none, the methods
+    that the path has.
+    """
+    wanted, methods = "GET" if method == "HEAD" else method, list[str]()
+    for route in routes:
+        parameters = _parameters(route.path.split("/"), path.split("/"))
+        if parameters is None:
+            continue
+        if route.method == wanted:
+            return route, parameters
+        methods.append(route.method)
+    return methods
+
+
+def local_path(text: str) -> str:
+    """`text` if it is an address of this panel, else its first page."""
+    return text if _LOCAL.fullmatch(text) else "/"
+
+
+def _parameters(own: Sequence[str], given: Sequence[str]) -> dict[str, str] | None:
+    if len(own) != len(given):
+        return None
+    found: dict[str, str] = {}
+    for part, text in zip(own, given, strict=True):
+        if part == "{hook}" and _HOOK.fullmatch(text):
+            found["hook"] = text
+        elif part != text:
+            return None
+    return found

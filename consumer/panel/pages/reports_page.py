@@ -1,0 +1,106 @@
+"""Reports: counts, rates and percentiles by hook and time, as charts, tables and CSV."""
+
+import csv
+import io
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from consumer.errors import ConfigError
+from consumer.journal.report_sums import PERCENTILES, Report, Step
+from consumer.metrics.hooks import STATUSES
+from consumer.panel.pages.data import Data
+from consumer.panel.pages.figures import report_figures
+from consumer.panel.pages.formats import iso
+from consumer.panel.pages.render import url
+from consumer.panel.pages.visit import Download, PageRoute, Result, Shown, Visit
+from consumer.reasons import Reason
+from consumer.services.reports import DEFAULT_SINCE, REPORT_FILTERS
+
+PATH: Final = "/reports"
+CSV_PATH: Final = "/reports.csv"
+TIMES: Final = ("24h", "7d", "30d")
+SHOWN_HOOKS: Final = 50
+"""The busiest ones; the CSV has all."""
+_QUERY: Final = frozenset(REPORT_FILTERS)
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+class ReportsPage:
+    """`/reports` and `/reports.csv`."""
+
+    def __init__(self, data: Data) -> None:
+        self._data = data
+
+    def routes(self) -> list[PageRoute]:
+        """The routes of this page."""
+        return [
+            PageRoute("GET", PATH, self.show, "reports", query=_QUERY),
+            PageRoute("GET", CSV_PATH, self.download, "reports", query=_QUERY),
+        ]
+
+    async def show(self, visit: Visit) -> Result:
+        """Charts and tables."""
+        query, problems, figures, exists = visit.query, {}, None, True
+        try:
+            found = await self._data.reports(query)
+        except ConfigError as error:
+            problems = {one.field: one for one in error.diagnostics}
+        else:
+            exists = found.exists
+            step = Step(query.get("step", Step.HOUR))
+            figures = report_figures(found.reports, step)
+        return Shown(
+            "reports.html",
+            {
+                "query": query,
+                "problems": problems,
+                "figures": figures,
+                "exists": exists,
+                "times": TIMES,
+                "default_since": DEFAULT_SINCE,
+                "steps": tuple(Step),
+                "shown_hooks": SHOWN_HOOKS,
+                "csv": url(CSV_PATH, **query),
+            },
+        )
+
+    async def download(self, visit: Visit) -> Result:
+        """Every report as a line of CSV."""
+        found = await self._data.reports(visit.query)
+        return Download("reports.csv", "text/csv; charset=utf-8", csv_of(found.reports))
+
+
+def csv_of(reports: Sequence[Report]) -> bytes:
+    """Reports as CSV: numbers with a point, times in RFC 3339, percentiles in milliseconds."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(
+        [
+            "hook", "start", "delivered", "retried", "overflowed",
+            *(f"dead_lettered_{reason}" for reason in Reason),
+            *(f"attempts_{status}" for status in STATUSES),
+            *(f"p{share * 100:g}_ms" for share in PERCENTILES),
+        ]
+    )  # fmt: skip
+    writer.writerows(map(_line, reports))
+    return text.getvalue().encode()
+
+
+def _line(report: Report) -> list[str]:
+    times = [report.percentiles.get(share) for share in PERCENTILES]
+    return [
+        _cell(report.hook),
+        iso(datetime.fromtimestamp(report.start, UTC)),
+        str(report.delivered),
+        str(report.retried),
+        str(report.overflowed),
+        *(str(report.dead_lettered.get(reason, 0)) for reason in Reason),
+        *(str(report.attempts.get(status, 0)) for status in STATUSES),
+        *("" if one is None else f"{one * 1000:.3f}" for one in times),
+    ]
+
+
+def _cell(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,0 +1,73 @@
+"""One request for a page, and what it is answered with."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Literal
+
+from consumer.panel.credentials import Identity
+from consumer.panel.pages.preferences import Preferences
+from consumer.settings import RoleName
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request that has passed all checks."""
+
+    identity: Identity
+    preferences: Preferences
+    path: str
+    parameters: Mapping[str, str]
+    """Of the path."""
+    query: Mapping[str, str]
+    """Without empty values: a form sends each of its fields."""
+    form: Mapping[str, str]
+    now: float
+    """Epoch seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A page."""
+
+    template: str
+    values: Mapping[str, Any]
+    status: HTTPStatus = HTTPStatus.OK
+
+
+@dataclass(frozen=True, slots=True)
+class MovedTo:
+    """Another page is to be asked for."""
+
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file."""
+
+    name: str
+    content_type: str
+    body: bytes
+
+
+Result = Shown | MovedTo | Download
+Handler = Callable[[Visit], Awaitable[Result]]
+
+
+@dataclass(frozen=True, slots=True)
+class PageRoute:
+    """One method of one page."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    """`{hook}` stands for a hook's id."""
+    handler: Handler
+    section: str
+    """The entry of the navigation that it belongs to."""
+    role: RoleName = "viewer"
+    """The least role that may use it."""
+    query: frozenset[str] = field(default_factory=frozenset)
+    """The parameters that it takes."""
+    seconds: float = 30.0
+    """Time for an answer."""

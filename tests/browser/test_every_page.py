@@ -1,0 +1,99 @@
+"""What holds for every page: no barrier, no sideways scrolling, nothing that the policy stops."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page
+
+from support.fakes import FakeClock
+from support.page_data import full
+from support.panel_browser import PATHS, log_in
+from support.served_pages import ServedPages, served_pages
+
+NARROW = {"width": 320, "height": 700}
+_RUN = "axe.run(document, {resultTypes: ['violations']})"
+_RUN_CONTRAST = "axe.run(document, {runOnly: ['color-contrast'], resultTypes: ['violations']})"
+
+
+@pytest.fixture(scope="module")
+def panel() -> Iterator[ServedPages]:
+    """The pages of an installation at work, which these tests only read."""
+    with served_pages(full(FakeClock())) as served:
+        yield served
+
+
+def _page(browser: Browser, panel: ServedPages, **options: Any) -> Page:
+    page = browser.new_context(locale="en-GB", **options).new_page()
+    log_in(page, panel.url)
+    return page
+
+
+def _violations(page: Page, axe: str) -> list[str]:
+    """What axe finds in light, and in dark as far as it depends on colours."""
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
+    page.evaluate(axe)
+    page.emulate_media(color_scheme="light")
+    violations = page.evaluate(_RUN)["violations"]
+    page.emulate_media(color_scheme="dark")
+    violations += page.evaluate(_RUN_CONTRAST)["violations"]
+    return [
+        f"{page.url}: {one['id']}: {node['html'][:120]} {node['failureSummary']}"
+        for one in violations
+        for node in one["nodes"]
+    ]
+
+
+def test_axe_finds_nothing(browser: Browser, panel: ServedPages, axe: str) -> None:
+    """axe-core finds no violation on any page, in light and in dark."""
+    page, found = browser.new_page(reduced_motion="reduce"), list[str]()
+    page.goto(panel.url)
+    found += _violations(page, axe)
+    log_in(page, panel.url)
+    for path in PATHS.values():
+        page.goto(panel.url + path)
+        found += _violations(page, axe)
+    page.close()
+    assert found == []
+
+
+def test_axe_finds_a_barrier_that_is_there(browser: Browser, panel: ServedPages, axe: str) -> None:
+    """The search for barriers is not blind: a grey text on grey is found, in dark, too."""
+    page = browser.new_page(reduced_motion="reduce")
+    page.goto(panel.url)
+    page.evaluate("document.querySelector('h1').style.color = 'light-dark(#c8c8c8, #333)'")
+    found = _violations(page, axe)
+    page.close()
+    assert [one.split(": ")[1] for one in found] == ["color-contrast", "color-contrast"]
+
+
+@pytest.mark.parametrize("language", ["en", "tr"])
+def test_narrow_pages_do_not_scroll_sideways(
+    browser: Browser, panel: ServedPages, language: str
+) -> None:
+    """At 320 pixels the page itself is not wider than its window; wide tables scroll in place."""
+    page = _page(browser, panel, viewport=NARROW)
+    page.locator(f"button[value={language}]").click()
+    widths = {}
+    for name, path in PATHS.items():
+        page.goto(panel.url + path)
+        widths[name] = page.evaluate("document.documentElement.scrollWidth")
+    page.context.close()
+    assert widths == dict.fromkeys(PATHS, NARROW["width"])
+
+
+def test_the_policy_stops_nothing_that_a_page_needs(browser: Browser, panel: ServedPages) -> None:
+    """No page asks for anything that its own Content-Security-Policy forbids, or is missing."""
+    page = _page(browser, panel)
+    said = list[str]()
+    page.on("console", lambda message: said.append(_text(message)))
+    page.on("response", lambda answer: said.extend([answer.url] * (not answer.ok)))
+    for name, path in PATHS.items():
+        if name != "problem":
+            page.goto(panel.url + path)
+    page.context.close()
+    assert said == []
+
+
+def _text(message: ConsoleMessage) -> str:
+    return message.text

@@ -1,0 +1,58 @@
+"""The pages over an installation in memory, served in a thread of its own for a real browser."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from consumer.panel.connections import make_runner
+from consumer.panel.gate import Gate
+from consumer.panel.pages.day_reports import DayReports
+from consumer.panel.pages.site import make_pages
+from consumer.panel.routes import Routes
+from consumer.panel.server import Server
+from consumer.settings import PanelSettings
+from support.page_data import PageData
+from support.panel import token_entries
+
+
+@dataclass(frozen=True, slots=True)
+class ServedPages:
+    """A panel that serves pages."""
+
+    url: str
+    data: PageData
+    gate: Gate
+
+
+@contextmanager
+def served_pages(
+    data: PageData, *, panel: PanelSettings | None = None, live: bool = True
+) -> Iterator[ServedPages]:
+    """Serve the pages of an installation; `panel` has a token for each role, if it is not given."""
+    gate = Gate(panel or PanelSettings(tokens=token_entries()), data.clock)
+    ready: Future[int] = Future()
+    stop = threading.Event()
+
+    async def serve() -> None:
+        day = DayReports(data, data.clock)
+        pages = make_pages(data, day, gate, data.clock, live=live)
+        runner = make_runner(Server(Routes([]), pages, gate, data.clock).handle)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        ready.set_result(runner.addresses[0][1])
+        await asyncio.to_thread(stop.wait)
+        await day.close()
+        await runner.cleanup()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        yield ServedPages(f"http://127.0.0.1:{ready.result(10)}", data, gate)
+    finally:
+        stop.set()
+        thread.join()
