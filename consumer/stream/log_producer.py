@@ -11,6 +11,7 @@ from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     DuplicateSequenceNumber,
     IncompatibleBrokerVersion,
+    InvalidTimestampError,
     KafkaError,
     LeaderNotAvailableError,
     MessageSizeTooLargeError,
@@ -60,6 +61,10 @@ class UnwritableError(HookstreamError):
     """A topic does not exist, may not be seen, or takes no record."""
 
 
+_UNWRITABLE = (UnwritableError, TopicAuthorizationFailedError, InvalidTimestampError)
+"""A time is invalid if this machine's clock is hours ahead of the broker's."""
+
+
 class LogProducer:
     """`write` after `write`, from one task. A client of its own, which nothing else waits for.
 
@@ -92,7 +97,7 @@ class LogProducer:
         """
         try:
             async with self._requests.certain("take the log", WRITE_TIMEOUT_SECONDS):
-                if await self._is_done({record.topic for record in records}):
+                if await self._is_done(dict.fromkeys(record.topic for record in records)):
                     return
                 packed = await self._pack(records)
                 first = await self._send(packed)
@@ -104,7 +109,7 @@ class LogProducer:
             cause = error.__cause__
             if self.has_transactions and isinstance(cause, _NO_TRANSACTIONS):
                 self._do_without(error)
-            if isinstance(cause, UnwritableError | TopicAuthorizationFailedError):
+            if isinstance(cause, _UNWRITABLE):
                 raise UnwritableError(str(error)) from error
             raise
 
@@ -123,8 +128,9 @@ class LogProducer:
 
     async def _is_done(self, topics: Iterable[str]) -> bool:
         """Prepare a write; returns whether the one before, of the same records, was committed."""
-        if not self._leaders:
-            await self._find(topics)
+        missing = [topic for topic in topics if topic not in self._leaders]
+        if missing:
+            await self._find(missing)
         if self._producer is not None:
             return False
         self._sequences.clear()
@@ -141,7 +147,6 @@ class LogProducer:
     async def _find(self, topics: Iterable[str]) -> None:
         client = await self._requests.connect()
         found = await describe_topics(client, list(topics))
-        leaders = {}
         for topic in topics:
             partitions = found.get(topic, {}).get("partitions")
             if not partitions:
@@ -151,8 +156,7 @@ class LogProducer:
             by_number = {one["partition"]: one["leader"] for one in partitions}
             if min(by_number.values()) < 0:
                 raise LeaderNotAvailableError(topic)
-            leaders[topic] = [by_number[number] for number in sorted(by_number)]
-        self._leaders = leaders
+            self._leaders[topic] = [by_number[number] for number in sorted(by_number)]
 
     async def _pack(self, records: Sequence[LogRecord]) -> dict[TopicPartition, list[TimedBatch]]:
         partitions = {topic: len(leaders) for topic, leaders in self._leaders.items()}
