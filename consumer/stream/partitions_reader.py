@@ -2,11 +2,15 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Collection
-from typing import Final, Self, TypeVar, TypeVarTuple
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any, Final, Self, TypeVar, TypeVarTuple
 from uuid import UUID
 
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    KafkaError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+)
 
 from consumer.clock import Clock
 from consumer.logs import get_logger
@@ -49,6 +53,7 @@ class PartitionsReader:
             async with kafka_timeout(self._settings, STALL_TIMEOUT_SECONDS):
                 await self._client.bootstrap()
                 found = await describe_topics(self._client, self._topics)
+                _check_rights(found)
             for name, topic in found.items():
                 for part in topic["partitions"]:
                     place = name, part["partition"]
@@ -114,3 +119,10 @@ class PartitionsReader:
         else:
             reached = Reached.LOG_START if start else Reached.BEGINNING
         return Span(min(low, high), high, reached)
+
+
+def _check_rights(topics: Mapping[str, Any]) -> None:
+    """Raise the broker's error if this user may not know of one of `topics`."""
+    for name, topic in topics.items():
+        if topic["error_code"] == TopicAuthorizationFailedError.errno:
+            raise TopicAuthorizationFailedError(name)

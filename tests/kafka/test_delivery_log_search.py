@@ -19,6 +19,7 @@ from consumer.stream import backward_reader
 from support.cluster import Cluster
 from support.definition_topics import kafka_settings
 from support.delivery_log import KEPT_FOR_EVER, LogRecord, java_partition, log_record, write_log
+from support.secure_broker import PASSWORD, SecureBroker
 from support.waiting import wait_until
 
 PARTITIONS = 3
@@ -245,6 +246,31 @@ async def test_other_records_are_counted(log: Log) -> None:
     page = await log.page(hook="a")
     assert [one.record.event for one in page.deliveries] == ["e1"]
     assert (page.horizon.records, page.horizon.passed_over) == (6, 5)
+
+
+async def test_a_missing_right_is_told(secure_broker: SecureBroker, topic_prefix: str) -> None:
+    """A user who may not read the log, or not even know of it, is told so in one sentence: that is
+    not an empty log.
+    """
+    open_log = Log(
+        Cluster(secure_broker.bootstrap), kafka_settings(secure_broker.bootstrap, topic_prefix)
+    )
+    await open_log.create()
+    user = f"{topic_prefix}-reader"
+    await secure_broker.add_user(user, "SCRAM-SHA-256")
+    kafka = secure_broker.settings(
+        "SASL", sasl_mechanism="SCRAM-SHA-256", sasl_username=user, sasl_password=PASSWORD
+    )
+    log = Log(open_log.cluster, KafkaSettings(topic_prefix=topic_prefix, **kafka))
+    told = f"Kafka refuses the topic {log.topic}: ask for access to it"
+    with pytest.raises(HookstreamError, match=told):
+        await log.page()
+    await secure_broker.allow(user, {log.topic: ["DESCRIBE"]})
+    await open_log.write(log_record("a", 1, T0))
+    with pytest.raises(HookstreamError, match=told):
+        await log.page()
+    await secure_broker.allow(user, {log.topic: ["READ"]})
+    assert await log.events() == ["e1"]
 
 
 async def test_memory_is_bounded(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
