@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from consumer.clock import Clock
 from consumer.journal.log_filter import LogFilter, parse_filter
@@ -17,8 +17,11 @@ from consumer.journal.log_search import (
     SearchEnd,
     SearchStep,
 )
-from consumer.journal.records import user_key
+from consumer.journal.records import DeliveryRecord, Phases, user_key
 from consumer.settings import KafkaSettings, Settings
+
+_FIELDS: Final = tuple(field.name for field in fields(DeliveryRecord))
+_PHASES: Final = tuple(field.name for field in fields(Phases))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +112,9 @@ def make_deliveries(settings: Settings, clock: Clock) -> Deliveries:
 
 def delivery_facts(found: FoundDelivery) -> dict[str, Any]:
     """A record of the log as JSON; what is not known is null."""
-    facts = asdict(found.record)
-    if not found.record.attempt:
-        facts["ms"] = None
+    record, ms = found.record, found.record.ms
+    facts = {name: getattr(record, name) for name in _FIELDS}
+    facts["ms"] = {name: getattr(ms, name) for name in _PHASES} if record.attempt else None
     return facts | {"partition": found.partition, "offset": found.offset}
 
 

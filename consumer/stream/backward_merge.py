@@ -188,8 +188,13 @@ class BackwardMerge(Generic[ItemT]):
         return frozenset(partition.span.reached for partition in self._partitions.values())
 
     def _best(self) -> Item[ItemT] | None:
-        heads = (partition.found[-1] for partition in self._partitions.values() if partition.found)
-        return max(heads, key=lambda item: (item.timestamp, item.place), default=None)
+        best = None
+        for partition in self._partitions.values():
+            if partition.found:
+                item = partition.found[-1]
+                if best is None or (item.timestamp, item.place) > (best.timestamp, best.place):
+                    best = item
+        return best
 
 
 def next_chunk_offsets(offsets: int, size: int) -> int:
