@@ -61,8 +61,9 @@ class HookReader:
     Every call raises `HookstreamError`; `UnavailableError` if another try may help.
     """
 
-    def __init__(self, settings: Settings, checker: Checker, clock: Clock) -> None:
-        kafka = settings.kafka
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        """Raises `ConfigError` if a key for sealed secrets is none."""
+        kafka, checker = settings.kafka, Checker(settings)
         topics = kafka.own_topics
         self._settings = settings
         self._clock = clock
@@ -71,6 +72,7 @@ class HookReader:
         self._hooks = TopicView(kafka, topics.hooks, LiveTable(), clock)
         self._statuses = TopicView(kafka, topics.status, StatusTable(), clock)
         self._one_at_a_time = asyncio.Lock()
+        """Of those who load definitions, here or in a thread: a load has a state."""
 
     async def close(self) -> None:
         """Disconnect."""
@@ -88,7 +90,8 @@ class HookReader:
     async def get(self, hook_id: str) -> HookEntry:
         """One hook. Raises `NotFoundError`."""
         files, running, table = await self.in_files(), await self._running(), await self.table()
-        entry = self._catalogue.entry(hook_id, table, files, running)
+        async with self._one_at_a_time:
+            entry = self._catalogue.entry(hook_id, table, files, running)
         if entry is None:
             raise NotFoundError(f"no hook has the id {hook_id}")
         return entry

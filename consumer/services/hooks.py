@@ -66,7 +66,8 @@ class HookService:
         self._settings = settings
         self._clock = clock
         self._checker = Checker(settings)
-        self.reader = HookReader(settings, self._checker, clock)
+        """Used on the loop's thread only: the reader has another one."""
+        self.reader = HookReader(settings, clock)
         self._writer = HookWriter(settings.kafka, clock)
 
     async def close(self) -> None:
