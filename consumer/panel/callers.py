@@ -17,7 +17,7 @@ Address = IPv4Address | IPv6Address
 MAX_USER_CHARACTERS: Final = 128
 """Of the name of a user that a proxy names."""
 _LOCAL_NAMES: Final = ("localhost", "ip6-localhost")
-_UNKNOWN: Final = IPv4Address("0.0.0.0")  # noqa: S104  # nobody binds to it here
+_UNKNOWN: Final = IPv4Address("0.0.0.0")  # noqa: S104  # no server binds to it here
 """Of a connection without an address."""
 
 
@@ -155,7 +155,7 @@ def is_foreign(caller: Caller, headers: Headers) -> bool:
 
 
 def cookies(headers: Headers) -> Mapping[str, Sequence[str]]:
-    """The values of each cookie by its name: a name that is there twice is nobody's."""
+    """The values of each cookie by its name: a name may be there twice."""
     found: dict[str, list[str]] = {}
     for line in headers.getall("Cookie", ()):
         for pair in line.split(";"):

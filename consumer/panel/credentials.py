@@ -24,7 +24,7 @@ SESSION_SECONDS: Final = 12 * 3600.0
 _MAX_COOKIE_CHARACTERS: Final = 1024
 _SESSION_PURPOSE: Final = b"hookstream panel session 1"
 _CSRF_PURPOSE: Final = b"hookstream panel csrf 1"
-_NOBODY_KEY: Final = bytes(32)
+_NO_KEY: Final = bytes(32)
 """Compared with for a name that no token has, so that it takes as long."""
 
 
@@ -67,7 +67,7 @@ class Credentials:
         )
 
     def by_token(self, token: str) -> Credential | None:
-        """Whose token this is; None: nobody's. Each is compared in constant time."""
+        """Whose token this is; None: it is not known. Each is compared in constant time."""
         if len(token) > MAX_TOKEN_CHARACTERS:
             return None
         digest, found = hash_token(token), None
@@ -83,14 +83,14 @@ class Credentials:
         return f"{_encode(payload)}.{_encode(mac)}", _identity(credential, payload)
 
     def by_session(self, cookie: str, now: float) -> Identity | None:
-        """Whose session this is; None if it is over, or nobody's."""
+        """Whose session this is; None if it is over, or not signed."""
         payload, _, mac = cookie.partition(".")
         raw, given = _decode(payload), _decode(mac)
         if len(cookie) > _MAX_COOKIE_CHARACTERS or not raw or not given:
             return None
         name, end = _claims(raw)
         credential = self._known.get(name)
-        digest = credential.digest if credential is not None else _NOBODY_KEY
+        digest = credential.digest if credential is not None else _NO_KEY
         is_signed = hmac.compare_digest(_mac(_key(digest, _SESSION_PURPOSE), raw), given)
         if credential is None or not is_signed or end <= now:
             return None
@@ -122,7 +122,7 @@ def _identity(credential: Credential, payload: bytes) -> Identity:
 
 
 def _claims(raw: bytes) -> tuple[str, int]:
-    """The name and the end that a session claims; of what is none: nobody's, and over."""
+    """The name and the end that a session claims; without these no name, and 0."""
     try:
         fields = orjson.loads(raw)
         name, end = fields["n"], fields["e"]

@@ -14,7 +14,7 @@ KNOWN_SECONDS: Final = 12 * 3600.0
 """How long an address that logged in is not held up by the failures of others."""
 _MAX_ADDRESSES: Final = 10_000
 _IPV6_PREFIX: Final = 64
-"""Bits: whoever has one address of such a network has all of them."""
+"""Bits: a client that has one address of such a network has all of them."""
 
 
 class _Bucket:

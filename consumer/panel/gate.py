@@ -82,7 +82,7 @@ class Gate:
         return caller
 
     def admit(self, route: Route, caller: Caller, headers: Headers) -> Identity | None:
-        """The user of a request that may use the route; None if it is open to everybody.
+        """The user of a request that may use the route; None if it needs none.
 
         Raises `Problem`.
         """

@@ -25,7 +25,7 @@ class Call:
     """One request that has passed all checks."""
 
     identity: Identity | None
-    """None: the route is open to everybody."""
+    """None: the route needs no user."""
     caller: Caller
     path: Mapping[str, str]
     """The path's parameters."""
@@ -38,8 +38,8 @@ class Call:
 
     @property
     def who(self) -> Identity:
-        """The user of a route that is not open to everybody."""
-        assert self.identity is not None  # noqa: S101  # the server lets nobody else in
+        """The user, of a route that needs one."""
+        assert self.identity is not None  # noqa: S101  # the server has checked it
         return self.identity
 
 
@@ -73,7 +73,7 @@ class Route:
     path: str
     """Below `API`; `{id}` stands for a parameter."""
     role: RoleName | None
-    """The least role that may use it; None: everybody."""
+    """The least role that may use it; None: it needs no user."""
     summary: str
     answers: Mapping[HTTPStatus, type[BaseModel] | None]
     """The answers without an error; None: without a body."""

@@ -148,7 +148,7 @@ def _if_match(route: Route, request: web.BaseRequest) -> str:
         raise Problem(
             HTTPStatus.PRECONDITION_REQUIRED,
             "no-if-match",
-            "send If-Match with the ETag that you saw, so that nobody's change is overwritten",
+            "send If-Match with the ETag that you saw, so that no other change is overwritten",
         )
     return given
 

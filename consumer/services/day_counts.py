@@ -50,15 +50,21 @@ class DayCounter:
         self._settings = settings
         self._clock = clock
         self._counts: Mapping[str, DayCounts] | None = None
-        self._read_at = float("-inf")
+        self._began_at = float("-inf")
+        """Monotonic seconds at which the last read began."""
         self._reading: asyncio.Task[None] | None = None
 
     async def counts(self) -> Mapping[str, DayCounts] | None:
         """By hook, of those that have any; None: they cannot be read now, or not so soon."""
-        if self._clock.monotonic() - self._read_at >= FRESH_SECONDS:
-            if self._reading is None or self._reading.done():
-                self._reading = asyncio.create_task(self._read())
-            await asyncio.wait([self._reading], timeout=WAIT_SECONDS)
+        now = self._clock.monotonic()
+        is_idle = self._reading is None or self._reading.done()
+        if is_idle and now - self._began_at >= FRESH_SECONDS:
+            self._began_at = now
+            self._reading = asyncio.create_task(self._read())
+        if self._reading is not None and not self._reading.done():
+            # Of many looks while the broker is away only the first ones wait.
+            wait = max(0.0, self._began_at + WAIT_SECONDS - now)
+            await asyncio.wait([self._reading], timeout=wait)
         return self._counts
 
     async def close(self) -> None:
@@ -79,4 +85,3 @@ class DayCounter:
         for report in found.reports:
             counts[report.hook] = counts[report.hook].plus(report)
         self._counts = dict(counts) if found.exists else None
-        self._read_at = self._clock.monotonic()

@@ -10,6 +10,7 @@ from consumer.control.records import AuditRecord
 from consumer.control.status import ReplicaStatus
 from consumer.errors import Diagnostic, HookstreamError
 from consumer.events.triggers import Trigger
+from consumer.logs import get_logger
 from consumer.services.catalogue import Catalogue, HookEntry, HookState
 from consumer.services.checker import Checker
 from consumer.services.file_hooks import FileDefinitions, FileHooks
@@ -17,6 +18,8 @@ from consumer.services.replicas import Replica, StatusTable
 from consumer.services.topic_view import TopicView, in_time
 from consumer.services.topics import read_history
 from consumer.settings import Settings
+
+log = get_logger(__name__)
 
 
 class NotFoundError(HookstreamError):
@@ -81,7 +84,7 @@ class HookReader:
 
     async def listing(self) -> Listing:
         """Every hook, by id."""
-        table, running = (await self.table()).copy(), await self._running()
+        table, running = (await self.table()).copy(), await self._running_if_known()
         async with self._one_at_a_time:
             files = await asyncio.to_thread(self._files.read)
             entries = await asyncio.to_thread(self._catalogue.entries, table, files, running)
@@ -89,7 +92,8 @@ class HookReader:
 
     async def get(self, hook_id: str) -> HookEntry:
         """One hook. Raises `NotFoundError`."""
-        files, running, table = await self.in_files(), await self._running(), await self.table()
+        files, running = await self.in_files(), await self._running_if_known()
+        table = await self.table()
         async with self._one_at_a_time:
             entry = self._catalogue.entry(hook_id, table, files, running)
         if entry is None:
@@ -123,6 +127,14 @@ class HookReader:
         """The definitions in files as of now."""
         async with self._one_at_a_time:
             return await asyncio.to_thread(self._files.read)
+
+    async def _running_if_known(self) -> list[ReplicaStatus]:
+        """The replicas that run; none if they cannot be read: hooks are shown without them."""
+        try:
+            return await self._running()
+        except HookstreamError as error:
+            log.debug("the replicas' statuses cannot be read", problem=str(error))
+            return []
 
     async def _running(self) -> list[ReplicaStatus]:
         if not self._settings.hooks.live:

@@ -94,7 +94,7 @@ class PanelSettings(Section):
 
     @property
     def is_open_by_link(self) -> bool:
-        """Whether nobody can log in but with the link that is printed at the start."""
+        """Whether the link that is printed at the start is the only way to log in."""
         return not self.tokens and not self.trusted_proxies
 
     @model_validator(mode="after")

@@ -76,8 +76,8 @@ def _head(panel: Panel, line: str, *headers: str) -> bytes:
 
 
 async def test_each_route_is_for_its_role_and_those_above(panel: Panel) -> None:
-    """Every route refuses users of a lower role with 403, and whoever has no token with 401; no
-    refused request is looked at further.
+    """Every route refuses users of a lower role with 403, and requests without a token with 401;
+    no refused request is looked at further.
     """
     for route in panel.routes.all:
         for role in ROLES:
@@ -94,7 +94,7 @@ async def test_each_route_is_for_its_role_and_those_above(panel: Panel) -> None:
                 assert (answer.status, answer.kind) == (401, "log-in"), route.name
 
 
-async def test_what_is_open_to_everybody_is_a_short_list(panel: Panel) -> None:
+async def test_what_needs_no_token_is_a_short_list(panel: Panel) -> None:
     """Only the log-in and -out, the API's document and the probe need no token."""
     assert {route.name for route in panel.routes.all if route.role is None} == {
         "POST /api/v1/session",
@@ -184,7 +184,7 @@ async def test_a_foreign_name_does_not_lead_to_a_local_panel(panel: Panel, host:
     ],
 )  # fmt: skip
 async def test_tricks_with_paths_lead_nowhere(panel: Panel, path: str) -> None:
-    """A path that is not a route's, letter by letter, is not found, with and without a token."""
+    """A path that differs from a route's in any character is not found, with or without a token."""
     for token in ((), (f"Authorization: Bearer {TOKENS['operator']}",)):
         answer = await _raw(panel, _head(panel, f"GET {path} HTTP/1.1", *token))
         assert answer.startswith((b"HTTP/1.1 404 ", b"HTTP/1.1 400 ")), answer
@@ -252,7 +252,9 @@ async def test_slow_clients_are_cut_off(panel: Panel) -> None:
     assert asyncio.get_running_loop().time() - began < 15
 
 
-async def test_slow_bodies_hold_up_nobody(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_bodies_hold_up_no_other_request(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Bodies that do not come, as many as requests may be under way, hold up no other request, and
     end with 408.
     """
@@ -267,7 +269,7 @@ async def test_slow_bodies_hold_up_nobody(panel: Panel, monkeypatch: pytest.Monk
     assert {_status(answer) for answer in await asyncio.gather(*slow)} == {408}
 
 
-async def test_idle_connections_keep_nobody_out(tmp_path: Path) -> None:
+async def test_idle_connections_keep_no_client_out(tmp_path: Path) -> None:
     """Above the number of connections that the panel keeps, the oldest idle ones are closed, and
     new ones are served.
     """

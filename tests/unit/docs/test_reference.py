@@ -209,7 +209,7 @@ async def test_api_page_lists_every_route_and_its_role() -> None:
     """Every route of the API is on the page with the least role that may use it, and no other."""
     panel = Panel(Settings(), lambda: LoadContext(SecretReader({}, ())), SystemClock())
     page = {row[0].strip("`"): row[1] for row in rows("api.md", "Routes") if "`" in row[0]}
-    assert page == {route.name: route.role or "everybody" for route in panel.routes.all}
+    assert page == {route.name: route.role or "all" for route in panel.routes.all}
 
 
 def test_pages_link_to_what_exists() -> None:

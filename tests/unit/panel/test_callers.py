@@ -34,7 +34,7 @@ def test_a_trusted_proxy_says_who_a_user_is() -> None:
 
 @pytest.mark.parametrize("peer", ["10.0.1.7", "192.0.2.1", "::1", "2001:db8::1", "", None])
 def test_headers_of_others_are_ignored(peer: str | None) -> None:
-    """The same headers from any other address name nobody, and nothing of them is believed."""
+    """User and role headers from any other address name no user, and none of them is believed."""
     headers = _headers(
         ("X-Forwarded-User", "ayse"),
         ("X-Forwarded-Role", "operator"),

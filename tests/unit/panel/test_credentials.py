@@ -58,8 +58,8 @@ def test_another_panel_with_the_same_tokens_takes_a_session() -> None:
 
 
 @given(st.data())
-def test_a_changed_cookie_is_nobodys(data: st.DataObject) -> None:
-    """A session's cookie in which any character differs is nobody's."""
+def test_a_changed_cookie_opens_nothing(data: st.DataObject) -> None:
+    """A session's cookie in which any character differs opens nothing."""
     cookie, _ = BOTH.begin_session(AYSE, NOW, "nonce")
     at = data.draw(st.integers(0, len(cookie) - 1))
     letter = data.draw(st.characters().filter(lambda one: one != cookie[at]))
@@ -67,7 +67,7 @@ def test_a_changed_cookie_is_nobodys(data: st.DataObject) -> None:
 
 
 @given(st.text(max_size=2_000))
-def test_any_text_is_nobodys_session(text: str) -> None:
+def test_any_text_opens_nothing(text: str) -> None:
     """No text raises an error as a cookie, a token or a CSRF token, and none opens the panel."""
     assert BOTH.by_session(text, NOW) is None
     assert BOTH.by_session(f"{text}.{text}", NOW) is None
@@ -77,7 +77,7 @@ def test_any_text_is_nobodys_session(text: str) -> None:
 
 
 def test_a_session_of_one_user_cannot_be_another_ones() -> None:
-    """A cookie whose claims were exchanged for another user's is nobody's."""
+    """A cookie whose claims were exchanged for another user's opens nothing."""
     mine, _ = BOTH.begin_session(MEHMET, NOW, "nonce")
     others, _ = BOTH.begin_session(AYSE, NOW, "nonce")
     assert BOTH.by_session(f"{others.partition('.')[0]}.{mine.partition('.')[2]}", NOW) is None

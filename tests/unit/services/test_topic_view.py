@@ -105,7 +105,7 @@ async def test_a_read_sees_what_was_there_when_it_was_asked_for(topic: _Topic) -
 
 
 async def test_a_read_that_takes_too_long_is_told_and_goes_on(topic: _Topic) -> None:
-    """Whoever waits too long is told so; the read goes on, and the next look has what it read."""
+    """A caller that waits too long is told so; the read goes on, and the next call has it."""
     view = _view()
     topic.end = 3
     topic.gate.clear()
@@ -118,7 +118,7 @@ async def test_a_read_that_takes_too_long_is_told_and_goes_on(topic: _Topic) -> 
 
 
 async def test_a_read_that_fails_begins_anew_the_next_time(topic: _Topic) -> None:
-    """After a failure, which everybody who waits is told, the table is read from the beginning."""
+    """After a failure, which all callers are told, the table is read from the beginning."""
     view = _view()
     topic.end = 1
     assert (await view.read()).taken == [0]
