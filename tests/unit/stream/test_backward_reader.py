@@ -6,18 +6,24 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
-from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka.errors import (
+    NotLeaderForPartitionError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+)
 
 from consumer.clock import SystemClock
+from consumer.errors import HookstreamError
 from consumer.records.record import Record
 from consumer.stream import backward_reader
 from consumer.stream.backward_merge import Place, Reached, Span
 from consumer.stream.backward_reader import BackwardReader
 from consumer.stream.forward_reader import read_forwards
 from consumer.stream.parsed_records import UnreadableBatchError
-from consumer.stream.partitions_reader import PartitionsReader
+from consumer.stream.partitions_reader import STALL_TIMEOUT_SECONDS, PartitionsReader
 from consumer.stream.skimming import Skim
-from support.fakes import FakeRecord
+from support.definition_topics import kafka_settings
+from support.fakes import FakeClock, FakeRecord
 
 PLACE: Place = ("t", 0)
 _FETCH_RECORDS = 3
@@ -168,3 +174,21 @@ async def test_reading_forwards_skips_what_is_deleted() -> None:
     log.first, log.end = 0, 2
     ended = read_forwards(partitions, PLACE, Span(5, 20, Reached.BEGINNING), SystemClock())
     assert [record.offset async for record in ended] == []
+
+
+async def test_a_broker_that_stays_away_is_given_up() -> None:
+    """A question that fails again and again is given up with a sentence, and a refusal at once."""
+    clock, asked = FakeClock(), list[Exception]()
+    partitions = PartitionsReader(kafka_settings("127.0.0.1:9", "p"), ["t"], clock)
+
+    async def fail(error: Exception) -> None:
+        asked.append(error)
+        clock.advance(STALL_TIMEOUT_SECONDS * 0.6)
+        raise error
+
+    with pytest.raises(HookstreamError, match=r"broker at 127\.0\.0\.1:9 failed: NotLeader"):
+        await partitions.ask(fail, NotLeaderForPartitionError())
+    assert len(asked) == 2
+    with pytest.raises(HookstreamError, match="Kafka refuses the topic t"):
+        await partitions.ask(fail, TopicAuthorizationFailedError("t"))
+    assert len(asked) == 3
