@@ -118,27 +118,6 @@ def hash_user(key: bytes, user: str) -> str:
     return blake2b(user.encode(), digest_size=USER_HASH_BYTES, key=key).hexdigest()
 
 
-def delivery_value(record: DeliveryRecord) -> bytes:
-    """The value of a record of the delivery log; its key is the hook's id."""
-    value: dict[str, Any] = {
-        "format": FORMAT,
-        "at": record.at,
-        "delivery": record.delivery,
-        "hook": record.hook,
-        "source": record.source,
-        "attempt": record.attempt,
-        "outcome": record.outcome,
-        "replica": record.replica,
-    }
-    for name in ("event", "revision", "status", "error", "retry_at", "reason", "user", "trace"):
-        content = getattr(record, name)
-        if content is not None:
-            value[name] = content
-    if record.attempt:
-        value["ms"] = record.ms
-    return orjson.dumps(value)
-
-
 def report_key(hook: str, hour: str, replica: str) -> bytes:
     """The key of a report."""
     return f"{hook}|{hour}|{replica}".encode()

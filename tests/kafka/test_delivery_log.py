@@ -1,5 +1,6 @@
 """The delivery log and the reports of a daemon in normal operation."""
 
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -171,3 +172,47 @@ async def test_a_daemon_with_the_rights_of_the_page_writes_transactions(
     log = await read_log(workspace)
     assert summed(await read_reports(workspace)) == recounted(record for _, record in log)
     await workspace.remove_topics()
+
+
+async def test_a_log_that_is_off_has_no_topics(workspace: Workspace) -> None:
+    """Without failures and successes nothing is logged, and the topics are not created; to switch
+    the log on takes a restart, and a reload says so.
+    """
+    await workspace.create_topics()
+    async with Receiver() as receiver:
+        workspace.write_settings(delivery_log={"failures": False, "successes": 0.0})
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with Daemon(workspace.config) as daemon:
+            await workspace.cluster.produce(workspace.topic("event"), [event("e1")])
+            await wait_until(workspace.caught_up, "all to be settled")
+            workspace.write_settings(delivery_log=EVERYTHING)
+            daemon.signal(signal.SIGHUP)
+            refused = "reload refused; the old settings and hooks stay"
+            await wait_until(lambda: daemon.said(refused), "the reload")
+            assert "delivery_log.is_on" in daemon.said(refused)[0]["problems"][0]
+            assert await daemon.stop() == 0
+    async with workspace.cluster.admin() as admin:
+        assert not set(workspace.log_topics) & set(await admin.list_topics())
+
+
+async def test_a_reload_changes_what_is_logged(workspace: Workspace) -> None:
+    """A reload changes the share of successes that is logged and the key of the users' hashes."""
+    await workspace.create_topics()
+    topic = workspace.topic("event")
+    by_user = [orjson.dumps({"id": name, "user": {"id": "u"}}) for name in ("e1", "e2")]
+    async with Receiver() as receiver:
+        workspace.write_settings(delivery_log={"successes": 0.0})
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with Daemon(workspace.config) as daemon:
+            await workspace.cluster.produce(topic, by_user[:1])
+            await wait_until(workspace.caught_up, "the first to be settled")
+            workspace.write_settings(delivery_log={"successes": 1.0, "user_key": "new"})
+            daemon.signal(signal.SIGHUP)
+            await wait_until(lambda: daemon.said("hooks and settings reloaded"), "the reload")
+            await workspace.cluster.produce(topic, by_user[1:])
+            await wait_until(workspace.caught_up, "the second to be settled")
+            assert await daemon.stop() == 0
+    [(_, record)] = await read_log(workspace)
+    assert (record.event, record.user) == ("e2", hash_user(user_key("new", "", ""), "u"))
+    [report] = await read_reports(workspace)
+    assert report.delivered == 2

@@ -1,6 +1,7 @@
 """The records of the delivery log and of the reports, for any content."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -13,13 +14,15 @@ from consumer.journal.records import (
     NotARecord,
     Phases,
     ReportRecord,
-    delivery_value,
     hash_user,
     read_delivery,
     read_report,
     report_value,
     user_key,
 )
+from consumer.journal.rows import Row, RowEncoder
+from consumer.reasons import ErrorKind
+from support.log_records import delivery_value
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 COUNTS = st.integers(0, 2**53)
@@ -127,3 +130,67 @@ def test_a_user_has_one_hash_by_each_key(user: str, other: str) -> None:
     assert (hash_user(key, user) == hash_user(key, other)) == (user == other)
     assert hash_user(key, user) != hash_user(user_key(None, "group", "prefix"), user)
     assert len(hash_user(key, user)) == 32
+
+
+ROW_TEXTS = st.text("abcXYZ019_~%:-", max_size=12)
+REPLICA, KEY = 'host-"1"', b"k" * 32
+
+
+@given(
+    st.floats(0, 4e9),
+    DELIVERIES,
+    ROW_TEXTS,
+    TEXTS,
+    st.integers(0, 99),
+    st.tuples(*[st.integers(1, 10**9)] * 4)
+    | st.tuples(st.just(0), st.just(0), st.just(0), st.integers(0, 10**9))
+    | st.none(),
+    st.floats(0, 600),
+    st.floats(0, 1e6) | st.just(-1.0),
+)
+def test_a_row_becomes_its_record(  # noqa: PLR0917  # hypothesis passes them by position
+    at: float,
+    record: DeliveryRecord,
+    delivery: str,
+    topic: str,
+    partition: int,
+    phases: tuple[int, int, int, int] | None,
+    seconds: float,
+    retry_after: float,
+) -> None:
+    """A row of the writer is read as a record of the log with the same facts, whatever characters
+    they have.
+    """
+    row = Row(at, record.hook, delivery)
+    row.topic, row.partition, row.offset = topic, partition, 7
+    row.event, row.revision, row.reason, row.user = (
+        record.event, record.revision, record.reason or None, record.user,
+    )  # fmt: skip
+    row.outcome, row.retry_after = str(record.outcome), retry_after
+    row.attempt, row.seconds, row.phases = record.attempt, seconds, phases
+    row.status, row.error = 503, None if partition % 2 else ErrorKind.TLS
+    read = read_delivery(RowEncoder(REPLICA, KEY).encode(row))
+    times = [ms / 1000 for ms in phases or (0, 0, 0, 0)]
+    assert read == DeliveryRecord(
+        at=_time(at),
+        delivery=delivery,
+        hook=record.hook,
+        source=f"{topic}/{partition}/7",
+        attempt=record.attempt,
+        outcome=record.outcome,
+        replica=REPLICA,
+        event=record.event,
+        revision=record.revision,
+        status=503 if partition % 2 else None,
+        error=None if partition % 2 else "tls",
+        ms=Phases(times[0], times[1], times[2], times[3], int(seconds * 1_000_000 + 0.5) / 1000),
+        retry_at=_time(at + retry_after) if retry_after >= 0 else None,
+        reason=record.reason or None,
+        user=hash_user(KEY, record.user) if record.user is not None else None,
+    )
+
+
+def _time(at: float) -> str:
+    second, milliseconds = divmod(int(at * 1000.0), 1000)
+    text = datetime.fromtimestamp(second, UTC).isoformat()
+    return text.replace("+00:00", f".{milliseconds:03d}Z")

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from consumer.errors import ConfigError
 from consumer.journal.cursor import Cursor, parse_cursor
 from consumer.journal.log_filter import FILTERS, LogFilter, Matcher, parse_filter
-from consumer.journal.records import DeliveryRecord, Followed, delivery_value, hash_user
+from consumer.journal.records import DeliveryRecord, Followed, hash_user
 from consumer.metrics.hooks import STATUSES, status_label
 from support.fakes import FakeRecord
+from support.log_records import delivery_value
 
 KEY = b"k" * 32
 IDS = st.sampled_from(["e1", "e2", 'e"3', "e\\4", "ş/5", "503", "5xx", "timeout", "status"])
