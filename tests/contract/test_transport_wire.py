@@ -14,7 +14,12 @@ from consumer.clock import SystemClock
 from consumer.delivery.http import aiohttp_pool, curl_easy
 from consumer.delivery.http.aiohttp import AiohttpTransport
 from consumer.delivery.http.curl import CurlTransport
-from consumer.delivery.http.transport import MAX_RETRY_AFTER_SECONDS, AttemptResult, Transport
+from consumer.delivery.http.transport import (
+    MAX_BODY_BYTES,
+    MAX_RETRY_AFTER_SECONDS,
+    AttemptResult,
+    Transport,
+)
 from consumer.reasons import ErrorKind
 from support.attempts import LOOPBACK, PATIENCE, Attempt, answer_of, get, trusting
 from support.receiver import Receiver, Reply, Then, response
@@ -202,6 +207,31 @@ async def test_long_body_is_cut(transport: Transport, plain: Receiver, form: str
     await plain.until(left=1)
     assert (await answer_of(transport, get(plain.origin + "/"))).status == 200
     assert plain.connections == 2
+
+
+@pytest.mark.parametrize("kind", ["curl", "aiohttp"])
+async def test_a_body_that_is_wanted_is_given(plain: Receiver, kind: str) -> None:
+    """A transport that is made for one request and wants its body is given all parts of it, and of
+    a body beyond the bound the beginning; the result is the same.
+    """
+    loop, long = asyncio.get_running_loop(), b"y" * (1 << 20)
+    for body, status in ((b"", 204), (b"x" * 3_000, 200), (long, 503)):
+        plain.then_play([response(status, body=body)])
+        taken = list[bytes]()
+        transport: Transport = (
+            CurlTransport(loop, LOOPBACK, trusting(), take_body=taken.append)
+            if kind == "curl"
+            else AiohttpTransport(
+                loop, LOOPBACK, trusting(), clock=SystemClock(), take_body=taken.append
+            )
+        )
+        try:
+            assert (await answer_of(transport, get(plain.origin + "/"))).status == status
+        finally:
+            await transport.close()
+        found = b"".join(taken)
+        assert body.startswith(found)
+        assert len(found) == len(body) if body is not long else len(found) <= 2 * MAX_BODY_BYTES
 
 
 async def test_connection_is_reused(transport: Transport, receiver: Receiver) -> None:

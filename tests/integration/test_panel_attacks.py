@@ -1,6 +1,7 @@
 """Attacks on the panel. It has no broker here: every attack must fail before one is asked."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
@@ -250,6 +251,24 @@ async def test_slow_clients_are_cut_off(panel: Panel) -> None:
     assert (await Client(panel.url)("GET", "/healthz")).status == 200
     assert await asyncio.gather(*slow) == [b"", b"", b""]
     assert asyncio.get_running_loop().time() - began < 15
+
+
+async def test_a_client_that_reads_nothing_is_cut_off(panel: Panel) -> None:
+    """A client that asks for more than the sockets' buffers hold, and reads nothing, is cut off."""
+    loop = asyncio.get_running_loop()
+    ask = _head(panel, "GET /api/v1/openapi.json HTTP/1.1").replace(b"Connection: close\r\n", b"")
+    with socket.socket() as client:
+        client.setblocking(False)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        await loop.sock_connect(client, ("127.0.0.1", panel.port))
+
+        async def send_for_ever() -> None:
+            while True:
+                await loop.sock_sendall(client, ask)
+
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for(send_for_ever(), 30)
+    assert (await Client(panel.url)("GET", "/healthz")).status == 200
 
 
 async def test_slow_bodies_hold_up_no_other_request(
