@@ -1,5 +1,6 @@
 """Records of several topics are written all or none, and once, whatever becomes of a commit."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -198,3 +199,29 @@ async def test_a_topic_may_be_needed_later(cluster: Cluster, topic_prefix: str) 
         await write(producer, [report])
         await producer.write([log, report])
         assert await written(cluster, topic_prefix) == ([b"a"], [b"a", b"a"])
+
+
+async def test_what_a_killed_writer_leaves_open_ends_by_itself(
+    cluster: Cluster, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer that is killed within a transaction holds up readers for some seconds only: then the
+    broker aborts it, and what others wrote behind it is read.
+    """
+    async with producing(cluster, topic_prefix) as producer:
+        await write(producer, records(topic_prefix, "a"))
+        began = time.monotonic()
+
+        async def die(_first: object) -> None:
+            await asyncio.sleep(0)
+            raise HookstreamError("killed")
+
+        monkeypatch.setattr(producer, "_commit", die)
+        with pytest.raises(HookstreamError, match="killed"):
+            await producer.write(records(topic_prefix, "b"))
+        await producer.close()
+        settings = KafkaSettings(bootstrap_servers=(cluster.bootstrap,), topic_prefix=topic_prefix)
+        other = LogProducer(settings, f"{topic_prefix}.journal.r9")
+        await write(other, records(topic_prefix, "c"))
+        await other.close()
+        assert await written(cluster, topic_prefix) == ([b"a", b"c"],) * 2
+        assert time.monotonic() - began < 40.0
