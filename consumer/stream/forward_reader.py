@@ -19,7 +19,7 @@ ENDLESS: Final = sys.maxsize
 """The end of a span that is followed for ever."""
 _FETCH_WAIT_SECONDS: Final = 0.5
 _QUEUED_RECORDS: Final = 1_000
-"""Records of all partitions that may wait for whoever follows (backpressure)."""
+"""Records of all partitions that may wait for the one that follows (backpressure)."""
 _TIME_SLICE_SECONDS: Final = 0.005
 """Work after which other tasks get their turn."""
 

@@ -295,8 +295,8 @@ async def test_a_search_tells_how_far_it_has_come(log: Log) -> None:
 
 
 async def test_the_log_is_followed(log: Log) -> None:
-    """Whoever follows the log gets each record that is wanted as it comes, and with a time first
-    those since then.
+    """Following the log gives each record that is wanted as it comes, and with a time first those
+    since then.
     """
     await log.write(*_spread(20))
     got: list[str] = []

@@ -133,7 +133,7 @@ def test_no_long_number_is_overlooked(before: bytes, number: str, behind: bytes)
 
 @given(st.text(' ,:"\\', max_size=30), st.sampled_from('"aZ_/'), st.from_regex("[0-9.]{1,80}"))
 def test_digits_of_a_string_are_no_number(before: str, last: str, digits: str) -> None:
-    """Digits behind a quotation mark or a letter, as in a ULID, do not make a record expensive."""
+    """Digits behind a quotation mark or a word character, as in a ULID, cost no second look."""
     assert not may_be_rounded(f"{before}{last}{digits.strip()}".encode())
 
 
