@@ -74,10 +74,28 @@ class EventView:
     """The event as JSON; empty for those who may not see users' data."""
 
 
-def event_row(recent: RecentEvent, hooks: Sequence[Hook]) -> EventRow:
+class HooksBySubject:
+    """The hooks of a trigger by what they select: of thousands few can fire for one event."""
+
+    def __init__(self, hooks: Sequence[Hook]) -> None:
+        self.count = len(hooks)
+        self._every = [hook for hook in hooks if hook.select is None]
+        self._selecting: dict[str, list[Hook]] = {}
+        for hook in hooks:
+            for subject in hook.select or ():
+                self._selecting.setdefault(subject, []).append(hook)
+
+    def firing(self, event: Event) -> list[str]:
+        """The ids of those that fire, in order."""
+        selecting = self._selecting.get(event.subject, []) if event.subject is not None else []
+        candidates = [*self._every, *selecting]
+        return sorted(hook.id for hook in candidates if explain(hook, event).stop is None)
+
+
+def event_row(recent: RecentEvent, hooks: HooksBySubject) -> EventRow:
     """An event of the list, with the hooks of its trigger."""
     event = recent.event
-    firing = [hook.id for hook in hooks if explain(hook, event).stop is None]
+    firing = hooks.firing(event)
     return EventRow(
         recent.record_ref,
         event.id,
@@ -86,7 +104,7 @@ def event_row(recent: RecentEvent, hooks: Sequence[Hook]) -> EventRow:
         event.occurred_at,
         len(firing),
         firing[:_FIRING_NAMES],
-        len(hooks),
+        hooks.count,
     )
 
 
@@ -103,7 +121,7 @@ def event_view(
         if stop is not None:
             reasons[str(stop)] += 1
     return EventView(
-        event_row(recent, hooks),
+        event_row(recent, HooksBySubject(hooks)),
         _outcomes(firing[:SHOWN_FIRING], recent.event),
         _outcomes(stopped[:SHOWN_STOPPED], recent.event),
         max(0, len(firing) - SHOWN_FIRING),
@@ -111,6 +129,11 @@ def event_view(
         dict(reasons.most_common()),
         _document(recent.event) if user_data else "",
     )
+
+
+def _rows(events: Sequence[RecentEvent], hooks: Sequence[Hook]) -> list[EventRow]:
+    by_subject = HooksBySubject(hooks)
+    return [event_row(one, by_subject) for one in events]
 
 
 def _outcomes(hooks: Iterable[Hook], event: Event) -> list[HookOutcome]:
@@ -146,7 +169,7 @@ class EventsPage:
         recent, hooks = await asyncio.gather(
             self._data.events(trigger, LISTED), self._hooks(trigger)
         )
-        rows = await asyncio.to_thread(lambda: [event_row(one, hooks) for one in recent.events])
+        rows = await asyncio.to_thread(_rows, recent.events, hooks)
         return Shown(
             "events.html",
             {

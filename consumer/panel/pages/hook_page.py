@@ -1,7 +1,7 @@
 """One hook: its definition, its state, and what it did lately."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +10,7 @@ from consumer.control.records import AuditRecord
 from consumer.errors import HookstreamError
 from consumer.panel.pages.choices import number
 from consumer.panel.pages.data import Data
-from consumer.panel.pages.day_reports import DayReports
+from consumer.panel.pages.day_reports import DayReports, LastDay
 from consumer.panel.pages.definition_view import definition_view
 from consumer.panel.pages.figures import Day, no_day
 from consumer.panel.pages.hooks_page import text_of
@@ -152,5 +152,5 @@ class HookPage:
             return None
 
 
-def _day_of(days: Mapping[str, Day] | None, hook_id: str, now: float) -> Day | None:
-    return None if days is None else days.get(hook_id) or no_day(now)
+def _day_of(day: LastDay | None, hook_id: str, now: float) -> Day | None:
+    return None if day is None else day.days.get(hook_id) or no_day(now)

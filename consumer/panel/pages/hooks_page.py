@@ -112,7 +112,9 @@ class HooksPage:
         wanted = Filter(visit.query.get("q"), trigger, state)
         page = number(visit.query, "page", 1, _MAX_PAGES)
         listing = await self._data.listing()
-        shown = hook_list(listing, wanted, page, await self._day.get(), visit.now)
+        day = await self._day.get()
+        days = day.days if day is not None else None
+        shown = hook_list(listing, wanted, page, days, visit.now)
         return Shown(
             "hooks.html",
             {

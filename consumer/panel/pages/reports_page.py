@@ -1,8 +1,9 @@
 """Reports: counts, rates and percentiles by hook and time, as charts, tables and CSV."""
 
+import asyncio
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -10,6 +11,7 @@ from consumer.errors import ConfigError
 from consumer.journal.report_sums import PERCENTILES, Report, Step
 from consumer.metrics.hooks import STATUSES
 from consumer.panel.pages.data import Data
+from consumer.panel.pages.day_reports import PATIENCE_SECONDS, DayReports, LastDay
 from consumer.panel.pages.figures import report_figures
 from consumer.panel.pages.formats import iso
 from consumer.panel.pages.render import url
@@ -29,8 +31,9 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 class ReportsPage:
     """`/reports` and `/reports.csv`."""
 
-    def __init__(self, data: Data) -> None:
+    def __init__(self, data: Data, day: DayReports) -> None:
         self._data = data
+        self._day = day
 
     def routes(self) -> list[PageRoute]:
         """The routes of this page."""
@@ -41,22 +44,19 @@ class ReportsPage:
 
     async def show(self, visit: Visit) -> Result:
         """Charts and tables."""
-        query, problems, figures, exists = visit.query, {}, None, True
+        query, problems, found = visit.query, {}, None
         try:
-            found = await self._data.reports(query)
+            found = await self._found(query)
         except ConfigError as error:
             problems = {one.field: one for one in error.diagnostics}
-        else:
-            exists = found.exists
-            step = Step(query.get("step", Step.HOUR))
-            figures = report_figures(found.reports, step)
         return Shown(
             "reports.html",
             {
                 "query": query,
                 "problems": problems,
-                "figures": figures,
-                "exists": exists,
+                "figures": found.figures if found is not None else None,
+                "exists": found is not None and found.exists,
+                "is_counting": found is None and not problems,
                 "times": TIMES,
                 "default_since": DEFAULT_SINCE,
                 "steps": tuple(Step),
@@ -64,6 +64,18 @@ class ReportsPage:
                 "csv": url(CSV_PATH, **query),
             },
         )
+
+    async def _found(self, query: Mapping[str, str]) -> LastDay | None:
+        """The reports of a query; without one those that are kept, and None if there are none yet.
+
+        Raises `ConfigError`.
+        """
+        if not query:
+            return await self._day.get(PATIENCE_SECONDS)
+        found = await self._data.reports(query)
+        step = Step(query.get("step", Step.HOUR))
+        figures = await asyncio.to_thread(report_figures, found.reports, step)
+        return LastDay({}, figures, found.exists)
 
     async def download(self, visit: Visit) -> Result:
         """Every report as a line of CSV."""

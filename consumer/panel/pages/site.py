@@ -23,7 +23,7 @@ def make_pages(data: Data, day: DayReports, gate: Gate, clock: Clock, *, live: b
         HookPage(data, day),
         DeliveriesPage(data),
         DeliveryPageView(data),
-        ReportsPage(data),
+        ReportsPage(data, day),
         DeadLettersPage(data, clock),
         EventsPage(data),
     )

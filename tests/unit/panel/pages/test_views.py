@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from consumer.journal.records import Followed, Phases
 from consumer.panel.pages.definition_view import definition_view, uri_parts
 from consumer.panel.pages.delivery_page import PHASE_WIDTH, phases, timeline
-from consumer.panel.pages.events_page import event_view
+from consumer.panel.pages.events_page import HooksBySubject, event_view
 from consumer.panel.pages.hook_page import replica_rows
 from consumer.panel.pages.hooks_page import PAGE_SIZE, hook_list
 from consumer.services.catalogue import HookState
@@ -180,3 +180,15 @@ def test_the_values_of_an_event_are_for_those_who_may_see_them() -> None:
     event = data.recent["push_click"][1]
     assert "İstanbul" in event_view(event, [], None, user_data=True).document
     assert event_view(event, [], None, user_data=False).document == ""
+
+
+def test_the_list_of_events_names_the_hooks_that_the_explanation_says() -> None:
+    """What is looked at by subject alone fires exactly as the whole explanation says."""
+    data = full(FakeClock())
+    hooks = [one.hook for one in data.entries if one.hook is not None]
+    clicks = [one for one in hooks if one.trigger == "push_click"]
+    for recent in data.recent["push_click"]:
+        view = event_view(recent, clicks, None, user_data=False)
+        named = HooksBySubject(clicks).firing(recent.event)
+        assert named == [one.hook_id for one in view.firing]
+        assert (view.row.fires, view.row.hooks) == (len(named), 1)
