@@ -24,7 +24,7 @@ MAX_FLUSH_SECONDS: Final = 10.0
 """Between two tries while Kafka takes nothing."""
 _LAST_TRIES_SECONDS: Final = 0.2
 """Between two tries at a stop."""
-_ROWS_AT_ONCE: Final = 100
+_ROWS_AT_ONCE: Final = 300
 """Rows that are encoded before other work of the process goes on."""
 
 

@@ -44,7 +44,7 @@ _ANSWER_TIMEOUT_SECONDS: Final = 4.0
 _BATCH_BYTES: Final = 512 * 1024
 """Below the usual `max.message.bytes`."""
 _MIN_BATCH_BYTES: Final = 1024
-_RECORDS_AT_ONCE: Final = 200
+_RECORDS_AT_ONCE: Final = 1_000
 """Records that are packed before other work of the process goes on."""
 _ALL_REPLICAS: Final = -1
 _NO_PRODUCER: Final = ProducerId(-1, -1)
