@@ -65,8 +65,8 @@ class Decoder:
             id=_identify(document, record),
             trigger=self.trigger,
             occurred_at=_seconds(document["occurred_at"], record.timestamp),
-            app=_name(document.get("app")),
-            subject=_name(subject),
+            app=as_name(document.get("app")),
+            subject=as_name(subject),
             notification=notification if type(notification) is dict else None,
             document=document,
         )
@@ -103,13 +103,13 @@ def _identify(document: dict[str, Any], record: Record) -> str:
         return own
     if own is None or own == "":
         own = document["id"] = f"{record.topic}-{record.partition}-{record.offset}"
-    name = _name(own)
+    name = as_name(own)
     if name is None:
         raise UndecodableError("the event's id is neither a string nor an integer")
     return name
 
 
-def _name(value: Any) -> str | None:
+def as_name(value: Any) -> str | None:
     """A name as text: senders write strings or integers. None for anything else."""
     if type(value) is str:
         return value

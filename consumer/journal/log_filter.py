@@ -13,6 +13,7 @@ import orjson
 from consumer.documents.durations import parse_duration
 from consumer.errors import ConfigError, Diagnostic, InvalidValue
 from consumer.journal.records import DeliveryRecord, Followed, NotARecord, hash_user, read_delivery
+from consumer.journal.rows import MAX_EVENT_CHARACTERS
 from consumer.metrics.hooks import STATUSES, status_label
 from consumer.records.record import Record
 
@@ -143,7 +144,7 @@ def parse_filter(values: Mapping[str, str], *, now: float, user_key: bytes) -> L
         since=times.get("since"),
         until=times.get("until"),
         delivery=texts.get("id"),
-        event=texts.get("event"),
+        event=texts["event"][:MAX_EVENT_CHARACTERS] if "event" in texts else None,
         user=hash_user(user_key, user) if user is not None else None,
     )
 

@@ -22,8 +22,10 @@ from consumer.delivery.scheduling.retry_policy import (
     Overflow,
     RetryNow,
 )
+from consumer.events.decode import as_name
 from consumer.journal.counts import HookCounts
-from consumer.journal.rows import UNKNOWN, Row
+from consumer.journal.records import MAX_USER_CHARACTERS
+from consumer.journal.rows import MAX_EVENT_CHARACTERS, UNKNOWN, Row
 from consumer.metrics.hooks import status_label
 from consumer.records.delivery_metadata import DeliveryMetadata
 from consumer.records.overflow_tracker import OverflowTracker
@@ -213,7 +215,7 @@ class JournalObserver:
         hook, event, record = delivery.endpoint.hook, delivery.event, delivery.source_record.record
         row = Row(self._offset + at, hook.id, delivery.id)
         row.revision = hook.revision
-        row.event = event.id
+        row.event = event.id[:MAX_EVENT_CHARACTERS]
         row.topic, row.partition, row.offset = record.topic, record.partition, record.offset
         row.user = _user(event.document)
         if result is not None:
@@ -231,12 +233,10 @@ class JournalObserver:
 
 
 def _user(document: dict[str, Any]) -> str | None:
-    """The user's id as a text; None for one that is neither text nor integer."""
+    """The user's id as a text; None for one that is no name, or too long to be looked up."""
     user = document.get("user")
-    name = user.get("id") if type(user) is dict else None
-    if type(name) is str:
-        return name
-    return str(name) if type(name) is int else None
+    name = as_name(user.get("id")) if type(user) is dict else None
+    return name if name is not None and len(name) <= MAX_USER_CHARACTERS else None
 
 
 def _describe(row: Row, decision: Decision | None, *, is_unsent: bool) -> None:

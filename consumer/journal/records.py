@@ -13,6 +13,8 @@ import orjson
 
 FORMAT: Final = 1
 USER_HASH_BYTES: Final = 16
+MAX_USER_CHARACTERS: Final = 1024
+"""A user with a longer id is not in the log, and cannot be asked for."""
 _KEY_PERSON: Final = b"hookstream-log"
 
 

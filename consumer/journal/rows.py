@@ -12,7 +12,7 @@ from consumer.stream.batch_builder import LogRecord
 
 UNKNOWN: Final = -1.0
 """No time for a retry."""
-_MAX_EVENT_CHARACTERS: Final = 300
+MAX_EVENT_CHARACTERS: Final = 300
 """Of an event's id: as many as a delivery's id may have. A longer one is cut."""
 _MAX_LATER_SECONDS: Final = 366 * 24 * 3600.0
 _MAX_NAMES: Final = 10_000
@@ -38,6 +38,7 @@ class Row:
         self.delivery = delivery
         self.revision: int | None = None
         self.event: str | None = None
+        """At most `MAX_EVENT_CHARACTERS`."""
         self.topic = ""
         self.partition = 0
         self.offset = 0
@@ -92,7 +93,7 @@ class RowEncoder:
         if row.revision is not None:
             parts.append(f',"revision":{row.revision}')
         if row.event is not None:
-            parts.append(f',"event":{_quoted(row.event[:_MAX_EVENT_CHARACTERS])}')
+            parts.append(f',"event":{_quoted(row.event)}')
         if row.attempt:
             parts.append(
                 f',"status":{row.status}' if row.error is None else f',"error":"{row.error}"'

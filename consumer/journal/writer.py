@@ -60,6 +60,10 @@ class JournalWriter:
         self._sleep = sleep
         self._totals: dict[int, dict[str, HookCounts]] = {}
         """The counts so far, by hour and hook; only those of the last two hours still change."""
+        self._changed: dict[tuple[int, str], None] = {}
+        """Hours and hooks whose report could not be written with its latest counts."""
+        self._reported: dict[tuple[int, str], None] = {}
+        """Those of the records that are being written."""
         self._pending: list[LogRecord] = []
         self._pending_rows = 0
         self._dropped = 0
@@ -92,7 +96,8 @@ class JournalWriter:
                         await self._sleep(_LAST_TRIES_SECONDS)
                     await self._flush()
         except TimeoutError:
-            self._drop(self._pending_rows + self._observer.waiting)
+            self._dropped += self._pending_rows + self._observer.waiting
+            self._pending, self._pending_rows = [], 0
         if self.dropped:
             log.warning("records of the delivery log were dropped", dropped=self.dropped)
 
@@ -116,12 +121,12 @@ class JournalWriter:
             if self._pending:
                 await self._producer.write(self._pending)
         except UnwritableError as error:
-            self._drop(self._pending_rows)
+            self._give_up()
             self._failed(error)
         except HookstreamError as error:
             self._failed(error)
         except Exception as error:  # noqa: BLE001  # a bug here must not stop deliveries
-            self._drop(self._pending_rows)
+            self._give_up()
             self._failed(error)
         else:
             if self._failing and self._pending:
@@ -146,7 +151,7 @@ class JournalWriter:
 
     def _report(self, counted: Iterable[Counted]) -> Iterable[LogRecord]:
         """The reports that `counted` changes, with the counts so far."""
-        changed: dict[tuple[int, str], None] = {}
+        changed, self._changed = self._changed, {}
         for hour, hooks in counted:
             totals = self._totals.setdefault(hour, {})
             for hook, counts in hooks.items():
@@ -158,8 +163,11 @@ class JournalWriter:
                 changed[hour, hook] = None
         for hour, hook in changed:
             yield self._record(hour, hook)
-        newest = max(self._totals, default=0)
-        self._totals = {hour: its for hour, its in self._totals.items() if hour >= newest - 1}
+        self._reported = changed
+        newest, now = max(self._totals, default=0), {hour for hour, _ in changed}
+        self._totals = {
+            hour: its for hour, its in self._totals.items() if hour >= newest - 1 or hour in now
+        }
 
     def _record(self, hour: int, hook: str) -> LogRecord:
         counts, text = self._totals[hour][hook], hour_text(hour)
@@ -180,9 +188,16 @@ class JournalWriter:
         key = report_key(hook, text, self._replica)
         return LogRecord(self._own.reports, key, value, hour * 3_600_000)
 
-    def _drop(self, rows: int) -> None:
-        self._dropped += rows
-        self._pending, self._pending_rows = [], 0
+    def _give_up(self) -> None:
+        """Drop the rows of the records that cannot be written, but no count: the reports are tried
+        without the rows, and then again with what comes.
+        """
+        if self._pending_rows:
+            self._dropped += self._pending_rows
+            self._pending, self._pending_rows = self._pending[self._pending_rows :], 0
+        else:
+            self._changed |= self._reported
+            self._pending = []
 
     def _failed(self, error: Exception) -> None:
         if not self._failing:

@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, zip_longest
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiokafka import TopicPartition
 from aiokafka.errors import (
@@ -47,6 +47,8 @@ _MIN_BATCH_BYTES: Final = 1024
 _RECORDS_AT_ONCE: Final = 1_000
 """Records that are packed before other work of the process goes on."""
 _ALL_REPLICAS: Final = -1
+_MAX_SEQUENCE: Final = 2**31 - 1
+"""The number after it is 0 (Kafka's `DefaultRecordBatch.incrementSequence`)."""
 _NO_PRODUCER: Final = ProducerId(-1, -1)
 _MOVED = (NotLeaderForPartitionError, UnknownTopicOrPartitionError, LeaderNotAvailableError)
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
@@ -63,6 +65,15 @@ class UnwritableError(HookstreamError):
 
 _UNWRITABLE = (UnwritableError, TopicAuthorizationFailedError, InvalidTimestampError)
 """A time is invalid if this machine's clock is hours ahead of the broker's."""
+
+
+class _InDoubt(NamedTuple):
+    """A transaction whose commit was not confirmed."""
+
+    records: Sequence[LogRecord]
+    tp: TopicPartition
+    offset: int
+    """Of one of its records: it is there if all are."""
 
 
 class LogProducer:
@@ -82,8 +93,7 @@ class LogProducer:
         """By topic, the leader of each partition."""
         self._sequences: dict[TopicPartition, int] = {}
         self._producer: ProducerId | None = None
-        self._in_doubt: tuple[TopicPartition, int] | None = None
-        """A record of a transaction whose commit was not confirmed: it is there if all are."""
+        self._in_doubt: _InDoubt | None = None
         self._batch_bytes = _BATCH_BYTES
         self.has_transactions = has_transactions
 
@@ -97,12 +107,12 @@ class LogProducer:
         """
         try:
             async with self._requests.certain("take the log", WRITE_TIMEOUT_SECONDS):
-                if await self._is_done(dict.fromkeys(record.topic for record in records)):
+                if await self._is_done(records):
                     return
                 packed = await self._pack(records)
                 first = await self._send(packed)
             if self.has_transactions:
-                await self._commit(first)
+                await self._commit(records, first)
         except BaseException as error:
             self._producer = None  # the next write begins anew, which ends this transaction
             self._leaders.clear()
@@ -126,8 +136,9 @@ class LogProducer:
             error=str(error),
         )
 
-    async def _is_done(self, topics: Iterable[str]) -> bool:
+    async def _is_done(self, records: Sequence[LogRecord]) -> bool:
         """Prepare a write; returns whether the one before, of the same records, was committed."""
+        topics = dict.fromkeys(record.topic for record in records)
         missing = [topic for topic in topics if topic not in self._leaders]
         if missing:
             await self._find(missing)
@@ -139,7 +150,9 @@ class LogProducer:
             return False
         requests = self._requests
         await requests.repeat(requests.initialise)
-        was_written = self._in_doubt is not None and await self._is_there(*self._in_doubt)
+        doubt, was_written = self._in_doubt, False
+        if doubt is not None and doubt.records is records:
+            was_written = await self._is_there(doubt.tp, doubt.offset)
         self._in_doubt = None
         self._producer = requests.producer
         return was_written
@@ -194,7 +207,7 @@ class LogProducer:
     def _build(self, tp: TopicPartition, batch: TimedBatch) -> bytes:
         producer = self._producer or _NO_PRODUCER
         sequence = self._sequences.get(tp, 0)
-        self._sequences[tp] = sequence + batch.count
+        self._sequences[tp] = (sequence + batch.count) & _MAX_SEQUENCE
         return batch.build(*producer, sequence if producer is not _NO_PRODUCER else -1)
 
     async def _produce_all(
@@ -244,8 +257,10 @@ class LogProducer:
         self._batch_bytes = max(_MIN_BATCH_BYTES, self._batch_bytes // 2)
         return KafkaError(f"{topic}: smaller batches are needed")
 
-    async def _commit(self, first: tuple[TopicPartition, int] | None) -> None:
-        self._in_doubt = first
+    async def _commit(
+        self, records: Sequence[LogRecord], first: tuple[TopicPartition, int] | None
+    ) -> None:
+        self._in_doubt = _InDoubt(records, *first) if first is not None else None
         await self._requests.commit(COMMIT_TIMEOUT_SECONDS)
         self._in_doubt = None
 

@@ -4,14 +4,17 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
+from aiokafka import TopicPartition
 
 from consumer.errors import HookstreamError
 from consumer.settings import KafkaSettings
-from consumer.stream.batch_builder import LogRecord
+from consumer.stream.batch_builder import LogRecord, TimedBatch
 from consumer.stream.log_producer import LogProducer, UnwritableError
 from consumer.stream.transaction_errors import CommitUnknownError
+from consumer.stream.transaction_requests import ProducerId
 from support.cluster import Cluster
 from support.definition_topics import committed
 from support.waiting import wait_until
@@ -108,6 +111,48 @@ async def test_a_commit_without_confirmation_is_found_out(
         assert await written(cluster, topic_prefix) == ([b"a", b"b", b"c", b"d"],) * 2
 
 
+async def test_a_commit_in_doubt_stands_for_its_own_records_only(
+    cluster: Cluster, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the records of an unconfirmed commit are given up, the next, other ones are written."""
+    async with producing(cluster, topic_prefix) as producer:
+        await write(producer, records(topic_prefix, "a"))
+        requests = producer._requests
+        commit = requests.commit
+
+        async def lose(seconds: float) -> None:
+            await commit(seconds)
+            raise CommitUnknownError("the answer was lost")
+
+        monkeypatch.setattr(requests, "commit", lose)
+        with pytest.raises(CommitUnknownError):
+            await producer.write(records(topic_prefix, "b"))
+        monkeypatch.setattr(requests, "commit", commit)
+        await producer.write(records(topic_prefix, "c"))
+        assert await written(cluster, topic_prefix) == ([b"a", b"b", b"c"],) * 2
+
+
+async def test_sequence_numbers_begin_anew(cluster: Cluster, topic_prefix: str) -> None:
+    """Behind the last sequence number of 31 bits a partition's records go on with 0."""
+    last = 2**31 - 1
+    batches = list[tuple[int, bytes]]()
+
+    class Batch:
+        count = 3
+
+        def build(self, _id: int, _epoch: int, sequence: int) -> bytes:
+            batches.append((sequence, b""))
+            return b""
+
+    async with producing(cluster, topic_prefix) as producer:
+        producer._producer = ProducerId(1, 1)
+        tp = TopicPartition(f"{topic_prefix}.deliveries", 0)
+        producer._sequences[tp] = last - 1
+        for _ in range(2):
+            producer._build(tp, cast("TimedBatch", Batch()))
+    assert [sequence for sequence, _ in batches] == [last - 1, 1]
+
+
 async def test_a_write_that_broke_off_is_undone(
     cluster: Cluster, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,6 +217,7 @@ async def test_plain_writes_need_no_transactions(cluster: Cluster, topic_prefix:
     """A producer without transactions writes the same records plainly."""
     async with producing(cluster, topic_prefix) as producer:
         producer.has_transactions = False
+        assert await written(cluster, topic_prefix) == ([], [])  # every partition has a leader
         await write(producer, records(topic_prefix, "a", "b"))
         await producer.write(records(topic_prefix, "c"))
         assert await written(cluster, topic_prefix) == ([b"a", b"b", b"c"],) * 2

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from consumer.delivery.http.transport import AttemptResult
+from consumer.events.numbers import LongNumber
+from consumer.journal.log_filter import parse_filter
 from consumer.journal.records import Followed, hash_user
 from consumer.reasons import ErrorKind, Reason
 from consumer.records.delivery_metadata import DeliveryMetadata
@@ -30,6 +32,43 @@ async def test_a_record_tells_one_attempt() -> None:
     assert record.retry_at == "2027-01-15T08:00:10.000Z"
     assert (record.replica, record.user) == (REPLICA, hash_user(USER_KEY, "u42"))
     assert record.ms.all == 250.0
+
+
+@pytest.mark.parametrize(
+    ("user", "logged"),
+    [
+        (7, "7"),
+        (LongNumber("123456789012345678901"), "123456789012345678901"),
+        ("u" * 1024, "u" * 1024),
+        ("u" * 1025, None),
+        (LongNumber("0.1234567890123456789"), None),
+        (None, None),
+    ],
+)
+async def test_a_user_is_logged_by_any_id(user: object, logged: str | None) -> None:
+    """A user's id is logged as a keyed hash: a text or an integer of any length, up to the longest
+    that can be asked for.
+    """
+    journal = JournalHarness()
+    event = make_event({"id": "e"})
+    event.document["user"] = {"id": user}
+    journal.scheduler.submit(HOOK, event=event)
+    journal.scheduler.transport.answer(200)
+    await journal.write()
+    [record] = journal.cluster.log
+    assert record.user == (hash_user(USER_KEY, logged) if logged is not None else None)
+
+
+async def test_a_long_event_id_waits_cut() -> None:
+    """A row keeps 300 characters of an event's id while it waits, and is found by all of it."""
+    journal = JournalHarness()
+    journal.scheduler.submit(HOOK, event=make_event({"id": "e" * 100_000}))
+    journal.scheduler.transport.answer(200)
+    assert len(journal.observer._rows[0].event or "") == 300
+    await journal.write()
+    [record] = journal.cluster.log
+    wanted = parse_filter({"event": "e" * 1_000}, now=0.0, user_key=USER_KEY)
+    assert wanted.event == record.event
 
 
 async def test_a_record_has_its_key_and_its_time() -> None:

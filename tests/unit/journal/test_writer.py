@@ -119,6 +119,7 @@ async def test_what_cannot_be_written_is_dropped_and_counted(
     journal.cluster.error = None
     _attempt(journal)
     await journal.write()
+    await journal.write()
     assert [record.delivery for record in journal.cluster.log] == ["h1-4"]
     assert [report.delivered for report in journal.cluster.reports] == [4]
     said = [record.message for record in caplog.records if record.levelname != "DEBUG"]
@@ -126,6 +127,26 @@ async def test_what_cannot_be_written_is_dropped_and_counted(
         "the delivery log cannot be written",
         "the delivery log is written again",
     ]
+
+
+@pytest.mark.parametrize("failures", [1, 2, 5])
+async def test_counts_outlive_what_cannot_be_written(failures: int) -> None:
+    """The counts of attempts whose records were dropped are in the reports once the cluster takes
+    records again, also of a hook without another attempt.
+    """
+    journal = JournalHarness()
+    journal.cluster.error = UnwritableError("no topic")
+    _attempt(journal)
+    for _ in range(failures):
+        await journal.write()
+        journal.clock.advance(3_600.0)
+        journal.scheduler.submit(make_hook("h2"))
+        journal.scheduler.transport.answer(200)
+    journal.cluster.error = None
+    for _ in range(3):
+        await journal.write()
+    delivered = [(report.hook, report.delivered) for report in journal.cluster.reports]
+    assert sorted(delivered) == [("h1", 1), *[("h2", 1)] * failures]
 
 
 async def test_a_bug_in_the_producer_ends_nothing() -> None:
