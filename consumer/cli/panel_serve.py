@@ -47,14 +47,18 @@ async def _serve(panel: Panel, file: Path | None) -> None:
 
 
 async def _reload(panel: Panel, file: Path | None, wanted: asyncio.Event) -> None:
-    """Take the tokens and proxies of changed settings, each time when that is wanted."""
+    """Take who may log in of changed settings, each time when that is wanted."""
     while True:
         await wanted.wait()
         wanted.clear()
         try:
             settings, _ = await asyncio.to_thread(partial(read_settings, file))
+            waiting = panel.use(settings)
         except HookstreamError as error:
             log.error("the changed settings are refused", problem=str(error))
             continue
-        panel.use(settings.panel)
         log.info("tokens and proxies are those of the settings", tokens=len(settings.panel.tokens))
+        if waiting:
+            log.warning(
+                "other settings have changed: restart the panel to take them", fields=waiting
+            )

@@ -10,6 +10,8 @@ from pydantic import BaseModel
 from consumer.clock import Clock
 from consumer.journal.log_search import FoundDelivery, Horizon, Progress, SearchBounds
 from consumer.panel import journal_models as models
+from consumer.panel.credentials import Identity
+from consumer.panel.problems import Problem
 from consumer.panel.routes import Answer, Call, Route, Stream
 from consumer.services import reports as report_service
 from consumer.services.deliveries import (
@@ -26,6 +28,8 @@ SEARCH_SECONDS: Final = 15.0
 _LINES_SECONDS: Final = 600.0
 """Of one whose lines come as they are found."""
 _REPORT_SECONDS: Final = 50.0
+_SEES_USERS: Final = "editor"
+"""The least role that may tell the deliveries of one user from others."""
 
 
 class JournalApi:
@@ -54,14 +58,14 @@ class JournalApi:
         """A page of the delivery log."""
         query: models.DeliveriesQuery = call.query
         page = await self._deliveries.page(
-            self._deliveries.parse(_filters(query)),
+            self._deliveries.parse(_filters(call)),
             limit=query.limit,
             cursor=query.cursor,
             bounds=SearchBounds(seconds=SEARCH_SECONDS),
         )
         return Answer(
             models.Deliveries(
-                deliveries=[models.Delivery(**delivery_facts(one)) for one in page.deliveries],
+                deliveries=[_delivery(one, call.who) for one in page.deliveries],
                 horizon=models.Horizon(**horizon_facts(page.horizon)),
             )
         )
@@ -73,14 +77,14 @@ class JournalApi:
     async def _lines(self, call: Call) -> AsyncGenerator[BaseModel, None]:
         query: models.DeliveriesQuery = call.query
         steps = self._deliveries.search(
-            self._deliveries.parse(_filters(query)),
+            self._deliveries.parse(_filters(call)),
             limit=query.limit,
             cursor=query.cursor,
             bounds=SearchBounds(seconds=_LINES_SECONDS),
         )
         async with aclosing(steps):
             async for step in steps:
-                yield _line(step)
+                yield _line(step, call.who)
 
     async def reports(self, call: Call) -> Answer:
         """Counts by hook and time."""
@@ -100,14 +104,25 @@ class JournalApi:
         )
 
 
-def _filters(query: models.DeliveriesQuery) -> Mapping[str, str]:
+def _filters(call: Call) -> Mapping[str, str]:
+    """The filters of a search. Raises `Problem` if this user may not use one."""
+    query: models.DeliveriesQuery = call.query
+    if query.user is not None and not call.who.may(_SEES_USERS):
+        raise Problem(HTTPStatus.FORBIDDEN, "forbidden", f"the filter user is for {_SEES_USERS}s")
     return query.model_dump(exclude_none=True, exclude={"cursor", "limit"})
 
 
-def _line(step: FoundDelivery | Progress | Horizon) -> models.DeliveryLine:
+def _delivery(found: FoundDelivery, identity: Identity) -> models.Delivery:
+    facts = delivery_facts(found)
+    if not identity.may(_SEES_USERS):
+        facts["user"] = None
+    return models.Delivery(**facts)
+
+
+def _line(step: FoundDelivery | Progress | Horizon, identity: Identity) -> models.DeliveryLine:
     match step:
         case FoundDelivery():
-            return models.DeliveryLine(delivery=models.Delivery(**delivery_facts(step)))
+            return models.DeliveryLine(delivery=_delivery(step, identity))
         case Horizon():
             return models.DeliveryLine(horizon=models.Horizon(**horizon_facts(step)))
         case Progress():

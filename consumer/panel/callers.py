@@ -95,6 +95,7 @@ class Callers:
     def is_ours(self, caller: Caller) -> bool:
         """Whether the request names this panel as its host. Of a panel for this machine only names
         of this machine are taken, so that no name of a foreign page leads here (DNS rebinding).
+        The names by which a trusted proxy is known are not in the settings: it has to check them.
         """
         if not self._panel.is_loopback or caller.is_proxied:
             return True

@@ -63,7 +63,8 @@ class Credentials:
     def of(cls, tokens: Iterable[PanelToken]) -> "Credentials":
         """Those of the settings."""
         return cls(
-            Credential(token.name, token.role, bytes.fromhex(token.sha256)) for token in tokens
+            Credential(token.name, token.role, bytes.fromhex(token.sha256.get_secret_value()))
+            for token in tokens
         )
 
     def by_token(self, token: str) -> Credential | None:

@@ -7,6 +7,7 @@ from math import ceil
 from typing import Final
 
 from consumer.clock import Clock
+from consumer.errors import HookstreamError
 from consumer.panel.callers import (
     BadHeaderError,
     Caller,
@@ -45,17 +46,29 @@ class Gate:
         self._failures = FailedLogIns()
         self._link: str | None = None
         self._link_credential: Credential | None = None
-        self._is_by_link = panel.is_open_by_link
-        if self._is_by_link:
+        if panel.is_open_by_link:
             self._link = secrets.token_urlsafe(32)
             self._link_credential = Credential(LINK_NAME, "operator", secrets.token_bytes(32))
         self.use(panel)
 
     def use(self, panel: PanelSettings) -> None:
-        """Judge by these settings from now on."""
-        known = [self._link_credential] if self._link_credential and panel.is_open_by_link else []
+        """Judge by these settings from now on. The link ends for good once there is another way.
+
+        Raises:
+            HookstreamError: nobody could log in; the settings before go on.
+        """
+        if not panel.is_open_by_link:
+            self._link = self._link_credential = None
+            self._credentials = Credentials.of(panel.tokens)
+        elif self._link_credential is not None:
+            self._credentials = Credentials([self._link_credential])
+        else:
+            raise HookstreamError(
+                "without tokens and trusted proxies nobody could log in, for a link is made at the "
+                "start only: name one of them, or start the panel again"
+            )
         self._callers = Callers(panel)
-        self._credentials = Credentials(known) if known else Credentials.of(panel.tokens)
+        self._is_by_link = panel.is_open_by_link
 
     @property
     def link(self) -> str | None:

@@ -22,7 +22,9 @@ class DeliveriesQuery(Query):
     id: str | None = Field(default=None, max_length=MAX_TEXT, description="A delivery's id.")
     event: str | None = Field(default=None, max_length=MAX_TEXT, description="An event's id.")
     user: str | None = Field(
-        default=None, max_length=MAX_TEXT, description="A user's id, of which the log has a hash."
+        default=None,
+        max_length=MAX_TEXT,
+        description="A user's id, of which the log has a hash. For editors. Proxies may log it.",
     )
     cursor: str | None = Field(
         default=None, max_length=64 * 1024, description="`horizon.cursor` of the answer before."
@@ -57,7 +59,7 @@ class Delivery(Result):
     ms: DeliveryPhases | None
     retry_at: str | None
     reason: str | None
-    user: str | None = Field(description="A keyed hash.")
+    user: str | None = Field(description="A keyed hash; null for viewers.")
     trace: str | None
     partition: int
     offset: int

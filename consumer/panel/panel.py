@@ -1,11 +1,13 @@
 """The panel's life: its parts, its address, and its end."""
 
 from collections.abc import AsyncIterator, Callable
+from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
+from pydantic import BaseModel
 
 from consumer.clock import Clock
 from consumer.errors import HookstreamError
@@ -29,9 +31,12 @@ from consumer.panel.server import Server
 from consumer.services.day_counts import DayCounter
 from consumer.services.deliveries import make_deliveries
 from consumer.services.hooks import HookService
-from consumer.settings import PanelSettings, Settings
+from consumer.settings import Settings
 
 log = get_logger(__name__)
+
+_PLACE: Final = {"host", "port"}
+"""Of the panel's settings: where it listens, until it ends."""
 
 
 class Panel:
@@ -89,9 +94,19 @@ class Panel:
             return None
         return f"{self.url}{LOG_IN}?code={self.gate.link}"
 
-    def use(self, panel: PanelSettings) -> None:
-        """Let in whom these settings name, from now on."""
-        self.gate.use(panel)
+    def use(self, settings: Settings) -> list[str]:
+        """Let in whom these settings name, from now on. Returns what else has changed, as fields of
+        the settings: that needs a start.
+
+        Raises:
+            HookstreamError: nobody could log in; the settings before go on.
+        """
+        place = self._settings.panel.model_dump(include=_PLACE)
+        self.gate.use(settings.panel.model_copy(update=place))
+        return [
+            *_changed(self._settings, settings, set(type(settings).model_fields) - {"panel"}),
+            *(f"panel.{name}" for name in _changed(self._settings.panel, settings.panel, _PLACE)),
+        ]
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -101,6 +116,11 @@ class Panel:
             HookstreamError: the address cannot be listened on.
         """
         panel = self._settings.panel
+        if panel.trusts_this_machine:
+            log.warning(
+                "a proxy on this machine is trusted, so requests by any host name are answered: "
+                "let it refuse names that are not the panel's (DNS rebinding)"
+            )
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._hooks.close)
             stack.push_async_callback(self._day.close)
@@ -118,6 +138,10 @@ class Panel:
                 ) from error
             self.port = runner.addresses[0][1]
             yield
+
+
+def _changed(before: BaseModel, after: BaseModel, names: AbstractSet[str]) -> list[str]:
+    return [name for name in sorted(names) if getattr(before, name) != getattr(after, name)]
 
 
 def _authority(host: str, port: int) -> str:

@@ -21,7 +21,15 @@ from consumer.panel.inputs import parse_body, parse_query
 from consumer.panel.pages.pages import Pages
 from consumer.panel.problems import Problem
 from consumer.panel.routes import Answer, Call, Route, Routes
-from consumer.panel.transfer import NDJSON, read_body, response, send, send_lines
+from consumer.panel.transfer import (
+    BODY,
+    NDJSON,
+    OPEN_BODY,
+    read_body,
+    response,
+    send,
+    send_lines,
+)
 
 log = get_logger(__name__)
 
@@ -136,7 +144,8 @@ async def _work(route: Route, call: Call) -> Answer:
 async def _body(route: Route, request: web.BaseRequest) -> Any:
     if route.body is None:
         return None
-    return parse_body(route.body, request.headers.get("Content-Type", ""), await read_body(request))
+    body = await read_body(request, BODY if route.role is not None else OPEN_BODY)
+    return parse_body(route.body, request.headers.get("Content-Type", ""), body)
 
 
 def _if_match(route: Route, request: web.BaseRequest) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
@@ -16,39 +17,56 @@ from consumer.panel.errors import problem_of
 from consumer.panel.problems import Problem
 from consumer.panel.routes import Answer
 
-MAX_BODY_BYTES: Final = 256 * 1024
-BODY_SECONDS: Final = 10.0
-"""Time in which the whole body of a request must arrive."""
 STREAM_SECONDS: Final = 3600.0
 NDJSON: Final = "application/x-ndjson"
 _JSON: Final = "application/json"
 
 
-async def read_body(request: web.BaseRequest) -> bytes:
+@dataclass(frozen=True, slots=True)
+class BodyBounds:
+    """What the body of a request may take."""
+
+    size: int
+    """Bytes."""
+    seconds: float
+    """Time in which the whole body must arrive."""
+
+
+BODY: Final = BodyBounds(256 * 1024, 10.0)
+"""Of a user's request."""
+OPEN_BODY: Final = BodyBounds(4 * 1024, 2.0)
+"""Of a request that needs no user: a log-in's form has a token and an address to go on to."""
+
+
+async def read_body(request: web.BaseRequest, bounds: BodyBounds) -> bytes:
     """The body of a request.
 
     Raises:
-        Problem: it is too long, too slow, or compressed.
+        Problem: it is too long, too slow, or compressed, or it broke off.
     """
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Problem(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "encoding", "send the body without a compression"
         )
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise _too_long()
+    if (request.content_length or 0) > bounds.size:
+        raise _too_long(bounds)
     found = bytearray()
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(bounds.seconds):
             async for chunk in request.content.iter_any():
                 found += chunk
-                if len(found) > MAX_BODY_BYTES:
-                    raise _too_long()
+                if len(found) > bounds.size:
+                    raise _too_long(bounds)
     except TimeoutError:
         raise Problem(
             HTTPStatus.REQUEST_TIMEOUT,
             "slow",
-            f"the body took longer than {BODY_SECONDS:.0f} s",
+            f"the body took longer than {bounds.seconds:.0f} s",
             headers={"Connection": "close"},
+        ) from None
+    except ConnectionError:  # nobody reads this answer
+        raise Problem(
+            HTTPStatus.BAD_REQUEST, "left", "the client left before the body was whole"
         ) from None
     return bytes(found)
 
@@ -125,10 +143,10 @@ def _dump(data: object) -> bytes:
     return data.model_dump_json().encode() if isinstance(data, BaseModel) else orjson.dumps(data)
 
 
-def _too_long() -> Problem:
+def _too_long(bounds: BodyBounds) -> Problem:
     return Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "size",
-        f"the body is longer than {MAX_BODY_BYTES:,} bytes",
+        f"the body is longer than {bounds.size:,} bytes",
         headers={"Connection": "close"},
     )

@@ -4,7 +4,7 @@ import re
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from consumer.documents.validation import Text
 from consumer.errors import InvalidValue
@@ -15,6 +15,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEADER = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}")  # RFC 9110 section 5.6.2
 _TOKEN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _LOOPBACK_NAMES = ("localhost", "ip6-localhost")
+_OWN = (ip_network("127.0.0.0/8"), ip_network("::1"))
 
 
 RoleName = Literal["viewer", "editor", "operator"]
@@ -23,8 +24,8 @@ roll back. Each may do what those before it may."""
 ROLES: tuple[RoleName, ...] = get_args(RoleName)
 
 
-def _sha256(value: str) -> str:
-    if not _SHA256.fullmatch(value):
+def _sha256(value: SecretStr) -> SecretStr:
+    if not _SHA256.fullmatch(value.get_secret_value()):
         raise InvalidValue(
             "is not a SHA-256 in 64 hexadecimal digits",
             "let `hookstream panel token NAME --role ROLE` make a token and its entry",
@@ -66,8 +67,8 @@ class PanelToken(Section):
     name: Annotated[Text, AfterValidator(_token_name)]
     """Who has it: the author of this user's changes."""
     role: Annotated[RoleName, LOWER]
-    sha256: Annotated[Text, LOWER, AfterValidator(_sha256)] = Field(repr=False)
-    """Of the token, in hexadecimal digits."""
+    sha256: Annotated[SecretStr, LOWER, AfterValidator(_sha256)]
+    """Of the token, in hexadecimal digits. Who knows it can sign sessions."""
 
 
 class PanelSettings(Section):
@@ -91,6 +92,16 @@ class PanelSettings(Section):
             return ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def trusts_this_machine(self) -> bool:
+        """Whether a program of this machine is believed as a proxy, as its users' browsers are."""
+        return any(
+            ip_network(one).overlaps(own)
+            for one in self.trusted_proxies
+            for own in _OWN
+            if ip_network(one).version == own.version
+        )
 
     @property
     def is_open_by_link(self) -> bool:

@@ -10,16 +10,20 @@ from typing import Any
 import orjson
 import pytest
 import yaml
+from pydantic import SecretStr
 
+from consumer.configuration import read_settings
+from consumer.errors import HookstreamError
 from consumer.panel.connections import MAX_CONNECTIONS
 from consumer.panel.failures import ADDRESS_FAILURES
 from consumer.panel.panel import Panel
 from consumer.panel.routes import Route
 from consumer.panel.server import MAX_REQUESTS
-from consumer.panel.transfer import MAX_BODY_BYTES
-from consumer.settings import ROLES
+from consumer.panel.transfer import BODY, OPEN_BODY
+from consumer.settings import ROLES, Settings
 from support.broker import free_port
 from support.panel import TOKENS, Client, Reply, running_panel, token_entries
+from support.waiting import wait_until
 
 PROXY_HEADERS = {"X-Forwarded-User": "mallory", "X-Forwarded-Role": "operator"}
 PATH_VALUES = {"id": "h-1", "trigger": "event"}
@@ -36,6 +40,14 @@ def write(folder: Path, **panel: Any) -> Path:
     file = folder / "settings.yaml"
     file.write_text(yaml.safe_dump(settings))
     return file
+
+
+def _settings(folder: Path, **panel: Any) -> Settings:
+    """The settings that a panel of `write` gets at a reload."""
+    started = yaml.safe_load((folder / "settings.yaml").read_text())
+    changed = folder / "changed.yaml"
+    changed.write_text(yaml.safe_dump({**started, "panel": {"port": 0, **panel}}))
+    return read_settings(changed)[0]
 
 
 @pytest.fixture
@@ -196,7 +208,7 @@ async def test_long_bodies_are_refused_unread(panel: Panel) -> None:
     too long; without a token it is not read at all.
     """
     client = Client(panel.url)
-    limit = await client("POST", "/hooks", raw=b" " * MAX_BODY_BYTES)
+    limit = await client("POST", "/hooks", raw=b" " * BODY.size)
     assert limit.status == 400
     for status, head in ((413, _head_of(panel, TOKENS["editor"])), (401, _head_of(panel, None))):
         answer = await _raw(panel, head, b"x" * 100_000)
@@ -271,13 +283,10 @@ async def test_a_client_that_reads_nothing_is_cut_off(panel: Panel) -> None:
     assert (await Client(panel.url)("GET", "/healthz")).status == 200
 
 
-async def test_slow_bodies_hold_up_no_other_request(
-    panel: Panel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_slow_bodies_hold_up_no_other_request(panel: Panel) -> None:
     """Bodies that do not come, as many as requests may be under way, hold up no other request, and
-    end with 408.
+    end with 408: without a user within two seconds.
     """
-    monkeypatch.setattr("consumer.panel.transfer.BODY_SECONDS", 1.0)
     head = _head(
         panel, "POST /api/v1/session HTTP/1.1", "Content-Type: application/json",
         "Content-Length: 100",
@@ -286,6 +295,52 @@ async def test_slow_bodies_hold_up_no_other_request(
     served = await asyncio.gather(*(Client(panel.url)("GET", "/session") for _ in range(10)))
     assert {one.status for one in served} == {200}
     assert {_status(answer) for answer in await asyncio.gather(*slow)} == {408}
+
+
+async def test_what_needs_no_user_takes_short_bodies_only(panel: Panel) -> None:
+    """A log-in's body has 4 KiB at most, by the API and by the page."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for path, headers in (("/session", {}), ("/login", form), ("/preferences", form)):
+        line = path if path != "/session" else "/api/v1/session"
+        kinds = headers or {"Content-Type": "application/json"}
+        head = _head(
+            panel, f"POST {line} HTTP/1.1", f"Content-Length: {OPEN_BODY.size + 1}",
+            *(f"{name}: {text}" for name, text in kinds.items()),
+        )  # fmt: skip
+        assert _status(await _raw(panel, head)) == 413, path
+
+
+async def test_a_client_that_leaves_is_no_bug(
+    panel: Panel, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A client that leaves before its body is whole is in the log as a request, and not as a
+    failure of the panel.
+    """
+    caplog.set_level("INFO")
+    head = _head(
+        panel, "POST /api/v1/session HTTP/1.1", "Content-Type: application/json",
+        "Content-Length: 100",
+    )  # fmt: skip
+    _, writer = await asyncio.open_connection("127.0.0.1", panel.port)
+    writer.write(head + b"{")
+    await writer.drain()
+    writer.transport.abort()
+    await wait_until(
+        lambda: [one for one in caplog.records if one.name.startswith("consumer.panel")],
+        "the end of the request",
+    )
+    [line] = [one for one in caplog.records if one.name.startswith("consumer.panel")]
+    assert (line.getMessage(), line.levelname) == ("request", "INFO")
+
+
+async def test_a_body_that_is_no_http_is_no_bug(
+    panel: Panel, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Chunks that are none, and a body that ends too early, are refused as no request."""
+    kind = "Content-Type: application/json"
+    chunked = _head(panel, "POST /api/v1/session HTTP/1.1", kind, "Transfer-Encoding: chunked")
+    assert _status(await _raw(panel, chunked, b"ZZ\r\n{}\r\n")) == 400
+    assert not [one for one in caplog.records if one.levelname == "ERROR"]
 
 
 async def test_idle_connections_keep_no_client_out(tmp_path: Path) -> None:
@@ -392,6 +447,8 @@ async def test_the_link_lets_one_person_in(tmp_path: Path) -> None:
         client, link = Client(panel.url, None), panel.link
         assert link is not None
         assert (await client("GET", "/login?code=guess")).status == 403
+        looked = await client("HEAD", link.removeprefix(panel.url))
+        assert (looked.status, looked.headers.get("Set-Cookie")) == (303, None)
         opened = await client("GET", link.removeprefix(panel.url))
         assert (opened.status, opened.headers["Location"]) == (303, "/")
         assert (await client("GET", link.removeprefix(panel.url))).status == 403
@@ -399,6 +456,75 @@ async def test_the_link_lets_one_person_in(tmp_path: Path) -> None:
         cookie = {"Cookie": opened.headers["Set-Cookie"].partition(";")[0]}
         seen = (await client("GET", "/session", headers=cookie)).json
         assert (seen["name"], seen["role"], seen["how"]) == ("local", "operator", "session")
+
+
+async def test_a_log_in_with_odd_bytes_is_refused(panel: Panel) -> None:
+    """A mark of a log-in's form that is no text is as any other wrong one."""
+    body = b"mark=x&token=x"
+    head = _head(
+        panel, "POST /login HTTP/1.1", "Content-Type: application/x-www-form-urlencoded",
+        f"Content-Length: {len(body)}", "Cookie: hookstream_login=\xff",
+    )  # fmt: skip
+    assert _status(await _raw(panel, head, body)) == 403
+
+
+async def test_the_ways_to_log_in_change_with_the_settings(tmp_path: Path) -> None:
+    """Once the settings have tokens, these open the panel, and the link and its session end; a
+    change after which nobody could log in is refused.
+    """
+    async with running_panel(write(tmp_path)) as panel:
+        link = (panel.link or "").removeprefix(panel.url)
+        by_link, viewer = Client(panel.url, None), Client(panel.url, "viewer")
+        before = panel.gate.link
+        opened = await by_link("GET", link)
+        cookie = {"Cookie": opened.headers["Set-Cookie"].partition(";")[0]}
+        assert panel.use(_settings(tmp_path, tokens=token_entries())) == []
+        assert before is not None
+        assert not panel.gate.is_by_link
+        assert (await viewer("GET", "/session")).status == 200
+        assert (await by_link("GET", "/session", headers=cookie)).status == 401
+        with pytest.raises(HookstreamError, match="nobody could log in"):
+            panel.use(_settings(tmp_path))
+        assert (await viewer("GET", "/session")).status == 200
+    async with running_panel(write(tmp_path)) as panel:
+        link = (panel.link or "").removeprefix(panel.url)
+        panel.use(_settings(tmp_path, trusted_proxies=["192.0.2.1"]))
+        assert panel.link is None
+        assert (await Client(panel.url, None)("GET", link)).status == 403
+
+
+async def test_a_reload_names_what_needs_a_restart(panel: Panel, tmp_path: Path) -> None:
+    """A reload takes who may log in, and names all that changed beside it; where the panel listens
+    is as it was at the start, and so are the host names that it answers.
+    """
+    before = _settings(tmp_path, tokens=token_entries(), port=panel.port, host="0.0.0.0")
+    update = {"delivery_log": before.delivery_log.model_copy(update={"user_key": SecretStr("k")})}
+    settings = before.model_copy(update=update)
+    assert panel.use(settings) == ["delivery_log", "panel.host", "panel.port"]
+    head = b"GET /healthz HTTP/1.1\r\nHost: evil.example.com\r\nConnection: close\r\n\r\n"
+    assert _status(await _raw(panel, head)) == 421
+
+
+@pytest.mark.parametrize(
+    ("proxies", "warned"), [(["127.0.0.1"], True), (["::/0"], True), (["10.0.0.0/8"], False)]
+)
+async def test_a_trusted_proxy_on_this_machine_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, proxies: list[str], *, warned: bool
+) -> None:
+    """A panel that believes proxies of its own machine warns of DNS rebinding at the start."""
+    async with running_panel(write(tmp_path, trusted_proxies=proxies)):
+        assert ("DNS rebinding" in caplog.text) is warned
+
+
+async def test_viewers_cannot_search_for_a_user(panel: Panel) -> None:
+    """The deliveries of one user are for editors: to others the filter is refused, however the
+    answer is asked for.
+    """
+    for headers in ({}, {"Accept": "application/x-ndjson"}):
+        path = "/deliveries?user=canary"
+        refused = await Client(panel.url, "viewer")("GET", path, headers=headers)
+        assert (refused.status, refused.kind) == (403, "forbidden")
+        assert (await Client(panel.url, "editor")("GET", path, headers=headers)).status == 503
 
 
 async def test_a_broker_that_is_away_is_told_in_time(panel: Panel) -> None:

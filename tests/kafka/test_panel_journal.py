@@ -80,6 +80,13 @@ async def test_the_delivery_log_is_searched_by_page_and_by_line(
     by_user = await client("GET", f"/deliveries?user={CANARY}")
     assert [one["event"] for one in by_user.json["deliveries"]] == ["e1"]
     assert CANARY not in by_user.body.decode()
+    viewer = Client(client.url, "viewer")
+    rows = [
+        *(await viewer("GET", "/deliveries")).json["deliveries"],
+        *(one["delivery"] for one in _lines(await viewer("GET", "/deliveries", headers=NDJSON))),
+    ]
+    assert [one["user"] for one in rows if one is not None] == [None] * 6
+    assert by_user.json["deliveries"][0]["user"] == hash_user(key, CANARY)
     lines = _lines(await client("GET", "/deliveries?hook=a", headers=NDJSON))
     found = [line["delivery"]["event"] for line in lines if line["delivery"] is not None]
     assert found == ["e3", "e1"]

@@ -81,7 +81,8 @@ async def test_a_session_outlives_a_killed_panel(live: Workspace) -> None:
 
 async def test_a_token_is_withdrawn_by_sighup(live: Workspace) -> None:
     """A token that is taken out of the settings opens nothing after SIGHUP, nor does a session that
-    it began; other tokens go on, and bad settings change nothing.
+    it began; other tokens go on. Bad settings, and those that would let nobody in, change nothing,
+    and what needs a restart is named.
     """
     config = _write(live, tokens=token_entries())
     async with PanelProcess(config) as panel:
@@ -98,6 +99,7 @@ async def test_a_token_is_withdrawn_by_sighup(live: Workspace) -> None:
             "the refusal",
         )
         assert (await editor("GET", "/session")).status == 200
+        settings["delivery_log"] = {"user_key": "another"}
         settings["panel"]["tokens"] = token_entries({"viewer": TOKENS["viewer"]})
         config.write_text(yaml.safe_dump(settings))
         panel.signal(signal.SIGHUP)
@@ -109,6 +111,15 @@ async def test_a_token_is_withdrawn_by_sighup(live: Workspace) -> None:
 
         await wait_until(is_withdrawn, "the token to be withdrawn")
         assert (await editor("GET", "/session")).status == 401
+        assert (await viewer("GET", "/session")).status == 200
+        [line] = [line for line in panel.lines if "restart the panel" in line]
+        assert '"delivery_log"' in line
+        del settings["panel"]["tokens"]
+        config.write_text(yaml.safe_dump(settings))
+        panel.signal(signal.SIGHUP)
+        await wait_until(
+            lambda: any("nobody could log in" in line for line in panel.lines), "the refusal"
+        )
         assert (await viewer("GET", "/session")).status == 200
 
 

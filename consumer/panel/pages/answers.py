@@ -17,7 +17,7 @@ from consumer.panel.pages.preferences import Preferences
 from consumer.panel.pages.render import render
 from consumer.panel.pages.visit import Download, Shown
 from consumer.panel.problems import Problem, invalid
-from consumer.panel.transfer import read_body
+from consumer.panel.transfer import BODY, BodyBounds, read_body
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _HTML: Final = {
@@ -53,7 +53,7 @@ class Asked:
             return "/"
         return f"{self.path}?{self.query}" if self.query else self.path
 
-    async def form(self) -> dict[str, str]:
+    async def form(self, bounds: BodyBounds = BODY) -> dict[str, str]:
         """The fields of a form that a page of this panel sent. Raises `Problem`."""
         headers = self.request.headers
         try:
@@ -68,7 +68,7 @@ class Asked:
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type", "the body is to be a form"
             )
         try:
-            text = (await read_body(self.request)).decode()
+            text = (await read_body(self.request, bounds)).decode()
         except UnicodeDecodeError:
             raise invalid("the form is not UTF-8") from None
         return parse_pairs(text)

@@ -15,6 +15,7 @@ from consumer.panel.pages.inputs import local_path, parse_pairs
 from consumer.panel.pages.preferences import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, set_cookie
 from consumer.panel.pages.visit import Shown
 from consumer.panel.problems import Problem, invalid_field
+from consumer.panel.transfer import OPEN_BODY
 
 LOG_IN: Final = "/login"
 _LOG_OUT: Final = "/logout"
@@ -35,7 +36,7 @@ class Entrance:
     async def answer(self, asked: Asked) -> web.Response:
         """The answer to a request for one of `OPEN`. Raises `Problem`."""
         if asked.method == "POST":
-            form = await asked.form()
+            form = await asked.form(OPEN_BODY)
             if asked.path == _PREFERENCES:
                 return _prefer(asked, form)
             if asked.path == _LOG_OUT:
@@ -47,13 +48,15 @@ class Entrance:
             raise no_method("GET", "POST")
         query = parse_pairs(asked.query)
         if "code" in query:
+            if asked.method != "GET":  # what looks at a link must not use it up
+                return moved(LOG_IN)
             return moved("/", [self._gate.log_in_by_link(query["code"], asked.caller)])
         return self._form(asked, local_path(query.get("next", "/")), None)
 
     def _log_in(self, asked: Asked, form: Mapping[str, str]) -> web.Response:
         given = cookies(asked.request.headers).get(_MARK_COOKIE, ())
-        mark = form.get("mark", "").encode()
-        if len(given) != 1 or not secrets.compare_digest(given[0].encode(), mark):
+        mark = _bytes(form.get("mark", ""))
+        if len(given) != 1 or not secrets.compare_digest(_bytes(given[0]), mark):
             raise stale_form()
         after = local_path(form.get("next", "/"))
         try:
@@ -72,6 +75,11 @@ class Entrance:
         answer = html(asked, Shown("login.html", values, status), None, "")
         answer.headers["Set-Cookie"] = _mark_cookie(mark, asked.caller, _MARK_SECONDS)
         return answer
+
+
+def _bytes(text: str) -> bytes:
+    """A text of a request, whose bytes need not be UTF-8, to be compared."""
+    return text.encode(errors="replace")
 
 
 def _prefer(asked: Asked, form: Mapping[str, str]) -> web.Response:

@@ -63,3 +63,14 @@ def test_a_bad_setting_of_the_panel_is_refused(
         _load(tmp_path, panel)
     assert words in str(refused.value)
     assert "the token itself" not in str(refused.value)
+
+
+def test_the_hash_of_a_token_is_never_shown(tmp_path: Path) -> None:
+    """The hash of a token, with which sessions are signed, is in no form of the settings that a
+    program might write: as text, as Python or as JSON.
+    """
+    settings = _load(tmp_path, {"tokens": [ENTRY]})
+    for shown in (repr(settings), str(settings.panel), settings.model_dump_json()):
+        assert "ayse" in shown
+        assert ENTRY["sha256"] not in shown
+    assert settings.panel.tokens[0].sha256.get_secret_value() == ENTRY["sha256"]
