@@ -141,11 +141,12 @@ def send(
     from consumer.cli.send import send as send_now
     from consumer.configuration import read_config
     from consumer.matching.explain import explain
+    from consumer.services.event_input import test_topic
     from consumer.services.samples import event_sample
 
     loaded, clock = read_config(config), SystemClock()
     settings, found = loaded.settings, find_hook(loaded, hook, live=live)
-    parsed = read_event(event, found.trigger, settings, clock)
+    parsed = read_event(event, found.trigger, settings, clock, test_topic())
     mismatch = explain(found, parsed).detail
     if mismatch:
         print_note(f"the daemon would not send this: {mismatch}")

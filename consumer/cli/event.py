@@ -12,9 +12,11 @@ from consumer.services.event_input import decode_event, guess_trigger
 from consumer.settings import Settings
 
 
-def read_event(file: BinaryIO, trigger: Trigger | None, settings: Settings, clock: Clock) -> Event:
+def read_event(
+    file: BinaryIO, trigger: Trigger | None, settings: Settings, clock: Clock, topic: str = ""
+) -> Event:
     """The event in `file`, decoded like a record of the first source with that trigger; None: the
-    one that its fields tell.
+    one that its fields tell. `topic`: see `decode_event`.
 
     Raises:
         typer.BadParameter: the file holds no event, or its fields tell no trigger.
@@ -28,6 +30,6 @@ def read_event(file: BinaryIO, trigger: Trigger | None, settings: Settings, cloc
             param_hint="--event",
         )
     try:
-        return decode_event(value, trigger, settings, clock)
+        return decode_event(value, trigger, settings, clock, topic)
     except UndecodableError as error:
         raise typer.BadParameter(f"{file.name}: {error}", param_hint="--event") from None

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
+import orjson
+
 from consumer.clock import Clock
 from consumer.delivery.http.transport import AttemptResult
 from consumer.events.model import Event
@@ -18,7 +20,7 @@ from consumer.panel.inputs import event_bytes, refuse_unkept
 from consumer.panel.problems import Problem, invalid, invalid_field
 from consumer.panel.routes import Answer, Call, Route
 from consumer.records.record import UndecodableError
-from consumer.services.event_input import decode_event
+from consumer.services.event_input import decode_event, test_topic
 from consumer.services.hooks import GIVEN, HookService
 from consumer.services.requests import send_now
 from consumer.services.samples import event_sample, template_sample
@@ -26,6 +28,7 @@ from consumer.settings import Settings
 
 MAX_TESTS: Final = 8
 """Test sends that are under way at a time."""
+NOT_SHOWN: Final = "[not shown: the hook has a sealed secret, which the receiver may have repeated]"
 _TEST_SECONDS: Final = 330.0
 """More than any attempt may take by its settings."""
 
@@ -99,7 +102,7 @@ class RequestsApi:
         context = self._new_context()
         definition, name = await self._definition(wanted)
         hook = await asyncio.to_thread(load_definition, definition, context, name)
-        event = parse_event(wanted.event, hook.trigger, self._settings, self._clock)
+        event = parse_event(wanted.event, hook.trigger, self._settings, self._clock, test_topic())
         sent = await send_now(hook, event, self._settings, self._clock, context.secrets.values())
         result = sent.result
         return models.TestResult(
@@ -111,7 +114,7 @@ class RequestsApi:
             consequence=sent.consequence,
             stopped=_stopped(hook, event),
             ms=_phases(result),
-            answer=sent.answer,
+            answer=NOT_SHOWN if b"${sealed:" in orjson.dumps(definition) else sent.answer,
             answer_is_cut=sent.is_cut,
         )
 
@@ -141,11 +144,11 @@ async def checked_hook(hooks: HookService, wanted: models.AboutHook) -> Hook:
 
 
 def parse_event(
-    event: Mapping[str, Any], trigger: Trigger, settings: Settings, clock: Clock
+    event: Mapping[str, Any], trigger: Trigger, settings: Settings, clock: Clock, topic: str = ""
 ) -> Event:
-    """The event of a body. Raises `Problem`."""
+    """The event of a body; `topic`: see `decode_event`. Raises `Problem`."""
     try:
-        return decode_event(event_bytes(event), trigger, settings, clock)
+        return decode_event(event_bytes(event), trigger, settings, clock, topic)
     except UndecodableError as error:
         raise invalid(f"the event cannot be decoded: {error}") from None
 

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterable
+from html import escape
+from json import dumps
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from consumer.logs import printable
 
@@ -11,6 +13,8 @@ SHOWN_BYTES: Final = 1024
 HIDDEN: Final = "[secret]"
 _MIN_SECRET_CHARACTERS: Final = 4
 """A shorter one would hide half of any text, and protects nothing."""
+_HTML_IN_JSON: Final = re.compile("[<>&='\u2028\u2029]")
+"""What JSON for HTML has as `\\u003c`."""
 _KEPT: Final = re.compile(r"[\n\t]")
 
 
@@ -26,7 +30,9 @@ class AnswerStart:
         spelt = {spelling for text in known for spelling in _spellings(text)}
         longest_first = sorted((text.encode() for text in spelt), key=len, reverse=True)
         self._pattern = (
-            re.compile(b"|".join(map(re.escape, longest_first))) if longest_first else None
+            re.compile(b"|".join(map(re.escape, longest_first)), re.IGNORECASE)
+            if longest_first
+            else None
         )
         self._limit = SHOWN_BYTES + max((len(text.encode()) for text in spelt), default=0)
         self._kept = bytearray()
@@ -59,11 +65,18 @@ class AnswerStart:
 
 
 def _spellings(secret: str) -> set[str]:
-    """A secret as it was sent, as a URI has it, and as JSON and HTML have it."""
-    escaped = secret.replace("\\", "\\\\").replace('"', '\\"')
-    html = secret.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    in_json = {escaped, escaped.replace("/", "\\/")}
-    return {secret, quote(secret, safe=""), quote(secret), html, *in_json}
+    """A secret as it was sent, as a URI, a form, JSON and HTML have it, and all of these of what a
+    receiver reads that takes its UTF-8 for Latin-1.
+    """
+    found = set[str]()
+    for text in (secret, secret.encode().decode("latin-1")):
+        html = escape(text)
+        found |= {text, html, html.replace("&quot;", "&#34;").replace("&#x27;", "&#39;")}
+        found |= {quote(text, safe=safe) for safe in ("", "/", "!'()*")} | {quote_plus(text)}
+        for in_json in (dumps(text, ensure_ascii=False)[1:-1], dumps(text)[1:-1]):
+            found |= {in_json, in_json.replace("/", "\\/")}
+            found.add(_HTML_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", in_json))
+    return found
 
 
 def _printable(text: str) -> str:

@@ -1,6 +1,7 @@
 """An event that a person gives, decoded like a record of a source."""
 
 from dataclasses import dataclass
+from secrets import token_hex
 
 import orjson
 
@@ -26,16 +27,26 @@ class _Record:
     headers: Headers = ()
 
 
-def decode_event(value: bytes, trigger: Trigger, settings: Settings, clock: Clock) -> Event:
-    """The event in `value`, decoded like a record of the first source with that trigger.
+def decode_event(
+    value: bytes, trigger: Trigger, settings: Settings, clock: Clock, topic: str = ""
+) -> Event:
+    """The event in `value`, decoded like a record of the first source with that trigger. `topic`:
+    begins the id of an event without one; by default the source's name, as in a real record's.
 
     Raises:
         UndecodableError: it is none.
     """
     source = next((one for one in settings.sources if one.trigger == trigger), None)
     fields = source.fields.model_dump(exclude_none=True) if source is not None else None
-    topic = source.topic if source is not None else trigger
+    topic = topic or (source.topic if source is not None else trigger)
     return Decoder(trigger, fields)(_Record(topic, value, int(clock.now() * 1000)))
+
+
+def test_topic() -> str:
+    """A `topic` of `decode_event` for an event that is sent as a test. A receiver that knows the id
+    of a real event would drop one of the two.
+    """
+    return f"test-{token_hex(8)}"
 
 
 def guess_trigger(value: bytes) -> Trigger | None:

@@ -1,6 +1,7 @@
 """Samples and test sends over the API: the very request, and little of what comes back."""
 
 import asyncio
+import re
 import shlex
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from consumer.control.sealed import new_key, seal
+from consumer.panel.api_requests import NOT_SHOWN
 from consumer.panel.panel import Panel
 from support.command import CLICK, EVENT, SECRETS, write_config
 from support.panel import Client, running_panel, token_entries
@@ -74,6 +77,39 @@ async def test_a_test_send_is_the_daemons_request(
     assert "X-Api-Key: Bearer [secret]" in found["answer"]
     for secret in (*SECRETS.values(), signature.partition(b": ")[2].decode()):
         assert secret not in answer.body.decode()
+
+
+async def test_no_answer_is_shown_of_a_hook_with_a_sealed_secret(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    """Of a hook with a sealed secret no part of an answer is shown, in whatever way the receiver
+    repeats it.
+    """
+    public, private = new_key()
+    sealed = seal("c4nary-sealed", receiver.origin, public)
+    header = {"key": "X-Seal", "source": "fixed", "value": sealed}
+    hook = _hook(receiver.origin, headers=[header])
+    keys = {"secrets": list(SECRETS), "seal_private_key": private}
+    async with running_panel(_config(tmp_path, hook, hooks=keys)) as panel:
+        client = Client(panel.url, "editor")
+        answer = await client("POST", "/hooks:test", {"hook": HOOK_ID, "event": EVENT})
+    assert answer.status == 200, answer.body
+    assert b"X-Seal: c4nary-sealed" in receiver.requests[0]
+    assert answer.json["answer"] == NOT_SHOWN
+
+
+async def test_a_test_send_has_an_id_of_its_own(panel: Panel, receiver: Receiver) -> None:
+    """Each test of an event without an id has an id that no other request has, real ones included,
+    so that an idempotent receiver drops neither.
+    """
+    client = Client(panel.url, "editor")
+    body = {"hook": HOOK_ID, "event": {key: EVENT[key] for key in EVENT if key != "id"}}
+    for _ in range(2):
+        answer = await client("POST", "/hooks:test", body)
+        assert answer.status == 200, answer.body
+    first, second = (re.findall(rb"webhook-id: (\S+)", head)[0] for head in receiver.requests)
+    assert first != second
+    assert first.startswith(b"test-")
 
 
 async def test_a_sample_with_an_event_is_the_request_that_is_sent(

@@ -1,5 +1,10 @@
 """What is shown of a receiver's answer."""
 
+import html
+import json
+from urllib.parse import quote, quote_plus
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +43,43 @@ def test_a_secret_that_is_echoed_is_hidden() -> None:
     assert _shown([SECRET], *(bytes([one]) for one in SECRET.encode())).text == HIDDEN
     crossing = _shown([SECRET], b"x" * (SHOWN_BYTES - 5) + SECRET.encode() + b" and more")
     assert crossing.text == "x" * (SHOWN_BYTES - 5) + HIDDEN
+
+
+ODD = "pä\"ss'w<o>r&d/=+ x"
+LATIN_1 = ODD.encode().decode("latin-1")
+
+
+@pytest.mark.parametrize(
+    "echoed",
+    [
+        ODD,
+        ODD.encode().upper().decode(),
+        LATIN_1,
+        html.escape(ODD),
+        html.escape(LATIN_1),
+        html.escape(ODD).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
+        json.dumps(ODD),
+        json.dumps(ODD, ensure_ascii=False),
+        json.dumps(ODD).replace("/", "\\/"),
+        json.dumps(LATIN_1),
+        json.dumps(ODD, ensure_ascii=False)
+        .replace("<", "\\u003c")
+        .replace(">", "\\u003e")
+        .replace("&", "\\u0026")
+        .replace("'", "\\u0027")
+        .replace("=", "\\u003d"),
+        quote(ODD),
+        quote(ODD, safe="").lower(),
+        quote(ODD, safe="!'()*"),
+        quote_plus(ODD),
+    ],
+)
+def test_a_secret_is_hidden_in_each_usual_encoding(echoed: str) -> None:
+    """A secret with odd characters is hidden as a URI, a form, JSON or HTML has it, in any case,
+    and if the receiver takes UTF-8 for Latin-1.
+    """
+    text = _shown([ODD], b"got " + echoed.encode() + b"!").text
+    assert text.replace('"', "") == f"got {HIDDEN}!"
 
 
 @given(st.binary(max_size=3_000), st.binary(max_size=3_000))
