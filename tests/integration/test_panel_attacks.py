@@ -470,7 +470,7 @@ async def test_a_log_in_with_odd_bytes_is_refused(panel: Panel) -> None:
 
 async def test_the_ways_to_log_in_change_with_the_settings(tmp_path: Path) -> None:
     """Once the settings have tokens, these open the panel, and the link and its session end; a
-    change after which nobody could log in is refused.
+    change after which no user could log in is refused.
     """
     async with running_panel(write(tmp_path)) as panel:
         link = (panel.link or "").removeprefix(panel.url)

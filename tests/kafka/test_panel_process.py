@@ -81,7 +81,7 @@ async def test_a_session_outlives_a_killed_panel(live: Workspace) -> None:
 
 async def test_a_token_is_withdrawn_by_sighup(live: Workspace) -> None:
     """A token that is taken out of the settings opens nothing after SIGHUP, nor does a session that
-    it began; other tokens go on. Bad settings, and those that would let nobody in, change nothing,
+    it began; other tokens go on. Bad settings, and those that would let no user in, change nothing,
     and what needs a restart is named.
     """
     config = _write(live, tokens=token_entries())
