@@ -174,9 +174,14 @@ class LogSearch:
 
 
 def _keep_only(partitions: PartitionsReader, topic: str, hook: str | None) -> None:
-    """Read the hook's partition only: its id is the key of its records."""
-    if hook is not None and partitions.logs:
-        partitions.keep([(topic, partition_of(hook.encode(), len(partitions.logs)))])
+    """Read only the partitions that may have the hook's records.
+
+    Its id is their key, and partitions are never taken away: they are where today's count has them,
+    or where a smaller one had them.
+    """
+    if hook is not None:
+        key, counts = hook.encode(), range(1, len(partitions.logs) + 1)
+        partitions.keep({(topic, partition_of(key, count)) for count in counts})
 
 
 def _cut(whole: Span, offsets: Mapping[int, int], place: Place) -> Span:

@@ -91,11 +91,12 @@ class TopicView(Generic[TableT]):
 
     def _read_from_now(self) -> "asyncio.Task[None]":
         """A read that has not begun before now. At most one waits behind the present one."""
+        if self._next is not None:
+            return self._next  # it may be about to begin, the one before it having ended
         if self._current is None or self._current.done():
             self._current = _begin(self._update())
             return self._current
-        if self._next is None:
-            self._next = _begin(self._update_after(self._current))
+        self._next = _begin(self._update_after(self._current))
         return self._next
 
     async def _update_after(self, current: "asyncio.Task[None]") -> None:

@@ -126,10 +126,10 @@ class TableReader:
                 if restarts != self._restarts:
                     ask = self._log.end if to_high_watermark else self._log.stable_end
                     end, restarts = await ask(), self._restarts
-                if self.next_offset > end:
-                    await self._restart("it has lost records that were read")
-                    continue
-                if self.next_offset == end:
+                    if self.next_offset > end:
+                        await self._restart("it has lost records that were read")
+                        continue
+                if self.next_offset >= end:  # a fetch brings what came since as well
                     self._at_end_at = self._clock.now()
                     return
                 await self._give(await self._fetch(_END_WAIT_SECONDS))

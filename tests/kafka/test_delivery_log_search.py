@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import RecordsToDelete
+from aiokafka.admin import NewPartitions, RecordsToDelete
 
 from consumer.clock import SystemClock
 from consumer.errors import ConfigError, HookstreamError
@@ -115,13 +115,35 @@ async def test_all_partitions_are_merged_by_time(log: Log) -> None:
     assert (first.status, first.ms.all, first.replica) == (204, 3.25, "r-1")
 
 
-async def test_a_hook_costs_its_partition_only(log: Log) -> None:
-    """A search of one hook reads only the partition of its records, and finds no other hook's."""
-    await log.write(*_spread(200))
-    page = await log.page(hook="b")
-    assert [one.record.event for one in page.deliveries] == [f"e{n}" for n in range(197, -1, -4)]
-    beside = [h for h in "abcd" if java_partition(h, PARTITIONS) == java_partition("b", PARTITIONS)]
-    assert page.horizon.records == 50 * len(beside)
+async def test_a_hook_costs_the_partitions_that_can_have_it(log: Log) -> None:
+    """A search of one hook reads only the partitions that can have its records, with today's number
+    of partitions or a smaller one, and finds no other hook's.
+    """
+    hooks = tuple("abcdefgh")
+    await log.write(*_spread(200, hooks))
+    for hook in hooks:
+        page = await log.page(hook=hook)
+        found = [one.record.event for one in page.deliveries]
+        assert found == [f"e{n}" for n in range(199, -1, -1) if hooks[n % 8] == hook]
+        read = {java_partition(hook, count) for count in range(1, PARTITIONS + 1)}
+        beside = [one for one in hooks if java_partition(one, PARTITIONS) in read]
+        assert page.horizon.records == 25 * len(beside)
+
+
+async def test_records_from_before_partitions_were_added_are_found(log: Log) -> None:
+    """A search of one hook finds its records wherever they are after partitions were added."""
+    hooks = tuple("abcdefgh")
+    await log.write(*_spread(80, hooks))
+    more = PARTITIONS + 2
+    moved = [one for one in hooks if java_partition(one, PARTITIONS) != java_partition(one, more)]
+    assert moved
+    async with log.cluster.admin() as admin:
+        await admin.create_partitions({log.topic: NewPartitions(more)})
+    for hook in moved:
+        page = await log.page(hook=hook)
+        found = [one.record.event for one in page.deliveries]
+        assert found == [f"e{n}" for n in range(79, -1, -1) if hooks[n % 8] == hook]
+        assert page.horizon.end is SearchEnd.BEGINNING
 
 
 async def test_every_filter_finds_its_records(log: Log) -> None:

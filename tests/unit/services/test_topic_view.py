@@ -11,6 +11,8 @@ from consumer.records.record import Record
 from consumer.services import topic_view
 from consumer.services.topic_view import TopicView, UnavailableError
 from consumer.settings import KafkaSettings
+from consumer.stream import table_reader
+from support.fake_topic_log import FakeTopicLog
 from support.live_topics import MemoryRecord
 from support.waiting import wait_until
 
@@ -140,3 +142,44 @@ async def test_a_closed_view_reads_no_more(topic: _Topic) -> None:
     await view.close()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+class _Client:
+    """A connection that answers at once."""
+
+    open_ones = 0
+
+    def __init__(self, **_: object) -> None:
+        _Client.open_ones += 1
+
+    async def bootstrap(self) -> None:
+        pass
+
+    def add_topic(self, _topic: str) -> None:
+        pass
+
+    async def close(self) -> None:
+        _Client.open_ones -= 1
+
+
+async def test_reads_never_overlap_however_they_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The reader of a table reads for one call after the other, whenever calls come: each record is
+    taken once, and one connection is open.
+    """
+    log = FakeTopicLog()
+    monkeypatch.setattr(table_reader, "ClusterClient", _Client)
+    monkeypatch.setattr(table_reader, "TopicLog", lambda _client, _topic: log)
+    monkeypatch.setattr(_Client, "open_ones", 0)
+    view, reads = _view(), list[asyncio.Task[_Table]]()
+    for number in range(200):
+        log.append([(b"%d" % number, b"", [])])
+        reads.append(asyncio.create_task(view.read()))
+        await asyncio.sleep(0)
+    for one in reads:
+        await one
+    assert _Client.open_ones == 1
+    assert (await view.read()).taken == [record.offset for record in log.records]
+    await view.close()
+    assert _Client.open_ones == 0

@@ -19,7 +19,7 @@ from consumer.stream import table_reader
 from consumer.stream.parsed_records import UnreadableBatchError
 from consumer.stream.table_reader import TableReader
 from consumer.stream.topic_log import TopicError
-from support.fake_topic_log import FakeTopicLog
+from support.fake_topic_log import FakeFetched, FakeTopicLog
 from support.fakes import FakeClock
 from support.waiting import wait_until
 
@@ -80,6 +80,25 @@ async def test_an_empty_topic_is_at_its_end(log: FakeTopicLog, taken: Taken) -> 
     await _reader(log, taken.take, taken).read_to_end()
     assert taken == []
     assert log.fetches == 0
+
+
+async def test_what_comes_while_it_is_read_is_no_loss(
+    log: FakeTopicLog, taken: Taken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records that are written while a topic is read to its end are no reason to read it again:
+    each is taken once.
+    """
+    log.append(_written(b"a"))
+    fetch = log.fetch
+
+    async def fetch_later(offset: int, wait_seconds: float) -> FakeFetched:
+        log.append(_written(b"b"))
+        return await fetch(offset, wait_seconds)
+
+    monkeypatch.setattr(log, "fetch", fetch_later)
+    await _reader(log, taken.take, taken).read_to_end()
+    assert taken == [b"a", b"b"]
+    assert log.fetches == 1
 
 
 async def test_an_open_transaction_does_not_hold_up_a_reader(
