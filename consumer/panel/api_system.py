@@ -84,9 +84,11 @@ class SystemApi:
         """Who changed what."""
         query: models.AuditQuery = call.query
         wanted = AuditFilter(query.hook, query.by, self._since(query.since), query.before)
-        found, is_more = await read_audit(self._settings, wanted, query.limit)
-        changes = [models.AuditEntry(hook=one.change.hook, **revision(one.change)) for one in found]
-        return Answer(models.Audit(changes=changes, next=found[-1].offset if is_more else None))
+        found = await read_audit(self._settings, wanted, query.limit, self._clock)
+        changes = [
+            models.AuditEntry(hook=one.change.hook, **revision(one.change)) for one in found.entries
+        ]
+        return Answer(models.Audit(changes=changes, next=found.next_before))
 
     async def session(self, call: Call) -> Answer:
         """Who is logged in."""

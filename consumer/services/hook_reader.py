@@ -2,24 +2,27 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Final
 
 from consumer.clock import Clock
-from consumer.control.history import History
 from consumer.control.live_table import LiveTable
 from consumer.control.records import AuditRecord
 from consumer.control.status import ReplicaStatus
 from consumer.errors import Diagnostic, HookstreamError
 from consumer.events.triggers import Trigger
 from consumer.logs import get_logger
+from consumer.services.audit import AuditEntry, AuditFilter, search_audit
 from consumer.services.catalogue import Catalogue, HookEntry, HookState
 from consumer.services.checker import Checker
 from consumer.services.file_hooks import FileDefinitions, FileHooks
 from consumer.services.replicas import Replica, StatusTable
-from consumer.services.topic_view import TopicView, in_time
-from consumer.services.topics import read_history
+from consumer.services.topic_view import TopicView, UnavailableError
 from consumer.settings import Settings
 
 log = get_logger(__name__)
+
+MAX_CHANGES: Final = 1_000
+"""The newest ones of a hook, which a history has."""
 
 
 class NotFoundError(HookstreamError):
@@ -106,22 +109,45 @@ class HookReader:
         return [Replica(status, newest) for status in await self._running()]
 
     async def changes(self, hook_id: str) -> list[AuditRecord]:
-        """The changes of a hook, the newest first. Raises `NotFoundError`."""
-        changes = (await self.history(hook_id)).changes
-        if not changes:
+        """The changes of a hook, the newest first; those that can be read in time, and at most
+        `MAX_CHANGES`. Raises `NotFoundError`.
+        """
+
+        def is_enough(found: list[AuditEntry]) -> bool:
+            return found[-1].change.revision <= 1 or len(found) >= MAX_CHANGES
+
+        page = await search_audit(self._settings, AuditFilter(hook=hook_id), is_enough, self._clock)
+        if not page.entries:
             await self.get(hook_id)
-        return changes[::-1]
+        return [one.change for one in page.entries]
+
+    async def revision(self, hook_id: str, revision: int) -> AuditRecord:
+        """One change of a hook.
+
+        Raises:
+            NotFoundError: the audit topic does not have it.
+            UnavailableError: it was not found in time.
+        """
+
+        def is_enough(found: list[AuditEntry]) -> bool:
+            return found[-1].change.revision <= revision
+
+        page = await search_audit(self._settings, AuditFilter(hook=hook_id), is_enough, self._clock)
+        for one in page.entries:
+            if one.change.revision == revision:
+                return one.change
+        if page.next_before is not None and (
+            not page.entries or page.entries[-1].change.revision > revision
+        ):
+            raise UnavailableError(
+                f"revision {revision} of hook {hook_id} was not found in time: use "
+                "`hookstream hooks rollback`"
+            )
+        raise NotFoundError(f"hook {hook_id} has no revision {revision} in the audit topic")
 
     async def table(self) -> LiveTable:
         """The live definitions as of now; later calls change it."""
         return await self._hooks.read() if self._settings.hooks.live else LiveTable()
-
-    async def history(self, hook_id: str) -> History:
-        """The changes of a hook, the oldest first; none without live definitions."""
-        if not self._settings.hooks.live:
-            return History(hook_id)
-        kafka = self._settings.kafka
-        return await in_time(read_history(kafka, hook_id), kafka.own_topics.hooks_audit)
 
     async def in_files(self) -> FileDefinitions:
         """The definitions in files as of now."""

@@ -129,11 +129,8 @@ class HookService:
     ) -> Changed:
         """Bring an earlier revision back, also of a hook that was deleted. Raises as `change`."""
         await self._refuse_files(hook_id, ReadOnlyError)
-        table, history = await self.reader.table(), await self.reader.history(hook_id)
-        found = [change for change in history.changes if change.revision == revision]
-        if not found:
-            raise NotFoundError(f"hook {hook_id} has no revision {revision} in the audit topic")
-        definition = found[-1].after
+        table = await self.reader.table()
+        definition = (await self.reader.revision(hook_id, revision)).after
         if definition is None:
             raise NotFoundError(f"revision {revision} of hook {hook_id} is its deletion")
         self._checker.definition(definition, f"revision {revision}")

@@ -1,7 +1,7 @@
 """The pages over HTTP: who may see and do what, what forms must have, what comes out as text."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from html import unescape
 from typing import Any
@@ -16,6 +16,7 @@ from consumer.control.status import HookProblem
 from consumer.panel.pages.assets import assets
 from consumer.services.catalogue import HookState
 from consumer.services.replicas import Replica
+from consumer.services.topic_view import UnavailableError
 from consumer.settings import PanelSettings
 from support.fakes import FakeClock
 from support.page_data import PageData, attempt, full, report
@@ -283,3 +284,30 @@ async def test_pages_without_their_data_are_small() -> None:
         visitor = await Visitor(empty).log_in("operator")
         for path in ("/hooks", "/deliveries", "/reports", "/dead-letters", "/events", "/audit"):
             assert len((await visitor("GET", path)).body) + files < MAX_PAGE_BYTES
+
+
+class _AwayData(PageData):
+    """An installation whose history and statuses cannot be read."""
+
+    async def changes(self, hook_id: str) -> Sequence[AuditRecord]:
+        """No answer."""
+        raise UnavailableError(f"Kafka has not answered about {hook_id}")
+
+    async def replicas(self) -> Sequence[Replica]:
+        """No answer."""
+        raise UnavailableError("Kafka has not answered")
+
+
+async def test_a_hook_is_shown_without_its_history_and_replicas() -> None:
+    """A hook's page shows the definition and says what is missing if the history and the statuses
+    cannot be read.
+    """
+    data = _AwayData(FakeClock())
+    data.add_hook({"id": "h", "name": "Hook", "trigger": "event", "uri": "https://a.example.com"})
+    with served_pages(data) as panel:
+        visitor = await Visitor(panel).log_in("viewer")
+        page = await visitor("GET", "/hooks/h", Accept_Language="en")
+        assert page.status == 200
+        for text in ("Hook", "The history cannot be read now.", "The replicas cannot be read now."):
+            assert text in page.body.decode()
+        assert (await visitor("GET", "/hooks/other")).status == 503  # it may have been deleted

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from consumer.panel.panel import Panel
+from consumer.services import audit
 from support.daemon import InProcess
 from support.panel import Client, running_panel, token_entries
 from support.waiting import wait_until
@@ -21,9 +22,9 @@ FIRST = hook(NAME, "https://a.example.com", name="İlk")
 async def live(workspace: Workspace) -> Workspace:
     """A workspace with the topics of live definitions, and a panel's settings."""
     compacted = {"cleanup.policy": "compact"}
-    hooks, audit, status = workspace.live_topics
+    hooks, changes, status = workspace.live_topics
     await workspace.cluster.create([hooks, status], partitions=1, configs=compacted)
-    await workspace.cluster.create([audit], partitions=1, configs={"retention.ms": "-1"})
+    await workspace.cluster.create([changes], partitions=1, configs={"retention.ms": "-1"})
     workspace.write_settings(
         hooks={"path": "", "live": True}, panel={"port": 0, "tokens": token_entries()}
     )
@@ -252,3 +253,26 @@ async def test_the_audit_is_found_by_hook_author_and_time(client: Client, panel:
         assert [one["hook"] for one in found] == [NAME], query
     assert (await client("GET", "/audit?since=0ms")).json["changes"] == []
     assert (await client("GET", "/audit?since=yesterday")).status == 422
+
+
+async def test_an_audit_that_cannot_be_read_at_once_is_read_by_pages(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the audit is, a search that is out of time answers with what it found, and with
+    where the next page goes on: together they have every change once.
+    """
+    await client("POST", "/hooks", FIRST)
+    for number in range(4):
+        await client("POST", "/hooks", hook(f"p-{number}", "https://a.example.com"))
+    monkeypatch.setattr(audit, "SEARCH_SECONDS", 0.0)
+    monkeypatch.setattr(audit, "FIRST_OFFSETS", 2)
+    found, path, pages = list[str](), "/audit?limit=100", 0
+    while pages < 20:
+        pages += 1
+        page = (await client("GET", path)).json
+        found += [one["hook"] for one in page["changes"]]
+        if page["next"] is None:
+            break
+        path = f"/audit?limit=100&before={page['next']}"
+    assert found == ["p-3", "p-2", "p-1", "p-0", NAME]
+    assert pages > 1

@@ -23,7 +23,7 @@ from consumer.journal.report_sums import HOUR_SECONDS, Report
 from consumer.panel.pages.data import SEARCH_SECONDS, Recent
 from consumer.records.delivery_metadata import DeliveryMetadata
 from consumer.services import reports as report_service
-from consumer.services.audit import AuditEntry, AuditFilter
+from consumer.services.audit import AuditEntry, AuditFilter, AuditPage
 from consumer.services.catalogue import HookEntry, HookState
 from consumer.services.checker import Checker
 from consumer.services.dead_letters import Found
@@ -141,7 +141,7 @@ class PageData:
         """The replicas."""
         return self.running
 
-    async def audit(self, wanted: AuditFilter, limit: int) -> tuple[Sequence[AuditEntry], bool]:
+    async def audit(self, wanted: AuditFilter, limit: int) -> AuditPage:
         """The changes of all."""
         found = [
             AuditEntry(offset, one)
@@ -150,7 +150,8 @@ class PageData:
             and wanted.by in {None, one.by}
             and (wanted.before is None or offset < wanted.before)
         ][::-1]
-        return found[:limit], len(found) > limit
+        page = found[:limit]
+        return AuditPage(page, page[-1].offset if len(found) > limit else None)
 
     def delivery_filter(self, values: Mapping[str, str]) -> LogFilter:
         """A filter of the log."""

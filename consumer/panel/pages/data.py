@@ -14,7 +14,7 @@ from consumer.journal.log_filter import LogFilter
 from consumer.journal.log_search import SearchBounds
 from consumer.journal.report_reader import Reports
 from consumer.services import reports as report_service
-from consumer.services.audit import AuditEntry, AuditFilter, read_audit
+from consumer.services.audit import AuditFilter, AuditPage, read_audit
 from consumer.services.catalogue import HookEntry
 from consumer.services.dead_letters import Found, Replay, choose
 from consumer.services.deliveries import Deliveries, DeliveryPage
@@ -66,8 +66,8 @@ class Data(Protocol):
         """The replicas that run."""
         ...
 
-    async def audit(self, wanted: AuditFilter, limit: int) -> tuple[Sequence[AuditEntry], bool]:
-        """The newest changes, and whether there are older ones."""
+    async def audit(self, wanted: AuditFilter, limit: int) -> AuditPage:
+        """The newest changes."""
         ...
 
     def delivery_filter(self, values: Mapping[str, str]) -> LogFilter:
@@ -138,9 +138,9 @@ class ServiceData:
         """The replicas that run."""
         return await self._hooks.reader.replicas()
 
-    async def audit(self, wanted: AuditFilter, limit: int) -> tuple[Sequence[AuditEntry], bool]:
+    async def audit(self, wanted: AuditFilter, limit: int) -> AuditPage:
         """The newest changes."""
-        return await read_audit(self._settings, wanted, limit)
+        return await read_audit(self._settings, wanted, limit, self._clock)
 
     def delivery_filter(self, values: Mapping[str, str]) -> LogFilter:
         """A filter of the log."""

@@ -17,6 +17,7 @@ from consumer.panel.pages.hooks_page import text_of
 from consumer.panel.pages.visit import PageRoute, Result, Shown, Visit
 from consumer.services.catalogue import HookEntry
 from consumer.services.deliveries import DeliveryPage
+from consumer.services.hook_reader import NotFoundError
 from consumer.services.replicas import Replica
 
 REVISIONS: Final = 10
@@ -108,12 +109,12 @@ class HookPage:
         before = number(visit.query, "before", _MAX_REVISION, _MAX_REVISION)
         entry, changes, replicas, last, day = await asyncio.gather(
             self._entry(hook_id),
-            self._data.changes(hook_id),
-            self._data.replicas(),
+            self._changes(hook_id),
+            self._replicas(),
             self._deliveries(hook_id),
             self._day.get(),
         )
-        older = [one for one in changes if one.revision < before]
+        older = [one for one in changes or () if one.revision < before]
         return Shown(
             "hook.html",
             {
@@ -127,8 +128,10 @@ class HookPage:
                 if entry is not None and entry.hook is not None
                 else "",
                 "day": _day_of(day, hook_id, visit.now),
-                "replicas": replica_rows(replicas, hook_id),
-                "changes": [change_view(one) for one in older[:REVISIONS]],
+                "replicas": None if replicas is None else replica_rows(replicas, hook_id),
+                "changes": None
+                if changes is None
+                else [change_view(one) for one in older[:REVISIONS]],
                 "next_before": older[REVISIONS - 1].revision if len(older) > REVISIONS else None,
                 "deliveries": last,
             },
@@ -138,10 +141,26 @@ class HookPage:
         """The hook; None: it was deleted, and has a history."""
         try:
             return await self._data.hook(hook_id)
-        except HookstreamError:
+        except NotFoundError:
             if await self._data.changes(hook_id):
                 return None
             raise
+
+    async def _changes(self, hook_id: str) -> Sequence[AuditRecord] | None:
+        """Its changes; None: they cannot be read, which is no reason to show nothing."""
+        try:
+            return await self._data.changes(hook_id)
+        except NotFoundError:
+            raise
+        except HookstreamError:
+            return None
+
+    async def _replicas(self) -> Sequence[Replica] | None:
+        """The replicas that run; None: they cannot be read."""
+        try:
+            return await self._data.replicas()
+        except HookstreamError:
+            return None
 
     async def _deliveries(self, hook_id: str) -> DeliveryPage | None:
         """The last deliveries; None: the log cannot be read, which is no reason to show nothing."""

@@ -59,8 +59,8 @@ class SystemPages:
             values |= {"problems": {"since": error}, "changes": [], "next": None}
             return Shown("audit.html", values)
         wanted = AuditFilter(query.get("hook"), query.get("by"), since, before)
-        found, has_more = await self._data.audit(wanted, PAGE_SIZE)
-        values["changes"] = [change_view(one.change, one.offset) for one in found]
-        following = found[-1].offset if has_more else None
-        values["next"] = url("/audit", **query, before=following) if has_more else None
+        found = await self._data.audit(wanted, PAGE_SIZE)
+        values["changes"] = [change_view(one.change, one.offset) for one in found.entries]
+        following = found.next_before
+        values["next"] = None if following is None else url("/audit", **query, before=following)
         return Shown("audit.html", values)
