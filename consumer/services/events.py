@@ -1,5 +1,6 @@
 """Recent events of a trigger, and what a hook makes of them, without a group and a request."""
 
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -14,13 +15,15 @@ from consumer.hooks.table import Hook
 from consumer.records.record import UndecodableError
 from consumer.services.event_names import EventNames, NameTally
 from consumer.services.replay import ReplayOutcome, ReplayTally
+from consumer.services.topic_view import in_time
 from consumer.settings import Settings
-from consumer.stream.recent_records import recent_records
+from consumer.stream.recent_records import recent_records, record_at
 
 MAX_EVENTS: Final = 1_000
 MAX_BYTES: Final = 64 * 1024 * 1024
 """Bytes of the records that are read for one question: events may be as large as a megabyte."""
 MAX_SECONDS: Final = 20.0
+_PLACE: Final = re.compile(r"(?P<topic>[^/]+)/(?P<partition>[0-9]{1,9})/(?P<offset>[0-9]{1,18})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,31 @@ class RecentEvents:
                     self.undecodable += 1
                     continue
                 yield RecentEvent(event, f"{record.topic}/{record.partition}/{record.offset}")
+
+
+async def event_at(
+    settings: Settings, trigger: Trigger, record_ref: str, clock: Clock
+) -> RecentEvent | None:
+    """The event of `topic/partition/offset`; None: that is no record of a source of the trigger, or
+    no event, or it is there no more.
+
+    Raises:
+        HookstreamError: the broker does not answer, or refuses.
+    """
+    place = _PLACE.fullmatch(record_ref)
+    sources = [one for one in settings.sources if one.trigger == trigger]
+    source = next((one for one in sources if place and one.topic == place["topic"]), None)
+    if place is None or source is None:
+        return None
+    where = source.topic, int(place["partition"])
+    reading = record_at(settings.kafka, where, int(place["offset"]), clock)
+    record = await in_time(reading, source.topic)
+    if record is None:
+        return None
+    try:
+        return RecentEvent(make_decoder(source)(record), record_ref)
+    except UndecodableError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,13 @@ from contextlib import aclosing
 
 import orjson
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
 
 from consumer.clock import SystemClock
 from consumer.errors import HookstreamError
 from consumer.services import events
-from consumer.services.events import RecentEvents, recent_names, replay_recent
+from consumer.services.events import RecentEvents, event_at, recent_names, replay_recent
 from consumer.services.replay import Result
 from consumer.settings import KafkaSettings, Settings, SourceSettings
 from support.cluster import Cluster
@@ -102,3 +104,26 @@ async def test_a_trigger_without_a_source_is_refused(cluster: Cluster) -> None:
         await replay_recent(
             _settings(cluster, "t"), make_hook(trigger="geofence"), 5, SystemClock()
         )
+
+
+async def test_an_event_is_found_by_its_place(cluster: Cluster, topic_prefix: str) -> None:
+    """An event is found by its topic, partition and offset as long as its record is there, however
+    many came since; a place of another topic, trigger or form has none.
+    """
+    settings, clock = _settings(cluster, topic_prefix), SystemClock()
+    await cluster.create([topic_prefix, f"{topic_prefix}.other"], partitions=1)
+    await cluster.produce(topic_prefix, [b"no event", *(_event(n) for n in range(1, 500))])
+    await cluster.produce(f"{topic_prefix}.other", [_event(0)])
+    for offset in (1, 250, 499):
+        found = await event_at(settings, "event", f"{topic_prefix}/0/{offset}", clock)
+        assert found is not None
+        assert (found.event.id, found.record_ref) == (f"e{offset}", f"{topic_prefix}/0/{offset}")
+    for ref in (f"{topic_prefix}/0/0", f"{topic_prefix}/0/500", f"{topic_prefix}/0/9999",
+                f"{topic_prefix}/7/1", f"{topic_prefix}.other/0/0", f"{topic_prefix}/0/-1",
+                f"{topic_prefix}/0/x", topic_prefix, ""):  # fmt: skip
+        assert await event_at(settings, "event", ref, clock) is None, ref
+    assert await event_at(settings, "push_click", f"{topic_prefix}/0/1", clock) is None
+    async with cluster.admin() as admin:
+        await admin.delete_records({TopicPartition(topic_prefix, 0): RecordsToDelete(100)})
+    assert await event_at(settings, "event", f"{topic_prefix}/0/99", clock) is None
+    assert await event_at(settings, "event", f"{topic_prefix}/0/100", clock) is not None

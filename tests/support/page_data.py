@@ -210,6 +210,11 @@ class PageData:
         self.sent += plan.total
         return plan.total
 
+    async def event(self, trigger: Trigger, record_ref: str) -> RecentEvent | None:
+        """One event."""
+        found = self.recent.get(trigger, [])
+        return next((one for one in found if one.record_ref == record_ref), None)
+
     async def events(self, trigger: Trigger, count: int) -> Recent:
         """The last events."""
         topic = trigger.replace("_", "-")

@@ -18,7 +18,7 @@ from consumer.services.audit import AuditFilter, AuditPage, read_audit
 from consumer.services.catalogue import HookEntry
 from consumer.services.dead_letters import Found, Replay, choose
 from consumer.services.deliveries import Deliveries, DeliveryPage
-from consumer.services.events import RecentEvent, RecentEvents
+from consumer.services.events import RecentEvent, RecentEvents, event_at
 from consumer.services.hook_reader import Listing
 from consumer.services.hooks import HookService
 from consumer.services.replicas import Replica
@@ -104,6 +104,10 @@ class Data(Protocol):
 
     async def events(self, trigger: Trigger, count: int) -> Recent:
         """The last events of a trigger."""
+        ...
+
+    async def event(self, trigger: Trigger, record_ref: str) -> RecentEvent | None:
+        """The event of a record, `topic/partition/offset`; None: it is there no more."""
         ...
 
     def curl(self, hook: Hook) -> str:
@@ -194,6 +198,10 @@ class ServiceData:
         async with aclosing(recent.read()) as events:
             found = [one async for one in events]
         return Recent(found, recent.undecodable, recent.stopped_by, recent.topics)
+
+    async def event(self, trigger: Trigger, record_ref: str) -> RecentEvent | None:
+        """One event."""
+        return await event_at(self._settings, trigger, record_ref, self._clock)
 
     def curl(self, hook: Hook) -> str:
         """A sample request."""

@@ -22,8 +22,6 @@ from consumer.services.explained import ExplainedHook, explain_hook
 PATH: Final = "/events"
 EVENT_PATH: Final = "/event"
 LISTED: Final = 20
-SEARCHED: Final = 200
-"""Events among which one is found again by its place."""
 SHOWN_FIRING: Final = 50
 SHOWN_STOPPED: Final = 50
 """Hooks of each kind that are listed; the filter finds the others."""
@@ -184,11 +182,8 @@ class EventsPage:
     async def one(self, visit: Visit) -> Result:
         """One event."""
         trigger = self._trigger(visit)
-        recent, hooks = await asyncio.gather(
-            self._data.events(trigger, SEARCHED), self._hooks(trigger)
-        )
-        ref, text = visit.query.get("ref"), visit.query.get("q")
-        found = next((one for one in recent.events if one.record_ref == ref), None)
+        ref, text = visit.query.get("ref", ""), visit.query.get("q")
+        found, hooks = await asyncio.gather(self._data.event(trigger, ref), self._hooks(trigger))
         user_data = visit.identity.may("editor")
         view = None
         if found is not None:
@@ -197,7 +192,7 @@ class EventsPage:
             )
         values: dict[str, Any] = {
             "trigger": trigger, "view": view, "query": visit.query, "user_data": user_data,
-            "searched": SEARCHED, "ref": ref or "",
+            "ref": ref,
         }  # fmt: skip
         return Shown("event.html", values)
 
