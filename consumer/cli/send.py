@@ -11,7 +11,7 @@ from consumer.clock import Clock
 from consumer.delivery.http.transport import AttemptResult
 from consumer.events.model import Event
 from consumer.hooks.table import Hook
-from consumer.services.requests import send_now
+from consumer.services.requests import TestAuthorities, send_now
 from consumer.services.samples import Sample
 from consumer.settings import Settings
 
@@ -21,7 +21,8 @@ def send(hook: Hook, event: Event, shown: Sample, settings: Settings, clock: Clo
 
     `shown` is the request without its secrets. Raises `HookstreamError`.
     """
-    sent = run_on_loop(lambda: send_now(hook, event, settings, clock))
+    authorities = TestAuthorities(settings.network.ca_file)
+    sent = run_on_loop(lambda: send_now(hook, event, settings, clock, authorities=authorities))
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -56,8 +56,9 @@ class DeadLettersApi:
     async def replay(self, call: Call) -> Answer:
         """Send dead letters again; the answer comes at the end."""
         last = models.Replayed(sent=0, total=0, done=True)
-        async for line in self._replay(call):
-            last = line
+        async with aclosing(self._replay(call)) as lines:
+            async for line in lines:
+                last = line
         return Answer(last)
 
     def replay_with_progress(self, call: Call) -> Stream:

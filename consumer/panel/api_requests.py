@@ -22,7 +22,7 @@ from consumer.panel.routes import Answer, Call, Route
 from consumer.records.record import UndecodableError
 from consumer.services.event_input import decode_event, test_topic
 from consumer.services.hooks import GIVEN, HookService
-from consumer.services.requests import send_now
+from consumer.services.requests import TestAuthorities, send_now
 from consumer.services.samples import event_sample, template_sample
 from consumer.settings import Settings
 
@@ -48,6 +48,7 @@ class RequestsApi:
         self._hooks = hooks
         self._new_context = new_context
         self._clock = clock
+        self._authorities = TestAuthorities(settings.network.ca_file)
         self._under_way = 0
 
     def routes(self) -> list[Route]:
@@ -103,7 +104,10 @@ class RequestsApi:
         definition, name = await self._definition(wanted)
         hook = await asyncio.to_thread(load_definition, definition, context, name)
         event = parse_event(wanted.event, hook.trigger, self._settings, self._clock, test_topic())
-        sent = await send_now(hook, event, self._settings, self._clock, context.secrets.values())
+        secrets = context.secrets.values()
+        sent = await send_now(
+            hook, event, self._settings, self._clock, authorities=self._authorities, secrets=secrets
+        )
         result = sent.result
         return models.TestResult(
             delivery=sent.delivery_id,

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from consumer.panel.credentials import Identity
+from consumer.panel.failures import network_name
 from consumer.settings import ROLES, PanelSettings
 
 Address = IPv4Address | IPv6Address
@@ -71,6 +72,13 @@ class Callers:
             is_secure=one(headers, "X-Forwarded-Proto").lower() == "https",
             hosts=[name for name in (host, forwarded) if name],
         )
+
+    def peer_name(self, peer: str | None) -> str | None:
+        """By what connections of the address `peer` are counted; None: a trusted proxy, which
+        speaks for many.
+        """
+        address = _address(peer or "") or _UNKNOWN
+        return None if _is_in(address, self._trusted) else network_name(address)
 
     def identity(self, caller: Caller, headers: Headers) -> Identity | None:
         """The user that a trusted proxy names; None: none.

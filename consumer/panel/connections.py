@@ -1,9 +1,9 @@
 """aiohttp's server with bounds on connections, and answers that do not name it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -13,6 +13,8 @@ from consumer.panel.problems import CONTENT_TYPE, Problem
 log = get_logger(__name__)
 
 MAX_CONNECTIONS: Final = 256
+MAX_PEER_CONNECTIONS: Final = MAX_CONNECTIONS // 4
+"""Of one address, or IPv6 network of 64 bits, that is no trusted proxy."""
 IDLE_SECONDS: Final = 15.0
 """For a request's headers, for the next request, and for a part of an answer to be read."""
 LINGER_SECONDS: Final = 1.0
@@ -34,12 +36,17 @@ HEADERS: Final = {
 """Of every answer."""
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+PeerName = Callable[[str | None], str | None]
+"""By what connections of a peer's address are counted; None: they are not bounded by themselves."""
 
 
-def make_runner(handle: Handle, idle: float = IDLE_SECONDS) -> web.ServerRunner:
+def make_runner(
+    handle: Handle, peer_name: PeerName, idle: float = IDLE_SECONDS
+) -> web.ServerRunner:
     """The runner of a server that answers with `handle`; `idle`: see `IDLE_SECONDS`."""
     server = _Server(
         handle,
+        peer_name,
         keepalive_timeout=idle,
         lingering_time=LINGER_SECONDS,
         access_log=None,
@@ -58,18 +65,38 @@ def failure(problem: Problem) -> web.Response:
 
 
 class _Server(web.Server):
-    """A server with at most `MAX_CONNECTIONS`."""
+    """A server with at most `MAX_CONNECTIONS`, and `MAX_PEER_CONNECTIONS` of one peer."""
+
+    def __init__(self, handle: Handle, peer_name: PeerName, **options: Any) -> None:
+        super().__init__(handle, **options)
+        self._peer_name = peer_name
 
     def __call__(self) -> web.RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """Close the oldest idle connection above the limit; the new one if all are in use."""
+        """Close the oldest idle connection above a limit; the new one if all are in use."""
         super().connection_made(handler, transport)
         there = {one: its for one, its in self._connections.items() if not its.is_closing()}
+        peer = self._peer(transport)
+        if peer is not None:
+            same = {one: its for one, its in there.items() if self._peer(its) == peer}
+            if len(same) > MAX_PEER_CONNECTIONS:
+                _close_one(same, handler)
+                return
         if len(there) > MAX_CONNECTIONS:
-            idle = (its for one, its in there.items() if one is not handler and not is_busy(one))
-            next(idle, transport).abort()
+            _close_one(there, handler)
+
+    def _peer(self, transport: asyncio.Transport) -> str | None:
+        name = transport.get_extra_info("peername")
+        return self._peer_name(name[0] if name else None)
+
+
+def _close_one(
+    there: Mapping[web.RequestHandler, asyncio.Transport], new: web.RequestHandler
+) -> None:
+    idle = (its for one, its in there.items() if one is not new and not is_busy(one))
+    next(idle, there[new]).abort()
 
 
 class _Connection(web.RequestHandler):

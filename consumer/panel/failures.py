@@ -48,7 +48,7 @@ class FailedLogIns:
 
     def wait(self, address: IPv4Address | IPv6Address, now: float) -> float:
         """Seconds that a log-in from `address` must wait; 0: it may be tried now (monotonic)."""
-        name = _name(address)
+        name = network_name(address)
         bucket = self._buckets.get(name)
         own = bucket.wait(now) if bucket is not None else 0.0
         if now - self._known.get(name, float("-inf")) < KNOWN_SECONDS:
@@ -57,7 +57,7 @@ class FailedLogIns:
 
     def failed(self, address: IPv4Address | IPv6Address, now: float) -> None:
         """Note a failed log-in."""
-        name = _name(address)
+        name = network_name(address)
         bucket = self._buckets.pop(name, None) or _Bucket(ADDRESS_FAILURES, ADDRESS_SECONDS, now)
         bucket.fail(now)
         self._all.fail(now)
@@ -67,14 +67,15 @@ class FailedLogIns:
 
     def succeeded(self, address: IPv4Address | IPv6Address, now: float) -> None:
         """Note a log-in."""
-        name = _name(address)
+        name = network_name(address)
         self._known.pop(name, None)
         self._known[name] = now
         if len(self._known) > _MAX_ADDRESSES:
             self._known.popitem(last=False)
 
 
-def _name(address: IPv4Address | IPv6Address) -> str:
+def network_name(address: IPv4Address | IPv6Address) -> str:
+    """What one client may have: an IPv4 address, or an IPv6 network of 64 bits."""
     if isinstance(address, IPv4Address):
         return str(address)
     return str(int(address) >> (128 - _IPV6_PREFIX))

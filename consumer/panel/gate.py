@@ -80,6 +80,10 @@ class Gate:
         """Whether the link is the only way in."""
         return self._is_by_link
 
+    def peer_name(self, peer: str | None) -> str | None:
+        """See `Callers.peer_name`."""
+        return self._callers.peer_name(peer)
+
     def caller(self, peer: str | None, headers: Headers) -> Caller:
         """Who sends a request. Raises `Problem`."""
         try:

@@ -125,7 +125,7 @@ class Panel:
             stack.push_async_callback(self._hooks.close)
             stack.push_async_callback(self._day.close)
             stack.push_async_callback(self._day_reports.close)
-            runner = make_runner(self._server.handle, self._idle)
+            runner = make_runner(self._server.handle, self.gate.peer_name, self._idle)
             stack.push_async_callback(runner.cleanup)
             await runner.setup()
             try:

@@ -29,6 +29,8 @@ from consumer.panel.transfer import (
     response,
     send,
     send_lines,
+    too_slow,
+    while_there,
 )
 
 log = get_logger(__name__)
@@ -99,8 +101,12 @@ class Server:
         )
         with self._place():
             if route.stream is not None and _accepts_lines(request):
-                return await send_lines(request, route.stream(call).lines, self._idle)
-            return response(await _work(route, call))
+                lines = route.stream(call).lines
+                return await send_lines(request, lines, self._idle, route.seconds)
+            if route.stream is None:
+                return response(await _work(route, call))
+            async with while_there(request):  # it is long, and of no use to a client that left
+                return response(await _work(route, call))
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -133,10 +139,7 @@ async def _work(route: Route, call: Call) -> Answer:
         async with asyncio.timeout(route.seconds):
             return await route.handler(call)
     except TimeoutError:
-        raise Problem(
-            HTTPStatus.SERVICE_UNAVAILABLE, "time",
-            f"this took longer than {route.seconds:.0f} s; what was begun may yet be done",
-        ) from None  # fmt: skip
+        raise too_slow(route.seconds) from None
     except HookstreamError as error:
         raise problem_of(error) from error
 

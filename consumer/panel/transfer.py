@@ -1,8 +1,8 @@
 """Reads the bodies of requests, and sends answers: each within bounds of size and time."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -20,6 +20,8 @@ from consumer.panel.routes import Answer
 STREAM_SECONDS: Final = 3600.0
 NDJSON: Final = "application/x-ndjson"
 _JSON: Final = "application/json"
+_LOOK_SECONDS: Final = 0.5
+"""Between two looks whether a client is still there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +97,53 @@ async def send(
     return prepared
 
 
+@asynccontextmanager
+async def while_there(request: web.BaseRequest) -> AsyncIterator[None]:
+    """End what is done inside if its client leaves.
+
+    Raises:
+        Problem: the client left.
+    """
+    bound = asyncio.timeout(None)
+    watch = asyncio.create_task(_end_if_gone(request, bound))
+    try:
+        async with bound:
+            yield
+    except TimeoutError:
+        if not bound.expired():
+            raise
+        raise Problem(HTTPStatus.BAD_REQUEST, "left", "the client left before the answer") from None
+    finally:
+        watch.cancel()
+
+
+async def _end_if_gone(request: web.BaseRequest, bound: asyncio.Timeout) -> None:
+    def is_there() -> bool:
+        return request.transport is not None and not request.transport.is_closing()
+
+    while is_there():  # noqa: ASYNC110  # aiohttp has no event of it
+        await asyncio.sleep(_LOOK_SECONDS)
+    bound.reschedule(0.0)
+
+
 async def send_lines(
-    request: web.BaseRequest, lines: AsyncGenerator[BaseModel, None], idle: float
+    request: web.BaseRequest,
+    lines: AsyncGenerator[BaseModel, None],
+    idle: float,
+    first: float,
 ) -> web.StreamResponse:
-    """Send lines of JSON as they come. An error at the beginning is raised; one in the middle is
-    the last line.
+    """Send lines of JSON as they come, the first within `first` seconds. An error at the beginning
+    is raised; one in the middle is the last line.
 
     Raises:
         Problem: there is no first line.
     """
     async with aclosing(lines):
-        line = await _next(lines)
+        try:
+            async with while_there(request), asyncio.timeout(first):
+                line = await _next(lines)
+        except TimeoutError:
+            raise too_slow(first) from None
         sent = web.StreamResponse(headers={**HEADERS, "Content-Type": NDJSON})
         try:
             await _within(idle, sent.prepare(request))
@@ -120,6 +158,15 @@ async def send_lines(
         except (TimeoutError, ConnectionError):
             _abort(request)
         return sent
+
+
+def too_slow(seconds: float) -> Problem:
+    """The answer to a request whose work takes too long."""
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "time",
+        f"this took longer than {seconds:.0f} s; what was begun may yet be done",
+    )
 
 
 async def _next(lines: AsyncGenerator[BaseModel, None]) -> BaseModel | None:

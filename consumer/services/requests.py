@@ -4,12 +4,13 @@ import asyncio
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import assert_never
 
 from consumer.clock import Clock
-from consumer.delivery.http.authorities import read_authorities
+from consumer.delivery.http.authorities import Authorities, read_authorities
 from consumer.delivery.http.request import delivery_id
-from consumer.delivery.http.transport import AttemptResult, Request
+from consumer.delivery.http.transport import AttemptResult, Request, Transport
 from consumer.delivery.scheduling.results import MAX_CONSECUTIVE_410
 from consumer.delivery.scheduling.retry_policy import (
     AnswerKind,
@@ -44,8 +45,31 @@ class TestSend:
     """Whether there was more."""
 
 
+class TestAuthorities:
+    """The authorities that test sends verify receivers with. Their files are read each time, in a
+    thread, and parsed again only if they differ: that takes up to 300 ms.
+    """
+
+    def __init__(self, ca_file: Path | None) -> None:
+        self._ca_file = ca_file
+        self._last: Authorities | None = None
+        self._lock = asyncio.Lock()
+
+    async def read(self) -> Authorities:
+        """The authorities now. Raises `HookstreamError` if a file cannot be read."""
+        async with self._lock:
+            self._last = await asyncio.to_thread(read_authorities, self._ca_file, self._last)
+            return self._last
+
+
 async def send_now(
-    hook: Hook, event: Event, settings: Settings, clock: Clock, secrets: Iterable[str] = ()
+    hook: Hook,
+    event: Event,
+    settings: Settings,
+    clock: Clock,
+    *,
+    authorities: TestAuthorities,
+    secrets: Iterable[str] = (),
 ) -> TestSend:
     """Send the request of `event` once. `secrets`: texts that are hidden if the answer repeats
     them.
@@ -55,7 +79,8 @@ async def send_now(
     """
     request = build(hook, event, settings, clock.now())
     answer = AnswerStart([*secrets, *_signatures(request)])
-    result = await _attempt(request, settings, clock, answer)
+    transport = make_transport(settings, await authorities.read(), clock, take_body=answer.take)
+    result = await _attempt(request, transport)
     return TestSend(
         delivery_id(event.id, hook.id),
         result,
@@ -74,11 +99,7 @@ def _signatures(request: Request) -> Iterable[str]:
             yield value
 
 
-async def _attempt(
-    request: Request, settings: Settings, clock: Clock, answer: AnswerStart
-) -> AttemptResult:
-    authorities = read_authorities(settings.network.ca_file)
-    transport = make_transport(settings, authorities, clock, take_body=answer.take)
+async def _attempt(request: Request, transport: Transport) -> AttemptResult:
     result: asyncio.Future[AttemptResult] = asyncio.get_running_loop().create_future()
     transport.measure(lambda _status: True)
     try:

@@ -2,10 +2,12 @@
 
 import asyncio
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import pytest
@@ -14,7 +16,7 @@ from pydantic import SecretStr
 
 from consumer.configuration import read_settings
 from consumer.errors import HookstreamError
-from consumer.panel.connections import MAX_CONNECTIONS
+from consumer.panel.connections import MAX_CONNECTIONS, MAX_PEER_CONNECTIONS
 from consumer.panel.failures import ADDRESS_FAILURES
 from consumer.panel.panel import Panel
 from consumer.panel.routes import Route
@@ -64,9 +66,11 @@ def _path(route: Route) -> str:
     return path
 
 
-async def _raw(panel: Panel, sent: bytes, *more: bytes) -> bytes:
-    """What comes back for bytes that are sent, until the panel closes the connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", panel.port)
+async def _raw(panel: Panel, sent: bytes, *more: bytes, peer: str = "127.0.0.1") -> bytes:
+    """What comes back for bytes that are sent from the address `peer`, until the panel closes the
+    connection.
+    """
+    reader, writer = await asyncio.open_connection("127.0.0.1", panel.port, local_addr=(peer, 0))
     try:
         for part in (sent, *more):
             writer.write(part)
@@ -291,7 +295,10 @@ async def test_slow_bodies_hold_up_no_other_request(panel: Panel) -> None:
         panel, "POST /api/v1/session HTTP/1.1", "Content-Type: application/json",
         "Content-Length: 100",
     )  # fmt: skip
-    slow = [asyncio.create_task(_raw(panel, head, b"{")) for _ in range(MAX_REQUESTS + 10)]
+    slow = [
+        asyncio.create_task(_raw(panel, head, b"{", peer=f"127.0.0.{2 + number % 2}"))
+        for number in range(MAX_REQUESTS + 10)
+    ]
     served = await asyncio.gather(*(Client(panel.url)("GET", "/session") for _ in range(10)))
     assert {one.status for one in served} == {200}
     assert {_status(answer) for answer in await asyncio.gather(*slow)} == {408}
@@ -333,6 +340,58 @@ async def test_a_client_that_leaves_is_no_bug(
     assert (line.getMessage(), line.levelname) == ("request", "INFO")
 
 
+class _Hanging:
+    """A replay whose plan never comes."""
+
+    began: ClassVar[list[object]] = []
+    ended: ClassVar[list[object]] = []
+
+    def __init__(self, *_: object, **__: object) -> None:
+        """As `Replay`."""
+
+    async def plan(self) -> None:
+        """Hang, and note the end."""
+        self.began.append(self)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended.append(self)
+
+
+def _replay_head(panel: Panel, body: bytes, *headers: str) -> bytes:
+    return _head(
+        panel, "POST /api/v1/dead-letters:replay HTTP/1.1", "Content-Type: application/json",
+        f"Authorization: Bearer {TOKENS['operator']}", f"Content-Length: {len(body)}", *headers,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("headers", [(), ("Accept: application/x-ndjson",)])
+async def test_a_replay_ends_with_its_client(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch, headers: tuple[str, ...]
+) -> None:
+    """A replay whose client leaves ends, whether it wants lines or one answer, before its first
+    line too.
+    """
+    monkeypatch.setattr("consumer.panel.api_dead_letters.Replay", _Hanging)
+    _Hanging.began.clear()
+    _Hanging.ended.clear()
+    body = b'{"expected": 1}'
+    _, writer = await asyncio.open_connection("127.0.0.1", panel.port)
+    writer.write(_replay_head(panel, body, *headers) + body)
+    await wait_until(lambda: _Hanging.began, "the replay to begin")
+    writer.transport.abort()
+    await wait_until(lambda: _Hanging.ended, "the replay to end")
+
+
+async def test_a_first_line_has_its_time(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request for lines without a first one in the route's time is answered with 503."""
+    monkeypatch.setattr("consumer.panel.api_dead_letters.Replay", _Hanging)
+    panel.routes.all = [replace(route, seconds=0.2) for route in panel.routes.all]
+    body = b'{"expected": 1}'
+    head = _replay_head(panel, body, "Accept: application/x-ndjson")
+    assert _status(await _raw(panel, head, body)) == 503
+
+
 async def test_a_body_that_is_no_http_is_no_bug(
     panel: Panel, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -343,14 +402,33 @@ async def test_a_body_that_is_no_http_is_no_bug(
     assert not [one for one in caplog.records if one.levelname == "ERROR"]
 
 
+async def test_one_address_keeps_no_other_out(panel: Panel) -> None:
+    """An address has a quarter of the connections, however it uses them: others are served while
+    its requests hang, and what it opens above that is closed.
+    """
+    head = _head(
+        panel, "POST /api/v1/session HTTP/1.1", "Content-Type: application/json",
+        "Content-Length: 100",
+    )  # fmt: skip
+    slow = [
+        asyncio.create_task(_raw(panel, head, b"{", peer="127.0.0.2"))
+        for _ in range(MAX_CONNECTIONS)
+    ]
+    assert (await Client(panel.url)("GET", "/session")).status == 200
+    statuses = Counter(_status(answer) for answer in await asyncio.gather(*slow))
+    assert statuses == {408: MAX_PEER_CONNECTIONS, 0: MAX_CONNECTIONS - MAX_PEER_CONNECTIONS}
+
+
 async def test_idle_connections_keep_no_client_out(tmp_path: Path) -> None:
     """Above the number of connections that the panel keeps, the oldest idle ones are closed, and
     new ones are served.
     """
     async with running_panel(write(tmp_path, tokens=token_entries()), idle=60.0) as panel:
         connections = [
-            await asyncio.open_connection("127.0.0.1", panel.port)
-            for _ in range(MAX_CONNECTIONS + 20)
+            await asyncio.open_connection(
+                "127.0.0.1", panel.port, local_addr=(f"127.0.0.{2 + number % 5}", 0)
+            )
+            for number in range(MAX_CONNECTIONS + 20)
         ]
         try:
             assert (await Client(panel.url)("GET", "/healthz")).status == 200

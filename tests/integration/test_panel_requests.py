@@ -3,6 +3,7 @@
 import asyncio
 import re
 import shlex
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from consumer.control.sealed import new_key, seal
+from consumer.delivery.http.authorities import Authorities, read_authorities
 from consumer.panel.api_requests import NOT_SHOWN
 from consumer.panel.panel import Panel
 from support.command import CLICK, EVENT, SECRETS, write_config
@@ -282,3 +284,22 @@ async def test_the_form_of_a_notification(panel: Panel) -> None:
     other = await client("GET", "/compose?trigger=push_click&subject=other")
     assert other.json["properties"] == {}
     assert (await client("GET", "/compose")).status == 422
+
+
+async def test_a_test_send_reads_authorities_beside_the_loop(
+    panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files of certificate authorities are read in a thread, and parsed once for all tests."""
+    found: list[tuple[threading.Thread, Authorities]] = []
+
+    def read(ca_file: Path | None, before: Authorities | None = None) -> Authorities:
+        found.append((threading.current_thread(), read_authorities(ca_file, before)))
+        return found[-1][1]
+
+    monkeypatch.setattr("consumer.services.requests.read_authorities", read)
+    for _ in range(2):
+        sent = await Client(panel.url)("POST", "/hooks:test", {"hook": HOOK_ID, "event": EVENT})
+        assert sent.json["delivered"]
+    (thread, first), (_, second) = found
+    assert thread is not threading.main_thread()
+    assert second is first

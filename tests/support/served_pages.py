@@ -41,7 +41,7 @@ def served_pages(
     async def serve() -> None:
         day = DayReports(data, data.clock)
         pages = make_pages(data, day, gate, data.clock, live=live)
-        runner = make_runner(Server(Routes([]), pages, gate, data.clock).handle)
+        runner = make_runner(Server(Routes([]), pages, gate, data.clock).handle, gate.peer_name)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         ready.set_result(runner.addresses[0][1])

@@ -150,3 +150,11 @@ def test_cookies_and_single_headers() -> None:
     assert one(headers, "X-None") == ""
     with pytest.raises(BadHeaderError):
         one(headers, "Cookie")
+
+
+def test_connections_are_counted_by_client() -> None:
+    """An IPv4 address, and an IPv6 network of 64 bits, is one client; a trusted proxy is none."""
+    assert CALLERS.peer_name("192.0.2.1") != CALLERS.peer_name("192.0.2.2")
+    assert CALLERS.peer_name("2001:db8::1") == CALLERS.peer_name("2001:db8::2")
+    assert CALLERS.peer_name("2001:db8::1") != CALLERS.peer_name("2001:db8:0:1::1")
+    assert CALLERS.peer_name(PROXY) is None
