@@ -1,5 +1,6 @@
 """Reports summed over replicas and hours; it is pure."""
 
+import struct
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,14 +9,18 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from itertools import accumulate
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 
+from consumer.errors import ConfigError, Diagnostic
 from consumer.journal.records import NotARecord, ReportRecord, read_report
 from consumer.records.record import Record
 
 HOUR_SECONDS: Final = 3_600
 DAY_SECONDS: Final = 86_400
 PERCENTILES: Final = (0.5, 0.95, 0.99)
+MAX_KEYS: Final = 500_000
+"""Hooks, hours and lives of replicas of one question, of some 400 bytes each."""
+_COUNT_BYTES: Final = 8
 _KEY_PARTS: Final = 3
 _CACHED_HOURS: Final = 1_024
 _HOUR_FORMAT: Final = "%Y-%m-%dT%H"
@@ -107,28 +112,55 @@ class _Sums:
     latencies: dict[tuple[float, ...], list[int]] = field(default_factory=dict)
     """By the bounds of the buckets, which differ between versions."""
 
-    def add(self, record: ReportRecord) -> None:
-        self.delivered += record.delivered
-        self.retried += record.retried
-        self.overflowed += record.overflowed
-        self.dead_lettered.update(record.dead_lettered)
-        self.attempts.update(record.attempts)
-        counts = self.latencies.setdefault(tuple(record.bounds), [0] * len(record.latency))
-        for index, count in enumerate(record.latency):
-            counts[index] += count
+    def add(self, kept: "_Kept") -> None:
+        counts = iter(kept.numbers())
+        self.delivered += next(counts)
+        self.retried += next(counts)
+        self.overflowed += next(counts)
+        for reason in kept.shape.reasons:
+            self.dead_lettered[reason] += next(counts)
+        for kind in kept.shape.kinds:
+            self.attempts[kind] += next(counts)
+        bounds = kept.shape.bounds
+        latency = self.latencies.setdefault(bounds, [0] * (len(bounds) + 1))
+        for index, count in enumerate(counts):
+            latency[index] += count
+
+
+class _Shape(NamedTuple):
+    """What counts are of; many records have the same."""
+
+    reasons: tuple[str, ...]
+    kinds: tuple[str, ...]
+    bounds: tuple[float, ...]
+
+
+class _Kept(NamedTuple):
+    """A record, in a fourth of its memory; its key has the rest."""
+
+    shape: _Shape
+    packed: bytes
+
+    def numbers(self) -> Iterable[int]:
+        """All counts, in the order of the record's fields."""
+        return struct.unpack(f"<{len(self.packed) // _COUNT_BYTES}Q", self.packed)
 
 
 class ReportTable:
     """The last record of each key, which holds all that its replica had counted by then."""
 
-    def __init__(self, wanted: ReportFilter) -> None:
+    def __init__(self, wanted: ReportFilter, max_keys: int = MAX_KEYS) -> None:
         self.passed_over = 0
         """Records of the topic that are no reports."""
         self._wanted = wanted
-        self._newest: dict[bytes, ReportRecord] = {}
+        self._max_keys = max_keys
+        self._newest: dict[bytes, _Kept] = {}
+        self._shapes: dict[_Shape, _Shape] = {}
 
     def take(self, record: Record) -> None:
-        """Take the next record of the topic."""
+        """Take the next record of the topic. Raises `ConfigError` if more are wanted than a process
+        may keep.
+        """
         key = record.key or b""
         parts = key.decode(errors="replace").split("|", _KEY_PARTS - 1)
         start = _hour_start(parts[1]) if len(parts) == _KEY_PARTS else None
@@ -140,9 +172,10 @@ class ReportTable:
     def reports(self, step: Step, now: float) -> list[Report]:
         """The sums by hook and step, in this order; `now`: epoch seconds."""
         sums: defaultdict[tuple[str, int], _Sums] = defaultdict(_Sums)
-        for record in self._newest.values():
-            start = _hour_start(record.hour) or 0
-            sums[record.hook, start - start % step.seconds].add(record)
+        for key, kept in self._newest.items():
+            hook, hour, _ = key.decode().split("|", _KEY_PARTS - 1)
+            start = _hour_start(hour) or 0
+            sums[hook, start - start % step.seconds].add(kept)
         return [
             self._report(hook, start, one, step, now) for (hook, start), one in sorted(sums.items())
         ]
@@ -156,8 +189,23 @@ class ReportTable:
             f"{found.hook}|{found.hour}|".encode()
         ):
             self.passed_over += 1
+        elif len(self._newest) >= self._max_keys:
+            raise ConfigError([_too_many(self._max_keys)])
         else:
-            self._newest[key] = found
+            self._newest[key] = self._kept(found)
+
+    def _kept(self, record: ReportRecord) -> _Kept:
+        shape = _Shape(tuple(record.dead_lettered), tuple(record.attempts), tuple(record.bounds))
+        numbers = (
+            record.delivered,
+            record.retried,
+            record.overflowed,
+            *record.dead_lettered.values(),
+            *record.attempts.values(),
+            *record.latency,
+        )
+        shape = self._shapes.setdefault(shape, shape)
+        return _Kept(shape, struct.pack(f"<{len(numbers)}Q", *numbers))
 
     def _report(self, hook: str, start: int, sums: _Sums, step: Step, now: float) -> Report:
         since, until = self._wanted.since, self._wanted.until
@@ -215,6 +263,14 @@ def _value_at(rank: float, edges: Sequence[float], below: Sequence[float]) -> fl
         return edges[min(index, len(edges) - 1)]
     share = (rank - below[index - 1]) / (below[index] - below[index - 1])
     return edges[index - 1] + share * (edges[index] - edges[index - 1])
+
+
+def _too_many(count: int) -> Diagnostic:
+    return Diagnostic(
+        f"there are more than {count:,} reports of these hooks, hours and replicas",
+        "name a hook, or a shorter time",
+        field="since",
+    )
 
 
 @lru_cache(_CACHED_HOURS)

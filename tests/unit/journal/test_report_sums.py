@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.errors import ConfigError
 from consumer.exposition import Histogram
 from consumer.journal.records import ReportRecord, report_key, report_value
 from consumer.journal.report_sums import Report, ReportFilter, ReportTable, Step, percentiles
@@ -98,6 +99,17 @@ def test_a_deleted_report_does_not_count() -> None:
     _take(table, record)
     table.take(FakeRecord(None, key=report_key("h", "2026-11-29T12", "r")))
     assert (table.passed_over, table.reports(Step.HOUR, LATER)) == (0, [])
+
+
+def test_more_reports_than_a_process_may_keep_are_refused() -> None:
+    """A question for more hooks, hours and replicas than may be kept is refused, and the error says
+    how to ask for fewer; records of the same key count once.
+    """
+    table = ReportTable(ReportFilter(), max_keys=2)
+    for hook in ("a", "b", "a", "b"):
+        _take(table, _record(hook, "2026-11-29T12", "r", delivered=1))
+    with pytest.raises(ConfigError, match=r"more than 2 reports.*name a hook, or a shorter time"):
+        _take(table, _record("c", "2026-11-29T12", "r", delivered=1))
 
 
 def test_percentiles_are_linear_in_their_bucket() -> None:
