@@ -18,4 +18,5 @@ def choose(hook: str | None, reason: str | None, since: str | None, clock: Clock
         return dead_letters.choose(hook, reason, since, clock)
     except InvalidValue as invalid:
         [option] = invalid.path
-        raise typer.BadParameter(invalid.message, param_hint=f"--{option}") from None
+        told = f"{invalid.message}; {invalid.hint}"
+        raise typer.BadParameter(told, param_hint=f"--{option}") from None

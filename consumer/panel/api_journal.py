@@ -18,8 +18,8 @@ from consumer.services.deliveries import (
     delivery_facts,
     horizon_facts,
     make_deliveries,
-    rfc3339,
 )
+from consumer.services.times import rfc3339
 from consumer.services.topic_view import in_time
 from consumer.settings import Settings
 

@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from consumer.clock import Clock
@@ -18,6 +17,7 @@ from consumer.journal.log_search import (
     SearchStep,
 )
 from consumer.journal.records import DeliveryRecord, Phases, user_key
+from consumer.services.times import rfc3339
 from consumer.settings import KafkaSettings, Settings
 
 _FIELDS: Final = tuple(field.name for field in fields(DeliveryRecord))
@@ -151,11 +151,3 @@ def horizon_sentence(horizon: Horizon) -> str:
         case SearchEnd.BOUND:
             return f"{searched} {back}".rstrip() + ": stopped there, by its bound"
     raise AssertionError(horizon.end)
-
-
-def rfc3339(moment: float | None) -> str | None:
-    """Epoch seconds as RFC 3339 in UTC with milliseconds."""
-    if moment is None:
-        return None
-    text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")

@@ -9,7 +9,7 @@ from consumer.errors import ConfigError, Diagnostic, InvalidValue
 from consumer.journal.log_filter import parse_time
 from consumer.journal.report_reader import Reports, read_reports
 from consumer.journal.report_sums import Report, ReportFilter, Step
-from consumer.services.deliveries import rfc3339
+from consumer.services.times import rfc3339
 from consumer.settings import KafkaSettings
 
 REPORT_FILTERS: Final = ("hook", "since", "until", "step")

@@ -3,35 +3,12 @@
 from datetime import UTC, datetime
 
 from consumer.clock import Clock
-from consumer.documents.durations import parse_duration
-from consumer.errors import InvalidValue
-
-
-def moment(text: str, clock: Clock) -> float:
-    """Epoch seconds of an RFC 3339 time with its zone, or of a duration before now.
-
-    Raises:
-        InvalidValue: it is neither.
-    """
-    try:
-        return clock.now() - parse_duration(text)
-    except InvalidValue:
-        try:
-            written = datetime.fromisoformat(text)
-            if written.tzinfo is not None:
-                return written.timestamp()
-        except (ValueError, OverflowError):
-            pass
-    raise InvalidValue(
-        f"{text!r} is neither a duration such as 2h nor a time with its zone such as "
-        "2026-11-24T10:00:00Z",
-        "write one of the two",
-    )
+from consumer.journal.log_filter import parse_time
 
 
 def milliseconds(text: str, clock: Clock) -> int:
-    """`moment` in epoch milliseconds, as Kafka has them: not before the epoch."""
-    return max(0, int(moment(text, clock) * 1000))
+    """Epoch milliseconds, as Kafka has them, of what `parse_time` takes; raises as it does."""
+    return parse_time(text, clock.now())
 
 
 def rfc3339(at: float | None) -> str | None:
