@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from consumer.control.sealed import new_key, seal
+from consumer.panel.api_requests import NOT_SHOWN
 from support.command import EVENT
 from support.panel import TOKENS, Client, PanelProcess, token_entries
 from support.receiver import Receiver, response
@@ -151,6 +152,7 @@ async def test_no_secret_is_in_any_answer_or_log_line(live: Workspace) -> None:
         }
         definition["uri"] = f"{receiver.origin}/h/h-1"
         bad = {**definition, "headers": [{**headers[0], "encode": "none"}], "id": "h-2"}
+        unsealed = {**definition, "headers": [headers[0], headers[2]]}
         match = {"If-Match": "*"}
         event = {**EVENT, "id": "canary-of-an-event"}
         for method, path, body in (
@@ -162,6 +164,7 @@ async def test_no_secret_is_in_any_answer_or_log_line(live: Workspace) -> None:
             ("POST", "/hooks:sample", {"hook": "h-1", "event": EVENT}),
             ("POST", "/hooks:test", {"hook": "h-1", "event": EVENT}),
             ("POST", "/hooks:test", {"definition": definition, "event": EVENT}),
+            ("POST", "/hooks:test", {"definition": unsealed, "event": EVENT}),
             ("POST", "/hooks:test", {"definition": bad, "event": EVENT}),
             ("POST", "/explain", {"event": EVENT, "hook": "h-1"}),
             ("POST", "/hooks/h-1/rollback", {"revision": 1}),
@@ -173,12 +176,13 @@ async def test_no_secret_is_in_any_answer_or_log_line(live: Workspace) -> None:
             ("GET", "/compose?trigger=event", None),
         ):
             bodies.append((await client(method, path, body, headers=match)).body.decode())
-        assert len(receiver.requests) == 2
+        assert len(receiver.requests) == 3
         assert f"X-Seal: {SEALED}".encode() in receiver.requests[0]
         await client("POST", "/hooks:test", {"hook": "h-1", "event": event})
         panel.signal(signal.SIGTERM)
         await panel.wait()
     everything = "".join(bodies)
+    assert everything.count(NOT_SHOWN) == 2
     assert "X-Key: Bearer [secret]" in everything
     for secret in (*SECRETS.values(), SEALED):
         assert secret not in everything
