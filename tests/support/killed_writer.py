@@ -12,6 +12,7 @@ from typing import Any
 from consumer.clock import SystemClock
 from consumer.control.changes import WantedChange
 from consumer.control.writer import HookWriter
+from consumer.stream.transaction_requests import TransactionRequests
 from consumer.stream.transactions import Transactions
 from support.definition_topics import definition, kafka_settings
 from support.project import ROOT
@@ -21,13 +22,13 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _at(name: str, *, call: int = 1, after: bool) -> Callable[[], None]:
-    """Die before or behind the nth call of a method of `Transactions`."""
+def _at(name: str, *, call: int = 1, after: bool, owner: type = Transactions) -> Callable[[], None]:
+    """Die before or behind the nth call of a method."""
 
     def install() -> None:
-        method, calls = getattr(Transactions, name), 0
+        method, calls = getattr(owner, name), 0
 
-        async def deadly(self: Transactions, *args: Any, **options: Any) -> Any:
+        async def deadly(self: object, *args: Any, **options: Any) -> Any:
             nonlocal calls
             calls += 1
             if calls == call and not after:
@@ -37,7 +38,7 @@ def _at(name: str, *, call: int = 1, after: bool) -> Callable[[], None]:
                 _die()
             return result
 
-        setattr(Transactions, name, deadly)
+        setattr(owner, name, deadly)
 
     return install
 
@@ -62,7 +63,7 @@ STEPS = {
     "before the beginning": _at("begin", after=False),
     "begun": _at("begin", after=True),
     "everything read": _at("ends", after=True),
-    "topics added": _at("_add_topics", after=True),
+    "topics added": _at("add", after=True, owner=TransactionRequests),
     "definitions sent": _at("_produce", after=True),
     "all sent": _at("_produce", call=2, after=True),
     "the commit asked for": _while_committing(0.0),
