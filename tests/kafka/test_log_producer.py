@@ -257,7 +257,7 @@ async def test_what_a_killed_writer_leaves_open_ends_by_itself(
         await write(producer, records(topic_prefix, "a"))
         began = time.monotonic()
 
-        async def die(_first: object) -> None:
+        async def die(*_: object) -> None:
             await asyncio.sleep(0)
             raise HookstreamError("killed")
 
