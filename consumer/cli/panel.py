@@ -1,6 +1,5 @@
 """`hookstream panel`: its commands, their options and their help."""
 
-import re
 from typing import Annotated
 
 import typer
@@ -17,8 +16,6 @@ panel = typer.Typer(
     "\n\n[bold]hookstream panel token ayse --role editor[/]",
     rich_markup_mode="rich",
 )
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
 @panel.callback(invoke_without_command=True)
@@ -50,8 +47,9 @@ def token(
 ) -> None:
     """Make a token, and print its entry for the settings."""
     from consumer.cli.panel_token import print_token
+    from consumer.settings.panel import TOKEN_NAME
 
-    if not _NAME.fullmatch(name):
+    if not TOKEN_NAME.fullmatch(name):
         raise typer.BadParameter(
             "write 1 to 64 letters, digits and . _ @ -, a letter or digit first", param_hint="NAME"
         )

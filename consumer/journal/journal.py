@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from consumer.clock import Clock
 from consumer.journal.observer import JournalObserver
-from consumer.journal.records import user_key
+from consumer.journal.records import user_key_of
 from consumer.journal.rows import RowEncoder
 from consumer.journal.writer import JournalWriter
 from consumer.metrics import Metrics
@@ -34,7 +34,7 @@ class Journal:
         self.observer = JournalObserver(
             clock=clock, random=random, failures=log.failures, successes=log.successes
         )
-        self._encoder = RowEncoder(replica, _user_key(settings))
+        self._encoder = RowEncoder(replica, user_key_of(settings))
         self._producer = producer
         self._writer = JournalWriter(
             self.observer,
@@ -50,7 +50,7 @@ class Journal:
         """Use the settings of a reload."""
         log = settings.delivery_log
         self.observer.failures, self.observer.successes = log.failures, log.successes
-        self._encoder.use_key(_user_key(settings))
+        self._encoder.use_key(user_key_of(settings))
 
     async def run(self) -> None:
         """Write once a second, until `close`."""
@@ -63,9 +63,3 @@ class Journal:
     async def disconnect(self) -> None:
         """Close the connections to Kafka."""
         await self._producer.close()
-
-
-def _user_key(settings: Settings) -> bytes:
-    secret, kafka = settings.delivery_log.user_key, settings.kafka
-    text = secret.get_secret_value() if secret is not None else None
-    return user_key(text, kafka.group_id, kafka.topic_prefix)

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import orjson
 
+from consumer.settings import Settings
+
 FORMAT: Final = 1
 USER_HASH_BYTES: Final = 16
 MAX_USER_CHARACTERS: Final = 1024
@@ -113,6 +115,13 @@ def user_key(secret: str | None, group: str, prefix: str) -> bytes:
     """
     text = f"{group}\0{prefix}" if secret is None else secret
     return blake2b(text.encode(), digest_size=32, person=_KEY_PERSON).digest()
+
+
+def user_key_of(settings: Settings) -> bytes:
+    """The key of the users' hashes that the settings make: see `user_key`."""
+    secret, kafka = settings.delivery_log.user_key, settings.kafka
+    text = secret.get_secret_value() if secret is not None else None
+    return user_key(text, kafka.group_id, kafka.topic_prefix)
 
 
 def hash_user(key: bytes, user: str) -> str:

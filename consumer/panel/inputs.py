@@ -18,8 +18,8 @@ MAX_QUERY_PARAMETERS: Final = 50
 _MAX_DEPTH: Final = 200
 
 
-def parse_query(route: Route, text: str) -> BaseModel | None:
-    """The query of a route. Raises `Problem`."""
+def parse_pairs(text: str) -> dict[str, str]:
+    """The fields of a query or form. Raises `Problem`."""
     try:
         pairs = parse_qsl(
             text,
@@ -35,6 +35,12 @@ def parse_query(route: Route, text: str) -> BaseModel | None:
         if name in given:
             raise invalid_field(name, "is there twice", "give it once")
         given[name] = value
+    return given
+
+
+def parse_query(route: Route, text: str) -> BaseModel | None:
+    """The query of a route. Raises `Problem`."""
+    given = parse_pairs(text)
     if route.query is None:
         if given:
             raise invalid_field(next(iter(given)), "is not known here", "take it out")

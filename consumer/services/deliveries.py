@@ -16,7 +16,7 @@ from consumer.journal.log_search import (
     SearchEnd,
     SearchStep,
 )
-from consumer.journal.records import DeliveryRecord, Phases, user_key
+from consumer.journal.records import DeliveryRecord, Phases, user_key_of
 from consumer.services.times import rfc3339
 from consumer.settings import KafkaSettings, Settings
 
@@ -101,13 +101,7 @@ class Deliveries:
 
 def make_deliveries(settings: Settings, clock: Clock) -> Deliveries:
     """The delivery log that the settings name."""
-    secret, kafka = settings.delivery_log.user_key, settings.kafka
-    key = user_key(
-        secret.get_secret_value() if secret is not None else None,
-        kafka.group_id,
-        kafka.topic_prefix,
-    )
-    return Deliveries(kafka, key, clock)
+    return Deliveries(settings.kafka, user_key_of(settings), clock)
 
 
 def delivery_facts(found: FoundDelivery) -> dict[str, Any]:

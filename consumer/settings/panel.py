@@ -13,7 +13,7 @@ from consumer.settings.section import Section
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEADER = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}")  # RFC 9110 section 5.6.2
-_TOKEN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+TOKEN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _LOOPBACK_NAMES = ("localhost", "ip6-localhost")
 _OWN = (ip_network("127.0.0.0/8"), ip_network("::1"))
 
@@ -34,7 +34,7 @@ def _sha256(value: SecretStr) -> SecretStr:
 
 
 def _token_name(value: str) -> str:
-    if not _TOKEN_NAME.fullmatch(value):
+    if not TOKEN_NAME.fullmatch(value):
         raise InvalidValue(
             "is not a name of 1 to 64 letters, digits and . _ @ -",
             "write the name of the person or program that has the token",

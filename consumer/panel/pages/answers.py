@@ -12,7 +12,7 @@ from consumer.panel.callers import BadHeaderError, Caller, is_foreign
 from consumer.panel.connections import HEADERS
 from consumer.panel.credentials import Identity
 from consumer.panel.pages.assets import by_path
-from consumer.panel.pages.inputs import parse_pairs
+from consumer.panel.pages.inputs import parse_fields
 from consumer.panel.pages.preferences import Preferences
 from consumer.panel.pages.render import render
 from consumer.panel.pages.visit import Download, Shown
@@ -71,7 +71,7 @@ class Asked:
             text = (await read_body(self.request, bounds)).decode()
         except UnicodeDecodeError:
             raise invalid("the form is not UTF-8") from None
-        return parse_pairs(text)
+        return parse_fields(text)
 
 
 def html(asked: Asked, shown: Shown, identity: Identity | None, section: str) -> web.Response:

@@ -11,7 +11,7 @@ from consumer.panel.callers import Caller, cookies
 from consumer.panel.gate import Gate
 from consumer.panel.pages.answers import Asked, html, moved, no_method, stale_form
 from consumer.panel.pages.catalogue import LANGUAGES
-from consumer.panel.pages.inputs import local_path, parse_pairs
+from consumer.panel.pages.inputs import local_path, parse_fields
 from consumer.panel.pages.preferences import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, set_cookie
 from consumer.panel.pages.visit import Shown
 from consumer.panel.problems import Problem, invalid_field
@@ -46,7 +46,7 @@ class Entrance:
             raise no_method("POST")
         if not asked.is_read:
             raise no_method("GET", "POST")
-        query = parse_pairs(asked.query)
+        query = parse_fields(asked.query)
         if "code" in query:
             if asked.method != "GET":  # what looks at a link must not use it up
                 return moved(LOG_IN)

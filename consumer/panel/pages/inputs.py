@@ -4,37 +4,23 @@ import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
-from urllib.parse import parse_qsl
 
+from consumer.panel.inputs import parse_pairs
 from consumer.panel.pages.visit import PageRoute
-from consumer.panel.problems import invalid, invalid_field
+from consumer.panel.problems import invalid_field
 
-_MAX_PARAMETERS: Final = 50
 _MAX_CHARACTERS: Final = 1024
 _HOOK: Final = re.compile(r"[a-z0-9-]{1,64}")
 _LOCAL: Final = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
 
 
-def parse_pairs(text: str) -> dict[str, str]:
+def parse_fields(text: str) -> dict[str, str]:
     """The fields of a query or form, without empty ones. Raises `Problem`."""
-    try:
-        pairs = parse_qsl(
-            text,
-            keep_blank_values=True,
-            strict_parsing=bool(text),
-            errors="strict",
-            max_num_fields=_MAX_PARAMETERS,
-        )
-    except ValueError:
-        raise invalid("the query is not name=value pairs of UTF-8") from None
-    given: dict[str, str] = {}
-    for name, value in pairs:
-        if name in given:
-            raise invalid_field(name, "is there twice", "give it once")
+    given = parse_pairs(text)
+    for name, value in given.items():
         if len(value) > _MAX_CHARACTERS:
             raise invalid_field(name, f"is longer than {_MAX_CHARACTERS} characters", "shorten it")
-        given[name] = value.strip()
-    return {name: value for name, value in given.items() if value}
+    return {name: text for name, value in given.items() if (text := value.strip())}
 
 
 def refuse_unknown(route: PageRoute, query: Mapping[str, str]) -> None:

@@ -24,7 +24,7 @@ from consumer.panel.pages.answers import (
 )
 from consumer.panel.pages.assets import PREFIX
 from consumer.panel.pages.entrance import LOG_IN, OPEN, Entrance
-from consumer.panel.pages.inputs import find, parse_pairs, refuse_unknown
+from consumer.panel.pages.inputs import find, parse_fields, refuse_unknown
 from consumer.panel.pages.preferences import preferences
 from consumer.panel.pages.render import url
 from consumer.panel.pages.visit import Download, MovedTo, PageRoute, Shown, Visit
@@ -98,7 +98,7 @@ class Pages:
                 HTTPStatus.FORBIDDEN, "forbidden",
                 f"this is for {route.role}s, and {identity.name} is not one",
             )  # fmt: skip
-        query = parse_pairs(asked.query)
+        query = parse_fields(asked.query)
         refuse_unknown(route, query)
         form = await self._checked_form(asked, identity) if route.method == "POST" else {}
         now = self._clock.now()

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from consumer.panel.pages.choices import choice, number
 from consumer.panel.pages.formats import Formats, moment
-from consumer.panel.pages.inputs import local_path, parse_pairs
+from consumer.panel.pages.inputs import local_path, parse_fields
 from consumer.panel.pages.preferences import Preferences, preferences, set_cookie
 from consumer.panel.pages.render import url
 from consumer.panel.problems import Problem
@@ -14,7 +14,7 @@ from consumer.panel.problems import Problem
 
 def test_empty_fields_of_a_form_are_no_filters() -> None:
     """A form sends each of its fields; those without a text are left out."""
-    assert parse_pairs("q=+a+&trigger=&state=on") == {"q": "a", "state": "on"}
+    assert parse_fields("q=+a+&trigger=&state=on") == {"q": "a", "state": "on"}
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_empty_fields_of_a_form_are_no_filters() -> None:
 def test_a_query_that_cannot_be_meant_is_refused(query: str) -> None:
     """A name twice, bytes that are no text, no pairs, and too much are refused."""
     with pytest.raises(Problem):
-        parse_pairs(query)
+        parse_fields(query)
 
 
 @pytest.mark.parametrize(
