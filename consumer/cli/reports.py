@@ -12,9 +12,10 @@ from consumer.cli.console import output, print_json, print_note
 from consumer.cli.process import run_on_loop
 from consumer.clock import SystemClock
 from consumer.errors import ConfigError
+from consumer.journal.report_reader import read_reports
 from consumer.journal.report_sums import Report
 from consumer.logs import printable
-from consumer.services.reports import parse, read, report_facts
+from consumer.services.reports import parse, report_facts
 from consumer.settings import Settings
 
 
@@ -32,7 +33,7 @@ def show(settings: Settings, texts: Mapping[str, str]) -> None:
         first = error.diagnostics[0]
         hint = f"--{first.field}"
         raise typer.BadParameter(f"{first.message}; {first.hint}", param_hint=hint) from None
-    found = run_on_loop(lambda: read(settings.kafka, wanted, step, clock))
+    found = run_on_loop(lambda: read_reports(settings.kafka, wanted, step, clock))
     console = output()
     if console.is_terminal and found.reports:
         console.print(_table(found.reports))

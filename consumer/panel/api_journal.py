@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from consumer.clock import Clock
 from consumer.journal.log_search import FoundDelivery, Horizon, Progress, SearchBounds
+from consumer.journal.report_reader import read_reports
 from consumer.panel import journal_models as models
 from consumer.panel.credentials import Identity
 from consumer.panel.problems import Problem
@@ -91,7 +92,7 @@ class JournalApi:
         values = call.query.model_dump(exclude_none=True)
         wanted, step = report_service.parse(values, self._clock.now())
         kafka = self._settings.kafka
-        reading = report_service.read(kafka, wanted, step, self._clock)
+        reading = read_reports(kafka, wanted, step, self._clock)
         found = await in_time(reading, kafka.own_topics.reports, _REPORT_SECONDS)
         return Answer(
             models.Reports(

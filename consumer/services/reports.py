@@ -4,25 +4,13 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Final
 
-from consumer.clock import Clock
 from consumer.errors import ConfigError, Diagnostic, InvalidValue
 from consumer.journal.log_filter import parse_time
-from consumer.journal.report_reader import Reports, read_reports
 from consumer.journal.report_sums import Report, ReportFilter, Step
 from consumer.services.times import rfc3339
-from consumer.settings import KafkaSettings
 
 REPORT_FILTERS: Final = ("hook", "since", "until", "step")
 DEFAULT_SINCE: Final = "24h"
-
-
-async def read(settings: KafkaSettings, wanted: ReportFilter, step: Step, clock: Clock) -> Reports:
-    """The reports as of now, summed over all replicas.
-
-    Raises:
-        HookstreamError: the broker does not answer, or refuses.
-    """
-    return await read_reports(settings, wanted, step, clock)
 
 
 def parse(values: Mapping[str, str], now: float) -> tuple[ReportFilter, Step]:

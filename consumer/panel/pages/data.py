@@ -12,7 +12,7 @@ from consumer.events.triggers import Trigger
 from consumer.hooks.table import Hook
 from consumer.journal.log_filter import LogFilter
 from consumer.journal.log_search import SearchBounds
-from consumer.journal.report_reader import Reports
+from consumer.journal.report_reader import Reports, read_reports
 from consumer.services import reports as report_service
 from consumer.services.audit import AuditFilter, AuditPage, read_audit
 from consumer.services.catalogue import HookEntry
@@ -164,7 +164,7 @@ class ServiceData:
     async def reports(self, values: Mapping[str, str]) -> Reports:
         """The reports of a filter."""
         wanted, step = report_service.parse(values, self._clock.now())
-        return await report_service.read(self._settings.kafka, wanted, step, self._clock)
+        return await read_reports(self._settings.kafka, wanted, step, self._clock)
 
     async def dead_letters(self, selection: Selection, limit: int) -> Found:
         """The newest dead letters."""
