@@ -19,7 +19,7 @@ class Reports:
     exists: bool
     """Whether there is a topic of reports."""
     passed_over: int
-    """Records of the topic that are no reports."""
+    """Records of the topic that are no reports, of those that had to be read."""
 
 
 async def read_reports(
@@ -36,8 +36,9 @@ async def read_reports(
     since = None if wanted.since is None else wanted.since - wanted.since % HOUR_SECONDS
     async with PartitionsReader(settings, [settings.own_topics.reports], clock) as partitions:
         spans = await partitions.spans(None if since is None else int(since * 1000), None)
-        for place, span in spans.items():
-            async with aclosing(read_forwards(partitions, place, span, clock)) as records:
+        may_match = table.may_match if wanted.hook is not None else None
+        for one in spans.items():
+            async with aclosing(read_forwards(partitions, *one, clock, may_match)) as records:
                 async for record in records:
                     table.take(record)
         exists = bool(partitions.logs)

@@ -151,8 +151,10 @@ class ReportTable:
 
     def __init__(self, wanted: ReportFilter, max_keys: int = MAX_KEYS) -> None:
         self.passed_over = 0
-        """Records of the topic that are no reports."""
+        """Records of the topic that are no reports, of those that had to be looked at."""
         self._wanted = wanted
+        self._prefix = f"{wanted.hook}|".encode() if wanted.hook is not None else b""
+        """Of each wanted key."""
         self._max_keys = max_keys
         self._newest: dict[bytes, _Kept] = {}
         self._shapes: dict[_Shape, _Shape] = {}
@@ -162,12 +164,18 @@ class ReportTable:
         may keep.
         """
         key = record.key or b""
+        if not key.startswith(self._prefix):
+            return
         parts = key.decode(errors="replace").split("|", _KEY_PARTS - 1)
         start = _hour_start(parts[1]) if len(parts) == _KEY_PARTS else None
         if start is None:
             self.passed_over += 1
         elif self._wanted.wants(parts[0], start):
             self._put(key, record.value)
+
+    def may_match(self, batch: bytes) -> bool:
+        """Whether the bytes of a record batch may hold a wanted record."""
+        return self._prefix in batch
 
     def reports(self, step: Step, now: float) -> list[Report]:
         """The sums by hook and step, in this order; `now`: epoch seconds."""

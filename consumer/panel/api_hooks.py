@@ -12,12 +12,14 @@ from consumer.panel import models
 from consumer.panel.problems import Problem
 from consumer.panel.routes import Answer, Call, Route
 from consumer.services.catalogue import HookEntry
-from consumer.services.day_counts import DayCounter, DayCounts
 from consumer.services.hook_reader import Filter
 from consumer.services.hooks import Changed, HookService, Who
+from consumer.services.last_day import DayCounts, DayReader
 
 _ETAG: Final = re.compile(r'"(0|[1-9][0-9]{0,17})"')
 _ANY: Final = "*"
+_DAY_WAIT_SECONDS: Final = 2.0
+"""How long a look at hooks waits for their counts."""
 _WRITE_FAILS: Final = (
     HTTPStatus.NOT_FOUND,
     HTTPStatus.CONFLICT,
@@ -29,7 +31,7 @@ _WRITE_FAILS: Final = (
 class HooksApi:
     """Handlers about hooks."""
 
-    def __init__(self, hooks: HookService, day: DayCounter) -> None:
+    def __init__(self, hooks: HookService, day: DayReader) -> None:
         self._hooks = hooks
         self._day = day
 
@@ -80,7 +82,7 @@ class HooksApi:
     async def list(self, call: Call) -> Answer:
         """A page of hooks."""
         query: models.HooksQuery = call.query
-        listing, day = await self._hooks.reader.listing(), await self._day.counts()
+        listing, day = await self._hooks.reader.listing(), await self._counts()
         wanted = Filter(query.q, query.trigger, query.state)
         found = [entry for entry in listing.entries if wanted.matches(entry)]
         behind = [one for one in found if query.cursor is None or one.hook_id > query.cursor]
@@ -105,12 +107,17 @@ class HooksApi:
         entry = await self._hooks.reader.get(call.path["id"])
         record = entry.record
         hook = models.Hook(
-            **_summary(entry, await self._day.counts()),
+            **_summary(entry, await self._counts()),
             file=entry.file or None,
             comment=record.comment if record is not None else None,
             definition=_mapping(entry.definition),
         )
         return Answer(hook, headers=_etag(entry.revision) if entry.source == "live" else {})
+
+    async def _counts(self) -> Mapping[str, DayCounts] | None:
+        """By hook, of those that have any; None: they cannot be read now, or not so soon."""
+        day = await self._day.get(_DAY_WAIT_SECONDS)
+        return day.counts if day is not None and day.exists else None
 
     async def check(self, call: Call) -> Answer:
         """A definition without a problem."""

@@ -9,7 +9,6 @@ from pydantic import BaseModel
 
 from consumer.clock import Clock
 from consumer.journal.log_search import FoundDelivery, Horizon, Progress, SearchBounds
-from consumer.journal.report_reader import read_reports
 from consumer.panel import journal_models as models
 from consumer.panel.credentials import Identity
 from consumer.panel.problems import Problem
@@ -20,15 +19,14 @@ from consumer.services.deliveries import (
     horizon_facts,
     make_deliveries,
 )
+from consumer.services.report_reads import ReportReads
 from consumer.services.times import rfc3339
-from consumer.services.topic_view import in_time
 from consumer.settings import Settings
 
 SEARCH_SECONDS: Final = 15.0
 """Of a search whose answer comes at its end; the cursor goes on."""
 _LINES_SECONDS: Final = 600.0
 """Of one whose lines come as they are found."""
-_REPORT_SECONDS: Final = 50.0
 _SEES_USERS: Final = "editor"
 """The least role that may tell the deliveries of one user from others."""
 
@@ -36,8 +34,8 @@ _SEES_USERS: Final = "editor"
 class JournalApi:
     """Handlers about what happened."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, reports: ReportReads, clock: Clock) -> None:
+        self._reports = reports
         self._clock = clock
         self._deliveries = make_deliveries(settings, clock)
 
@@ -91,9 +89,7 @@ class JournalApi:
         """Counts by hook and time."""
         values = call.query.model_dump(exclude_none=True)
         wanted, step = report_service.parse(values, self._clock.now())
-        kafka = self._settings.kafka
-        reading = read_reports(kafka, wanted, step, self._clock)
-        found = await in_time(reading, kafka.own_topics.reports, _REPORT_SECONDS)
+        found = await self._reports.read(wanted, step)
         return Answer(
             models.Reports(
                 reports=[

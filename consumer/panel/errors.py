@@ -9,6 +9,7 @@ from consumer.panel.problems import Problem, invalid, of_diagnostics
 from consumer.services.hook_reader import NotFoundError
 from consumer.services.hooks import ExistsError, ReadOnlyError
 from consumer.services.samples import NoRequestError
+from consumer.services.topic_view import BusyError
 
 _RETRY_SECONDS = "5"
 
@@ -22,6 +23,7 @@ _KINDS: Mapping[type[HookstreamError], tuple[HTTPStatus, str]] = {
 _UNAVAILABLE: Mapping[type[HookstreamError], str] = {
     UnknownOutcomeError: "outcome-unknown",
     NotWrittenError: "not-written",
+    BusyError: "busy",
 }
 
 

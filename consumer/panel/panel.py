@@ -28,9 +28,10 @@ from consumer.panel.pages.entrance import LOG_IN
 from consumer.panel.pages.site import make_pages
 from consumer.panel.routes import Routes
 from consumer.panel.server import Server
-from consumer.services.day_counts import DayCounter
 from consumer.services.deliveries import make_deliveries
 from consumer.services.hooks import HookService
+from consumer.services.last_day import DayReader
+from consumer.services.report_reads import ReportReads
 from consumer.settings import Settings
 
 log = get_logger(__name__)
@@ -57,21 +58,22 @@ class Panel:
         self._settings = settings
         self.gate = Gate(settings.panel, clock)
         self._hooks = HookService(settings, clock)
-        self._day = DayCounter(settings.kafka, clock)
+        reports = ReportReads(settings.kafka, clock)
+        self._day = DayReader(reports.read, clock)
         system = SystemApi(settings, self._hooks, self.gate, clock, lambda: self.document)
         self.routes = Routes(
             [
                 *HooksApi(self._hooks, self._day).routes(),
                 *RequestsApi(settings, self._hooks, new_context, clock).routes(),
                 *EventsApi(settings, self._hooks, clock).routes(),
-                *JournalApi(settings, clock).routes(),
+                *JournalApi(settings, reports, clock).routes(),
                 *DeadLettersApi(settings, clock).routes(),
                 *system.routes(),
             ]
         )
-        data = ServiceData(settings, self._hooks, make_deliveries(settings, clock), clock)
-        self._day_reports = DayReports(data, clock)
-        pages = make_pages(data, self._day_reports, self.gate, clock, live=settings.hooks.live)
+        data = ServiceData(settings, self._hooks, make_deliveries(settings, clock), reports, clock)
+        day = DayReports(self._day)
+        pages = make_pages(data, day, self.gate, clock, live=settings.hooks.live)
         self._server = Server(self.routes, pages, self.gate, clock, idle)
         self._idle = idle
         self.port = 0
@@ -124,7 +126,6 @@ class Panel:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._hooks.close)
             stack.push_async_callback(self._day.close)
-            stack.push_async_callback(self._day_reports.close)
             runner = make_runner(self._server.handle, self.gate.peer_name, self._idle)
             stack.push_async_callback(runner.cleanup)
             await runner.setup()

@@ -23,6 +23,10 @@ class UnavailableError(HookstreamError):
     """Kafka does not answer now, or what it has is not read yet: another try may help."""
 
 
+class BusyError(UnavailableError):
+    """As many of such requests are under way as may be at a time."""
+
+
 class Table(Protocol):
     """What the records of a topic say together."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Final
 
@@ -14,6 +14,7 @@ from consumer.records.record import Record
 from consumer.stream.backward_merge import Place, Reached, Span
 from consumer.stream.parsed_records import UnreadableBatchError
 from consumer.stream.partitions_reader import PartitionsReader
+from consumer.stream.skimming import Skim
 
 ENDLESS: Final = sys.maxsize
 """The end of a span that is followed for ever."""
@@ -25,17 +26,24 @@ _TIME_SLICE_SECONDS: Final = 0.005
 
 
 async def read_forwards(
-    partitions: PartitionsReader, place: Place, span: Span, clock: Clock
+    partitions: PartitionsReader,
+    place: Place,
+    span: Span,
+    clock: Clock,
+    may_match: Callable[[bytes], bool] | None = None,
 ) -> AsyncGenerator[Record, None]:
     """Yield the committed records of a span, in the order of their offsets.
+
+    `may_match`: whether the bytes of a batch may hold a wanted record; others are left out.
 
     Raises:
         HookstreamError: the broker does not answer, or refuses, or a record cannot be read.
     """
     log, at = partitions.logs[place], span.low
+    skim = Skim(may_match, lambda *_: None, at, span.high) if may_match is not None else None
     while at < span.high:
         try:
-            fetched = await partitions.ask(log.fetch, at, _FETCH_WAIT_SECONDS)
+            fetched = await partitions.ask(log.fetch, at, _FETCH_WAIT_SECONDS, skim)
             if fetched is None:
                 continue
             slice_end = clock.monotonic() + _TIME_SLICE_SECONDS

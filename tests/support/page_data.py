@@ -19,7 +19,7 @@ from consumer.journal.log_filter import LogFilter, parse_filter
 from consumer.journal.log_search import FoundDelivery, Horizon, SearchEnd
 from consumer.journal.records import DeliveryRecord, Followed, Phases, hash_user
 from consumer.journal.report_reader import Reports
-from consumer.journal.report_sums import HOUR_SECONDS, Report
+from consumer.journal.report_sums import HOUR_SECONDS, Report, ReportFilter, Step
 from consumer.panel.pages.data import SEARCH_SECONDS, Recent
 from consumer.records.delivery_metadata import DeliveryMetadata
 from consumer.services import reports as report_service
@@ -186,7 +186,12 @@ class PageData:
 
     async def reports(self, values: Mapping[str, str]) -> Reports:
         """The reports."""
-        wanted, _ = report_service.parse(values, self.clock.now())
+        wanted, step = report_service.parse(values, self.clock.now())
+        return await self.day_reports(wanted, step)
+
+    async def day_reports(self, wanted: ReportFilter, step: Step) -> Reports:
+        """See `ReadReports`."""
+        del step
         found = [one for one in self.report_list if wanted.wants(one.hook, one.start)]
         return Reports(found, exists=bool(self.report_list), passed_over=0)
 

@@ -15,6 +15,7 @@ from consumer.panel.pages.day_reports import DayReports
 from consumer.panel.pages.site import make_pages
 from consumer.panel.routes import Routes
 from consumer.panel.server import Server
+from consumer.services.last_day import DayReader
 from consumer.settings import PanelSettings
 from support.page_data import PageData
 from support.panel import token_entries
@@ -39,14 +40,14 @@ def served_pages(
     stop = threading.Event()
 
     async def serve() -> None:
-        day = DayReports(data, data.clock)
-        pages = make_pages(data, day, gate, data.clock, live=live)
+        reader = DayReader(data.day_reports, data.clock)
+        pages = make_pages(data, DayReports(reader), gate, data.clock, live=live)
         runner = make_runner(Server(Routes([]), pages, gate, data.clock).handle, gate.peer_name)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         ready.set_result(runner.addresses[0][1])
         await asyncio.to_thread(stop.wait)
-        await day.close()
+        await reader.close()
         await runner.cleanup()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))

@@ -12,7 +12,7 @@ from consumer.events.triggers import Trigger
 from consumer.hooks.table import Hook
 from consumer.journal.log_filter import LogFilter
 from consumer.journal.log_search import SearchBounds
-from consumer.journal.report_reader import Reports, read_reports
+from consumer.journal.report_reader import Reports
 from consumer.services import reports as report_service
 from consumer.services.audit import AuditFilter, AuditPage, read_audit
 from consumer.services.catalogue import HookEntry
@@ -22,6 +22,7 @@ from consumer.services.events import RecentEvent, RecentEvents, event_at
 from consumer.services.hook_reader import Listing
 from consumer.services.hooks import HookService
 from consumer.services.replicas import Replica
+from consumer.services.report_reads import ReportReads
 from consumer.services.samples import template_sample
 from consumer.services.topic_view import in_time
 from consumer.settings import Settings
@@ -119,11 +120,17 @@ class ServiceData:
     """The data of one installation, by way of the services."""
 
     def __init__(
-        self, settings: Settings, hooks: HookService, log: Deliveries, clock: Clock
+        self,
+        settings: Settings,
+        hooks: HookService,
+        log: Deliveries,
+        reports: ReportReads,
+        clock: Clock,
     ) -> None:
         self._settings = settings
         self._hooks = hooks
         self._log = log
+        self._reports = reports
         self._clock = clock
 
     async def listing(self) -> Listing:
@@ -164,7 +171,7 @@ class ServiceData:
     async def reports(self, values: Mapping[str, str]) -> Reports:
         """The reports of a filter."""
         wanted, step = report_service.parse(values, self._clock.now())
-        return await read_reports(self._settings.kafka, wanted, step, self._clock)
+        return await self._reports.read(wanted, step)
 
     async def dead_letters(self, selection: Selection, limit: int) -> Found:
         """The newest dead letters."""

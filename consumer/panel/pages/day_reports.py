@@ -1,27 +1,17 @@
-"""The reports of the last day, kept for a while: pages must not wait for thousands of hooks."""
+"""The last 24 hours as pages show them: sums and charts, made once of each reading."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from consumer.clock import Clock
-from consumer.errors import HookstreamError
-from consumer.journal.report_sums import Report, Step
-from consumer.logs import get_logger
-from consumer.panel.pages.data import Data
+from consumer.journal.report_sums import Step
 from consumer.panel.pages.figures import Day, ReportFigures, days, report_figures
+from consumer.services import last_day as service
+from consumer.services.last_day import DayReader
 
-log = get_logger(__name__)
-
-FRESH_SECONDS: Final = 15.0
-"""Age from which they are read again."""
-MAX_READING_SHARE: Final = 0.05
-"""Of the time that may be spent on reading: with very many hooks they are read less often."""
-STALE_READINGS: Final = 20.0
-"""How often they are read late before they are not shown any more."""
 GLANCE_SECONDS: Final = 0.1
-"""How long the list of hooks waits for newer ones before it shows those that there are."""
+"""How long the list of hooks waits for newer reports before it shows those that there are."""
 PATIENCE_SECONDS: Final = 15.0
 """How long the page of reports waits for the first ones."""
 
@@ -38,47 +28,26 @@ class LastDay:
 
 
 class DayReports:
-    """Reads the last 24 hours of all hooks, once for all who ask at the same time."""
+    """The figures of what a `DayReader` has."""
 
-    def __init__(self, data: Data, clock: Clock) -> None:
-        self._data = data
-        self._clock = clock
-        self._found: LastDay | None = None
-        self._at = 0.0
-        self._took = 0.0
-        self._reading: asyncio.Task[None] | None = None
+    def __init__(self, reader: DayReader) -> None:
+        self._reader = reader
+        self._made_of: service.LastDay | None = None
+        self._making: asyncio.Task[LastDay] | None = None
 
     async def get(self, seconds: float = GLANCE_SECONDS) -> LastDay | None:
         """The last 24 hours, new or a little older if `seconds` do not suffice; None: they are not
         known yet, or cannot be read.
         """
-        fresh = max(FRESH_SECONDS, self._took / MAX_READING_SHARE)
-        if self._found is None or self._age() > fresh:
-            if self._reading is None or self._reading.done():
-                self._reading = asyncio.get_running_loop().create_task(self._read())
-            await asyncio.wait([self._reading], timeout=seconds)
-        return self._found if self._age() <= fresh * STALE_READINGS else None
-
-    async def close(self) -> None:
-        """End a reading that is under way."""
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.wait([self._reading])
-
-    def _age(self) -> float:
-        return self._clock.monotonic() - self._at
-
-    async def _read(self) -> None:
-        begun = self._clock.monotonic()
-        try:
-            found = await self._data.reports({"since": "24h"})
-        except HookstreamError as error:
-            log.warning("reports cannot be read", error=str(error))
-            return
-        made = await asyncio.to_thread(_last_day, found.reports, self._clock.now(), found.exists)
-        self._found, self._at = made, self._clock.monotonic()
-        self._took = self._at - begun
+        found = await self._reader.get(seconds)
+        if found is None:
+            return None
+        if self._making is None or found is not self._made_of:
+            self._made_of = found
+            self._making = asyncio.create_task(asyncio.to_thread(_last_day, found))
+        return await asyncio.shield(self._making)
 
 
-def _last_day(reports: Sequence[Report], now: float, exists: bool) -> LastDay:  # noqa: FBT001
-    return LastDay(days(reports, now), report_figures(reports, Step.HOUR), exists)
+def _last_day(found: service.LastDay) -> LastDay:
+    figures = report_figures(found.reports, Step.HOUR)
+    return LastDay(days(found.reports, found.now), figures, found.exists)

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from consumer.journal.report_sums import HOUR_SECONDS, Report, Step
+from consumer.journal.report_sums import Report, Step
 from consumer.panel.pages.charts import Box, Chart, lines, stacked_bars
+from consumer.services.last_day import DAY_HOURS, hour_of_day
 
-DAY_HOURS: Final = 24
 SMALL_BOX: Final = Box(0, 0, 120, 24)
 WIDE_BOX: Final = Box(52, 10, 900, 180)
 _MAX_STEPS: Final = 31 * 24
@@ -74,10 +74,9 @@ def no_day(now: float) -> Day:
 def _day(reports: Sequence[Report], now: float, box: Box) -> Day:
     figures = Figures()
     good, bad = [0.0] * DAY_HOURS, [0.0] * DAY_HOURS
-    first = now - now % HOUR_SECONDS - (DAY_HOURS - 1) * HOUR_SECONDS
     for report in reports:
-        index = int((report.start - first) // HOUR_SECONDS)
-        if not 0 <= index < DAY_HOURS:
+        index = hour_of_day(report.start, now)
+        if index is None:
             continue
         figures.add(report)
         good[index] += report.attempts.get("2xx", 0)
