@@ -77,6 +77,14 @@ class HooksApi:
                 _WRITE_FAILS[:3], query=models.DryRun, body=models.Rollback, if_match="optional",
                 has_etag=True,
             ),
+            *(
+                Route(
+                    "POST", f"/hooks/{{id}}/{word}", "operator", f"{word.capitalize()} a hook",
+                    change, handler, _WRITE_FAILS[:3], query=models.DryRun, if_match="optional",
+                    has_etag=True,
+                )
+                for word, handler in (("pause", self.pause), ("resume", self.resume))
+            ),
         ]  # fmt: skip
 
     async def list(self, call: Call) -> Answer:
@@ -173,6 +181,25 @@ class HooksApi:
             wanted.revision,
             _seen(call.if_match or _ANY),
             _who(call),
+            dry_run=query.dry_run,
+        )
+        return _changed(done, dry_run=query.dry_run)
+
+    async def pause(self, call: Call) -> Answer:
+        """Stop a hook from firing."""
+        return await self._switch(call, enabled=False)
+
+    async def resume(self, call: Call) -> Answer:
+        """Let a hook fire again."""
+        return await self._switch(call, enabled=True)
+
+    async def _switch(self, call: Call, *, enabled: bool) -> Answer:
+        query: models.DryRun = call.query
+        done = await self._hooks.switch(
+            call.path["id"],
+            _seen(call.if_match or _ANY),
+            _who(call),
+            enabled=enabled,
             dry_run=query.dry_run,
         )
         return _changed(done, dry_run=query.dry_run)

@@ -73,7 +73,7 @@ class Panel:
         )
         data = ServiceData(settings, self._hooks, make_deliveries(settings, clock), reports, clock)
         day = DayReports(self._day)
-        pages = make_pages(data, day, self.gate, clock, live=settings.hooks.live)
+        pages = make_pages(data, self._hooks, day, self.gate, clock, live=settings.hooks.live)
         self._server = Server(self.routes, pages, self.gate, clock, idle)
         self._idle = idle
         self.port = 0

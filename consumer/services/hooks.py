@@ -140,6 +140,22 @@ class HookService:
             table, planned or _nothing(table, hook_id), seen, who, dry_run=dry_run
         )
 
+    async def switch(
+        self, hook_id: str, seen: int | None, who: Who, *, enabled: bool, dry_run: bool
+    ) -> Changed:
+        """Pause a hook, or resume it: write `enabled` as a new revision. Raises as `change`."""
+        table = await self._changeable(hook_id)
+        current = definition_of(table, hook_id)
+        if current is None:
+            raise NotFoundError(f"hook {hook_id} has no definition that can be read")
+        planned = None
+        if self.check(current).enabled is not enabled:
+            planned = plan_change(table, hook_id, {**current, "enabled": enabled})
+        who = Who(who.by, who.comment or ("resumed" if enabled else "paused"))
+        return await self._write(
+            table, planned or _nothing(table, hook_id), seen, who, dry_run=dry_run
+        )
+
     async def _changeable(self, hook_id: str) -> LiveTable:
         """The live definitions, of which this is one. Raises `ReadOnlyError`, `NotFoundError`."""
         await self._refuse_files(hook_id, ReadOnlyError)

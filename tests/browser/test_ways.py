@@ -69,6 +69,38 @@ def test_a_person_finds_a_failing_hook_and_sends_its_dead_letters_again(
     assert panel.data.sent == 9
 
 
+def test_an_operator_rolls_a_hook_back_and_pauses_it(page: Page, panel: ServedPages) -> None:
+    """An earlier revision comes back from the history after its difference was shown, and a pause
+    is told on the hook's page.
+    """
+    log_in(page, panel.url)
+    page.goto(f"{panel.url}/hooks/click-analytics")
+    page.get_by_role("link", name="Bring revision 1 back").click()
+    expect(page.get_by_text("Bring revision 1 of Clicks back?")).to_be_visible()
+    expect(page.locator("ins", has_text="Clicks")).to_be_visible()
+    page.get_by_role("button", name="Bring it back").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Clicks")
+    expect(page.get_by_role("status").first).to_contain_text("revision 4")
+    page.get_by_role("link", name="Pause", exact=True).click()
+    page.get_by_label("Comment").fill("the receiver moves")
+    page.get_by_role("button", name="Pause the hook").click()
+    expect(page.get_by_role("status").first).to_contain_text("The hook is paused.")
+    expect(page.locator("article.change").first).to_contain_text("the receiver moves")
+    expect(page.get_by_role("link", name="Resume")).to_be_visible()
+
+
+def test_the_page_tells_when_all_replicas_have_a_change(
+    context: BrowserContext, panel: ServedPages
+) -> None:
+    """With script the number of replicas at which a change is in force follows by itself."""
+    page = context.new_page()
+    log_in(page, panel.url)
+    page.goto(f"{panel.url}/hooks/click-analytics?done=pause")
+    expect(page.get_by_text("In force on 1 of 2 replicas.")).to_be_visible()
+    panel.data.running = [panel.data.running[0]] * 2
+    expect(page.get_by_text("In force on 2 of 2 replicas.")).to_be_visible()
+
+
 def test_a_search_stays_in_the_address_and_in_the_form(page: Page, panel: ServedPages) -> None:
     """A filter is in the address, the form shows it again, and one link takes it back."""
     log_in(page, panel.url, "viewer")

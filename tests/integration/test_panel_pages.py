@@ -1,15 +1,11 @@
 """The pages over HTTP: who may see and do what, what forms must have, what comes out as text."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from html import unescape
 from typing import Any
 from urllib.parse import quote
 
-import aiohttp
 import pytest
-import yarl
 
 from consumer.control.records import Action, AuditRecord
 from consumer.control.status import HookProblem
@@ -20,52 +16,13 @@ from consumer.services.topic_view import UnavailableError
 from consumer.settings import PanelSettings
 from support.fakes import FakeClock
 from support.page_data import PageData, attempt, full, report
-from support.panel import TOKENS, Reply
+from support.panel import TOKENS
 from support.panel_browser import PATHS
 from support.served_pages import ServedPages, served_pages
+from support.visitor import Visitor, field
 
 HOSTILE = "\"'><script>alert(1)</script>&<img src=x onerror=alert(1)>{{7*7}}"
 MAX_PAGE_BYTES = 100_000
-
-
-class Visitor:
-    """A browser without script: it keeps cookies and follows nothing."""
-
-    def __init__(self, panel: ServedPages, headers: Mapping[str, str] | None = None) -> None:
-        self.panel = panel
-        self.cookies: dict[str, str] = {}
-        self.headers = dict(headers or {})
-
-    async def __call__(
-        self, method: str, path: str, form: Mapping[str, str] | None = None, **headers: str
-    ) -> Reply:
-        """Send a request as a browser does; header names are written with underscores."""
-        given = {**self.headers, **{name.replace("_", "-"): text for name, text in headers.items()}}
-        if self.cookies:
-            given["Cookie"] = "; ".join(f"{name}={text}" for name, text in self.cookies.items())
-        url = yarl.URL(self.panel.url + path, encoded=True)
-        async with (
-            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
-            session.request(method, url, data=form, headers=given, allow_redirects=False) as answer,
-        ):
-            for morsel in answer.cookies.values():
-                self.cookies[morsel.key] = morsel.value
-            return Reply(answer.status, answer.headers.copy(), await answer.read())
-
-    async def log_in(self, role: str) -> "Visitor":
-        """Log in by the form."""
-        page = await self("GET", "/login")
-        form = {"mark": field(page, "mark"), "next": "/hooks", "token": TOKENS[role]}
-        answer = await self("POST", "/login", form)
-        assert (answer.status, answer.headers["Location"]) == (303, "/hooks")
-        return self
-
-
-def field(page: Reply, name: str) -> str:
-    """The value of a hidden field."""
-    match = re.search(rf'name="{name}" value="([^"]*)"', page.body.decode())
-    assert match is not None
-    return unescape(match[1])
 
 
 @pytest.fixture
@@ -96,8 +53,8 @@ async def test_pages_have_a_strict_policy(panel: ServedPages) -> None:
         )
         assert policy == {
             "default-src": "'none'", "style-src": "'self'", "script-src": "'self'",
-            "img-src": "'self'", "form-action": "'self'", "frame-ancestors": "'none'",
-            "base-uri": "'none'",
+            "connect-src": "'self'", "img-src": "'self'", "form-action": "'self'",
+            "frame-ancestors": "'none'", "base-uri": "'none'",
         }  # fmt: skip
         assert headers["Cache-Control"] == "no-store"
         assert headers["X-Content-Type-Options"] == "nosniff"

@@ -276,3 +276,33 @@ async def test_an_audit_that_cannot_be_read_at_once_is_read_by_pages(
         path = f"/audit?limit=100&before={page['next']}"
     assert found == ["p-3", "p-2", "p-1", "p-0", NAME]
     assert pages > 1
+
+
+async def test_a_hook_is_paused_and_resumed(client: Client) -> None:
+    """A pause writes `enabled: false` as a revision, a resume takes it back; the second of either
+    writes nothing, one of an older revision is refused, and a hook that is not there is not found.
+    """
+    await client("POST", "/hooks", FIRST)
+    stale = await client("POST", f"/hooks/{NAME}/pause", headers={"If-Match": '"7"'})
+    assert (stale.status, stale.kind) == (412, "newer-revision")
+    paused = await client("POST", f"/hooks/{NAME}/pause", headers={"If-Match": '"1"'})
+    assert (paused.status, paused.headers["ETag"]) == (200, '"2"'), paused.body
+    assert paused.json["fields"] == [{"field": "enabled", "before": None, "after": "false"}]
+    assert (await client("GET", f"/hooks/{NAME}")).json["state"] == "off"
+    again = await client("POST", f"/hooks/{NAME}/pause")
+    assert (again.status, again.json["action"], again.json["revision"]) == (200, None, None)
+    planned = await client("POST", f"/hooks/{NAME}/resume?dry_run=true")
+    assert (planned.json["action"], planned.json["revision"]) == ("changed", None)
+    resumed = await client("POST", f"/hooks/{NAME}/resume?comment=well+again")
+    assert (resumed.status, resumed.json["revision"]) == (200, 3)
+    assert (await client("GET", f"/hooks/{NAME}")).json["state"] == "on"
+    told = (await client("GET", f"/hooks/{NAME}/history")).json["revisions"]
+    assert [one["comment"] for one in told] == ["well again", "paused", ""]
+    assert (await client("POST", "/hooks/other/pause")).status == 404
+
+
+@pytest.mark.parametrize("action", ["pause", "resume"])
+async def test_a_pause_is_for_operators(panel: Panel, action: str) -> None:
+    """An editor may change a definition, and may not pause a hook by the operators' route."""
+    answer = await Client(panel.url, "editor")("POST", f"/hooks/{NAME}/{action}")
+    assert answer.status == 403

@@ -9,6 +9,9 @@ from support.panel import TOKENS
 PATHS: Final = {
     "hooks": "/hooks",
     "hook": "/hooks/click-analytics",
+    "hook that was changed": "/hooks/click-analytics?done=rollback",
+    "pause": "/hooks/click-analytics/pause",
+    "rollback": "/hooks/click-analytics/rollback?revision=1",
     "hook with an open circuit": "/hooks/store-visit",
     "deliveries": "/deliveries",
     "deliveries with mistakes": "/deliveries?since=yesterday&status=foo",

@@ -17,6 +17,7 @@ from consumer.panel.routes import Routes
 from consumer.panel.server import Server
 from consumer.services.last_day import DayReader
 from consumer.settings import PanelSettings
+from support.page_changes import PageChanges
 from support.page_data import PageData
 from support.panel import token_entries
 
@@ -41,7 +42,8 @@ def served_pages(
 
     async def serve() -> None:
         reader = DayReader(data.day_reports, data.clock)
-        pages = make_pages(data, DayReports(reader), gate, data.clock, live=live)
+        day = DayReports(reader)
+        pages = make_pages(data, PageChanges(data), day, gate, data.clock, live=live)
         runner = make_runner(Server(Routes([]), pages, gate, data.clock).handle, gate.peer_name)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -24,7 +24,8 @@ _HTML: Final = {
     **HEADERS,
     "Content-Type": "text/html; charset=utf-8",
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
-    "img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "connect-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'",
     "Referrer-Policy": "same-origin",  # without it forms would have no origin
 }
 _IMMUTABLE: Final = "public, max-age=31536000, immutable"

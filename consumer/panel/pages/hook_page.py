@@ -13,6 +13,7 @@ from consumer.panel.pages.data import Data
 from consumer.panel.pages.day_reports import DayReports, LastDay
 from consumer.panel.pages.definition_view import definition_view
 from consumer.panel.pages.figures import Day, no_day
+from consumer.panel.pages.hook_actions import MAX_REVISION, done_action, in_force
 from consumer.panel.pages.hooks_page import text_of
 from consumer.panel.pages.visit import PageRoute, Result, Shown, Visit
 from consumer.services.catalogue import HookEntry
@@ -24,7 +25,7 @@ REVISIONS: Final = 10
 DELIVERIES: Final = 10
 GLANCE_SECONDS: Final = 0.15
 """For the last deliveries: the page of the log searches longer."""
-_MAX_REVISION: Final = 10**9
+_QUERY: Final = frozenset({"before", "done"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Change:
     fields: Sequence[FieldChange]
     is_new: bool
     """Whether there was no definition before."""
+    restorable: bool
+    """Whether it can be brought back: it is no deletion, and not in force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,10 @@ class ReplicaRow:
     """Requests a second."""
 
 
-def change_view(change: AuditRecord, offset: int | None = None) -> Change:
-    """What is shown of a change."""
+def change_view(
+    change: AuditRecord, offset: int | None = None, newest: int | None = None
+) -> Change:
+    """What is shown of a change; `newest`: the hook's revision, None if it has none."""
     return Change(
         offset,
         change.hook,
@@ -70,6 +75,7 @@ def change_view(change: AuditRecord, offset: int | None = None) -> Change:
         change.comment,
         difference(change.before, change.after),
         change.before is None,
+        change.after is not None and change.revision != newest,
     )
 
 
@@ -93,20 +99,23 @@ def _replica_row(replica: Replica, hook_id: str) -> ReplicaRow:
 class HookPage:
     """`/hooks/{hook}`."""
 
-    def __init__(self, data: Data, day: DayReports) -> None:
+    def __init__(self, data: Data, day: DayReports, *, live: bool) -> None:
+        """`live`: whether definitions may be in the topic."""
         self._data = data
         self._day = day
+        self._live = live
 
     def routes(self) -> list[PageRoute]:
         """The routes of this page."""
         return [
-            PageRoute("GET", "/hooks/{hook}", self.show, "hooks", query=frozenset({"before"})),
+            PageRoute("GET", "/hooks/{hook}", self.show, "hooks", query=_QUERY),
         ]
 
     async def show(self, visit: Visit) -> Result:
         """One hook."""
         hook_id = visit.parameters["hook"]
-        before = number(visit.query, "before", _MAX_REVISION, _MAX_REVISION)
+        before = number(visit.query, "before", MAX_REVISION, MAX_REVISION)
+        done = done_action(visit.query)
         entry, changes, replicas, last, day = await asyncio.gather(
             self._entry(hook_id),
             self._changes(hook_id),
@@ -114,6 +123,7 @@ class HookPage:
             self._deliveries(hook_id),
             self._day.get(),
         )
+        revision = entry.revision if entry is not None else None
         older = [one for one in changes or () if one.revision < before]
         return Shown(
             "hook.html",
@@ -131,9 +141,14 @@ class HookPage:
                 "replicas": None if replicas is None else replica_rows(replicas, hook_id),
                 "changes": None
                 if changes is None
-                else [change_view(one) for one in older[:REVISIONS]],
+                else [change_view(one, newest=revision) for one in older[:REVISIONS]],
                 "next_before": older[REVISIONS - 1].revision if len(older) > REVISIONS else None,
                 "deliveries": last,
+                "done": done,
+                "in_force": in_force(replicas, hook_id) if done and replicas is not None else None,
+                "can_act": self._live
+                and visit.identity.may("operator")
+                and (entry is None or entry.source == "live"),
             },
         )
 

@@ -1,0 +1,11 @@
+// Parts of a page that come after it: each is asked for once, and takes the place of what stands there.
+
+for (const part of document.querySelectorAll("[data-fragment]")) {
+  try {
+    const answer = await fetch(part.dataset.fragment);
+    // Behind a log-in that has ended there is another page, which is no part of this one.
+    if (answer.ok && !answer.redirected) part.innerHTML = await answer.text();
+  } catch {
+    // What stands there stays: it says where to look.
+  }
+}
