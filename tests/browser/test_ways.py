@@ -76,7 +76,7 @@ def test_an_operator_rolls_a_hook_back_and_pauses_it(page: Page, panel: ServedPa
     log_in(page, panel.url)
     page.goto(f"{panel.url}/hooks/click-analytics")
     page.get_by_role("link", name="Bring revision 1 back").click()
-    expect(page.get_by_text("Bring revision 1 of Clicks back?")).to_be_visible()
+    expect(page.get_by_text("Bring revision 1 of click-analytics back?")).to_be_visible()
     expect(page.locator("ins", has_text="Clicks")).to_be_visible()
     page.get_by_role("button", name="Bring it back").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Clicks")

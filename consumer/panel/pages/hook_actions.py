@@ -138,7 +138,7 @@ class HookActionsPage:
         values: dict[str, Any] = {
             "action": action,
             "hook_id": planned.hook_id,
-            "name": (planned.definition or {}).get("name") or planned.hook_id,
+            "name": _name(planned, action),
             "planned": planned,
             "revision": given.get("revision"),
             "comment": given.get("comment", ""),
@@ -172,6 +172,12 @@ class HookActionsPage:
 def done_action(query: Mapping[str, str]) -> str | None:
     """What the page that led here did with a hook. Raises `Problem`."""
     return choice(query, "done", (*ACTIONS, "nothing"))
+
+
+def _name(planned: Changed, action: HookAction) -> str:
+    """What the hook is called now: an earlier revision may have had another name."""
+    name = (planned.definition or {}).get("name") if action != "rollback" else None
+    return name if isinstance(name, str) else planned.hook_id
 
 
 def _number(given: Mapping[str, str], name: str) -> int:
