@@ -67,7 +67,6 @@ class App:
         self._stop = asyncio.Event()
         self.metrics = Metrics(__version__)
         self.reloader = Reloader(self._reload, self._apply, self.metrics)
-        self.log_in_transactions = True
         """False, set before `run`: the cluster's transactions cannot be read, as the demo's."""
         self.admin_port: int | None = None
         """The bound port of the admin server; None until it listens."""
@@ -135,7 +134,6 @@ class App:
             self._replica,
             self.metrics,
             self._clock,
-            in_transactions=self.log_in_transactions,
         )
         if self._journal is not None:
             stack.push_async_callback(self._journal.disconnect)

@@ -26,15 +26,13 @@ log = get_logger(__name__)
 
 
 def make_journal(
-    settings: Settings, replica: str, metrics: Metrics, clock: Clock, *, in_transactions: bool
+    settings: Settings, replica: str, metrics: Metrics, clock: Clock
 ) -> Journal | None:
     """The delivery log and the reports, if the settings want them."""
     if not settings.delivery_log.is_on:
         return None
     kafka = settings.kafka
-    producer = LogProducer(
-        kafka, f"{kafka.topic_prefix}.journal.{replica}", has_transactions=in_transactions
-    )
+    producer = LogProducer(kafka, f"{kafka.topic_prefix}.journal.{replica}")
     return Journal(settings, replica, producer, metrics=metrics, clock=clock, random=random.random)
 
 

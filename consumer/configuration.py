@@ -49,13 +49,15 @@ def read_config(file: Path | None) -> Config:
     return read_consistently(partial(_read, file, environment()))
 
 
-def read_settings(file: Path | None) -> tuple[Settings, Callable[[], LoadContext]]:
+def read_settings(
+    file: Path | None, environ: Mapping[str, str] | None = None
+) -> tuple[Settings, Callable[[], LoadContext]]:
     """Read the settings only, and what makes contexts for definitions (see `Config`).
 
     Raises:
         ConfigError: with every problem.
     """
-    environ = environment()
+    environ = environment() if environ is None else environ
     settings = load_settings(file, environ)
     return settings, _contexts(settings, file, environ)
 

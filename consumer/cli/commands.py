@@ -1,5 +1,6 @@
 """The commands of `hookstream` and their help."""
 
+import math
 from typing import Annotated
 
 import typer
@@ -231,7 +232,15 @@ def reports(
     "early and cleanly."
 )
 def demo(
-    seconds: Annotated[float, typer.Option(min=1, max=3600, help="Seconds of events.")] = 30,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            max=3600,
+            help="Seconds of events.",
+            show_default="until Ctrl-C; without a terminal 30",
+        ),
+    ] = None,
     rate: Annotated[int, typer.Option(min=1, max=5000, help="Events per second.")] = 200,
     seed: Annotated[int, typer.Option(help="The same seed makes the same events.")] = 1,
 ) -> None:
@@ -242,4 +251,6 @@ def demo(
     from consumer.demo.run import run_demo
 
     console = output()
+    if seconds is None:
+        seconds = math.inf if console.is_terminal else 30.0
     run_on_loop(lambda: run_demo(Options(seconds, rate, seed), console))

@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from consumer.demo.child import end_child
 from consumer.errors import HookstreamError
-
-EXIT_TIMEOUT_SECONDS = 5.0
-"""Time that the process has to exit by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +16,7 @@ class Options:
     """The options of `hookstream demo`."""
 
     seconds: float
-    """Seconds in which events are produced."""
+    """Seconds in which events are produced; `inf`: until it is stopped."""
     rate: int
     """Events per second."""
     seed: int
@@ -55,14 +53,14 @@ class DemoEnvironment:
         try:
             ready = await self._receive()
         except BaseException:
-            await self._end()
+            await end_child(self._process)
             raise
         self.bootstrap, self.ports = ready["bootstrap"], ready["ports"]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """End the process."""
-        await self._end()
+        await end_child(self._process)
 
     async def produce(self) -> int:
         """Start the events. Returns their number when the last one is in Kafka."""
@@ -79,14 +77,3 @@ class DemoEnvironment:
             raise HookstreamError("the demo's broker and receiver have ended: see above")
         message: dict[str, Any] = json.loads(line)
         return message
-
-    async def _end(self) -> None:
-        stdin = self._process.stdin
-        assert stdin is not None  # noqa: S101  # a pipe was asked for
-        stdin.close()
-        try:
-            async with asyncio.timeout(EXIT_TIMEOUT_SECONDS):
-                await self._process.wait()
-        except TimeoutError:
-            self._process.kill()
-            await self._process.wait()

@@ -63,11 +63,11 @@ async def produce(
     ended: Callable[[], bool],
 ) -> Counter[str]:
     """Produce `rate` events a second for `seconds`, or until `ended`. Returns counts by trigger."""
-    events, total = generate_events(seed, clock), round(seconds * rate)
+    events, total = generate_events(seed, clock), seconds * rate
     produced: Counter[str] = Counter()
     began = clock.monotonic()
     while not ended() and produced.total() < total:
-        due = min(total, int((clock.monotonic() - began) * rate))
+        due = round(min(total, (clock.monotonic() - began) * rate))
         for _ in range(due - produced.total()):
             event = next(events)
             producer.produce(event.trigger.replace("_", "-"), event.value, event.key)

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from consumer.clock import Clock
-from consumer.control.records import HookRecord
-from consumer.control.status_writer import StatusRecord
+from consumer.control.changes import WantedChange
+from consumer.control.writer import HookWriter
 from consumer.settings import Settings
-from consumer.stream.client import KafkaProducer
 
 HOOK_ID: Final = "app-opens"
 _AUTHOR: Final = "demo"
@@ -48,11 +47,7 @@ def steps(ports: Mapping[str, int]) -> Iterator[Step]:
 
 
 class LiveHook:
-    """Writes the steps, and tells when each is in force.
-
-    It writes plain records, without a transaction and an audit record as `HookWriter` does: the
-    mock cluster ends transactions with a marker that has no checksum, which no reader takes.
-    """
+    """Writes the steps, and tells when each is in force."""
 
     def __init__(
         self,
@@ -65,8 +60,7 @@ class LiveHook:
         self.news = ""
         """What happened last, in a sentence."""
         self._steps = tuple(steps(ports))
-        self._topic = settings.kafka.own_topics.hooks
-        self._producer = KafkaProducer(settings.kafka, clock)
+        self._writer = HookWriter(settings.kafka, clock)
         self._clock = clock
         self._behaviour = behaviour
 
@@ -74,19 +68,16 @@ class LiveHook:
         """Write each step when it is time. `seconds`: those of the demo."""
         began = self._clock.monotonic()
         try:
-            for revision, step in enumerate(self._steps, 1):
+            for step in self._steps:
                 await asyncio.sleep(began + step.share * seconds - self._clock.monotonic())
-                await self._save(step, revision, began)
+                await self._save(step, began)
         finally:
-            await self._producer.reset()
+            await self._writer.close()
 
-    async def _save(self, step: Step, revision: int, began: float) -> None:
+    async def _save(self, step: Step, began: float) -> None:
         saved = self._clock.monotonic()
-        record = HookRecord(HOOK_ID, revision, step.definition, by=_AUTHOR)
-        for _, written in await self._producer.send(
-            self._topic, [StatusRecord(self._topic, record.write())]
-        ):
-            await written
+        change = WantedChange(HOOK_ID, step.definition, None)
+        (record,) = await self._writer.write([change], by=_AUTHOR)
         async with asyncio.timeout(_IN_FORCE_TIMEOUT_SECONDS):
             while True:
                 if self._behaviour() == step.behaviour:
@@ -94,6 +85,6 @@ class LiveHook:
                 await asyncio.sleep(_LOOK_SECONDS)
         took = self._clock.monotonic() - saved
         self.news = (
-            f"{saved - began:.0f} s: live hook {HOOK_ID}, revision {revision}: saved and "
+            f"{saved - began:.0f} s: live hook {HOOK_ID}, revision {record.revision}: saved and "
             f"in force in {took * 1000:.0f} ms"
         )

@@ -24,6 +24,12 @@ _SLOW_SECONDS = 0.4
 _FAILURE_PROBABILITY = 0.25
 
 
+def behaviour_of(path: str) -> str:
+    """The behaviour that the first step of a path names; any other path is answered at once."""
+    step = path.split("/")[1]
+    return step if step in BEHAVIOURS else "healthy"
+
+
 class Receiver:
     """Answers GETs; `chance` decides which requests fail."""
 
@@ -40,8 +46,7 @@ class Receiver:
         return app
 
     async def _receive(self, request: web.Request) -> web.Response:
-        step = request.path.split("/")[1]
-        behaviour = step if step in BEHAVIOURS else "healthy"
+        behaviour = behaviour_of(request.path)
         self._counts[behaviour]["came"] += 1
         if self._verbose:
             print(_line(request), flush=True)  # noqa: T201  # its output

@@ -20,7 +20,10 @@ from consumer.clock import SystemClock
 from consumer.configuration import load
 from consumer.demo.environment import DemoEnvironment, Options
 from consumer.demo.live import HOOK_ID, LiveHook
+from consumer.demo.mock_gaps import close_mock_gaps
 from consumer.demo.numbers import Numbers, read_numbers
+from consumer.demo.panel import DemoPanel
+from consumer.demo.receiver import behaviour_of
 from consumer.demo.summary import Costs, print_summary
 from consumer.demo.view import DemoInfo, Snapshot, View, hook_table, is_wide, make_view
 from consumer.errors import HookstreamError
@@ -30,16 +33,20 @@ from consumer.signals import Signals
 
 _SETTINGS = {
     "hooks": {"live": True},
+    "delivery_log": {"successes": 1},
     "retry": {"delays": ["2s", "5s", "10s"], "max_attempts": 5},
     "delivery": {"shutdown_grace": "4s"},
     "network": {"allow": ["127.0.0.1/32"]},
     "admin": {"port": 0},
+    "panel": {"port": 0},
 }
 _RECEIVER_PATTERN = re.compile(r"receiver:8080/(\w+)")
 """The receiver's address in the packaged hooks; the group is its behaviour."""
 _PARTITIONS = 4
 _FRAME_SECONDS = 0.25
 """Time between two drawings of the view."""
+_MAX_LIVE_SECONDS = 30.0
+"""The live hook appears and changes within this time, however long the demo is."""
 _CATCH_UP_SECONDS = 5.0
 """Time for the daemon to take the last events once all are produced."""
 
@@ -56,9 +63,12 @@ async def run_demo(options: Options, console: Console) -> None:
     console.print("starting an embedded Kafka broker, receivers, and the daemon ...")
     with tempfile.TemporaryDirectory(prefix="hookstream-demo-") as folder:
         logs.configure("text", "error", sys.stderr, SystemClock())  # the view shows the rest
+        close_mock_gaps()
         async with DemoEnvironment(options, _topics()) as demo:
             file = write_files(Path(folder), demo.bootstrap, demo.ports)
-            await _Demo(console, demo, options, file).run()
+            async with DemoPanel(file) as panel:
+                invite(console, panel.link, demo.ports["healthy"])
+                await _Demo(console, demo, options, file).run()
 
 
 def write_files(folder: Path, bootstrap: str, ports: Mapping[str, int]) -> Path:
@@ -73,6 +83,16 @@ def write_files(folder: Path, bootstrap: str, ports: Mapping[str, int]) -> Path:
     file = folder / "hookstream.json"
     file.write_text(json.dumps({**_SETTINGS, "kafka": {"bootstrap_servers": bootstrap}}))
     return file
+
+
+def invite(console: Console, link: str, port: int) -> None:
+    """Say where the panel is, and what to try there; `port`: of a receiver that answers."""
+    console.print(f"the panel, for one person: {link}", soft_wrap=True)
+    console.print(
+        "to make a hook of your own: New hook, trigger Event, with the URI "
+        f"http://127.0.0.1:{port}/mine",
+        soft_wrap=True,
+    )
 
 
 def _topics() -> dict[str, int]:
@@ -98,7 +118,6 @@ class _Demo:
         self._clock = SystemClock()
         # Without the environment's settings the demo is the same everywhere.
         self._app = App(partial(load, file, environ={}), self._clock)
-        self._app.log_in_transactions = False
         self._stopping = False
         self._live = LiveHook(
             self._app.settings, demo.ports, self._clock, lambda: self._endpoints().get(HOOK_ID)
@@ -140,7 +159,7 @@ class _Demo:
     async def _show(self, daemon: asyncio.Task[None], began: float) -> None:
         """Draw the view until the daemon has exited, and stop it after the last event."""
         produced = asyncio.create_task(self._environment.produce())
-        live = asyncio.create_task(self._live.run(self._seconds))
+        live = asyncio.create_task(self._live.run(min(self._seconds, _MAX_LIVE_SECONDS)))
         catch_up_until = began + self._seconds + _CATCH_UP_SECONDS
         info = DemoInfo(
             seconds=self._seconds,
@@ -202,7 +221,9 @@ class _Demo:
 
 
 def _behaviour(hook: Hook) -> str:
-    """The first step of the hook's path, which names its receiver's behaviour."""
+    """The first step of the hook's path, which names its receiver's behaviour; a hook that a person
+    made in the panel may have any.
+    """
     first = hook.template_parts[0]
     assert isinstance(first, str)  # noqa: S101  # a path starts with a slash
-    return first.split("/")[1]
+    return behaviour_of(first)

@@ -47,7 +47,7 @@ class DemoInfo:
     """The constants of one run."""
 
     seconds: float
-    """Seconds in which events are produced."""
+    """Seconds in which events are produced; `inf`: until it is stopped."""
     metrics_url: str
 
 
@@ -171,15 +171,19 @@ def hook_table(
 
 
 def _heading(snapshot: Snapshot, info: DemoInfo) -> RenderableType:
-    done = min(snapshot.elapsed, info.seconds)
+    done, is_endless = min(snapshot.elapsed, info.seconds), math.isinf(info.seconds)
     line = Table.grid(expand=True, padding=(0, 1))
     line.add_column(no_wrap=True)
     line.add_column(ratio=1)
     line.add_column(no_wrap=True, justify="right")
     line.add_row(
         Text.assemble(("hookstream", "bold cyan"), " demo  ", (snapshot.phase, "italic")),
-        ProgressBar(total=info.seconds, completed=done, complete_style="cyan"),
-        Text(f"{done:.0f} of {info.seconds:.0f} s"),
+        ""
+        if is_endless
+        else ProgressBar(total=info.seconds, completed=done, complete_style="cyan"),
+        Text(
+            f"{done:.0f} s, Ctrl-C ends it" if is_endless else f"{done:.0f} of {info.seconds:.0f} s"
+        ),
     )
     return line
 

@@ -83,9 +83,7 @@ class LogProducer:
     order of the records' topics: after a failure some records may be there twice or be missing.
     """
 
-    def __init__(
-        self, settings: KafkaSettings, transactional_id: str, *, has_transactions: bool = True
-    ) -> None:
+    def __init__(self, settings: KafkaSettings, transactional_id: str) -> None:
         self._requests = TransactionRequests(
             settings, transactional_id, TRANSACTION_TIMEOUT_SECONDS
         )
@@ -95,7 +93,7 @@ class LogProducer:
         self._producer: ProducerId | None = None
         self._in_doubt: _InDoubt | None = None
         self._batch_bytes = _BATCH_BYTES
-        self.has_transactions = has_transactions
+        self.has_transactions = True
 
     async def write(self, records: Sequence[LogRecord]) -> None:
         """Write all records, or none. After any error call it again with the same records: if they

@@ -32,6 +32,12 @@ _CRC_START_OFFSET = 21
 _CODEC_MASK, _APPEND_TIME_FLAG, _TRANSACTIONAL_FLAG, _CONTROL_FLAG = 0x07, 0x08, 0x10, 0x20
 
 
+def checksum(covered: bytes) -> int:
+    """The checksum of a batch whose bytes from the attributes on are `covered` (CRC-32C)."""
+    crc: int = calc_crc32c(covered)
+    return crc
+
+
 class RecordBatches:
     """The batches of one fetch, starting with the one that contains `offset`.
 
@@ -112,8 +118,7 @@ class _Batch:
 
     def validate_crc(self) -> bool:
         """Whether the checksum matches the bytes."""
-        checksum: int = calc_crc32c(bytes(self._data[_CRC_START_OFFSET:]))
-        return checksum == self._crc
+        return checksum(bytes(self._data[_CRC_START_OFFSET:])) == self._crc
 
     def __iter__(self) -> Self:
         return self

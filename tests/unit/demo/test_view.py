@@ -2,6 +2,7 @@
 
 import io
 import math
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -43,13 +44,14 @@ def _console(width: int, height: int, *, terminal: bool) -> Console:
     )
 
 
+@pytest.mark.parametrize("seconds", [30, math.inf])
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (100, 30)])
-def test_the_picture_fits(width: int, height: int) -> None:
+def test_the_picture_fits(width: int, height: int, seconds: float) -> None:
     """The picture of eight hooks, the last change and large numbers fits the screen, and no line is
-    cut short.
+    cut short; it says how the demo ends.
     """
     console = _console(width, height, terminal=True)
-    view = LiveView(console, SCENE)
+    view = LiveView(console, replace(SCENE, seconds=seconds))
     for second in range(60):
         view.show(Snapshot("events arrive", second, NUMBERS, ENDPOINTS, NEWS), second)
     rows = console.render_lines(view._live.get_renderable())
@@ -58,6 +60,7 @@ def test_the_picture_fits(width: int, height: int) -> None:
     text = "\n".join(lines)
     assert "…" not in text
     assert NEWS in text
+    assert ("59 s, Ctrl-C ends it" if seconds == math.inf else "30 of 30 s") in text
     for words in ("arrive", "123,456", "130,000", "12,345", "another-hook-5", "54321/metrics"):
         assert words in text
 
