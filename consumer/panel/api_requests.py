@@ -1,55 +1,37 @@
 """The API's routes about requests: as `curl` commands, and sent now."""
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final
-
-import orjson
+from typing import Any
 
 from consumer.clock import Clock
 from consumer.delivery.http.transport import AttemptResult
 from consumer.events.model import Event
 from consumer.events.triggers import Trigger
-from consumer.hooks.load_context import LoadContext
-from consumer.hooks.loading import load_definition
 from consumer.hooks.table import Hook
 from consumer.matching.explain import explain
 from consumer.panel import models
 from consumer.panel.inputs import event_bytes, refuse_unkept
-from consumer.panel.problems import Problem, invalid, invalid_field
+from consumer.panel.problems import invalid, invalid_field
 from consumer.panel.routes import Answer, Call, Route
 from consumer.records.record import UndecodableError
 from consumer.services.event_input import decode_event, test_topic
 from consumer.services.hooks import GIVEN, HookService
-from consumer.services.requests import TestAuthorities, send_now
 from consumer.services.samples import event_sample, template_sample
+from consumer.services.test_sends import TEST_SECONDS, TestSends
 from consumer.settings import Settings
-
-MAX_TESTS: Final = 8
-"""Test sends that are under way at a time."""
-NOT_SHOWN: Final = "[not shown: the hook has a sealed secret, which the receiver may have repeated]"
-_TEST_SECONDS: Final = 330.0
-"""More than any attempt may take by its settings."""
 
 
 class RequestsApi:
     """Handlers about requests."""
 
     def __init__(
-        self,
-        settings: Settings,
-        hooks: HookService,
-        new_context: Callable[[], LoadContext],
-        clock: Clock,
+        self, settings: Settings, hooks: HookService, tests: TestSends, clock: Clock
     ) -> None:
-        """`new_context`: see `Panel`."""
         self._settings = settings
         self._hooks = hooks
-        self._new_context = new_context
+        self._tests = tests
         self._clock = clock
-        self._authorities = TestAuthorities(settings.network.ca_file)
-        self._under_way = 0
 
     def routes(self) -> list[Route]:
         """The routes of these handlers."""
@@ -62,7 +44,7 @@ class RequestsApi:
             Route(
                 "POST", "/hooks:test", "editor", "Send one delivery now",
                 {HTTPStatus.OK: models.TestResult}, self.test, (HTTPStatus.NOT_FOUND,),
-                body=models.TestBody, seconds=_TEST_SECONDS,
+                body=models.TestBody, seconds=TEST_SECONDS,
             ),
         ]  # fmt: skip
 
@@ -88,38 +70,27 @@ class RequestsApi:
 
     async def test(self, call: Call) -> Answer:
         """Send one delivery."""
-        if self._under_way >= MAX_TESTS:
-            raise Problem(
-                HTTPStatus.SERVICE_UNAVAILABLE, "busy", "too many test sends are under way",
-                headers={"Retry-After": "5"},
-            )  # fmt: skip
-        self._under_way += 1
-        try:
-            return Answer(await self._test(call.body))
-        finally:
-            self._under_way -= 1
-
-    async def _test(self, wanted: models.TestBody) -> models.TestResult:
-        context = self._new_context()
+        wanted: models.TestBody = call.body
         definition, name = await self._definition(wanted)
-        hook = await asyncio.to_thread(load_definition, definition, context, name)
-        event = parse_event(wanted.event, hook.trigger, self._settings, self._clock, test_topic())
-        secrets = context.secrets.values()
-        sent = await send_now(
-            hook, event, self._settings, self._clock, authorities=self._authorities, secrets=secrets
-        )
-        result = sent.result
-        return models.TestResult(
-            delivery=sent.delivery_id,
-            status=result.status or None,
-            error=result.error,
-            detail=result.detail or None,
-            delivered=sent.delivered,
-            consequence=sent.consequence,
-            stopped=_stopped(hook, event),
-            ms=_phases(result),
-            answer=NOT_SHOWN if b"${sealed:" in orjson.dumps(definition) else sent.answer,
-            answer_is_cut=sent.is_cut,
+
+        def event_of(trigger: Trigger) -> Event:
+            return parse_event(wanted.event, trigger, self._settings, self._clock, test_topic())
+
+        done = await self._tests.send(definition, name, event_of)
+        result = done.sent.result
+        return Answer(
+            models.TestResult(
+                delivery=done.sent.delivery_id,
+                status=result.status or None,
+                error=result.error,
+                detail=result.detail or None,
+                delivered=done.sent.delivered,
+                consequence=done.sent.consequence,
+                stopped=done.stopped or None,
+                ms=_phases(result),
+                answer=done.answer,
+                answer_is_cut=done.sent.is_cut,
+            )
         )
 
     async def _definition(self, wanted: models.AboutHook) -> tuple[Mapping[str, Any], str]:

@@ -32,6 +32,7 @@ from consumer.services.deliveries import make_deliveries
 from consumer.services.hooks import HookService
 from consumer.services.last_day import DayReader
 from consumer.services.report_reads import ReportReads
+from consumer.services.test_sends import TestSends
 from consumer.settings import Settings
 
 log = get_logger(__name__)
@@ -60,11 +61,12 @@ class Panel:
         self._hooks = HookService(settings, clock)
         reports = ReportReads(settings.kafka, clock)
         self._day = DayReader(reports.read, clock)
+        tests = TestSends(settings, new_context, clock)
         system = SystemApi(settings, self._hooks, self.gate, clock, lambda: self.document)
         self.routes = Routes(
             [
                 *HooksApi(self._hooks, self._day).routes(),
-                *RequestsApi(settings, self._hooks, new_context, clock).routes(),
+                *RequestsApi(settings, self._hooks, tests, clock).routes(),
                 *EventsApi(settings, self._hooks, clock).routes(),
                 *JournalApi(settings, reports, clock).routes(),
                 *DeadLettersApi(settings, clock).routes(),

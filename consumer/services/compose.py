@@ -24,7 +24,7 @@ def compose_form(hooks: Iterable[Hook], trigger: Trigger, subject: str | None) -
         "$schema": _DRAFT,
         "title": f"Values of the hooks for {trigger}" + (f" {subject}" if subject else ""),
         "type": "object",
-        "properties": {hook.id: _hook_form(hook) for hook in asked},
+        "properties": {hook.id: hook_fields(hook) for hook in asked},
         "additionalProperties": False,
     }
 
@@ -35,7 +35,8 @@ def _fires(hook: Hook, trigger: Trigger, subject: str | None) -> bool:
     )
 
 
-def _hook_form(hook: Hook) -> Mapping[str, Any]:
+def hook_fields(hook: Hook) -> Mapping[str, Any]:
+    """A JSON Schema of the values that are asked for one hook."""
     variables = {variable.name: variable for variable in hook.uri_variables}
     required = [
         name

@@ -49,6 +49,21 @@ def test_topic() -> str:
     return f"test-{token_hex(8)}"
 
 
+def as_test(event: Event) -> Event:
+    """An event that was received, with an id of its own: see `test_topic`. Its document, and so
+    each value of its request, is the same.
+    """
+    return Event(
+        id=test_topic(),
+        trigger=event.trigger,
+        occurred_at=event.occurred_at,
+        app=event.app,
+        subject=event.subject,
+        notification=event.notification,
+        document=event.document,
+    )
+
+
 def guess_trigger(value: bytes) -> Trigger | None:
     """The trigger of an event in the documented shape; None if nothing tells it."""
     try:

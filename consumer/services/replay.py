@@ -45,6 +45,27 @@ class ReplayOutcome:
     """The newest."""
 
 
+@dataclass(frozen=True, slots=True)
+class EventOutcome:
+    """What a hook would do for one event."""
+
+    result: Result
+    why: str
+    """See `ReplayOutcome`."""
+    detail: str
+    """See `ReplayExample`."""
+
+
+def outcome(hook: Hook, event: Event) -> EventOutcome:
+    """What the hook would do for the event."""
+    found = explain(hook, event)
+    if found.stop is not None:
+        return EventOutcome(Result.STOPPED, str(found.stop), found.detail)
+    if why := rejection(hook, event):
+        return EventOutcome(Result.REJECTED, why, why)
+    return EventOutcome(Result.FIRES, "", "")
+
+
 class ReplayTally:
     """Takes events, newest first, and counts the outcomes."""
 
@@ -57,13 +78,8 @@ class ReplayTally:
     def take(self, event: Event, record_ref: str) -> None:
         """Count the next event."""
         self.events += 1
-        found = explain(self._hook, event)
-        if found.stop is not None:
-            key, detail = (Result.STOPPED, str(found.stop)), found.detail
-        elif why := rejection(self._hook, event):
-            key, detail = (Result.REJECTED, why), why
-        else:
-            key, detail = (Result.FIRES, ""), ""
+        found = outcome(self._hook, event)
+        key, detail = (found.result, found.why), found.detail
         self._counts[key] = self._counts.get(key, 0) + 1
         examples = self._examples.setdefault(key, [])
         if len(examples) < MAX_EXAMPLES:

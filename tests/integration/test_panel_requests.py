@@ -12,8 +12,8 @@ import pytest
 
 from consumer.control.sealed import new_key, seal
 from consumer.delivery.http.authorities import Authorities, read_authorities
-from consumer.panel.api_requests import NOT_SHOWN
 from consumer.panel.panel import Panel
+from consumer.services.test_sends import NOT_SHOWN
 from support.command import CLICK, EVENT, SECRETS, write_config
 from support.panel import Client, running_panel, token_entries
 from support.receiver import Receiver, Reply, Then, response

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from consumer.control.sealed import new_key, seal
-from consumer.panel.api_requests import NOT_SHOWN
+from consumer.services.test_sends import NOT_SHOWN
 from support.command import EVENT
 from support.panel import TOKENS, Client, PanelProcess, token_entries
 from support.receiver import Receiver, response

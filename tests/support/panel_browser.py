@@ -22,6 +22,8 @@ PATHS: Final = {
     "replay": "/dead-letters/replay",
     "events": "/events?trigger=push_click",
     "event": "/event?trigger=push_click&ref=push-click/0/99",
+    "compose": "/compose?trigger=push_click&subject=spring-sale",
+    "compose nothing": "/compose?trigger=geofence",
     "replicas": "/replicas",
     "audit": "/audit",
     "problem": "/nothing",

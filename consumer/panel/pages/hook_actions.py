@@ -171,7 +171,7 @@ class HookActionsPage:
 
 def done_action(query: Mapping[str, str]) -> str | None:
     """What the page that led here did with a hook. Raises `Problem`."""
-    return choice(query, "done", (*ACTIONS, "nothing"))
+    return choice(query, "done", (*ACTIONS, "created", "changed", "nothing"))
 
 
 def _name(planned: Changed, action: HookAction) -> str:

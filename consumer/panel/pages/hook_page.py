@@ -9,6 +9,7 @@ from consumer.control.difference import FieldChange, difference
 from consumer.control.records import AuditRecord
 from consumer.errors import HookstreamError
 from consumer.panel.pages.choices import number
+from consumer.panel.pages.compose_page import preview
 from consumer.panel.pages.data import Data
 from consumer.panel.pages.day_reports import DayReports, LastDay
 from consumer.panel.pages.definition_view import definition_view
@@ -137,6 +138,9 @@ class HookPage:
                 "curl": self._data.curl(entry.hook)
                 if entry is not None and entry.hook is not None
                 else "",
+                "asked": preview(entry.hook)
+                if entry is not None and entry.hook is not None
+                else None,
                 "day": _day_of(day, hook_id, visit.now),
                 "replicas": None if replicas is None else replica_rows(replicas, hook_id),
                 "changes": None

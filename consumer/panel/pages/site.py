@@ -2,6 +2,7 @@
 
 from consumer.clock import Clock
 from consumer.panel.gate import Gate
+from consumer.panel.pages.compose_page import ComposePage
 from consumer.panel.pages.data import Data
 from consumer.panel.pages.day_reports import DayReports
 from consumer.panel.pages.dead_letters_page import DeadLettersPage
@@ -30,5 +31,6 @@ def make_pages(
         ReportsPage(data, day),
         DeadLettersPage(data, clock),
         EventsPage(data),
+        ComposePage(data),
     )
     return Pages([route for part in parts for route in part.routes()], gate, clock)
