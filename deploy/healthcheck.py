@@ -1,9 +1,9 @@
-"""The image's health check: exits with 0 if the daemon is alive, otherwise with 1.
+"""The image's health check: exits with 0 if the daemon or the panel is alive, otherwise with 1.
 
-The daemon is process 1 of the container, and the kernel knows the address on which its admin server
-listens, even if the settings file has changed since. If process 1 is another program, the settings
-are read: `--config FILE` or the daemon's default, and the environment. The daemon is not imported,
-since this runs every few seconds.
+It is process 1 of the container, and the kernel knows the address on which it listens, even if the
+settings file has changed since. If process 1 is another program, the settings are read for the
+daemon's admin server: `--config FILE` or the daemon's default, and the environment. Neither is
+imported, since this runs every few seconds.
 """
 
 import os
@@ -17,6 +17,8 @@ from pathlib import Path
 TIMEOUT_SECONDS = 2.0
 """Time for all attempts together."""
 DEFAULT_FILES = ("config/hookstream.yaml", "/etc/hookstream/hookstream.yaml")
+SERVERS = {"run", "panel"}
+"""The commands that serve `/healthz`."""
 LISTEN = "0A"
 """The state of a listening socket in `/proc/net/tcp`."""
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # not bound to
@@ -71,14 +73,16 @@ def _address(text: str) -> Address:
 
 
 def daemon(proc: Path = Path("/proc")) -> tuple[Sequence[int], Sequence[str]]:
-    """The processes that may be the daemon, and its command line; both are empty unless process 1
-    is the daemon or a container's init that has started it.
+    """The processes that may be the daemon or the panel, and the command line; both are empty
+    unless process 1 is one of them or a container's init that has started it.
     """
     try:
         words = (proc / "1/cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
         return (), ()
-    if "run" not in words or not any(word.endswith(("hookstream", "consumer")) for word in words):
+    if SERVERS.isdisjoint(words) or not any(
+        word.endswith(("hookstream", "consumer")) for word in words
+    ):
         return (), ()
     children = ""
     with suppress(OSError):

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,9 +106,17 @@ async def running_panel(
 class PanelProcess:
     """`hookstream panel` in a process of its own; on exit exactly that process is ended."""
 
-    def __init__(self, config: Path, environ: Mapping[str, str] | None = None) -> None:
-        """`config`: the settings file; `environ` is added to the test's environment."""
-        self._config = config
+    def __init__(
+        self,
+        config: Path,
+        environ: Mapping[str, str] | None = None,
+        command: Sequence[str] | None = None,
+    ) -> None:
+        """`config`: the settings file; `environ` is added to the test's environment; `command`: how
+        the panel is started, `hookstream panel` unless the test says otherwise.
+        """
+        panel = (sys.executable, "-m", "consumer", "panel", "--config", str(config))
+        self._command = command if command is not None else panel
         self._environ = {**os.environ, **(environ or {})}
         self._process: Process
         self._reading: asyncio.Task[None]
@@ -127,7 +135,7 @@ class PanelProcess:
 
     async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "consumer", "panel", "--config", str(self._config)),
+            *self._command,
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=PIPE,

@@ -54,12 +54,12 @@ def test_every_mounted_file_exists() -> None:
     """Every file that docker-compose.yml mounts exists, since Docker would create a folder in its
     place.
     """
-    sources = [
+    sources = {
         volume.split(":")[0]
         for service in SERVICES.values()
         for volume in service.get("volumes", [])
         if volume.startswith("./")
-    ]
+    }
     assert len(sources) == 4
     for source in sources:
         assert (ROOT / source).exists()

@@ -230,13 +230,14 @@ def test_the_kernel_says_where_a_process_listens() -> None:
         ("python -m consumer run --config a.yaml", "", (1,)),
         ("/sbin/docker-init -- hookstream run", "7 ", (1, 7)),
         ("/usr/lib/systemd/systemd --system", "7 8", ()),
+        ("python /opt/hookstream/bin/hookstream panel --config a.yaml", "", (1,)),
         ("hookstream check", "", ()),
     ],
 )
 def test_process_one_is_the_daemon_or_its_init(
     tmp_path: Path, words: str, children: str, pids: tuple[int, ...]
 ) -> None:
-    """Process 1 counts if it is the daemon or its init, and no other process does."""
+    """Process 1 counts if it is the daemon, the panel or their init, and no other process does."""
     (tmp_path / "1/task/1").mkdir(parents=True)
     (tmp_path / "1/cmdline").write_text(words.replace(" ", "\0") + "\0")
     (tmp_path / "1/task/1/children").write_text(children)
