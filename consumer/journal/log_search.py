@@ -1,19 +1,20 @@
 """Searches the delivery log backwards, and follows it."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import inf, isinf
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from consumer.clock import Clock
 from consumer.errors import HookstreamError
 from consumer.journal.cursor import Cursor, parse_cursor
 from consumer.journal.log_filter import LogFilter, Matcher
 from consumer.journal.records import DeliveryRecord
+from consumer.records.record import Record
 from consumer.settings import KafkaSettings
-from consumer.stream.backward_merge import Place, Reached, Span
+from consumer.stream.backward_merge import Item, Place, Reached, Span
 from consumer.stream.backward_reader import BackwardReader
 from consumer.stream.forward_reader import follow
 from consumer.stream.partitioner import partition_of
@@ -93,6 +94,78 @@ class FoundDelivery:
 
 SearchStep = FoundDelivery | Progress | Horizon
 
+FoundT = TypeVar("FoundT")
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSearch(Generic[FoundT]):
+    """What is looked for in a topic, backwards."""
+
+    topic: str
+    digest: str
+    """Of the filter: a cursor goes on with the same one only."""
+    take: Callable[[Record], FoundT | None]
+    """See `BackwardReader`, as `may_match`."""
+    may_match: Callable[[bytes], bool] | None
+    passed_over: Callable[[], int]
+    """How many records were none of those that the topic is for."""
+    since: int | None = None
+    """Epoch milliseconds."""
+    until: int | None = None
+    hook: str | None = None
+    """Whose records alone are wanted, of a topic whose keys are hooks."""
+
+
+async def search_topic(
+    settings: KafkaSettings,
+    wanted: TopicSearch[FoundT],
+    clock: Clock,
+    *,
+    limit: int | None,
+    cursor: str | None,
+    bounds: SearchBounds,
+) -> AsyncGenerator[Item[FoundT] | Progress | Horizon, None]:
+    """Yield what is found, newest first, `Progress` between, and one `Horizon` at the end.
+
+    Raises:
+        HookstreamError: the broker does not answer, or refuses.
+        ConfigError: the cursor is none of a search by this filter.
+    """
+    deadline = clock.monotonic() + bounds.seconds
+    async with PartitionsReader(settings, [wanted.topic], clock) as partitions:
+        if not partitions.logs:
+            yield Horizon(SearchEnd.NO_LOG, None, 0, 0)
+            return
+        topic_id = str(partitions.topic_ids[wanted.topic])
+        _keep_only(partitions, wanted.topic, wanted.hook)
+        spans = await partitions.spans(wanted.since, wanted.until)
+        if cursor is not None:
+            offsets = parse_cursor(cursor, topic_id, wanted.digest).offsets
+            spans = {place: _cut(one, offsets, place) for place, one in spans.items()}
+        reader = BackwardReader(
+            partitions,
+            spans,
+            wanted.take,
+            clock,
+            may_match=wanted.may_match,
+            wanted_items=limit,
+        )
+        found, end = 0, None
+        async with aclosing(reader.read()) as items:
+            async for item in items:
+                if item is None:
+                    yield Progress(reader.records, _seconds(reader.merge.searched_to()))
+                else:
+                    found += 1
+                    yield item
+                if found == limit:
+                    end = SearchEnd.LIMIT
+                elif clock.monotonic() >= deadline or reader.records >= bounds.records:
+                    end = SearchEnd.BOUND
+                if end is not None:
+                    break
+        yield _horizon(reader, wanted, topic_id, end)
+
 
 class LogSearch:
     """Searches the topic of the delivery log, without a group. It holds no state of its own."""
@@ -116,42 +189,26 @@ class LogSearch:
             HookstreamError: the broker does not answer, or refuses.
             ConfigError: the cursor is none of a search by this filter.
         """
-        deadline = self._clock.monotonic() + bounds.seconds
-        async with PartitionsReader(self._settings, [self.topic], self._clock) as partitions:
-            if not partitions.logs:
-                yield Horizon(SearchEnd.NO_LOG, None, 0, 0)
-                return
-            topic_id = str(partitions.topic_ids[self.topic])
-            _keep_only(partitions, self.topic, wanted.hook)
-            late = None if wanted.until is None else wanted.until + LATE_MS
-            spans = await partitions.spans(wanted.since, late)
-            if cursor is not None:
-                offsets = parse_cursor(cursor, topic_id, wanted.digest).offsets
-                spans = {place: _cut(one, offsets, place) for place, one in spans.items()}
-            matcher, found = Matcher(wanted), 0
-            reader = BackwardReader(
-                partitions,
-                spans,
-                matcher,
-                self._clock,
-                may_match=matcher.may_match if matcher.is_selective else None,
-                wanted_items=limit,
-            )
-            end: SearchEnd | None = None
-            async with aclosing(reader.read()) as items:
-                async for item in items:
-                    if item is None:
-                        yield Progress(reader.records, _seconds(reader.merge.searched_to()))
-                    else:
-                        found += 1
-                        yield FoundDelivery(item.value, item.timestamp, item.place[1], item.offset)
-                    if found == limit:
-                        end = SearchEnd.LIMIT
-                    elif self._clock.monotonic() >= deadline or reader.records >= bounds.records:
-                        end = SearchEnd.BOUND
-                    if end is not None:
-                        break
-            yield _horizon(reader, matcher, wanted, topic_id, end)
+        matcher = Matcher(wanted)
+        search = TopicSearch(
+            self.topic,
+            wanted.digest,
+            matcher,
+            matcher.may_match if matcher.is_selective else None,
+            lambda: matcher.passed_over,
+            wanted.since,
+            None if wanted.until is None else wanted.until + LATE_MS,
+            wanted.hook,
+        )
+        steps = search_topic(
+            self._settings, search, self._clock, limit=limit, cursor=cursor, bounds=bounds
+        )
+        async with aclosing(steps):
+            async for step in steps:
+                if isinstance(step, Item):
+                    yield FoundDelivery(step.value, step.timestamp, step.place[1], step.offset)
+                else:
+                    yield step
 
     async def follow(self, wanted: LogFilter) -> AsyncGenerator[FoundDelivery, None]:
         """Yield what is wanted and written from now on, or from the filter's `since` on, for ever.
@@ -190,9 +247,8 @@ def _cut(whole: Span, offsets: Mapping[int, int], place: Place) -> Span:
 
 
 def _horizon(
-    reader: BackwardReader[DeliveryRecord],
-    matcher: Matcher,
-    wanted: LogFilter,
+    reader: BackwardReader[FoundT],
+    wanted: TopicSearch[FoundT],
     topic_id: str,
     end: SearchEnd | None,
 ) -> Horizon:
@@ -210,7 +266,7 @@ def _horizon(
         end,
         _seconds(searched_to),
         reader.records,
-        matcher.passed_over,
+        wanted.passed_over(),
         {number: span for (_, number), span in reader.unreadable.items()},
         str(Cursor(topic_id, wanted.digest, offsets)) if more else None,
     )

@@ -4,23 +4,34 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 
 from consumer.clock import Clock
 from consumer.errors import HookstreamError, InvalidValue
 from consumer.panel import system_models as models
+from consumer.panel.journal_models import Horizon
 from consumer.panel.problems import Problem, invalid_field
 from consumer.panel.routes import Answer, Call, Route, Stream
-from consumer.services.dead_letters import Found, Replay, choose, facts
-from consumer.services.topic_view import in_time
+from consumer.services.dead_letters import (
+    Counted,
+    DeadLetterPage,
+    Replay,
+    choose,
+    facts,
+    read_page,
+)
+from consumer.services.deliveries import horizon_facts
+from consumer.services.times import rfc3339
 from consumer.settings import Settings
 from consumer.stream.dead_letters import DeadLetterRecord, Selection
 from consumer.stream.replay import Plan
 
-_LIST_SECONDS = 50.0
-_REPLAY_SECONDS = 3600.0
+_LIST_SECONDS: Final = 15.0
+"""Of a search; the cursor goes on."""
+_COUNT_SECONDS: Final = 15.0
+_REPLAY_SECONDS: Final = 3600.0
 
 
 class DeadLettersApi:
@@ -46,12 +57,20 @@ class DeadLettersApi:
         ]  # fmt: skip
 
     async def list(self, call: Call) -> Answer:
-        """The newest dead letters of a filter."""
+        """A page of the dead letters of a filter."""
         query: models.DeadLettersQuery = call.query
         selection = self._selection(query.hook, query.reason, query.since)
-        replay = Replay(self._settings, selection, limit=None, again=False)
-        topic = self._settings.kafka.own_topics.dead_letter
-        return Answer(_listed(await in_time(replay.find(query.limit), topic, _LIST_SECONDS)))
+        searching = read_page(
+            self._settings.kafka, selection, self._clock,
+            limit=query.limit, cursor=query.cursor, seconds=_LIST_SECONDS,
+        )  # fmt: skip
+        if not query.count or query.cursor is not None:
+            return Answer(_listed(selection, await searching, None))
+        replay = Replay(self._settings, selection, limit=None, again=query.again)
+        async with asyncio.TaskGroup() as tasks:
+            counting = tasks.create_task(replay.count_within(_COUNT_SECONDS))
+            page = await searching
+        return Answer(_listed(selection, page, counting.result()))
 
     async def replay(self, call: Call) -> Answer:
         """Send dead letters again; the answer comes at the end."""
@@ -71,7 +90,9 @@ class DeadLettersApi:
         """
         wanted: models.ReplayBody = call.body
         selection = self._selection(wanted.hook, wanted.reason, wanted.since)
-        replay = Replay(self._settings, selection, limit=wanted.limit, again=wanted.again)
+        replay = Replay(
+            self._settings, selection, limit=wanted.limit, again=wanted.again, by=call.who.name
+        )
         plan = await replay.plan()
         if plan.total != wanted.expected:
             raise _other_count(plan, wanted.expected)
@@ -108,22 +129,27 @@ def _other_count(plan: Plan, expected: int) -> Problem:
     )
 
 
-def _listed(found: Found) -> BaseModel:
-    plan = found.plan
+def _listed(selection: Selection, page: DeadLetterPage, counted: Counted | None) -> BaseModel:
+    since = selection.since
     return models.DeadLetters(
-        dead_letters=[_dead_letter(one) for one in reversed(found.newest)],
-        total=found.counts.total(),
+        dead_letters=[_dead_letter(one) for one in page.dead_letters],
+        horizon=Horizon(**horizon_facts(page.horizon)),
+        since=rfc3339(since / 1000) if since is not None else None,
+        total=counted.counts.total() if counted is not None else None,
         counts=[
             models.DeadLetterCount(hook=hook, reason=reason, count=count)
-            for (hook, reason), count in found.counts.most_common()
+            for (hook, reason), count in (counted.counts.most_common() if counted else ())
         ],
-        replayable=models.Replayable(
-            count=plan.total if plan is not None else 0,
-            sent_before=plan.sent_before if plan is not None else 0,
-            not_replayable=dict(plan.not_replayable) if plan is not None else {},
-        ),
-        others=dict(found.others),
-        unreadable={str(number): offset for number, offset in found.unreadable.items()},
+        replayable=_replayable(counted.plan) if counted is not None else None,
+        others=dict(page.others),
+    )
+
+
+def _replayable(plan: Plan | None) -> models.Replayable:
+    return models.Replayable(
+        count=plan.total if plan is not None else 0,
+        sent_before=plan.sent_before if plan is not None else 0,
+        not_replayable=dict(plan.not_replayable) if plan is not None else {},
     )
 
 

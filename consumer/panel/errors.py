@@ -6,6 +6,7 @@ from http import HTTPStatus
 from consumer.control.changes import ConflictError, NotWrittenError, UnknownOutcomeError
 from consumer.errors import ConfigError, HookstreamError, InvalidValue
 from consumer.panel.problems import Problem, invalid, of_diagnostics
+from consumer.services.dead_letters import ReplayedMeanwhileError, ReplayRunningError
 from consumer.services.hook_reader import NotFoundError
 from consumer.services.hooks import ExistsError, ReadOnlyError
 from consumer.services.samples import NoRequestError
@@ -18,6 +19,8 @@ _KINDS: Mapping[type[HookstreamError], tuple[HTTPStatus, str]] = {
     NoRequestError: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid"),
     NotFoundError: (HTTPStatus.NOT_FOUND, "not-found"),
     ExistsError: (HTTPStatus.CONFLICT, "exists"),
+    ReplayRunningError: (HTTPStatus.CONFLICT, "replaying"),
+    ReplayedMeanwhileError: (HTTPStatus.CONFLICT, "replayed"),
     ReadOnlyError: (HTTPStatus.CONFLICT, "read-only"),
 }
 _UNAVAILABLE: Mapping[type[HookstreamError], str] = {

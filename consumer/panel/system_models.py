@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from consumer.panel.journal_models import Horizon
 from consumer.panel.models import DEFAULT_PAGE, MAX_PAGE, MAX_TEXT, Body, Query, Result, Revision
 from consumer.settings import RoleName
 
@@ -16,6 +17,13 @@ class DeadLettersQuery(Query):
     since: str | None = Field(
         default=None, max_length=MAX_TEXT, description="RFC 3339, or a duration before now: `2h`."
     )
+    again: bool = Field(
+        default=False, description="Count for a replay that also sends what was sent before."
+    )
+    count: bool = Field(
+        default=True, description="Count all of the filter, too; a page behind a cursor does not."
+    )
+    cursor: str | None = Field(default=None, description="`horizon.cursor` of the page before.")
     limit: int = Field(default=DEFAULT_PAGE, ge=1, le=MAX_PAGE)
 
 
@@ -58,16 +66,15 @@ class Replayable(Result):
 
 
 class DeadLetters(Result):
-    """The newest dead letters of a filter, the newest first, and counts of all."""
+    """Dead letters of a filter, the newest first, and counts of all."""
 
     dead_letters: list[DeadLetter]
-    total: int
+    horizon: Horizon
+    since: str | None = Field(description="The filter's `since` in RFC 3339, for the replay.")
+    total: int | None = Field(description="Null: they were not counted, or not in time.")
     counts: list[DeadLetterCount]
-    replayable: Replayable
-    others: dict[str, int] = Field(description="Of other groups, left out.")
-    unreadable: dict[str, int] = Field(
-        description="By partition, the offset from which it cannot be read."
-    )
+    replayable: Replayable | None = Field(description="Null: as `total`.")
+    others: dict[str, int] = Field(description="Of other groups, left out of this page.")
 
 
 class ReplayBody(Body):

@@ -199,7 +199,7 @@ class DeadLetterReader:
                 self._next[tp] = records[-1].offset + 1
                 end = ends[tp.partition]
                 own = (record for record in records if record.offset < end and self._is_own(record))
-                buffers[tp] += map(_dead_letter_record, own)
+                buffers[tp] += map(read_dead_letter, own)
 
     def _is_own(self, record: Any) -> bool:
         group = read_group(record.headers)
@@ -229,7 +229,8 @@ class DeadLetterReader:
             await self._consumer.commit(offsets)
 
 
-def _dead_letter_record(record: Any) -> DeadLetterRecord:
+def read_dead_letter(record: Any) -> DeadLetterRecord:
+    """The dead letter of a record of the topic."""
     try:
         metadata = read_delivery_metadata(record.headers)
     except UndecodableError:

@@ -120,6 +120,8 @@ class Plan:
     """Dead letters to send, by hook, reason and target topic."""
     not_replayable: Counter[str] = field(default_factory=Counter)
     """Dead letters that cannot be replayed, by the reason."""
+    seen: Mapping[int, Progress] = field(default_factory=dict)
+    """Progress that was there when the plan was made, also if it is not gone on from."""
 
     @property
     def total(self) -> int:
@@ -156,6 +158,15 @@ class Plan:
                     yield dead_letter
 
 
+async def begin_plan(
+    reader: DeadLetterReader, selection: Selection, *, limit: int | None, again: bool
+) -> Plan:
+    """A plan without counts. With `again`, it includes what was sent before."""
+    starts, seen = await reader.starts(selection.since), await reader.progress()
+    progress = {} if again else seen
+    return Plan(selection, limit, starts, reader.ends, progress, seen=seen)
+
+
 async def make_plan(
     reader: DeadLetterReader,
     selection: Selection,
@@ -165,9 +176,7 @@ async def make_plan(
     again: bool,
 ) -> Plan:
     """Count what `Replayer` would send. With `again`, include what was sent before."""
-    starts = await reader.starts(selection.since)
-    progress = {} if again else await reader.progress()
-    plan = Plan(selection, limit, starts, reader.ends, progress)
+    plan = await begin_plan(reader, selection, limit=limit, again=again)
     async with aclosing(plan.dead_letters(reader)) as dead_letters:
         async for dead_letter in dead_letters:
             if limit is not None and plan.total >= limit:

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import aiohttp
 import orjson
 import pytest
 
@@ -17,10 +16,8 @@ from consumer.journal.records import (
     user_key,
 )
 from consumer.panel.panel import Panel
-from support.dead_letters import WrittenDeadLetter, exhausted, metadata, write_dead_letters
 from support.delivery_log import log_record, write_log
 from support.panel import Client, Reply, running_panel, token_entries
-from support.waiting import wait_until
 from support.workspace import Workspace, event, hook
 
 NDJSON = {"Accept": "application/x-ndjson"}
@@ -150,85 +147,6 @@ async def test_a_definition_is_tried_on_recent_events(workspace: Workspace, clie
     for count in (0, 1_001):
         body = {"hook": "a", "count": count}
         assert (await client("POST", "/hooks:replay-recent", body)).status == 422
-
-
-async def _write_dead_letters(workspace: Workspace) -> None:
-    written = [
-        *exhausted(range(3), "a"),
-        *exhausted(range(2), "b"),
-        WrittenDeadLetter(metadata(9, hook="a", reason="blocked"), value=None),
-    ]
-    await write_dead_letters(workspace.cluster, workspace.dead_letter_topic, written)
-
-
-async def test_dead_letters_are_listed_and_replayed_by_count(
-    workspace: Workspace, client: Client
-) -> None:
-    """The list counts all that match and what a replay would send; a replay with another count is
-    refused with the right one, and one with it sends exactly these.
-    """
-    await _write_dead_letters(workspace)
-    listed = (await client("GET", "/dead-letters?hook=a&limit=2")).json
-    assert (len(listed["dead_letters"]), listed["total"]) == (2, 4)
-    assert {(one["reason"], one["count"]) for one in listed["counts"]} == {
-        ("exhausted", 3), ("blocked", 1),
-    }  # fmt: skip
-    assert listed["replayable"]["count"] == 3
-    assert sum(listed["replayable"]["not_replayable"].values()) == 1
-    assert listed["dead_letters"][-1]["delivery"] == "e2:a"
-    assert "key" not in listed["dead_letters"][0]
-    body = {"hook": "a", "expected": 4}
-    refused = await client("POST", "/dead-letters:replay", body)
-    assert (refused.status, refused.kind, refused.json["count"]) == (409, "count", 3)
-    retry = workspace.retry_topics[0]
-    assert await workspace.cluster.read(retry) == []
-    done = await client("POST", "/dead-letters:replay", {**body, "expected": 3})
-    assert done.json == {"sent": 3, "total": 3, "done": True}
-    assert len(await workspace.cluster.read(retry)) == 3
-    again = (await client("GET", "/dead-letters?hook=a")).json["replayable"]
-    assert (again["count"], again["sent_before"]) == (0, 3)
-    wrong = await client("GET", "/dead-letters?reason=exhaust")
-    assert (wrong.status, wrong.json["problems"][0]["field"]) == (422, "reason")
-
-
-async def test_a_replay_tells_its_progress(workspace: Workspace, client: Client) -> None:
-    """A replay whose client takes lines tells what is sent after each batch, and its end; one with
-    another count is refused with its status also then.
-    """
-    many = exhausted(range(250), "a")
-    await write_dead_letters(workspace.cluster, workspace.dead_letter_topic, many)
-    body = {"hook": "a", "expected": 250}
-    wrong = {**body, "expected": 249}
-    assert (await client("POST", "/dead-letters:replay", wrong, headers=NDJSON)).status == 409
-    lines = _lines(await client("POST", "/dead-letters:replay", body, headers=NDJSON))
-    assert [line["sent"] for line in lines] == [100, 200, 250, 250]
-    assert [line["done"] for line in lines] == [False, False, False, True]
-
-
-async def test_a_replay_ends_with_its_client(workspace: Workspace, panel: Panel) -> None:
-    """A replay whose client goes away ends behind a batch, and another one sends the rest: none
-    twice, none left.
-    """
-    many = exhausted(range(2_000), "a")
-    await write_dead_letters(workspace.cluster, workspace.dead_letter_topic, many)
-    client = Client(panel.url)
-    url, body = f"{panel.url}/api/v1/dead-letters:replay", {"hook": "a", "expected": 2_000}
-    headers = {**client.headers, **NDJSON}
-    async with aiohttp.ClientSession() as session:
-        async with session.post(url, json=body, headers=headers) as answer:
-            first = orjson.loads(await answer.content.readline())
-        assert first == {"sent": 100, "total": 2_000, "done": False}
-
-    async def rest() -> int:
-        before = (await client("GET", "/dead-letters?hook=a&limit=1")).json["replayable"]
-        now = (await client("GET", "/dead-letters?hook=a&limit=1")).json["replayable"]
-        return int(now["count"]) if before == now else 0
-
-    left = await wait_until(rest, "the end of the replay")
-    assert left < 2_000 - 100
-    done = await client("POST", "/dead-letters:replay", {**body, "expected": left})
-    assert done.json["sent"] == left
-    assert len(await workspace.cluster.read(workspace.retry_topics[0])) == 2_000
 
 
 async def test_a_list_of_hooks_has_the_counts_of_a_day(

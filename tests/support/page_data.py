@@ -26,7 +26,7 @@ from consumer.services import reports as report_service
 from consumer.services.audit import AuditEntry, AuditFilter, AuditPage
 from consumer.services.catalogue import HookEntry, HookState
 from consumer.services.checker import Checker
-from consumer.services.dead_letters import Found
+from consumer.services.dead_letters import Counted, DeadLetterPage
 from consumer.services.deliveries import DeliveryPage
 from consumer.services.events import RecentEvent
 from consumer.services.hook_reader import Listing, NotFoundError
@@ -64,6 +64,8 @@ class PageData:
         """The oldest first."""
         self.recent: dict[Trigger, list[RecentEvent]] = {}
         """The newest first."""
+        self.is_uncountable = False
+        """Whether a count of the dead letters takes too long."""
         self.sent = 0
         """Dead letters that were sent again."""
         self._checker = Checker(SETTINGS)
@@ -195,21 +197,34 @@ class PageData:
         found = [one for one in self.report_list if wanted.wants(one.hook, one.start)]
         return Reports(found, exists=bool(self.report_list), passed_over=0)
 
-    async def dead_letters(self, selection: Selection, limit: int) -> Found:
-        """The dead letters."""
+    async def dead_letters(
+        self, selection: Selection, limit: int, cursor: str | None = None
+    ) -> DeadLetterPage:
+        """A page of dead letters; its cursors are numbers here."""
+        chosen = self._chosen(selection)[::-1]
+        first = int(cursor or 0)
+        page = [replace(one, value=None, headers=()) for one in chosen[first : first + limit]]
+        following = str(first + limit) if len(chosen) > first + limit else None
+        end = SearchEnd.BEGINNING if following is None else SearchEnd.LIMIT
+        return DeadLetterPage(page, Horizon(end, None, len(chosen), 0, cursor=following), {})
+
+    async def dead_letter_counts(self, selection: Selection) -> Counted | None:
+        """How many there are; None while a test says that they are too many."""
+        if self.is_uncountable:
+            return None
         chosen = self._chosen(selection)
         counts: Counter[tuple[str, ...]] = Counter(
             (one.metadata.hook, one.metadata.reason) for one in chosen if one.metadata is not None
         )
-        newest = [replace(one, value=None, headers=()) for one in chosen[-limit:]]
-        return Found(newest, counts, self._plan(selection))
+        return Counted(counts, self._plan(selection))
 
     async def replay_plan(self, selection: Selection) -> Plan:
         """What would be sent."""
         return self._plan(selection)
 
-    async def replay(self, selection: Selection, plan: Plan) -> int:
+    async def replay(self, selection: Selection, plan: Plan, by: str) -> int:
         """Send them: they are gone."""
+        del by
         gone = self._chosen(selection)
         self.dead = [one for one in self.dead if one not in gone]
         self.sent += plan.total

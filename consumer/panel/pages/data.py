@@ -16,7 +16,7 @@ from consumer.journal.report_reader import Reports
 from consumer.services import reports as report_service
 from consumer.services.audit import AuditFilter, AuditPage, read_audit
 from consumer.services.catalogue import HookEntry
-from consumer.services.dead_letters import Found, Replay, choose
+from consumer.services.dead_letters import Counted, DeadLetterPage, Replay, choose, read_page
 from consumer.services.deliveries import Deliveries, DeliveryPage
 from consumer.services.events import RecentEvent, RecentEvents, event_at
 from consumer.services.hook_reader import Listing
@@ -24,7 +24,6 @@ from consumer.services.hooks import HookService
 from consumer.services.replicas import Replica
 from consumer.services.report_reads import ReportReads
 from consumer.services.samples import template_sample
-from consumer.services.topic_view import in_time
 from consumer.settings import Settings
 from consumer.stream.dead_letters import Selection
 from consumer.stream.replay import Plan
@@ -33,7 +32,8 @@ SEARCH_SECONDS: Final = 3.0
 """Of one page of the delivery log: its end says how far it came, and the next page goes on."""
 MAX_RECORDS: Final = 2_000_000
 """That one page of the delivery log reads."""
-_DEAD_LETTER_SECONDS: Final = 20.0
+COUNT_SECONDS: Final = 5.0
+"""Of a count of dead letters; a page that has waited so long goes without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +91,24 @@ class Data(Protocol):
         """The reports of a filter. Raises `ConfigError`."""
         ...
 
-    async def dead_letters(self, selection: Selection, limit: int) -> Found:
-        """The newest dead letters of a selection, and what a replay would send."""
+    async def dead_letters(
+        self, selection: Selection, limit: int, cursor: str | None = None
+    ) -> DeadLetterPage:
+        """A page of dead letters, as far as a search of `SEARCH_SECONDS` comes. Raises
+        `ConfigError` for another search's cursor.
+        """
+        ...
+
+    async def dead_letter_counts(self, selection: Selection) -> Counted | None:
+        """How many there are, and what a replay would send; None: it takes long to count them."""
         ...
 
     async def replay_plan(self, selection: Selection) -> Plan:
         """What a replay would send."""
         ...
 
-    async def replay(self, selection: Selection, plan: Plan) -> int:
-        """Send what was planned. Returns how many were sent."""
+    async def replay(self, selection: Selection, plan: Plan, by: str) -> int:
+        """Send what was planned, for a user. Returns how many were sent."""
         ...
 
     async def events(self, trigger: Trigger, count: int) -> Recent:
@@ -173,20 +181,28 @@ class ServiceData:
         wanted, step = report_service.parse(values, self._clock.now())
         return await self._reports.read(wanted, step)
 
-    async def dead_letters(self, selection: Selection, limit: int) -> Found:
-        """The newest dead letters."""
-        topic = self._settings.kafka.own_topics.dead_letter
+    async def dead_letters(
+        self, selection: Selection, limit: int, cursor: str | None = None
+    ) -> DeadLetterPage:
+        """A page of dead letters."""
+        return await read_page(
+            self._settings.kafka, selection, self._clock,
+            limit=limit, cursor=cursor, seconds=SEARCH_SECONDS,
+        )  # fmt: skip
+
+    async def dead_letter_counts(self, selection: Selection) -> Counted | None:
+        """How many there are."""
         replay = Replay(self._settings, selection, limit=None, again=False)
-        return await in_time(replay.find(limit), topic, _DEAD_LETTER_SECONDS)
+        return await replay.count_within(COUNT_SECONDS)
 
     async def replay_plan(self, selection: Selection) -> Plan:
         """What a replay would send."""
         return await Replay(self._settings, selection, limit=None, again=False).plan()
 
-    async def replay(self, selection: Selection, plan: Plan) -> int:
-        """Send what was planned; if the page is left, what was begun is ended in order."""
+    async def replay(self, selection: Selection, plan: Plan, by: str) -> int:
+        """Send what was planned; if the page is left, it ends behind a batch."""
         stop = asyncio.Event()
-        replay = Replay(self._settings, selection, limit=None, again=False)
+        replay = Replay(self._settings, selection, limit=None, again=False, by=by)
         sending = asyncio.ensure_future(
             replay.send(plan, stopped=stop.is_set, advanced=lambda _: None)
         )

@@ -1,22 +1,25 @@
 """Dead letters by hook and reason, and their replay."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from consumer.clock import Clock
-from consumer.errors import InvalidValue
+from consumer.errors import ConfigError, InvalidValue
 from consumer.panel.pages.data import Data, selection_of
+from consumer.panel.pages.deliveries_page import horizon_key
 from consumer.panel.pages.render import url
 from consumer.panel.pages.visit import MovedTo, PageRoute, Result, Shown, Visit
 from consumer.panel.problems import Problem, invalid_field
 from consumer.reasons import Reason
-from consumer.services.dead_letters import FOREIGN_LABEL, Found, facts
-from consumer.stream.dead_letters import Selection
+from consumer.services.dead_letters import FOREIGN_LABEL, Counted, DeadLetterPage, facts
+from consumer.services.times import rfc3339
+from consumer.stream.dead_letters import DeadLetterRecord, Selection
 
 PATH: Final = "/dead-letters"
 REPLAY_PATH: Final = "/dead-letters/replay"
-NEWEST: Final = 50
+PAGE_SIZE: Final = 50
 SHOWN_KINDS: Final = 100
 _FILTERS: Final = ("hook", "reason", "since")
 _REPLAY_SECONDS: Final = 600.0
@@ -34,14 +37,12 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetterList:
-    """What the page shows."""
+class DeadLetterCounts:
+    """What the page shows of all together."""
 
     kinds: Sequence[Kind]
     """The most frequent first."""
     more_kinds: int
-    newest: Sequence[dict[str, Any]]
-    """Facts of the newest ones, the newest first; without keys, which may name users."""
     total: int
     replayable: int
     sent_before: int
@@ -49,17 +50,16 @@ class DeadLetterList:
     """By the reason why."""
 
 
-def dead_letter_list(found: Found) -> DeadLetterList:
-    """What the page shows of dead letters."""
+def dead_letter_counts(found: Counted) -> DeadLetterCounts:
+    """What the page shows of all together."""
     kinds = [
         Kind(hook, reason, count, reason == FOREIGN_LABEL)
         for (hook, reason), count in found.counts.most_common()
     ]
     plan = found.plan
-    return DeadLetterList(
+    return DeadLetterCounts(
         kinds[:SHOWN_KINDS],
         max(0, len(kinds) - SHOWN_KINDS),
-        [_facts(one) for one in reversed(found.newest)],
         found.counts.total(),
         plan.total if plan is not None else 0,
         plan.sent_before if plan is not None else 0,
@@ -67,11 +67,22 @@ def dead_letter_list(found: Found) -> DeadLetterList:
     )
 
 
-def _facts(found: Any) -> dict[str, Any]:
+def _facts(found: DeadLetterRecord) -> dict[str, Any]:
+    """Facts without the key, which may name a user."""
     names = ("hook", "reason", "delivery_id", "attempts", "last_status", "detail", "trigger")
     known = {**dict.fromkeys(names), **facts(found)}
     known.pop("key")
     return known
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What was found."""
+
+    page: DeadLetterPage | None = None
+    """None: the filter or the cursor is refused."""
+    counts: Counted | None = None
+    """None: they were not counted, or that takes too long."""
 
 
 class DeadLettersPage:
@@ -86,12 +97,13 @@ class DeadLettersPage:
         filters = frozenset(_FILTERS)
         return [
             PageRoute(
-                "GET", PATH, self.show, "dead_letters", query=filters | {"sent", "planned"}
+                "GET", PATH, self.show, "dead_letters",
+                query=filters | {"sent", "planned", "cursor"},
             ),
             PageRoute("GET", REPLAY_PATH, self.ask, "dead_letters", "operator", query=filters),
             PageRoute(
                 "POST", REPLAY_PATH, self.replay, "dead_letters", "operator",
-                seconds=_REPLAY_SECONDS,
+                seconds=_REPLAY_SECONDS, ends_with_client=True,
             ),
         ]  # fmt: skip
 
@@ -99,18 +111,26 @@ class DeadLettersPage:
         """The dead letters of a filter."""
         query = dict(visit.query)
         sent, planned = query.pop("sent", None), query.pop("planned", None)
+        cursor, problems, found = query.pop("cursor", None), dict[str, Any](), _Shown()
         try:
-            selection = selection_of(query, self._clock)
+            found = await self._found(selection_of(query, self._clock), cursor)
         except InvalidValue as error:
-            problem, shown = {str(error.path[0]): error}, None
-        else:
-            problem, shown = {}, dead_letter_list(await self._data.dead_letters(selection, NEWEST))
+            problems = {str(error.path[0]): error}
+        except ConfigError as error:
+            problems = {one.field: one for one in error.diagnostics}
+        page, counts = found.page, found.counts
+        following = page.horizon.cursor if page is not None else None
         return Shown(
             "dead_letters.html",
             {
                 "query": query,
-                "list": shown,
-                "problems": problem,
+                "page": page,
+                "newest": [_facts(one) for one in page.dead_letters] if page is not None else [],
+                "horizon_key": horizon_key(page.horizon) if page is not None else "",
+                "counts": dead_letter_counts(counts) if counts is not None else None,
+                "is_first": cursor is None,
+                "next": url(PATH, **query, cursor=following) if following is not None else None,
+                "problems": problems,
                 "reasons": tuple(Reason),
                 "replay": url(REPLAY_PATH, **query),
                 "sent": _count(sent),
@@ -118,11 +138,27 @@ class DeadLettersPage:
             },
         )
 
+    async def _found(self, selection: Selection, cursor: str | None) -> "_Shown":
+        """A page of dead letters, and on the first one the counts of all.
+
+        Raises `ConfigError` for another search's cursor.
+        """
+        searching = self._data.dead_letters(selection, PAGE_SIZE, cursor)
+        if cursor is not None:
+            return _Shown(await searching)
+        page, counts = await asyncio.gather(searching, self._data.dead_letter_counts(selection))
+        return _Shown(page, counts)
+
     async def ask(self, visit: Visit) -> Result:
-        """What a replay would send, and whether it shall."""
-        plan = await self._data.replay_plan(self._selection(visit.query))
-        values = {"query": visit.query, "plan": plan, "changed": False}
-        return Shown("replay.html", values)
+        """What a replay would send, and whether it shall: since a moment, which stays what it is
+        until the form comes.
+        """
+        selection = self._selection(visit.query)
+        query = dict(visit.query)
+        if selection.since is not None:
+            query["since"] = rfc3339(selection.since / 1000) or ""
+        plan = await self._data.replay_plan(selection)
+        return Shown("replay.html", {"query": query, "plan": plan, "changed": False})
 
     async def replay(self, visit: Visit) -> Result:
         """Send them, if there are as many as were shown."""
@@ -131,7 +167,7 @@ class DeadLettersPage:
         plan = await self._data.replay_plan(selection)
         if str(plan.total) != visit.form.get("expected"):
             return Shown("replay.html", {"query": query, "plan": plan, "changed": True})
-        sent = await self._data.replay(selection, plan)
+        sent = await self._data.replay(selection, plan, visit.identity.name)
         return MovedTo(url(PATH, **query, sent=str(sent), planned=str(plan.total)))
 
     def _selection(self, query: Any) -> Selection:

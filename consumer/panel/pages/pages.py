@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, AsyncExitStack
 from http import HTTPStatus
 
 from aiohttp import web
@@ -29,6 +29,7 @@ from consumer.panel.pages.preferences import preferences
 from consumer.panel.pages.render import url
 from consumer.panel.pages.visit import Download, MovedTo, PageRoute, Shown, Visit
 from consumer.panel.problems import Problem
+from consumer.panel.transfer import while_there
 
 Note = Callable[[str, Identity | None], None]
 """Is told the page and the user, for the log."""
@@ -118,7 +119,10 @@ class Pages:
 
 async def _page(asked: Asked, route: PageRoute, visit: Visit) -> web.StreamResponse:
     try:
-        async with asyncio.timeout(route.seconds):
+        async with AsyncExitStack() as stack:
+            if route.ends_with_client:
+                await stack.enter_async_context(while_there(asked.request))
+            await stack.enter_async_context(asyncio.timeout(route.seconds))
             result = await route.handler(visit)
     except TimeoutError:
         raise Problem(

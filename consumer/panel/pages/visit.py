@@ -71,3 +71,5 @@ class PageRoute:
     """The parameters that it takes."""
     seconds: float = 30.0
     """Time for an answer."""
+    ends_with_client: bool = False
+    """Whether what is under way ends if the client leaves before the answer."""
