@@ -1,9 +1,8 @@
 """`hookstream hooks export`: live definitions as YAML that `hookstream hooks apply` reads."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import typer
 
@@ -14,10 +13,8 @@ from consumer.control.difference import as_written
 from consumer.control.live_table import LiveTable
 from consumer.documents.yaml_writer import write_yaml
 from consumer.errors import HookstreamError
+from consumer.hooks.texts import is_hook_id
 from consumer.settings import Settings
-
-_HOOK_ID: Final = re.compile(r"[a-z0-9-]{1,64}")
-"""Of a file's name too. Who may write the topic may write any key, such as a path."""
 
 
 def export_hooks(settings: Settings, hook_ids: Sequence[str], folder: Path | None) -> None:
@@ -46,7 +43,8 @@ def _definitions(table: LiveTable, hook_ids: Sequence[str]) -> dict[str, Mapping
     for hook_id in [choose_id(live, hook_id) for hook_id in hook_ids] or live:
         if hook_id in table.unreadable:
             print_note(f"hook {hook_id}: its newest record cannot be read; the one before it is")
-        if _HOOK_ID.fullmatch(hook_id):
+        # Who may write the topic may write any key, such as a path.
+        if is_hook_id(hook_id):
             found[hook_id] = as_written(table.records[hook_id].definition)
         else:
             print_note(f"left out: {hook_id!r} is not a hook id")

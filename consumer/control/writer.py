@@ -13,7 +13,8 @@ from consumer.control.changes import NotWrittenError, UnknownOutcomeError, Wante
 from consumer.control.live_table import LiveTable
 from consumer.control.records import HookRecord, Written
 from consumer.control.write_plan import Author, WritePlan, plan_write
-from consumer.errors import HookstreamError
+from consumer.documents.lines import MAX_CHARACTERS, one_line
+from consumer.errors import ConfigError, Diagnostic, HookstreamError, InvalidValue
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
 from consumer.stream.table_reader import TableReader
@@ -24,6 +25,7 @@ from consumer.stream.transactions import OutgoingTableRecord, Transactions
 
 log = get_logger(__name__)
 
+MAX_COMMENT_CHARACTERS: Final = 500
 WRITE_TIMEOUT_SECONDS: Final = 30.0
 """Time after which a write that failed is not tried again."""
 DECIDE_TIMEOUT_SECONDS: Final = 45.0
@@ -70,10 +72,12 @@ class HookWriter:
         nothing. The definitions are valid already.
 
         Raises:
+            ConfigError: `by` or `comment` is not one short line.
             ConflictError: definitions have changed since they were seen.
             NotWrittenError: it is certain that nothing was written.
             UnknownOutcomeError: it may have been written, or not.
         """
+        _check_lines(by, comment)
         change = uuid4().hex
         async with self._one_at_a_time:
             give_up_at = self._clock.monotonic() + WRITE_TIMEOUT_SECONDS
@@ -212,6 +216,19 @@ class HookWriter:
     def _now(self) -> str:
         moment = datetime.fromtimestamp(self._clock.now(), UTC)
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _check_lines(by: str, comment: str) -> None:
+    """Raise `ConfigError` unless both are short lines: lists and logs show them."""
+    problems = []
+    bounds = {"by": (by, MAX_CHARACTERS), "comment": (comment, MAX_COMMENT_CHARACTERS)}
+    for field, (text, most) in bounds.items():
+        try:
+            one_line(text, most)
+        except InvalidValue as error:
+            problems.append(Diagnostic(error.message, error.hint, field=field))
+    if problems:
+        raise ConfigError(problems)
 
 
 def _outgoing(records: Sequence[Written]) -> list[OutgoingTableRecord]:

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from consumer.documents.durations import duration
-from consumer.documents.validation import Scalar, as_text
+from consumer.documents.validation import Scalar
 from consumer.errors import InvalidValue
 from consumer.events.triggers import Trigger
 from consumer.hooks.load_context import LoadContext
@@ -34,10 +34,18 @@ from consumer.hooks.table import (
     Value,
 )
 from consumer.hooks.template import Template, parse_template
+from consumer.hooks.texts import (
+    HOOK_ID,
+    LineText,
+    PlainText,
+    is_hook_id,
+    plain,
+    text_of,
+    without_secrets,
+)
 from consumer.hooks.value_sources import Source
 from consumer.settings import RateLimit
 
-_ID = re.compile(r"[a-z0-9-]{1,64}")
 # RFC 9110 section 5.6.2.
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}")
 # RFC 9110 section 5.5: no control character but the tab, no blank at either end.
@@ -59,40 +67,16 @@ MAX_PARAMETERS = 100
 """Parameters of one hook; each is a value to be read for each request."""
 
 
-def _text(raw: Any) -> str:
-    text = raw if type(raw) is str else as_text(raw)
-    if not isinstance(text, str):
-        raise InvalidValue("is not text", "write one text")
-    return text
-
-
-def _without_secrets(raw: Any) -> str:
-    text = _text(raw)
-    if has_reference(text):
-        raise InvalidValue(
-            "holds ${, but secrets cannot stand here",
-            "put ${...} into a header or parameter with `source: fixed`",
-        )
-    return text
-
-
-def _plain(raw: Any) -> str:
-    text = _without_secrets(raw)
-    if not text:
-        raise InvalidValue("is empty", "write at least one character, or take it out")
-    return text
-
-
 def _hook_id(raw: Any, info: ValidationInfo) -> str:
     _load_context(info).origin = ""  # of the definition before this one
-    text = _text(raw)
-    if not _ID.fullmatch(text):
+    text = text_of(raw)
+    if not is_hook_id(text):
         raise InvalidValue("is not a hook id", "use 1 to 64 of a to z, 0 to 9 and hyphen")
     return text
 
 
 def _template(raw: Any, info: ValidationInfo) -> Template:
-    template = parse_template(_text(raw))
+    template = parse_template(text_of(raw))
     _load_context(info).origin = template.origin  # sealed secrets, which come later, ask for it
     return template
 
@@ -109,7 +93,7 @@ _SHARED = WrapValidator(_shared)
 
 
 def _value(raw: Any, info: ValidationInfo) -> Value:
-    text = _text(raw)
+    text = text_of(raw)
     source: Source = info.data.get("source", "event")
     missing: Missing = info.data.get("missing") or "omit"
     match source:
@@ -121,19 +105,19 @@ def _value(raw: Any, info: ValidationInfo) -> Value:
                 secret=has_reference(text),
                 reference=text,
             )
-        case "event" if not all(text.split(".")) and _plain(text):
+        case "event" if not all(text.split(".")) and plain(text):
             raise InvalidValue(
                 "is not a dotted path", "write names joined by single dots: data.category"
             )
         case "event" | "profile" | "device":
-            path = tuple(_plain(text).split("."))
+            path = tuple(plain(text).split("."))
             return Value(source, path=path, missing=missing, reference=text)
         case _:
             assert_never(source)
 
 
 def _header_name(raw: Any) -> str:
-    name = _text(raw)
+    name = text_of(raw)
     lower = name.lower()
     if not _TOKEN.fullmatch(name):
         raise InvalidValue("is not a header name", "use 1 to 100 letters, digits and hyphens")
@@ -167,7 +151,7 @@ def _no_encoding(_raw: Any) -> None:
 
 
 def _retried_status(raw: Any) -> int:
-    text = _text(raw)
+    text = text_of(raw)
     if not _STATUS.fullmatch(text):
         raise InvalidValue("is not an HTTP status", "write three digits, such as 403")
     status = int(text)
@@ -183,7 +167,7 @@ def _signing_key(raw: Any, info: ValidationInfo) -> bytes:
     recommends 24 to 64. Text that they would decode differently (other characters, an empty key)
     is refused: its signatures would never verify.
     """
-    text = expand(_text(raw), _load_context(info).read_secret).removeprefix(_SIGNING_PREFIX)
+    text = expand(text_of(raw), _load_context(info).read_secret).removeprefix(_SIGNING_PREFIX)
     try:
         key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
@@ -196,10 +180,7 @@ def _signing_key(raw: Any, info: ValidationInfo) -> bytes:
     return key
 
 
-PlainText = Annotated[str, PlainValidator(_plain, json_schema_input_type=Scalar)]
-
-
-_HookId = Annotated[str, Field(pattern=f"^{_ID.pattern}$")]
+_HookId = Annotated[str, Field(pattern=f"^{HOOK_ID}$")]
 _HeaderName = Annotated[str, Field(pattern=f"^{_TOKEN.pattern}$")]
 _RetriedStatus = Annotated[
     int,
@@ -262,9 +243,9 @@ def _distinct(headers: tuple[HeaderEntry, ...]) -> tuple[HeaderEntry, ...]:
 class UriParameter(Form):
     """One brace name: its label for people, and the substitute for a missing value."""
 
-    label: PlainText
+    label: LineText
     default: (
-        Annotated[str, PlainValidator(_without_secrets, json_schema_input_type=Scalar)] | None
+        Annotated[str, PlainValidator(without_secrets, json_schema_input_type=Scalar)] | None
     ) = None
     missing: Missing | None = None
 
@@ -273,7 +254,7 @@ class Definition(Form):
     """One document. Validated with a `LoadContext` as context, so secrets are read here too."""
 
     id: Annotated[str, PlainValidator(_hook_id, json_schema_input_type=_HookId)]
-    name: PlainText | None = None
+    name: LineText | None = None
     enabled: bool = True
     app: PlainText | None = None
     method: Literal["GET"] = "GET"

@@ -1,7 +1,7 @@
 """Which records of the delivery log are wanted; it is pure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -171,13 +171,18 @@ def parse_time(text: str, now: float) -> int:
     return max(0, int(moment * 1000))  # Kafka has no times before the epoch
 
 
-def _check_text(name: str, text: str) -> None:
-    if name not in FILTERS:
-        close = get_close_matches(name, FILTERS, n=1)
+def check_filter(name: str, known: Sequence[str]) -> None:
+    """Raise `InvalidValue` for a name that is no filter of those."""
+    if name not in known:
+        close = get_close_matches(name, known, n=1)
         raise InvalidValue(
             "is no filter",
-            f"did you mean {close[0]}?" if close else f"there are: {', '.join(FILTERS)}",
+            f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}",
         )
+
+
+def _check_text(name: str, text: str) -> None:
+    check_filter(name, FILTERS)
     try:
         size = len(text.encode())
     except UnicodeEncodeError:

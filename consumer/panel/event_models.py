@@ -5,11 +5,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from consumer.events.triggers import Trigger
+from consumer.hooks.texts import HOOK_ID
 from consumer.panel.models import MAX_TEXT, AboutHook, Body, Query, Result
 from consumer.services.events import MAX_EVENTS
 
 DEFAULT_COUNT = 100
-_HOOK_ID = r"^[a-z0-9-]{1,64}$"
+_HOOK_ID = f"^{HOOK_ID}$"
 
 
 class ExplainBody(Body):

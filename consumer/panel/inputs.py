@@ -1,6 +1,7 @@
 """From the bytes of a request to what its route takes."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final, Literal
@@ -16,6 +17,7 @@ from consumer.panel.routes import Route
 
 MAX_QUERY_PARAMETERS: Final = 50
 _MAX_DEPTH: Final = 200
+_MAX_SHOWN: Final = 100
 
 
 def parse_pairs(text: str) -> dict[str, str]:
@@ -92,7 +94,7 @@ def _json(raw: bytes) -> Any:
     """A JSON value with integers of any length, as an event may have them. Raises `Problem`."""
     try:
         text = raw.decode()
-        value = json.loads(text, parse_constant=_refuse)
+        value = json.loads(text, parse_constant=_refuse, object_pairs_hook=_object)
         _check(value, _MAX_DEPTH)
     except (ValueError, RecursionError):
         raise Problem(
@@ -115,6 +117,23 @@ def _check(value: Any, depth: int) -> None:
         if isinstance(value, Mapping):
             for item in value.values():
                 _check(item, depth - 1)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises `Problem` for a key that is there twice: what it means is anyone's
+    guess.
+    """
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
+        raise invalid_field(_shown(twice), "is there twice in one object", "give it once")
+    return found
+
+
+def _shown(name: str) -> str:
+    """A key in an answer: short, and without halves of pairs."""
+    return name.encode(errors="backslashreplace").decode()[:_MAX_SHOWN]
 
 
 def _refuse(_constant: str) -> None:

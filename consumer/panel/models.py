@@ -1,19 +1,21 @@
 """The JSON that the API takes and answers with."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from consumer.control.records import Action
+from consumer.documents.lines import one_line
 from consumer.errors import InvalidValue
 from consumer.events.triggers import Trigger
+from consumer.hooks.texts import HOOK_ID
 from consumer.services.catalogue import HookState
 
 MAX_TEXT = 500
 """Characters of a comment, or of a text that is searched for."""
 DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
-_CURSOR = r"^[a-z0-9-]{1,64}$"
+_HOOK_ID = f"^{HOOK_ID}$"
 
 
 class Query(BaseModel):
@@ -38,7 +40,9 @@ class DryRun(Query):
     """Of a write."""
 
     dry_run: bool = Field(default=False, description="Answer what would be, and write nothing.")
-    comment: str = Field(default="", max_length=MAX_TEXT, description="Why, for the history.")
+    comment: Annotated[str, AfterValidator(lambda text: one_line(text, MAX_TEXT))] = Field(
+        default="", max_length=MAX_TEXT, description="Why, for the history."
+    )
 
 
 class HooksQuery(Query):
@@ -50,7 +54,7 @@ class HooksQuery(Query):
     trigger: Trigger | None = None
     state: HookState | None = None
     cursor: str | None = Field(
-        default=None, pattern=_CURSOR, description="`next` of the page before."
+        default=None, pattern=_HOOK_ID, description="`next` of the page before."
     )
     limit: int = Field(default=DEFAULT_PAGE, ge=1, le=MAX_PAGE)
 
@@ -175,7 +179,7 @@ class Checked(Result):
 class AboutHook(Body):
     """A hook, by its id or its definition."""
 
-    hook: str | None = Field(default=None, pattern=_CURSOR)
+    hook: str | None = Field(default=None, pattern=_HOOK_ID)
     definition: dict[str, Any] | None = None
 
     @model_validator(mode="after")

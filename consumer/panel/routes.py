@@ -1,20 +1,22 @@
 """The routes of the API: one table, by which requests are served and the OpenAPI document made."""
 
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from consumer.hooks.texts import HOOK_ID
 from consumer.panel.callers import Caller
 from consumer.panel.credentials import Identity
 from consumer.settings import RoleName
 
 API: Final = "/api/v1"
 _PARAMETERS: Final[Mapping[str, tuple[str, str]]] = {
-    "id": (r"[a-z0-9-]{1,64}", "A hook's id."),
+    "id": (HOOK_ID, "A hook's id."),
+    "hook": (HOOK_ID, "A hook's id."),
     "trigger": (r"[a-z_]{1,32}", "A trigger."),
 }
 """By name, the pattern of a path's parameter and what it is."""
@@ -113,21 +115,56 @@ class Route:
         names = re.findall(r"{(\w+)}", self.path)
         return [(name, *_PARAMETERS[name]) for name in names]
 
-    def matches(self, path: str) -> Mapping[str, str] | None:
-        """The parameters of a path; None: it is another route's."""
-        own, given = self.url.split("/"), path.split("/")
-        if len(own) != len(given):
-            return None
-        found: dict[str, str] = {}
-        for part, text in zip(own, given, strict=True):
-            if not part.startswith("{"):
-                if part != text:
-                    return None
-            elif re.fullmatch(_PARAMETERS[part[1:-1]][0], text):
-                found[part[1:-1]] = text
-            else:
+
+class Located(Protocol):
+    """What a request may be for."""
+
+    @property
+    def method(self) -> str:
+        """The method."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """The whole path, with names of `_PARAMETERS` in braces."""
+        ...
+
+
+RouteT = TypeVar("RouteT", bound=Located)
+
+
+def find_route(
+    routes: Iterable[RouteT], method: str, path: str
+) -> tuple[RouteT, Mapping[str, str]] | Sequence[str]:
+    """The route of a method and path, and the path's parameters; if there is none, the methods that
+    the path has.
+    """
+    wanted, methods = "GET" if method == "HEAD" else method, list[str]()
+    for route in routes:
+        parameters = _matched(route.url, path)
+        if parameters is None:
+            continue
+        if route.method == wanted:
+            return route, parameters
+        methods.append(route.method)
+    return methods
+
+
+def _matched(url: str, path: str) -> Mapping[str, str] | None:
+    """The parameters of a path; None: it is another route's."""
+    own, given = url.split("/"), path.split("/")
+    if len(own) != len(given):
+        return None
+    found: dict[str, str] = {}
+    for part, text in zip(own, given, strict=True):
+        if not part.startswith("{"):
+            if part != text:
                 return None
-        return found
+        elif re.fullmatch(_PARAMETERS[part[1:-1]][0], text):
+            found[part[1:-1]] = text
+        else:
+            return None
+    return found
 
 
 class Routes:
@@ -139,19 +176,5 @@ class Routes:
     def owns(self, path: str) -> bool:
         """Whether a path is the API's: all others are pages'."""
         return path.startswith("/api/") or any(
-            route.matches(path) is not None for route in self.all
+            _matched(route.url, path) is not None for route in self.all
         )
-
-    def find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]] | Sequence[str]:
-        """The route of a method and path, and the path's parameters; if there is none, the methods
-        that the path has.
-        """
-        methods = []
-        for route in self.all:
-            parameters = route.matches(path)
-            if parameters is None:
-                continue
-            if route.method == method or (method == "HEAD" and route.method == "GET"):
-                return route, parameters
-            methods.append(route.method)
-        return methods

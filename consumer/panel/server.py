@@ -20,7 +20,7 @@ from consumer.panel.gate import Gate
 from consumer.panel.inputs import parse_body, parse_query
 from consumer.panel.pages.pages import Pages
 from consumer.panel.problems import Problem
-from consumer.panel.routes import Answer, Call, Route, Routes
+from consumer.panel.routes import Answer, Call, Route, Routes, find_route
 from consumer.panel.transfer import (
     BODY,
     NDJSON,
@@ -123,7 +123,7 @@ class Server:
             self._under_way -= 1
 
     def _find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]]:
-        found = self._routes.find(method, path)
+        found = find_route(self._routes.all, method, path)
         if isinstance(found, tuple):
             return found
         if found:

@@ -1,11 +1,10 @@
 """Reports: counts, rates and percentiles by hook and time, for the commands and the API."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any, Final
 
 from consumer.errors import ConfigError, Diagnostic, InvalidValue
-from consumer.journal.log_filter import parse_time
+from consumer.journal.log_filter import check_filter, parse_time
 from consumer.journal.report_sums import Report, ReportFilter, Step
 from consumer.services.times import rfc3339
 
@@ -30,7 +29,7 @@ def parse(values: Mapping[str, str], now: float) -> tuple[ReportFilter, Step]:
             elif name == "step":
                 step = _step(text)
             else:
-                _check_name(name)
+                check_filter(name, REPORT_FILTERS)
         except InvalidValue as error:
             problems.append(Diagnostic(error.message, error.hint, field=name))
     if problems:
@@ -56,13 +55,6 @@ def report_facts(report: Report) -> dict[str, Any]:
             for share, seconds in report.percentiles.items()
         },
     }
-
-
-def _check_name(name: str) -> None:
-    if name not in REPORT_FILTERS:
-        close = get_close_matches(name, REPORT_FILTERS, n=1)
-        hint = f"there are: {', '.join(REPORT_FILTERS)}"
-        raise InvalidValue("is no filter", f"did you mean {close[0]}?" if close else hint)
 
 
 def _step(text: str) -> Step:

@@ -15,7 +15,7 @@ from consumer.control.changes import (
 )
 from consumer.control.records import Action
 from consumer.control.writer import HookWriter
-from consumer.errors import HookstreamError
+from consumer.errors import ConfigError, HookstreamError
 from consumer.settings import OwnTopics
 from consumer.stream.transaction_errors import CommitUnknownError, TransactionError
 from consumer.stream.transactions import Transactions
@@ -88,6 +88,18 @@ async def test_the_life_of_a_definition(
         (Action.DELETED, 3, "ayse", ""),
         (Action.RESTORED, 4, "can", "back"),
     ]
+
+
+async def test_author_and_comment_are_short_lines(
+    cluster: Cluster, own: OwnTopics, writer: HookWriter
+) -> None:
+    """A write whose author or comment is long, or has a line end, is refused as a whole, with each
+    field that is wrong.
+    """
+    with pytest.raises(ConfigError) as caught:
+        await writer.write([_change("a", 0)], by="a" * 201, comment="a\nb")
+    assert [one.field for one in caught.value.diagnostics] == ["by", "comment"]
+    assert await committed(cluster, own.hooks) == []
 
 
 async def test_of_two_that_saw_the_same_one_wins(

@@ -1,7 +1,7 @@
 """From the bytes of a request to what a page takes; it is pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Final
 
@@ -10,7 +10,6 @@ from consumer.panel.pages.visit import PageRoute
 from consumer.panel.problems import invalid_field
 
 _MAX_CHARACTERS: Final = 1024
-_HOOK: Final = re.compile(r"[a-z0-9-]{1,64}")
 _LOCAL: Final = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
 
 
@@ -33,35 +32,6 @@ def refuse_unknown(route: PageRoute, query: Mapping[str, str]) -> None:
             )
 
 
-def find(
-    routes: Sequence[PageRoute], method: str, path: str
-) -> tuple[PageRoute, dict[str, str]] | Sequence[str]:
-    """The route of a method and path with the path's parameters; if there is none, the methods
-    that the path has.
-    """
-    wanted, methods = "GET" if method == "HEAD" else method, list[str]()
-    for route in routes:
-        parameters = _parameters(route.path.split("/"), path.split("/"))
-        if parameters is None:
-            continue
-        if route.method == wanted:
-            return route, parameters
-        methods.append(route.method)
-    return methods
-
-
 def local_path(text: str) -> str:
     """`text` if it is an address of this panel, else its first page."""
     return text if _LOCAL.fullmatch(text) else "/"
-
-
-def _parameters(own: Sequence[str], given: Sequence[str]) -> dict[str, str] | None:
-    if len(own) != len(given):
-        return None
-    found: dict[str, str] = {}
-    for part, text in zip(own, given, strict=True):
-        if part == "{hook}" and _HOOK.fullmatch(text):
-            found["hook"] = text
-        elif part != text:
-            return None
-    return found

@@ -24,11 +24,12 @@ from consumer.panel.pages.answers import (
 )
 from consumer.panel.pages.assets import PREFIX
 from consumer.panel.pages.entrance import LOG_IN, OPEN, Entrance
-from consumer.panel.pages.inputs import find, parse_fields, refuse_unknown
+from consumer.panel.pages.inputs import parse_fields, refuse_unknown
 from consumer.panel.pages.preferences import preferences
 from consumer.panel.pages.render import url
 from consumer.panel.pages.visit import Download, MovedTo, PageRoute, Shown, Visit
 from consumer.panel.problems import Problem
+from consumer.panel.routes import find_route
 from consumer.panel.transfer import while_there
 
 Note = Callable[[str, Identity | None], None]
@@ -77,7 +78,7 @@ class Pages:
             return _failed(asked, problem, identity)
 
     def _find(self, asked: Asked) -> tuple[PageRoute, Mapping[str, str]]:
-        found = find(self.routes, asked.method, asked.path)
+        found = find_route(self.routes, asked.method, asked.path)
         if isinstance(found, tuple):
             return found
         if found:

@@ -73,3 +73,8 @@ class PageRoute:
     """Time for an answer."""
     ends_with_client: bool = False
     """Whether what is under way ends if the client leaves before the answer."""
+
+    @property
+    def url(self) -> str:
+        """See `Located`."""
+        return self.path
