@@ -6,9 +6,10 @@ from pathlib import Path
 import typer
 
 from consumer.cli.console import print_note
-from consumer.control.sealed import MAX_SEALED_BYTES, new_key, seal
+from consumer.control.sealed import MAX_SEALED_BYTES, new_key
 from consumer.errors import ConfigError, Diagnostic, HookstreamError, InvalidValue
 from consumer.hooks.template import parse_template
+from consumer.services.sealing import Seal, make_seal
 from consumer.settings import Settings, environment, load_settings
 
 
@@ -29,7 +30,7 @@ def seal_secret(config: Path | None, uri: str) -> None:
         typer.BadParameter: the URI is none.
         HookstreamError: the settings have no key, or there is no secret to seal.
     """
-    key = _public_key(load_settings(config, environment()))
+    seal = _seal_of(load_settings(config, environment()))
     try:
         origin = parse_template(uri).origin
     except InvalidValue as invalid:
@@ -37,21 +38,17 @@ def seal_secret(config: Path | None, uri: str) -> None:
         raise typer.BadParameter(message, param_hint="--uri") from None
     text = _secret()
     try:
-        typer.echo(seal(text, origin, key))
+        typer.echo(seal(text, origin))
     except InvalidValue as invalid:
         raise HookstreamError(f"the secret {invalid.message}: {invalid.hint}") from None
 
 
-def _public_key(settings: Settings) -> str:
-    key = settings.hooks.seal_public_key
-    problem = InvalidValue("is missing", "make a pair of keys: hookstream hooks seal --new-key")
-    try:
-        if key is not None:
-            seal("x", "https://example.com", key)
-            return key
-    except InvalidValue as invalid:
-        problem = invalid
-    raise ConfigError([Diagnostic(problem.message, problem.hint, field="hooks.seal_public_key")])
+def _seal_of(settings: Settings) -> Seal:
+    found = make_seal(settings)
+    if found is None:
+        hint = "make a pair of keys: hookstream hooks seal --new-key"
+        raise ConfigError([Diagnostic("is missing", hint, field="hooks.seal_public_key")])
+    return found
 
 
 def _secret() -> str:

@@ -69,6 +69,7 @@ class Gate:
             )
         self._callers = Callers(panel)
         self._is_by_link = panel.is_open_by_link
+        self._has_tokens = bool(panel.tokens)
 
     @property
     def link(self) -> str | None:
@@ -79,6 +80,11 @@ class Gate:
     def is_by_link(self) -> bool:
         """Whether the link is the only way in."""
         return self._is_by_link
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether a token lets people in."""
+        return self._has_tokens
 
     def peer_name(self, peer: str | None) -> str | None:
         """See `Callers.peer_name`."""

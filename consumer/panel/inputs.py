@@ -20,15 +20,15 @@ _MAX_DEPTH: Final = 200
 _MAX_SHOWN: Final = 100
 
 
-def parse_pairs(text: str) -> dict[str, str]:
-    """The fields of a query or form. Raises `Problem`."""
+def parse_pairs(text: str, most: int = MAX_QUERY_PARAMETERS) -> dict[str, str]:
+    """The fields of a query or form, of which there may be `most`. Raises `Problem`."""
     try:
         pairs = parse_qsl(
             text,
             keep_blank_values=True,
             strict_parsing=bool(text),
             errors="strict",
-            max_num_fields=MAX_QUERY_PARAMETERS,
+            max_num_fields=most,
         )
     except ValueError:
         raise invalid("the query is not name=value pairs of UTF-8") from None

@@ -32,6 +32,7 @@ from consumer.services.deliveries import make_deliveries
 from consumer.services.hooks import HookService
 from consumer.services.last_day import DayReader
 from consumer.services.report_reads import ReportReads
+from consumer.services.sealing import make_seal
 from consumer.services.test_sends import TestSends
 from consumer.settings import Settings
 
@@ -75,7 +76,15 @@ class Panel:
         )
         data = ServiceData(settings, self._hooks, make_deliveries(settings, clock), reports, clock)
         day = DayReports(self._day)
-        pages = make_pages(data, self._hooks, day, self.gate, clock, live=settings.hooks.live)
+        pages = make_pages(
+            data,
+            self._hooks,
+            day,
+            self.gate,
+            clock,
+            live=settings.hooks.live,
+            seal=make_seal(settings),
+        )
         self._server = Server(self.routes, pages, self.gate, clock, idle)
         self._idle = idle
         self.port = 0

@@ -7,10 +7,11 @@ from typing import Any
 from consumer.control.changes import Conflict, ConflictError
 from consumer.control.difference import difference
 from consumer.control.records import Action, AuditRecord, HookRecord
+from consumer.hooks.table import Hook
 from consumer.services.catalogue import HookEntry, HookState
 from consumer.services.checker import Checker
 from consumer.services.hook_reader import NotFoundError
-from consumer.services.hooks import Changed, Who
+from consumer.services.hooks import Changed, ExistsError, Who
 from support.page_data import SETTINGS, PageData, rfc3339
 
 
@@ -20,6 +21,36 @@ class PageChanges:
     def __init__(self, data: PageData) -> None:
         self._data = data
         self._checker = Checker(SETTINGS)
+
+    def check(self, definition: object) -> Hook:
+        """The hook of a definition."""
+        return self._checker.definition(definition, "definition")
+
+    async def create(self, definition: Mapping[str, Any], who: Who, *, dry_run: bool) -> Changed:
+        """Create a hook."""
+        hook_id = self.check(definition).id
+        if any(one.hook_id == hook_id for one in self._data.entries):
+            raise ExistsError(f"there is a hook {hook_id} already")
+        return self._write(None, hook_id, definition, Action.CREATED, 0, who, dry_run=dry_run)
+
+    async def change(
+        self,
+        hook_id: str,
+        definition: Mapping[str, Any],
+        seen: int | None,
+        who: Who,
+        *,
+        dry_run: bool,
+    ) -> Changed:
+        """Change a hook."""
+        self.check(definition)
+        entry = await self._data.hook(hook_id)
+        return self._write(entry, hook_id, definition, Action.CHANGED, seen, who, dry_run=dry_run)
+
+    async def delete(self, hook_id: str, seen: int | None, who: Who, *, dry_run: bool) -> Changed:
+        """Delete a hook."""
+        entry = await self._data.hook(hook_id)
+        return self._write(entry, hook_id, None, Action.DELETED, seen, who, dry_run=dry_run)
 
     async def switch(
         self, hook_id: str, seen: int | None, who: Who, *, enabled: bool, dry_run: bool
@@ -47,7 +78,7 @@ class PageChanges:
         self,
         entry: HookEntry | None,
         hook_id: str,
-        after: Mapping[str, Any],
+        after: Mapping[str, Any] | None,
         action: Action,
         seen: int | None,
         who: Who,
@@ -57,13 +88,16 @@ class PageChanges:
         before = entry.definition if entry is not None else None
         current = entry.revision if entry is not None else 0
         if seen is not None and seen != current:
-            raise ConflictError([Conflict(hook_id, seen, current, by="mehmet")])
+            record = entry.record if entry is not None else None
+            by = record.by if record is not None else "mehmet"
+            raise ConflictError([Conflict(hook_id, seen, current, by=by)])
         fields, done = difference(before, after), action if before != after else None
         if dry_run or done is None:
             return Changed(hook_id, done, current, None, fields, after)
         at, revision = rfc3339(self._data.clock.now()), current + 1
-        known = {name: value for name, value in after.items() if name != "owner"}
-        hook = self._checker.definition(known, "definition")
+        if after is None:
+            return self._deleted(hook_id, revision, before, who)
+        hook = self._checker.definition(after, "definition")
         state = HookState.ON if hook.enabled else HookState.OFF
         record = HookRecord(hook_id, revision, after, at, who.by, who.comment)
         new = HookEntry(hook_id, "live", state, hook, after, record)
@@ -76,3 +110,14 @@ class PageChanges:
             replace(one, newest_offset=one.newest_offset + 1) for one in self._data.running
         ]
         return Changed(hook_id, done, current, revision, fields, after)
+
+    def _deleted(
+        self, hook_id: str, revision: int, before: Mapping[str, Any] | None, who: Who
+    ) -> Changed:
+        at = rfc3339(self._data.clock.now())
+        self._data.entries = [one for one in self._data.entries if one.hook_id != hook_id]
+        self._data.history.append(
+            AuditRecord(at, who.by, Action.DELETED, hook_id, revision, before, None, who.comment)
+        )
+        fields = difference(before, None)
+        return Changed(hook_id, Action.DELETED, revision - 1, revision, fields, None)

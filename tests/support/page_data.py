@@ -83,8 +83,7 @@ class PageData:
         refused: bool = False,
     ) -> None:
         """Add a hook: live with a revision, else of a file."""
-        known = {name: value for name, value in definition.items() if name != "owner"}
-        hook = None if refused else self._checker.definition(known, "definition")
+        hook = None if refused else self._checker.definition(definition, "definition")
         at = rfc3339(self.clock.now() - 3600)
         hook_id = str(definition["id"])
         record = HookRecord(hook_id, revision, definition, at, "ayse", "") if revision else None

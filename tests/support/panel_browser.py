@@ -8,6 +8,11 @@ from support.panel import TOKENS
 
 PATHS: Final = {
     "hooks": "/hooks",
+    "new hook": "/hooks/new",
+    "copy of a hook": "/hooks/new?from=click-analytics",
+    "change of a hook": "/hooks/click-analytics/edit",
+    "hook that a file has": "/hooks/purchase-feed/edit",
+    "deletion of a hook": "/hooks/store-visit/delete",
     "hook": "/hooks/click-analytics",
     "hook that was changed": "/hooks/click-analytics?done=rollback",
     "pause": "/hooks/click-analytics/pause",

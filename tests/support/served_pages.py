@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 
+from consumer.control.sealed import new_key, seal
 from consumer.panel.connections import make_runner
 from consumer.panel.gate import Gate
 from consumer.panel.pages.day_reports import DayReports
@@ -33,9 +35,15 @@ class ServedPages:
 
 @contextmanager
 def served_pages(
-    data: PageData, *, panel: PanelSettings | None = None, live: bool = True
+    data: PageData,
+    *,
+    panel: PanelSettings | None = None,
+    live: bool = True,
+    sealing: bool = True,
 ) -> Iterator[ServedPages]:
-    """Serve the pages of an installation; `panel` has a token for each role, if it is not given."""
+    """Serve the pages of an installation; `panel` has a token for each role, if it is not given.
+    `sealing`: whether the settings have a key for secrets.
+    """
     gate = Gate(panel or PanelSettings(tokens=token_entries()), data.clock)
     ready: Future[int] = Future()
     stop = threading.Event()
@@ -43,7 +51,9 @@ def served_pages(
     async def serve() -> None:
         reader = DayReader(data.day_reports, data.clock)
         day = DayReports(reader)
-        pages = make_pages(data, PageChanges(data), day, gate, data.clock, live=live)
+        sealer = partial(seal, public_key=new_key()[0]) if sealing else None
+        changes = PageChanges(data)
+        pages = make_pages(data, changes, day, gate, data.clock, live=live, seal=sealer)
         runner = make_runner(Server(Routes([]), pages, gate, data.clock).handle, gate.peer_name)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

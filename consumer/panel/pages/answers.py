@@ -1,7 +1,7 @@
 """Responses of pages: HTML, redirects, downloads and files."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ from consumer.panel.pages.visit import Download, Shown
 from consumer.panel.problems import Problem, invalid
 from consumer.panel.transfer import BODY, BodyBounds, read_body
 
+Parse = Callable[[str], dict[str, str]]
+"""From a form's body to its fields. Raises `Problem`."""
 _FORM: Final = "application/x-www-form-urlencoded"
 _HTML: Final = {
     **HEADERS,
@@ -31,7 +33,7 @@ _HTML: Final = {
 _IMMUTABLE: Final = "public, max-age=31536000, immutable"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asked:
     """A request before it is known whose it is."""
 
@@ -41,11 +43,17 @@ class Asked:
     caller: Caller
     request: web.BaseRequest
     preferences: Preferences
+    _posted: str | None = field(default=None, init=False)
 
     @property
     def is_read(self) -> bool:
         """Whether it changes nothing by its method."""
         return self.method in {"GET", "HEAD"}
+
+    @property
+    def was_read(self) -> bool:
+        """Whether the body was read."""
+        return self._posted is not None
 
     @property
     def here(self) -> str:
@@ -54,8 +62,13 @@ class Asked:
             return "/"
         return f"{self.path}?{self.query}" if self.query else self.path
 
-    async def form(self, bounds: BodyBounds = BODY) -> dict[str, str]:
+    async def form(self, bounds: BodyBounds = BODY, parse: Parse = parse_fields) -> dict[str, str]:
         """The fields of a form that a page of this panel sent. Raises `Problem`."""
+        if self._posted is None:
+            self._posted = await self._read(bounds)
+        return parse(self._posted)
+
+    async def _read(self, bounds: BodyBounds) -> str:
         headers = self.request.headers
         try:
             if is_foreign(self.caller, headers):
@@ -69,10 +82,9 @@ class Asked:
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type", "the body is to be a form"
             )
         try:
-            text = (await read_body(self.request, bounds)).decode()
+            return (await read_body(self.request, bounds)).decode()
         except UnicodeDecodeError:
             raise invalid("the form is not UTF-8") from None
-        return parse_fields(text)
 
 
 def html(asked: Asked, shown: Shown, identity: Identity | None, section: str) -> web.Response:

@@ -254,3 +254,20 @@ def _sealed(text: str, origin: str) -> dict[str, Any]:
     if _SEALED.fullmatch(text):
         return {"secret": True, "sealed": text, "sealed_for": origin}
     return {"value": text}
+
+
+def keep_types(new: Any, old: Any) -> Any:
+    """A definition with the numbers and booleans of an earlier one in place of texts that mean the
+    same: a form has texts only.
+    """
+    if as_written(new) == as_written(old):
+        return old
+    if isinstance(new, Mapping) and isinstance(old, Mapping):
+        return {
+            name: keep_types(value, old[name]) if name in old else value
+            for name, value in new.items()
+        }
+    if isinstance(new, list) and isinstance(old, list):
+        pairs = zip(new, old, strict=False)
+        return [keep_types(*pair) for pair in pairs] + new[len(old) :]
+    return new

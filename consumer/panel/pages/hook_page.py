@@ -150,6 +150,7 @@ class HookPage:
                 "deliveries": last,
                 "done": done,
                 "in_force": in_force(replicas, hook_id) if done and replicas is not None else None,
+                "can_write": self._live and visit.identity.may("editor"),
                 "can_act": self._live
                 and visit.identity.may("operator")
                 and (entry is None or entry.source == "live"),

@@ -10,6 +10,8 @@ from consumer.panel.pages.visit import PageRoute
 from consumer.panel.problems import invalid_field
 
 _MAX_CHARACTERS: Final = 1024
+_MAX_FORM_FIELDS: Final = 4_000
+"""Of a form that a person writes: more than a hook's lists may have, and less than takes long."""
 _LOCAL: Final = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
 
 
@@ -20,6 +22,11 @@ def parse_fields(text: str) -> dict[str, str]:
         if len(value) > _MAX_CHARACTERS:
             raise invalid_field(name, f"is longer than {_MAX_CHARACTERS} characters", "shorten it")
     return {name: text for name, value in given.items() if (text := value.strip())}
+
+
+def parse_written(text: str) -> dict[str, str]:
+    """The fields of a form that a person writes at length, as they are. Raises `Problem`."""
+    return parse_pairs(text, _MAX_FORM_FIELDS)
 
 
 def refuse_unknown(route: PageRoute, query: Mapping[str, str]) -> None:

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
+from functools import partial
 from http import HTTPStatus
+from typing import Final
 
 from aiohttp import web
 
@@ -15,6 +17,7 @@ from consumer.panel.errors import problem_of
 from consumer.panel.gate import Gate
 from consumer.panel.pages.answers import (
     Asked,
+    Parse,
     asset,
     download,
     html,
@@ -24,10 +27,10 @@ from consumer.panel.pages.answers import (
 )
 from consumer.panel.pages.assets import PREFIX
 from consumer.panel.pages.entrance import LOG_IN, OPEN, Entrance
-from consumer.panel.pages.inputs import parse_fields, refuse_unknown
+from consumer.panel.pages.inputs import parse_fields, parse_written, refuse_unknown
 from consumer.panel.pages.preferences import preferences
 from consumer.panel.pages.render import url
-from consumer.panel.pages.visit import Download, MovedTo, PageRoute, Shown, Visit
+from consumer.panel.pages.visit import Download, MovedTo, PageRoute, Restored, Shown, Visit
 from consumer.panel.problems import Problem
 from consumer.panel.routes import find_route
 from consumer.panel.transfer import while_there
@@ -36,6 +39,11 @@ Note = Callable[[str, Identity | None], None]
 """Is told the page and the user, for the log."""
 Place = Callable[[], AbstractContextManager[None]]
 """Is entered while a page is made: their number is bounded, and raises `Problem` above it."""
+
+_BEFORE_BODY: Final = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+"""Answers that are given before the body is read."""
+_STALE: Final[Restored] = "stale"
+_AGAIN: Final[Restored] = "again"
 
 
 class Pages:
@@ -55,14 +63,14 @@ class Pages:
         headers = request.headers
         liked = preferences(cookies(headers), headers.get("Accept-Language", ""))
         asked = Asked(request.method, path, query, caller, request, liked)
-        identity = None
+        route, identity = None, None
         try:
             if path.startswith(PREFIX):
                 note(PREFIX, None)
                 return asset(request, path)
             if path in OPEN:
                 note(path, None)
-                return await self._entrance.answer(asked)
+                return await self._entrance.answer(asked, partial(self._restore, asked, place))
             route, parameters = self._find(asked)
             note(route.path, None)
             identity = self._identify(asked)
@@ -71,11 +79,44 @@ class Pages:
             with place():
                 return await _page(asked, route, visit)
         except HookstreamError as error:
-            return _failed(asked, problem_of(error), identity)
+            return await self._failed(asked, route, problem_of(error), identity)
         except Problem as problem:
-            if problem.status is HTTPStatus.UNAUTHORIZED:
+            return await self._failed(asked, route, problem, identity)
+
+    async def _restore(
+        self,
+        asked: Asked,
+        place: Place,
+        identity: Identity,
+        path: str,
+        fields: Mapping[str, str],
+    ) -> web.StreamResponse:
+        """The page of a form whose text was carried through a log-in. Raises `Problem`."""
+        found = find_route(self.routes, "POST", path)
+        if not isinstance(found, tuple) or found[0].keep is None:
+            raise Problem(HTTPStatus.NOT_FOUND, "path", "there is no such form")
+        route, parameters = found
+        _check_role(identity, route)
+        kept, now = route.keep(fields) if route.keep is not None else {}, self._clock.now()
+        visit = Visit(identity, asked.preferences, path, parameters, {}, kept, now, "session")
+        with place():
+            return await _page(asked, route, visit)
+
+    async def _failed(
+        self, asked: Asked, route: PageRoute | None, problem: Problem, identity: Identity | None
+    ) -> web.Response:
+        # Else the body was not asked for, or was what failed: too long, or too slow.
+        may_read = asked.was_read or problem.status in _BEFORE_BODY
+        kept = await _kept(asked, route) if may_read else None
+        if problem.status is HTTPStatus.UNAUTHORIZED:
+            if kept is None:
                 return moved(url(LOG_IN, next=asked.here))
-            return _failed(asked, problem, identity)
+            return self._entrance.keep(asked, kept)
+        values = {"problem": problem.details, "kept": kept, "path": asked.path}
+        shown = Shown("problem.html", values, problem.status)
+        answer = html(asked, shown, identity, "")
+        answer.headers.update(problem.headers)
+        return answer
 
     def _find(self, asked: Asked) -> tuple[PageRoute, Mapping[str, str]]:
         found = find_route(self.routes, asked.method, asked.path)
@@ -95,27 +136,55 @@ class Pages:
         self, asked: Asked, route: PageRoute, parameters: Mapping[str, str], identity: Identity
     ) -> Visit:
         """The request, if this user may make it. Raises `Problem`."""
-        if not identity.may(route.role):
-            raise Problem(
-                HTTPStatus.FORBIDDEN, "forbidden",
-                f"this is for {route.role}s, and {identity.name} is not one",
-            )  # fmt: skip
+        _check_role(identity, route)
         query = parse_fields(asked.query)
         refuse_unknown(route, query)
-        form = await self._checked_form(asked, identity) if route.method == "POST" else {}
-        now = self._clock.now()
-        return Visit(identity, asked.preferences, asked.path, parameters, query, form, now)
+        now, form, restored = self._clock.now(), dict[str, str](), None
+        if route.method == "POST":
+            form = await asked.form(parse=_parse(route))
+            if not _is_of_its_page(asked, identity, form.pop("csrf", "")):
+                if route.keep is None:
+                    raise stale_form()
+                form, restored = dict(route.keep(form)), _STALE
+            elif "restored" in form:
+                restored = _AGAIN
+        return Visit(
+            identity, asked.preferences, asked.path, parameters, query, form, now, restored
+        )
 
-    async def _checked_form(self, asked: Asked, identity: Identity) -> dict[str, str]:
-        """The fields of a form that this user's page made. Raises `Problem`."""
-        form, headers = await asked.form(), asked.request.headers
-        mark = form.pop("csrf", "")
-        match identity.how:
-            case "session" if not is_csrf_token(identity, mark):
-                raise stale_form()
-            case "proxy" if "Origin" not in headers and "Sec-Fetch-Site" not in headers:
-                raise stale_form()  # no browser: nothing says which page sent it
-        return form
+
+def _check_role(identity: Identity, route: PageRoute) -> None:
+    if not identity.may(route.role):
+        raise Problem(
+            HTTPStatus.FORBIDDEN, "forbidden",
+            f"this is for {route.role}s, and {identity.name} is not one",
+        )  # fmt: skip
+
+
+def _parse(route: PageRoute) -> Parse:
+    return parse_written if route.keep is not None else parse_fields
+
+
+def _is_of_its_page(asked: Asked, identity: Identity, mark: str) -> bool:
+    """Whether this user's page made a form; `mark`: its CSRF token."""
+    headers = asked.request.headers
+    match identity.how:
+        case "session":
+            return is_csrf_token(identity, mark)
+        case "proxy":  # without both it is no browser: nothing says which page sent it
+            return "Origin" in headers or "Sec-Fetch-Site" in headers
+        case _:
+            return True
+
+
+async def _kept(asked: Asked, route: PageRoute | None) -> Mapping[str, str] | None:
+    """What a page may carry on of the form that was posted; None: there is nothing to keep."""
+    if route is None or route.keep is None or asked.method != "POST":
+        return None
+    try:
+        return route.keep(await asked.form(parse=parse_written))
+    except Problem:  # it is no form, or another site's page sent it
+        return None
 
 
 async def _page(asked: Asked, route: PageRoute, visit: Visit) -> web.StreamResponse:
@@ -137,10 +206,3 @@ async def _page(asked: Asked, route: PageRoute, visit: Visit) -> web.StreamRespo
             return moved(location)
         case Download():
             return download(result)
-
-
-def _failed(asked: Asked, problem: Problem, identity: Identity | None) -> web.Response:
-    shown = Shown("problem.html", {"problem": problem.details}, problem.status)
-    answer = html(asked, shown, identity, "")
-    answer.headers.update(problem.headers)
-    return answer

@@ -1,5 +1,7 @@
 """All pages of the panel, put together."""
 
+from typing import Protocol
+
 from consumer.clock import Clock
 from consumer.panel.gate import Gate
 from consumer.panel.pages.compose_page import ComposePage
@@ -10,20 +12,38 @@ from consumer.panel.pages.deliveries_page import DeliveriesPage
 from consumer.panel.pages.delivery_page import DeliveryPageView
 from consumer.panel.pages.events_page import EventsPage
 from consumer.panel.pages.hook_actions import HookActionsPage, HookChanges
+from consumer.panel.pages.hook_delete_page import HookDeletePage
+from consumer.panel.pages.hook_form_page import HookFormPage, HookWrites
 from consumer.panel.pages.hook_page import HookPage
 from consumer.panel.pages.hooks_page import HooksPage
 from consumer.panel.pages.pages import Pages
 from consumer.panel.pages.reports_page import ReportsPage
 from consumer.panel.pages.system_pages import SystemPages
+from consumer.services.sealing import Seal
+
+
+class Changes(HookChanges, HookWrites, Protocol):
+    """All writes of hooks."""
 
 
 def make_pages(
-    data: Data, changes: HookChanges, day: DayReports, gate: Gate, clock: Clock, *, live: bool
+    data: Data,
+    changes: Changes,
+    day: DayReports,
+    gate: Gate,
+    clock: Clock,
+    *,
+    live: bool,
+    seal: Seal | None,
 ) -> Pages:
-    """The pages; `live`: whether definitions may be in the topic, and not in files only."""
+    """The pages; `live`: whether definitions may be in the topic, and not in files only; `seal`:
+    None if the settings have no key for secrets.
+    """
     parts = (
         SystemPages(data, clock, live=live),
         HooksPage(data, day, live=live),
+        HookFormPage(data, changes, seal, live=live),  # before the page of a hook: /hooks/new
+        HookDeletePage(data, changes),
         HookPage(data, day, live=live),
         HookActionsPage(data, changes),
         DeliveriesPage(data),

@@ -9,6 +9,11 @@ from consumer.panel.credentials import Identity
 from consumer.panel.pages.preferences import Preferences
 from consumer.settings import RoleName
 
+Keep = Callable[[Mapping[str, str]], Mapping[str, str]]
+"""From the fields of a form to those that a page may carry on: without secrets and buttons."""
+Restored = Literal["session", "stale", "again"]
+"""The session had ended; the form was of an earlier session; what it asked for did not work."""
+
 
 @dataclass(frozen=True, slots=True)
 class Visit:
@@ -24,6 +29,8 @@ class Visit:
     form: Mapping[str, str]
     now: float
     """Epoch seconds."""
+    restored: Restored | None = None
+    """Why the form is to be shown again and nothing to be done; only of a route that keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,8 @@ class PageRoute:
     """Time for an answer."""
     ends_with_client: bool = False
     """Whether what is under way ends if the client leaves before the answer."""
+    keep: Keep | None = None
+    """Of a form that a person writes at length: its text survives a session's end and a failure."""
 
     @property
     def url(self) -> str:

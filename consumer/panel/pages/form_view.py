@@ -1,0 +1,165 @@
+"""What the page of a hook's form shows beside the form itself; it is pure."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from consumer.control.difference import FieldChange, as_written
+from consumer.documents.yaml_writer import write_yaml
+from consumer.panel.pages.form_fields import HookForm, posted_fields
+from consumer.panel.pages.form_steps import Note, brace_names
+from consumer.panel.pages.hook_form import definition_of, field_of
+from consumer.panel.pages.hook_page import Change
+from consumer.panel.pages.visit import Restored
+from consumer.panel.problems import FieldProblem
+
+Outcome = Literal["created", "changed", "nothing"]
+"""What a save does."""
+_ROW: Final = re.compile(r"(labels|headers|parameters|signing_secrets)\.([0-9]+)\.([a-z_]+)")
+_SEALED: Final = re.compile(r"\$\{sealed:([A-Za-z0-9_-]{6})[A-Za-z0-9_-]*\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that is wrong with a field: a sentence of the loader, or a note."""
+
+    field: str
+    """The form's; empty: the form as a whole."""
+    problem: FieldProblem | None
+    note: Note | None
+
+    @property
+    def row(self) -> tuple[str, int] | None:
+        """The list and the number, from 1, of the row that it is in."""
+        match = _ROW.fullmatch(self.field)
+        return (match[1], int(match[2]) + 1) if match is not None else None
+
+    @property
+    def part(self) -> str:
+        """The field's name within its row."""
+        match = _ROW.fullmatch(self.field)
+        return match[3] if match is not None else self.field
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A form under way, and what it is a change of."""
+
+    hook_id: str | None
+    """None: it makes a new hook."""
+    form: HookForm
+    seen: int = 0
+    """The revision that it began from; 0: none."""
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """What others did to a hook since a form began."""
+
+    revision: int
+    """The newest one; 0: the hook was deleted."""
+    by: str
+    at: str
+    """RFC 3339; empty if it is not known."""
+    changes: Sequence[Change]
+    """The newest first; none: they cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormPage:
+    """What the page shows."""
+
+    draft: Draft
+    trouble: Sequence[Trouble] = ()
+    focus: str = ""
+    """The field that the cursor goes to; empty: the first one."""
+    restored: Restored | None = None
+    newer: Newer | None = None
+
+    @property
+    def form(self) -> HookForm:
+        """The form."""
+        return self.draft.form
+
+    @property
+    def by_field(self) -> Mapping[str, Sequence[Trouble]]:
+        """What is wrong, by field."""
+        found = dict[str, list[Trouble]]()
+        for one in self.trouble:
+            found.setdefault(one.field, []).append(one)
+        return found
+
+    @property
+    def braces(self) -> Sequence[str]:
+        """The names in braces of the URI."""
+        return brace_names(self.form.uri)
+
+    @property
+    def yaml(self) -> str:
+        """The definition, as far as the form makes one."""
+        return write_yaml(as_written(definition_of(self.form).definition))
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What a save would do."""
+
+    draft: Draft
+    action: Outcome
+    fields: Sequence[FieldChange]
+
+    @property
+    def named(self) -> Sequence[tuple[Trouble | None, FieldChange]]:
+        """The differences, each with its field of the form; None: the form has none for it."""
+        fields = (field_of(self.draft.form, one.field) for one in self.fields)
+        return [
+            (Trouble(name, None, None) if name else None, one)
+            for name, one in zip(fields, self.fields, strict=True)
+        ]
+
+    @property
+    def posted(self) -> Mapping[str, str]:
+        """The fields that the page carries on."""
+        return posted_fields(self.draft.form)
+
+
+def troubles(
+    form: HookForm, problems: Iterable[FieldProblem], notes: Iterable[Note] = ()
+) -> list[Trouble]:
+    """What is wrong with a form, in the order of its fields; `problems` are of its definition."""
+    found = [Trouble(field_of(form, one.field), one, None) for one in problems]
+    found += [Trouble(one.field, None, one) for one in notes]
+    order = [*_ORDER]
+    return sorted(found, key=lambda one: (order.index(_top(one.field)), _number(one.field)))
+
+
+def own_troubles(problems: Iterable[FieldProblem]) -> list[Trouble]:
+    """Problems whose fields are the form's already."""
+    return [Trouble(one.field, one, None) for one in problems]
+
+
+def without_ciphertext(fields: Iterable[FieldChange]) -> list[FieldChange]:
+    """Differences with sealed values cut short: the rest of them says nothing to a person."""
+
+    def short(text: str | None) -> str | None:
+        return None if text is None else _SEALED.sub(r"${sealed:\1…}", text)
+
+    return [replace(one, before=short(one.before), after=short(one.after)) for one in fields]
+
+
+_ORDER: Final = (
+    "", "name", "id", "uri", "labels", "method", "trigger", "select", "headers", "parameters",
+    "rate_limit", "owner", "app", "enabled", "signing_secrets", "others",
+)  # fmt: skip
+
+
+def _top(field: str) -> str:
+    top = field.partition(".")[0]
+    return top if top in _ORDER else ""
+
+
+def _number(field: str) -> int:
+    match = _ROW.fullmatch(field)
+    return int(match[2]) if match is not None else 0

@@ -1,0 +1,293 @@
+"""The form that makes and changes a hook, its review, and what happens if two change it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any, Final, Literal, Protocol
+
+from consumer.control.changes import ConflictError
+from consumer.errors import ConfigError, HookstreamError
+from consumer.hooks.table import Hook
+from consumer.panel.errors import problem_of
+from consumer.panel.models import MAX_TEXT
+from consumer.panel.pages.data import Data
+from consumer.panel.pages.form_fields import (
+    HookForm,
+    LabelRow,
+    SecretRow,
+    ValueRow,
+    parse_form,
+    posted_fields,
+    without_typed_secrets,
+)
+from consumer.panel.pages.form_steps import (
+    copy_of,
+    in_plain,
+    moved_secrets,
+    press,
+    pressed_button,
+    sealed,
+    suggested_id,
+    with_braces,
+)
+from consumer.panel.pages.form_view import (
+    Draft,
+    FormPage,
+    Newer,
+    Outcome,
+    Review,
+    Trouble,
+    own_troubles,
+    troubles,
+    without_ciphertext,
+)
+from consumer.panel.pages.hook_form import definition_of, form_of, keep_types
+from consumer.panel.pages.hook_page import change_view
+from consumer.panel.pages.render import url
+from consumer.panel.pages.visit import MovedTo, PageRoute, Result, Shown, Visit
+from consumer.panel.problems import FieldProblem, of_diagnostics
+from consumer.services.catalogue import HookEntry
+from consumer.services.hook_reader import NotFoundError
+from consumer.services.hooks import Changed, ExistsError, Who
+from consumer.services.sealing import Seal
+
+_MAX_REVISION_DIGITS: Final = 9
+
+
+class HookWrites(Protocol):
+    """The writes; `HookService` has them. Each raises `HookstreamError`."""
+
+    def check(self, definition: object) -> Hook:
+        """The hook of a definition. Raises `ConfigError` with its problems."""
+        ...
+
+    async def create(self, definition: Mapping[str, Any], who: Who, *, dry_run: bool) -> Changed:
+        """Create a hook."""
+        ...
+
+    async def change(
+        self,
+        hook_id: str,
+        definition: Mapping[str, Any],
+        seen: int | None,
+        who: Who,
+        *,
+        dry_run: bool,
+    ) -> Changed:
+        """Change a hook of which revision `seen` was seen."""
+        ...
+
+    async def delete(self, hook_id: str, seen: int | None, who: Who, *, dry_run: bool) -> Changed:
+        """Delete a hook of which revision `seen` was seen."""
+        ...
+
+
+class HookFormPage:
+    """`/hooks/new` and `/hooks/{hook}/edit`."""
+
+    def __init__(self, data: Data, writes: HookWrites, seal: Seal | None, *, live: bool) -> None:
+        """`seal`: None if the settings have no key; `live`: whether hooks may be in the topic."""
+        self._data = data
+        self._writes = writes
+        self._seal = seal
+        self._live = live
+
+    def routes(self) -> list[PageRoute]:
+        """The routes of this page."""
+        new, edit, begun = "/hooks/new", "/hooks/{hook}/edit", frozenset({"from"})
+        return [
+            PageRoute("GET", new, self.begin, "hooks", "editor", query=begun),
+            PageRoute("POST", new, self.go_on, "hooks", "editor", keep=self.keep),
+            PageRoute("GET", edit, self.edit, "hooks", "editor"),
+            PageRoute("POST", edit, self.go_on, "hooks", "editor", keep=self.keep),
+        ]
+
+    def keep(self, posted: Mapping[str, str]) -> Mapping[str, str]:
+        """The fields of a form that a page may carry on, its secrets sealed."""
+        form, _ = sealed(parse_form(posted), self._seal, ())
+        further = {name: posted[name] for name in ("seen", "comment") if name in posted}
+        return {**posted_fields(form), **further}
+
+    async def begin(self, visit: Visit) -> Result:
+        """An empty form, or one that begins as a copy."""
+        if not self._live:
+            return self._closed(None, "files")
+        if (copied := visit.query.get("from")) is None:
+            return self._shown(FormPage(Draft(None, HookForm(enabled=True))))
+        entry = await self._data.hook(copied)
+        if entry.definition is None:
+            return self._closed(entry, "unreadable")
+        return self._shown(FormPage(Draft(None, copy_of(form_of(entry.definition)))))
+
+    async def edit(self, visit: Visit) -> Result:
+        """The form of a hook; of one that is refused with its problems."""
+        entry = await self._data.hook(visit.parameters["hook"])
+        if entry.source == "file":
+            return self._closed(entry, "file")
+        if entry.definition is None:
+            return self._closed(entry, "unreadable")
+        draft = Draft(entry.hook_id, form_of(entry.definition), entry.revision)
+        found = self._check(draft.form) if entry.hook is None else []
+        return self._shown(FormPage(draft, found))
+
+    async def go_on(self, visit: Visit) -> Result:
+        """The form after one of its buttons."""
+        draft, button = _draft(visit), pressed_button(visit.form)
+        if visit.restored is not None:
+            form, notes = sealed(draft.form, self._seal, ())
+            found = troubles(form, (), notes)
+            return self._shown(FormPage(replace(draft, form=form), found, restored=visit.restored))
+        can_seal = self._seal is not None
+        if (pressed := press(draft.form, button, can_seal=can_seal)) is not None:
+            form, notes = sealed(pressed.form, self._seal, ())
+            draft = replace(draft, form=with_braces(form))
+            return self._shown(FormPage(draft, troubles(form, (), notes), pressed.focus))
+        draft = replace(draft, form=with_braces(draft.form))
+        match button:
+            case "validate":
+                return self._validated(draft)
+            case "review" | "save" | "mine":
+                return await self._review(visit, draft, button)
+            case _:
+                form, notes = sealed(draft.form, self._seal, ())
+                return self._shown(FormPage(replace(draft, form=form), troubles(form, (), notes)))
+
+    def _validated(self, draft: Draft) -> Result:
+        """The form with its braces: what is wrong with the URI is told, and nothing else yet."""
+        found = [one for one in self._check(draft.form) if one.field == "uri"]
+        form, notes = sealed(draft.form, self._seal, ())
+        empty = (index for index, row in enumerate(form.labels) if not row.label)
+        first = next((f"labels.{index}.label" for index in empty), "method")
+        notes += moved_secrets(form)
+        found += troubles(form, (), notes)
+        return self._shown(FormPage(replace(draft, form=form), found, "uri" if found else first))
+
+    async def _review(
+        self, visit: Visit, draft: Draft, button: Literal["review", "save", "mine"]
+    ) -> Result:
+        """What a save would do, or the save itself; if it cannot be done, the form says why."""
+        if draft.hook_id is None and not draft.form.id:
+            draft = replace(draft, form=replace(draft.form, id=suggested_id(draft.form.name)))
+        found = self._check(draft.form)
+        form, notes = sealed(draft.form, self._seal, [one.field for one in found])
+        found += troubles(form, (), [*notes, *moved_secrets(form)])
+        draft = replace(draft, form=form)
+        if len(draft.comment) > MAX_TEXT:
+            hint = f"write at most {MAX_TEXT} characters"
+            found.append(
+                Trouble("", FieldProblem(field="comment", message="is too long", hint=hint), None)
+            )
+        if found:
+            return self._shown(FormPage(draft, found), HTTPStatus.UNPROCESSABLE_ENTITY)
+        if button == "mine":
+            draft = replace(draft, seen=await self._revision(draft))
+        try:
+            done = await self._write(visit, draft, dry_run=button != "save")
+        except (ConflictError, NotFoundError) as error:
+            newer = await self._newer(draft, error)
+            return self._shown(FormPage(draft, newer=newer), HTTPStatus.PRECONDITION_FAILED)
+        except HookstreamError as error:
+            return self._refused(draft, error)
+        action = _word(done)
+        if button == "save":
+            return MovedTo(url(f"/hooks/{done.hook_id}", done=action))
+        review = Review(draft, action, without_ciphertext(done.fields))
+        return Shown("hook_review.html", {"review": review, "hook_id": draft.hook_id})
+
+    async def _write(self, visit: Visit, draft: Draft, *, dry_run: bool) -> Changed:
+        definition: Mapping[str, Any] = definition_of(draft.form).definition
+        who = Who(visit.identity.name, draft.comment)
+        if draft.hook_id is None or not draft.seen:
+            return await self._writes.create(definition, who, dry_run=dry_run)
+        before = (await self._data.hook(draft.hook_id)).definition
+        definition = keep_types(definition, before or {})
+        return await self._writes.change(
+            draft.hook_id, definition, draft.seen, who, dry_run=dry_run
+        )
+
+    def _check(self, form: HookForm) -> list[Trouble]:
+        """What the daemon would refuse."""
+        plain = in_plain(form)
+        parsed = definition_of(plain)
+        problems = list[FieldProblem]()
+        try:
+            self._writes.check(parsed.definition)
+        except ConfigError as error:
+            problems = of_diagnostics(error.diagnostics)
+        return [*troubles(plain, problems), *own_troubles(parsed.problems)]
+
+    def _refused(self, draft: Draft, error: HookstreamError) -> Result:
+        """The form with what the service says."""
+        if isinstance(error, ConfigError):
+            found = troubles(draft.form, of_diagnostics(error.diagnostics))
+            return self._shown(FormPage(draft, found), HTTPStatus.UNPROCESSABLE_ENTITY)
+        answer = problem_of(error)
+        field, hint = "", "what you wrote is kept: try it again"
+        if isinstance(error, ExistsError):
+            field, hint = "id", "choose another id, or change that hook"
+        problem = FieldProblem(field=field, message=answer.details.detail, hint=hint)
+        return self._shown(FormPage(draft, own_troubles([problem])), answer.status)
+
+    async def _revision(self, draft: Draft) -> int:
+        try:
+            return (await self._data.hook(draft.hook_id or "")).revision
+        except NotFoundError:
+            return 0
+
+    async def _newer(self, draft: Draft, error: ConflictError | NotFoundError) -> Newer:
+        """Who changed the hook meanwhile, and what."""
+        conflict = error.conflicts[0] if isinstance(error, ConflictError) else None
+        try:
+            found = await self._data.changes(draft.hook_id or "")
+        except HookstreamError:
+            found = []
+        changes = [change_view(one) for one in found if one.revision > draft.seen]
+        if conflict is not None:
+            return Newer(conflict.newest, conflict.by, conflict.at, changes)
+        last = changes[0] if changes else None
+        return Newer(0, last.by if last else "", last.at if last else "", changes)
+
+    def _shown(self, page: FormPage, status: HTTPStatus = HTTPStatus.OK) -> Shown:
+        form = without_typed_secrets(page.form)
+        page = replace(page, draft=replace(page.draft, form=form))
+        values = {
+            "page": page,
+            "form": form,
+            "by_field": page.by_field,
+            "hook_id": page.draft.hook_id,
+            "can_seal": self._seal is not None,
+            "blank_label": LabelRow(),
+            "blank_value": ValueRow(),
+            "blank_secret": SecretRow(secret=self._seal is not None),
+        }
+        return Shown("hook_form.html", values, status)
+
+    def _closed(
+        self, entry: HookEntry | None, reason: Literal["file", "files", "unreadable"]
+    ) -> Shown:
+        """Why there is no form."""
+        hook_id = entry.hook_id if entry is not None else ""
+        values = {"entry": entry, "hook_id": hook_id, "reason": reason, "live": self._live}
+        return Shown("hook_form_closed.html", values)
+
+
+def posted_revision(posted: Mapping[str, str]) -> int:
+    """The revision that a form began from; 0 if it names none."""
+    seen = posted.get("seen", "")
+    is_number = seen.isascii() and seen.isdigit() and len(seen) <= _MAX_REVISION_DIGITS
+    return int(seen) if is_number else 0
+
+
+def _draft(visit: Visit) -> Draft:
+    """The form that was posted; what no page of ours posts counts as not said."""
+    hook_id, posted = visit.parameters.get("hook"), visit.form
+    form = parse_form(posted)
+    if hook_id is not None:
+        form = replace(form, id=hook_id)
+    return Draft(hook_id, form, posted_revision(posted), posted.get("comment", "").strip())
+
+
+def _word(done: Changed) -> Outcome:
+    if done.action is None:
+        return "nothing"
+    return "changed" if done.seen else "created"
