@@ -25,7 +25,9 @@ from consumer.panel.openapi import openapi_document
 from consumer.panel.pages.data import ServiceData
 from consumer.panel.pages.day_reports import DayReports
 from consumer.panel.pages.entrance import LOG_IN
+from consumer.panel.pages.recent_window import RecentWindow
 from consumer.panel.pages.site import make_pages
+from consumer.panel.pages.trial_page import TrialPart
 from consumer.panel.routes import Routes
 from consumer.panel.server import Server
 from consumer.services.deliveries import make_deliveries
@@ -34,6 +36,7 @@ from consumer.services.last_day import DayReader
 from consumer.services.report_reads import ReportReads
 from consumer.services.sealing import make_seal
 from consumer.services.test_sends import TestSends
+from consumer.services.trials import ServiceTrials
 from consumer.settings import Settings
 
 log = get_logger(__name__)
@@ -76,12 +79,15 @@ class Panel:
         )
         data = ServiceData(settings, self._hooks, make_deliveries(settings, clock), reports, clock)
         day = DayReports(self._day)
+        self._recent = RecentWindow(data, clock)
+        trials = ServiceTrials(settings, self._hooks, tests, clock)
         pages = make_pages(
             data,
             self._hooks,
+            TrialPart(data, trials, self._recent),
             day,
             self.gate,
-            clock,
+            clock=clock,
             live=settings.hooks.live,
             seal=make_seal(settings),
         )
@@ -137,6 +143,7 @@ class Panel:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._hooks.close)
             stack.push_async_callback(self._day.close)
+            stack.push_async_callback(self._recent.close)
             runner = make_runner(self._server.handle, self.gate.peer_name, self._idle)
             stack.push_async_callback(runner.cleanup)
             await runner.setup()

@@ -91,7 +91,7 @@ async def test_of_two_operators_the_second_is_told_what_changed(
     before = len(panel.data.history)
     late = await visitor("POST", f"{PATH}/{action}", form)
     assert late.status == 412
-    assert b"mehmet has changed the hook" in late.body
+    assert b"operator has changed the hook" in late.body
     assert len(panel.data.history) == before
     if action != "rollback":
         again = form | {"seen": field(late, "seen")}

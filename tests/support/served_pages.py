@@ -14,13 +14,16 @@ from consumer.control.sealed import new_key, seal
 from consumer.panel.connections import make_runner
 from consumer.panel.gate import Gate
 from consumer.panel.pages.day_reports import DayReports
+from consumer.panel.pages.recent_window import RecentWindow
 from consumer.panel.pages.site import make_pages
+from consumer.panel.pages.trial_page import TrialPart
 from consumer.panel.routes import Routes
 from consumer.panel.server import Server
 from consumer.services.last_day import DayReader
 from consumer.settings import PanelSettings
 from support.page_changes import PageChanges
 from support.page_data import PageData
+from support.page_trials import page_trials
 from support.panel import token_entries
 
 
@@ -53,13 +56,18 @@ def served_pages(
         day = DayReports(reader)
         sealer = partial(seal, public_key=new_key()[0]) if sealing else None
         changes = PageChanges(data)
-        pages = make_pages(data, changes, day, gate, data.clock, live=live, seal=sealer)
+        recent = RecentWindow(data, data.clock)
+        trial = TrialPart(data, page_trials(data.clock), recent)
+        pages = make_pages(
+            data, changes, trial, day, gate, clock=data.clock, live=live, seal=sealer
+        )
         runner = make_runner(Server(Routes([]), pages, gate, data.clock).handle, gate.peer_name)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         ready.set_result(runner.addresses[0][1])
         await asyncio.to_thread(stop.wait)
         await reader.close()
+        await recent.close()
         await runner.cleanup()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))

@@ -98,7 +98,7 @@ class ComposePage:
         query = frozenset({"trigger", "subject"})
         return [
             PageRoute("GET", PATH, self.show, "compose", query=query),
-            PageRoute("POST", PATH, self.show, "compose"),
+            PageRoute("POST", PATH, self.show, "compose", is_long=True),
         ]
 
     async def show(self, visit: Visit) -> Result:

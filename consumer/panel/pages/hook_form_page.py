@@ -44,6 +44,7 @@ from consumer.panel.pages.form_view import (
 from consumer.panel.pages.hook_form import definition_of, form_of, keep_types
 from consumer.panel.pages.hook_page import change_view
 from consumer.panel.pages.render import url
+from consumer.panel.pages.trial import TRIAL_FIELDS
 from consumer.panel.pages.visit import MovedTo, PageRoute, Result, Shown, Visit
 from consumer.panel.problems import FieldProblem, of_diagnostics
 from consumer.services.catalogue import HookEntry
@@ -105,7 +106,9 @@ class HookFormPage:
     def keep(self, posted: Mapping[str, str]) -> Mapping[str, str]:
         """The fields of a form that a page may carry on, its secrets sealed."""
         form, _ = sealed(parse_form(posted), self._seal, ())
-        further = {name: posted[name] for name in ("seen", "comment") if name in posted}
+        further = {
+            name: posted[name] for name in ("seen", "comment", *TRIAL_FIELDS) if name in posted
+        }
         return {**posted_fields(form), **further}
 
     async def begin(self, visit: Visit) -> Result:

@@ -162,7 +162,7 @@ def _check_role(identity: Identity, route: PageRoute) -> None:
 
 
 def _parse(route: PageRoute) -> Parse:
-    return parse_written if route.keep is not None else parse_fields
+    return parse_written if route.keep is not None or route.is_long else parse_fields
 
 
 def _is_of_its_page(asked: Asked, identity: Identity, mark: str) -> bool:

@@ -48,6 +48,7 @@ def environment(language: Language) -> Environment:
         "ms": formats.milliseconds,
         "duration": formats.duration,
         "time": _time,
+        "plain_time": _plain_time,
         "axis_time": _axis_time,
         "compact": formats.compact,
     }
@@ -68,6 +69,11 @@ def _time(value: str | float | datetime | None) -> Markup:
     if not isinstance(found, datetime):
         return Markup("{}").format(found or "")
     return Markup('<time datetime="{}">{}</time>').format(iso(found), readable(found))
+
+
+def _plain_time(at: float) -> str:
+    """A time in UTC where no markup may be; `at`: epoch seconds."""
+    return readable(datetime.fromtimestamp(at, UTC))
 
 
 def _axis_time(start: float) -> str:

@@ -19,6 +19,7 @@ from consumer.panel.pages.hooks_page import HooksPage
 from consumer.panel.pages.pages import Pages
 from consumer.panel.pages.reports_page import ReportsPage
 from consumer.panel.pages.system_pages import SystemPages
+from consumer.panel.pages.trial_page import TrialPart
 from consumer.services.sealing import Seal
 
 
@@ -29,10 +30,11 @@ class Changes(HookChanges, HookWrites, Protocol):
 def make_pages(
     data: Data,
     changes: Changes,
+    trial: TrialPart,
     day: DayReports,
     gate: Gate,
-    clock: Clock,
     *,
+    clock: Clock,
     live: bool,
     seal: Seal | None,
 ) -> Pages:
@@ -42,7 +44,6 @@ def make_pages(
     parts = (
         SystemPages(data, clock, live=live),
         HooksPage(data, day, live=live),
-        HookFormPage(data, changes, seal, live=live),  # before the page of a hook: /hooks/new
         HookDeletePage(data, changes),
         HookPage(data, day, live=live),
         HookActionsPage(data, changes),
@@ -53,4 +54,10 @@ def make_pages(
         EventsPage(data),
         ComposePage(data),
     )
-    return Pages([route for part in parts for route in part.routes()], gate, clock)
+    form = HookFormPage(data, changes, seal, live=live)
+    routes = [
+        *map(trial.beside, form.routes()),  # before the page of a hook: /hooks/new
+        *trial.routes(),
+        *(route for part in parts for route in part.routes()),
+    ]
+    return Pages(routes, gate, clock)

@@ -82,6 +82,8 @@ class PageRoute:
     """Whether what is under way ends if the client leaves before the answer."""
     keep: Keep | None = None
     """Of a form that a person writes at length: its text survives a session's end and a failure."""
+    is_long: bool = False
+    """Whether its form may have thousands of fields; one that keeps may, too."""
 
     @property
     def url(self) -> str:

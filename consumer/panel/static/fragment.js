@@ -4,7 +4,9 @@ for (const part of document.querySelectorAll("[data-fragment]")) {
   try {
     const answer = await fetch(part.dataset.fragment);
     // Behind a log-in that has ended there is another page, which is no part of this one.
-    if (answer.ok && !answer.redirected) part.innerHTML = await answer.text();
+    if (!answer.ok || answer.redirected) continue;
+    part.innerHTML = await answer.text();
+    part.dispatchEvent(new Event("fragment", { bubbles: true }));
   } catch {
     // What stands there stays: it says where to look.
   }

@@ -2,8 +2,8 @@
 
 const { copy, copied, local } = document.body.dataset;
 
-/** A button beside each block that can be copied. */
-for (const block of document.querySelectorAll("[data-copyable]")) {
+/** A button that copies a block. */
+function addCopy(block) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "quiet copy";
@@ -26,7 +26,14 @@ for (const block of document.querySelectorAll("[data-copyable]")) {
   block.after(bar);
 }
 
-/** Times are in UTC; the reader's own time is shown when the pointer rests on one. */
-for (const time of document.querySelectorAll("time[datetime]")) {
-  time.title = `${new Date(time.dateTime).toLocaleString(document.documentElement.lang)} ${local}`;
+/** What a part of the page has with script: blocks can be copied, and times, which are in UTC, show
+ * the reader's own when the pointer rests on one. */
+function enhance(part) {
+  for (const block of part.querySelectorAll("[data-copyable]")) addCopy(block);
+  for (const time of part.querySelectorAll("time[datetime]")) {
+    time.title = `${new Date(time.dateTime).toLocaleString(document.documentElement.lang)} ${local}`;
+  }
 }
+
+enhance(document);
+document.addEventListener("fragment", (event) => enhance(event.target));
