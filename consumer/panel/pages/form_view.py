@@ -37,9 +37,8 @@ class Trouble:
 
     @property
     def part(self) -> str:
-        """The field's name within its row."""
-        match = _ROW.fullmatch(self.field)
-        return match[3] if match is not None else self.field
+        """The field's name within its row or group."""
+        return self.field.rpartition(".")[2]
 
 
 @dataclass(frozen=True, slots=True)

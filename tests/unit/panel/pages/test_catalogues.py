@@ -3,6 +3,7 @@
 import re
 import string
 from collections.abc import Iterable
+from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
 from typing import get_args
@@ -21,14 +22,23 @@ from consumer.matching.explain import Stop
 from consumer.panel.pages.catalogue import LANGUAGES, Language, catalogue
 from consumer.panel.pages.deliveries_page import horizon_key
 from consumer.panel.pages.delivery_page import PHASES
+from consumer.panel.pages.form_fields import LINES, LabelRow, RateLimitFields, ValueRow
 from consumer.panel.pages.render import TEMPLATES
+from consumer.panel.pages.visit import Restored
 from consumer.reasons import ErrorKind, Reason
 from consumer.services.catalogue import HookState
 from consumer.settings import ROLES
 
 _CALL = re.compile(r"\b(tn?)\(\s*'([^']+)'(\s*~)?(?:\s+if [^)]*? else '([^']+)')?")
+_ROWS = ("headers", "parameters", "signing_secrets")
+_FORM_FIELDS = {
+    *LINES, *_ROWS, "select", "enabled", "others",
+    *(one.name for row in (ValueRow, LabelRow, RateLimitFields) for one in fields(row)),
+} - {"written", "secret", "sealed", "sealed_for"}  # fmt: skip
+"""The fields of a hook's form at which a problem may stand, by their last names."""
 LISTS: dict[str, Iterable[str]] = {
-    "action": Action, "error": ErrorKind, "missing": get_args(Missing), "origin": Origin,
+    "action": Action, "form.at": _ROWS, "form.field": _FORM_FIELDS, "form.restored":
+    get_args(Restored), "error": ErrorKind, "missing": get_args(Missing), "origin": Origin,
     "outcome": Followed, "part": get_args(Part), "phase": PHASES, "reason": Reason,
     "reports.step": Step, "role": ROLES, "source": get_args(Source), "state": HookState,
     "stop": Stop, "trigger": get_args(Trigger), "theme": ("system", "light", "dark"),
