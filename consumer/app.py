@@ -67,7 +67,6 @@ class App:
         self._stop = asyncio.Event()
         self.metrics = Metrics(__version__)
         self.reloader = Reloader(self._reload, self._apply, self.metrics)
-        """False, set before `run`: the cluster's transactions cannot be read, as the demo's."""
         self.admin_port: int | None = None
         """The bound port of the admin server; None until it listens."""
         self._transport: Transport
