@@ -7,6 +7,7 @@ from html import unescape
 import aiohttp
 import yarl
 
+from consumer.panel.panel import Panel
 from support.panel import TOKENS, Reply
 from support.served_pages import ServedPages
 
@@ -14,7 +15,9 @@ from support.served_pages import ServedPages
 class Visitor:
     """A browser without script: it keeps cookies and follows nothing."""
 
-    def __init__(self, panel: ServedPages, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, panel: ServedPages | Panel, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.panel = panel
         self.cookies: dict[str, str] = {}
         self.headers = dict(headers or {})
