@@ -75,8 +75,8 @@ class ReplayTally:
         self._counts: dict[tuple[Result, str], int] = {}
         self._examples: dict[tuple[Result, str], list[ReplayExample]] = {}
 
-    def take(self, event: Event, record_ref: str) -> None:
-        """Count the next event."""
+    def take(self, event: Event, record_ref: str) -> EventOutcome:
+        """Count the next event. Returns what the hook would do for it."""
         self.events += 1
         found = outcome(self._hook, event)
         key, detail = (found.result, found.why), found.detail
@@ -84,6 +84,7 @@ class ReplayTally:
         examples = self._examples.setdefault(key, [])
         if len(examples) < MAX_EXAMPLES:
             examples.append(ReplayExample(event.id, record_ref, detail))
+        return found
 
     def outcomes(self) -> tuple[ReplayOutcome, ...]:
         """What was counted, the most frequent first."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from consumer.delivery.http.origins import RequestValue
+from consumer.delivery.http.origins import RequestValue, request_values
 from consumer.events.model import Event
 from consumer.hooks.table import Hook
 from consumer.matching.explain import explain
@@ -15,7 +15,6 @@ from consumer.panel.pages.hook_form import definition_of
 from consumer.services.checker import PLACEHOLDER
 from consumer.services.event_names import EventNames, NameTally
 from consumer.services.events import RecentEvent
-from consumer.services.explained import explain_hook
 from consumer.services.replay import EventOutcome, ReplayOutcome, ReplayTally, Result, outcome
 
 TRIED: Final = 200
@@ -135,18 +134,18 @@ def choose_event(
 
 
 def sample_view(hook: Hook, event: Event, curl: str, why_none: str) -> SampleView:
-    """The request for an event; `curl` is empty if there is none, for which `why_none` stands."""
-    found = explain_hook(replace(hook, enabled=True), event)
-    stop = found.explanation.stop
-    return SampleView(curl, why_none, stop, found.explanation.detail, found.values)
+    """The request for an event, also if the hook is stopped: what it would send says why it should
+    not. `curl` is empty if there is no request, for which `why_none` stands.
+    """
+    found = explain(replace(hook, enabled=True), event)
+    return SampleView(curl, why_none, found.stop, found.detail, request_values(hook, event))
 
 
 def change_effect(events: Sequence[RecentEvent], new: Hook, old: Hook | None) -> ChangeEffect:
     """What becomes of events, the newest first, with `new` in place of `old`."""
     tally, newly, no_longer, fired = ReplayTally(new), list[Moved](), list[Moved](), 0
     for one in events:
-        tally.take(one.event, one.record_ref)
-        now = outcome(new, one.event)
+        now = tally.take(one.event, one.record_ref)
         before = old is not None and outcome(old, one.event).result is Result.FIRES
         fired += before
         if (now.result is Result.FIRES) is not before:

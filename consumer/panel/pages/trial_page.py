@@ -89,7 +89,9 @@ class Trial:
     note: str | None = None
     """Why there are no events: `unread`, `away`, `no_source` or `none`."""
     ref: str = ""
-    """The record of the event that is used; empty: none of them."""
+    """The record of the event that was chosen; empty: the newest for which the hook fires."""
+    used: RecentEvent | None = None
+    """The event that is used; None: there is none, or one that a person wrote."""
     own: str = ""
     """The event that a person wrote, as JSON."""
     suggestions: Suggestions = field(default_factory=lambda: Suggestions((), {}))
@@ -163,8 +165,10 @@ class TrialPart:
             return replace(trial, note="no_trigger")
         trial, recent = await self._with_events(trial, trigger, None if parts else seconds)
         hook, problems = self._checked(form)
-        used = choose_event(recent.events[:CHOICES], visit.form.get("try.ref"), hook)
-        trial = replace(trial, ref=used.record_ref if used is not None else "", problems=problems)
+        ref = visit.form.get("try.ref", "")
+        used = choose_event(recent.events, ref, hook) if not own else None
+        is_there = used is not None and used.record_ref == ref
+        trial = replace(trial, ref=ref if is_there else "", used=used, problems=problems)
         if hook is None or not parts:
             return trial
         try:
