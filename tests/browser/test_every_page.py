@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
+from support.barriers import violations
 from support.fakes import FakeClock
 from support.page_data import full
 from support.panel_browser import PATHS, log_in
 from support.served_pages import ServedPages, served_pages
 
 NARROW = {"width": 320, "height": 700}
-_RUN = "axe.run(document, {resultTypes: ['violations']})"
-_RUN_CONTRAST = "axe.run(document, {runOnly: ['color-contrast'], resultTypes: ['violations']})"
 
 
 @pytest.fixture(scope="module")
@@ -29,30 +28,15 @@ def _page(browser: Browser, panel: ServedPages, **options: Any) -> Page:
     return page
 
 
-def _violations(page: Page, axe: str) -> list[str]:
-    """What axe finds in light, and in dark as far as it depends on colours."""
-    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
-    page.evaluate(axe)
-    page.emulate_media(color_scheme="light")
-    violations = page.evaluate(_RUN)["violations"]
-    page.emulate_media(color_scheme="dark")
-    violations += page.evaluate(_RUN_CONTRAST)["violations"]
-    return [
-        f"{page.url}: {one['id']}: {node['html'][:120]} {node['failureSummary']}"
-        for one in violations
-        for node in one["nodes"]
-    ]
-
-
 def test_axe_finds_nothing(browser: Browser, panel: ServedPages, axe: str) -> None:
     """axe-core finds no violation on any page, in light and in dark."""
     page, found = browser.new_page(reduced_motion="reduce"), list[str]()
     page.goto(panel.url)
-    found += _violations(page, axe)
+    found += violations(page, axe)
     log_in(page, panel.url)
     for path in PATHS.values():
         page.goto(panel.url + path)
-        found += _violations(page, axe)
+        found += violations(page, axe)
     page.close()
     assert found == []
 
@@ -62,7 +46,7 @@ def test_axe_finds_a_barrier_that_is_there(browser: Browser, panel: ServedPages,
     page = browser.new_page(reduced_motion="reduce")
     page.goto(panel.url)
     page.evaluate("document.querySelector('h1').style.color = 'light-dark(#c8c8c8, #333)'")
-    found = _violations(page, axe)
+    found = violations(page, axe)
     page.close()
     assert [one.split(": ")[1] for one in found] == ["color-contrast", "color-contrast"]
 

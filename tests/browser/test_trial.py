@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from support.barriers import violations
 from support.panel_browser import log_in
 from support.served_pages import ServedPages
 from support.thread_receiver import ThreadReceiver
@@ -108,3 +109,32 @@ def test_a_session_that_ends_leaves_what_was_typed(page: Page, panel: ServedPage
     page.get_by_label("URI").fill("https://new.example.com/typed")
     expect(page.locator("#trial-sample")).to_contain_text("What you typed is still here")
     expect(page.get_by_label("URI")).to_have_value("https://new.example.com/typed")
+
+
+def test_axe_finds_nothing_in_what_is_tried(browser: Browser, panel: ServedPages, axe: str) -> None:
+    """Neither a sample with its values, nor an effect, nor a test's answer is a barrier, in light,
+    in dark, in Turkish, and at 320 pixels, where nothing scrolls sideways.
+    """
+    with ThreadReceiver(b"well " * 400) as receiver:
+        for language, width in (("en-GB", 1280), ("tr-TR", 320)):
+            context = browser.new_context(
+                locale=language, reduced_motion="reduce", viewport={"width": width, "height": 800}
+            )
+            page = context.new_page()
+            page.goto(panel.url)
+            page.locator("input[name=token]").fill("token-of-a-editor")
+            page.locator("main button").first.click()
+            page.wait_for_url(f"{panel.url}/hooks")
+            page.goto(f"{panel.url}/hooks/click-analytics/edit")
+            page.locator("#f-uri").fill(f"{receiver.origin}/{{campaign}}")
+            page.locator("#f-select").fill("other")
+            expect(page.locator("#trial-change h4")).to_have_count(2)
+            expect(page.locator("#trial-curl")).to_contain_text(receiver.origin)
+            page.locator("[name=try-test]").click()
+            expect(page.locator("#trial-test pre")).to_be_visible()
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+            assert violations(page, axe) == []
+            page.locator("#f-uri").fill("")
+            expect(page.locator("#trial-sample li")).to_have_count(1)
+            assert violations(page, axe) == []
+            context.close()
