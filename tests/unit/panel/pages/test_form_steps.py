@@ -67,7 +67,7 @@ def test_a_label_whose_brace_is_gone_is_not_lost() -> None:
     ],
 )
 def test_an_id_is_suggested_from_the_name(name: str, hook_id: str) -> None:
-    """A suggested id has letters of the name without their marks, and at most 64 characters."""
+    """A suggested id is the name without accents, in at most 64 characters."""
     assert suggested_id(name) == hook_id
 
 

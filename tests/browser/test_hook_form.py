@@ -1,0 +1,218 @@
+"""The form of a hook in a real browser, with and without script."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from consumer.panel.credentials import SESSION_SECONDS
+from support.panel import TOKENS
+from support.panel_browser import log_in
+from support.served_pages import ServedPages
+
+EDIT = "/hooks/click-analytics/edit"
+_RUN = "axe.run(document, {resultTypes: ['violations']})"
+_RUN_CONTRAST = "axe.run(document, {runOnly: ['color-contrast'], resultTypes: ['violations']})"
+NARROW = {"width": 320, "height": 700}
+
+
+@pytest.fixture(params=[True, False], ids=["with-script", "without-script"])
+def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page of a browser with script, and of one without."""
+    context = browser.new_context(java_script_enabled=request.param, locale="en-GB")
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def scripted(browser: Browser) -> Iterator[Page]:
+    """A page of a browser with script."""
+    context = browser.new_context(locale="en-GB")
+    yield context.new_page()
+    context.close()
+
+
+def _field(page: Page, name: str) -> str:
+    return page.locator(f'#hook-form [name="{name}"]').input_value()
+
+
+def test_the_seeds_hook_is_made(page: Page, empty_panel: ServedPages) -> None:
+    """From the empty list to the hook's page: braces, labels, rows, what is wrong, review, save."""
+    log_in(page, empty_panel.url, "editor")
+    page.get_by_role("link", name="Make a hook").click()
+    page.locator("#f-name").fill("Category views")
+    page.locator("#f-uri").fill("https://e.example/c/{campaign}")
+    page.get_by_role("button", name="Validate").click()
+    row = page.get_by_role("group", name="{campaign}")
+    expect(row).to_be_visible()
+    page.locator("#f-trigger").select_option("event")
+    page.get_by_role("button", name="Add a header").click()
+    page.locator('[id="f-headers.0.key"]').fill("X-Category")
+    page.locator('[id="f-headers.0.source"]').select_option("event")
+    page.locator('[id="f-headers.0.value"]').fill("data.category")
+    page.get_by_role("button", name="Review changes").last.click()
+    summary = page.locator("#troubles")
+    expect(summary).to_be_focused()
+    expect(summary.get_by_role("listitem")).to_have_count(1)
+    summary.get_by_role("link", name="{campaign}, Label").click()
+    label = row.locator("input[aria-required]")
+    expect(label).to_be_focused()
+    expect(label).to_have_attribute("aria-invalid", "true")
+    label.fill("Campaign code")
+    page.get_by_role("button", name="Review changes").last.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Make the hook Category views?")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The hook is made.")).to_be_visible()
+    assert empty_panel.data.entries[0].definition == {
+        "id": "category-views", "name": "Category views", "trigger": "event",
+        "uri": "https://e.example/c/{campaign}",
+        "uri_parameters": {"campaign": {"label": "Campaign code"}},
+        "headers": [{"key": "X-Category", "source": "event", "value": "data.category"}],
+    }  # fmt: skip
+
+
+def test_rows_are_removed(page: Page, panel: ServedPages) -> None:
+    """A row is taken out by its own button, and the cursor goes on to the row in its place."""
+    log_in(page, panel.url, "editor")
+    page.goto(panel.url + EDIT)
+    page.get_by_role("button", name="Remove Header 1").click()
+    expect(page.locator("[data-row=headers]")).to_have_count(1)
+    expect(page.locator("[data-row=headers] input").first).to_have_value("X-City")
+    expect(page.locator("[data-row=headers] input").first).to_be_focused()
+
+
+def test_two_editors_at_once(page: Page, browser: Browser, panel: ServedPages) -> None:
+    """The second to save is told who changed what, keeps the text, and saves it on top."""
+    log_in(page, panel.url, "editor")
+    page.goto(panel.url + EDIT)
+    page.locator("#f-name").fill("Mine")
+    other = browser.new_context(locale="en-GB").new_page()
+    log_in(other, panel.url, "operator")
+    other.goto(panel.url + EDIT)
+    other.locator("#f-owner").fill("Theirs")
+    other.get_by_role("button", name="Review changes").last.click()
+    other.get_by_role("button", name="Save").click()
+    expect(other.get_by_text("The hook is changed.")).to_be_visible()
+    other.context.close()
+    page.get_by_role("button", name="Review changes").last.click()
+    told = page.locator("#newer")
+    expect(told).to_be_focused()
+    expect(told).to_contain_text("operator has changed this hook while you were writing")
+    expect(told).to_contain_text("Theirs")
+    expect(page.locator("#f-name")).to_have_value("Mine")
+    page.get_by_role("button", name="Save mine on top").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Save these changes")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Mine")
+
+
+def test_a_session_that_ends_while_one_writes(page: Page, panel: ServedPages) -> None:
+    """After the log-in the form is there with its text, and one goes on to save it."""
+    log_in(page, panel.url, "editor")
+    page.goto(panel.url + EDIT)
+    page.locator("#f-name").fill("Written for an hour")
+    page.get_by_role("button", name="Add a parameter").click()
+    page.locator('[id="f-parameters.2.key"]').fill("third")
+    page.locator('[id="f-parameters.2.value"]').fill("city")
+    panel.data.clock.advance(SESSION_SECONDS + 1)
+    page.get_by_role("button", name="Review changes").last.click()
+    expect(page.get_by_text("What you wrote is kept")).to_be_visible()
+    page.get_by_label("Token").fill(TOKENS["editor"])
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_text("Nothing was saved.")).to_be_visible()
+    assert _field(page, "name") == "Written for an hour"
+    assert _field(page, "parameters.2.key") == "third"
+    page.get_by_role("button", name="Review changes").last.click()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Written for an hour")
+
+
+def test_braces_are_found_as_one_types(scripted: Page, panel: ServedPages) -> None:
+    """With script a brace has its row at once, a renamed one keeps its label, and the id follows
+    the name until one writes an id; what happened is announced.
+    """
+    log_in(scripted, panel.url, "editor")
+    scripted.goto(f"{panel.url}/hooks/new")
+    scripted.locator("#f-name").press_sequentially("Satın Alma")
+    expect(scripted.locator("#f-id")).to_have_value("satin-alma")
+    scripted.locator("#f-uri").press_sequentially("https://e.example/{campain}")
+    row = scripted.get_by_role("group", name="{campain}")
+    expect(row).to_be_visible()
+    expect(scripted.locator("#braces-told")).to_contain_text("campain")
+    row.locator("input[aria-required]").fill("Code")
+    scripted.locator("#f-uri").fill("https://e.example/{campaign}")
+    row = scripted.get_by_role("group", name="{campaign}")
+    expect(row.locator("input[aria-required]")).to_have_value("Code")
+    expect(scripted.locator("[data-row=labels]")).to_have_count(1)
+    scripted.locator("#f-id").fill("my-own")
+    scripted.locator("#f-name").fill("Another name")
+    expect(scripted.locator("#f-id")).to_have_value("my-own")
+
+
+def test_a_secret_is_not_shown_while_it_is_typed(scripted: Page, panel: ServedPages) -> None:
+    """A value that is marked as secret is hidden, and can be marked only if it is fixed."""
+    log_in(scripted, panel.url, "editor")
+    scripted.goto(f"{panel.url}/hooks/new")
+    scripted.get_by_role("button", name="Add a header").click()
+    box = scripted.locator('[name="headers.0.secret"]')
+    expect(box).to_be_hidden()
+    scripted.locator('[id="f-headers.0.source"]').select_option("fixed")
+    box.check()
+    expect(scripted.locator('[id="f-headers.0.value"]')).to_have_attribute("type", "password")
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("language", ["en", "tr"])
+def test_axe_finds_nothing_in_any_state_of_the_form(
+    browser: Browser, panel: ServedPages, axe: str, language: str
+) -> None:
+    """Neither problems, nor many rows, nor a review, nor a newer revision have a barrier, in light
+    and dark, wide and at 320 pixels, where nothing scrolls sideways.
+    """
+    page = browser.new_context(locale="en-GB", reduced_motion="reduce").new_page()
+    log_in(page, panel.url, "editor")
+    page.locator(f"button[value={language}]").click()
+    found, wide = list[str](), dict[str, int]()
+    for state in ("problems", "many rows", "review", "newer"):
+        _reach(page, panel, state)
+        expect(page.locator("[aria-busy]")).to_have_count(0)  # what is on its way is pale
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
+        page.evaluate(axe)
+        page.emulate_media(color_scheme="light")
+        violations = page.evaluate(_RUN)["violations"]
+        page.emulate_media(color_scheme="dark")
+        violations += page.evaluate(_RUN_CONTRAST)["violations"]
+        found += [
+            f"{state}: {one['id']}: {node['html'][:120]} {node['failureSummary']}"
+            for one in violations
+            for node in one["nodes"]
+        ]
+        page.set_viewport_size({"width": 320, "height": 700})
+        wide[state] = page.evaluate("document.documentElement.scrollWidth")
+        page.set_viewport_size({"width": 1280, "height": 720})
+    page.context.close()
+    assert found == []
+    assert set(wide.values()) == {NARROW["width"]}, wide
+
+
+def _reach(page: Page, panel: ServedPages, state: str) -> None:
+    page.goto(panel.url + EDIT)
+    review = page.locator("button[name=review]").last
+    match state:
+        case "problems":
+            page.locator("#f-uri").fill("ftp://e.example/{campaign}")
+            page.locator('[id="f-headers.0.key"]').fill("Not A Name")
+            page.locator('[id="f-rate_limit.requests"]').fill("many")
+            review.click()
+        case "many rows":
+            for _ in range(12):
+                page.locator("[data-add=parameters]").click()
+        case "review":
+            page.locator("#f-name").fill("A name that is rather long, " * 5)
+            review.click()
+            page.locator("button[name=save]").wait_for()
+        case _:
+            page.locator("#f-name").fill("Mine")
+            page.locator("input[name=seen]").evaluate("one => { one.value = 1 }")
+            review.click()
+            page.locator("#newer").wait_for()
