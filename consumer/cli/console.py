@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import orjson
 import typer
@@ -16,6 +17,8 @@ from consumer.logs import printable
 _ERROR_CONSOLE = Console(stderr=True, soft_wrap=True, highlight=False)
 _PIPE_WIDTH_COLUMNS = 120
 """Width of a table in a file or pipe."""
+_MAX_LINES = 200
+"""Lines that wait to be printed; each has some 500 bytes."""
 
 
 def output() -> Console:
@@ -34,6 +37,38 @@ def silence_aiokafka() -> None:
 def print_json(line: Mapping[str, Any]) -> None:
     """Print one object on a line of standard output."""
     typer.echo(orjson.dumps(line))
+
+
+class JsonLines:
+    """Objects for standard output, each on a line, printed many at once: a write for each would
+    cost more than its line. What was added is printed at the end of the block, whatever ends it.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """Print `line` with the next ones."""
+        self._lines.append(orjson.dumps(line))
+        if len(self._lines) >= _MAX_LINES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Print what was added."""
+        lines, self._lines = self._lines, []
+        if lines:
+            typer.echo(b"\n".join(lines))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.flush()
 
 
 def print_error(sentence: str) -> None:

@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from consumer.cli.console import output, print_json, print_note
+from consumer.cli.console import JsonLines, output, print_note
 from consumer.cli.deliveries import DEFAULT_LIST_LIMIT
 from consumer.cli.process import run_on_loop
 from consumer.clock import SystemClock
@@ -67,17 +67,17 @@ async def _show(
 ) -> Horizon:
     console, found, horizon = output(), list[FoundDelivery](), None
     steps = log.search(wanted, limit=limit)
-    with console.status("searching") if as_table else nullcontext():
+    with console.status("searching") if as_table else nullcontext(), JsonLines() as lines:
         async with aclosing(steps):
             async for step in steps:
                 if isinstance(step, Horizon):
                     horizon = step
                 elif isinstance(step, Progress):
-                    continue
+                    lines.flush()
                 elif as_table:
                     found.append(step)
                 else:
-                    print_json(delivery_facts(step))
+                    lines.add(delivery_facts(step))
     if found:
         console.print(_table(reversed(found)))
     assert horizon is not None  # noqa: S101  # each search ends with one

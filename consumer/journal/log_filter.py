@@ -47,11 +47,11 @@ class LogFilter:
     def matches(self, record: DeliveryRecord, timestamp: int) -> bool:
         """Whether a record with this timestamp (epoch milliseconds) is wanted."""
         return (
-            self.hook in {None, record.hook}
-            and self.outcome in {None, record.outcome}
-            and self.delivery in {None, record.delivery}
-            and self.event in {None, record.event}
-            and self.user in {None, record.user}
+            (self.hook is None or self.hook == record.hook)
+            and (self.outcome is None or self.outcome == record.outcome)
+            and (self.delivery is None or self.delivery == record.delivery)
+            and (self.event is None or self.event == record.event)
+            and (self.user is None or self.user == record.user)
             and (self.since is None or self.since <= timestamp)
             and (self.until is None or timestamp < self.until)
             and (self.status is None or _has_status(record, self.status))

@@ -5,7 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import inf, isinf
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from consumer.clock import Clock
 from consumer.errors import HookstreamError
@@ -81,8 +81,7 @@ class Horizon:
     """Where the search goes on; None: there is nothing more."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundDelivery:
+class FoundDelivery(NamedTuple):
     """A record of the log and its place."""
 
     record: DeliveryRecord

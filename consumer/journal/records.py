@@ -3,11 +3,11 @@
 They hold no user data, no URI values and no secrets: ids, numbers and words of fixed lists.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -42,8 +42,7 @@ class NotARecord:
     """One sentence without a subject, for people."""
 
 
-@dataclass(frozen=True, slots=True)
-class Phases:
+class Phases(NamedTuple):
     """Milliseconds from the start of an attempt to the end of each phase; 0: there was none, as on
     a connection that was open before.
     """
@@ -55,9 +54,8 @@ class Phases:
     all: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryRecord:
-    """One attempt, or the end of a delivery without one."""
+class DeliveryRecord(NamedTuple):
+    """One attempt, or the end of a delivery without one. A tuple: a search makes millions."""
 
     at: str
     """RFC 3339 in UTC with milliseconds: when its result came. The record's timestamp is this."""
@@ -66,7 +64,8 @@ class DeliveryRecord:
     source: str
     """`topic/partition/offset` of the event."""
     attempt: int
-    """1, 2, 3...; 0: it ended without an attempt."""
+    """1, 2, 3...; 0: it ended without an attempt, or while one was under way (a stop, a partition
+    that moves)."""
     outcome: Followed
     replica: str
     """Another id after each start."""
@@ -77,7 +76,7 @@ class DeliveryRecord:
     status: int | None = None
     error: str | None = None
     """An `ErrorKind`. Neither this nor a status: no attempt."""
-    ms: Phases = field(default_factory=Phases)
+    ms: Phases = Phases()
     retry_at: str | None = None
     """RFC 3339; None if it is not known, as for a delivery that waits in a queue."""
     reason: str | None = None
@@ -154,30 +153,24 @@ def report_value(record: ReportRecord) -> bytes:
 
 
 def read_delivery(value: bytes | None) -> DeliveryRecord | NotARecord:
-    """A record of the delivery log. Unknown fields are passed over; never raises."""
+    """A record of the delivery log. Unknown fields are passed over; never raises.
+
+    Fields are checked one by one only if their types are new together, or a number is negative: to
+    do so for each record would cost a search more than all else.
+    """
     try:
         fields = _fields(value)
-        record = DeliveryRecord(
-            at=_text(fields, "at"),
-            delivery=_text(fields, "delivery"),
-            hook=_text(fields, "hook"),
-            source=_text(fields, "source"),
-            attempt=_count(fields, "attempt"),
-            outcome=_followed(fields),
-            replica=_text(fields, "replica"),
-            event=_optional_text(fields, "event"),
-            revision=_optional_count(fields, "revision"),
-            status=_optional_count(fields, "status"),
-            error=_optional_text(fields, "error"),
-            ms=_phases(fields),
-            retry_at=_optional_text(fields, "retry_at"),
-            reason=_optional_text(fields, "reason"),
-            user=_optional_text(fields, "user"),
-            trace=_optional_text(fields, "trace"),
-        )
+        values = [fields.get(name) for name in DeliveryRecord._fields]
+        types = tuple(map(type, values))
+        if types not in _READABLE_TYPES or _has_negative(values):
+            for name, check in _DELIVERY_CHECKS.items():
+                check(fields, name)
+            _READABLE_TYPES.add(types)
+        values[_OUTCOME] = _followed(fields, "outcome")
+        values[_MS] = _phases(fields, "ms")
     except _MalformedError as error:
         return NotARecord(str(error))
-    return record
+    return DeliveryRecord._make(values)
 
 
 def read_report(value: bytes | None) -> ReportRecord | NotARecord:
@@ -219,29 +212,33 @@ def _fields(value: bytes | None) -> dict[str, Any]:
     return fields
 
 
-def _followed(fields: dict[str, Any]) -> Followed:
-    followed = _FOLLOWED.get(_text(fields, "outcome"))
+def _followed(fields: dict[str, Any], name: str) -> Followed:
+    followed = _FOLLOWED.get(_text(fields, name))
     if followed is None:
         raise _MalformedError("has an unknown outcome")
     return followed
 
 
-def _phases(fields: dict[str, Any]) -> Phases:
-    ms = fields.get("ms")
+def _phases(fields: dict[str, Any], name: str) -> Phases:
+    ms = fields.get(name)
     if ms is None:
-        return Phases()
+        return _NO_PHASES
     if not isinstance(ms, dict):
-        raise _MalformedError("ms is no mapping")
-    return Phases(
-        _ms(ms, "dns"), _ms(ms, "connect"), _ms(ms, "tls"), _ms(ms, "first_byte"), _ms(ms, "all")
-    )
+        raise _MalformedError(f"{name} is no mapping")
+    numbers = [ms.get(phase, 0.0) for phase in Phases._fields]
+    if not _NUMBERS.issuperset(map(type, numbers)):
+        wrong = next(
+            phase
+            for phase, number in zip(Phases._fields, numbers, strict=True)
+            if type(number) not in _NUMBERS
+        )
+        raise _MalformedError(f"{name}.{wrong} is no number")
+    return Phases._make(map(float, numbers))
 
 
-def _ms(fields: dict[str, Any], name: str) -> float:
-    number = fields.get(name, 0.0)
-    if type(number) not in {float, int}:
-        raise _MalformedError(f"ms.{name} is no number")
-    return float(number)
+def _has_negative(values: Sequence[Any]) -> bool:
+    """Whether a count is below 0, among values whose types were checked."""
+    return any((values[index] or 0) < 0 for index in _COUNTS)
 
 
 def _text(fields: dict[str, Any], name: str) -> str:
@@ -282,3 +279,35 @@ def _numbers(fields: dict[str, Any], name: str, kind: Any) -> tuple[Any, ...]:
     ):
         raise _MalformedError(f"{name} is no list of numbers")
     return tuple(numbers)
+
+
+_NO_PHASES: Final = Phases()
+_NUMBERS: Final = frozenset((float, int))
+_OUTCOME: Final = DeliveryRecord._fields.index("outcome")
+_MS: Final = DeliveryRecord._fields.index("ms")
+_DELIVERY_CHECKS: Final[Mapping[str, Callable[[dict[str, Any], str], object]]] = {
+    "at": _text,
+    "delivery": _text,
+    "hook": _text,
+    "source": _text,
+    "attempt": _count,
+    "outcome": _followed,
+    "replica": _text,
+    "event": _optional_text,
+    "revision": _optional_count,
+    "status": _optional_count,
+    "error": _optional_text,
+    "ms": _phases,
+    "retry_at": _optional_text,
+    "reason": _optional_text,
+    "user": _optional_text,
+    "trace": _optional_text,
+}
+_COUNTS: Final = tuple(
+    index
+    for index, name in enumerate(DeliveryRecord._fields)
+    if _DELIVERY_CHECKS[name] in {_count, _optional_count}
+)
+_READABLE_TYPES: Final[set[tuple[type, ...]]] = set()
+"""Types that the fields of a record may have together: a field may be there or not, so there are
+at most some thousand."""

@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, fields
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any
 
 from consumer.clock import Clock
 from consumer.journal.log_filter import LogFilter, parse_filter
@@ -16,12 +16,9 @@ from consumer.journal.log_search import (
     SearchEnd,
     SearchStep,
 )
-from consumer.journal.records import DeliveryRecord, Phases, user_key_of
+from consumer.journal.records import user_key_of
 from consumer.services.times import rfc3339
 from consumer.settings import KafkaSettings, Settings
-
-_FIELDS: Final = tuple(field.name for field in fields(DeliveryRecord))
-_PHASES: Final = tuple(field.name for field in fields(Phases))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +103,11 @@ def make_deliveries(settings: Settings, clock: Clock) -> Deliveries:
 
 def delivery_facts(found: FoundDelivery) -> dict[str, Any]:
     """A record of the log as JSON; what is not known is null."""
-    record, ms = found.record, found.record.ms
-    facts = {name: getattr(record, name) for name in _FIELDS}
-    facts["ms"] = {name: getattr(ms, name) for name in _PHASES} if record.attempt else None
-    return facts | {"partition": found.partition, "offset": found.offset}
+    record = found.record
+    facts = record._asdict()
+    facts["ms"] = record.ms._asdict() if record.attempt else None
+    facts["partition"], facts["offset"] = found.partition, found.offset
+    return facts
 
 
 def horizon_facts(horizon: Horizon) -> dict[str, Any]:

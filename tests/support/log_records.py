@@ -24,5 +24,5 @@ def delivery_value(record: DeliveryRecord) -> bytes:
         if content is not None:
             value[name] = content
     if record.attempt:
-        value["ms"] = record.ms
+        value["ms"] = record.ms._asdict()
     return orjson.dumps(value)
