@@ -66,7 +66,8 @@ def _records(number: int) -> Iterator[tuple[int, bytes]]:
         yield int(at * 1000), orjson.dumps(value)
 
 
-def _fill(bootstrap: str, topic: str, number: int) -> None:
+def fill(bootstrap: str, topic: str, number: int) -> None:
+    """Make the topic of the log, and write that many records of one hook, a week's."""
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
     for created in admin.create_topics(
         [NewTopic(topic, _PARTITIONS, 1, config={"retention.ms": "-1"})]
@@ -122,7 +123,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=1_000_000)
     options = parser.parse_args()
     with TemporaryDirectory() as name, KafkaServer(kafka_jars(), Path(name) / "kafka") as server:
-        _fill(server.bootstrap, KafkaSettings().own_topics.deliveries, options.records)
+        fill(server.bootstrap, KafkaSettings().own_topics.deliveries, options.records)
         asyncio.run(_measure(server.bootstrap))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"peak memory of this process: {peak // 1024} MB, Python {sys.version.split()[0]}")

@@ -5,20 +5,19 @@
 
 import argparse
 import asyncio
-import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from statistics import quantiles
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.steady import AgeReceiver, cpu_seconds, print_spread, steady_events
 from support.broker import KafkaServer
 from support.cluster import Cluster
 from support.daemon import Daemon
@@ -27,30 +26,10 @@ from support.live_hooks import LIVE, OFFSET
 from support.waiting import wait_until
 from support.workspace import Workspace
 
-EVENTS_PER_SECOND = 500
-_BATCHES_PER_SECOND = 100
 _CHANGES_PER_SECOND = 4
 _ROUNDS = 3
 _READY_SECONDS = 120.0
 _IN_FORCE = "live definitions are in force"
-
-
-class Receiver(asyncio.Protocol):
-    """Answers every request, and notes how old its event is."""
-
-    def __init__(self, ages: list[float]) -> None:
-        self._ages = ages
-        self._transport: asyncio.Transport
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the connection."""
-        self._transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        """Each request comes whole, since it is small."""
-        for head in data.split(b"\r\n\r\n")[:-1]:
-            self._ages.append(time.time() - float(head.partition(b"t=")[2].partition(b" ")[0]))
-            self._transport.write(b"HTTP/1.1 204 No Content\r\n\r\n")
 
 
 def _definition(number: int, origin: str, version: int) -> dict[str, Any]:
@@ -72,17 +51,6 @@ async def _write(producer: Any, topic: str, number: int, origin: str, version: i
     return await producer.send(topic, value, key=definition["id"].encode())
 
 
-async def _events(producer: Any, topic: str, hooks: int, seconds: float) -> None:
-    """A steady load of events, each for one hook."""
-    began, sent = time.monotonic(), 0
-    while (passed := time.monotonic() - began) < seconds:
-        while sent < passed * EVENTS_PER_SECOND:
-            data = {"event_key": f"key-{sent % min(hooks, 300)}", "t": f"{time.time():.6f}"}
-            await producer.send(topic, orjson.dumps({"id": f"{began}-{sent}", "data": data}))
-            sent += 1
-        await asyncio.sleep(1 / _BATCHES_PER_SECOND)
-
-
 async def _changes(
     producer: Any, topic: str, origin: str, hooks: int, seconds: float
 ) -> dict[int, float]:
@@ -97,14 +65,6 @@ async def _changes(
     return written
 
 
-def _spread(name: str, seconds: Sequence[float]) -> None:
-    cuts = [1000 * cut for cut in quantiles(seconds, n=1000)]
-    print(
-        f"{name}: n={len(seconds)}, p50 {cuts[499]:.1f} ms, p99 {cuts[989]:.1f} ms, "
-        f"max {1000 * max(seconds):.1f} ms"
-    )
-
-
 def _times_in_force(daemon: Daemon, written: dict[int, float]) -> list[float]:
     """Seconds from before a change was written until it was in force, by the daemon's log."""
     lines = [
@@ -115,11 +75,6 @@ def _times_in_force(daemon: Daemon, written: dict[int, float]) -> list[float]:
         min(at for offset, at in lines if offset >= wanted) - before
         for wanted, before in written.items()
     ]
-
-
-def _cpu(daemon: Daemon) -> float:
-    fields = Path(f"/proc/{daemon.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _memory(daemon: Daemon) -> int:
@@ -140,7 +95,7 @@ async def _started(daemon: Daemon) -> AsyncIterator[None]:
 
         await wait_until(ready, "the daemon to be ready", patience=_READY_SECONDS)
         print(
-            f"start: {_cpu(daemon):.2f} s of CPU, {time.monotonic() - began:.1f} s, "
+            f"start: {cpu_seconds(daemon.pid):.2f} s of CPU, {time.monotonic() - began:.1f} s, "
             f"peak {_memory(daemon)} MB"
         )
         yield
@@ -151,7 +106,9 @@ async def _started(daemon: Daemon) -> AsyncIterator[None]:
 async def _measure(workspace: Workspace, hooks: int, seconds: float) -> None:
     cluster, topic, live = workspace.cluster, workspace.topic("event"), workspace.live_topics[0]
     ages: list[float] = []
-    server = await asyncio.get_running_loop().create_server(partial(Receiver, ages), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(
+        partial(AgeReceiver, ages), "127.0.0.1", 0
+    )
     origin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     await workspace.create_topics()
     await cluster.create([live], partitions=1, configs={"cleanup.policy": "compact"})
@@ -165,12 +122,12 @@ async def _measure(workspace: Workspace, hooks: int, seconds: float) -> None:
         calm: list[float] = []
         busy: list[float] = []
         in_force: list[float] = []
-        await _events(producer, topic, hooks, 5.0)
+        await steady_events(producer, topic, hooks, 5.0)
         for _ in range(_ROUNDS):
             for is_busy in (False, True):
                 ages.clear()
-                cpu = _cpu(daemon)
-                load = asyncio.create_task(_events(producer, topic, hooks, seconds))
+                cpu = cpu_seconds(daemon.pid)
+                load = asyncio.create_task(steady_events(producer, topic, hooks, seconds))
                 if is_busy:
                     written = await _changes(producer, live, origin, hooks, seconds)
                     last = max(written)
@@ -180,11 +137,11 @@ async def _measure(workspace: Workspace, hooks: int, seconds: float) -> None:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(workspace.caught_up(), 10.0)
                 (busy if is_busy else calm).extend(ages)
-                print(f"{'busy' if is_busy else 'calm'}: CPU {_cpu(daemon) - cpu:.2f} s")
+                print(f"{'busy' if is_busy else 'calm'}: CPU {cpu_seconds(daemon.pid) - cpu:.2f} s")
     server.close()
-    _spread("events without changes", calm)
-    _spread(f"events beside {_CHANGES_PER_SECOND} changes a second", busy)
-    _spread("changes in force", in_force)
+    print_spread("events without changes", calm)
+    print_spread(f"events beside {_CHANGES_PER_SECOND} changes a second", busy)
+    print_spread("changes in force", in_force)
 
 
 async def _reached(daemon: Daemon, offset: int) -> bool:
