@@ -3,12 +3,15 @@
 import asyncio
 import re
 import signal
+import time
 from http import HTTPStatus
+from math import inf
 from pathlib import Path
 
 from support.broker import KafkaServer
 from support.daemon import Daemon
 from support.ledger_harness import LedgerHarness
+from support.log_ledger import LOST_SECONDS, LogLedger
 from support.receiver import Receiver
 from support.waiting import wait_until
 from support.workspace import Workspace, hook
@@ -31,7 +34,7 @@ def _peak(daemon: Daemon) -> float:
 
 
 async def test_memory_is_bounded_with_a_backlog_and_no_broker(
-    server: KafkaServer, mortal: Workspace
+    server: KafkaServer, mortal: Workspace, log_ledger: LogLedger
 ) -> None:
     """Memory stays bounded while a hundred times as many events wait and all brokers are down.
 
@@ -56,11 +59,13 @@ async def test_memory_is_bounded_with_a_backlog_and_no_broker(
             daemon.signal(signal.SIGCONT)
             await wait_until(lambda: _written(daemon, DEFERRED), "many to be written")
             await asyncio.to_thread(server.kill)
+            log_ledger.lost.append((time.time() - LOST_SECONDS, inf))
             await wait_until(lambda: _unready(daemon), "the daemon not to be ready")
             assert not await _written(daemon, LARGE // 2), "the backlog is no more"
             assert _peak(daemon) < small + BOUND
             status, _ = await daemon.get("/healthz")
             assert status == HTTPStatus.OK
+            log_ledger.dropped += int(await daemon.sample("hookstream_delivery_log_dropped_total"))
 
 
 def _fails(_delivery: str, _attempt: int) -> int:

@@ -67,6 +67,7 @@ async def test_a_broker_that_is_killed_and_comes_back(
                     await asyncio.to_thread(server.restart)
                     may_repeat |= await ledger.not_committed(committed)
             await _settled(mortal, daemon)
+            assert await daemon.stop() == 0
         await ledger.check()
     assert ledger.repeated <= may_repeat
 
@@ -147,4 +148,5 @@ async def test_sigterm_with_requests_under_way(
         assert took < GRACE + 1.0
         async with Daemon(mortal.config) as daemon, CommitsHarness(ledger):
             await _settled(mortal, daemon)
+            assert await daemon.stop() == 0
         await ledger.check()

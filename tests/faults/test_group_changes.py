@@ -62,6 +62,7 @@ async def test_members_that_come_and_go_each_half_second(workspace: Workspace) -
                 progress = len(ledger.answered) - before
             await _settled(workspace, stays)
             assert len(stays.said("partitions revoked")) > 1
+            assert await stays.stop() == 0
         await ledger.check()
     assert progress > CHURN
 
@@ -93,6 +94,8 @@ async def test_what_is_slow_at_a_revocation_is_deferred_and_its_late_answer_chan
                 await _settled(workspace, first, second)
                 await ledger.write(200)
                 await _settled(workspace, first, second)
+                assert await second.stop() == 0
+            assert await first.stop() == 0
         await ledger.check()
     assert max(ledger.answered.values()) == 2, "late, and out of the retry topic"
 

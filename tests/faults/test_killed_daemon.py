@@ -63,6 +63,7 @@ async def test_twenty_kills_under_load_lose_nothing(workspace: Workspace) -> Non
             async with Daemon(workspace.config) as daemon:
                 await wait_until(workspace.caught_up, "all to be settled")
                 assert await daemon.sample("hookstream_in_flight") == 0
+                assert await daemon.stop() == 0
         await ledger.check()
     assert ledger.repeated <= may_repeat < ledger.expected
 
@@ -105,8 +106,9 @@ async def test_killed_between_a_retry_topics_acknowledgement_and_the_commit(
                     await ledger.write(1)
                     await wait_until(lambda: _moved(workspace, ends), "the topic's end to move")  # noqa: B023
                 killed_in_time += bool(await _evict(workspace, ledger))
-            async with Daemon(workspace.config):
+            async with Daemon(workspace.config) as daemon:
                 await wait_until(workspace.caught_up, "all to be settled")
+                assert await daemon.stop() == 0
         await ledger.check()
     assert ledger.answered.keys() == ledger.expected
     assert killed_in_time, "the commit was always faster"

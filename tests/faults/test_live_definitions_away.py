@@ -40,6 +40,7 @@ async def test_definitions_change_over_a_broker_that_dies(
         await in_force(daemon, await live.put(hook("a", receiver.origin, "?v=3")))
         assert await _sent(mortal, receiver, "e3") == {"/h/a?v=3"}
         assert await daemon.sample(PROBLEMS) == 0
+        assert await daemon.stop() == 0
 
 
 async def test_a_topic_of_definitions_that_is_deleted_turns_off_nothing(
@@ -67,3 +68,4 @@ async def test_a_topic_of_definitions_that_is_deleted_turns_off_nothing(
 
         await wait_until(mended, "the definition to be in force")
         assert await _sent(workspace, receiver, "e2") == {"/h/a?v=2"}
+        assert await daemon.stop() == 0

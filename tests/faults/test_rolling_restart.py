@@ -14,6 +14,7 @@ from support.cluster import Cluster
 from support.commits_harness import CommitsHarness
 from support.daemon import Daemon
 from support.ledger_harness import LedgerHarness
+from support.log_ledger import LOG_EVERYTHING, LogLedger
 from support.receiver import Receiver
 from support.waiting import wait_until
 from support.workspace import Workspace, hook
@@ -45,7 +46,7 @@ def servers(
 
 @pytest.mark.timeout(300)
 async def test_a_rolling_restart_of_three_brokers(
-    servers: list[KafkaServer], topic_prefix: str, tmp_path: Path
+    servers: list[KafkaServer], topic_prefix: str, tmp_path: Path, log_ledger: LogLedger
 ) -> None:
     """A rolling restart of three brokers stops no delivery and loses none.
 
@@ -55,6 +56,7 @@ async def test_a_rolling_restart_of_three_brokers(
     """
     bootstrap = ",".join(server.bootstrap for server in servers)
     workspace = Workspace(tmp_path, Cluster(bootstrap), topic_prefix)
+    workspace.delivery_log = LOG_EVERYTHING
     await _create(workspace)
     async with LedgerHarness(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
         workspace.write_settings()
@@ -70,6 +72,7 @@ async def test_a_rolling_restart_of_three_brokers(
             await wait_until(workspace.caught_up, "all to be settled", patience=90)
             assert await daemon.stop() == 0
         await ledger.check()
+    await log_ledger.check(workspace)
 
 
 @pytest.mark.timeout(300)
@@ -93,13 +96,16 @@ async def test_a_rolling_restart_of_three_replicas(workspace: Workspace) -> None
             await stack.enter_async_context(Daemon(workspace.config)) for _ in range(COPIES)
         ]
         async with CommitsHarness(ledger):
+            new = []
             async with ledger.load(batch=20, ahead=200):
                 for replica in replicas:
                     await _stop_while_answers_are_awaited(replica, ledger)
-                    await stack.enter_async_context(Daemon(workspace.config))
+                    new.append(await stack.enter_async_context(Daemon(workspace.config)))
                     enough = len(ledger.answered) + 200
                     await wait_until(lambda: len(ledger.answered) >= enough, "deliveries")  # noqa: B023  # it is called here
             await wait_until(workspace.caught_up, "all to be settled", patience=90)
+            for replica in new:
+                assert await replica.stop() == 0
         await ledger.check()
     assert set(ledger.attempts.values()) == {1}
 

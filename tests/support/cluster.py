@@ -9,6 +9,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import for_code
 
 from support.waiting import wait_until
@@ -97,6 +98,12 @@ class Cluster:
 
         await wait_until(there, f"{topic} to have {total} partitions")
 
+    async def configure(self, topic: str, configs: Mapping[str, str]) -> None:
+        """Give a topic these settings, and the defaults for all others."""
+        async with self.admin() as admin:
+            resource = ConfigResource(ConfigResourceType.TOPIC, topic, dict(configs))
+            await admin.alter_configs([resource])
+
     async def delete(self, topics: Collection[str]) -> None:
         """Remove topics, those that exist; returns when the cluster forgot them."""
         async with self.admin() as admin:
@@ -167,6 +174,17 @@ class Cluster:
         finally:
             await consumer.stop()
         return {(place.topic, place.partition): end for place, end in ends.items()}
+
+    async def starts(self, topic: str) -> Offsets:
+        """The offset of the first record of each partition."""
+        places = [TopicPartition(*place) for place in await self.ends([topic])]
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap)
+        await consumer.start()
+        try:
+            starts = await consumer.beginning_offsets(places)
+        finally:
+            await consumer.stop()
+        return {(place.topic, place.partition): start for place, start in starts.items()}
 
     async def committed(self, group: str) -> Offsets:
         """The group's committed offsets."""

@@ -4,14 +4,15 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import aiohttp
 import orjson
@@ -70,11 +71,21 @@ def _series(name: str, labels: Mapping[str, str]) -> str:
 class InProcess(Probed):
     """An `App` on the test's own loop; on exit it is stopped in order."""
 
+    watch: ClassVar[Callable[["InProcess"], object]] = staticmethod(lambda _daemon: None)
+    """Is given each one that is made."""
+
     def __init__(self, config: Path) -> None:
         """`config`: the settings file."""
         own = {name: text for name, text in os.environ.items() if name[:10] != "HOOKSTREAM"}
         self.app = App(partial(load, config, environ=own))
         self._task: asyncio.Task[None]
+        InProcess.watch(self)
+
+    @property
+    def log_dropped(self) -> int:
+        """Rows of the delivery log that it dropped so far."""
+        journal = self.app._journal
+        return journal._writer.dropped if journal is not None else 0
 
     @property
     def admin_port(self) -> int | None:  # type: ignore[override]
@@ -116,6 +127,9 @@ class Daemon(Probed):
     lives.
     """
 
+    watch: ClassVar[Callable[["Daemon"], object]] = staticmethod(lambda _daemon: None)
+    """Is given each daemon that is launched."""
+
     def __init__(
         self, config: Path, environ: Mapping[str, str] | None = None, *, by: Sequence[str] = ()
     ) -> None:
@@ -129,11 +143,19 @@ class Daemon(Probed):
         self._reading: asyncio.Task[None]
         self.lines: list[str] = []
         """Standard error so far."""
+        self.launched_at = 0.0
+        self.killed_at: float | None = None
+        """Epoch seconds at which it ended, if not in order."""
 
     @property
     def logs(self) -> list[dict[str, Any]]:
         """The lines that are JSON, which every line of a daemon that runs must be."""
         return [orjson.loads(line) for line in self.lines if line.startswith("{")]
+
+    @property
+    def log_dropped(self) -> int:
+        """Rows of the delivery log that it dropped, as it said at its stop."""
+        return sum(one["dropped"] for one in self.said("records of the delivery log were dropped"))
 
     @property
     def events(self) -> list[str]:
@@ -183,7 +205,9 @@ class Daemon(Probed):
             env=self._environ,
             cwd=ROOT,
         )
+        self.launched_at = time.time()
         self._reading = asyncio.create_task(self._read())
+        Daemon.watch(self)
 
     async def refuses(self) -> str:
         """The one line, beside its log, with which the daemon refuses to start; exit code 1."""
@@ -221,6 +245,8 @@ class Daemon(Probed):
     async def wait(self) -> int:
         """Wait for the end of the process and of its log."""
         code = await asyncio.wait_for(self._process.wait(), PATIENCE)
+        if code != 0 and self.killed_at is None:
+            self.killed_at = time.time()
         await self._reading
         return code
 

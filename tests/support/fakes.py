@@ -35,8 +35,9 @@ from consumer.records.tracker import InFlightRecord, OffsetTracker
 class FakeClock:
     """A clock and its timers, which `advance` alone moves."""
 
-    def __init__(self) -> None:
-        self._now = 1_800_000_000.0
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        """`now`: epoch seconds of the wall clock."""
+        self._now = now
         self._monotonic = 1_000.0
         self._timers: list[tuple[float, int, Callable[[], object]]] = []
         self._count = 0

@@ -14,7 +14,7 @@ from consumer.journal.records import (
     user_key,
 )
 from consumer.journal.rows import RowEncoder
-from consumer.journal.writer import JournalWriter
+from consumer.journal.writer import JournalWriter, Producer
 from consumer.settings import OwnTopics
 from consumer.stream.batch_builder import LogRecord
 from support.fakes import FakeClock
@@ -76,11 +76,15 @@ class JournalHarness:
         successes: float = 1.0,
         random: Callable[[], float] = lambda: 0.5,
         max_rows: int = MAX_ROWS,
+        producer: Producer | None = None,
+        own: OwnTopics = OWN,
+        replica: str = REPLICA,
+        clock: FakeClock | None = None,
         **options: Any,
     ) -> None:
-        """`options`: the scheduler's."""
+        """`producer`: to a real cluster, in place of the fake one; `options`: the scheduler's."""
         self.cluster = FakeLogCluster()
-        clock = FakeClock()
+        clock = clock or FakeClock()
         self.observer = JournalObserver(
             clock=clock, random=random, failures=failures, successes=successes, max_rows=max_rows
         )
@@ -92,10 +96,10 @@ class JournalHarness:
         """While it is set, the writer does not sleep."""
         self.writer = JournalWriter(
             self.observer,
-            self.cluster,
-            RowEncoder(REPLICA, USER_KEY),
-            own=OWN,
-            replica=REPLICA,
+            producer or self.cluster,
+            RowEncoder(replica, USER_KEY),
+            own=own,
+            replica=replica,
             sleep=self._sleep,
         )
 

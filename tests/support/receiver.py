@@ -4,12 +4,13 @@ import asyncio
 import socket
 import ssl
 import struct
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 _HEAD_LIMIT = 64 * 1024
 _DRIP_SECONDS = 0.02
@@ -53,6 +54,16 @@ class Reply:
     """What the answer waits for; given up if the client leaves before."""
 
 
+@dataclass(slots=True)
+class Exchange:
+    """One request and the bytes of its answer that were sent."""
+
+    head: bytes
+    answer: bytes = b""
+    answered_at: float | None = None
+    """Epoch seconds; None: no byte of an answer was sent."""
+
+
 def response(status: int = 200, *headers: str, body: bytes = b"", then: Then = Then.KEEP) -> Reply:
     """A well-formed HTTP/1.1 response with a `Content-Length`."""
     lines = [f"HTTP/1.1 {status} Whatever", *headers]
@@ -66,6 +77,9 @@ class Receiver:
 
     Replies are played in order; when none is left, `otherwise` decides by the request's head.
     """
+
+    watch: ClassVar[Callable[[Exchange], object]] = staticmethod(lambda _exchange: None)
+    """Is given each request as it comes, of all receivers."""
 
     def __init__(
         self,
@@ -159,10 +173,14 @@ class Receiver:
         """Play one reply to one request; whether the connection goes on."""
         head = await reader.readuntil(b"\r\n\r\n")
         self.requests.append(head)
+        exchange = Exchange(head)
+        Receiver.watch(exchange)
         await self._tell()
         reply = self._replies.popleft() if self._replies else self._otherwise(head)
         if reply.after is not None:
             await _wait(reader, reply.after.wait())
+        if reply.data:
+            exchange.answer, exchange.answered_at = reply.data, time.time()
         writer.write(reply.data)
         await writer.drain()
         match reply.then:

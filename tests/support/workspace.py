@@ -32,6 +32,8 @@ class Workspace:
             self.topic(trigger): {"topic": self.topic(trigger), "trigger": trigger}
             for trigger in TRIGGERS
         }
+        self.delivery_log: Mapping[str, Any] = {}
+        """The section of the settings, unless a test writes another."""
         self.hooks: list[dict[str, Any]] = []
         self.hooks_folder.mkdir()
 
@@ -93,6 +95,7 @@ class Workspace:
             "retry": {"delays": list(self.delays)},
             "network": {"allow": ["127.0.0.0/8"]},
             "admin": {"port": 0},
+            "delivery_log": dict(self.delivery_log),
         }
         for name, section in sections.items():
             settings[name] = {**settings.get(name, {}), **section}
