@@ -11,9 +11,19 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from consumer.journal.record_fields import (
+    FORMAT,
+    MalformedError,
+    count_of,
+    counts_of,
+    numbers_of,
+    optional_count,
+    optional_text,
+    read_fields,
+    text_of,
+)
 from consumer.settings import Settings
 
-FORMAT: Final = 1
 USER_HASH_BYTES: Final = 16
 MAX_USER_CHARACTERS: Final = 1024
 """A user with a longer id is not in the log, and cannot be asked for."""
@@ -159,7 +169,7 @@ def read_delivery(value: bytes | None) -> DeliveryRecord | NotARecord:
     do so for each record would cost a search more than all else.
     """
     try:
-        fields = _fields(value)
+        fields = read_fields(value)
         values = [fields.get(name) for name in DeliveryRecord._fields]
         types = tuple(map(type, values))
         if types not in _READABLE_TYPES or _has_negative(values):
@@ -168,7 +178,7 @@ def read_delivery(value: bytes | None) -> DeliveryRecord | NotARecord:
             _READABLE_TYPES.add(types)
         values[_OUTCOME] = _followed(fields, "outcome")
         values[_MS] = _phases(fields, "ms")
-    except _MalformedError as error:
+    except MalformedError as error:
         return NotARecord(str(error))
     return DeliveryRecord._make(values)
 
@@ -176,46 +186,30 @@ def read_delivery(value: bytes | None) -> DeliveryRecord | NotARecord:
 def read_report(value: bytes | None) -> ReportRecord | NotARecord:
     """A report. Unknown fields are passed over; never raises."""
     try:
-        fields = _fields(value)
+        fields = read_fields(value)
         record = ReportRecord(
-            hook=_text(fields, "hook"),
-            hour=_text(fields, "hour"),
-            replica=_text(fields, "replica"),
-            delivered=_count(fields, "delivered"),
-            retried=_count(fields, "retried"),
-            overflowed=_count(fields, "overflowed"),
-            dead_lettered=_counts(fields, "dead_lettered"),
-            attempts=_counts(fields, "attempts"),
-            latency=_numbers(fields, "latency", int),
-            bounds=_numbers(fields, "bounds", int | float),
+            hook=text_of(fields, "hook"),
+            hour=text_of(fields, "hour"),
+            replica=text_of(fields, "replica"),
+            delivered=count_of(fields, "delivered"),
+            retried=count_of(fields, "retried"),
+            overflowed=count_of(fields, "overflowed"),
+            dead_lettered=counts_of(fields, "dead_lettered"),
+            attempts=counts_of(fields, "attempts"),
+            latency=numbers_of(fields, "latency", int),
+            bounds=numbers_of(fields, "bounds", int | float),
         )
-    except _MalformedError as error:
+    except MalformedError as error:
         return NotARecord(str(error))
     if len(record.latency) != len(record.bounds) + 1:
         return NotARecord("has other buckets than bounds")
     return record
 
 
-class _MalformedError(Exception):
-    """A record of another format."""
-
-
-def _fields(value: bytes | None) -> dict[str, Any]:
-    try:
-        fields = orjson.loads(value or b"")
-    except orjson.JSONDecodeError:
-        fields = None
-    if not isinstance(fields, dict):
-        raise _MalformedError("is no JSON object")
-    if fields.get("format") != FORMAT:
-        raise _MalformedError(f"its format is not {FORMAT}: a newer hookstream wrote it")
-    return fields
-
-
 def _followed(fields: dict[str, Any], name: str) -> Followed:
-    followed = _FOLLOWED.get(_text(fields, name))
+    followed = _FOLLOWED.get(text_of(fields, name))
     if followed is None:
-        raise _MalformedError("has an unknown outcome")
+        raise MalformedError("has an unknown outcome")
     return followed
 
 
@@ -224,7 +218,7 @@ def _phases(fields: dict[str, Any], name: str) -> Phases:
     if ms is None:
         return _NO_PHASES
     if not isinstance(ms, dict):
-        raise _MalformedError(f"{name} is no mapping")
+        raise MalformedError(f"{name} is no mapping")
     numbers = [ms.get(phase, 0.0) for phase in Phases._fields]
     if not _NUMBERS.issuperset(map(type, numbers)):
         wrong = next(
@@ -232,7 +226,7 @@ def _phases(fields: dict[str, Any], name: str) -> Phases:
             for phase, number in zip(Phases._fields, numbers, strict=True)
             if type(number) not in _NUMBERS
         )
-        raise _MalformedError(f"{name}.{wrong} is no number")
+        raise MalformedError(f"{name}.{wrong} is no number")
     return Phases._make(map(float, numbers))
 
 
@@ -241,72 +235,32 @@ def _has_negative(values: Sequence[Any]) -> bool:
     return any((values[index] or 0) < 0 for index in _COUNTS)
 
 
-def _text(fields: dict[str, Any], name: str) -> str:
-    text = fields.get(name)
-    if type(text) is not str:
-        raise _MalformedError(f"{name} is no text")
-    return text
-
-
-def _optional_text(fields: dict[str, Any], name: str) -> str | None:
-    return _text(fields, name) if fields.get(name) is not None else None
-
-
-def _count(fields: dict[str, Any], name: str) -> int:
-    number = fields.get(name)
-    if type(number) is not int or number < 0:
-        raise _MalformedError(f"{name} is no number from 0 on")
-    return number
-
-
-def _optional_count(fields: dict[str, Any], name: str) -> int | None:
-    return _count(fields, name) if fields.get(name) is not None else None
-
-
-def _counts(fields: dict[str, Any], name: str) -> Mapping[str, int]:
-    counts = fields.get(name)
-    if not isinstance(counts, dict) or not all(
-        type(count) is int and count >= 0 for count in counts.values()
-    ):
-        raise _MalformedError(f"{name} is no mapping to counts")
-    return counts
-
-
-def _numbers(fields: dict[str, Any], name: str, kind: Any) -> tuple[Any, ...]:
-    numbers = fields.get(name)
-    if not isinstance(numbers, list) or not all(
-        isinstance(number, kind) and type(number) is not bool and number >= 0 for number in numbers
-    ):
-        raise _MalformedError(f"{name} is no list of numbers")
-    return tuple(numbers)
-
-
 _NO_PHASES: Final = Phases()
 _NUMBERS: Final = frozenset((float, int))
 _OUTCOME: Final = DeliveryRecord._fields.index("outcome")
 _MS: Final = DeliveryRecord._fields.index("ms")
 _DELIVERY_CHECKS: Final[Mapping[str, Callable[[dict[str, Any], str], object]]] = {
-    "at": _text,
-    "delivery": _text,
-    "hook": _text,
-    "source": _text,
-    "attempt": _count,
+    "at": text_of,
+    "delivery": text_of,
+    "hook": text_of,
+    "source": text_of,
+    "attempt": count_of,
     "outcome": _followed,
-    "replica": _text,
-    "event": _optional_text,
-    "revision": _optional_count,
-    "status": _optional_count,
-    "error": _optional_text,
+    "replica": text_of,
+    "event": optional_text,
+    "revision": optional_count,
+    "status": optional_count,
+    "error": optional_text,
     "ms": _phases,
-    "retry_at": _optional_text,
-    "reason": _optional_text,
-    "user": _optional_text,
-    "trace": _optional_text,
+    "retry_at": optional_text,
+    "reason": optional_text,
+    "user": optional_text,
+    "trace": optional_text,
 }
 _COUNTS: Final = tuple(
     index
     for index, name in enumerate(DeliveryRecord._fields)
-    if _DELIVERY_CHECKS[name] in {_count, _optional_count}
+    if _DELIVERY_CHECKS[name] in {count_of, optional_count}
 )
 _READABLE_TYPES: Final[set[tuple[type, ...]]] = set()
 """Types that the fields of a record may have together: a field may be there or not, so there are

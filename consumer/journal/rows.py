@@ -7,7 +7,8 @@ from typing import Final
 import orjson
 
 from consumer.delivery.http.transport import Phases
-from consumer.journal.records import FORMAT, USER_HASH_BYTES
+from consumer.journal.record_fields import FORMAT
+from consumer.journal.records import USER_HASH_BYTES
 from consumer.stream.batch_builder import LogRecord
 
 UNKNOWN: Final = -1.0

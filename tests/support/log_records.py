@@ -4,7 +4,8 @@ from typing import Any
 
 import orjson
 
-from consumer.journal.records import FORMAT, DeliveryRecord
+from consumer.journal.record_fields import FORMAT
+from consumer.journal.records import DeliveryRecord
 
 
 def delivery_value(record: DeliveryRecord) -> bytes:
