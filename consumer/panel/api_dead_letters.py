@@ -14,6 +14,7 @@ from consumer.panel import system_models as models
 from consumer.panel.journal_models import Horizon
 from consumer.panel.problems import Problem, invalid_field
 from consumer.panel.routes import Answer, Call, Route, Stream
+from consumer.services.broker_watch import Require
 from consumer.services.dead_letters import (
     Counted,
     DeadLetterPage,
@@ -37,8 +38,9 @@ _REPLAY_SECONDS: Final = 3600.0
 class DeadLettersApi:
     """Handlers about dead letters."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, require: Require, clock: Clock) -> None:
         self._settings = settings
+        self._require = require
         self._clock = clock
 
     def routes(self) -> list[Route]:
@@ -60,6 +62,7 @@ class DeadLettersApi:
         """A page of the dead letters of a filter."""
         query: models.DeadLettersQuery = call.query
         selection = self._selection(query.hook, query.reason, query.since)
+        await self._require()
         searching = read_page(
             self._settings.kafka, selection, self._clock,
             limit=query.limit, cursor=query.cursor, seconds=_LIST_SECONDS,
@@ -67,10 +70,8 @@ class DeadLettersApi:
         if not query.count or query.cursor is not None:
             return Answer(_listed(selection, await searching, None))
         replay = Replay(self._settings, selection, limit=None, again=query.again)
-        async with asyncio.TaskGroup() as tasks:
-            counting = tasks.create_task(replay.count_within(_COUNT_SECONDS))
-            page = await searching
-        return Answer(_listed(selection, page, counting.result()))
+        page, counted = await asyncio.gather(searching, replay.count_within(_COUNT_SECONDS))
+        return Answer(_listed(selection, page, counted))
 
     async def replay(self, call: Call) -> Answer:
         """Send dead letters again; the answer comes at the end."""
@@ -90,6 +91,7 @@ class DeadLettersApi:
         """
         wanted: models.ReplayBody = call.body
         selection = self._selection(wanted.hook, wanted.reason, wanted.since)
+        await self._require()
         replay = Replay(
             self._settings, selection, limit=wanted.limit, again=wanted.again, by=call.who.name
         )

@@ -12,6 +12,7 @@ from consumer.panel.api_requests import checked_hook, parse_event
 from consumer.panel.inputs import event_bytes
 from consumer.panel.problems import Problem, invalid_field
 from consumer.panel.routes import Answer, Call, Route
+from consumer.services.broker_watch import Require
 from consumer.services.compose import compose_form
 from consumer.services.event_input import guess_trigger
 from consumer.services.event_names import NameCount
@@ -26,9 +27,12 @@ from consumer.settings import Settings
 class EventsApi:
     """Handlers about events."""
 
-    def __init__(self, settings: Settings, hooks: HookService, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, hooks: HookService, require: Require, clock: Clock
+    ) -> None:
         self._settings = settings
         self._hooks = hooks
+        self._require = require
         self._clock = clock
 
     def routes(self) -> list[Route]:
@@ -83,6 +87,7 @@ class EventsApi:
         wanted: models.ReplayRecentBody = call.body
         hook = await checked_hook(self._hooks, wanted)
         self._require_source(hook.trigger)
+        await self._require()
         found = await replay_recent(self._settings, hook, wanted.count, self._clock)
         return Answer(
             models.ReplayedRecent(
@@ -101,6 +106,7 @@ class EventsApi:
         trigger, query = cast("Trigger", name), cast("models.RecentQuery", call.query)
         self._require_source(trigger)
         values = call.who.may("editor")
+        await self._require()
         found = await recent_names(self._settings, trigger, query.count, self._clock, values=values)
         names = found.names
         return Answer(

@@ -107,6 +107,7 @@ class HooksApi:
                     )
                     for one in listing.problems
                 ],
+                replicas=listing.replicas,
             )
         )  # fmt: skip
 

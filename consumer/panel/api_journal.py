@@ -14,6 +14,7 @@ from consumer.panel.credentials import Identity
 from consumer.panel.problems import Problem
 from consumer.panel.routes import Answer, Call, Route, Stream
 from consumer.services import reports as report_service
+from consumer.services.broker_watch import Require
 from consumer.services.deliveries import (
     delivery_facts,
     horizon_facts,
@@ -34,8 +35,11 @@ _SEES_USERS: Final = "editor"
 class JournalApi:
     """Handlers about what happened."""
 
-    def __init__(self, settings: Settings, reports: ReportReads, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, reports: ReportReads, require: Require, clock: Clock
+    ) -> None:
         self._reports = reports
+        self._require = require
         self._clock = clock
         self._deliveries = make_deliveries(settings, clock)
 
@@ -56,8 +60,10 @@ class JournalApi:
     async def deliveries(self, call: Call) -> Answer:
         """A page of the delivery log."""
         query: models.DeliveriesQuery = call.query
+        wanted = self._deliveries.parse(_filters(call))
+        await self._require()
         page = await self._deliveries.page(
-            self._deliveries.parse(_filters(call)),
+            wanted,
             limit=query.limit,
             cursor=query.cursor,
             bounds=SearchBounds(seconds=SEARCH_SECONDS),
@@ -75,8 +81,10 @@ class JournalApi:
 
     async def _lines(self, call: Call) -> AsyncGenerator[BaseModel, None]:
         query: models.DeliveriesQuery = call.query
+        wanted = self._deliveries.parse(_filters(call))
+        await self._require()
         steps = self._deliveries.search(
-            self._deliveries.parse(_filters(call)),
+            wanted,
             limit=query.limit,
             cursor=query.cursor,
             bounds=SearchBounds(seconds=_LINES_SECONDS),

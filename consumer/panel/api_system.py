@@ -84,6 +84,7 @@ class SystemApi:
         """Who changed what."""
         query: models.AuditQuery = call.query
         wanted = AuditFilter(query.hook, query.by, self._since(query.since), query.before)
+        await self._hooks.reader.require()
         found = await read_audit(self._settings, wanted, query.limit, self._clock)
         changes = [
             models.AuditEntry(hook=one.change.hook, **revision(one.change)) for one in found.entries

@@ -113,6 +113,10 @@ class Hooks(Result):
     total: int = Field(description="Hooks that match, on all pages.")
     next: str | None = Field(description="The cursor of the next page.")
     file_problems: list[FileProblemItem]
+    replicas: int | None = Field(
+        description="Replicas that run: with 0 nothing is sent, whatever a state says; null: hooks "
+        "are not live, or it is not known."
+    )
 
 
 class FieldDifference(Result):

@@ -30,7 +30,9 @@ from consumer.panel.pages.site import make_pages
 from consumer.panel.pages.trial_page import TrialPart
 from consumer.panel.routes import Routes
 from consumer.panel.server import Server
+from consumer.services.broker_watch import BrokerWatch
 from consumer.services.deliveries import make_deliveries
+from consumer.services.hook_reader import read_ahead
 from consumer.services.hooks import HookService
 from consumer.services.last_day import DayReader
 from consumer.services.report_reads import ReportReads
@@ -62,8 +64,10 @@ class Panel:
         """
         self._settings = settings
         self.gate = Gate(settings.panel, clock)
-        self._hooks = HookService(settings, clock)
-        reports = ReportReads(settings.kafka, clock)
+        self._broker = BrokerWatch(settings.kafka, clock)
+        require = self._broker.require
+        self._hooks = HookService(settings, require, clock)
+        reports = ReportReads(settings.kafka, require, clock)
         self._day = DayReader(reports.read, clock)
         tests = TestSends(settings, new_context, clock)
         system = SystemApi(settings, self._hooks, self.gate, clock, lambda: self.document)
@@ -71,13 +75,14 @@ class Panel:
             [
                 *HooksApi(self._hooks, self._day).routes(),
                 *RequestsApi(settings, self._hooks, tests, clock).routes(),
-                *EventsApi(settings, self._hooks, clock).routes(),
-                *JournalApi(settings, reports, clock).routes(),
-                *DeadLettersApi(settings, clock).routes(),
+                *EventsApi(settings, self._hooks, require, clock).routes(),
+                *JournalApi(settings, reports, require, clock).routes(),
+                *DeadLettersApi(settings, require, clock).routes(),
                 *system.routes(),
             ]
         )
-        data = ServiceData(settings, self._hooks, make_deliveries(settings, clock), reports, clock)
+        log_search = make_deliveries(settings, clock)
+        data = ServiceData(settings, self._hooks, log_search, reports, clock)
         day = DayReports(self._day)
         self._recent = RecentWindow(data, clock)
         trials = ServiceTrials(settings, self._hooks, tests, clock)
@@ -144,6 +149,7 @@ class Panel:
             stack.push_async_callback(self._hooks.close)
             stack.push_async_callback(self._day.close)
             stack.push_async_callback(self._recent.close)
+            stack.push_async_callback(self._broker.close)
             runner = make_runner(self._server.handle, self.gate.peer_name, self._idle)
             stack.push_async_callback(runner.cleanup)
             await runner.setup()
@@ -156,7 +162,8 @@ class Panel:
                     "machine"
                 ) from error
             self.port = runner.addresses[0][1]
-            yield
+            async with read_ahead(self._hooks.reader):
+                yield
 
 
 def _changed(before: BaseModel, after: BaseModel, names: AbstractSet[str]) -> list[str]:

@@ -1,6 +1,8 @@
 """Hooks of files and of the topic, and the replicas that use them, as of now."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +14,7 @@ from consumer.errors import Diagnostic, HookstreamError
 from consumer.events.triggers import Trigger
 from consumer.logs import get_logger
 from consumer.services.audit import AuditEntry, AuditFilter, search_audit
+from consumer.services.broker_watch import Require
 from consumer.services.catalogue import Catalogue, HookEntry, HookState
 from consumer.services.checker import Checker
 from consumer.services.file_hooks import FileDefinitions, FileHooks
@@ -59,6 +62,8 @@ class Listing:
     entries: list[HookEntry]
     problems: list[Diagnostic]
     """Of files that cannot be read."""
+    replicas: int | None = None
+    """How many run; None: hooks are in files only, or statuses cannot be read."""
 
 
 class HookReader:
@@ -67,11 +72,16 @@ class HookReader:
     Every call raises `HookstreamError`; `UnavailableError` if another try may help.
     """
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        """Raises `ConfigError` if a key for sealed secrets is none."""
+    def __init__(self, settings: Settings, require: Require, clock: Clock) -> None:
+        """`require`: see `BrokerWatch`.
+
+        Raises:
+            ConfigError: a key for sealed secrets is none.
+        """
         kafka, checker = settings.kafka, Checker(settings)
         topics = kafka.own_topics
         self._settings = settings
+        self.require = require
         self._clock = clock
         self._files = FileHooks(settings, checker)
         self._catalogue = Catalogue(checker)
@@ -90,15 +100,15 @@ class HookReader:
         table, running = (await self.table()).copy(), await self._running_if_known()
         async with self._one_at_a_time:
             files = await asyncio.to_thread(self._files.read)
-            entries = await asyncio.to_thread(self._catalogue.entries, table, files, running)
-        return Listing(entries, list(files.problems))
+            entries = await asyncio.to_thread(self._catalogue.entries, table, files, running or ())
+        return Listing(entries, list(files.problems), None if running is None else len(running))
 
     async def get(self, hook_id: str) -> HookEntry:
         """One hook. Raises `NotFoundError`."""
         files, running = await self.in_files(), await self._running_if_known()
         table = await self.table()
         async with self._one_at_a_time:
-            entry = self._catalogue.entry(hook_id, table, files, running)
+            entry = self._catalogue.entry(hook_id, table, files, running or ())
         if entry is None:
             raise NotFoundError(f"no hook has the id {hook_id}")
         return entry
@@ -116,6 +126,7 @@ class HookReader:
         def is_enough(found: list[AuditEntry]) -> bool:
             return found[-1].change.revision <= 1 or len(found) >= MAX_CHANGES
 
+        await self.require()
         page = await search_audit(self._settings, AuditFilter(hook=hook_id), is_enough, self._clock)
         if not page.entries:
             await self.get(hook_id)
@@ -132,6 +143,7 @@ class HookReader:
         def is_enough(found: list[AuditEntry]) -> bool:
             return found[-1].change.revision <= revision
 
+        await self.require()
         page = await search_audit(self._settings, AuditFilter(hook=hook_id), is_enough, self._clock)
         for one in page.entries:
             if one.change.revision == revision:
@@ -147,22 +159,46 @@ class HookReader:
 
     async def table(self) -> LiveTable:
         """The live definitions as of now; later calls change it."""
-        return await self._hooks.read() if self._settings.hooks.live else LiveTable()
+        if not self._settings.hooks.live:
+            return LiveTable()
+        await self.require()
+        return await self._hooks.read()
 
     async def in_files(self) -> FileDefinitions:
         """The definitions in files as of now."""
         async with self._one_at_a_time:
             return await asyncio.to_thread(self._files.read)
 
-    async def _running_if_known(self) -> list[ReplicaStatus]:
-        """The replicas that run; none if they cannot be read: hooks are shown without them."""
+    async def _running_if_known(self) -> list[ReplicaStatus] | None:
+        """The replicas that run; None if they cannot be read: hooks are shown without them."""
+        if not self._settings.hooks.live:
+            return None
         try:
             return await self._running()
         except HookstreamError as error:
             log.debug("the replicas' statuses cannot be read", problem=str(error))
-            return []
+            return None
 
     async def _running(self) -> list[ReplicaStatus]:
         if not self._settings.hooks.live:
             return []
+        await self.require()
         return (await self._statuses.read()).running(self._clock.now())
+
+
+@asynccontextmanager
+async def read_ahead(reader: HookReader) -> AsyncIterator[None]:
+    """Read and load all hooks while entered, as far as that comes: the first look finds them."""
+
+    async def read() -> None:
+        try:
+            await reader.listing()
+        except HookstreamError as error:
+            log.debug("hooks cannot be read yet", problem=str(error))
+
+    reading = asyncio.create_task(read())
+    try:
+        yield
+    finally:
+        reading.cancel()
+        await asyncio.wait([reading])

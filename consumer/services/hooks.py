@@ -15,6 +15,7 @@ from consumer.control.write_plan import Author, plan_write
 from consumer.control.writer import HookWriter
 from consumer.errors import ConfigError, Diagnostic, HookstreamError
 from consumer.hooks.table import Hook
+from consumer.services.broker_watch import Require
 from consumer.services.checker import Checker
 from consumer.services.hook_reader import HookReader, NotFoundError
 from consumer.settings import Settings
@@ -61,13 +62,17 @@ class HookService:
     Every call raises `HookstreamError`; `UnavailableError` if another try may help.
     """
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        """Raises `ConfigError` if a key for sealed secrets is none."""
+    def __init__(self, settings: Settings, require: Require, clock: Clock) -> None:
+        """`require`: see `BrokerWatch`.
+
+        Raises:
+            ConfigError: a key for sealed secrets is none.
+        """
         self._settings = settings
         self._clock = clock
         self._checker = Checker(settings)
         """Used on the loop's thread only: the reader has another one."""
-        self.reader = HookReader(settings, clock)
+        self.reader = HookReader(settings, require, clock)
         self._writer = HookWriter(settings.kafka, clock)
 
     async def close(self) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 from consumer.clock import Clock
 from consumer.journal.report_reader import Reports, read_reports
 from consumer.journal.report_sums import ReportFilter, Step
+from consumer.services.broker_watch import Require
 from consumer.services.topic_view import BusyError, in_time
 from consumer.settings import KafkaSettings
 
@@ -21,9 +22,15 @@ class ReportReads:
     """Reads reports, at most `MAX_READS` at a time; others wait for their turn."""
 
     def __init__(
-        self, settings: KafkaSettings, clock: Clock, wait_seconds: float = WAIT_SECONDS
+        self,
+        settings: KafkaSettings,
+        require: Require,
+        clock: Clock,
+        wait_seconds: float = WAIT_SECONDS,
     ) -> None:
+        """`require`: see `BrokerWatch`."""
         self._settings = settings
+        self._require = require
         self._clock = clock
         self._wait_seconds = wait_seconds
         self._slots = asyncio.Semaphore(MAX_READS)
@@ -33,9 +40,10 @@ class ReportReads:
 
         Raises:
             BusyError: other reads took longer than `wait_seconds`.
-            UnavailableError: this one took longer than `READ_SECONDS`.
+            UnavailableError: Kafka does not answer, or this one took longer than `READ_SECONDS`.
             HookstreamError: the broker refuses, or a record cannot be read.
         """
+        await self._require()
         await self._wait_for_turn()
         try:
             reading = read_reports(self._settings, wanted, step, self._clock)

@@ -12,6 +12,7 @@ import pytest
 
 from consumer.panel.connections import MAX_CONNECTIONS, MAX_PEER_CONNECTIONS
 from consumer.panel.panel import Panel
+from consumer.settings import KafkaSettings
 from support.bare_panel import head_of, raw, status_of, write_panel
 from support.panel import TOKENS, Client, running_panel, token_entries
 from support.waiting import wait_until
@@ -97,6 +98,16 @@ class _Hanging:
             self.ended.append(self)
 
 
+@pytest.fixture
+def reachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brokers seem to answer, from the panel's start on."""
+
+    async def ask(_settings: KafkaSettings) -> None:
+        """As `ask_brokers`."""
+
+    monkeypatch.setattr("consumer.services.broker_watch.ask_brokers", ask)
+
+
 def _replay_head(panel: Panel, body: bytes, *headers: str) -> bytes:
     return head_of(
         panel, "POST /api/v1/dead-letters:replay HTTP/1.1", "Content-Type: application/json",
@@ -104,6 +115,7 @@ def _replay_head(panel: Panel, body: bytes, *headers: str) -> bytes:
     )  # fmt: skip
 
 
+@pytest.mark.usefixtures("reachable")
 @pytest.mark.parametrize("headers", [(), ("Accept: application/x-ndjson",)])
 async def test_a_replay_ends_with_its_client(
     panel: Panel, monkeypatch: pytest.MonkeyPatch, headers: tuple[str, ...]
@@ -122,6 +134,7 @@ async def test_a_replay_ends_with_its_client(
     await wait_until(lambda: _Hanging.ended, "the replay to end")
 
 
+@pytest.mark.usefixtures("reachable")
 async def test_a_first_line_has_its_time(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request for lines without a first one in the route's time is answered with 503."""
     monkeypatch.setattr("consumer.panel.api_dead_letters.Replay", _Hanging)

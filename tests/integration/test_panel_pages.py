@@ -130,6 +130,16 @@ async def test_behind_a_proxy_a_form_must_come_from_a_browser_page() -> None:
         assert panel.data.sent == 12
 
 
+async def test_a_list_of_hooks_says_when_no_replica_runs(panel: ServedPages) -> None:
+    """Hooks that are on send nothing without a replica: the list says so then, and only then."""
+    visitor = await Visitor(panel).log_in("viewer")
+    assert b"No replica runs" not in (await visitor("GET", "/hooks")).body
+    panel.data.running.clear()
+    assert b"No replica runs" in (await visitor("GET", "/hooks")).body
+    panel.data.entries.clear()
+    assert b"No replica runs" not in (await visitor("GET", "/hooks")).body
+
+
 async def test_users_data_is_for_editors(panel: ServedPages) -> None:
     """A viewer sees which hooks fire for an event, and none of its values; nor may one look a user
     up.

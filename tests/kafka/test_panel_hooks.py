@@ -233,8 +233,10 @@ async def test_a_daemon_tells_what_is_in_force_there(live: Workspace) -> None:
             return any(one["in_force"] and one["problem_count"] for one in replicas)
 
         await wait_until(told, "the daemon to tell its status")
-        listed = (await client("GET", "/hooks?state=problem")).json["hooks"]
+        found = (await client("GET", "/hooks?state=problem")).json
+        listed = found["hooks"]
         assert [one["hook"] for one in listed] == ["with-secret"]
+        assert found["replicas"] == 1
         assert "NOT_SET_ANYWHERE" in listed[0]["problem"]
 
 

@@ -12,11 +12,11 @@ from consumer.settings import Settings
 from support.broker import free_port
 
 
-def write_panel(folder: Path, **panel: Any) -> Path:
-    """Settings of a panel whose broker is away."""
+def write_panel(folder: Path, broker: str | None = None, **panel: Any) -> Path:
+    """Settings of a panel whose broker is away, or of that one."""
     (folder / "hooks").mkdir(exist_ok=True)
     settings = {
-        "kafka": {"bootstrap_servers": f"127.0.0.1:{free_port()}"},
+        "kafka": {"bootstrap_servers": broker or f"127.0.0.1:{free_port()}"},
         "hooks": {"live": True},
         "panel": {"port": 0, **panel},
     }

@@ -122,7 +122,7 @@ class PageData:
 
     async def listing(self) -> Listing:
         """See `Data`, as all below."""
-        return Listing(list(self.entries), self.file_problems)
+        return Listing(list(self.entries), self.file_problems, len(self.running))
 
     async def hook(self, hook_id: str) -> HookEntry:
         """One hook."""

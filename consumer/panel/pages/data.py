@@ -159,6 +159,7 @@ class ServiceData:
 
     async def audit(self, wanted: AuditFilter, limit: int) -> AuditPage:
         """The newest changes."""
+        await self._hooks.reader.require()
         return await read_audit(self._settings, wanted, limit, self._clock)
 
     def delivery_filter(self, values: Mapping[str, str]) -> LogFilter:
@@ -173,6 +174,7 @@ class ServiceData:
         seconds: float = SEARCH_SECONDS,
     ) -> DeliveryPage:
         """A page of the log."""
+        await self._hooks.reader.require()
         bounds = SearchBounds(seconds, MAX_RECORDS)
         return await self._log.page(wanted, limit=limit, cursor=cursor, bounds=bounds)
 
@@ -185,6 +187,7 @@ class ServiceData:
         self, selection: Selection, limit: int, cursor: str | None = None
     ) -> DeadLetterPage:
         """A page of dead letters."""
+        await self._hooks.reader.require()
         return await read_page(
             self._settings.kafka, selection, self._clock,
             limit=limit, cursor=cursor, seconds=SEARCH_SECONDS,
@@ -192,11 +195,13 @@ class ServiceData:
 
     async def dead_letter_counts(self, selection: Selection) -> Counted | None:
         """How many there are."""
+        await self._hooks.reader.require()
         replay = Replay(self._settings, selection, limit=None, again=False)
         return await replay.count_within(COUNT_SECONDS)
 
     async def replay_plan(self, selection: Selection) -> Plan:
         """What a replay would send."""
+        await self._hooks.reader.require()
         return await Replay(self._settings, selection, limit=None, again=False).plan()
 
     async def replay(self, selection: Selection, plan: Plan, by: str) -> int:
@@ -218,12 +223,14 @@ class ServiceData:
         recent = RecentEvents(self._settings, trigger, count, self._clock)
         if not recent.topics:
             return Recent([], 0, "", [])
+        await self._hooks.reader.require()
         async with aclosing(recent.read()) as events:
             found = [one async for one in events]
         return Recent(found, recent.undecodable, recent.stopped_by, recent.topics)
 
     async def event(self, trigger: Trigger, record_ref: str) -> RecentEvent | None:
         """One event."""
+        await self._hooks.reader.require()
         return await event_at(self._settings, trigger, record_ref, self._clock)
 
     def curl(self, hook: Hook) -> str:

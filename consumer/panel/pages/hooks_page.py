@@ -50,6 +50,8 @@ class HookList:
     pages: int
     files: Sequence[str]
     """Files that cannot be read, each with its problem."""
+    replicas: int | None
+    """See `Listing`."""
 
 
 def hook_list(
@@ -68,6 +70,7 @@ def hook_list(
         page,
         pages,
         list(map(str, listing.problems)),
+        listing.replicas,
     )
 
 

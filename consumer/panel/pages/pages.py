@@ -112,7 +112,8 @@ class Pages:
             if kept is None:
                 return moved(url(LOG_IN, next=asked.here))
             return self._entrance.keep(asked, kept)
-        values = {"problem": problem.details, "kept": kept, "path": asked.path}
+        reload = problem.headers.get("Retry-After", "") if asked.is_read else ""
+        values = {"problem": problem.details, "kept": kept, "path": asked.path, "reload": reload}
         shown = Shown("problem.html", values, problem.status)
         answer = html(asked, shown, identity, "")
         answer.headers.update(problem.headers)

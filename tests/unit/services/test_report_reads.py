@@ -14,6 +14,11 @@ from consumer.services.topic_view import BusyError
 from consumer.settings import KafkaSettings
 from support.waiting import wait_until
 
+
+async def always_there() -> None:
+    """Kafka answers."""
+
+
 WANTED = ReportFilter()
 
 
@@ -38,7 +43,7 @@ async def test_two_reads_at_a_time_and_the_next_waits_or_is_told(
         return Reports([], exists=True, passed_over=0)
 
     monkeypatch.setattr(report_reads, "read_reports", read)
-    patient = ReportReads(KafkaSettings(), SystemClock())
+    patient = ReportReads(KafkaSettings(), always_there, SystemClock())
     waiting = [asyncio.create_task(patient.read(WANTED, Step.HOUR)) for _ in range(2 * MAX_READS)]
     await wait_until(lambda: under_way == MAX_READS, "the reads to begin")
     left = waiting.pop(0)
@@ -50,7 +55,7 @@ async def test_two_reads_at_a_time_and_the_next_waits_or_is_told(
     assert most == MAX_READS
 
     go_on.clear()
-    hasty = ReportReads(KafkaSettings(), SystemClock(), wait_seconds=0.01)
+    hasty = ReportReads(KafkaSettings(), always_there, SystemClock(), wait_seconds=0.01)
     running = [asyncio.create_task(hasty.read(WANTED, Step.HOUR)) for _ in range(MAX_READS)]
     await wait_until(lambda: under_way == MAX_READS, "the reads to begin")
     with pytest.raises(BusyError) as caught:
