@@ -22,5 +22,8 @@ def page_trials(clock: FakeClock) -> ServiceTrials:
     def new_context() -> LoadContext:
         return LoadContext(SecretReader({"ANALYTICS_KEY": SECRET}, SETTINGS.hooks.secrets))
 
+    async def there() -> None:
+        """Kafka answers."""
+
     tests = TestSends(_LOOPBACK, new_context, clock)
-    return ServiceTrials(_LOOPBACK, HookService(_LOOPBACK, clock), tests, clock)
+    return ServiceTrials(_LOOPBACK, HookService(_LOOPBACK, there, clock), tests, clock)
