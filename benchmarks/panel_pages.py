@@ -49,6 +49,16 @@ _PATHS: Mapping[str, str] = {
     "replicas": "/replicas",
     "audit": "/audit",
 }
+_FRAGMENTS: Mapping[str, str] = {
+    f"beside a form: {part}": f"/trial/{part}" for part in ("events", "sample", "change")
+}
+_FORM: Mapping[str, str] = {
+    "id": "h7", "seen": "1", "name": "Hook 7", "trigger": "event", "enabled": "on",
+    "uri": "https://receiver-7.example.com/{campaign}/new", "labels.0.name": "campaign",
+    "labels.0.label": "Campaign code", "labels.0.default": "none", "headers.0.key": "X-City",
+    "headers.0.source": "profile", "headers.0.value": "city",
+}  # fmt: skip
+"""A hook as its form posts it at each keystroke."""
 _LOADED_SECONDS = 120.0
 
 
@@ -136,7 +146,10 @@ async def _measure(server: KafkaServer, folder: Path, hooks: int, records: int) 
     ):
 
         async def load(path: str) -> tuple[int, bytes]:
-            async with session.get(URL(f"{panel.url}{path}", encoded=True)) as answer:
+            form = _FORM if path in _FRAGMENTS.values() else None
+            method = "GET" if form is None else "POST"
+            url = URL(f"{panel.url}{path}", encoded=True)
+            async with session.request(method, url, data=form) as answer:
                 return answer.status, await answer.read()
 
         async def is_loaded() -> bool:
@@ -150,7 +163,7 @@ async def _measure(server: KafkaServer, folder: Path, hooks: int, records: int) 
         began = time.monotonic()
         await wait_until(is_loaded, "the panel to have read everything", patience=_LOADED_SECONDS)
         print(f"{hooks:,} hooks: read within {time.monotonic() - began:.1f} s")
-        for name, path in _PATHS.items():
+        for name, path in {**_PATHS, **_FRAGMENTS}.items():
             times, size = [], 0
             for _ in range(_ROUNDS):
                 at = time.monotonic()

@@ -16,17 +16,19 @@ def compose_form(hooks: Iterable[Hook], trigger: Trigger, subject: str | None) -
     A name is required if it has neither a default nor a parameter. A hook may be left out as a
     whole: one with a required name then does not fire for the notification.
     """
-    asked = sorted(
-        (hook for hook in hooks if _fires(hook, trigger, subject) and hook.uri_variables),
-        key=lambda hook: hook.id,
-    )
     return {
         "$schema": _DRAFT,
         "title": f"Values of the hooks for {trigger}" + (f" {subject}" if subject else ""),
         "type": "object",
-        "properties": {hook.id: hook_fields(hook) for hook in asked},
+        "properties": {hook.id: hook_fields(hook) for hook in asking(hooks, trigger, subject)},
         "additionalProperties": False,
     }
+
+
+def asking(hooks: Iterable[Hook], trigger: Trigger, subject: str | None) -> list[Hook]:
+    """The hooks that ask for values, by id; `subject`: see `compose_form`."""
+    found = (hook for hook in hooks if _fires(hook, trigger, subject) and hook.uri_variables)
+    return sorted(found, key=lambda hook: hook.id)
 
 
 def _fires(hook: Hook, trigger: Trigger, subject: str | None) -> bool:

@@ -153,8 +153,12 @@ async def test_nothing_of_it_is_for_viewers(panel: ServedPages, part: str) -> No
     """
     editor, viewer = await Visitor(panel).log_in("editor"), await Visitor(panel).log_in("viewer")
     form = await _form(panel, editor)
-    for visitor, headers in ((viewer, {}), (editor, {"Origin": "https://evil.example"})):
-        refused = await visitor("POST", f"/trial/{part}", form, **headers)
+    own = form | {"csrf": await viewer.csrf()}
+    for visitor, posted, headers in (
+        (viewer, own, {}),
+        (editor, form, {"Origin": "https://evil.example"}),
+    ):
+        refused = await visitor("POST", f"/trial/{part}", posted, **headers)
         assert refused.status == 403
         assert b"user-1" not in refused.body
     stale = await editor("POST", f"/trial/{part}", {**form, "csrf": "other"})

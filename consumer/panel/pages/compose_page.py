@@ -11,7 +11,7 @@ from consumer.hooks.table import Hook
 from consumer.panel.pages.choices import choice
 from consumer.panel.pages.data import Data
 from consumer.panel.pages.visit import PageRoute, Result, Shown, Visit
-from consumer.services.compose import compose_form, hook_fields
+from consumer.services.compose import asking, hook_fields
 
 PATH: Final = "/compose"
 MAX_HOOKS: Final = 100
@@ -55,19 +55,15 @@ class ComposeGroup:
         return any(one.required for one in self.fields)
 
 
-def groups_of(schema: Mapping[str, Any], given: Mapping[str, str]) -> list[ComposeGroup]:
-    """The fields of the schema that `compose_form` makes, with the values that were entered."""
-    return [group_of(hook_id, its, given) for hook_id, its in schema["properties"].items()]
-
-
-def group_of(hook_id: str, schema: Mapping[str, Any], given: Mapping[str, str]) -> ComposeGroup:
-    """The fields of one hook."""
-    return ComposeGroup(hook_id, str(schema["title"]), list(_fields(hook_id, schema, given)))
+def group_of(hook: Hook, given: Mapping[str, str]) -> ComposeGroup:
+    """The fields of one hook with the values that were entered."""
+    schema = hook_fields(hook)
+    return ComposeGroup(hook.id, str(schema["title"]), list(_fields(hook.id, schema, given)))
 
 
 def preview(hook: Hook) -> ComposeGroup | None:
     """What is asked for one hook; None: nothing."""
-    return group_of(hook.id, hook_fields(hook), {}) if hook.uri_variables else None
+    return group_of(hook, {}) if hook.uri_variables else None
 
 
 def composed_json(groups: Sequence[ComposeGroup]) -> str:
@@ -109,8 +105,8 @@ class ComposePage:
         subject = given.get("subject")
         listing = await self._data.listing()
         hooks = [entry.hook for entry in listing.entries if entry.hook is not None]
-        groups = groups_of(compose_form(hooks, trigger, subject), visit.form)
-        shown = groups[:MAX_HOOKS]
+        asked = asking(hooks, trigger, subject)
+        shown = [group_of(hook, visit.form) for hook in asked[:MAX_HOOKS]]
         values: dict[str, Any] = {
             "query": {"trigger": trigger, "subject": subject or ""},
             "trigger": trigger,
@@ -118,7 +114,7 @@ class ComposePage:
             "triggers": tuple(TRIGGERS),
             "subjects": _subjects(hooks, trigger),
             "groups": shown,
-            "more": len(groups) - len(shown),
+            "more": len(asked) - len(shown),
             "json": composed_json(shown) if visit.form else None,
         }
         return Shown("compose.html", values)

@@ -90,7 +90,7 @@ class HookActionsPage:
         """The routes of these pages."""
         return [
             *(route for action in ACTIONS for route in self._of(action)),
-            PageRoute("GET", "/hooks/{hook}/in-force", self.wait, "hooks"),
+            PageRoute("GET", "/hooks/{hook}/in-force", self.wait, "hooks", ends_with_client=True),
         ]
 
     def _of(self, action: HookAction) -> list[PageRoute]:

@@ -16,8 +16,8 @@ async function ask(part) {
   if (part === "test") place.textContent = place.dataset.busy;
   try {
     const body = new URLSearchParams(new FormData(form));
-    const seen = form.action.match(/\/hooks\/([a-z0-9-]+)\/edit$/);
-    if (seen) body.set("id", seen[1]);
+    const own = form.action.match(/\/hooks\/([a-z0-9-]+)\/edit$/);
+    if (own) body.set("id", own[1]);
     const answer = await fetch(`/trial/${part}`, { method: "POST", body, signal: control.signal });
     const text = await answer.text();
     if (underWay.get(part) !== control) return;
@@ -75,8 +75,9 @@ form.addEventListener("click", (event) => {
 
 suggest();
 if (form.elements.namedItem("trigger").value) {
-  ask("events").then(() => {
-    ask("sample");
+  const isRead = !document.querySelector("#trial-events [data-unread]");
+  (isRead ? Promise.resolve() : ask("events")).then(() => {
+    soon("sample", 0);
     soon("change", 0);
   });
 }

@@ -3,9 +3,9 @@
 import orjson
 
 from consumer.events.triggers import Trigger
-from consumer.panel.pages.compose_page import ComposeGroup, composed_json, groups_of, preview
+from consumer.panel.pages.compose_page import ComposeGroup, composed_json, group_of, preview
 from consumer.services.checker import Checker
-from consumer.services.compose import compose_form
+from consumer.services.compose import asking
 from support.page_data import SETTINGS
 
 CHECKER = Checker(SETTINGS)
@@ -32,7 +32,7 @@ HOOKS = [
 
 def _groups(**given: str) -> list[ComposeGroup]:
     named = {name.replace("__", "."): text for name, text in given.items()}
-    return groups_of(compose_form(HOOKS, CLICK, None), named)
+    return [group_of(hook, named) for hook in asking(HOOKS, CLICK, None)]
 
 
 def test_each_labelled_field_of_each_hook_is_asked_for_once() -> None:
