@@ -226,6 +226,13 @@ async def test_an_id_that_is_taken_is_told_at_its_field(editor: Visitor) -> None
     assert fields(page, NEW)["name"] == SEED["name"]
 
 
+async def test_no_hook_gets_the_address_of_the_form(editor: Visitor) -> None:
+    """The id `new` is refused at its field, since /hooks/new is the form itself."""
+    page = await _press(editor, NEW, SEED | {"id": "new"}, "review")
+    assert page.status == 422
+    assert b"is this form&#39;s own address" in page.body
+
+
 async def test_a_typed_secret_is_in_no_answer(panel: ServedPages, editor: Visitor) -> None:
     """Whatever button is pressed, and whatever else is wrong, a typed secret is sealed or gone: no
     answer has it, and the definition has the sealed one.

@@ -71,7 +71,8 @@ class FormPage:
     """What the page shows."""
 
     draft: Draft
-    trouble: Sequence[Trouble] = ()
+    found: Sequence[Trouble] = ()
+    """What is wrong, in any order."""
     focus: str = ""
     """The field that the cursor goes to; empty: the first one."""
     restored: Restored | None = None
@@ -81,6 +82,13 @@ class FormPage:
     def form(self) -> HookForm:
         """The form."""
         return self.draft.form
+
+    @property
+    def trouble(self) -> Sequence[Trouble]:
+        """What is wrong, in the order of the form's fields."""
+        return sorted(
+            self.found, key=lambda one: (_ORDER.index(_top(one.field)), _number(one.field))
+        )
 
     @property
     def by_field(self) -> Mapping[str, Sequence[Trouble]]:
@@ -127,11 +135,9 @@ class Review:
 def troubles(
     form: HookForm, problems: Iterable[FieldProblem], notes: Iterable[Note] = ()
 ) -> list[Trouble]:
-    """What is wrong with a form, in the order of its fields; `problems` are of its definition."""
+    """What is wrong with a form; `problems` are of its definition."""
     found = [Trouble(field_of(form, one.field), one, None) for one in problems]
-    found += [Trouble(one.field, None, one) for one in notes]
-    order = [*_ORDER]
-    return sorted(found, key=lambda one: (order.index(_top(one.field)), _number(one.field)))
+    return [*found, *(Trouble(one.field, None, one) for one in notes)]
 
 
 def own_troubles(problems: Iterable[FieldProblem]) -> list[Trouble]:

@@ -53,6 +53,8 @@ from consumer.services.hooks import Changed, ExistsError, Who
 from consumer.services.sealing import Seal
 
 _MAX_REVISION_DIGITS: Final = 9
+_OWN_ADDRESS: Final = "new"
+"""The id whose page would have the address of the form for a new hook."""
 
 
 class HookWrites(Protocol):
@@ -172,6 +174,10 @@ class HookFormPage:
         if draft.hook_id is None and not draft.form.id:
             draft = replace(draft, form=replace(draft.form, id=suggested_id(draft.form.name)))
         found = self._check(draft.form)
+        if draft.hook_id is None and draft.form.id == _OWN_ADDRESS:
+            hint = "choose another id"
+            problem = FieldProblem(field="id", message="is this form's own address", hint=hint)
+            found += own_troubles([problem])
         form, notes = sealed(draft.form, self._seal, [one.field for one in found])
         found += troubles(form, (), [*notes, *moved_secrets(form)])
         draft = replace(draft, form=form)

@@ -17,7 +17,7 @@ from consumer.panel.pages.form_steps import (
     suggested_id,
     with_braces,
 )
-from consumer.panel.pages.form_view import troubles, without_ciphertext
+from consumer.panel.pages.form_view import Draft, FormPage, troubles, without_ciphertext
 from consumer.panel.pages.hook_form import definition_of, keep_types
 from consumer.panel.problems import FieldProblem
 
@@ -191,7 +191,7 @@ def test_what_is_wrong_is_told_in_the_order_of_the_form() -> None:
     )
     paths = ["z", "headers[1].key", "headers[0].key", "trigger", "name", "parameters[0]"]
     problems = [FieldProblem(field=path, message="m", hint="h") for path in paths]
-    found = troubles(form, problems)
+    found = FormPage(Draft(None, form), troubles(form, problems)).trouble
     assert [one.field for one in found] == [
         "name", "trigger", "headers.0.key", "headers.1.key", "parameters", "others",
     ]  # fmt: skip
