@@ -23,6 +23,7 @@ _STATUS: Final = re.compile(r"[1-9]\d\d")
 _MAX_CHARACTERS: Final = 1024
 _SPACES: Final = rb"\s*:\s*"
 _NEEDLESS_ESCAPE: Final = re.compile(rb"\\[u/]")
+_LOST_PLUS: Final = re.compile(r"[0-9] [0-9]{2}:?[0-9]{2}$")
 _STATUS_KEY: Final = rb'"status"' + _SPACES
 _OUTCOME_KEY: Final = rb'"outcome"' + _SPACES
 
@@ -140,7 +141,7 @@ def parse_filter(values: Mapping[str, str], *, now: float, user_key: bytes) -> L
     return LogFilter(
         hook=texts.get("hook"),
         outcome=Followed(outcome) if outcome is not None else None,
-        status=texts.get("status"),
+        status=texts["status"].lower() if "status" in texts else None,
         since=times.get("since"),
         until=times.get("until"),
         delivery=texts.get("id"),
@@ -163,9 +164,11 @@ def parse_time(text: str, now: float) -> int:
         except ValueError:
             written = None
         if written is None or written.tzinfo is None:
+            hint = "write a time as 2026-11-24T10:00:00Z, or 2h for two hours ago"
+            if _LOST_PLUS.search(text):
+                hint = "a + in an address is a blank: write %2B in its place, or the time with Z"
             raise InvalidValue(
-                f"{text!r} is neither a time with its zone nor a duration",
-                "write a time as 2026-11-24T10:00:00Z, or 2h for two hours ago",
+                f"{text!r} is neither a time with its zone nor a duration", hint
             ) from None
         moment = written.timestamp()
     return max(0, int(moment * 1000))  # Kafka has no times before the epoch
@@ -196,7 +199,7 @@ def _check_text(name: str, text: str) -> None:
 def _checked(name: str, text: str) -> str:
     if name == "outcome" and text not in set(Followed):
         raise InvalidValue(f"{text!r} is no outcome", _choice(text, list(Followed)))
-    if name == "status" and text not in STATUSES and _STATUS.fullmatch(text) is None:
+    if name == "status" and text.lower() not in STATUSES and _STATUS.fullmatch(text) is None:
         raise InvalidValue(f"{text!r} is no status", _choice(text, ["503", *STATUSES]))
     return text
 

@@ -281,7 +281,8 @@ def _seen(if_match: str) -> int | None:
         return None
     match = _ETAG.fullmatch(if_match)
     if match is None:
-        raise Problem(
-            HTTPStatus.BAD_REQUEST, "header", 'If-Match is to be an ETag of one revision: "7"'
-        )
+        detail = 'If-Match is to be an ETag of one revision: "7"'
+        if if_match.startswith("W/"):
+            detail += "; a weak one is refused (a proxy may have made it): send it without W/"
+        raise Problem(HTTPStatus.BAD_REQUEST, "header", detail)
     return int(match[1])

@@ -168,3 +168,12 @@ async def test_a_comment_is_one_line(panel: Panel) -> None:
     definition = {"id": "h", "trigger": "event", "uri": "https://a.example.com"}
     answer = await Client(panel.url)("POST", "/hooks?comment=a%0Ab", definition)
     assert (answer.status, answer.json["problems"][0]["field"]) == (422, "comment")
+
+
+async def test_a_weak_etag_is_refused_with_a_hint(panel: Panel) -> None:
+    """An `If-Match` with a weak ETag, as some proxies make it, is refused with a hint."""
+    definition = {"id": "h", "trigger": "event", "uri": "https://a.example.com"}
+    weak = {"If-Match": 'W/"7"'}
+    answer = await Client(panel.url)("PUT", "/hooks/h", definition, headers=weak)
+    assert answer.status == 400
+    assert "send it without W/" in answer.json["detail"]

@@ -175,6 +175,7 @@ def test_any_texts_are_a_filter_or_refused(texts: dict[str, str]) -> None:
         ("outcome", "dead", r"'dead' is no outcome \("),
         ("since", "yesterday", "neither a time with its zone nor a duration"),
         ("until", "2026-11-24T10:00:00", "neither a time with its zone nor a duration"),
+        ("since", "2026-11-24T10:00:00 00:00", "write %2B in its place"),
         ("user", "", "is empty, too long or not UTF-8"),
         ("event", "\udc80", "is empty, too long or not UTF-8"),
     ],
@@ -183,3 +184,9 @@ def test_a_wrong_filter_is_refused_with_a_hint(name: str, text: str, said: str) 
     """An unknown filter, and a text that a filter does not take, are refused with a hint."""
     with pytest.raises(ConfigError, match=said):
         parse_filter({name: text}, now=NOW, user_key=KEY)
+
+
+def test_a_class_of_statuses_is_read_in_any_case() -> None:
+    """`5XX` and `Timeout` are what `5xx` and `timeout` are."""
+    for text in ("5XX", "Timeout"):
+        assert parse_filter({"status": text}, now=NOW, user_key=KEY).status == text.lower()
