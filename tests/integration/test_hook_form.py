@@ -9,6 +9,7 @@ import pytest
 
 from consumer.panel.credentials import SESSION_SECONDS
 from consumer.panel.pages.assets import assets
+from consumer.panel.pages.hook_form_page import MAX_KEPT_SECRETS
 from consumer.services.catalogue import HookEntry
 from consumer.services.hooks import Who
 from consumer.services.topic_view import UnavailableError
@@ -300,6 +301,20 @@ async def test_a_session_that_ends_while_one_writes_loses_nothing(
     assert again["headers.0.sealed_for"] == "https://e.example"
     assert len(panel.data.entries) == 3
     assert (await _save(editor, NEW, again)).status == 303
+
+
+async def test_a_request_without_a_user_seals_a_few_secrets_only(panel: ServedPages) -> None:
+    """Of a form whose session has ended ten secrets are sealed; of one with more none is kept, so
+    that a request without a user costs little.
+    """
+    for count, kept in ((MAX_KEPT_SECRETS, MAX_KEPT_SECRETS), (MAX_KEPT_SECRETS + 1, 0)):
+        secrets = dict[str, str]()
+        for index in range(count):
+            name = f"signing_secrets.{index}"
+            secrets |= {f"{name}.value": "c4nary", f"{name}.secret": "on"}
+        page = (await Visitor(panel)("POST", NEW, SEED | secrets)).body.decode()
+        assert "c4nary" not in page
+        assert page.count("${sealed:") == kept * 2  # for the log-in, and to go on
 
 
 async def test_a_form_of_an_earlier_session_is_shown_again(

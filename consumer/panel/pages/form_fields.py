@@ -123,10 +123,10 @@ class HookForm:
     """Fields that the definition has although they say nothing."""
 
     @property
-    def has_unsealed(self) -> bool:
-        """Whether a secret is in it that must not leave the form as it is."""
+    def unsealed(self) -> int:
+        """How many secrets are in it that must not leave the form as it is."""
         rows = (*self.headers, *self.parameters, *self.signing_secrets)
-        return any(row.is_unsealed for row in rows)
+        return sum(row.is_unsealed for row in rows)
 
 
 _Row = TypeVar("_Row", SecretRow, ValueRow)

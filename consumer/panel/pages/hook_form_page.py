@@ -53,6 +53,8 @@ from consumer.services.hooks import Changed, ExistsError, Who
 from consumer.services.sealing import Seal
 
 _MAX_REVISION_DIGITS: Final = 9
+MAX_KEPT_SECRETS: Final = 10
+"""Typed secrets that are sealed for a request whose user is not known: more would take long."""
 _OWN_ADDRESS: Final = "new"
 """The id whose page would have the address of the form for a new hook."""
 
@@ -107,7 +109,10 @@ class HookFormPage:
 
     def keep(self, posted: Mapping[str, str]) -> Mapping[str, str]:
         """The fields of a form that a page may carry on, its secrets sealed."""
-        form, _ = sealed(parse_form(posted), self._seal, ())
+        form = parse_form(posted)
+        if form.unsealed > MAX_KEPT_SECRETS:
+            form = without_typed_secrets(form)
+        form, _ = sealed(form, self._seal, ())
         further = {
             name: posted[name] for name in ("seen", "comment", *TRIAL_FIELDS) if name in posted
         }

@@ -79,9 +79,9 @@ class Pages:
             with place():
                 return await _page(asked, route, visit)
         except HookstreamError as error:
-            return await self._failed(asked, route, problem_of(error), identity)
+            return await self._failed(asked, route, problem_of(error), identity, place)
         except Problem as problem:
-            return await self._failed(asked, route, problem, identity)
+            return await self._failed(asked, route, problem, identity, place)
 
     async def _restore(
         self,
@@ -102,12 +102,15 @@ class Pages:
         with place():
             return await _page(asked, route, visit)
 
-    async def _failed(
-        self, asked: Asked, route: PageRoute | None, problem: Problem, identity: Identity | None
+    async def _failed(  # what is known when it fails
+        self,
+        asked: Asked,
+        route: PageRoute | None,
+        problem: Problem,
+        identity: Identity | None,
+        place: Place,
     ) -> web.Response:
-        # Else the body was not asked for, or was what failed: too long, or too slow.
-        may_read = asked.was_read or problem.status in _BEFORE_BODY
-        kept = await _kept(asked, route) if may_read else None
+        kept = await _kept(asked, route, problem, place)
         if problem.status is HTTPStatus.UNAUTHORIZED:
             if kept is None:
                 return moved(url(LOG_IN, next=asked.here))
@@ -178,13 +181,19 @@ def _is_of_its_page(asked: Asked, identity: Identity, mark: str) -> bool:
             return True
 
 
-async def _kept(asked: Asked, route: PageRoute | None) -> Mapping[str, str] | None:
+async def _kept(
+    asked: Asked, route: PageRoute | None, problem: Problem, place: Place
+) -> Mapping[str, str] | None:
     """What a page may carry on of the form that was posted; None: there is nothing to keep."""
     if route is None or route.keep is None or asked.method != "POST":
         return None
+    if not asked.was_read and problem.status not in _BEFORE_BODY:
+        return None  # the body is what failed: too long, or too slow
     try:
-        return route.keep(await asked.form(parse=parse_written))
-    except Problem:  # it is no form, or another site's page sent it
+        posted = await asked.form(parse=parse_written)
+        with place():
+            return route.keep(posted)
+    except Problem:  # it is no form, another site's page sent it, or too much is under way
         return None
 
 
