@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal
 
 from consumer.control.changes import ConflictError
 from consumer.errors import ConfigError, HookstreamError
-from consumer.hooks.table import Hook
 from consumer.panel.errors import problem_of
 from consumer.panel.models import MAX_TEXT
 from consumer.panel.pages.data import Data
@@ -43,6 +42,7 @@ from consumer.panel.pages.form_view import (
 )
 from consumer.panel.pages.hook_form import definition_of, form_of, keep_types
 from consumer.panel.pages.hook_page import change_view
+from consumer.panel.pages.hook_writes import HookWrites
 from consumer.panel.pages.render import url
 from consumer.panel.pages.trial import TRIAL_FIELDS
 from consumer.panel.pages.visit import MovedTo, PageRoute, Result, Shown, Visit
@@ -57,34 +57,6 @@ MAX_KEPT_SECRETS: Final = 10
 """Typed secrets that are sealed for a request whose user is not known: more would take long."""
 _OWN_ADDRESS: Final = "new"
 """The id whose page would have the address of the form for a new hook."""
-
-
-class HookWrites(Protocol):
-    """The writes; `HookService` has them. Each raises `HookstreamError`."""
-
-    def check(self, definition: object) -> Hook:
-        """The hook of a definition. Raises `ConfigError` with its problems."""
-        ...
-
-    async def create(self, definition: Mapping[str, Any], who: Who, *, dry_run: bool) -> Changed:
-        """Create a hook."""
-        ...
-
-    async def change(
-        self,
-        hook_id: str,
-        definition: Mapping[str, Any],
-        seen: int | None,
-        who: Who,
-        *,
-        dry_run: bool,
-    ) -> Changed:
-        """Change a hook of which revision `seen` was seen."""
-        ...
-
-    async def delete(self, hook_id: str, seen: int | None, who: Who, *, dry_run: bool) -> Changed:
-        """Delete a hook of which revision `seen` was seen."""
-        ...
 
 
 class HookFormPage:

@@ -13,8 +13,9 @@ from consumer.panel.pages.delivery_page import DeliveryPageView
 from consumer.panel.pages.events_page import EventsPage
 from consumer.panel.pages.hook_actions import HookActionsPage, HookChanges
 from consumer.panel.pages.hook_delete_page import HookDeletePage
-from consumer.panel.pages.hook_form_page import HookFormPage, HookWrites
+from consumer.panel.pages.hook_form_page import HookFormPage
 from consumer.panel.pages.hook_page import HookPage
+from consumer.panel.pages.hook_writes import HookWrites
 from consumer.panel.pages.hooks_page import HooksPage
 from consumer.panel.pages.pages import Pages
 from consumer.panel.pages.reports_page import ReportsPage
