@@ -66,9 +66,11 @@ async def create_live_topics(
 
 async def committed(cluster: Cluster, topic: str) -> list[Placed]:
     """The committed records of a topic, as any consumer of Kafka reads them, once every transaction
-    is decided.
+    is decided; none if there is no such topic.
     """
     ends = {TopicPartition(*tp): end for tp, end in (await cluster.ends([topic])).items()}
+    if not ends:
+        return []  # aiokafka's consumer does not stop without a partition
     consumer = AIOKafkaConsumer(
         bootstrap_servers=cluster.bootstrap,
         auto_offset_reset="earliest",
