@@ -257,7 +257,7 @@ class Definition(Form):
     name: LineText | None = None
     enabled: bool = True
     app: PlainText | None = None
-    owner: PlainText | None = None
+    owner: LineText | None = None
     method: Literal["GET"] = "GET"
     trigger: Trigger
     select: Annotated[tuple[PlainText, ...], Field(min_length=1)] | None = None

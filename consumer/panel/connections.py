@@ -104,6 +104,13 @@ class _Connection(web.RequestHandler):
 
     __slots__ = ()
 
+    async def start(self) -> None:
+        """Answer requests, unless the connection was closed before its first one was waited for:
+        before Python 3.12 aiohttp begins one loop iteration later, and then fails.
+        """
+        if self._manager is not None:
+            await super().start()
+
     def handle_error(
         self,
         request: web.BaseRequest,

@@ -1,6 +1,7 @@
 """Connections of the panel: slow clients, those that leave, and very many."""
 
 import asyncio
+import gc
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -159,6 +160,27 @@ async def test_one_address_keeps_no_other_out(panel: Panel) -> None:
     assert (await Client(panel.url)("GET", "/session")).status == 200
     statuses = Counter(status_of(answer) for answer in await asyncio.gather(*slow))
     assert statuses == {408: MAX_PEER_CONNECTIONS, 0: MAX_CONNECTIONS - MAX_PEER_CONNECTIONS}
+
+
+async def test_a_connection_that_is_closed_at_once_is_no_bug(panel: Panel) -> None:
+    """A connection above the limit, which is closed when it is accepted, leaves no error behind."""
+    failures = list[object]()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: failures.append(context))
+    head = head_of(
+        panel, "POST /api/v1/session HTTP/1.1", "Content-Type: application/json",
+        "Content-Length: 100",
+    )  # fmt: skip
+    busy = [
+        await asyncio.open_connection("127.0.0.1", panel.port) for _ in range(MAX_PEER_CONNECTIONS)
+    ]
+    for _, writer in busy:
+        writer.write(head + b"{")
+    answer = await raw(panel, head, b"{")
+    for _, writer in busy:
+        writer.transport.abort()
+    gc.collect()  # asyncio tells of a task's error when the task is collected
+    assert (answer, failures) == (b"", [])
 
 
 async def test_idle_connections_keep_no_client_out(tmp_path: Path) -> None:

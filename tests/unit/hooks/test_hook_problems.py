@@ -43,6 +43,8 @@ def diagnostics(folder: Path) -> tuple[Diagnostic, ...]:
         (f"{GOOD}enabled: perhaps", 4, "enabled", "neither true nor false", "true or false"),
         (f"{GOOD}app: ''", 4, "app", "is empty", ""),
         (f"{GOOD}name: {'x' * 201}", 4, "name", "has 201 characters", "at most 200"),
+        (f"{GOOD}owner: {'x' * 201}", 4, "owner", "has 201 characters", "at most 200"),
+        (f'{GOOD}owner: "a\\nb"', 4, "owner", "a line end or a control", "one line"),
         (f'{GOOD}name: "a\\nb"', 4, "name", "a line end or a control", "one line"),
         (f'{GOOD}name: "a\\u2028b"', 4, "name", "a line end or a control", "one line"),
         (
