@@ -14,14 +14,13 @@ from consumer.panel import system_models as models
 from consumer.panel.journal_models import Horizon
 from consumer.panel.problems import Problem, invalid_field
 from consumer.panel.routes import Answer, Call, Route, Stream
-from consumer.services.broker_watch import Require
+from consumer.services.dead_letter_reads import DeadLetterReads
 from consumer.services.dead_letters import (
     Counted,
     DeadLetterPage,
     Replay,
     choose,
     facts,
-    read_page,
 )
 from consumer.services.deliveries import horizon_facts
 from consumer.services.times import rfc3339
@@ -38,9 +37,9 @@ _REPLAY_SECONDS: Final = 3600.0
 class DeadLettersApi:
     """Handlers about dead letters."""
 
-    def __init__(self, settings: Settings, require: Require, clock: Clock) -> None:
+    def __init__(self, settings: Settings, reads: DeadLetterReads, clock: Clock) -> None:
         self._settings = settings
-        self._require = require
+        self._reads = reads
         self._clock = clock
 
     def routes(self) -> list[Route]:
@@ -62,15 +61,15 @@ class DeadLettersApi:
         """A page of the dead letters of a filter."""
         query: models.DeadLettersQuery = call.query
         selection = self._selection(query.hook, query.reason, query.since)
-        await self._require()
-        searching = read_page(
-            self._settings.kafka, selection, self._clock,
-            limit=query.limit, cursor=query.cursor, seconds=_LIST_SECONDS,
-        )  # fmt: skip
         if not query.count or query.cursor is not None:
-            return Answer(_listed(selection, await searching, None))
-        replay = Replay(self._settings, selection, limit=None, again=query.again)
-        page, counted = await asyncio.gather(searching, replay.count_within(_COUNT_SECONDS))
+            page = await self._reads.page(
+                selection, limit=query.limit, cursor=query.cursor, seconds=_LIST_SECONDS
+            )
+            return Answer(_listed(selection, page, None))
+        page, counted = await self._reads.page_and_counts(
+            selection, limit=query.limit, seconds=_LIST_SECONDS, count_seconds=_COUNT_SECONDS,
+            again=query.again,
+        )  # fmt: skip
         return Answer(_listed(selection, page, counted))
 
     async def replay(self, call: Call) -> Answer:
@@ -91,11 +90,10 @@ class DeadLettersApi:
         """
         wanted: models.ReplayBody = call.body
         selection = self._selection(wanted.hook, wanted.reason, wanted.since)
-        await self._require()
         replay = Replay(
             self._settings, selection, limit=wanted.limit, again=wanted.again, by=call.who.name
         )
-        plan = await replay.plan()
+        plan = await self._reads.plan(replay)
         if plan.total != wanted.expected:
             raise _other_count(plan, wanted.expected)
         stop, batches = asyncio.Event(), asyncio.Queue[int | None]()

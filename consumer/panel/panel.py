@@ -31,6 +31,7 @@ from consumer.panel.pages.trial_page import TrialPart
 from consumer.panel.routes import Routes
 from consumer.panel.server import Server
 from consumer.services.broker_watch import BrokerWatch
+from consumer.services.dead_letter_reads import DeadLetterReads
 from consumer.services.deliveries import make_deliveries
 from consumer.services.hook_reader import read_ahead
 from consumer.services.hooks import HookService
@@ -68,6 +69,7 @@ class Panel:
         require = self._broker.require
         self._hooks = HookService(settings, require, clock)
         reports = ReportReads(settings.kafka, require, clock)
+        dead_letters = DeadLetterReads(settings, require, clock)
         self._day = DayReader(reports.read, clock)
         tests = TestSends(settings, new_context, clock)
         system = SystemApi(settings, self._hooks, self.gate, clock, lambda: self.document)
@@ -77,12 +79,14 @@ class Panel:
                 *RequestsApi(settings, self._hooks, tests, clock).routes(),
                 *EventsApi(settings, self._hooks, require, clock).routes(),
                 *JournalApi(settings, reports, require, clock).routes(),
-                *DeadLettersApi(settings, require, clock).routes(),
+                *DeadLettersApi(settings, dead_letters, clock).routes(),
                 *system.routes(),
             ]
         )
         log_search = make_deliveries(settings, clock)
-        data = ServiceData(settings, self._hooks, log_search, reports, clock)
+        data = ServiceData(
+            settings, self._hooks, log_search, reports, dead_letters=dead_letters, clock=clock
+        )
         day = DayReports(self._day)
         self._recent = RecentWindow(data, clock)
         trials = ServiceTrials(settings, self._hooks, tests, clock)

@@ -1,10 +1,9 @@
 """Dead letters: found, counted, and sent back."""
 
-import asyncio
 import heapq
 from collections import Counter
 from collections.abc import AsyncIterable, Callable, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, Final
@@ -209,13 +208,6 @@ class Replay:
                         if not plan.is_done(dead_letter):
                             plan.count(dead_letter, self._route)
             return Counted(counts, plan)
-
-    async def count_within(self, seconds: float) -> Counted | None:
-        """What `count` returns; None: it takes longer."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                return await self.count()
-        return None
 
     async def plan(self, note_others: Callable[[DeadLetterReader], None] | None = None) -> Plan:
         """What would be sent. `note_others` is told what the reader left out."""

@@ -207,10 +207,14 @@ class PageData:
         end = SearchEnd.BEGINNING if following is None else SearchEnd.LIMIT
         return DeadLetterPage(page, Horizon(end, None, len(chosen), 0, cursor=following), {})
 
-    async def dead_letter_counts(self, selection: Selection) -> Counted | None:
-        """How many there are; None while a test says that they are too many."""
-        if self.is_uncountable:
-            return None
+    async def dead_letters_and_counts(
+        self, selection: Selection, limit: int
+    ) -> tuple[DeadLetterPage, Counted | None]:
+        """The first page; without counts while a test says that they are too many."""
+        page = await self.dead_letters(selection, limit)
+        return page, None if self.is_uncountable else self._counted(selection)
+
+    def _counted(self, selection: Selection) -> Counted:
         chosen = self._chosen(selection)
         counts: Counter[tuple[str, ...]] = Counter(
             (one.metadata.hook, one.metadata.reason) for one in chosen if one.metadata is not None

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from consumer.clock import Clock
 from consumer.control.records import AuditRecord
+from consumer.errors import HookstreamError
 from consumer.events.triggers import Trigger
 from consumer.hooks.table import Hook
 from consumer.journal.log_filter import LogFilter
@@ -16,7 +17,8 @@ from consumer.journal.report_reader import Reports
 from consumer.services import reports as report_service
 from consumer.services.audit import AuditFilter, AuditPage, read_audit
 from consumer.services.catalogue import HookEntry
-from consumer.services.dead_letters import Counted, DeadLetterPage, Replay, choose, read_page
+from consumer.services.dead_letter_reads import DeadLetterReads
+from consumer.services.dead_letters import Counted, DeadLetterPage, Replay, choose
 from consumer.services.deliveries import Deliveries, DeliveryPage
 from consumer.services.events import RecentEvent, RecentEvents, event_at
 from consumer.services.hook_reader import Listing
@@ -99,8 +101,12 @@ class Data(Protocol):
         """
         ...
 
-    async def dead_letter_counts(self, selection: Selection) -> Counted | None:
-        """How many there are, and what a replay would send; None: it takes long to count them."""
+    async def dead_letters_and_counts(
+        self, selection: Selection, limit: int
+    ) -> tuple[DeadLetterPage, Counted | None]:
+        """The first page, with how many there are and what a replay would send; None: it takes
+        long to count them.
+        """
         ...
 
     async def replay_plan(self, selection: Selection) -> Plan:
@@ -133,12 +139,15 @@ class ServiceData:
         hooks: HookService,
         log: Deliveries,
         reports: ReportReads,
+        *,
+        dead_letters: DeadLetterReads,
         clock: Clock,
     ) -> None:
         self._settings = settings
         self._hooks = hooks
         self._log = log
         self._reports = reports
+        self._dead_letters = dead_letters
         self._clock = clock
 
     async def listing(self) -> Listing:
@@ -187,22 +196,22 @@ class ServiceData:
         self, selection: Selection, limit: int, cursor: str | None = None
     ) -> DeadLetterPage:
         """A page of dead letters."""
-        await self._hooks.reader.require()
-        return await read_page(
-            self._settings.kafka, selection, self._clock,
-            limit=limit, cursor=cursor, seconds=SEARCH_SECONDS,
-        )  # fmt: skip
+        return await self._dead_letters.page(
+            selection, limit=limit, cursor=cursor, seconds=SEARCH_SECONDS
+        )
 
-    async def dead_letter_counts(self, selection: Selection) -> Counted | None:
-        """How many there are."""
-        await self._hooks.reader.require()
-        replay = Replay(self._settings, selection, limit=None, again=False)
-        return await replay.count_within(COUNT_SECONDS)
+    async def dead_letters_and_counts(
+        self, selection: Selection, limit: int
+    ) -> tuple[DeadLetterPage, Counted | None]:
+        """The first page and the counts."""
+        return await self._dead_letters.page_and_counts(
+            selection, limit=limit, seconds=SEARCH_SECONDS, count_seconds=COUNT_SECONDS
+        )
 
     async def replay_plan(self, selection: Selection) -> Plan:
         """What a replay would send."""
-        await self._hooks.reader.require()
-        return await Replay(self._settings, selection, limit=None, again=False).plan()
+        replay = Replay(self._settings, selection, limit=None, again=False)
+        return await self._dead_letters.plan(replay)
 
     async def replay(self, selection: Selection, plan: Plan, by: str) -> int:
         """Send what was planned; if the page is left, it ends behind a batch."""
@@ -215,7 +224,8 @@ class ServiceData:
             return await asyncio.shield(sending)
         except asyncio.CancelledError:
             stop.set()
-            await asyncio.wait([sending])
+            with suppress(HookstreamError):  # its reader has left
+                await sending
             raise
 
     async def events(self, trigger: Trigger, count: int) -> Recent:

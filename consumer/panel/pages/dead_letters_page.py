@@ -1,6 +1,5 @@
 """Dead letters by hook and reason, and their replay."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -143,11 +142,9 @@ class DeadLettersPage:
 
         Raises `ConfigError` for another search's cursor.
         """
-        searching = self._data.dead_letters(selection, PAGE_SIZE, cursor)
         if cursor is not None:
-            return _Shown(await searching)
-        page, counts = await asyncio.gather(searching, self._data.dead_letter_counts(selection))
-        return _Shown(page, counts)
+            return _Shown(await self._data.dead_letters(selection, PAGE_SIZE, cursor))
+        return _Shown(*await self._data.dead_letters_and_counts(selection, PAGE_SIZE))
 
     async def ask(self, visit: Visit) -> Result:
         """What a replay would send, and whether it shall: since a moment, which stays what it is
