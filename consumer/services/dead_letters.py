@@ -19,7 +19,7 @@ from consumer.settings import KafkaSettings, Settings
 from consumer.stream.backward_merge import Item
 from consumer.stream.client import KafkaProducer
 from consumer.stream.dead_letters import DeadLetterReader, DeadLetterRecord, Selection
-from consumer.stream.group_lock import SESSION_SECONDS, GroupLock, LockedError
+from consumer.stream.group_lock import GroupLock, LockedError
 from consumer.stream.replay import Plan, Replayer, Route, begin_plan, make_plan
 from consumer.stream.topics import existing_topics
 
@@ -261,10 +261,11 @@ class Replay:
                     "sent: look again"
                 )
             replayer = Replayer(
-                plan, self._route, reader, producer, settings=self._kafka, clock=SystemClock()
-            )
+                plan, self._route, reader, producer,
+                while_held=lock.while_held, settings=self._kafka, clock=SystemClock(),
+            )  # fmt: skip
             try:
-                await replayer.run(stopped=lambda: stopped() or not lock.is_held, advanced=advanced)
+                await replayer.run(stopped=stopped, advanced=advanced)
             except HookstreamError as error:
                 raise _broken_off(str(error), replayer.sent, plan.total) from error
             finally:
@@ -277,9 +278,6 @@ class Replay:
                         sent=replayer.sent,
                         planned=plan.total,
                     )
-        if not lock.is_held and replayer.sent < plan.total:
-            why = f"Kafka did not hear of this process for {SESSION_SECONDS:.0f} s"
-            raise _broken_off(why, replayer.sent, plan.total)
         return replayer.sent
 
 

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import Any, Final, Self
+from contextlib import AsyncExitStack
+from typing import Any, Final, Self, TypeVar
 from uuid import uuid4
 
 from aiokafka.client import ConnectionGroup, CoordinationType
@@ -46,8 +46,18 @@ _MOVED: Final = (
 )
 
 
+ResultT = TypeVar("ResultT")
+
+
 class LockedError(HookstreamError):
     """Another process holds the lock."""
+
+
+class LockLostError(HookstreamError):
+    """The lock has ended before its holder gave it back."""
+
+    def __init__(self) -> None:
+        super().__init__(f"Kafka did not hear of this process for {SESSION_SECONDS:.0f} s")
 
 
 class GroupLock:
@@ -67,11 +77,39 @@ class GroupLock:
         self._confirmed_at = float("-inf")
         """Monotonic seconds at which the last confirmed request was sent."""
         self._heartbeats: asyncio.Task[None] | None = None
+        self._stack = AsyncExitStack()
 
     @property
     def is_held(self) -> bool:
         """Whether no other process can have the lock now."""
-        return self._clock.monotonic() - self._confirmed_at < SESSION_SECONDS
+        return self._seconds_left() > 0
+
+    async def while_held(self, work: Awaitable[ResultT]) -> ResultT:
+        """The result of `work`, which is cancelled when the lock ends.
+
+        Raises:
+            LockLostError: the lock has ended, before or meanwhile.
+        """
+        task = asyncio.ensure_future(work)
+        watched: list[asyncio.Future[Any]] = [task]
+        if self._heartbeats is not None:
+            watched.append(self._heartbeats)
+        try:
+            while self.is_held and not task.done():
+                await asyncio.wait(
+                    watched, timeout=self._seconds_left(), return_when=asyncio.FIRST_COMPLETED
+                )
+            if not self.is_held:
+                raise LockLostError
+            return await task
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.exception()  # of work that failed when the lock had ended
+
+    def _seconds_left(self) -> float:
+        return self._confirmed_at + SESSION_SECONDS - self._clock.monotonic()
 
     async def __aenter__(self) -> Self:
         """Take the lock.
@@ -80,28 +118,39 @@ class GroupLock:
             LockedError: another process has it.
             HookstreamError: the broker does not answer, or refuses.
         """
+        self._stack.push_async_callback(self._client.close)
+        self._stack.push_async_callback(self._leave)
         try:
             async with kafka_timeout(self._settings, _ANSWER_TIMEOUT_SECONDS):
                 await self._client.bootstrap()
                 await self._repeat(self._join)
         except BaseException:
-            await self._client.close()
+            await self._stack.aclose()
             raise
         self._heartbeats = asyncio.create_task(self._beat())
+        self._stack.push_async_callback(self._stop_beating, self._heartbeats)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._heartbeats is not None:
-            self._heartbeats.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._heartbeats
+        await self._stack.aclose()
+
+    async def _stop_beating(self, heartbeats: "asyncio.Task[None]") -> None:
+        """Raises what the heartbeats failed with, if that is a bug."""
+        heartbeats.cancel()
+        await asyncio.wait([heartbeats])
+        if not heartbeats.cancelled():
+            heartbeats.result()
+
+    async def _leave(self) -> None:
+        """Give the lock back, also one whose grant was not heard of."""
+        self._confirmed_at = float("-inf")
+        if not self._member:
+            return
         try:
             async with asyncio.timeout(_LEAVE_TIMEOUT_SECONDS):
                 await self._ask(LeaveGroupRequest(self._group, self._member))
         except (KafkaError, TimeoutError) as error:
             log.debug("a lock was not given back: it ends by itself", error=repr(error))
-        self._confirmed_at = float("-inf")
-        await self._client.close()
 
     async def _join(self) -> None:
         began = self._clock.monotonic()
@@ -113,6 +162,7 @@ class GroupLock:
         try:
             answer = await self._ask(request, allowed=MemberIdRequired)
         except InconsistentGroupProtocolError as error:
+            self._member = ""
             raise LockedError(f"another process has the lock {self._group}") from error
         self._member = answer.member_id
         if for_code(answer.error_code) is MemberIdRequired:
@@ -127,6 +177,12 @@ class GroupLock:
 
     async def _beat(self) -> None:
         """Keep the lock until it is lost."""
+        try:
+            await self._beat_until_lost()
+        finally:
+            self._confirmed_at = float("-inf")
+
+    async def _beat_until_lost(self) -> None:
         while True:
             await asyncio.sleep(_HEARTBEAT_SECONDS)
             began = self._clock.monotonic()
@@ -136,7 +192,6 @@ class GroupLock:
                     await self._repeat(lambda: self._ask(request))  # noqa: B023  # awaited here
             except (KafkaError, HookstreamError, TimeoutError) as error:
                 log.warning("a lock was lost", group=self._group, error=repr(error))
-                self._confirmed_at = float("-inf")
                 return
             self._confirmed_at = began
 

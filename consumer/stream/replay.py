@@ -2,7 +2,15 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from itertools import chain, starmap
@@ -28,6 +36,9 @@ BATCH_RECORDS = 100
 """Dead letters between two commits: at most these are sent twice after a crash."""
 REPLAY_REASON = "replay"
 """The value of `hookstream-reason` on the retry topic."""
+
+WhileHeld = Callable[[Awaitable[None]], Awaitable[None]]
+"""See `GroupLock.while_held`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,15 +208,18 @@ class Replayer:
         reader: DeadLetterReader,
         producer: Producer,
         *,
+        while_held: WhileHeld,
         settings: KafkaSettings,
         clock: Clock,
     ) -> None:
+        """Sends and commits `while_held`: what is under way when the lock ends is cancelled."""
         self.sent = 0
         """Number of records acknowledged in this run."""
         self._plan = plan
         self._route = route
         self._reader = reader
         self._producer = producer
+        self._while_held = while_held
         self._settings = settings
         self._clock = clock
         self._saved: dict[int, Progress] = dict(plan.progress)
@@ -213,8 +227,8 @@ class Replayer:
     async def run(self, *, stopped: Callable[[], bool], advanced: Callable[[int], object]) -> None:
         """Send until `stopped`, which is checked before each record; `advanced` gets batch sizes.
 
-        Raises `HookstreamError` if the broker does not accept a record. Progress then excludes its
-        whole batch, of which some records may have been accepted.
+        Raises `HookstreamError` if the broker does not accept a record, or the lock has ended.
+        Progress then excludes the whole batch, of which some records may have been accepted.
         """
         plan, passed, batch = self._plan, dict(self._plan.starts), list[DeadLetterRecord]()
         async with aclosing(plan.dead_letters(self._reader)) as dead_letters:
@@ -240,8 +254,8 @@ class Replayer:
     async def _flush(self, batch: Collection[DeadLetterRecord], passed: Offsets) -> None:
         if not self.sent and batch:
             # Fail before anything is sent if this user may not commit.
-            await self._reader.commit({n: self._saved.get(n, Progress()) for n in self._plan.ends})
-        await self._send(batch)
+            await self._commit({n: self._saved.get(n, Progress()) for n in self._plan.ends})
+        await self._while_held(self._send(batch))
         self.sent += len(batch)
         sent = Counter(dead_letter.partition for dead_letter in batch)
         moved = {
@@ -252,8 +266,11 @@ class Replayer:
             if next_offset > self._plan.starts[number]
         }
         if moved:
-            await self._reader.commit(moved)
+            await self._commit(moved)
             self._saved.update(moved)
+
+    async def _commit(self, progress: Mapping[int, Progress]) -> None:
+        await self._while_held(self._reader.commit(progress))
 
     async def _send(self, batch: Iterable[DeadLetterRecord]) -> None:
         now = self._clock.now()

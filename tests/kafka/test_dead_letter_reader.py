@@ -26,7 +26,13 @@ from consumer.stream.dead_letters import DeadLetterReader, DeadLetterRecord, Sel
 from consumer.stream.replay import Replayer, Route, make_plan
 from support.broker import KafkaServer
 from support.cluster import Cluster
-from support.dead_letters import WrittenDeadLetter, exhausted, metadata, write_dead_letters
+from support.dead_letters import (
+    WrittenDeadLetter,
+    exhausted,
+    metadata,
+    without_a_lock,
+    write_dead_letters,
+)
 from support.waiting import wait_until
 
 DEAD_LETTER_TOPIC = KafkaSettings().own_topics.dead_letter
@@ -111,7 +117,9 @@ async def _replay(cluster: Cluster, topic: str, retry: str) -> tuple[int, dict[i
     async with DeadLetterReader(settings, topic=topic, group=group) as reader:
         plan = await make_plan(reader, Selection(), route, limit=None, again=False)
     async with DeadLetterReader(settings, topic=topic, group=group) as reader:
-        replayer = Replayer(plan, route, reader, producer, settings=settings, clock=clock)
+        replayer = Replayer(
+            plan, route, reader, producer, while_held=without_a_lock, settings=settings, clock=clock
+        )
         await replayer.run(stopped=lambda: False, advanced=lambda _count: None)
     await producer.reset()
     return replayer.sent, reader.unreadable
@@ -237,7 +245,15 @@ async def test_without_the_right_to_commit_nothing_is_sent(guarded: Cluster) -> 
             plan = await make_plan(reader, Selection(), route, limit=None, again=False)
         assert plan.total == 1
         async with DeadLetterReader(settings, topic=topic, group=group) as reader:
-            replayer = Replayer(plan, route, reader, producer, settings=settings, clock=clock)
+            replayer = Replayer(
+                plan,
+                route,
+                reader,
+                producer,
+                while_held=without_a_lock,
+                settings=settings,
+                clock=clock,
+            )
             with pytest.raises(HookstreamError, match=r"refuses the group .*ask for access"):
                 await replayer.run(stopped=lambda: False, advanced=int)
     finally:

@@ -7,9 +7,12 @@ from typing import Any
 import aiohttp
 import orjson
 import pytest
+from aiokafka.errors import UnknownMemberIdError
+from aiokafka.protocol.group import HeartbeatRequest
 
 from consumer.clock import SystemClock
 from consumer.configuration import read_settings
+from consumer.errors import HookstreamError
 from consumer.panel.panel import Panel
 from consumer.services.dead_letters import Replay, ReplayedMeanwhileError, choose
 from consumer.stream.group_lock import GroupLock
@@ -201,6 +204,48 @@ async def test_a_replay_waits_for_no_other(workspace: Workspace, client: Client)
             assert "another replay is under way" in refused.json["detail"]
         assert await workspace.cluster.read(workspace.retry_topics[0]) == []
     assert (await client("POST", "/dead-letters:replay", wanted[0])).json["sent"] == 3
+
+
+class _Hanging:
+    """A producer whose broker does not acknowledge."""
+
+    def __init__(self, *_: object) -> None:
+        """As `KafkaProducer`."""
+
+    async def send(self, *_: object) -> None:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+
+    async def reset(self) -> None:
+        """As it does."""
+
+
+@pytest.mark.usefixtures("panel")
+async def test_a_batch_ends_with_the_lock(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replay that loses its lock while a batch is under way breaks off at once, and what the
+    batch had is left for another replay.
+    """
+    await write_dead_letters(workspace.cluster, workspace.dead_letter_topic, exhausted(range(3)))
+    settings, _ = read_settings(workspace.config)
+    selection, asked = choose("a", None, None, SystemClock()), GroupLock._ask
+
+    async def ask(lock: GroupLock, request: Any, **options: Any) -> Any:
+        if isinstance(request, HeartbeatRequest):
+            raise UnknownMemberIdError
+        return await asked(lock, request, **options)
+
+    replay = Replay(settings, selection, limit=None, again=False)
+    with monkeypatch.context() as broken:
+        broken.setattr("consumer.stream.group_lock._HEARTBEAT_SECONDS", 0.5)
+        broken.setattr(GroupLock, "_ask", ask)
+        broken.setattr("consumer.services.dead_letters.KafkaProducer", _Hanging)
+        plan = await replay.plan()
+        with pytest.raises(HookstreamError, match=r"did not hear of this process.* 0 of 3 sent"):
+            await replay.send(plan, stopped=lambda: False, advanced=lambda _: None)
+    plan = await replay.plan()
+    assert await replay.send(plan, stopped=lambda: False, advanced=lambda _: None) == 3
 
 
 @pytest.mark.usefixtures("panel")

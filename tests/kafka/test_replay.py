@@ -17,7 +17,13 @@ from consumer.stream.dead_letters import DeadLetterReader, Selection
 from consumer.stream.outbox import MessageT, Producer
 from consumer.stream.replay import BATCH_RECORDS, Plan, Replayer, Route, make_plan
 from support.cluster import Cluster
-from support.dead_letters import WrittenDeadLetter, exhausted, metadata, write_dead_letters
+from support.dead_letters import (
+    WrittenDeadLetter,
+    exhausted,
+    metadata,
+    without_a_lock,
+    write_dead_letters,
+)
 from support.pipeline_harness import headers_of
 
 CLOCK = SystemClock()
@@ -67,6 +73,7 @@ class ReplayHarness:
                     self.route,
                     reader,
                     producer,
+                    while_held=without_a_lock,
                     settings=self.settings,
                     clock=CLOCK,
                 )

@@ -1,7 +1,7 @@
 """Dead letters as the daemon writes them, written into a topic by a test."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 
 from consumer.records.delivery_metadata import DeliveryMetadata
@@ -77,3 +77,8 @@ async def write_dead_letters(
             for dead_letter in dead_letters
         ]
         await asyncio.gather(*sent)
+
+
+async def without_a_lock(work: Awaitable[None]) -> None:
+    """As `GroupLock.while_held` of a lock that never ends."""
+    await work
