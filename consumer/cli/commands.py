@@ -241,7 +241,15 @@ def demo(
             show_default="until Ctrl-C; without a terminal 30",
         ),
     ] = None,
-    rate: Annotated[int, typer.Option(min=1, max=5000, help="Events per second.")] = 200,
+    rate: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=5000,
+            help="Events per second.",
+            show_default="200; until Ctrl-C 20",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the same events.")] = 1,
 ) -> None:
     """Run the whole system on this machine, on generated events."""
@@ -253,4 +261,7 @@ def demo(
     console = output()
     if seconds is None:
         seconds = math.inf if console.is_terminal else 30.0
-    run_on_loop(lambda: run_demo(Options(seconds, rate, seed), console))
+    if rate is None:  # the embedded broker keeps little, and whoever looks around has time
+        rate = 20 if math.isinf(seconds) else 200
+    options = Options(seconds, rate, seed)
+    run_on_loop(lambda: run_demo(options, console))

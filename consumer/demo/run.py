@@ -35,7 +35,8 @@ _SETTINGS = {
     "hooks": {"live": True},
     "delivery_log": {"successes": 1},
     "retry": {"delays": ["2s", "5s", "10s"], "max_attempts": 5},
-    "delivery": {"shutdown_grace": "4s"},
+    # The embedded broker keeps 5 MB of a partition: what waits for a dead endpoint must end before.
+    "delivery": {"shutdown_grace": "4s", "expire_after": "10m"},
     "network": {"allow": ["127.0.0.1/32"]},
     "admin": {"port": 0},
     "panel": {"port": 0},
@@ -89,7 +90,7 @@ def invite(console: Console, link: str, port: int) -> None:
     """Say where the panel is, and what to try there; `port`: of a receiver that answers."""
     console.print(f"the panel, for one person: {link}", soft_wrap=True)
     console.print(
-        "to make a hook of your own: New hook, trigger Event, with the URI "
+        "to make a hook of your own: New hook, trigger App event, with the URI "
         f"http://127.0.0.1:{port}/mine",
         soft_wrap=True,
     )
