@@ -35,7 +35,7 @@ _EVENTS = 1_000
 _PATHS: Mapping[str, str] = {
     "hooks": "/hooks",
     "hooks, searched": "/hooks?q=hook+7",
-    "new hook": "/hooks/new",
+    "new hook": "/new-hook",
     "a hook": "/hooks/h7",
     "its form": "/hooks/h7/edit",
     "deliveries": "/deliveries",

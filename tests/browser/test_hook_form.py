@@ -132,7 +132,7 @@ def test_braces_are_found_as_one_types(scripted: Page, panel: ServedPages) -> No
     the name until one writes an id; what happened is announced.
     """
     log_in(scripted, panel.url, "editor")
-    scripted.goto(f"{panel.url}/hooks/new")
+    scripted.goto(f"{panel.url}/new-hook")
     scripted.locator("#f-name").press_sequentially("Satın Alma")
     expect(scripted.locator("#f-id")).to_have_value("satin-alma")
     scripted.locator("#f-uri").press_sequentially("https://e.example/{campain}")
@@ -152,7 +152,7 @@ def test_braces_are_found_as_one_types(scripted: Page, panel: ServedPages) -> No
 def test_a_secret_is_not_shown_while_it_is_typed(scripted: Page, panel: ServedPages) -> None:
     """A value that is marked as secret is hidden, and can be marked only if it is fixed."""
     log_in(scripted, panel.url, "editor")
-    scripted.goto(f"{panel.url}/hooks/new")
+    scripted.goto(f"{panel.url}/new-hook")
     scripted.get_by_role("button", name="Add a header").click()
     box = scripted.locator('[name="headers.0.secret"]')
     expect(box).to_be_hidden()

@@ -109,7 +109,7 @@ async def test_a_form_is_tried_on_the_topics_own_events(
     )
     async with running_panel(workspace.config) as panel:
         visitor = await Visitor(panel).log_in("editor")
-        page = await visitor("GET", "/hooks/new")
+        page = await visitor("GET", "/new-hook")
         form = {
             "csrf": field(page, "csrf"), "seen": "0", "name": "Orders", "trigger": "event",
             "uri": f"{receiver.origin}/orders", "select": "order", "method": "GET",

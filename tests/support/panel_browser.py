@@ -8,8 +8,8 @@ from support.panel import TOKENS
 
 PATHS: Final = {
     "hooks": "/hooks",
-    "new hook": "/hooks/new",
-    "copy of a hook": "/hooks/new?from=click-analytics",
+    "new hook": "/new-hook",
+    "copy of a hook": "/new-hook?from=click-analytics",
     "change of a hook": "/hooks/click-analytics/edit",
     "hook that a file has": "/hooks/purchase-feed/edit",
     "deletion of a hook": "/hooks/store-visit/delete",

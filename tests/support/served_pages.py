@@ -43,9 +43,10 @@ def served_pages(
     panel: PanelSettings | None = None,
     live: bool = True,
     sealing: bool = True,
+    changes: PageChanges | None = None,
 ) -> Iterator[ServedPages]:
     """Serve the pages of an installation; `panel` has a token for each role, if it is not given.
-    `sealing`: whether the settings have a key for secrets.
+    `sealing`: whether the settings have a key for secrets; `changes`: what writes, if not as usual.
     """
     gate = Gate(panel or PanelSettings(tokens=token_entries()), data.clock)
     ready: Future[int] = Future()
@@ -55,12 +56,10 @@ def served_pages(
         reader = DayReader(data.day_reports, data.clock)
         day = DayReports(reader)
         sealer = partial(seal, public_key=new_key()[0]) if sealing else None
-        changes = PageChanges(data)
+        writes = changes or PageChanges(data)
         recent = RecentWindow(data, data.clock)
         trial = TrialPart(data, page_trials(data.clock), recent)
-        pages = make_pages(
-            data, changes, trial, day, gate, clock=data.clock, live=live, seal=sealer
-        )
+        pages = make_pages(data, writes, trial, day, gate, clock=data.clock, live=live, seal=sealer)
         runner = make_runner(Server(Routes([]), pages, gate, data.clock).handle, gate.peer_name)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -95,6 +95,7 @@ def html(asked: Asked, shown: Shown, identity: Identity | None, section: str) ->
         "section": section,
         "theme": asked.preferences.theme,
         "here": asked.here,
+        "answers_form": not asked.is_read,
     }
     text = render(shown.template, asked.preferences.language, values)
     body = text.encode(errors="backslashreplace")

@@ -28,6 +28,8 @@ class Trouble:
     """The form's; empty: the form as a whole."""
     problem: FieldProblem | None
     note: Note | None
+    hook: str = ""
+    """The id of the hook to look at before another try; empty: none."""
 
     @property
     def row(self) -> tuple[str, int] | None:
@@ -156,7 +158,7 @@ def without_ciphertext(fields: Iterable[FieldChange]) -> list[FieldChange]:
 
 _ORDER: Final = (
     "", "name", "id", "uri", "labels", "method", "trigger", "select", "headers", "parameters",
-    "rate_limit", "owner", "app", "enabled", "signing_secrets", "others",
+    "rate_limit", "owner", "app", "enabled", "signing_secrets", "others", "comment",
 )  # fmt: skip
 
 

@@ -15,9 +15,11 @@ from consumer.services.hooks import Who
 class HookDeletePage:
     """`/hooks/{hook}/delete`."""
 
-    def __init__(self, data: Data, writes: HookWrites) -> None:
+    def __init__(self, data: Data, writes: HookWrites, *, live: bool) -> None:
+        """`live`: whether definitions may be in the topic."""
         self._data = data
         self._writes = writes
+        self._live = live
 
     def routes(self) -> list[PageRoute]:
         """The routes of this page."""
@@ -46,7 +48,9 @@ class HookDeletePage:
     async def _asked(self, visit: Visit, newer: Conflict | None) -> Result:
         entry = await self._data.hook(visit.parameters["hook"])
         if entry.source == "file":
-            values = {"entry": entry, "hook_id": entry.hook_id, "reason": "file", "live": True}
+            values = {
+                "entry": entry, "hook_id": entry.hook_id, "reason": "file", "live": self._live,
+            }  # fmt: skip
             return Shown("hook_form_closed.html", values)
         values = {
             "entry": entry,

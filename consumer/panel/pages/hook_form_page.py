@@ -5,8 +5,9 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final, Literal
 
-from consumer.control.changes import ConflictError
-from consumer.errors import ConfigError, HookstreamError
+from consumer.control.changes import ConflictError, UnknownOutcomeError
+from consumer.documents.lines import one_line
+from consumer.errors import ConfigError, HookstreamError, InvalidValue
 from consumer.panel.errors import problem_of
 from consumer.panel.models import MAX_TEXT
 from consumer.panel.pages.data import Data
@@ -49,18 +50,18 @@ from consumer.panel.pages.visit import MovedTo, PageRoute, Result, Shown, Visit
 from consumer.panel.problems import FieldProblem, of_diagnostics
 from consumer.services.catalogue import HookEntry
 from consumer.services.hook_reader import NotFoundError
-from consumer.services.hooks import Changed, ExistsError, Who
+from consumer.services.hooks import Changed, ExistsError, ReadOnlyError, Who
 from consumer.services.sealing import Seal
 
+NEW_PATH: Final = "/new-hook"
+"""No hook's page has this address, whatever its id."""
 _MAX_REVISION_DIGITS: Final = 9
 MAX_KEPT_SECRETS: Final = 10
 """Typed secrets that are sealed for a request whose user is not known: more would take long."""
-_OWN_ADDRESS: Final = "new"
-"""The id whose page would have the address of the form for a new hook."""
 
 
 class HookFormPage:
-    """`/hooks/new` and `/hooks/{hook}/edit`."""
+    """`/new-hook` and `/hooks/{hook}/edit`."""
 
     def __init__(self, data: Data, writes: HookWrites, seal: Seal | None, *, live: bool) -> None:
         """`seal`: None if the settings have no key; `live`: whether hooks may be in the topic."""
@@ -71,7 +72,7 @@ class HookFormPage:
 
     def routes(self) -> list[PageRoute]:
         """The routes of this page."""
-        new, edit, begun = "/hooks/new", "/hooks/{hook}/edit", frozenset({"from"})
+        new, edit, begun = NEW_PATH, "/hooks/{hook}/edit", frozenset({"from"})
         return [
             PageRoute("GET", new, self.begin, "hooks", "editor", query=begun),
             PageRoute("POST", new, self.go_on, "hooks", "editor", keep=self.keep),
@@ -151,29 +152,20 @@ class HookFormPage:
         if draft.hook_id is None and not draft.form.id:
             draft = replace(draft, form=replace(draft.form, id=suggested_id(draft.form.name)))
         found = self._check(draft.form)
-        if draft.hook_id is None and draft.form.id == _OWN_ADDRESS:
-            hint = "choose another id"
-            problem = FieldProblem(field="id", message="is this form's own address", hint=hint)
-            found += own_troubles([problem])
         form, notes = sealed(draft.form, self._seal, [one.field for one in found])
         found += troubles(form, (), [*notes, *moved_secrets(form)])
         draft = replace(draft, form=form)
-        if len(draft.comment) > MAX_TEXT:
-            hint = f"write at most {MAX_TEXT} characters"
-            found.append(
-                Trouble("", FieldProblem(field="comment", message="is too long", hint=hint), None)
-            )
+        found += _comment_troubles(draft.comment)
         if found:
             return self._shown(FormPage(draft, found), HTTPStatus.UNPROCESSABLE_ENTITY)
         if button == "mine":
             draft = replace(draft, seen=await self._revision(draft))
         try:
             done = await self._write(visit, draft, dry_run=button != "save")
-        except (ConflictError, NotFoundError) as error:
-            newer = await self._newer(draft, error)
-            return self._shown(FormPage(draft, newer=newer), HTTPStatus.PRECONDITION_FAILED)
         except HookstreamError as error:
-            return self._refused(draft, error)
+            if (newer := await self._newer(draft, error)) is None:
+                return self._refused(draft, error)
+            return self._shown(FormPage(draft, newer=newer), HTTPStatus.PRECONDITION_FAILED)
         action = _word(done)
         if button == "save":
             return MovedTo(url(f"/hooks/{done.hook_id}", done=action))
@@ -207,12 +199,20 @@ class HookFormPage:
         if isinstance(error, ConfigError):
             found = troubles(draft.form, of_diagnostics(error.diagnostics))
             return self._shown(FormPage(draft, found), HTTPStatus.UNPROCESSABLE_ENTITY)
-        answer = problem_of(error)
-        field, hint = "", "what you wrote is kept: try it again"
-        if isinstance(error, ExistsError):
-            field, hint = "id", "choose another id, or change that hook"
+        answer, hook_id = problem_of(error), draft.hook_id or draft.form.id
+        field, hint, look_at = "", "what you wrote is kept: try it again", ""
+        if isinstance(error, UnknownOutcomeError):
+            hint, look_at = (
+                "look at the hook before you try again: it may be saved already",
+                hook_id,
+            )
+        elif isinstance(error, ReadOnlyError) or (isinstance(error, ExistsError) and draft.hook_id):
+            hint = "what you wrote is kept"
+        elif isinstance(error, ExistsError):
+            field, hint, look_at = "id", "choose another id, or change that hook", hook_id
         problem = FieldProblem(field=field, message=answer.details.detail, hint=hint)
-        return self._shown(FormPage(draft, own_troubles([problem])), answer.status)
+        found = [Trouble(field, problem, None, look_at)]
+        return self._shown(FormPage(draft, found), answer.status)
 
     async def _revision(self, draft: Draft) -> int:
         try:
@@ -220,18 +220,23 @@ class HookFormPage:
         except NotFoundError:
             return 0
 
-    async def _newer(self, draft: Draft, error: ConflictError | NotFoundError) -> Newer:
-        """Who changed the hook meanwhile, and what."""
-        conflict = error.conflicts[0] if isinstance(error, ConflictError) else None
+    async def _newer(self, draft: Draft, error: HookstreamError) -> Newer | None:
+        """Who changed the hook meanwhile, and what; None: that is not why the write failed."""
+        hook_id = draft.hook_id
+        if hook_id is None or not isinstance(error, ConflictError | NotFoundError | ExistsError):
+            return None
+        if isinstance(error, ExistsError) and not await self._revision(draft):
+            return None  # a file defines it meanwhile
         try:
-            found = await self._data.changes(draft.hook_id or "")
+            found = await self._data.changes(hook_id)
         except HookstreamError:
             found = []
         changes = [change_view(one) for one in found if one.revision > draft.seen]
-        if conflict is not None:
+        if isinstance(error, ConflictError):
+            conflict = error.conflicts[0]
             return Newer(conflict.newest, conflict.by, conflict.at, changes)
-        last = changes[0] if changes else None
-        return Newer(0, last.by if last else "", last.at if last else "", changes)
+        by, at = (changes[0].by, changes[0].at) if changes else ("", "")
+        return Newer(await self._revision(draft), by, at, changes)
 
     def _shown(self, page: FormPage, status: HTTPStatus = HTTPStatus.OK) -> Shown:
         form = without_typed_secrets(page.form)
@@ -262,6 +267,15 @@ def posted_revision(posted: Mapping[str, str]) -> int:
     seen = posted.get("seen", "")
     is_number = seen.isascii() and seen.isdigit() and len(seen) <= _MAX_REVISION_DIGITS
     return int(seen) if is_number else 0
+
+
+def _comment_troubles(comment: str) -> list[Trouble]:
+    try:
+        one_line(comment, MAX_TEXT)
+    except InvalidValue as invalid:
+        problem = FieldProblem(field="comment", message=invalid.message, hint=invalid.hint)
+        return own_troubles([problem])
+    return []
 
 
 def _draft(visit: Visit) -> Draft:

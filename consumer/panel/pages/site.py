@@ -45,7 +45,7 @@ def make_pages(
     parts = (
         SystemPages(data, clock, live=live),
         HooksPage(data, day, live=live),
-        HookDeletePage(data, changes),
+        HookDeletePage(data, changes, live=live),
         HookPage(data, day, live=live),
         HookActionsPage(data, changes),
         DeliveriesPage(data),
@@ -57,7 +57,7 @@ def make_pages(
     )
     form = HookFormPage(data, changes, seal, live=live)
     routes = [
-        *map(trial.beside, form.routes()),  # before the page of a hook: /hooks/new
+        *map(trial.beside, form.routes()),
         *trial.routes(),
         *(route for part in parts for route in part.routes()),
     ]

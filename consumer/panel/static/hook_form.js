@@ -1,7 +1,7 @@
 // The form of a hook, as one types. Each of these is also done by the server, at a button.
 
 const form = document.getElementById("hook-form");
-const { gone, found, removed } = form.dataset;
+const { found, removed } = form.dataset;
 const told = document.getElementById("braces-told");
 const braces = /(?<!\$)\{([A-Za-z0-9_.%]+)\}/g;
 const letters = { ı: "i", İ: "i", ß: "ss", ø: "o", Ø: "o", ł: "l" };
@@ -37,7 +37,7 @@ form.addEventListener("click", (event) => {
     document.getElementById(list).append(row);
     renumber(list);
     row.querySelector("input:not([type=hidden])").focus();
-    changed();
+    form.dispatchEvent(new Event("rows"));
   } else if (button.classList.contains("remove")) {
     event.preventDefault();
     const row = button.closest("[data-row]");
@@ -48,7 +48,7 @@ form.addEventListener("click", (event) => {
     const target = near?.querySelector("input:not([type=hidden])") ?? form.querySelector(`[data-add=${list}]`) ?? form.elements.uri;
     target.focus();
     told.textContent = removed;
-    changed();
+    form.dispatchEvent(new Event("rows"));
   }
 });
 
@@ -78,21 +78,13 @@ function followBraces() {
 
 function rename(row, name) {
   row.dataset.brace = name;
-  row.querySelector("[data-name]").textContent = name;
+  for (const one of row.querySelectorAll("[data-name]")) one.textContent = name;
   row.querySelector("input[name$='.name']").value = name;
 }
 
-/** Whether a row's brace is gone is said beside its name. */
+/** A row whose brace is gone says so, and has a button that takes it out. */
 function note(row, isGone) {
-  let text = row.querySelector("legend .problem");
-  if (isGone && !text) {
-    text = document.createElement("span");
-    text.className = "problem";
-    text.textContent = gone;
-    row.querySelector("legend").append(" ", text);
-  } else if (!isGone) {
-    text?.remove();
-  }
+  for (const one of row.querySelectorAll("[data-gone]")) one.hidden = !isGone;
 }
 
 let wait = 0;
@@ -131,17 +123,5 @@ function hideSecrets() {
   }
 }
 
-let isChanged = false;
-function changed() {
-  isChanged = true;
-  hideSecrets();
-}
-form.addEventListener("input", changed);
-form.addEventListener("change", changed);
-form.addEventListener("submit", () => {
-  isChanged = false;
-});
-addEventListener("beforeunload", (event) => {
-  if (isChanged) event.preventDefault();
-});
+for (const kind of ["input", "change", "rows"]) form.addEventListener(kind, hideSecrets);
 hideSecrets();
