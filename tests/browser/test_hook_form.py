@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Dialog, Page, expect
 
 from consumer.panel.credentials import SESSION_SECONDS
 from support.panel import TOKENS
@@ -147,6 +147,48 @@ def test_braces_are_found_as_one_types(scripted: Page, panel: ServedPages) -> No
     scripted.locator("#f-id").fill("my-own")
     scripted.locator("#f-name").fill("Another name")
     expect(scripted.locator("#f-id")).to_have_value("my-own")
+
+
+def test_a_label_whose_brace_is_gone_has_its_button(scripted: Page, panel: ServedPages) -> None:
+    """With script a label that the URI has no brace for says so and can be taken out, and neither
+    stands there while the brace does.
+    """
+    log_in(scripted, panel.url, "editor")
+    scripted.goto(f"{panel.url}/new-hook")
+    uri, remove = scripted.locator("#f-uri"), scripted.get_by_role("button", name="Remove campaign")
+    uri.fill("https://e.example/{campaign}")
+    row = scripted.get_by_role("group", name="{campaign}")
+    row.locator("input[aria-required]").fill("Code")
+    expect(remove).to_be_hidden()
+    uri.fill("https://e.example/")
+    expect(row).to_contain_text("not in the URI any more")
+    remove.click()
+    expect(row).to_have_count(0)
+
+
+@pytest.mark.parametrize("button", [None, "Validate", "Review changes"])
+def test_leaving_what_is_written_is_asked_for(
+    scripted: Page, panel: ServedPages, button: str | None
+) -> None:
+    """The browser asks before one leaves a form that was written into, also after a button has
+    shown it again, and before one leaves its review.
+    """
+    log_in(scripted, panel.url, "editor")
+    scripted.goto(panel.url + EDIT)
+    scripted.locator("#f-name").fill("Mine")
+    if button is not None:
+        scripted.get_by_role("button", name=button).last.click()
+        scripted.locator("form[data-written]").wait_for()
+    asked = list[str]()
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    scripted.once("dialog", stay)
+    with scripted.expect_event("dialog"):
+        scripted.get_by_role("link", name="Audit").click()
+    assert asked == ["beforeunload"]
 
 
 def test_a_secret_is_not_shown_while_it_is_typed(scripted: Page, panel: ServedPages) -> None:
