@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from consumer.control.difference import FieldChange, difference
+from consumer.control.plain_secrets import without_signing_secrets, without_signing_secrets_in
 from consumer.control.records import AuditRecord
 from consumer.panel import models
 from consumer.panel.problems import Problem
@@ -119,7 +120,7 @@ class HooksApi:
             **_summary(entry, await self._counts()),
             file=entry.file or None,
             comment=record.comment if record is not None else None,
-            definition=_mapping(entry.definition),
+            definition=_mapping(entry.definition, call),
         )
         return Answer(hook, headers=_etag(entry.revision) if entry.source == "live" else {})
 
@@ -168,7 +169,7 @@ class HooksApi:
         return Answer(
             models.History(
                 hook=call.path["id"],
-                revisions=[models.Revision(**revision(change)) for change in page],
+                revisions=[models.Revision(**revision(change, call)) for change in page],
                 next=page[-1].revision if len(before) > len(page) else None,
             )
         )
@@ -206,16 +207,17 @@ class HooksApi:
         return _changed(done, dry_run=query.dry_run)
 
 
-def revision(change: AuditRecord) -> dict[str, Any]:
-    """The fields of one revision."""
+def revision(change: AuditRecord, call: Call) -> dict[str, Any]:
+    """The fields of one revision, for the user of a request."""
+    fields = difference(change.before, change.after)
     return {
         "revision": change.revision,
         "action": change.action,
         "at": change.at,
         "by": change.by,
         "comment": change.comment,
-        "fields": _fields(difference(change.before, change.after)),
-        "definition": _mapping(change.after),
+        "fields": _fields(fields if _sees_secrets(call) else without_signing_secrets_in(fields)),
+        "definition": _mapping(change.after, call),
     }
 
 
@@ -250,7 +252,7 @@ def _changed(done: Changed, *, dry_run: bool) -> Answer:
         seen=done.seen,
         revision=done.revision,
         fields=_fields(done.fields),
-        definition=_mapping(done.definition),
+        definition=dict(done.definition) if done.definition is not None else None,
     )
     return Answer(change, headers=_etag(done.revision or done.seen))
 
@@ -262,8 +264,16 @@ def _fields(fields: Iterable[FieldChange]) -> "list[models.FieldDifference]":
     ]
 
 
-def _mapping(definition: Any) -> dict[str, Any] | None:
-    return dict(definition) if definition is not None else None
+def _mapping(definition: Mapping[str, Any] | None, call: Call) -> dict[str, Any] | None:
+    """A definition for the user of a request."""
+    if definition is None:
+        return None
+    return dict(definition) if _sees_secrets(call) else without_signing_secrets(definition)
+
+
+def _sees_secrets(call: Call) -> bool:
+    """Whether signing secrets are shown as they are: editors need them to write them back."""
+    return call.who.may("editor")
 
 
 def _who(call: Call) -> Who:

@@ -87,7 +87,8 @@ class SystemApi:
         await self._hooks.reader.require()
         found = await read_audit(self._settings, wanted, query.limit, self._clock)
         changes = [
-            models.AuditEntry(hook=one.change.hook, **revision(one.change)) for one in found.entries
+            models.AuditEntry(hook=one.change.hook, **revision(one.change, call))
+            for one in found.entries
         ]
         return Answer(models.Audit(changes=changes, next=found.next_before))
 

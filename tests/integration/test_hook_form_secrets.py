@@ -1,7 +1,11 @@
 """Secrets in the form of a hook: no page has them."""
 
+import re
+
+from consumer.services.hooks import Who
 from support.fakes import FakeClock
-from support.hook_form import NEW, SEED, definition_in_force, fields, press, save
+from support.hook_form import EDIT, NEW, SEED, definition_in_force, fields, press, save
+from support.page_changes import PageChanges
 from support.page_data import full
 from support.served_pages import ServedPages, served_pages
 from support.visitor import Visitor
@@ -49,3 +53,66 @@ async def test_without_a_key_the_form_says_how_secrets_are_entered() -> None:
         page = await visitor("GET", NEW)
         assert b"hooks.seal_public_key must be in the settings" in page.body
         assert b".secret" not in page.body
+
+
+async def test_no_page_shows_a_signing_secret_that_stands_in_plain(panel: ServedPages) -> None:
+    """A signing secret that is not sealed is hidden on the hook's page, as YAML, in the history
+    and in questions, for every role; that it was changed is told.
+    """
+    old, new = "whsec_MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0", "whsec_OTg3NjU0MzIxMDk4NzY1NDMyMTA5ODc2"
+    changes, seen = PageChanges(panel.data), 3
+    usual = await definition_in_force(panel, "click-analytics")
+    for text in (old, new):
+        definition = {**usual, "signing_secrets": [text]}
+        await changes.change("click-analytics", definition, seen, Who("api"), dry_run=False)
+        seen += 1
+    operator = await Visitor(panel, {"Accept-Language": "en"}).log_in("operator")
+    viewer = await Visitor(panel, {"Accept-Language": "en"}).log_in("viewer")
+    rollback = "/hooks/click-analytics/rollback?revision=4"
+    for visitor, path in (
+        (viewer, "/hooks/click-analytics"), (operator, "/hooks/click-analytics"),
+        (viewer, "/audit"), (operator, rollback),
+    ):  # fmt: skip
+        text = (await visitor("GET", path)).body.decode()
+        assert "(hidden)" in text, path
+        assert old[6:] not in text, path
+        assert new[6:] not in text, path
+    form = fields(await operator("GET", EDIT), EDIT)
+    review = await press(operator, EDIT, form | {"signing_secrets.0.value": old}, "review")
+    difference = review.body.decode().split('class="difference"')[1]
+    assert "(hidden)" in difference
+    assert old[6:] not in difference.split("</dl>")[0]
+
+
+async def test_a_review_warns_of_secrets_that_would_be_stored_in_plain(editor: Visitor) -> None:
+    """A fixed value whose key sounds like a credential, and a signing secret that is not sealed,
+    are named before they are saved; references and sealed ones are not.
+    """
+    plain = {
+        "headers.1.key": "X-Api-Key", "headers.1.source": "fixed", "headers.1.value": "abc",
+        "signing_secrets.0.value": "whsec_MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0",
+    }  # fmt: skip
+    review = (await press(editor, NEW, SEED | plain, "review")).body.decode()
+    warned = review.split('id="plain"')[1].split("</section>")[0]
+    assert "Header 2, Value" in warned
+    assert "Signing secret 1, Value" in warned
+    marked = {"headers.1.secret": "on", "signing_secrets.0.secret": "on"}
+    review = (await press(editor, NEW, SEED | plain | marked, "review")).body.decode()
+    assert 'id="plain"' not in review
+    page = (await press(editor, NEW, SEED | plain, "validate")).body.decode()
+    assert re.search(r'id="f-signing_secrets.0.value"[^>]* type="password"', page)
+
+
+async def test_a_reference_that_is_marked_as_secret_stays_one(
+    panel: ServedPages, editor: Visitor
+) -> None:
+    """A whole reference in a field that is marked as secret is not sealed as if it were the secret
+    itself.
+    """
+    form = SEED | {
+        "headers.0.source": "fixed", "headers.0.value": "${env:ANALYTICS_KEY}",
+        "headers.0.secret": "on",
+    }  # fmt: skip
+    assert (await save(editor, NEW, form)).status == 303
+    [header] = (await definition_in_force(panel, "category-views"))["headers"]
+    assert header["value"] == "${env:ANALYTICS_KEY}"

@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from consumer.control.difference import as_written
+from consumer.control.plain_secrets import without_signing_secrets
 from consumer.documents.yaml_writer import write_yaml
 
 _BRACE: Final = re.compile(r"\{([^{}]*)\}")
@@ -75,7 +76,8 @@ class DefinitionView:
 
 
 def definition_view(definition: Mapping[str, Any]) -> DefinitionView:
-    """What a page shows of a definition, whatever is wrong with it."""
+    """What a page shows of a definition, whatever is wrong with it; signing secrets are hidden."""
+    definition = without_signing_secrets(definition)
     uri = _text(definition.get("uri"))
     select = definition.get("select")
     return DefinitionView(

@@ -25,6 +25,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, TypeVar
 
+from consumer.control.plain_secrets import is_reference
+
 LINES: Final = ("id", "name", "uri", "method", "trigger", "owner", "app")
 """Fields of one line of text each."""
 MAX_ROWS: Final = 200
@@ -65,8 +67,8 @@ class SecretRow:
 
     @property
     def is_unsealed(self) -> bool:
-        """Whether a secret was typed that must not leave the form as it is."""
-        return self.secret and bool(self.value)
+        """Whether a secret was typed that must not leave the form as it is: a reference may."""
+        return self.secret and bool(self.value) and not is_reference(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class ValueRow(SecretRow):
     @property
     def is_unsealed(self) -> bool:
         """Whether a secret was typed that must not leave the form as it is."""
-        return self.source == "fixed" and self.secret and bool(self.value)
+        return self.source == "fixed" and super(ValueRow, self).is_unsealed
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from consumer.control.difference import FieldChange, as_written
+from consumer.control.plain_secrets import plain_secrets, without_signing_secrets
 from consumer.documents.yaml_writer import write_yaml
 from consumer.panel.pages.form_fields import HookForm, posted_fields
 from consumer.panel.pages.form_steps import Note, brace_names
@@ -107,8 +108,9 @@ class FormPage:
 
     @property
     def yaml(self) -> str:
-        """The definition, as far as the form makes one."""
-        return write_yaml(as_written(definition_of(self.form).definition))
+        """The definition, as far as the form makes one; signing secrets are hidden."""
+        definition = without_signing_secrets(definition_of(self.form).definition)
+        return write_yaml(as_written(definition))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,13 @@ class Review:
             (Trouble(name, None, None) if name else None, one)
             for name, one in zip(fields, self.fields, strict=True)
         ]
+
+    @property
+    def plain(self) -> Sequence[Trouble]:
+        """The fields with secrets that would be stored as they are."""
+        form = self.draft.form
+        paths = plain_secrets(definition_of(form).definition)
+        return [Trouble(field_of(form, path), None, None) for path in paths]
 
     @property
     def posted(self) -> Mapping[str, str]:

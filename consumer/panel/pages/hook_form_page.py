@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any, Final, Literal
 
 from consumer.control.changes import ConflictError, UnknownOutcomeError
+from consumer.control.plain_secrets import without_signing_secrets_in
 from consumer.documents.lines import one_line
 from consumer.errors import ConfigError, HookstreamError, InvalidValue
 from consumer.panel.errors import problem_of
@@ -169,7 +170,8 @@ class HookFormPage:
         action = _word(done)
         if button == "save":
             return MovedTo(url(f"/hooks/{done.hook_id}", done=action))
-        review = Review(draft, action, without_ciphertext(done.fields))
+        shown = without_ciphertext(without_signing_secrets_in(done.fields))
+        review = Review(draft, action, shown)
         return Shown("hook_review.html", {"review": review, "hook_id": draft.hook_id})
 
     async def _write(self, visit: Visit, draft: Draft, *, dry_run: bool) -> Changed:

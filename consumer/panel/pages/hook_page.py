@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from consumer.control.difference import FieldChange, difference
+from consumer.control.plain_secrets import without_signing_secrets_in
 from consumer.control.records import AuditRecord
 from consumer.errors import HookstreamError
 from consumer.panel.pages.choices import number
@@ -74,7 +75,7 @@ def change_view(
         change.at,
         change.by,
         change.comment,
-        difference(change.before, change.after),
+        without_signing_secrets_in(difference(change.before, change.after)),
         change.before is None,
         change.after is not None and change.revision != newest,
     )

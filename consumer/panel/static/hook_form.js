@@ -117,9 +117,10 @@ if (id) {
 function hideSecrets() {
   for (const one of form.querySelectorAll("input[data-secret]")) {
     const row = one.closest("[data-row]");
-    const isFixed = (row.querySelector("select[name$='.source']")?.value ?? "fixed") === "fixed";
-    const isSecret = row.querySelector("input[name$='.secret']")?.checked ?? false;
-    one.type = isFixed && isSecret ? "password" : "text";
+    const source = row.querySelector("select[name$='.source']")?.value;
+    const isMarked = row.querySelector("input[name$='.secret']")?.checked ?? false;
+    const isSecret = source === undefined || (source === "fixed" && isMarked);
+    one.type = isSecret && !one.value.startsWith("${") ? "password" : "text";
   }
 }
 
