@@ -63,6 +63,7 @@ _RETRIABLE = range(300, 600)
 _SIGNING_PREFIX = "whsec_"
 MAX_HEADERS = 100
 """Headers of one hook; servers commonly accept that many in all."""
+MAX_SIGNING_SECRETS = 100
 MAX_PARAMETERS = 100
 """Parameters of one hook; each is a value to be read for each request."""
 
@@ -276,4 +277,4 @@ class Definition(Form):
     timeout: Annotated[float, duration("100ms", "5m")] | None = None
     signing_secrets: tuple[
         Annotated[bytes, PlainValidator(_signing_key, json_schema_input_type=str)], ...
-    ] = Field(default=(), repr=False)
+    ] = Field(default=(), repr=False, max_length=MAX_SIGNING_SECRETS)

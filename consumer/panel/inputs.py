@@ -22,16 +22,17 @@ _MAX_SHOWN: Final = 100
 
 def parse_pairs(text: str, most: int = MAX_QUERY_PARAMETERS) -> dict[str, str]:
     """The fields of a query or form, of which there may be `most`. Raises `Problem`."""
+    if text.count("&") >= most:
+        raise invalid(f"there are more than {most:,} fields")
     try:
         pairs = parse_qsl(
             text,
             keep_blank_values=True,
             strict_parsing=bool(text),
             errors="strict",
-            max_num_fields=most,
         )
     except ValueError:
-        raise invalid("the query is not name=value pairs of UTF-8") from None
+        raise invalid("the fields are not name=value pairs of UTF-8") from None
     given: dict[str, str] = {}
     for name, value in pairs:
         if name in given:

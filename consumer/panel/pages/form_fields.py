@@ -30,7 +30,9 @@ from consumer.control.plain_secrets import is_reference
 LINES: Final = ("id", "name", "uri", "method", "trigger", "owner", "app")
 """Fields of one line of text each."""
 MAX_ROWS: Final = 200
-"""Of one list: more than a definition may have, so that its own check says what is too many."""
+"""To which rows are added: more than a definition may have, so that its own check says what is too
+many. Posted rows are all kept.
+"""
 _ROW: Final = re.compile(r"(labels|headers|parameters|signing_secrets)\.([0-9]{1,4})\.([a-z_]+)")
 _ON: Final = "on"
 
@@ -225,9 +227,7 @@ def _rows(posted: Mapping[str, str]) -> dict[str, list[dict[str, str]]]:
     for name, text in posted.items():
         if (match := _ROW.fullmatch(name)) is not None:
             found[match[1]].setdefault(int(match[2]), {})[match[3]] = text
-    return {
-        name: [rows[number] for number in sorted(rows)[:MAX_ROWS]] for name, rows in found.items()
-    }
+    return {name: [rows[number] for number in sorted(rows)] for name, rows in found.items()}
 
 
 def _label(row: Mapping[str, str]) -> LabelRow:

@@ -15,7 +15,7 @@ from consumer.panel.pages.form_fields import (
     add_row,
     remove_row,
 )
-from consumer.panel.pages.hook_form import origin_of
+from consumer.panel.pages.hook_form import names_in_others, origin_of
 from consumer.services.sealing import Seal
 
 _MAX_ID: Final = 64
@@ -82,8 +82,11 @@ def brace_names(uri: str) -> list[str]:
 
 def with_braces(form: HookForm) -> HookForm:
     """The form with a row of labels for each brace of its URI, in the URI's order. A row whose
-    brace was renamed goes with it; others of which something was entered stay behind these.
+    brace was renamed goes with it; others of which something was entered stay behind these. There
+    are no rows for what stands in the other settings since rows cannot show it.
     """
+    if "uri_parameters" in form.others and "uri_parameters" in names_in_others(form):
+        return replace(form, labels=tuple(filter(_is_entered, form.labels)))
     names = brace_names(form.uri)
     rows = {row.name: row for row in form.labels}
     missing = [name for name in names if name not in rows]

@@ -10,7 +10,7 @@ from consumer.control.plain_secrets import plain_secrets, without_signing_secret
 from consumer.documents.yaml_writer import write_yaml
 from consumer.panel.pages.form_fields import HookForm, posted_fields
 from consumer.panel.pages.form_steps import Note, brace_names
-from consumer.panel.pages.hook_form import definition_of, field_of
+from consumer.panel.pages.hook_form import definition_of, field_finder
 from consumer.panel.pages.hook_page import Change
 from consumer.panel.pages.visit import Restored
 from consumer.panel.problems import FieldProblem
@@ -124,7 +124,8 @@ class Review:
     @property
     def named(self) -> Sequence[tuple[Trouble | None, FieldChange]]:
         """The differences, each with its field of the form; None: the form has none for it."""
-        fields = (field_of(self.draft.form, one.field) for one in self.fields)
+        field_of = field_finder(self.draft.form)
+        fields = (field_of(one.field) for one in self.fields)
         return [
             (Trouble(name, None, None) if name else None, one)
             for name, one in zip(fields, self.fields, strict=True)
@@ -135,7 +136,7 @@ class Review:
         """The fields with secrets that would be stored as they are."""
         form = self.draft.form
         paths = plain_secrets(definition_of(form).definition)
-        return [Trouble(field_of(form, path), None, None) for path in paths]
+        return [Trouble(name, None, None) for name in map(field_finder(form), paths)]
 
     @property
     def posted(self) -> Mapping[str, str]:
@@ -147,7 +148,9 @@ def troubles(
     form: HookForm, problems: Iterable[FieldProblem], notes: Iterable[Note] = ()
 ) -> list[Trouble]:
     """What is wrong with a form; `problems` are of its definition."""
-    found = [Trouble(field_of(form, one.field), one, None) for one in problems]
+    wrong = list(problems)
+    field_of = field_finder(form) if wrong else str
+    found = [Trouble(field_of(one.field), one, None) for one in wrong]
     return [*found, *(Trouble(one.field, None, one) for one in notes)]
 
 

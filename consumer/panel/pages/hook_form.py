@@ -6,8 +6,9 @@ written form (`as_written`): a number and its text mean the same.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from consumer.control.difference import as_written
@@ -65,9 +66,10 @@ def form_of(definition: Mapping[str, Any]) -> HookForm:
         del others[name]
     origin = origin_of(definition.get("uri"))
     taken = {name: others.pop(name) for name in LINES if is_line(others.get(name))}
-    if others.get("enabled") == "false":  # `true` says nothing, and is among the blank ones
-        del others["enabled"]
+    if "enabled" in others:  # `true` says nothing, and is among the blank ones
         taken["enabled"] = False
+        if others["enabled"] == "false":
+            del others["enabled"]
     if is_select(others.get("select")):
         taken["select"] = "\n".join(others.pop("select"))
     if are_labels(others.get("uri_parameters")):
@@ -87,10 +89,12 @@ def definition_of(form: HookForm) -> Parsed:
     """The definition of a form."""
     others, problems = _read_others(form.others)
     found = dict(_given(form))
+    if "enabled" in others and not form.enabled:
+        del found["enabled"]  # a box that is not ticked leaves it to what it cannot show
     for name in form.written:
         if name in ORDER:
             found.setdefault(name, BLANK.get(name, ""))
-    if twice := [name for name in others if name in found]:
+    if twice := [name for name in others if name in found or _is_ticked(form, others, name)]:
         problems.append(
             FieldProblem(
                 field="others",
@@ -111,20 +115,21 @@ def origin_of(uri: object) -> str:
         return ""
 
 
-def place(form: HookForm, problems: Iterable[FieldProblem]) -> dict[str, list[FieldProblem]]:
-    """The problems of a definition by the names of the form's fields; `headers` and `parameters`
-    stand for the whole list, and an empty name for the whole form.
+def field_finder(form: HookForm) -> Callable[[str], str]:
+    """From a path in the definition, `headers[0].value`, to the name of the form's field that it is
+    about; `headers` and `parameters` stand for the whole list, and an empty name for the form.
     """
-    placed = dict[str, list[FieldProblem]]()
-    for problem in problems:
-        placed.setdefault(field_of(form, problem.field), []).append(problem)
-    return placed
+    return partial(_field_of, form, names_in_others(form))
 
 
-def field_of(form: HookForm, path: str) -> str:
-    """The name of the form's field that a path in the definition, `headers[0].value`, is about."""
+def names_in_others(form: HookForm) -> frozenset[str]:
+    """The fields of the definition that stand in the YAML of other settings."""
+    return frozenset(map(str, _read_others(form.others)[0]))
+
+
+def _field_of(form: HookForm, in_others: frozenset[str], path: str) -> str:
     top = re.split(r"[.\[]", path, maxsplit=1)[0]
-    if top in _read_others(form.others)[0]:
+    if top in in_others:
         return "others"
     if top in {*LINES, "enabled", "select"}:
         return top
@@ -135,6 +140,11 @@ def field_of(form: HookForm, path: str) -> str:
     if (match := _INDEXED.fullmatch(path)) is not None:
         return _row_field(form, match)
     return top if top in ORDER else ""
+
+
+def _is_ticked(form: HookForm, others: Mapping[str, Any], name: str) -> bool:
+    """Whether the box for `enabled` says what the other settings say again."""
+    return name == "enabled" and (form.enabled or as_written(others[name]) in ["true", "false"])
 
 
 def _label_field(form: HookForm, path: str) -> str:

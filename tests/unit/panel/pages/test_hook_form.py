@@ -1,14 +1,18 @@
 """The form of a hook and its definition: nothing is lost on the way, problems find their fields."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from consumer.control.difference import as_written
 from consumer.control.sealed import new_key, seal
+from consumer.documents.tree import Document
+from consumer.documents.yaml_reader import read_yaml
+from consumer.panel.pages import hook_form
 from consumer.panel.pages.form_fields import (
     HookForm,
     LabelRow,
@@ -20,7 +24,9 @@ from consumer.panel.pages.form_fields import (
     remove_row,
     without_typed_secrets,
 )
-from consumer.panel.pages.hook_form import definition_of, field_of, form_of, place
+from consumer.panel.pages.form_steps import brace_names, with_braces
+from consumer.panel.pages.form_view import troubles
+from consumer.panel.pages.hook_form import definition_of, field_finder, form_of
 from consumer.panel.problems import FieldProblem
 
 SEALED = seal("s3cret", "https://e.example", new_key()[0])
@@ -78,18 +84,35 @@ DEFINITIONS = st.fixed_dictionaries(
 
 
 def _posted(form: HookForm) -> HookForm:
-    """The form after it went through a browser, which ends lines with CR LF."""
+    """The form after it went through a browser, which ends lines with CR LF, and a button."""
     posted = {name: text.replace("\n", "\r\n") for name, text in posted_fields(form).items()}
-    return parse_form(posted)
+    return with_braces(parse_form(posted))
+
+
+def _follows_the_uri(definition: dict[str, Any]) -> bool:
+    """Whether each brace has its parameter, and one without a brace says something: the form adds a
+    row for each brace, and takes out a blank row whose brace is gone.
+    """
+    form = form_of(definition)
+    names, known = brace_names(form.uri), {row.name: row for row in form.labels}
+    if "uri_parameters" in form.others:
+        return True
+    orphans = [row for name, row in known.items() if name not in names]
+    return all(name in known for name in names) and all(
+        row.label or row.default or row.missing for row in orphans
+    )
 
 
 @given(DEFINITIONS)
 @example(FULL)
 @example({"enabled": True, "headers": [], "name": "", "uri_parameters": {}})
+@example({"enabled": "no", "signing_secrets": ["${env:A}"] * 150})
+@example({"uri": "https://e.example/{a}", "uri_parameters": {"a": {"label": "A\t"}}})
 def test_a_definition_comes_out_of_the_form_as_it_went_in(definition: dict[str, Any]) -> None:
     """Whatever a definition holds, right or wrong, known or of a later version, the form gives it
     back unchanged after a browser has posted it.
     """
+    assume(_follows_the_uri(definition))
     parsed = definition_of(_posted(form_of(definition)))
     assert parsed.problems == []
     assert as_written(parsed.definition) == as_written(definition)
@@ -162,9 +185,7 @@ def test_a_problem_is_placed_at_its_field(path: str, field: str) -> None:
     """Each path of the loader's errors leads to the field in which its value was entered."""
     form = parse_form(posted_fields(form_of(FULL)) | {"headers.2.key": "X-Third"})
     form = replace(form, headers=(ValueRow(), *form.headers))
-    assert field_of(form, path) == field
-    problem = FieldProblem(field=path, message="is wrong", hint="correct it")
-    assert place(form, [problem, problem]) == {field: [problem, problem]}
+    assert field_finder(form)(path) == field
 
 
 @pytest.mark.parametrize(
@@ -175,10 +196,26 @@ def test_a_problem_is_placed_at_its_field(path: str, field: str) -> None:
         ("a: {", "line 2: is not YAML"),
         ("name: other", "has name, which the form has a field for"),
         ("enabled: true", "has enabled, which the form has a field for"),
+        ("enabled: false", "has enabled, which the form has a field for"),
     ],
 )
 def test_other_settings_that_cannot_be_meant_are_a_problem(others: str, message: str) -> None:
     """What is no mapping, or says again what a field says, is told at the other settings."""
-    [problem] = definition_of(HookForm(name="Hook", enabled=False, others=others)).problems
-    assert problem.field == "others"
-    assert problem.message.startswith(message)
+    for enabled in (True, False):
+        [problem] = definition_of(HookForm(name="Hook", enabled=enabled, others=others)).problems
+        assert problem.field == "others"
+        assert problem.message.startswith(message)
+
+
+def test_many_problems_are_placed_at_the_cost_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The YAML of other settings is read once for all problems of a form."""
+    read = list[str]()
+
+    def counted(text: str) -> Iterator[Document]:
+        read.append(text)
+        return read_yaml(text)
+
+    monkeypatch.setattr(hook_form, "read_yaml", counted)
+    problems = [FieldProblem(field=f"x[{one}]", message="m", hint="h") for one in range(100)]
+    assert {one.field for one in troubles(HookForm(others="x: [1]"), problems)} == {"others"}
+    assert len(read) == 1
