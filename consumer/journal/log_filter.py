@@ -17,6 +17,8 @@ from consumer.journal.rows import MAX_EVENT_CHARACTERS
 from consumer.metrics.hooks import STATUSES, status_label
 from consumer.records.record import Record
 
+MAX_CLOCK_SKEW_SECONDS: Final = 60.0
+"""How far ahead the clock may be by which a person or another process wrote a time."""
 FILTERS: Final = ("hook", "outcome", "status", "since", "until", "id", "event", "user")
 """The names of the filters."""
 _STATUS: Final = re.compile(r"[1-9]\d\d")
@@ -129,8 +131,8 @@ def parse_filter(values: Mapping[str, str], *, now: float, user_key: bytes) -> L
     for name, text in values.items():
         try:
             _check_text(name, text)
-            if name in {"since", "until"}:
-                times[name] = parse_time(text, now)
+            if name in TIMES:
+                times[name] = TIMES[name](text, now)
             else:
                 texts[name] = _checked(name, text)
         except InvalidValue as error:
@@ -172,6 +174,25 @@ def parse_time(text: str, now: float) -> int:
             ) from None
         moment = written.timestamp()
     return max(0, int(moment * 1000))  # Kafka has no times before the epoch
+
+
+def parse_since(text: str, now: float) -> int:
+    """What `parse_time` gives, of the beginning of a span of the past.
+
+    Raises:
+        InvalidValue: it is no time, or it is in the future.
+    """
+    moment = parse_time(text, now)
+    if moment > (now + MAX_CLOCK_SKEW_SECONDS) * 1000:
+        raise InvalidValue(
+            f"{text} is in the future, so nothing can be found",
+            "write a time that has passed, or 2h for two hours ago",
+        )
+    return moment
+
+
+TIMES: Final = {"since": parse_since, "until": parse_time}
+"""The filters that are times."""
 
 
 def check_filter(name: str, known: Sequence[str]) -> None:

@@ -247,10 +247,10 @@ def _summary(entry: HookEntry, day: Mapping[str, DayCounts] | None) -> dict[str,
 def _changed(done: Changed, *, dry_run: bool) -> Answer:
     change = models.Change(
         hook=done.hook_id,
-        action=done.action,
+        action=done.action or "unchanged",
         dry_run=dry_run,
         seen=done.seen,
-        revision=done.revision,
+        revision=done.seen if done.action is None else done.revision,
         fields=_fields(done.fields),
         definition=dict(done.definition) if done.definition is not None else None,
     )

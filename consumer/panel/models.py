@@ -131,10 +131,14 @@ class Change(Result):
     """What a write did, or would do."""
 
     hook: str
-    action: Action | None = Field(description="Null: the definition is in force already.")
+    action: Action | Literal["unchanged"] = Field(
+        description="`unchanged`: the definition is in force already, so nothing is written."
+    )
     dry_run: bool
     seen: int = Field(description="The revision before; 0: none.")
-    revision: int | None = Field(description="The new revision; null if nothing was written.")
+    revision: int | None = Field(
+        description="The revision afterwards; null if a dry run would write another one."
+    )
     fields: list[FieldDifference]
     definition: dict[str, Any] | None = Field(description="Null: the hook is deleted.")
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from consumer.errors import ConfigError, Diagnostic, InvalidValue
-from consumer.journal.log_filter import check_filter, parse_time
+from consumer.journal.log_filter import TIMES, check_filter
 from consumer.journal.report_sums import Report, ReportFilter, Step
 from consumer.services.times import rfc3339
 
@@ -24,8 +24,8 @@ def parse(values: Mapping[str, str], now: float) -> tuple[ReportFilter, Step]:
     step = Step.HOUR
     for name, text in {"since": DEFAULT_SINCE, **values}.items():
         try:
-            if name in {"since", "until"}:
-                times[name] = parse_time(text, now) / 1000
+            if name in TIMES:
+                times[name] = TIMES[name](text, now) / 1000
             elif name == "step":
                 step = _step(text)
             else:

@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 
 from consumer.clock import Clock
-from consumer.journal.log_filter import parse_time
+from consumer.journal.log_filter import parse_since
 
 
 def milliseconds(text: str, clock: Clock) -> int:
-    """Epoch milliseconds, as Kafka has them, of what `parse_time` takes; raises as it does."""
-    return parse_time(text, clock.now())
+    """Epoch milliseconds, as Kafka has them, of what `parse_since` takes; raises as it does."""
+    return parse_since(text, clock.now())
 
 
 def rfc3339(at: float | None) -> str | None:

@@ -67,6 +67,9 @@ async def test_a_hook_is_created_changed_rolled_back_and_deleted(client: Client)
     changed = await client("PUT", f"/hooks/{NAME}", second, headers={"If-Match": '"1"'})
     assert (changed.status, changed.headers["ETag"]) == (200, '"2"')
     assert changed.json["fields"] == [{"field": "timeout", "before": None, "after": "5s"}]
+    same = await client("PUT", f"/hooks/{NAME}", second, headers={"If-Match": '"2"'})
+    assert (same.status, same.headers["ETag"], same.json["fields"]) == (200, '"2"', [])
+    assert (same.json["action"], same.json["revision"]) == ("unchanged", 2)
     back = await client("POST", f"/hooks/{NAME}/rollback", {"revision": 1})
     assert (back.status, back.headers["ETag"], back.json["action"]) == (200, '"3"', "restored")
     gone = await client("DELETE", f"/hooks/{NAME}", headers={"If-Match": '"3"'})
@@ -292,7 +295,7 @@ async def test_a_hook_is_paused_and_resumed(client: Client) -> None:
     assert paused.json["fields"] == [{"field": "enabled", "before": None, "after": "false"}]
     assert (await client("GET", f"/hooks/{NAME}")).json["state"] == "off"
     again = await client("POST", f"/hooks/{NAME}/pause")
-    assert (again.status, again.json["action"], again.json["revision"]) == (200, None, None)
+    assert (again.status, again.json["action"], again.json["revision"]) == (200, "unchanged", 2)
     planned = await client("POST", f"/hooks/{NAME}/resume?dry_run=true")
     assert (planned.json["action"], planned.json["revision"]) == ("changed", None)
     resumed = await client("POST", f"/hooks/{NAME}/resume?comment=well+again")

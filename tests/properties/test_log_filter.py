@@ -173,6 +173,7 @@ def test_any_texts_are_a_filter_or_refused(texts: dict[str, str]) -> None:
         ("colour", "x", r"colour: is no filter \(there are: hook, outcome, "),
         ("status", "5x", r"'5x' is no status \(did you mean 5xx\?\)"),
         ("outcome", "dead", r"'dead' is no outcome \("),
+        ("since", "2999-01-01T00:00:00Z", "is in the future, so nothing can be found"),
         ("since", "yesterday", "neither a time with its zone nor a duration"),
         ("until", "2026-11-24T10:00:00", "neither a time with its zone nor a duration"),
         ("since", "2026-11-24T10:00:00 00:00", "write %2B in its place"),
