@@ -25,6 +25,8 @@ from consumer.services.deliveries import (
 )
 from consumer.settings import Settings
 
+FULL_COLUMNS = 130
+"""Of a terminal that has all of a delivery in one line, with ids of usual length."""
 STYLES = {
     Followed.DELIVERED: "green",
     Followed.RETRY: "yellow",
@@ -79,12 +81,35 @@ async def _show(
                 else:
                     lines.add(delivery_facts(step))
     if found:
-        console.print(_table(reversed(found)))
+        console.print(table(reversed(found), console.width))
+        if console.width < FULL_COLUMNS:
+            print_note(f"a terminal of {FULL_COLUMNS} columns, or --json, shows more of each")
     assert horizon is not None  # noqa: S101  # each search ends with one
     return horizon
 
 
-def _table(found: Iterable[FoundDelivery]) -> Table:
+def table(found: Iterable[FoundDelivery], width: int) -> Table:
+    """The deliveries in `width` columns of a terminal."""
+    return _full(found) if width >= FULL_COLUMNS else _narrow(found)
+
+
+def _narrow(found: Iterable[FoundDelivery]) -> Table:
+    """What tells deliveries apart, without the year and the milliseconds of their times."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("time (UTC)", no_wrap=True)
+    table.add_column("hook", overflow="fold")
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    table.add_column("delivery id", overflow="fold")
+    for one in found:
+        at, hook, outcome, status, _, _, delivery, _ = cells(one)
+        table.add_row(
+            at[len("2026-") : len("2026-11-24 21:05:06")], hook, outcome, status, delivery
+        )
+    return table
+
+
+def _full(found: Iterable[FoundDelivery]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("time (UTC)", no_wrap=True)
     table.add_column("hook", overflow="fold")
