@@ -50,14 +50,15 @@ async def test_dead_letters_that_take_long_to_count_are_shown_without_counts(
     panel.data.is_uncountable = True
     visitor = await Visitor(panel).log_in("operator")
     page = await visitor("GET", "/dead-letters")
-    assert b"they are not counted here" in page.body
+    assert b"Counting them takes longer" in page.body
     assert b'href="/dead-letters/replay"' in page.body
     assert b"store-visit" in page.body
 
 
 async def test_a_replay_page_asks_with_a_moment(panel: ServedPages) -> None:
     """What a relative time means is fixed when the question is shown: the answer is about the same
-    dead letters, however long the person thinks.
+    dead letters, however long the person thinks and whatever comes meanwhile; if some of them are
+    gone, nothing is sent.
     """
     visitor = await Visitor(panel).log_in("operator")
     page = await visitor("GET", "/dead-letters/replay?since=1h")
@@ -67,7 +68,12 @@ async def test_a_replay_page_asks_with_a_moment(panel: ServedPages) -> None:
     assert int(expected) < 12
     panel.data.clock.advance(1800)
     form = {"csrf": field(page, "csrf"), "since": since, "expected": expected}
+    panel.data.add_dead_letter("store-visit", "exhausted", panel.data.clock.now())
     assert (await visitor("POST", "/dead-letters/replay", form)).status == 303
+    assert panel.data.sent == int(expected)
+    assert len(panel.data.dead) == 12 - int(expected) + 1
+    again = await visitor("POST", "/dead-letters/replay", {**form, "expected": "11"})
+    assert b"The number has changed" in again.body
     assert panel.data.sent == int(expected)
 
 

@@ -221,14 +221,14 @@ class PageData:
         )
         return Counted(counts, self._plan(selection))
 
-    async def replay_plan(self, selection: Selection) -> Plan:
+    async def replay_plan(self, selection: Selection, limit: int | None = None) -> Plan:
         """What would be sent."""
-        return self._plan(selection)
+        return self._plan(selection, limit)
 
     async def replay(self, selection: Selection, plan: Plan, by: str) -> int:
         """Send them: they are gone."""
         del by
-        gone = self._chosen(selection)
+        gone = self._chosen(selection)[: plan.total]
         self.dead = [one for one in self.dead if one not in gone]
         self.sent += plan.total
         return plan.total
@@ -251,9 +251,9 @@ class PageData:
         since = selection.since or -inf
         return [one for one in self.dead if selection.matches(one) and one.timestamp >= since]
 
-    def _plan(self, selection: Selection) -> Plan:
-        plan = Plan(selection, None, {}, {}, {})
-        for one in self._chosen(selection):
+    def _plan(self, selection: Selection, limit: int | None = None) -> Plan:
+        plan = Plan(selection, limit, {}, {}, {})
+        for one in self._chosen(selection)[:limit]:
             if one.metadata is not None:
                 plan.counts[one.metadata.hook, one.metadata.reason, "hookstream.retry.10s"] += 1
         return plan

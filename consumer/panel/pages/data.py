@@ -109,8 +109,8 @@ class Data(Protocol):
         """
         ...
 
-    async def replay_plan(self, selection: Selection) -> Plan:
-        """What a replay would send."""
+    async def replay_plan(self, selection: Selection, limit: int | None = None) -> Plan:
+        """What a replay would send; with `limit` so many at most, the oldest."""
         ...
 
     async def replay(self, selection: Selection, plan: Plan, by: str) -> int:
@@ -208,9 +208,9 @@ class ServiceData:
             selection, limit=limit, seconds=SEARCH_SECONDS, count_seconds=COUNT_SECONDS
         )
 
-    async def replay_plan(self, selection: Selection) -> Plan:
-        """What a replay would send."""
-        replay = Replay(self._settings, selection, limit=None, again=False)
+    async def replay_plan(self, selection: Selection, limit: int | None = None) -> Plan:
+        """See `Data`."""
+        replay = Replay(self._settings, selection, limit=limit, again=False)
         return await self._dead_letters.plan(replay)
 
     async def replay(self, selection: Selection, plan: Plan, by: str) -> int:

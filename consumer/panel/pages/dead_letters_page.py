@@ -158,11 +158,14 @@ class DeadLettersPage:
         return Shown("replay.html", {"query": query, "plan": plan, "changed": False})
 
     async def replay(self, visit: Visit) -> Result:
-        """Send them, if there are as many as were shown."""
+        """Send those that were shown, if all of them are still there. Others may have come since:
+        they are newer, and stay.
+        """
         query = {name: visit.form[name] for name in _FILTERS if name in visit.form}
-        selection = self._selection(query)
-        plan = await self._data.replay_plan(selection)
-        if str(plan.total) != visit.form.get("expected"):
+        selection, expected = self._selection(query), _count(visit.form.get("expected")) or 0
+        plan = await self._data.replay_plan(selection, expected)
+        if plan.total != expected or not expected:
+            plan = await self._data.replay_plan(selection)
             return Shown("replay.html", {"query": query, "plan": plan, "changed": True})
         sent = await self._data.replay(selection, plan, visit.identity.name)
         return MovedTo(url(PATH, **query, sent=str(sent), planned=str(plan.total)))
