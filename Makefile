@@ -16,7 +16,7 @@ PYTEST = $(BIN)/pytest --numprocesses $(or $(WORKERS),2) --dist loadfile --no-lo
 COMPILED = $(CURDIR)/.cache/compiled
 PEERS = .cache/peers/.synced
 
-.PHONY: help setup test fuzz simulate soak demo lint compiled unit kafka browser wheel benchmark peers lock audit sbom format clean
+.PHONY: help setup test fuzz simulate soak pictures demo lint compiled unit kafka browser wheel benchmark peers lock audit sbom format clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | column -t -s '|'
@@ -77,6 +77,9 @@ simulate: setup ## replicas on virtual time, broker and receivers as models (SIM
 
 soak: kafka ## ten minutes of load: memory, open files and sockets must stay flat (SOAK_FLAGS)
 	@PYTHONPATH=tests $(BIN)/python -m support.soak $(SOAK_FLAGS)
+
+pictures: setup browser ## the panel's pictures in docs/pictures, to be looked at before they are committed
+	@PYTHONPATH=tests $(BIN)/python -m support.pictures
 
 demo: setup ## the whole system on this machine, on generated events
 	@$(BIN)/hookstream demo $(DEMO_FLAGS)

@@ -359,10 +359,10 @@ def attempt(at: float, hook: str, event: str, number: int, **fields: Any) -> Del
 def _add_log(data: PageData, now: float) -> None:
     failed = {"outcome": Followed.RETRY, "status": 503, "ms": Phases(first_byte=20.0, all=21.0)}
     records = [
-        attempt(now - 80, "store-visit", "e7", 1, **failed, retry_at=rfc3339(now - 70)),
-        attempt(now - 69, "store-visit", "e7", 2, **{**failed, "status": None, "error": "timeout",
-                "ms": Phases(all=10_000.0)}, retry_at=rfc3339(now - 9)),
-        attempt(now - 8, "store-visit", "e7", 3, **failed, retry_at=rfc3339(now + 592)),
+        attempt(now - 140, "store-visit", "e7", 1, **failed, retry_at=rfc3339(now - 130)),
+        attempt(now - 119, "store-visit", "e7", 2, **{**failed, "status": None, "error": "timeout",
+                "ms": Phases(all=10_000.0)}, retry_at=rfc3339(now - 59)),
+        attempt(now - 58, "store-visit", "e7", 3, **failed, retry_at=rfc3339(now + 542)),
         attempt(now - 300, "store-visit", "e3", 8, outcome=Followed.DEAD_LETTER, status=503,
                 reason="exhausted"),
         attempt(now - 200, "store-visit", "e4", 0, outcome=Followed.OVERFLOW, status=None,
