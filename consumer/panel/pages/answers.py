@@ -90,6 +90,7 @@ class Asked:
 def html(asked: Asked, shown: Shown, identity: Identity | None, section: str) -> web.Response:
     """A page. `section`: the entry of the navigation that is marked."""
     values: dict[str, Any] = {
+        "writer": "",
         **shown.values,
         "identity": identity,
         "section": section,

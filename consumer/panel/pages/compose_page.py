@@ -10,7 +10,7 @@ from consumer.events.triggers import TRIGGERS, Trigger
 from consumer.hooks.table import Hook
 from consumer.panel.pages.choices import choice
 from consumer.panel.pages.data import Data
-from consumer.panel.pages.visit import PageRoute, Result, Shown, Visit
+from consumer.panel.pages.visit import PageRoute, Result, Shown, Visit, keep_all
 from consumer.services.compose import asking, hook_fields
 
 PATH: Final = "/compose"
@@ -94,7 +94,7 @@ class ComposePage:
         query = frozenset({"trigger", "subject"})
         return [
             PageRoute("GET", PATH, self.show, "compose", query=query),
-            PageRoute("POST", PATH, self.show, "compose", is_long=True),
+            PageRoute("POST", PATH, self.show, "compose", keep=keep_all),
         ]
 
     async def show(self, visit: Visit) -> Result:
@@ -115,7 +115,7 @@ class ComposePage:
             "subjects": _subjects(hooks, trigger),
             "groups": shown,
             "more": len(asked) - len(shown),
-            "json": composed_json(shown) if visit.form else None,
+            "json": composed_json(shown) if visit.form and not visit.restored else None,
         }
         return Shown("compose.html", values)
 

@@ -9,7 +9,7 @@ from consumer.errors import ConfigError, InvalidValue
 from consumer.panel.pages.data import Data, selection_of
 from consumer.panel.pages.deliveries_page import horizon_key
 from consumer.panel.pages.render import url
-from consumer.panel.pages.visit import MovedTo, PageRoute, Result, Shown, Visit
+from consumer.panel.pages.visit import MovedTo, PageRoute, Result, Shown, Visit, keep_all
 from consumer.panel.problems import Problem, invalid_field
 from consumer.reasons import Reason
 from consumer.services.dead_letters import FOREIGN_LABEL, Counted, DeadLetterPage, facts
@@ -102,7 +102,7 @@ class DeadLettersPage:
             PageRoute("GET", REPLAY_PATH, self.ask, "dead_letters", "operator", query=filters),
             PageRoute(
                 "POST", REPLAY_PATH, self.replay, "dead_letters", "operator",
-                seconds=_REPLAY_SECONDS, ends_with_client=True,
+                seconds=_REPLAY_SECONDS, ends_with_client=True, keep=keep_all,
             ),
         ]  # fmt: skip
 
@@ -164,9 +164,10 @@ class DeadLettersPage:
         query = {name: visit.form[name] for name in _FILTERS if name in visit.form}
         selection, expected = self._selection(query), _count(visit.form.get("expected")) or 0
         plan = await self._data.replay_plan(selection, expected)
-        if plan.total != expected or not expected:
+        changed = plan.total != expected or not expected
+        if changed or visit.restored is not None:
             plan = await self._data.replay_plan(selection)
-            return Shown("replay.html", {"query": query, "plan": plan, "changed": True})
+            return Shown("replay.html", {"query": query, "plan": plan, "changed": changed})
         sent = await self._data.replay(selection, plan, visit.identity.name)
         return MovedTo(url(PATH, **query, sent=str(sent), planned=str(plan.total)))
 

@@ -12,7 +12,7 @@ from consumer.panel.models import MAX_TEXT
 from consumer.panel.pages.choices import choice, number
 from consumer.panel.pages.data import Data
 from consumer.panel.pages.render import url
-from consumer.panel.pages.visit import MovedTo, PageRoute, Result, Shown, Visit
+from consumer.panel.pages.visit import MovedTo, PageRoute, Result, Shown, Visit, keep_all
 from consumer.panel.problems import invalid_field
 from consumer.services.hooks import Changed, Who
 from consumer.services.replicas import Replica
@@ -105,7 +105,7 @@ class HookActionsPage:
         query = frozenset({"revision"} if action == "rollback" else ())
         return [
             PageRoute("GET", path, ask, "hooks", "operator", query=query),
-            PageRoute("POST", path, do, "hooks", "operator"),
+            PageRoute("POST", path, do, "hooks", "operator", keep=keep_all),
         ]
 
     async def ask(self, visit: Visit, action: HookAction) -> Result:
@@ -114,6 +114,8 @@ class HookActionsPage:
 
     async def do(self, visit: Visit, action: HookAction) -> Result:
         """Do it, if the hook is still as it was shown."""
+        if visit.restored is not None:
+            return await self._asked(visit, action, visit.form)
         seen = _number(visit.form, "seen")
         try:
             done = await self._change(visit, action, visit.form, seen, dry_run=False)
@@ -192,7 +194,7 @@ def _number(given: Mapping[str, str], name: str) -> int:
 
 
 def _comment(given: Mapping[str, str]) -> str:
-    comment = given.get("comment", "")
+    comment = given.get("comment", "").strip()
     if len(comment) > MAX_TEXT:
         raise invalid_field("comment", f"is longer than {MAX_TEXT} characters", "shorten it")
     return comment

@@ -7,7 +7,7 @@ from consumer.panel.models import MAX_TEXT
 from consumer.panel.pages.data import Data
 from consumer.panel.pages.hook_form_page import posted_revision
 from consumer.panel.pages.hook_writes import HookWrites
-from consumer.panel.pages.visit import MovedTo, PageRoute, Result, Shown, Visit
+from consumer.panel.pages.visit import MovedTo, PageRoute, Result, Shown, Visit, keep_all
 from consumer.panel.problems import invalid_field
 from consumer.services.hooks import Who
 
@@ -26,7 +26,7 @@ class HookDeletePage:
         path = "/hooks/{hook}/delete"
         return [
             PageRoute("GET", path, self.ask, "hooks", "editor"),
-            PageRoute("POST", path, self.delete, "hooks", "editor"),
+            PageRoute("POST", path, self.delete, "hooks", "editor", keep=keep_all),
         ]
 
     async def ask(self, visit: Visit) -> Result:
@@ -35,7 +35,9 @@ class HookDeletePage:
 
     async def delete(self, visit: Visit) -> Result:
         """Delete it, if it is still as it was shown."""
-        hook_id, comment = visit.parameters["hook"], visit.form.get("comment", "")
+        if visit.restored is not None:
+            return await self._asked(visit, None)
+        hook_id, comment = visit.parameters["hook"], visit.form.get("comment", "").strip()
         if len(comment) > MAX_TEXT:
             raise invalid_field("comment", f"is longer than {MAX_TEXT} characters", "shorten it")
         who = Who(visit.identity.name, comment)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import Final
@@ -30,7 +31,7 @@ from consumer.panel.pages.entrance import LOG_IN, OPEN, Entrance
 from consumer.panel.pages.inputs import parse_fields, parse_written, refuse_unknown
 from consumer.panel.pages.preferences import preferences
 from consumer.panel.pages.render import url
-from consumer.panel.pages.visit import Download, MovedTo, PageRoute, Restored, Shown, Visit
+from consumer.panel.pages.visit import WRITER, Download, MovedTo, PageRoute, Restored, Shown, Visit
 from consumer.panel.problems import Problem
 from consumer.panel.routes import find_route
 from consumer.panel.transfer import while_there
@@ -96,11 +97,22 @@ class Pages:
         if not isinstance(found, tuple) or found[0].keep is None:
             raise Problem(HTTPStatus.NOT_FOUND, "path", "there is no such form")
         route, parameters = found
-        _check_role(identity, route)
-        kept, now = route.keep(fields) if route.keep is not None else {}, self._clock.now()
-        visit = Visit(identity, asked.preferences, path, parameters, {}, kept, now, "session")
-        with place():
-            return await _page(asked, route, visit)
+        kept = route.keep(fields) if route.keep is not None else {}
+        visit = Visit(
+            identity, asked.preferences, path, parameters, {}, kept, self._clock.now(), "session",
+            _other_writer(identity, fields.get(WRITER, "")),
+        )  # fmt: skip
+        try:
+            _check_role(identity, route)
+            with place():
+                return await _page(asked, route, visit)
+        except HookstreamError as error:
+            problem = problem_of(error)
+        except Problem as error:
+            problem = error
+        carried = {**kept, WRITER: fields.get(WRITER, "")}
+        values = {"problem": problem.details, "kept": carried, "path": path, "reload": ""}
+        return html(asked, Shown("problem.html", values, problem.status), identity, "")
 
     async def _failed(  # what is known when it fails
         self,
@@ -143,9 +155,10 @@ class Pages:
         _check_role(identity, route)
         query = parse_fields(asked.query)
         refuse_unknown(route, query)
-        now, form, restored = self._clock.now(), dict[str, str](), None
+        now, form, restored, writer = self._clock.now(), dict[str, str](), None, ""
         if route.method == "POST":
             form = await asked.form(parse=_parse(route))
+            writer = _other_writer(identity, form.pop(WRITER, ""))
             if not _is_of_its_page(asked, identity, form.pop("csrf", "")):
                 if route.keep is None:
                     raise stale_form()
@@ -153,8 +166,13 @@ class Pages:
             elif "restored" in form:
                 restored = _AGAIN
         return Visit(
-            identity, asked.preferences, asked.path, parameters, query, form, now, restored
-        )
+            identity, asked.preferences, asked.path, parameters, query, form, now, restored,
+            writer if restored is not None else "",
+        )  # fmt: skip
+
+
+def _other_writer(identity: Identity, writer: str) -> str:
+    return writer if writer != identity.name else ""
 
 
 def _check_role(identity: Identity, route: PageRoute) -> None:
@@ -192,7 +210,7 @@ async def _kept(
     try:
         posted = await asked.form(parse=parse_written)
         with place():
-            return route.keep(posted)
+            return {**route.keep(posted), WRITER: posted.get(WRITER, "")}
     except Problem:  # it is no form, another site's page sent it, or too much is under way
         return None
 
@@ -211,7 +229,8 @@ async def _page(asked: Asked, route: PageRoute, visit: Visit) -> web.StreamRespo
         ) from None  # fmt: skip
     match result:
         case Shown():
-            return html(asked, result, visit.identity, route.section)
+            shown = replace(result, values={**result.values, WRITER: visit.writer})
+            return html(asked, shown, visit.identity, route.section)
         case MovedTo(location):
             return moved(location)
         case Download():

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from consumer.panel.credentials import Identity
 from consumer.panel.pages.preferences import Preferences
@@ -11,8 +11,16 @@ from consumer.settings import RoleName
 
 Keep = Callable[[Mapping[str, str]], Mapping[str, str]]
 """From the fields of a form to those that a page may carry on: without secrets and buttons."""
+WRITER: Final = "writer"
+"""The field of a form that is kept with the user who wrote it."""
+_OF_THE_PAGE: Final = frozenset({"csrf", "restored"})
 Restored = Literal["session", "stale", "again"]
 """The session had ended; the form was of an earlier session; what it asked for did not work."""
+
+
+def keep_all(posted: Mapping[str, str]) -> Mapping[str, str]:
+    """The fields of a form without secrets, all of which a page may carry on."""
+    return {name: text for name, text in posted.items() if name not in _OF_THE_PAGE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,8 @@ class Visit:
     """Epoch seconds."""
     restored: Restored | None = None
     """Why the form is to be shown again and nothing to be done; only of a route that keeps."""
+    writer: str = ""
+    """The user who wrote a form that is shown again; empty: this one, or it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
