@@ -114,8 +114,9 @@ async def test_the_effect_of_a_change_is_shown_before_it_is_saved(panel: ServedP
 
 
 async def test_a_test_send_shows_phases_and_the_answer_as_text(panel: ServedPages) -> None:
-    """A test goes to the real receiver with an id of its own and the hook's secret; its status, its
-    phases and the beginning of its answer are shown as text, without what was secret.
+    """A test goes to the real receiver with an id of its own, also of an event that was pasted with
+    its id, and with the hook's secret; its status, its phases and the beginning of its answer are
+    shown as text, without what was secret.
     """
     body = f"<script>alert(1)</script> {SECRET} typed-secret".encode()
     async with Receiver(response(503, body=body)) as receiver:
@@ -126,7 +127,11 @@ async def test_a_test_send_shows_phases_and_the_answer_as_text(panel: ServedPage
             "headers.2.secret": "on",
         }  # fmt: skip
         answer = (await visitor("POST", "/trial/test", form)).body.decode()
-    [request] = receiver.requests
+        pasted = {**form, "try.event": '{"id": "real-1", "notification": {"id": "spring-sale"}}'}
+        await visitor("POST", "/trial/test", pasted)
+    request, second = receiver.requests
+    assert b"webhook-id: test-" in second
+    assert b"real-1" not in second
     assert request.startswith(b"GET /none?uid=user-1&category=shoes ")
     assert f"X-Api-Key: {SECRET}".encode() in request
     assert b"X-Typed: typed-secret" in request

@@ -1,6 +1,7 @@
 """The last events of each trigger, read once for all who look at them within some seconds."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,9 +26,16 @@ class RecentWindow:
     trigger they are read once at a time.
     """
 
-    def __init__(self, data: Data, clock: Clock) -> None:
+    def __init__(
+        self,
+        data: Data,
+        clock: Clock,
+        timer: Callable[[float, Callable[[], object]], object] | None = None,
+    ) -> None:
+        """`timer`: by default `loop.call_later` of the running loop."""
         self._data = data
         self._clock = clock
+        self._timer = timer
         self._readings: dict[Trigger, _Reading] = {}
 
     async def get(self, trigger: Trigger, seconds: float | None = None) -> Recent | None:
@@ -40,7 +48,7 @@ class RecentWindow:
         reading = self._readings.get(trigger)
         if reading is None:
             task = asyncio.create_task(self._data.events(trigger, TRIED))
-            task.add_done_callback(_look)
+            task.add_done_callback(self._read)
             reading = self._readings[trigger] = _Reading(task, self._clock.monotonic())
         done, _ = await asyncio.wait([reading.task], timeout=seconds)
         if not done:
@@ -51,6 +59,15 @@ class RecentWindow:
             if self._readings.get(trigger) is reading:
                 del self._readings[trigger]  # the next one tries again
             raise
+
+    def _read(self, task: asyncio.Task[Recent]) -> None:
+        """Take an error that no page waits for any more, and let the events go in time, also if no
+        page asks again.
+        """
+        if not task.cancelled():
+            task.exception()
+        timer = self._timer if self._timer is not None else task.get_loop().call_later
+        timer(WINDOW_SECONDS + 1.0, self._forget)
 
     def _forget(self) -> None:
         """Let go what is too old: events are users' data, and may be large."""
@@ -66,9 +83,3 @@ class RecentWindow:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._readings.clear()
-
-
-def _look(task: asyncio.Task[Recent]) -> None:
-    """Take an error that no page waits for any more."""
-    if not task.cancelled():
-        task.exception()

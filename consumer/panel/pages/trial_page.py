@@ -181,7 +181,7 @@ class TrialPart:
                 old = await self._old(visit, form)
                 trial = replace(trial, effect=change_effect(recent.events, hook, old))
             if "test" in parts:
-                trial = await self._tested(trial, form, event, is_own=bool(own))
+                trial = await self._tested(trial, form, event)
         except HookstreamError as error:
             return replace(trial, problem=str(error))
         return trial
@@ -231,14 +231,11 @@ class TrialPart:
         except NotFoundError:
             return None
 
-    async def _tested(
-        self, trial: Trial, form: HookForm, event: Event | None, *, is_own: bool
-    ) -> Trial:
+    async def _tested(self, trial: Trial, form: HookForm, event: Event | None) -> Trial:
         if event is None:
             return replace(trial, problem="there is no event to send: write one")
         definition, typed = test_definition(form)
-        test = event if is_own else as_test(event)
-        report = await self._trials.send(definition, test, typed)
+        report = await self._trials.send(definition, as_test(event), typed)
         result = report.sent.result
         whole = result.duration * 1000
         dns, connect, tls, first = (one / 1000 for one in result.phases or (0, 0, 0, 0))

@@ -1,6 +1,10 @@
 """The last events of a trigger are read once for all who look at them."""
 
 import asyncio
+import gc
+import weakref
+from collections.abc import Callable
+from dataclasses import fields
 
 import pytest
 
@@ -10,6 +14,13 @@ from consumer.panel.pages.data import Recent
 from consumer.panel.pages.recent_window import WINDOW_SECONDS, RecentWindow
 from support.fakes import FakeClock
 from support.page_data import PageData
+from support.waiting import wait_until
+
+
+class _Kept(Recent):
+    """Events of which a test sees whether anything holds them."""
+
+    __slots__ = ("__weakref__",)
 
 
 class _Data(PageData):
@@ -28,7 +39,8 @@ class _Data(PageData):
         await self.may_answer.wait()
         if self.fails:
             raise HookstreamError("Kafka has not answered")
-        return await super().events(trigger, count)
+        found = await super().events(trigger, count)
+        return _Kept(*(getattr(found, one.name) for one in fields(Recent)))
 
 
 async def test_events_are_read_once_within_some_seconds() -> None:
@@ -43,6 +55,25 @@ async def test_events_are_read_once_within_some_seconds() -> None:
     data.clock.advance(2)
     await window.get("event")
     assert data.reads == 2
+    await window.close()
+
+
+async def test_events_are_let_go_when_no_page_asks_again() -> None:
+    """Events are users' data: some seconds after they were read they are let go by a timer."""
+    data, timers = _Data(), list[tuple[float, Callable[[], object]]]()
+    window = RecentWindow(data, data.clock, lambda seconds, call: timers.append((seconds, call)))
+    found = await window.get("event")
+    assert found is not None
+    kept = weakref.ref(found)
+    del found
+    gc.collect()
+    assert kept() is not None
+    await wait_until(lambda: timers, "the timer")
+    [(seconds, call)] = timers
+    data.clock.advance(seconds)
+    call()
+    gc.collect()
+    assert kept() is None
     await window.close()
 
 
