@@ -46,15 +46,15 @@ def test_a_person_finds_a_failing_hook_and_sends_its_dead_letters_again(
     page: Page, panel: ServedPages
 ) -> None:
     """From the list to the failing hook, to a delivery's story, to its dead letters, which are sent
-    again after the count was shown and asked for.
+    again after the count was shown and asked for; one that comes meanwhile stays.
     """
     log_in(page, panel.url)
     page.get_by_role("link", name="circuit open").click()
     expect(page.locator("tbody tr")).to_have_count(1)
     page.get_by_role("link", name="Store visit").click()
     expect(page.get_by_text("Its receiver fails")).to_be_visible()
-    page.locator("tbody a", has_text="07:59:52").click()
-    expect(page.get_by_text("Its next attempt is at 2027-01-15 08:09:52.")).to_be_visible()
+    page.locator("tbody a", has_text="07:59:02").click()
+    expect(page.get_by_text("Its next attempt is at 2027-01-15 08:09:02.")).to_be_visible()
     expect(page.locator("ol.timeline h3")).to_have_count(3)
     page.get_by_role("navigation").get_by_role("link", name="Dead letters").click()
     page.get_by_role("link", name="attempts used up").click()
@@ -62,11 +62,9 @@ def test_a_person_finds_a_failing_hook_and_sends_its_dead_letters_again(
     expect(page.get_by_text("Send 8 dead letters again?")).to_be_visible()
     panel.data.add_dead_letter("store-visit", "exhausted", panel.data.clock.now())
     page.get_by_role("button", name="Send 8 again").click()
-    expect(page.get_by_role("alert")).to_contain_text("The number has changed")
-    assert panel.data.sent == 0
-    page.get_by_role("button", name="Send 9 again").click()
-    expect(page.get_by_role("status")).to_have_text("9 of 9 were sent again.")
-    assert panel.data.sent == 9
+    expect(page.get_by_text("8 of 8 were sent again.")).to_be_visible()
+    assert panel.data.sent == 8
+    assert len(panel.data.dead) == 5
 
 
 def test_an_operator_rolls_a_hook_back_and_pauses_it(page: Page, panel: ServedPages) -> None:
