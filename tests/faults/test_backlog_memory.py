@@ -8,6 +8,8 @@ from http import HTTPStatus
 from math import inf
 from pathlib import Path
 
+import pytest
+
 from support.broker import KafkaServer
 from support.daemon import Daemon
 from support.ledger_harness import LedgerHarness
@@ -33,6 +35,7 @@ def _peak(daemon: Daemon) -> float:
     return int(found[1]) / 1024
 
 
+@pytest.mark.timeout(300)  # tens of thousands of rows are compared with the requests
 async def test_memory_is_bounded_with_a_backlog_and_no_broker(
     server: KafkaServer, mortal: Workspace, log_ledger: LogLedger
 ) -> None:
