@@ -100,7 +100,7 @@ async def test_a_person_asks_for_reports(cluster: Cluster, topic_prefix: str) ->
     await cluster.create([settings.own_topics.reports], partitions=1)
     await _write(cluster, settings.own_topics.reports, _records(2))
     times = {"since": "2026-11-29T01:00:00Z", "until": "2026-11-29T03:00:00Z"}
-    wanted, step = reports.parse({"hook": "a", **times}, 0.0)
+    wanted, step = reports.parse({"hook": "a", **times}, 1_796_000_000.0)
     found = await read_reports(settings, wanted, step, SystemClock())
     assert [one.start for one in found.reports] == [1_795_914_000.0, 1_795_917_600.0]
     facts = reports.report_facts(found.reports[0])

@@ -71,6 +71,7 @@ definitions = st.fixed_dictionaries(
         "signing_secrets": st.lists(texts, max_size=2) | values,
         "timeout": st.sampled_from(["1s", "1", "9h"]) | values,
         "enabled": values,
+        "owner": texts | values,
         "method": st.just("GET") | values,
         "extra": values,
     },
@@ -301,5 +302,5 @@ def test_the_definitions_above_cover_every_field() -> None:
     too.
     """
     fields = {"id", "trigger", "uri", "uri_parameters", "headers", "parameters", "select"}
-    fields |= {"rate_limit", "retry_on", "signing_secrets", "timeout", "enabled", "method"}
+    fields |= {"rate_limit", "retry_on", "signing_secrets", "timeout", "enabled", "method", "owner"}
     assert set(Definition.model_fields) == fields | {"name", "app"}
