@@ -261,7 +261,7 @@ def demo(
     console = output()
     if seconds is None:
         seconds = math.inf if console.is_terminal else 30.0
-    if rate is None:  # the embedded broker keeps little, and whoever looks around has time
+    if rate is None:  # the embedded broker keeps little, and a person who looks around has time
         rate = 20 if math.isinf(seconds) else 200
     options = Options(seconds, rate, seed)
     run_on_loop(lambda: run_demo(options, console))

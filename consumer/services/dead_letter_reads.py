@@ -1,14 +1,12 @@
 """Reads dead letters for the API and the pages, and counts them a few at a time."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Final
 
 from consumer.clock import Clock
 from consumer.services.broker_watch import Require
 from consumer.services.dead_letters import Counted, DeadLetterPage, Replay, read_page
-from consumer.services.topic_view import BusyError
+from consumer.services.turns import Turns
 from consumer.settings import Settings
 from consumer.stream.dead_letters import Selection
 from consumer.stream.replay import Plan
@@ -34,7 +32,11 @@ class DeadLetterReads:
         self._require = require
         self._clock = clock
         self._wait_seconds = wait_seconds
-        self._slots = asyncio.Semaphore(MAX_COUNTS)
+        self._turns = Turns(
+            MAX_COUNTS,
+            f"{MAX_COUNTS} counts of the dead letters are under way, which take long: "
+            "try again in a while",
+        )
 
     async def page(
         self, selection: Selection, *, limit: int, cursor: str | None, seconds: float
@@ -82,7 +84,7 @@ class DeadLetterReads:
             HookstreamError: the broker does not answer, or refuses.
         """
         await self._require()
-        async with self._turn():
+        async with self._turns.take(self._wait_seconds):
             return await replay.plan()
 
     async def _count_within(
@@ -90,22 +92,7 @@ class DeadLetterReads:
     ) -> Counted | None:
         replay = Replay(self._settings, selection, limit=None, again=again)
         try:
-            async with asyncio.timeout(seconds), self._slots:
+            async with asyncio.timeout(seconds), self._turns.take(None):
                 return await replay.count()
         except TimeoutError:
             return None
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(self._wait_seconds):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise BusyError(
-                f"{MAX_COUNTS} counts of the dead letters are under way, which take long: "
-                "try again in a while"
-            ) from None
-        try:
-            yield
-        finally:
-            self._slots.release()

@@ -1,13 +1,13 @@
 """Reads reports for the API and the pages, a few at a time."""
 
-import asyncio
 from typing import Final
 
 from consumer.clock import Clock
 from consumer.journal.report_reader import Reports, read_reports
 from consumer.journal.report_sums import ReportFilter, Step
 from consumer.services.broker_watch import Require
-from consumer.services.topic_view import BusyError, in_time
+from consumer.services.topic_view import in_time
+from consumer.services.turns import Turns
 from consumer.settings import KafkaSettings
 
 MAX_READS: Final = 2
@@ -33,7 +33,11 @@ class ReportReads:
         self._require = require
         self._clock = clock
         self._wait_seconds = wait_seconds
-        self._slots = asyncio.Semaphore(MAX_READS)
+        self._turns = Turns(
+            MAX_READS,
+            f"{MAX_READS} reads of the reports are under way, which take long: "
+            "try again in a while, or name a hook or a shorter time",
+        )
 
     async def read(self, wanted: ReportFilter, step: Step) -> Reports:
         """The reports of a filter.
@@ -44,19 +48,6 @@ class ReportReads:
             HookstreamError: the broker refuses, or a record cannot be read.
         """
         await self._require()
-        await self._wait_for_turn()
-        try:
+        async with self._turns.take(self._wait_seconds):
             reading = read_reports(self._settings, wanted, step, self._clock)
             return await in_time(reading, self._settings.own_topics.reports, READ_SECONDS)
-        finally:
-            self._slots.release()
-
-    async def _wait_for_turn(self) -> None:
-        try:
-            async with asyncio.timeout(self._wait_seconds):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise BusyError(
-                f"{MAX_READS} reads of the reports are under way, which take long: "
-                "try again in a while, or name a hook or a shorter time"
-            ) from None
