@@ -112,8 +112,9 @@ def test_a_session_that_ends_leaves_what_was_typed(page: Page, panel: ServedPage
 
 
 def test_axe_finds_nothing_in_what_is_tried(browser: Browser, panel: ServedPages, axe: str) -> None:
-    """Neither a sample with its values, nor an effect, nor a test's answer is a barrier, in light,
-    in dark, in Turkish, and at 320 pixels, where nothing scrolls sideways.
+    """Neither a sample with its values, nor an effect, nor one that is on its way, nor a test's
+    answer is a barrier, in light, in dark, in Turkish, and at 320 pixels, where
+    nothing scrolls sideways.
     """
     with ThreadReceiver(b"well " * 400) as receiver:
         for language, width in (("en-GB", 1280), ("tr-TR", 320)):
@@ -136,5 +137,7 @@ def test_axe_finds_nothing_in_what_is_tried(browser: Browser, panel: ServedPages
             assert violations(page, axe) == []
             page.locator("#f-uri").fill("")
             expect(page.locator("#trial-sample li")).to_have_count(1)
+            assert violations(page, axe) == []
+            page.locator("#trial-change").evaluate("one => one.setAttribute('aria-busy', 'true')")
             assert violations(page, axe) == []
             context.close()
