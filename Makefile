@@ -20,7 +20,7 @@ UNMEASURED = tests/faults tests/field
 COMPILED = $(CURDIR)/.cache/compiled
 PEERS = .cache/peers/.synced
 
-.PHONY: help setup test fuzz simulate soak pictures demo lint compiled unit kafka browser wheel benchmark peers lock audit sbom format clean
+.PHONY: help setup test fuzz simulate scaling soak pictures demo lint compiled unit kafka browser wheel benchmark peers lock audit sbom format clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | column -t -s '|'
@@ -79,6 +79,9 @@ fuzz: setup ## a longer search for bytes that do harm: events, hooks, settings, 
 
 simulate: setup ## replicas on virtual time, broker and receivers as models (SIMULATE_FLAGS)
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(SIMULATE_FLAGS)
+
+scaling: setup ## scalers beside each other on simulated days, for docs/operations.md
+	@PYTHONPATH=tests $(BIN)/python -m scaling
 
 soak: kafka ## ten minutes of load: memory, open files and sockets must stay flat (SOAK_FLAGS)
 	@PYTHONPATH=tests $(BIN)/python -m support.soak $(SOAK_FLAGS)

@@ -48,6 +48,7 @@ from consumer.stream.outbox import Outbox
 from consumer.stream.overflow_topic import OverflowTopic
 from consumer.stream.tls import tls_files
 from consumer.stream.topic_watch import TopicWatch
+from consumer.workload import Workload
 
 log = get_logger(__name__)
 
@@ -76,6 +77,7 @@ class App:
         self._answering: asyncio.Future[None]
         self._topics: TopicWatch
         self._presence: Presence
+        self._workload: Workload
         self._live: Live | None = None
         self._journal: Journal | None = None
         self._replica = new_replica_id()
@@ -128,12 +130,7 @@ class App:
         stack.push_async_callback(consumer.stop)  # if the start fails before `Intake` exists
         retry_topics = KnownRetryTopics(consumer, own, settings.retry.delays, self.metrics.stream)
         retry_topic_names = [retry_topic.topic for retry_topic in retry_topics.named]
-        self._journal = make_journal(
-            settings,
-            self._replica,
-            self.metrics,
-            self._clock,
-        )
+        self._journal = make_journal(settings, self._replica, self.metrics, self._clock)
         if self._journal is not None:
             stack.push_async_callback(self._journal.disconnect)
         self._outbox = Outbox(KafkaProducer(settings.kafka, self._clock), self.metrics.stream)
@@ -170,7 +167,9 @@ class App:
         self.metrics.stream.declare_consumed_topics(topics)
         self.metrics.hooks_loaded(len(self._definitions.view.hooks))
         self.metrics.stream.declare_topics([*retry_topic_names, own.overflow, own.dead_letter])
-        register_gauges(self.metrics.stream, self._intake, self._handler.scheduler, self._tls)
+        scheduler = self._handler.scheduler
+        self._workload = Workload(self._intake.flow, scheduler, self._clock)
+        register_gauges(self.metrics.stream, self._intake, scheduler, self._tls, self._workload)
         await self._open_admin(stack)
         self._topics = make_topic_watch(
             lambda: self.settings,
@@ -221,6 +220,7 @@ class App:
             group.create_task(self._topics.run()),
             group.create_task(self._intake.membership.watch()),
             group.create_task(self._presence.standstill.run()),
+            group.create_task(self._workload.run()),
             group.create_task(self._outbox.run()),
             group.create_task(self.reloader.run()),
             group.create_task(self._watch_transport()),

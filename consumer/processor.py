@@ -1,4 +1,4 @@
-"""Tells whether this process is short of CPU: its thread ran, or waited to run, nearly always."""
+"""Tells how busy this process is: for how long its thread ran, or waited to run."""
 
 import time
 from collections.abc import Callable
@@ -22,14 +22,21 @@ def seconds_wanted() -> float:
 
 
 class Processor:
-    """Measures from call to call."""
+    """Measures from call to call of either method."""
 
     def __init__(self, wanted: Callable[[], float], now: float) -> None:
         """`wanted`: like `seconds_wanted`; `now`: monotonic seconds."""
         self._wanted = wanted
         self._last = wanted(), now
 
+    def busy(self, now: float) -> float:
+        """The share of the time since the last call in which the process ran or waited to run, in
+        [0, 1].
+        """
+        (wanted_before, then), self._last = self._last, (self._wanted(), now)
+        passed = now - then
+        return min(1.0, (self._last[0] - wanted_before) / passed) if passed > 0.0 else 0.0
+
     def is_short(self, now: float) -> bool:
         """Whether the process had no time to spare since the last call."""
-        (wanted_before, then), self._last = self._last, (self._wanted(), now)
-        return self._last[0] - wanted_before > _SHORT_SHARE * (now - then)
+        return self.busy(now) > _SHORT_SHARE

@@ -22,6 +22,7 @@ class StreamMetrics:
         self._rebalancing: Callable[[], float] | None = None
         self._unreadable: Callable[[], Iterable[tuple[str, int]]] = tuple
         self._waiting: Callable[[], int] | None = None
+        self._wanted_replicas: Callable[[], float] | None = None
         self._lost: dict[tuple[str, int], int] = {}
         self._missing: dict[str, bool] = {}
         self._remade: dict[str, int] = {}
@@ -79,6 +80,10 @@ class StreamMetrics:
     def set_waiting_source(self, read: Callable[[], int]) -> None:
         """Read the number of partitions that no leader answers for with `read` at each scrape."""
         self._waiting = read
+
+    def set_wanted_replicas_source(self, read: Callable[[], float]) -> None:
+        """Read this replica's share of the wanted number of replicas with `read` at each scrape."""
+        self._wanted_replicas = read
 
     def declare_configured_topics(
         self, sources: Iterable[str], retry_topics: Iterable[str]
@@ -151,6 +156,12 @@ class StreamMetrics:
                 "hookstream_partitions_waiting",
                 "Assigned partitions that are not read because no leader answers for them.",
                 self._waiting(),
+            )
+        if self._wanted_replicas is not None:
+            yield number(
+                "hookstream_wanted_replicas",
+                "This replica's share of the number of replicas that the work wants now.",
+                self._wanted_replicas(),
             )
         yield counter(
             "hookstream_offsets_lost",

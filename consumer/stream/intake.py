@@ -16,6 +16,7 @@ from consumer.stream.assignment import Assignment, partition_names
 from consumer.stream.cluster_view import View
 from consumer.stream.commits import Commits
 from consumer.stream.feed import Feed
+from consumer.stream.flow import FlowMeter
 from consumer.stream.give_back import GiveBack
 from consumer.stream.handler import Handler
 from consumer.stream.known_retry_topics import KnownRetryTopics
@@ -91,6 +92,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             metrics=metrics,
         )
         self.unreadable = self._poller.unreadable
+        self.flow = FlowMeter(self._assignment, sources, overflow, self.unreadable)
         self._stopping = asyncio.Event()
         self.membership = Membership(consumer, clock)
         consumer.assignor.owned = self._owned

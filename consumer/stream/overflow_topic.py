@@ -31,6 +31,8 @@ class OverflowTopic:
         """By hook, its deliveries that wait: a later one goes behind them. Hooks without any are
         not in it."""
         self.catch_up = CatchUp()
+        self.taken_records = 0
+        """Deliveries that were taken out of the topic since the start."""
         self._clock = clock
         self._metrics = metrics
         self._trackers: dict[int, OverflowTracker] = {}
@@ -85,6 +87,7 @@ class OverflowTopic:
     def taken(self, hook: str) -> None:
         """Note that a delivery waits no more."""
         self._leave(hook, 1)
+        self.taken_records += 1
         self.catch_up.taken(self._clock.monotonic())
 
     def put_back(self, tracker: OverflowTracker, hook: str) -> None:

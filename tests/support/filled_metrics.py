@@ -21,3 +21,4 @@ def fill_stream(metrics: Metrics) -> None:
     stream.set_rebalancing_source(lambda: 0.0)
     stream.set_unreadable_source(lambda: [("topic", 0)])
     stream.set_waiting_source(lambda: 0)
+    stream.set_wanted_replicas_source(lambda: 0.0)

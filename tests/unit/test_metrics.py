@@ -21,6 +21,7 @@ CONTRACT = {
     "hookstream_delivery_latency_seconds_sum": ("histogram", {"hook"}),
     "hookstream_delivery_latency_seconds_count": ("histogram", {"hook"}),
     "hookstream_in_flight": ("gauge", set()),
+    "hookstream_wanted_replicas": ("gauge", set()),
     "hookstream_consumer_lag": ("gauge", {"topic", "partition"}),
     "hookstream_partitions_unreadable": ("gauge", {"topic", "partition"}),
     "hookstream_oldest_unsettled_seconds": ("gauge", set()),
@@ -67,6 +68,7 @@ def used(metrics: Metrics) -> Metrics:
     metrics.set_live_source(lambda: 1, lambda: 7)
     metrics.stream.declare_topics(["hookstream.retry.10s"])
     metrics.stream.set_in_flight_source(lambda: 1)
+    metrics.stream.set_wanted_replicas_source(lambda: 0.5)
     metrics.stream.set_oldest_unsettled_source(lambda: 2.0)
     metrics.stream.set_lag_source(lambda: {("event", 0): 3})
     metrics.stream.set_unreadable_source(lambda: [("event", 1)])

@@ -16,14 +16,7 @@ from consumer.delivery.scheduling.delivery import Delivery
 from consumer.delivery.scheduling.endpoint import Endpoint, HostState, QueueState
 from consumer.delivery.scheduling.endpoint_table import EndpointTable
 from consumer.delivery.scheduling.limits import Limits, Shares
-from consumer.delivery.scheduling.next_step import (
-    AWAIT_SLOT,
-    STALE,
-    Start,
-    Step,
-    Wait,
-    next_step,
-)
+from consumer.delivery.scheduling.next_step import AWAIT_SLOT, STALE, Start, Step, Wait, next_step
 from consumer.delivery.scheduling.observers import AttemptObserver
 from consumer.delivery.scheduling.outcomes import Outcomes
 from consumer.delivery.scheduling.overflow_room import Room, overflow_room
@@ -36,6 +29,7 @@ from consumer.delivery.scheduling.retry_policy import (
     RetryNow,
     RetryPolicy,
 )
+from consumer.delivery.scheduling.slots import slots_at_work
 from consumer.delivery.scheduling.unfinished import Excuses, UnfinishedDeliveries, never_excuses
 from consumer.delivery.scheduling.waits import Waits
 from consumer.hooks.table import Hook
@@ -90,6 +84,12 @@ class Scheduler:
     def at_capacity(self) -> bool:
         """Whether intake must pause: the queues are full."""
         return self._waiting >= self._table.limits.waiting
+
+    @property
+    def busy_slots(self) -> float:
+        """The share of all slots that more replicas would relieve (`slots_at_work`)."""
+        endpoints = {delivery.endpoint for delivery in self._unfinished.deliveries}
+        return slots_at_work(endpoints, self._clock.monotonic(), self._table.limits)
 
     def endpoint(self, hook: Hook) -> Endpoint:
         """The endpoint of `hook`, made or brought up to its definition, for a delivery to it."""

@@ -122,6 +122,7 @@ OBSERVED_ONLY = {
     "hookstream_hooks_offset",  # to be compared with the topic's end: `hookstream hooks list`
     "hookstream_in_flight",
     "hookstream_learned_rate",
+    "hookstream_wanted_replicas",  # a scaler's
     "hookstream_reloads_total",  # the last one's result has a gauge
 }
 """Numbers that nothing has to be done about, whatever they are, or whose trouble another tells."""
