@@ -387,10 +387,13 @@ def _add_reports(data: PageData, now: float) -> None:
         ]
 
 
-def report(hook: str, start: float, *, good: int, bad: int = 0, dead: int = 0) -> Report:
+def report(
+    hook: str, start: float, *, good: int, bad: int = 0, dead: int = 0, overflowed: int = 0
+) -> Report:
     """The counts of one hook and hour."""
     return Report(
-        hook=hook, start=start, seconds=HOUR_SECONDS, delivered=good, retried=bad, overflowed=0,
+        hook=hook, start=start, seconds=HOUR_SECONDS, delivered=good, retried=bad,
+        overflowed=overflowed,
         dead_lettered={"exhausted": dead} if dead else {}, attempts={"2xx": good, "5xx": bad},
         percentiles={0.5: 0.04 + good / 20_000, 0.95: 0.11, 0.99: 0.2 + bad / 200},
     )  # fmt: skip

@@ -118,6 +118,7 @@ BEHIND: Final = "behind"
 """Earlier deliveries of the hook wait in the overflow topic."""
 STOPPED: Final = "stopped"
 """The assignment or the process ends."""
+CAUSES: Final = (CIRCUIT_OPEN, REFUSING, RETRY_AFTER, CROWDED, BEHIND, STOPPED)
 
 BLOCKED_RETRIES = 3
 """Times that a delivery is deferred whose host's name has refused addresses only."""

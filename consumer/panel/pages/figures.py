@@ -5,12 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from consumer.journal.report_sums import Report, Step
+from consumer.journal.report_sums import HOUR_SECONDS, Report, Step
 from consumer.panel.pages.charts import Box, Chart, lines, stacked_bars
 from consumer.services.last_day import DAY_HOURS, hour_of_day
 
 SMALL_BOX: Final = Box(0, 0, 120, 24)
 WIDE_BOX: Final = Box(52, 10, 900, 180)
+LATELY_HOURS: Final = 2
+"""The hours by which a hook is judged, if it was at work in them: this one may have just begun."""
 _MAX_STEPS: Final = 31 * 24
 
 
@@ -43,10 +45,15 @@ class Figures:
         return self.dead_lettered.total()
 
     @property
+    def failed(self) -> int:
+        """Attempts that were not answered with 2xx."""
+        return self.attempt_count - self.attempts["2xx"]
+
+    @property
     def error_share(self) -> float | None:
         """The share of the attempts that were not answered with 2xx; None without attempts."""
         count = self.attempt_count
-        return 1 - self.attempts["2xx"] / count if count else None
+        return self.failed / count if count else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,12 @@ class Day:
     figures: Figures
     chart: Chart
     """Delivered, and behind it what was not, by the hour."""
+    since: float
+    """Epoch seconds at which the first of the hours begins."""
+    lately: Figures
+    """Of this hour and the one before."""
+    lately_since: float
+    """Epoch seconds at which the hour before begins."""
 
 
 def days(reports: Iterable[Report], now: float, box: Box = SMALL_BOX) -> Mapping[str, Day]:
@@ -72,16 +85,25 @@ def no_day(now: float) -> Day:
 
 
 def _day(reports: Sequence[Report], now: float, box: Box) -> Day:
-    figures = Figures()
+    figures, lately = Figures(), Figures()
     good, bad = [0.0] * DAY_HOURS, [0.0] * DAY_HOURS
     for report in reports:
         index = hour_of_day(report.start, now)
         if index is None:
             continue
         figures.add(report)
+        if index >= DAY_HOURS - LATELY_HOURS:
+            lately.add(report)
         good[index] += report.attempts.get("2xx", 0)
         bad[index] += report.attempt_count - report.attempts.get("2xx", 0)
-    return Day(figures, stacked_bars([good, bad], box))
+    end = now - now % HOUR_SECONDS + HOUR_SECONDS
+    return Day(
+        figures,
+        stacked_bars([good, bad], box),
+        end - DAY_HOURS * HOUR_SECONDS,
+        lately,
+        end - LATELY_HOURS * HOUR_SECONDS,
+    )
 
 
 @dataclass(frozen=True, slots=True)

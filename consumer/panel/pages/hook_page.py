@@ -16,6 +16,7 @@ from consumer.panel.pages.day_reports import DayReports, LastDay
 from consumer.panel.pages.definition_view import definition_view
 from consumer.panel.pages.figures import Day, no_day
 from consumer.panel.pages.hook_actions import MAX_REVISION, done_action, in_force
+from consumer.panel.pages.hook_doing import doing, last_answer
 from consumer.panel.pages.hooks_page import text_of
 from consumer.panel.pages.visit import PageRoute, Result, Shown, Visit
 from consumer.services.catalogue import HookEntry
@@ -25,6 +26,8 @@ from consumer.services.replicas import Replica
 
 REVISIONS: Final = 10
 DELIVERIES: Final = 10
+LOOKED_AT: Final = 200
+"""Of the newest entries of the log: the last attempt may be behind many without one."""
 GLANCE_SECONDS: Final = 0.15
 """For the last deliveries: the page of the log searches longer."""
 _QUERY: Final = frozenset({"before", "done"})
@@ -126,6 +129,7 @@ class HookPage:
             self._day.get(),
         )
         revision = entry.revision if entry is not None else None
+        own_day = _day_of(day, hook_id, visit.now)
         older = [one for one in changes or () if one.revision < before]
         return Shown(
             "hook.html",
@@ -142,13 +146,17 @@ class HookPage:
                 "asked": preview(entry.hook)
                 if entry is not None and entry.hook is not None
                 else None,
-                "day": _day_of(day, hook_id, visit.now),
+                "day": own_day,
+                "doing": doing(own_day),
+                "last_answer": last_answer(last.deliveries, visit.now)
+                if last is not None
+                else None,
                 "replicas": None if replicas is None else replica_rows(replicas, hook_id),
                 "changes": None
                 if changes is None
                 else [change_view(one, newest=revision) for one in older[:REVISIONS]],
                 "next_before": older[REVISIONS - 1].revision if len(older) > REVISIONS else None,
-                "deliveries": last,
+                "deliveries": None if last is None else last.deliveries[:DELIVERIES],
                 "done": done,
                 "in_force": in_force(replicas, hook_id) if done and replicas is not None else None,
                 "can_write": self._live and visit.identity.may("editor"),
@@ -187,7 +195,7 @@ class HookPage:
         """The last deliveries; None: the log cannot be read, which is no reason to show nothing."""
         try:
             wanted = self._data.delivery_filter({"hook": hook_id})
-            return await self._data.deliveries(wanted, DELIVERIES, seconds=GLANCE_SECONDS)
+            return await self._data.deliveries(wanted, LOOKED_AT, seconds=GLANCE_SECONDS)
         except HookstreamError:
             return None
 

@@ -12,6 +12,7 @@ import pytest
 
 from consumer.control.records import Action
 from consumer.delivery.http.origins import Origin, Part
+from consumer.delivery.scheduling.retry_policy import CAUSES
 from consumer.events.triggers import Trigger
 from consumer.hooks.table import Missing
 from consumer.hooks.value_sources import Source
@@ -23,6 +24,7 @@ from consumer.panel.pages.catalogue import LANGUAGES, Language, catalogue
 from consumer.panel.pages.deliveries_page import horizon_key
 from consumer.panel.pages.delivery_page import PHASES
 from consumer.panel.pages.form_fields import LINES, LabelRow, RateLimitFields, ValueRow
+from consumer.panel.pages.hook_doing import Judgement
 from consumer.panel.pages.render import TEMPLATES
 from consumer.panel.pages.visit import Restored
 from consumer.reasons import ErrorKind, Reason
@@ -37,8 +39,9 @@ _FORM_FIELDS = {
 } - {"written", "secret", "sealed", "sealed_for"}  # fmt: skip
 """The fields of a hook's form at which a problem may stand, by their last names."""
 LISTS: dict[str, Iterable[str]] = {
-    "action": Action, "form.at": _ROWS, "form.field": _FORM_FIELDS, "form.restored":
-    get_args(Restored), "error": ErrorKind, "missing": get_args(Missing), "origin": Origin,
+    "action": Action, "cause": (*CAUSES, "late"), "doing": Judgement, "form.at": _ROWS,
+    "form.field": _FORM_FIELDS, "form.restored": get_args(Restored),
+    "error": ErrorKind, "missing": get_args(Missing), "origin": Origin,
     "outcome": Followed, "part": get_args(Part), "phase": PHASES, "reason": Reason,
     "reports.step": Step, "role": ROLES, "source": get_args(Source), "state": HookState,
     "stop": Stop, "trigger": get_args(Trigger), "theme": ("system", "light", "dark"),
@@ -94,9 +97,10 @@ def test_each_member_of_a_closed_list_has_a_message(beginning: str) -> None:
 
 
 def test_each_state_says_why() -> None:
-    """The page of a hook explains each of its states."""
+    """The page of a hook explains each of its states; of one that is on it says how it goes."""
     messages = catalogue("en").messages
-    assert [state for state in HookState if f"state.{state}.why" not in messages] == []
+    unexplained = [state for state in HookState if f"state.{state}.why" not in messages]
+    assert unexplained == [HookState.ON]
 
 
 @pytest.mark.parametrize("end", SearchEnd)
