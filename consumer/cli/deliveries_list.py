@@ -17,12 +17,15 @@ from consumer.journal.log_filter import LogFilter
 from consumer.journal.log_search import FoundDelivery, Horizon, Progress
 from consumer.journal.records import Followed
 from consumer.logs import printable
+from consumer.services.broker_watch import BrokerWatch
 from consumer.services.deliveries import (
+    UNKNOWN_HOOK,
     Deliveries,
     delivery_facts,
     horizon_sentence,
     make_deliveries,
 )
+from consumer.services.hook_reader import HookReader
 from consumer.settings import Settings
 
 FULL_COLUMNS = 130
@@ -41,8 +44,11 @@ def show(settings: Settings, texts: Mapping[str, str], limit: int | None, *, as_
     wanted = parse(log, texts)
     if as_table:
         limit = limit or DEFAULT_LIST_LIMIT
-    horizon = run_on_loop(lambda: _show(log, wanted, limit, as_table=as_table))
+    found, horizon = run_on_loop(lambda: _show(log, wanted, limit, as_table=as_table))
     print_note(horizon_sentence(horizon))
+    hook = wanted.hook
+    if not found and hook is not None and not run_on_loop(lambda: _knows(settings, hook)):
+        print_note(UNKNOWN_HOOK)
     if horizon.passed_over:
         print_note(f"{horizon.passed_over:,} other records of {log.topic} left out")
     for number, (first, last) in sorted(horizon.unreadable.items()):
@@ -66,8 +72,9 @@ def parse(log: Deliveries, texts: Mapping[str, str]) -> LogFilter:
 
 async def _show(
     log: Deliveries, wanted: LogFilter, limit: int | None, *, as_table: bool
-) -> Horizon:
-    console, found, horizon = output(), list[FoundDelivery](), None
+) -> tuple[int, Horizon]:
+    """Print what is found. Returns how many, and what was searched."""
+    console, found, horizon, count = output(), list[FoundDelivery](), None, 0
     steps = log.search(wanted, limit=limit)
     with console.status("searching") if as_table else nullcontext(), JsonLines() as lines:
         async with aclosing(steps):
@@ -76,16 +83,29 @@ async def _show(
                     horizon = step
                 elif isinstance(step, Progress):
                     lines.flush()
-                elif as_table:
-                    found.append(step)
                 else:
-                    lines.add(delivery_facts(step))
+                    count += 1
+                    if as_table:
+                        found.append(step)
+                    else:
+                        lines.add(delivery_facts(step))
     if found:
         console.print(table(reversed(found), console.width))
         if console.width < FULL_COLUMNS:
             print_note(f"a terminal of {FULL_COLUMNS} columns, or --json, shows more of each")
     assert horizon is not None  # noqa: S101  # each search ends with one
-    return horizon
+    return count, horizon
+
+
+async def _knows(settings: Settings, hook_id: str) -> bool:
+    """See `HookReader.knows`."""
+    watch = BrokerWatch(settings.kafka, SystemClock())
+    reader = HookReader(settings, watch.require, SystemClock())
+    try:
+        return await reader.knows(hook_id)
+    finally:
+        await reader.close()
+        await watch.close()
 
 
 def table(found: Iterable[FoundDelivery], width: int) -> Table:

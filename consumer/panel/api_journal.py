@@ -8,18 +8,20 @@ from typing import Final
 from pydantic import BaseModel
 
 from consumer.clock import Clock
+from consumer.journal.log_filter import LogFilter
 from consumer.journal.log_search import FoundDelivery, Horizon, Progress, SearchBounds
 from consumer.panel import journal_models as models
 from consumer.panel.credentials import Identity
 from consumer.panel.problems import Problem
 from consumer.panel.routes import Answer, Call, Route, Stream
 from consumer.services import reports as report_service
-from consumer.services.broker_watch import Require
 from consumer.services.deliveries import (
+    UNKNOWN_HOOK,
     delivery_facts,
     horizon_facts,
     make_deliveries,
 )
+from consumer.services.hook_reader import HookReader
 from consumer.services.report_reads import ReportReads
 from consumer.services.times import rfc3339
 from consumer.settings import Settings
@@ -36,10 +38,11 @@ class JournalApi:
     """Handlers about what happened."""
 
     def __init__(
-        self, settings: Settings, reports: ReportReads, require: Require, clock: Clock
+        self, settings: Settings, hooks: HookReader, reports: ReportReads, clock: Clock
     ) -> None:
         self._reports = reports
-        self._require = require
+        self._require = hooks.require
+        self._knows_hook = hooks.knows
         self._clock = clock
         self._deliveries = make_deliveries(settings, clock)
 
@@ -72,6 +75,7 @@ class JournalApi:
             models.Deliveries(
                 deliveries=[_delivery(one, call.who) for one in page.deliveries],
                 horizon=models.Horizon(**horizon_facts(page.horizon)),
+                note=await self._note(wanted),
             )
         )
 
@@ -91,7 +95,13 @@ class JournalApi:
         )
         async with aclosing(steps):
             async for step in steps:
-                yield _line(step, call.who)
+                note = await self._note(wanted) if isinstance(step, Horizon) else None
+                yield _line(step, call.who, note)
+
+    async def _note(self, wanted: LogFilter) -> str | None:
+        """What is to be known beside the rows."""
+        is_known = wanted.hook is None or await self._knows_hook(wanted.hook)
+        return None if is_known else UNKNOWN_HOOK
 
     async def reports(self, call: Call) -> Answer:
         """Counts by hook and time."""
@@ -113,7 +123,7 @@ def _filters(call: Call) -> Mapping[str, str]:
     """The filters of a search. Raises `Problem` if this user may not use one."""
     query: models.DeliveriesQuery = call.query
     if query.user is not None and not call.who.may(_SEES_USERS):
-        raise Problem(HTTPStatus.FORBIDDEN, "forbidden", f"the filter user is for {_SEES_USERS}s")
+        raise Problem(HTTPStatus.FORBIDDEN, "forbidden", call.who.refusal(_SEES_USERS))
     return query.model_dump(exclude_none=True, exclude={"cursor", "limit"})
 
 
@@ -124,12 +134,14 @@ def _delivery(found: FoundDelivery, identity: Identity) -> models.Delivery:
     return models.Delivery(**facts)
 
 
-def _line(step: FoundDelivery | Progress | Horizon, identity: Identity) -> models.DeliveryLine:
+def _line(
+    step: FoundDelivery | Progress | Horizon, identity: Identity, note: str | None
+) -> models.DeliveryLine:
     match step:
         case FoundDelivery():
             return models.DeliveryLine(delivery=_delivery(step, identity))
         case Horizon():
-            return models.DeliveryLine(horizon=models.Horizon(**horizon_facts(step)))
+            return models.DeliveryLine(horizon=models.Horizon(**horizon_facts(step)), note=note)
         case Progress():
             progress = models.SearchProgress(
                 records=step.records, searched_to=rfc3339(step.searched_to)

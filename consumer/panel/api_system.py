@@ -135,6 +135,11 @@ def _replica(found: service.Replica) -> models.Replica | None:
     """A replica; None if another program wrote its status, which is of other types."""
     facts = asdict(found.status)
     try:
-        return models.Replica(**facts, in_force=found.is_current, newest_offset=found.newest_offset)
+        return models.Replica(
+            **facts,
+            in_force=found.is_current,
+            newest_offset=found.newest_offset,
+            lag_per_second=dict(found.lag_per_second),
+        )
     except ValidationError:
         return None

@@ -42,6 +42,13 @@ class Identity:
         """Whether this user may do what `role` may."""
         return ROLES.index(self.role) >= ROLES.index(role)
 
+    def refusal(self, role: RoleName) -> str:
+        """What a user is told who may not do what `role` may."""
+        return (
+            f"this needs the role {role}, and {self.name} has the role {self.role}: ask an "
+            "administrator of hookstream, who gives roles (panel.tokens, or the log-in proxy)"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Credential:

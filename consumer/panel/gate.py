@@ -116,7 +116,7 @@ class Gate:
                 return None
             identity = self.identify(caller, headers)
             if not identity.may(route.role):
-                raise _forbidden(f"this is for {route.role}s, and {identity.name} is not one")
+                raise _forbidden(identity.refusal(route.role))
             if not route.is_safe and identity.how == "session":
                 self._check_csrf(identity, headers)
         except BadHeaderError as error:

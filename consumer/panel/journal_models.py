@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from consumer.panel.models import DEFAULT_PAGE, MAX_PAGE, MAX_TEXT, Query, Result
 
+NOTE = "A sentence about the search, as that no hook has the id that was asked for."
+
 
 class DeliveriesQuery(Query):
     """Which records of the delivery log are wanted."""
@@ -89,6 +91,7 @@ class Deliveries(Result):
 
     deliveries: list[Delivery]
     horizon: Horizon
+    note: str | None = Field(description=NOTE)
 
 
 class SearchProgress(Result):
@@ -106,6 +109,7 @@ class DeliveryLine(BaseModel):
     delivery: Delivery | None = None
     progress: SearchProgress | None = None
     horizon: Horizon | None = None
+    note: str | None = Field(default=None, description=f"Beside the horizon: {NOTE}")
 
 
 class ReportsQuery(Query):

@@ -78,7 +78,7 @@ class Panel:
                 *HooksApi(self._hooks, self._day).routes(),
                 *RequestsApi(settings, self._hooks, tests, clock).routes(),
                 *EventsApi(settings, self._hooks, require, clock).routes(),
-                *JournalApi(settings, reports, require, clock).routes(),
+                *JournalApi(settings, self._hooks.reader, reports, clock).routes(),
                 *DeadLettersApi(settings, dead_letters, clock).routes(),
                 *system.routes(),
             ]

@@ -119,6 +119,10 @@ class Replica(Result):
     problems: list[HookProblemItem]
     partitions: dict[str, list[int]]
     lag: dict[str, int]
+    lag_per_second: dict[str, float] = Field(
+        description="By topic, how fast the lag grows, by the last minute; negative: it shrinks; "
+        "0: neither. A topic that is not here is not known yet."
+    )
     in_flight: int
     open_circuits: list[str]
     disabled_hooks: list[str]

@@ -43,10 +43,7 @@ class DeadLetterReads:
     ) -> DeadLetterPage:
         """See `read_page`."""
         await self._require()
-        return await read_page(
-            self._settings.kafka, selection, self._clock,
-            limit=limit, cursor=cursor, seconds=seconds,
-        )  # fmt: skip
+        return await self._page(selection, limit, cursor, seconds)
 
     async def page_and_counts(
         self,
@@ -64,9 +61,8 @@ class DeadLetterReads:
             HookstreamError: the broker does not answer, or refuses.
         """
         await self._require()
-        paging = self.page(selection, limit=limit, cursor=None, seconds=seconds)
         tasks = (
-            asyncio.ensure_future(paging),
+            asyncio.ensure_future(self._page(selection, limit, None, seconds)),
             asyncio.ensure_future(self._count_within(selection, count_seconds, again=again)),
         )
         try:
@@ -86,6 +82,14 @@ class DeadLetterReads:
         await self._require()
         async with self._turns.take(self._wait_seconds):
             return await replay.plan()
+
+    async def _page(
+        self, selection: Selection, limit: int, cursor: str | None, seconds: float
+    ) -> DeadLetterPage:
+        return await read_page(
+            self._settings.kafka, selection, self._clock,
+            limit=limit, cursor=cursor, seconds=seconds,
+        )  # fmt: skip
 
     async def _count_within(
         self, selection: Selection, seconds: float, *, again: bool

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from consumer.clock import Clock
 from consumer.journal.log_filter import LogFilter, parse_filter
@@ -19,6 +19,9 @@ from consumer.journal.log_search import (
 from consumer.journal.records import user_key_of
 from consumer.services.times import rfc3339
 from consumer.settings import KafkaSettings, Settings
+
+UNKNOWN_HOOK: Final = "no hook has this id; its rows may still be in the log"
+"""Stands beside what was found by the id of a hook that there is not."""
 
 
 @dataclass(frozen=True, slots=True)

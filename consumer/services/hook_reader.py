@@ -113,10 +113,32 @@ class HookReader:
             raise NotFoundError(f"no hook has the id {hook_id}")
         return entry
 
+    async def knows(self, hook_id: str) -> bool:
+        """Whether there may be such a hook: also true if the hooks cannot be read."""
+        try:
+            files, table = await self.in_files(), await self.table()
+        except HookstreamError:
+            return True
+        record = table.records.get(hook_id)
+        return (
+            hook_id in files.by_id
+            or bool(files.problems)
+            or hook_id in table.unreadable
+            or (record is not None and record.definition is not None)
+        )
+
     async def replicas(self) -> list[Replica]:
         """The replicas that run."""
-        newest = (await self.table()).next_offset - 1
-        return [Replica(status, newest) for status in await self._running()]
+        newest, topics = (await self.table()).next_offset - 1, self._settings.kafka.own_topics
+        return [
+            Replica(
+                status,
+                newest,
+                self._statuses.table.lag_trends(status),
+                frozenset(topic for topic in status.lag if topics.is_for_waiting(topic)),
+            )
+            for status in await self._running()
+        ]
 
     async def changes(self, hook_id: str) -> list[AuditRecord]:
         """The changes of a hook, the newest first; those that can be read in time, and at most

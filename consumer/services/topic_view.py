@@ -65,7 +65,8 @@ class TopicView(Generic[TableT]):
     """A topic's table. It connects when it is first read, and again after a failure."""
 
     def __init__(self, settings: KafkaSettings, topic: str, table: TableT, clock: Clock) -> None:
-        self._table = table
+        self.table = table
+        """As of the last read."""
         self._topic = topic
         self._reader = TableReader(settings, topic, table.take, table.clear, clock)
         self._is_open = False
@@ -82,7 +83,7 @@ class TopicView(Generic[TableT]):
             HookstreamError: it cannot be read, and the message says why.
         """
         await in_time(asyncio.shield(self._read_from_now()), self._topic, seconds)
-        return self._table
+        return self.table
 
     async def close(self) -> None:
         """Stop reading and disconnect."""
@@ -111,7 +112,7 @@ class TopicView(Generic[TableT]):
     async def _update(self) -> None:
         try:
             if not self._is_open:
-                self._table.clear()
+                self.table.clear()
                 await self._reader.open()
                 self._is_open = True
             await self._reader.read_to_end()

@@ -62,6 +62,10 @@ class OwnTopics:
         except InvalidValue:
             return None
 
+    def is_for_waiting(self, topic: str) -> bool:
+        """Whether deliveries wait in a topic on purpose: it is a retry or the overflow topic."""
+        return topic == self.overflow or topic.startswith(self._retry_start)
+
     def __contains__(self, topic: str) -> bool:
         return topic in self._named or topic.startswith(self._retry_start)
 

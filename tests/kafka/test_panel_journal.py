@@ -88,6 +88,9 @@ async def test_the_delivery_log_is_searched_by_page_and_by_line(
     found = [line["delivery"]["event"] for line in lines if line["delivery"] is not None]
     assert found == ["e3", "e1"]
     assert lines[-1]["horizon"]["end"] == "beginning"
+    of_no_hook = (await client("GET", "/deliveries?hook=gone")).json
+    assert of_no_hook["note"] == "no hook has this id; its rows may still be in the log"
+    assert (first["note"], lines[0]["note"], lines[-1]["note"]) == (None, None, of_no_hook["note"])
     for query, field in (
         ("outcome=lost", "outcome"), ("status=9", "status"), ("since=noon", "since"),
         ("evnt=1", "evnt"), (f"hook=a&cursor={cursor}", "cursor"), ("limit=0", "limit"),

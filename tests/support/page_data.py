@@ -1,5 +1,6 @@
 """An installation in memory for tests of the pages: the services' own results, without Kafka."""
 
+from bisect import insort
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -88,13 +89,11 @@ class PageData:
         hook_id = str(definition["id"])
         record = HookRecord(hook_id, revision, definition, at, "ayse", "") if revision else None
         source = "live" if revision else "file"
-        self.entries.append(
-            HookEntry(
-                hook_id, "live" if source == "live" else "file", state, hook, definition,
-                record, file, problem,
-            )
+        entry = HookEntry(
+            hook_id, "live" if source == "live" else "file", state, hook, definition,
+            record, file, problem,
         )  # fmt: skip
-        self.entries.sort(key=lambda entry: entry.hook_id)
+        insort(self.entries, entry, key=lambda one: one.hook_id)
 
     def add_event(self, trigger: Trigger, event: Mapping[str, Any], offset: int) -> None:
         """Add an event, older than those before it."""
@@ -130,6 +129,10 @@ class PageData:
             if entry.hook_id == hook_id:
                 return entry
         raise NotFoundError(f"no hook has the id {hook_id}")
+
+    async def knows_hook(self, hook_id: str) -> bool:
+        """Whether there is one."""
+        return any(entry.hook_id == hook_id for entry in self.entries)
 
     async def changes(self, hook_id: str) -> Sequence[AuditRecord]:
         """Its changes."""
@@ -406,10 +409,10 @@ def _replica(now: float, name: str, *, behind: bool) -> Replica:
         hooks=3, hooks_offset=41 if behind else 42, problem_count=int(behind),
         problems=[problem] if behind else [],
         partitions={"push-click": [0, 1, 2], "hookstream.retry.10s": [0]},
-        lag={"push-click": 12, "hookstream.retry.10s": 0}, in_flight=7,
+        lag={"push-click": 12, "hookstream.retry.10s": 30}, in_flight=7,
         open_circuits=["store-visit"], learned_rates={"click-analytics": 42.5},
     )  # fmt: skip
-    return Replica(status, 42)
+    return Replica(status, 42, {"push-click": -0.4}, frozenset({"hookstream.retry.10s"}))
 
 
 def _milliseconds(at: str) -> int:

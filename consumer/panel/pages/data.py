@@ -61,6 +61,10 @@ class Data(Protocol):
         """One hook. Raises `NotFoundError`."""
         ...
 
+    async def knows_hook(self, hook_id: str) -> bool:
+        """See `HookReader.knows`; it raises nothing."""
+        ...
+
     async def changes(self, hook_id: str) -> Sequence[AuditRecord]:
         """The changes of a hook, the newest first. Raises `NotFoundError`."""
         ...
@@ -157,6 +161,10 @@ class ServiceData:
     async def hook(self, hook_id: str) -> HookEntry:
         """One hook."""
         return await self._hooks.reader.get(hook_id)
+
+    async def knows_hook(self, hook_id: str) -> bool:
+        """Whether there may be such a hook."""
+        return await self._hooks.reader.knows(hook_id)
 
     async def changes(self, hook_id: str) -> Sequence[AuditRecord]:
         """The changes of a hook."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from consumer.journal.report_sums import Step
@@ -25,6 +25,8 @@ class LastDay:
     figures: ReportFigures
     exists: bool
     """Whether there is a topic of reports."""
+    read_at: float
+    """Epoch seconds: what was written by then is counted."""
 
 
 class DayReports:
@@ -42,6 +44,20 @@ class DayReports:
         found = await self._reader.get(seconds)
         if found is None:
             return None
+        return await self._of(found)
+
+    async def figures(self, hook: str | None, seconds: float) -> LastDay | None:
+        """The same with the figures of one hook; None as its id: of all."""
+        found = await self._reader.get(seconds)
+        if found is None:
+            return None
+        day = await self._of(found)
+        if hook is None:
+            return day
+        own = [one for one in found.reports if one.hook == hook]
+        return replace(day, figures=report_figures(own, Step.HOUR))
+
+    async def _of(self, found: service.LastDay) -> LastDay:
         if self._making is None or found is not self._made_of:
             self._made_of = found
             self._making = asyncio.create_task(asyncio.to_thread(_last_day, found))
@@ -50,4 +66,4 @@ class DayReports:
 
 def _last_day(found: service.LastDay) -> LastDay:
     figures = report_figures(found.reports, Step.HOUR)
-    return LastDay(days(found.reports, found.now), figures, found.exists)
+    return LastDay(days(found.reports, found.now), figures, found.exists, found.now)

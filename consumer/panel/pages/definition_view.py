@@ -1,16 +1,19 @@
 """A definition as a person reads it, also one that is refused; it is pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import orjson
 
 from consumer.control.difference import as_written
 from consumer.control.plain_secrets import without_signing_secrets
+from consumer.documents.durations import parse_duration
 from consumer.documents.yaml_writer import write_yaml
+from consumer.errors import InvalidValue
 
+_MAX_COUNT: Final = 10**12
 _BRACE: Final = re.compile(r"\{([^{}]*)\}")
 _SHOWN_APART: Final = frozenset(
     {
@@ -58,6 +61,16 @@ class ValueRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimit:
+    """So many requests in a time."""
+
+    requests: int
+    seconds: float
+    burst: int | None
+    """Requests at once; None: not said."""
+
+
+@dataclass(frozen=True, slots=True)
 class DefinitionView:
     """A definition in the order of the form."""
 
@@ -70,6 +83,9 @@ class DefinitionView:
     """None: every event of the trigger."""
     headers: Sequence[ValueRow]
     parameters: Sequence[ValueRow]
+    settings: Mapping[str, Any]
+    """Of `_WORDED`, those that have the shape that they must have."""
+    rate_limit: RateLimit | None
     others: Sequence[tuple[str, str]]
     """Everything else, by field, as it is written."""
     yaml: str
@@ -80,6 +96,12 @@ def definition_view(definition: Mapping[str, Any]) -> DefinitionView:
     definition = without_signing_secrets(definition)
     uri = _text(definition.get("uri"))
     select = definition.get("select")
+    settings = {
+        name: read(definition[name])
+        for name, read in _WORDED.items()
+        if definition.get(name) is not None and read(definition[name]) is not None
+    }
+    rate_limit = _rate_limit(definition.get("rate_limit"))
     return DefinitionView(
         name=_text(definition.get("name")),
         uri=uri_parts(uri),
@@ -89,13 +111,61 @@ def definition_view(definition: Mapping[str, Any]) -> DefinitionView:
         select=None if select is None else [_text(one) for one in _items(select)],
         headers=_rows(definition.get("headers")),
         parameters=_rows(definition.get("parameters")),
+        settings=settings,
+        rate_limit=rate_limit,
         others=[
             (str(name), _text(value))
             for name, value in definition.items()
-            if name not in _SHOWN_APART and value is not None
+            if name not in _SHOWN_APART
+            and name not in settings
+            and (name != "rate_limit" or rate_limit is None)
+            and value is not None
         ],
         yaml=write_yaml(as_written(definition)),
     )
+
+
+def _rate_limit(given: Any) -> RateLimit | None:
+    """None: there is none, or it is refused."""
+    if not isinstance(given, Mapping):
+        return None
+    requests, seconds, burst = given.get("requests"), _seconds(given.get("per")), given.get("burst")
+    if not _is_count(requests) or seconds is None or not (burst is None or _is_count(burst)):
+        return None
+    return RateLimit(requests, seconds, burst)
+
+
+def _is_count(given: Any) -> TypeGuard[int]:
+    return type(given) is int and 0 < given < _MAX_COUNT
+
+
+def _seconds(given: Any) -> float | None:
+    try:
+        return parse_duration(given) if isinstance(given, str) else None
+    except (InvalidValue, OverflowError, ValueError):  # none, or one of very many digits
+        return None
+
+
+def _texts(given: Any) -> list[str] | None:
+    return list(map(_text, given)) if isinstance(given, list) and given else None
+
+
+def _if_text(given: Any) -> str | None:
+    return given if isinstance(given, str) else None
+
+
+def _if_flag(given: Any) -> bool | None:
+    return given if isinstance(given, bool) else None
+
+
+_WORDED: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "enabled": _if_flag,
+    "app": _if_text,
+    "retry_on": _texts,
+    "timeout": _seconds,
+    "signing_secrets": _texts,
+}
+"""The fields that the page says in words; each is read, and None is none of its values."""
 
 
 def uri_parts(uri: str) -> list[UriPart]:

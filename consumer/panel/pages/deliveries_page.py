@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from http import HTTPStatus
 from re import fullmatch
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from consumer.journal.records import Followed
 from consumer.panel.pages.data import Data
 from consumer.panel.pages.render import url
 from consumer.panel.pages.visit import MovedTo, PageRoute, Result, Shown, Visit
-from consumer.panel.problems import invalid_field
+from consumer.panel.problems import Problem, invalid_field
 from consumer.services.deliveries import DeliveryPage
 
 PATH: Final = "/deliveries"
@@ -52,7 +53,10 @@ class DeliveriesPage:
             page = await self._data.deliveries(self._wanted(visit), PAGE_SIZE, cursor)
         except ConfigError as error:
             problems = list(error.diagnostics)
-        return Shown("deliveries.html", self._values(query, page, problems, cursor))
+        values = self._values(query, page, problems, cursor)
+        hook_id = query.get("hook")
+        is_unknown = hook_id is not None and not await self._data.knows_hook(hook_id)
+        return Shown("deliveries.html", {**values, "is_unknown_hook": is_unknown})
 
     async def look_up(self, visit: Visit) -> Result:
         """The deliveries of one user: the address of the answer has a hash in the user's place."""
@@ -70,7 +74,7 @@ class DeliveriesPage:
         if person is None:
             return wanted
         if not visit.identity.may("editor"):
-            raise invalid_field("person", "is for editors", "take it out")
+            raise Problem(HTTPStatus.FORBIDDEN, "forbidden", visit.identity.refusal("editor"))
         if not fullmatch(_PERSON, person):
             raise invalid_field("person", "is no hash of a user", "look the user up by the form")
         return replace(wanted, user=person)

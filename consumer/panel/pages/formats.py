@@ -14,6 +14,7 @@ _UNITS: Final = {
 _STEPS: Final = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 _SIZES: Final = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 _SECOND_MS: Final = 1000.0
+_MINUTE_SECONDS: Final = 60.0
 _SMALL: Final = 10.0
 _ALMOST_ALL: Final = 0.9999
 _ALMOST_NONE: Final = 0.0001
@@ -68,6 +69,12 @@ class Formats:
             elif parts:
                 break
         return " ".join(parts) or f"0 {self._units['s']}"
+
+    def span(self, seconds: float) -> str:
+        """A setting of time, exact to the millisecond: `500 ms`, `1.5 s`, `1 h 5 min`."""
+        if seconds < _MINUTE_SECONDS:
+            return self.milliseconds(seconds * _SECOND_MS).replace(f"{self._decimal}0 ", " ")
+        return self.duration(seconds)
 
 
 def moment(text: str | None) -> datetime | None:

@@ -177,10 +177,7 @@ def _other_writer(identity: Identity, writer: str) -> str:
 
 def _check_role(identity: Identity, route: PageRoute) -> None:
     if not identity.may(route.role):
-        raise Problem(
-            HTTPStatus.FORBIDDEN, "forbidden",
-            f"this is for {route.role}s, and {identity.name} is not one",
-        )  # fmt: skip
+        raise Problem(HTTPStatus.FORBIDDEN, "forbidden", identity.refusal(route.role))
 
 
 def _parse(route: PageRoute) -> Parse:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from consumer.panel.pages.assets import assets
 from consumer.panel.pages.catalogue import LANGUAGE_NAMES, Language, catalogue
 from consumer.panel.pages.formats import Formats, iso, moment, readable
+from consumer.panel.pages.sentences import sentence
 
 TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 
@@ -47,6 +48,8 @@ def environment(language: Language) -> Environment:
         "percent": formats.percent,
         "ms": formats.milliseconds,
         "duration": formats.duration,
+        "span": formats.span,
+        "says": lambda text: sentence(text, language),
         "time": _time,
         "plain_time": _plain_time,
         "axis_time": _axis_time,

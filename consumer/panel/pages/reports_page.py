@@ -4,11 +4,12 @@ import asyncio
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from consumer.errors import ConfigError
-from consumer.journal.report_sums import PERCENTILES, Report, Step
+from consumer.journal.report_sums import HOUR_SECONDS, PERCENTILES, Report, Step
 from consumer.metrics.hooks import STATUSES
 from consumer.panel.pages.data import Data
 from consumer.panel.pages.day_reports import PATIENCE_SECONDS, DayReports, LastDay
@@ -17,7 +18,7 @@ from consumer.panel.pages.formats import iso
 from consumer.panel.pages.render import url
 from consumer.panel.pages.visit import Download, PageRoute, Result, Shown, Visit
 from consumer.reasons import Reason
-from consumer.services.reports import DEFAULT_SINCE, REPORT_FILTERS
+from consumer.services.reports import DEFAULT_SINCE, REPORT_FILTERS, parse
 
 PATH: Final = "/reports"
 CSV_PATH: Final = "/reports.csv"
@@ -25,6 +26,8 @@ TIMES: Final = ("24h", "7d", "30d")
 SHOWN_HOOKS: Final = 50
 """The busiest ones; the CSV has all."""
 _QUERY: Final = frozenset(REPORT_FILTERS)
+_DAY: Final = {"since": DEFAULT_SINCE, "step": str(Step.HOUR)}
+"""A query of the last day, which is kept."""
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -46,7 +49,7 @@ class ReportsPage:
         """Charts and tables."""
         query, problems, found = visit.query, {}, None
         try:
-            found = await self._found(query)
+            found = await self._found(query, visit.now)
         except ConfigError as error:
             problems = {one.field: one for one in error.diagnostics}
         return Shown(
@@ -57,6 +60,7 @@ class ReportsPage:
                 "figures": found.figures if found is not None else None,
                 "exists": found is not None and found.exists,
                 "is_counting": found is None and not problems,
+                "counted": counted(found, query, visit.now) if found is not None else None,
                 "times": TIMES,
                 "default_since": DEFAULT_SINCE,
                 "steps": tuple(Step),
@@ -65,22 +69,45 @@ class ReportsPage:
             },
         )
 
-    async def _found(self, query: Mapping[str, str]) -> LastDay | None:
-        """The reports of a query; without one those that are kept, and None if there are none yet.
+    async def _found(self, query: Mapping[str, str], now: float) -> LastDay | None:
+        """The reports of a query; of the last day by the hour those that are kept, and None if
+        there are none yet.
 
         Raises `ConfigError`.
         """
-        if not query:
-            return await self._day.get(PATIENCE_SECONDS)
+        if _DAY.items() >= {name: text for name, text in query.items() if name != "hook"}.items():
+            return await self._day.figures(query.get("hook"), PATIENCE_SECONDS)
         found = await self._data.reports(query)
         step = Step(query.get("step", Step.HOUR))
         figures = await asyncio.to_thread(report_figures, found.reports, step)
-        return LastDay({}, figures, found.exists)
+        return LastDay({}, figures, found.exists, now)
 
     async def download(self, visit: Visit) -> Result:
         """Every report as a line of CSV."""
         found = await self._data.reports(visit.query)
         return Download("reports.csv", "text/csv; charset=utf-8", csv_of(found.reports))
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Up to when reports count."""
+
+    until: float
+    """Epoch seconds."""
+    is_whole: bool
+    """Whether the last step that is shown is over."""
+
+
+def counted(found: LastDay, query: Mapping[str, str], now: float) -> Counted:
+    """Up to when the reports of a query count. Counts are kept by hours, so the hour in which
+    `until` lies counts as a whole. Raises `ConfigError`.
+    """
+    wanted, step = parse({name: query[name] for name in query if name != "hook"}, now)
+    until = found.read_at
+    if wanted.until is not None:
+        until = min(until, wanted.until + -wanted.until % HOUR_SECONDS)
+    rows = found.figures.rows
+    return Counted(until, not rows or rows[-1].start + step.seconds <= until)
 
 
 def csv_of(reports: Sequence[Report]) -> bytes:

@@ -8,6 +8,7 @@ from consumer.panel.pages.choices import number
 from consumer.panel.pages.data import Data
 from consumer.panel.pages.hook_page import change_view
 from consumer.panel.pages.render import url
+from consumer.panel.pages.replica_view import replica_view
 from consumer.panel.pages.visit import MovedTo, PageRoute, Result, Shown, Visit
 from consumer.services.audit import AuditFilter
 from consumer.services.times import milliseconds
@@ -41,10 +42,10 @@ class SystemPages:
         """The first page."""
         return MovedTo("/hooks")
 
-    async def replicas(self, visit: Visit) -> Result:
+    async def replicas(self, _visit: Visit) -> Result:
         """The replicas that run."""
         found = await self._data.replicas()
-        values = {"replicas": found, "live": self._live, "now": visit.now}
+        values = {"replicas": list(map(replica_view, found)), "live": self._live}
         return Shown("replicas.html", values)
 
     async def audit(self, visit: Visit) -> Result:

@@ -85,6 +85,19 @@ def _replay() -> Replay:
     return Replay(Settings(), ALL, limit=None, again=False)
 
 
+async def test_a_page_with_counts_asks_once_whether_kafka_answers(reads: _Reads) -> None:
+    """Each question to the broker is time that a person waits."""
+    asked = 0
+
+    async def require() -> None:
+        nonlocal asked
+        asked += 1
+
+    reads.go_on.set()
+    await _look(DeadLetterReads(Settings(), require, SystemClock()))
+    assert asked == 1
+
+
 async def _look(reader: DeadLetterReads, seconds: float = 60.0) -> Counted | None:
     _, counted = await reader.page_and_counts(ALL, limit=5, seconds=60.0, count_seconds=seconds)
     return counted

@@ -26,6 +26,7 @@ from consumer.panel.pages.delivery_page import PHASES
 from consumer.panel.pages.form_fields import LINES, LabelRow, RateLimitFields, ValueRow
 from consumer.panel.pages.hook_doing import Judgement
 from consumer.panel.pages.render import TEMPLATES
+from consumer.panel.pages.replica_view import LagCourse
 from consumer.panel.pages.visit import Restored
 from consumer.reasons import ErrorKind, Reason
 from consumer.services.catalogue import HookState
@@ -42,7 +43,8 @@ LISTS: dict[str, Iterable[str]] = {
     "action": Action, "cause": (*CAUSES, "late"), "doing": Judgement, "form.at": _ROWS,
     "form.field": _FORM_FIELDS, "form.restored": get_args(Restored),
     "error": ErrorKind, "missing": get_args(Missing), "origin": Origin,
-    "outcome": Followed, "part": get_args(Part), "phase": PHASES, "reason": Reason,
+    "lag": LagCourse, "outcome": Followed, "part": get_args(Part), "phase": PHASES,
+    "reason": Reason,
     "reports.step": Step, "role": ROLES, "source": get_args(Source), "state": HookState,
     "stop": Stop, "trigger": get_args(Trigger), "theme": ("system", "light", "dark"),
 }  # fmt: skip

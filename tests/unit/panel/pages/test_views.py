@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.journal.records import Followed, Phases
-from consumer.panel.pages.definition_view import definition_view, uri_parts
+from consumer.panel.pages.definition_view import RateLimit, definition_view, uri_parts
 from consumer.panel.pages.delivery_page import PHASE_WIDTH, phases, timeline
 from consumer.panel.pages.events_page import HooksBySubject, event_view
 from consumer.panel.pages.hook_page import replica_rows
@@ -26,7 +26,23 @@ JSON = st.recursive(
     max_leaves=8,
 )
 FIELDS = st.sampled_from(
-    ["id", "name", "uri", "uri_parameters", "select", "headers", "parameters", "when", "method"]
+    [
+        "id",
+        "name",
+        "uri",
+        "uri_parameters",
+        "select",
+        "headers",
+        "parameters",
+        "when",
+        "method",
+        "rate_limit",
+        "retry_on",
+        "timeout",
+        "app",
+        "enabled",
+        "signing_secrets",
+    ]
 )
 
 
@@ -37,7 +53,8 @@ def test_a_definition_is_read_in_the_order_of_the_form() -> None:
             "id": "h", "name": "Hook", "trigger": "event", "uri": "https://e.example/{a}/x?b={b}",
             "uri_parameters": {"a": {"label": "Code", "default": "none"}},
             "headers": [{"key": "X-A", "source": "fixed", "value": "${env:A}"}],
-            "timeout": "5s",
+            "timeout": "5s", "retry_on": [403], "rate_limit": {"requests": 50, "per": "1m"},
+            "when": {"data.city": "Ankara"},
         }
     )  # fmt: skip
     assert [(part.text, part.is_brace) for part in view.uri] == [
@@ -49,7 +66,11 @@ def test_a_definition_is_read_in_the_order_of_the_form() -> None:
     ]
     assert view.select is None
     assert [(row.key, row.value) for row in view.headers] == [("X-A", "${env:A}")]
-    assert view.others == [("timeout", "5s")]
+    assert (view.settings, view.rate_limit) == (
+        {"timeout": 5.0, "retry_on": ["403"]},
+        RateLimit(50, 60.0, None),
+    )
+    assert view.others == [("when", '{"data.city":"Ankara"}')]
     assert view.yaml.startswith("id: h\n")
 
 
@@ -57,6 +78,22 @@ def test_a_definition_is_read_in_the_order_of_the_form() -> None:
 def test_a_definition_of_any_shape_is_shown(definition: dict[str, Any]) -> None:
     """A definition that is refused is shown, whatever its fields hold."""
     definition_view(definition)
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {"timeout": "soon"}, {"timeout": "9" * 400 + "h"}, {"timeout": 5}, {"retry_on": 403},
+        {"rate_limit": {"requests": 10**15, "per": "1s"}}, {"rate_limit": {"requests": 5}},
+        {"rate_limit": 50}, {"enabled": "no"}, {"app": ["shop"]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_setting_of_another_shape_is_shown_as_it_is_written(refused: dict[str, Any]) -> None:
+    """What words cannot say of a refused definition is there all the same."""
+    view = definition_view(refused)
+    assert (view.settings, view.rate_limit) == ({}, None)
+    assert [name for name, _ in view.others] == list(refused)
 
 
 @given(st.text())
