@@ -72,7 +72,7 @@ def read_status(key: bytes | None, value: bytes | None) -> ReplicaStatus | None:
         return None
     try:
         status = _status(orjson.loads(value))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         status = None
     if status is None or str(status.replica).encode() != key:
         raise InvalidValue(
@@ -82,7 +82,7 @@ def read_status(key: bytes | None, value: bytes | None) -> ReplicaStatus | None:
 
 
 def _status(fields: Any) -> ReplicaStatus | None:
-    """Raises `KeyError`, `TypeError` or `ValueError` if something is missing."""
+    """Raises `KeyError`, `TypeError`, `ValueError` or `AttributeError` if something is missing."""
     if fields["format"] != FORMAT:
         return None
     names = ReplicaStatus.__dataclass_fields__.keys() - {"problems", "disabled_hooks"}
@@ -92,4 +92,18 @@ def _status(fields: Any) -> ReplicaStatus | None:
     ]
     disabled = [str(hook) for hook in fields.get("disabled_hooks", ())]
     facts = {name: fields[name] for name in names}
-    return ReplicaStatus(**facts, problems=problems, disabled_hooks=disabled)
+    status = ReplicaStatus(**facts, problems=problems, disabled_hooks=disabled)
+    return status if _is_well_formed(status) else None
+
+
+def _is_well_formed(status: ReplicaStatus) -> bool:
+    """Whether the fields have their types: another program may write anything."""
+    texts = (status.replica, status.version, status.started_at, status.at)
+    counts = (status.hooks, status.hooks_offset, status.problem_count, status.in_flight)
+    return (
+        all(isinstance(one, str) for one in texts)
+        and all(isinstance(one, int) for one in (*counts, *status.lag.values()))
+        and all(isinstance(one, int) for numbers in status.partitions.values() for one in numbers)
+        and all(isinstance(one, int | float) for one in status.learned_rates.values())
+        and all(isinstance(one, str) for one in status.open_circuits)
+    )

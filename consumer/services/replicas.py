@@ -22,10 +22,10 @@ class StatusTable:
 
     def __init__(self) -> None:
         self._found: dict[bytes | None, ReplicaStatus] = {}
-        self._recent: defaultdict[str, deque[ReplicaStatus]] = defaultdict(
+        self._recent: defaultdict[bytes | None, deque[ReplicaStatus]] = defaultdict(
             lambda: deque(maxlen=_MAX_STATUSES)
         )
-        """By replica, the oldest first."""
+        """The oldest first."""
 
     def take(self, record: Record) -> None:
         """Take the next record of the topic."""
@@ -36,9 +36,9 @@ class StatusTable:
             return  # of a newer version
         if status is not None:
             self._found[record.key] = status
-            self._recent[status.replica].append(status)
+            self._recent[record.key].append(status)
         else:
-            self._recent.pop((record.key or b"").decode(errors="replace"), None)
+            self._recent.pop(record.key, None)
 
     def clear(self) -> None:
         """Forget everything: the topic is read from its beginning."""
@@ -49,14 +49,13 @@ class StatusTable:
         """The replicas that told their status lately, by id; `now`: epoch seconds."""
         found = sorted(self._found.values(), key=lambda status: status.replica)
         running = [one for one in found if now - _seconds(one.at) <= GONE_SECONDS]
-        names = {one.replica for one in running}
-        for name in self._recent.keys() - names:
-            del self._recent[name]
+        for key in self._recent.keys() - {one.replica.encode() for one in running}:
+            del self._recent[key]
         return running
 
     def lag_trends(self, status: ReplicaStatus) -> Mapping[str, float]:
         """See `lag_trends`, of the statuses of a replica that runs."""
-        return lag_trends(self._recent.get(status.replica, ()))
+        return lag_trends(self._recent.get(status.replica.encode(), ()))
 
 
 def lag_trends(statuses: Iterable[ReplicaStatus]) -> dict[str, float]:

@@ -13,6 +13,7 @@ from consumer.journal.report_sums import HOUR_SECONDS, Report
 from consumer.panel.pages.formats import readable
 from support.fakes import FakeClock
 from support.page_data import PageData, full, report, rfc3339
+from support.panel_browser import PATHS
 from support.served_pages import ServedPages, served_pages
 from support.visitor import Visitor
 
@@ -107,3 +108,14 @@ async def test_the_page_of_replicas_judges_their_lag(panel: ServedPages) -> None
     assert "12 none in about 30 s at this pace" in page
     assert "30 waits on purpose" in page
     assert "In retry and overflow topics deliveries wait on purpose" in page
+
+
+async def test_turkish_pages_have_no_english_sentence(panel: ServedPages) -> None:
+    """What stays English on a Turkish page are HTTP's own words, marked for screen readers."""
+    visitor = await Visitor(panel).log_in("operator")
+    english = set[str]()
+    for path in PATHS.values():
+        page = (await visitor("GET", path, Accept_Language="tr")).body.decode()
+        assert '<html lang="tr"' in page
+        english |= {unescape(text) for text in re.findall(r'lang="en"[^>]*>\s*([^<]+)', page)}
+    assert english == {"English", "OK", "Service Unavailable"}

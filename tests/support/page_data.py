@@ -403,7 +403,11 @@ def report(
 
 
 def _replica(now: float, name: str, *, behind: bool) -> Replica:
-    problem = HookProblem("store-visit", "headers[0].key is not a header name", 1)
+    problem = HookProblem(
+        "store-visit",
+        "headers[0].key: is not a header name (use 1 to 100 letters, digits and hyphens)",
+        1,
+    )
     status = ReplicaStatus(
         replica=name, version="1.0.0", started_at=rfc3339(now - 90_000), at=rfc3339(now - 3),
         hooks=3, hooks_offset=41 if behind else 42, problem_count=int(behind),

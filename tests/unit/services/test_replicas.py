@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+import orjson
 import pytest
 
 from consumer.control.status import GONE_SECONDS, STATUS_SECONDS, ReplicaStatus
@@ -64,6 +66,22 @@ def test_the_table_of_statuses_knows_the_trend_of_a_replica_that_runs() -> None:
     assert table.lag_trends(running) == {"event": pytest.approx(10.0)}
     assert table.running(NOW + GONE_SECONDS + 1) == []
     assert table.lag_trends(running) == {}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"at": 5}, {"lag": [1]}, {"lag": {"event": "many"}}, {"partitions": {"event": 3}},
+        {"partitions": 0}, {"open_circuits": [{}]}, {"learned_rates": {"h": None}}, {"hooks": "3"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_status_of_other_types_is_left_out(fields: dict[str, Any]) -> None:
+    """What another program wrote as a status breaks no page: it is none."""
+    key, value, _ = _statuses([1])[0].write()
+    table = StatusTable()
+    table.take(FakeRecord(orjson.dumps({**orjson.loads(value or b""), **fields}), key=key))
+    assert table.running(NOW) == []
 
 
 @pytest.mark.parametrize(
