@@ -20,7 +20,7 @@ UNMEASURED = tests/faults tests/field
 COMPILED = $(CURDIR)/.cache/compiled
 PEERS = .cache/peers/.synced
 
-.PHONY: help setup test fuzz simulate scaling soak pictures demo lint compiled unit kafka browser prometheus wheel benchmark peers lock audit sbom format clean
+.PHONY: help setup test fuzz simulate dashboards scaling soak pictures demo lint compiled unit kafka browser prometheus wheel benchmark peers lock audit sbom format clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | column -t -s '|'
@@ -82,6 +82,9 @@ fuzz: setup ## a longer search for bytes that do harm: events, hooks, settings, 
 
 simulate: setup ## replicas on virtual time, broker and receivers as models (SIMULATE_FLAGS)
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(SIMULATE_FLAGS)
+
+dashboards: setup ## write deploy/dashboards anew from tests/dashboards
+	@PYTHONPATH=tests $(BIN)/python -m dashboards
 
 scaling: setup ## scalers beside each other on simulated days, for docs/operations.md
 	@PYTHONPATH=tests $(BIN)/python -m scaling
