@@ -9,7 +9,8 @@ TESTS = ROOT / "tests"
 PAGE = (TESTS / "README.md").read_text()
 SHOWN = re.compile(
     r"^(\w+Harness|Fake(Clock|Transport|Consumer|View|TopicLog)|\w*Daemon|\w*Receiver|InProcess"
-    r"|LiveHooks|Workspace|Cluster|KafkaServer|Quorum|SecureBroker|Member|Forwarder|Terminal|PrometheusServer)$"
+    r"|LiveHooks|Workspace|Cluster|KafkaServer|Quorum|SecureBroker|Member|Forwarder|Terminal"
+    r"|PrometheusServer)$"
 )
 
 
