@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -66,11 +67,9 @@ async def _show_all(prometheus: PrometheusServer) -> None:
     for board in BOARDS.values():
         for panel in (panel for row in board.rows.values() for panel in row):
             for query in panel.queries.values():
-                await wait_until(
-                    lambda query=query: prometheus.query(_expression(query)),
-                    f"{board.title}: {panel.title}: {query}",
-                    patience=2 * PATIENCE,
-                )
+                asked = partial(prometheus.query, _expression(query))
+                what = f"{board.title}: {panel.title}: {query}"
+                await wait_until(asked, what, patience=2 * PATIENCE)
     for fault in (
         'max(hookstream_circuit_open{hook="failing"})',
         'sum(hookstream_deliveries_total{outcome="overflowed"})',
