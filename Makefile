@@ -20,7 +20,7 @@ UNMEASURED = tests/faults tests/field
 COMPILED = $(CURDIR)/.cache/compiled
 PEERS = .cache/peers/.synced
 
-.PHONY: help setup test fuzz simulate dashboards scaling soak pictures demo lint compiled unit kafka browser prometheus wheel benchmark peers lock audit sbom format clean
+.PHONY: help setup test fuzz simulate dashboards scaling soak pictures demo lint compiled unit kafka browser prometheus helm chart wheel benchmark peers lock audit sbom format clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | column -t -s '|'
@@ -45,7 +45,7 @@ $(UV):
 
 setup: .venv/.synced ## the environment in .venv, from the hashed lock
 
-test: lint kafka browser prometheus ## everything that must hold: lint, types, layers, all tests, coverage
+test: lint kafka browser prometheus helm ## everything that must hold: lint, types, layers, all tests, coverage
 	@$(PYTEST) --cov --cov-report=term $(UNMEASURED:%=--ignore=%) $(PYTEST_FLAGS)
 	@$(PYTEST) $(UNMEASURED) $(PYTEST_FLAGS)
 	@if command -v cc >/dev/null; then $(MAKE) --no-print-directory compiled; else \
@@ -64,7 +64,7 @@ compiled: $(COMPILED) ## the tests of what is compiled, on what was compiled
 		tests/unit/hooks tests/unit/matching tests/unit/records tests/unit/stream tests/unit/pipeline \
 		tests/properties tests/contract
 
-unit: setup browser prometheus ## the tests that need no Kafka
+unit: setup browser prometheus helm ## the tests that need no Kafka
 	@$(PYTEST) -m "not broker" $(PYTEST_FLAGS)
 
 kafka: setup ## say which Kafka the tests use, and fetch it where that is Maven's
@@ -75,6 +75,12 @@ browser: setup ## say which browser the tests use, and install Debian's Chromium
 
 prometheus: setup ## say which Prometheus the tests use, and unpack Debian's where there is none
 	@PYTHONPATH=tests $(BIN)/python -m support.find_prometheus
+
+helm: setup ## compile what renders the Helm chart in the tests, from Helm's own packages (wants Go)
+	@PYTHONPATH=tests $(BIN)/python -m support.charts
+
+chart: helm ## the Helm chart: lint, every variant against the schemas of Kubernetes, its promises
+	@$(BIN)/pytest --quiet --numprocesses 0 tests/unit/deploy/test_chart*.py $(PYTEST_FLAGS)
 
 fuzz: setup ## a longer search for bytes that do harm: events, hooks, settings, responses
 	@$(BIN)/pytest --hypothesis-profile=fuzz -o timeout=1800 tests/properties/test_*bytes.py \
