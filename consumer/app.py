@@ -48,6 +48,7 @@ from consumer.stream.outbox import Outbox
 from consumer.stream.overflow_topic import OverflowTopic
 from consumer.stream.tls import tls_files
 from consumer.stream.topic_watch import TopicWatch
+from consumer.systemd import ServiceManager
 from consumer.workload import Workload
 
 log = get_logger(__name__)
@@ -56,9 +57,14 @@ log = get_logger(__name__)
 class App:
     """The daemon. `run` returns after `stop`, or raises an unrecoverable error."""
 
-    def __init__(self, load: Callable[[Loaded | None], Loaded], clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        load: Callable[[Loaded | None], Loaded],
+        clock: Clock | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         """`load` reads all files, given those in use; raises `ConfigError`. It runs here and in
-        reload threads.
+        reload threads. `environ` says how to reach systemd; without it nothing is sent there.
         """
         self._load = load
         self._loaded = load(None)
@@ -67,7 +73,8 @@ class App:
         self._tls = tls_files(self._loaded.settings.kafka)
         self._stop = asyncio.Event()
         self.metrics = Metrics(__version__)
-        self.reloader = Reloader(self._reload, self._apply, self.metrics)
+        self._systemd = ServiceManager(environ or {}, self._clock)
+        self.reloader = Reloader(self._reload, self._apply, self.metrics, self._systemd)
         self.admin_port: int | None = None
         """The bound port of the admin server; None until it listens."""
         self._transport: Transport
@@ -96,6 +103,7 @@ class App:
 
     def stop(self) -> None:
         """Request an orderly stop: intake ends, and in-flight deliveries have the grace period."""
+        self._systemd.stopping()
         self._stop.set()
 
     async def run(self) -> None:
@@ -224,6 +232,7 @@ class App:
             group.create_task(self._outbox.run()),
             group.create_task(self.reloader.run()),
             group.create_task(self._watch_transport()),
+            group.create_task(self._systemd.run(self.health.ready, self.health.alive)),
             group.create_task(asyncio.wait_for(self._answering, None)),
         ]
         parts = [part for part in (self._live, self._journal) if part is not None]

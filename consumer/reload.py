@@ -10,6 +10,7 @@ from consumer.errors import ConfigError, HookstreamError
 from consumer.logs import get_logger
 from consumer.metrics import Metrics
 from consumer.settings import Settings
+from consumer.systemd import ServiceManager
 
 log = get_logger(__name__)
 
@@ -38,10 +39,12 @@ class Reloader(Generic[LoadedT]):
         load: Callable[[], LoadedT],
         apply: Callable[[LoadedT], Callable[[], None]],
         metrics: Metrics,
+        systemd: ServiceManager,
     ) -> None:
         self._load = load
         self._apply = apply
         self._metrics = metrics
+        self._systemd = systemd
         self._requested = asyncio.Event()
 
     def request(self) -> None:
@@ -53,6 +56,7 @@ class Reloader(Generic[LoadedT]):
         while True:
             await self._requested.wait()
             self._requested.clear()
+            self._systemd.reloading()
             try:
                 finish = self._apply(await asyncio.to_thread(beside_the_loop, self._load))
             except Exception as error:  # noqa: BLE001  # on any error the old ones stay
@@ -61,6 +65,7 @@ class Reloader(Generic[LoadedT]):
             else:
                 self._metrics.reload_succeeded()
                 await asyncio.to_thread(beside_the_loop, finish)
+            self._systemd.reloaded()
 
 
 def refuse_fixed(before: Settings, after: Settings) -> None:

@@ -10,13 +10,14 @@ from consumer.cli.process import run_on_loop
 from consumer.clock import SystemClock
 from consumer.collector import tune_gc
 from consumer.configuration import load
+from consumer.settings import environment
 from consumer.signals import PROCESS
 from consumer.stdio import background_stderr
 
 
 def run(file: Path | None) -> None:
     """Serve until a signal; raises `HookstreamError` if that is not possible."""
-    app = App(partial(load, file))
+    app = App(partial(load, file), environ=environment())
     settings = app.settings
     stderr = background_stderr()
     logs.configure(settings.log.format, settings.log.level, stderr, SystemClock())

@@ -13,6 +13,8 @@ from consumer.background import SWITCH_SECONDS
 from consumer.errors import ConfigError, Diagnostic, HookstreamError
 from consumer.metrics import Metrics
 from consumer.reload import Reloader
+from consumer.systemd import ServiceManager
+from support.fakes import FakeClock
 from support.waiting import wait_until
 
 
@@ -30,7 +32,8 @@ class ReloaderHarness:
         self.finished: list[tuple[int, threading.Thread]] = []
         self.intervals: list[tuple[str, float]] = []
         """The steps, and the interpreter's switch interval in each."""
-        self.reloader = Reloader(self._load, self._apply, self.metrics)
+        systemd = ServiceManager({}, FakeClock())
+        self.reloader = Reloader(self._load, self._apply, self.metrics, systemd)
 
     def _load(self) -> int:
         self.loads += 1
