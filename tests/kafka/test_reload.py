@@ -2,8 +2,10 @@
 
 import asyncio
 import signal
+from pathlib import Path
 
 from support.daemon import Daemon
+from support.notify_socket import Systemd
 from support.received import ids, parse
 from support.receiver import Receiver
 from support.waiting import wait_until
@@ -164,3 +166,30 @@ async def test_sighup_again_and_again_under_load_loses_nothing(workspace: Worksp
         assert set(attempts.values()) == {1}
         versions = {parse(head).target for head in receiver.requests}
         assert len(versions) > 3, "the table changed while events were under way"
+
+
+async def test_systemd_hears_of_the_daemons_life(workspace: Workspace, tmp_path: Path) -> None:
+    """A daemon that systemd has started tells it when events are taken, when a reload begins and
+    ends, refused or not, and when it stops.
+    """
+    systemd = Systemd(str(tmp_path / "notify"), {})
+    told: list[str] = []
+
+    def heard(*first_words: str) -> bool:
+        told.extend(message.partition("=")[0] for message in systemd.messages())
+        return [word for word in told if word != "STATUS"] == [*first_words]
+
+    await workspace.create_topics()
+    workspace.write_settings()
+    workspace.write_hooks(hook("a", "http://127.0.0.1:9"))
+    async with Daemon(workspace.config, systemd.environ) as daemon:
+        await wait_until(lambda: heard("READY"), "the daemon to say that it is ready")
+        assert await daemon.ready()
+        workspace.write_hooks(hook("Bad Id", "http://127.0.0.1:9"))
+        await _reload(daemon, FAILED)
+        life = ["READY", "RELOADING", "READY"]
+        await wait_until(lambda: heard(*life), "the reload to end")
+        daemon.signal(signal.SIGTERM)
+        await wait_until(lambda: heard(*life, "STOPPING"), "the stop")
+        assert await asyncio.wait_for(daemon.wait(), 30) == 0
+    systemd.socket.close()

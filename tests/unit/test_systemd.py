@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from consumer.systemd import ServiceManager
 from support.fakes import FakeClock
+from support.notify_socket import Systemd
 from support.waiting import wait_until
 
 
@@ -20,26 +20,6 @@ class Probe:
 
     ok: bool = False
     reason: str = "not yet a member"
-
-
-class Systemd:
-    """The other end of the notification socket."""
-
-    def __init__(self, address: str, variables: Mapping[str, str]) -> None:
-        self.address = address
-        self.environ = {"NOTIFY_SOCKET": address, **variables}
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.setblocking(False)
-        self.socket.bind(address.replace("@", "\0", 1))
-
-    def messages(self) -> list[str]:
-        """What has arrived since the last call."""
-        found = []
-        try:
-            while True:
-                found.append(self.socket.recv(65_536).decode())
-        except BlockingIOError:
-            return found
 
 
 @pytest.fixture(params=["file", "abstract"])
