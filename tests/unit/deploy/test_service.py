@@ -62,8 +62,8 @@ def test_a_stop_has_the_daemons_time_and_ten_seconds(service: Mapping[str, str])
 
 
 def test_systemd_waits_for_the_daemon_and_reloads_it(service: Mapping[str, str]) -> None:
-    """The unit is of the type whose notifications the daemon sends, with a watchdog, and a reload is
-    the daemon's SIGHUP.
+    """The unit is of the type whose notifications the daemon sends, with a watchdog, and a reload
+    is the daemon's SIGHUP.
     """
     assert service["Type"] == "notify"
     assert float(service["WatchdogSec"]) > 0
