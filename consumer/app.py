@@ -52,16 +52,14 @@ from consumer.systemd import ServiceManager
 from consumer.workload import Workload
 
 log = get_logger(__name__)
+Load = Callable[[Loaded | None], Loaded]
 
 
 class App:
     """The daemon. `run` returns after `stop`, or raises an unrecoverable error."""
 
     def __init__(
-        self,
-        load: Callable[[Loaded | None], Loaded],
-        clock: Clock | None = None,
-        environ: Mapping[str, str] | None = None,
+        self, load: Load, clock: Clock | None = None, environ: Mapping[str, str] | None = None
     ) -> None:
         """`load` reads all files, given those in use; raises `ConfigError`. It runs here and in
         reload threads. `environ` says how to reach systemd; without it nothing is sent there.
@@ -133,7 +131,6 @@ class App:
         settings = self._loaded.settings
         provide_descriptors(settings.delivery.concurrency)
         own = settings.kafka.own_topics
-        topics = [source.topic for source in settings.sources]
         consumer = make_consumer(settings.kafka)
         stack.push_async_callback(consumer.stop)  # if the start fails before `Intake` exists
         retry_topics = KnownRetryTopics(consumer, own, settings.retry.delays, self.metrics.stream)
@@ -166,16 +163,14 @@ class App:
             clock=self._clock,
             metrics=self.metrics.stream,
         )
-        self._presence = Presence(
-            self._intake.membership, self._handler.scheduler, self._outbox, self._clock
-        )
+        scheduler = self._handler.scheduler
+        self._presence = Presence(self._intake.membership, scheduler, self._outbox, self._clock)
         self.health = Health(
             self._intake, self._outbox, self._presence, self._stop.is_set, self._are_hooks_loaded
         )
-        self.metrics.stream.declare_consumed_topics(topics)
+        self.metrics.stream.declare_consumed_topics([one.topic for one in settings.sources])
         self.metrics.hooks_loaded(len(self._definitions.view.hooks))
         self.metrics.stream.declare_topics([*retry_topic_names, own.overflow, own.dead_letter])
-        scheduler = self._handler.scheduler
         self._workload = Workload(self._intake.flow, scheduler, self._clock)
         register_gauges(self.metrics.stream, self._intake, scheduler, self._tls, self._workload)
         await self._open_admin(stack)
