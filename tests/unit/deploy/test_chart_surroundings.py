@@ -148,6 +148,7 @@ def test_replicas_follow_the_work_not_the_lag(charts: Mapping[str, Rendered]) ->
         "targetValue": "1",
     }
     assert service["spec"]["clusterIP"] == "None"
+    assert service["spec"]["publishNotReadyAddresses"] is True  # they have work, too
     assert service["spec"]["ports"][0]["port"] == 9464
     assert spec["scaleTargetRef"] == {"name": daemon(chart)["metadata"]["name"]}
     assert (spec["minReplicaCount"], spec["maxReplicaCount"]) == (3, 12)
