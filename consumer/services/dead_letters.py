@@ -20,7 +20,8 @@ from consumer.stream.backward_merge import Item
 from consumer.stream.client import KafkaProducer
 from consumer.stream.dead_letters import DeadLetterReader, DeadLetterRecord, Selection
 from consumer.stream.group_lock import GroupLock, LockedError
-from consumer.stream.replay import Plan, Replayer, Route, begin_plan, make_plan
+from consumer.stream.replay import Plan, Replayer, begin_plan, make_plan
+from consumer.stream.replay_route import Route
 from consumer.stream.topics import existing_topics
 
 log = get_logger(__name__)

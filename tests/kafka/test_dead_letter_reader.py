@@ -23,7 +23,8 @@ from consumer.errors import HookstreamError
 from consumer.settings import KafkaSettings
 from consumer.stream.client import KafkaProducer
 from consumer.stream.dead_letters import DeadLetterReader, DeadLetterRecord, Selection
-from consumer.stream.replay import Replayer, Route, make_plan
+from consumer.stream.replay import Replayer, make_plan
+from consumer.stream.replay_route import Route
 from support.broker import KafkaServer
 from support.cluster import Cluster
 from support.dead_letters import (

@@ -15,7 +15,8 @@ from consumer.settings import KafkaSettings
 from consumer.stream.client import KafkaProducer
 from consumer.stream.dead_letters import DeadLetterReader, Selection
 from consumer.stream.outbox import MessageT, Producer
-from consumer.stream.replay import BATCH_RECORDS, Plan, Replayer, Route, make_plan
+from consumer.stream.replay import BATCH_RECORDS, Plan, Replayer, make_plan
+from consumer.stream.replay_route import Route
 from support.cluster import Cluster
 from support.dead_letters import (
     WrittenDeadLetter,

@@ -7,7 +7,7 @@ from consumer.records.headers import OWN_HEADERS
 from consumer.stream.batch_builder import BatchBuilder, BatchPacker, LogRecord, TimedBatch
 from consumer.stream.partitioner import partition_of
 from consumer.stream.record_batches import RecordBatches
-from consumer.stream.replay import ReplayRecord
+from consumer.stream.replay_route import ReplayRecord
 from support.raw_batches import HEADER, Written, make_batch
 
 MOMENT = 1_800_000_000_123

@@ -11,7 +11,7 @@ from consumer.records.delivery_metadata import read_delivery_metadata
 from consumer.records.headers import OWN_HEADERS, original_headers, read_group
 from consumer.records.record import Headers, UndecodableError
 from consumer.stream.dead_letters import DeadLetterRecord
-from consumer.stream.replay import Route
+from consumer.stream.replay_route import Route
 from support.fakes import FakeRecord, make_hook
 from support.pipeline_harness import DEAD, GROUP, RETRY_TOPICS, PipelineHarness, Published
 

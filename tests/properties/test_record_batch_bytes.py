@@ -18,7 +18,7 @@ from consumer.stream.odd_records import read_odd_records
 from consumer.stream.parsed_records import Unparsed, UnreadableBatchError
 from consumer.stream.record_batches import RecordBatches
 from consumer.stream.record_fields import RawHeaderName, header_name_bytes
-from consumer.stream.replay import ReplayRecord
+from consumer.stream.replay_route import ReplayRecord
 from support.raw_batches import HEADER, Written, make_batch, seal
 
 read_odd_records()

@@ -11,7 +11,7 @@ from consumer.records.delivery_metadata import (
     read_replay,
 )
 from consumer.stream.dead_letters import DeadLetterRecord, Selection
-from consumer.stream.replay import Route
+from consumer.stream.replay_route import Route
 from support.dead_letters import metadata
 
 TOLD = Replay("hookstream.dead-letter/3/14", 1_795_514_400.25)

@@ -11,7 +11,7 @@ from aiokafka.errors import NotEnoughReplicasError
 
 from consumer.settings import KafkaSettings
 from consumer.stream.client import KafkaProducer, _pack
-from consumer.stream.replay import ReplayRecord
+from consumer.stream.replay_route import ReplayRecord
 from support.fakes import FakeClock
 
 _PARTITIONS = 4
