@@ -10,7 +10,7 @@ from consumer.clock import Clock
 from consumer.delivery.egress.network import guard_policy
 from consumer.delivery.http.authorities import Authorities
 from consumer.delivery.http.curl import CurlTransport
-from consumer.delivery.http.transport import TakeBody, Transport
+from consumer.delivery.http.transport import AnswerTaker, Transport
 from consumer.delivery.scheduling.circuit import CircuitPolicy
 from consumer.delivery.scheduling.limits import Limits
 from consumer.delivery.scheduling.observers import AttemptObserver
@@ -131,17 +131,17 @@ def make_transport(
     authorities: Authorities,
     clock: Clock,
     *,
-    take_body: TakeBody | None = None,
+    taker: AnswerTaker | None = None,
 ) -> Transport:
-    """The transport that the settings name, on the running loop. `take_body`: see `TakeBody`."""
+    """The transport that the settings name, on the running loop. `taker`: see `AnswerTaker`."""
     loop, policy = asyncio.get_running_loop(), guard_policy(settings)
     match settings.delivery.transport:
         case "curl":
-            return CurlTransport(loop, policy, authorities, take_body=take_body)
+            return CurlTransport(loop, policy, authorities, taker=taker)
         case "aiohttp":
             from consumer.delivery.http.aiohttp import AiohttpTransport
 
-            return AiohttpTransport(loop, policy, authorities, clock=clock, take_body=take_body)
+            return AiohttpTransport(loop, policy, authorities, clock=clock, taker=taker)
         case _:
             assert_never(settings.delivery.transport)
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from consumer.documents.validation import Finding
 from consumer.hooks.definition import Definition, Entry
 from consumer.hooks.table import Hook, RateLimit, UriVariable
+from consumer.hooks.template import shown_name
 
 
 def variable_findings(
@@ -15,15 +16,15 @@ def variable_findings(
         if name not in described:
             yield Finding(
                 ("uri",),
-                f"{{{name}}} has no label",
-                f"add `{name}: {{label: ...}}` below uri_parameters",
+                f"{shown_name(name)} has no label",
+                f"add `{shown_name(name)[1:-1]}: {{label: ...}}` below uri_parameters",
             )
     for name in described:
         if name not in names:
             yield Finding(
                 ("uri_parameters", name),
                 "is not a brace of the URI",
-                f"write {{{name}}} in uri, or take the entry out",
+                f"write {shown_name(name)} in uri, or take the entry out",
             )
     for index, key in enumerate(parameter_keys):
         if key in names and key in parameter_keys[:index]:

@@ -12,6 +12,8 @@ MAX_URI_BYTES = 8 * 1024
 """Bytes of a whole URI, values included; receivers commonly accept no more."""
 MAX_URI_VARIABLES = 100
 """Braces of one URI; each is a value to be read for each request."""
+_MAX_SHOWN_NAME = 60
+"""Characters of a brace's name in a message: a URI that is garbled may have one brace of 8 KiB."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _URI = re.compile(
     r"(?P<scheme>[a-z]+)://(?P<authority>[^/?#]*)(?P<target>.*)", re.IGNORECASE | re.DOTALL
@@ -104,6 +106,12 @@ def _parts(target: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
+def shown_name(name: str) -> str:
+    """A brace with its name for a message, cut if it is long."""
+    is_long = len(name) > _MAX_SHOWN_NAME
+    return f"{{{name[:_MAX_SHOWN_NAME]}…}}" if is_long else f"{{{name}}}"
+
+
 def _check_name(name: str) -> None:
     if name.startswith(("env:", "file:", "sealed:")):
         raise InvalidValue(
@@ -111,7 +119,7 @@ def _check_name(name: str) -> None:
         )
     if not _NAME.fullmatch(name):
         raise InvalidValue(
-            f"has a brace that is not a plain name: {{{name}}}",
+            f"has a brace that is not a plain name: {shown_name(name)}",
             "write {name} of letters, digits and underscores; operators, lists and lengths "
             "(RFC 6570 levels 2 to 4) are not used here",
         )

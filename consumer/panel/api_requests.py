@@ -90,6 +90,7 @@ class RequestsApi:
                 ms=_phases(result),
                 answer=done.answer,
                 answer_is_cut=done.sent.is_cut,
+                location=done.location or None,
             )
         )
 

@@ -245,3 +245,6 @@ class TestResult(Result):
         description="The first KiB of the answer as printable text, without secrets of the hook."
     )
     answer_is_cut: bool
+    location: str | None = Field(
+        description="Where the answer redirects, which is not followed. Null: nowhere."
+    )

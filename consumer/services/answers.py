@@ -19,7 +19,7 @@ _KEPT: Final = re.compile(r"[\n\t]")
 
 
 class AnswerStart:
-    """Takes the parts of a body, and keeps the beginning.
+    """Takes an answer (`AnswerTaker`), and keeps the beginning of its body, and where it redirects.
 
     It keeps more than is shown: of a secret at the end of what is shown, the rest must be known.
     """
@@ -37,6 +37,15 @@ class AnswerStart:
         self._limit = SHOWN_BYTES + max((len(text.encode()) for text in spelt), default=0)
         self._kept = bytearray()
         self._length = 0
+        self._location = b""
+
+    def take_line(self, line: bytes) -> None:
+        """Take a line of the header block."""
+        name, _, value = line.partition(b":")
+        if name.startswith(b"HTTP/"):  # of the next block, after an interim one
+            self._location = b""
+        elif name.strip().lower() == b"location":
+            self._location = value.strip()
 
     def take(self, part: bytes) -> None:
         """Take the next part."""
@@ -51,7 +60,14 @@ class AnswerStart:
     @property
     def text(self) -> str:
         """The first `SHOWN_BYTES` as text without secrets; what is not printable is escaped."""
-        kept = bytes(self._kept)
+        return self._shown(bytes(self._kept))
+
+    @property
+    def location(self) -> str:
+        """The `Location` of the answer, likewise; empty: it has none."""
+        return self._shown(self._location)
+
+    def _shown(self, kept: bytes) -> str:
         shown, end = list[bytes](), SHOWN_BYTES
         at = 0
         while at < min(end, len(kept)):

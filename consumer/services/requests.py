@@ -43,6 +43,10 @@ class TestSend:
     """The beginning of the answer's body: see `AnswerStart`."""
     is_cut: bool
     """Whether there was more."""
+    location: str
+    """Where the answer redirects, which is not followed; empty: nowhere. As safe as `answer`."""
+    at: float
+    """The time of its signature; epoch seconds."""
 
 
 class TestAuthorities:
@@ -77,9 +81,10 @@ async def send_now(
     Raises:
         HookstreamError: no request can be made of the event, or `network.ca_file` cannot be read.
     """
-    request = build(hook, event, settings, clock.now())
+    at = clock.now()
+    request = build(hook, event, settings, at)
     answer = AnswerStart([*secrets, *_signatures(request)])
-    transport = make_transport(settings, await authorities.read(), clock, take_body=answer.take)
+    transport = make_transport(settings, await authorities.read(), clock, taker=answer)
     result = await _attempt(request, transport)
     return TestSend(
         delivery_id(event.id, hook.id),
@@ -88,6 +93,8 @@ async def send_now(
         _consequence(result, hook, settings),
         answer.text,
         answer.is_cut,
+        answer.location,
+        at,
     )
 
 

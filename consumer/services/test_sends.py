@@ -33,6 +33,8 @@ class TestReport:
     """Why the daemon would not send it; empty: it would."""
     answer: str
     """The beginning of the answer as printable text, as far as it may be shown."""
+    location: str
+    """Where the answer redirects, likewise; empty: nowhere."""
 
 
 class TestSends:
@@ -78,6 +80,7 @@ class TestSends:
         finally:
             self._under_way -= 1
         is_sealed = b"${sealed:" in orjson.dumps(definition)
-        return TestReport(
-            sent, explain(hook, event).detail, NOT_SHOWN if is_sealed else sent.answer
+        answer, location = (
+            NOT_SHOWN if is_sealed and text else text for text in (sent.answer, sent.location)
         )
+        return TestReport(sent, explain(hook, event).detail, answer, location)

@@ -9,7 +9,7 @@ from consumer.events.triggers import Trigger
 from consumer.hooks.table import Hook
 from consumer.services.event_input import decode_event, test_topic
 from consumer.services.hooks import GIVEN, HookService
-from consumer.services.samples import event_sample, template_sample
+from consumer.services.samples import Sample, event_sample, template_sample
 from consumer.services.test_sends import TestReport, TestSends
 from consumer.settings import Settings
 
@@ -42,6 +42,12 @@ class ServiceTrials:
             return template_sample(hook, settings, reveal=False).curl(settings)
         now = self._clock.now()
         return event_sample(hook, event, settings, now, reveal=False).curl(settings)
+
+    def request(self, hook: Hook, event: Event, at: float) -> Sample:
+        """The request of an event as it was sent at `at` (epoch seconds), without secrets. Raises
+        `NoRequestError`.
+        """
+        return event_sample(hook, event, self._settings, at, reveal=False)
 
     async def send(
         self, definition: Mapping[str, Any], event: Event, secrets: Sequence[str]

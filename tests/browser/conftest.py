@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from support.fakes import FakeClock
 from support.find_browser import find_browser
@@ -25,6 +25,22 @@ def browser() -> Iterator[Browser]:
         found = playwright.chromium.launch(executable_path=find_browser(), args=arguments)
         yield found
         found.close()
+
+
+@pytest.fixture(params=[True, False], ids=["with-script", "without-script"])
+def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page of a browser with script, and of one without."""
+    context = browser.new_context(java_script_enabled=request.param, locale="en-GB")
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def scripted(browser: Browser) -> Iterator[Page]:
+    """A page of a browser with script."""
+    context = browser.new_context(locale="en-GB")
+    yield context.new_page()
+    context.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 """The form of a hook in a real browser, with and without script."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, expect
 
@@ -14,22 +12,6 @@ EDIT = "/hooks/click-analytics/edit"
 _RUN = "axe.run(document, {resultTypes: ['violations']})"
 _RUN_CONTRAST = "axe.run(document, {runOnly: ['color-contrast'], resultTypes: ['violations']})"
 NARROW = {"width": 320, "height": 700}
-
-
-@pytest.fixture(params=[True, False], ids=["with-script", "without-script"])
-def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """A page of a browser with script, and of one without."""
-    context = browser.new_context(java_script_enabled=request.param, locale="en-GB")
-    yield context.new_page()
-    context.close()
-
-
-@pytest.fixture
-def scripted(browser: Browser) -> Iterator[Page]:
-    """A page of a browser with script."""
-    context = browser.new_context(locale="en-GB")
-    yield context.new_page()
-    context.close()
 
 
 def _field(page: Page, name: str) -> str:

@@ -1,8 +1,5 @@
 """What stands beside the form of a hook, in a real browser as one types."""
 
-from collections.abc import Iterator
-
-import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from support.barriers import violations
@@ -11,37 +8,31 @@ from support.served_pages import ServedPages
 from support.thread_receiver import ThreadReceiver
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page of a browser with script."""
-    context = browser.new_context(locale="en-GB")
-    yield context.new_page()
-    context.close()
+def _edit(scripted: Page, panel: ServedPages) -> None:
+    log_in(scripted, panel.url, "editor")
+    scripted.goto(f"{panel.url}/hooks/click-analytics/edit")
+    expect(scripted.locator("#trial-curl")).to_contain_text("uid=user-1")
 
 
-def _edit(page: Page, panel: ServedPages) -> None:
-    log_in(page, panel.url, "editor")
-    page.goto(f"{panel.url}/hooks/click-analytics/edit")
-    expect(page.locator("#trial-curl")).to_contain_text("uid=user-1")
-
-
-def test_the_sample_follows_what_is_typed(page: Page, panel: ServedPages) -> None:
+def test_the_sample_follows_what_is_typed(scripted: Page, panel: ServedPages) -> None:
     """The request follows each field as it is typed, without a button, and the focus stays."""
-    _edit(page, panel)
-    uri = page.get_by_label("URI")
+    _edit(scripted, panel)
+    uri = scripted.get_by_label("URI")
     uri.fill("https://new.example.com/{campaign}/")
     uri.press("End")
     uri.press_sequentially("clicks")
-    expect(page.locator("#trial-curl")).to_contain_text("https://new.example.com/none/clicks?uid=")
+    expect(scripted.locator("#trial-curl")).to_contain_text(
+        "https://new.example.com/none/clicks?uid="
+    )
     expect(uri).to_be_focused()
-    page.locator("#trial-events select").select_option("push-click/0/97")
-    expect(page.locator("#trial-curl")).to_contain_text("uid=user-3")
-    expect(page.locator("#trial-sample").get_by_role("button", name="Copy")).to_be_visible()
+    scripted.locator("#trial-events select").select_option("push-click/0/97")
+    expect(scripted.locator("#trial-curl")).to_contain_text("uid=user-3")
+    expect(scripted.locator("#trial-sample").get_by_role("button", name="Copy")).to_be_visible()
 
 
-def test_the_last_answer_wins(page: Page, panel: ServedPages) -> None:
+def test_the_last_answer_wins(scripted: Page, panel: ServedPages) -> None:
     """An answer that is overtaken by a later one is not shown, whichever comes last."""
-    _edit(page, panel)
+    _edit(scripted, panel)
     held = list[Route]()
 
     def hold(route: Route) -> None:
@@ -50,65 +41,67 @@ def test_the_last_answer_wins(page: Page, panel: ServedPages) -> None:
         else:
             route.continue_()
 
-    page.route("**/trial/sample", hold)
-    uri = page.get_by_label("URI")
-    with page.expect_request("**/trial/sample"):
+    scripted.route("**/trial/sample", hold)
+    uri = scripted.get_by_label("URI")
+    with scripted.expect_request("**/trial/sample"):
         uri.fill("https://new.example.com/first-path")
     uri.fill("https://new.example.com/second-path")
-    expect(page.locator("#trial-curl")).to_contain_text("second-path")
+    expect(scripted.locator("#trial-curl")).to_contain_text("second-path")
     for route in held:
         route.continue_()
-    expect(page.locator("#trial-curl")).to_contain_text("second-path")
+    expect(scripted.locator("#trial-curl")).to_contain_text("second-path")
     assert held
 
 
-def test_the_effect_of_a_change_is_there_before_save(page: Page, panel: ServedPages) -> None:
+def test_the_effect_of_a_change_is_there_before_save(scripted: Page, panel: ServedPages) -> None:
     """What a change does on recent events follows by itself; a recent subject is selected by its
     button.
     """
-    _edit(page, panel)
-    change = page.locator("#trial-change")
+    _edit(scripted, panel)
+    change = scripted.locator("#trial-change")
     expect(change).to_contain_text("It fires for the same events as before.")
-    page.get_by_label("Select events").fill("summer-sale")
+    scripted.get_by_label("Select events").fill("summer-sale")
     expect(change).to_contain_text("It would fire for 0 of the last 6 events (before: 3).")
-    page.get_by_role("button", name="+ other").click()
-    expect(page.get_by_label("Select events")).to_have_value("summer-sale\nother")
+    scripted.get_by_role("button", name="+ other").click()
+    expect(scripted.get_by_label("Select events")).to_have_value("summer-sale\nother")
     expect(change).to_contain_text("It would fire for 3 of the last 6 events (before: 3).")
     expect(change).to_contain_text("Fires for these no more")
 
 
-def test_a_test_send_shows_phases_and_the_answer_as_text(page: Page, panel: ServedPages) -> None:
+def test_a_test_send_shows_phases_and_the_answer_as_text(
+    scripted: Page, panel: ServedPages
+) -> None:
     """A test goes to a real receiver, and its answer, a script, is shown and not run."""
     with ThreadReceiver(b"<script>document.title = 'run'</script>") as receiver:
-        _edit(page, panel)
-        page.get_by_label("URI").fill(f"{receiver.origin}/{{campaign}}")
-        page.get_by_role("button", name="Send a test").click()
-        test = page.locator("#trial-test")
+        _edit(scripted, panel)
+        scripted.get_by_label("URI").fill(f"{receiver.origin}/{{campaign}}")
+        scripted.get_by_role("button", name="Send a test").click()
+        test = scripted.locator("#trial-test")
         expect(test).to_contain_text("200")
         expect(test.locator("svg.phases")).to_be_visible()
         expect(test).to_contain_text("first byte")
         expect(test.locator("pre")).to_have_text("<script>document.title = 'run'</script>")
-        assert "run" not in page.title()
+        assert "run" not in scripted.title()
         assert receiver.paths == ["/none?uid=user-1&category=shoes"]
 
 
-def test_values_choose_from_the_names_of_their_source(page: Page, panel: ServedPages) -> None:
+def test_values_choose_from_the_names_of_their_source(scripted: Page, panel: ServedPages) -> None:
     """A value suggests the names that recent events have for its source, also after a change."""
-    _edit(page, panel)
-    value = page.locator("[name='parameters.1.value']")
+    _edit(scripted, panel)
+    value = scripted.locator("[name='parameters.1.value']")
     expect(value).to_have_attribute("list", "names-event")
-    page.locator("[name='parameters.1.source']").select_option("profile")
+    scripted.locator("[name='parameters.1.source']").select_option("profile")
     expect(value).to_have_attribute("list", "names-profile")
-    expect(page.locator("#names-profile option[value=city]")).to_have_count(1)
+    expect(scripted.locator("#names-profile option[value=city]")).to_have_count(1)
 
 
-def test_a_session_that_ends_leaves_what_was_typed(page: Page, panel: ServedPages) -> None:
+def test_a_session_that_ends_leaves_what_was_typed(scripted: Page, panel: ServedPages) -> None:
     """If the log-in has ended, the parts say so, and the form keeps its text."""
-    _edit(page, panel)
-    page.context.clear_cookies()
-    page.get_by_label("URI").fill("https://new.example.com/typed")
-    expect(page.locator("#trial-sample")).to_contain_text("What you typed is still here")
-    expect(page.get_by_label("URI")).to_have_value("https://new.example.com/typed")
+    _edit(scripted, panel)
+    scripted.context.clear_cookies()
+    scripted.get_by_label("URI").fill("https://new.example.com/typed")
+    expect(scripted.locator("#trial-sample")).to_contain_text("What you typed is still here")
+    expect(scripted.get_by_label("URI")).to_have_value("https://new.example.com/typed")
 
 
 def test_axe_finds_nothing_in_what_is_tried(browser: Browser, panel: ServedPages, axe: str) -> None:

@@ -9,14 +9,6 @@ from support.panel_browser import log_in
 from support.served_pages import ServedPages
 
 
-@pytest.fixture(params=[True, False], ids=["with-script", "without-script"])
-def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """A page of a browser with script, and of one without."""
-    context = browser.new_context(java_script_enabled=request.param, locale="en-GB")
-    yield context.new_page()
-    context.close()
-
-
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A browser with script."""

@@ -209,29 +209,45 @@ async def test_long_body_is_cut(transport: Transport, plain: Receiver, form: str
     assert plain.connections == 2
 
 
+class _Taker:
+    """Keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.head = b""
+        self.parts: list[bytes] = []
+
+    def take_line(self, line: bytes) -> None:
+        """Take a line of the header block."""
+        self.head += line
+
+    def take(self, part: bytes) -> None:
+        """Take a part of the body."""
+        self.parts.append(part)
+
+
 @pytest.mark.parametrize("kind", ["curl", "aiohttp"])
 async def test_a_body_that_is_wanted_is_given(plain: Receiver, kind: str) -> None:
-    """A transport that is made for one request and wants its body is given all parts of it, and of
-    a body beyond the bound the beginning; the result is the same.
+    """A transport that is made for one request and wants its answer is given the header lines and
+    all parts of the body, and of a body beyond the bound the beginning, also if `Content-Length`
+    says so at once; the result is the same.
     """
     loop, long = asyncio.get_running_loop(), b"y" * (1 << 20)
     for body, status in ((b"", 204), (b"x" * 3_000, 200), (long, 503)):
-        plain.then_play([response(status, body=body)])
-        taken = list[bytes]()
+        plain.then_play([response(status, "X-Told: yes", body=body)])
+        taker = _Taker()
         transport: Transport = (
-            CurlTransport(loop, LOOPBACK, trusting(), take_body=taken.append)
+            CurlTransport(loop, LOOPBACK, trusting(), taker=taker)
             if kind == "curl"
-            else AiohttpTransport(
-                loop, LOOPBACK, trusting(), clock=SystemClock(), take_body=taken.append
-            )
+            else AiohttpTransport(loop, LOOPBACK, trusting(), clock=SystemClock(), taker=taker)
         )
         try:
             assert (await answer_of(transport, get(plain.origin + "/"))).status == status
         finally:
             await transport.close()
-        found = b"".join(taken)
+        found = b"".join(taker.parts)
+        assert b"X-Told: yes" in taker.head
         assert body.startswith(found)
-        assert len(found) == len(body) if body is not long else len(found) <= 2 * MAX_BODY_BYTES
+        assert len(found) == len(body) or MAX_BODY_BYTES <= len(found) <= 2 * MAX_BODY_BYTES
 
 
 async def test_connection_is_reused(transport: Transport, receiver: Receiver) -> None:

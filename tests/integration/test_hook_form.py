@@ -240,3 +240,41 @@ async def test_the_first_hook_begins_at_the_empty_list() -> None:
             b'href="/hooks/category-views/edit"'
             in (await visitor("GET", "/hooks/category-views?done=created")).body
         )
+
+
+async def test_what_the_browser_keeps_for_back_has_no_values_and_no_secret(editor: Visitor) -> None:
+    """The form, and each page that answers it, is kept by its browser, so that Back leads to it; a
+    page with values of events is not, nor one of a hook with a signing secret in plain. A log-out
+    has them forgotten.
+    """
+    pages = [await editor("GET", EDIT), await editor("GET", NEW)]
+    pages += [await press(editor, NEW, SEED, one) for one in ("validate", "review", "add-header")]
+    pages += [await press(editor, NEW, SEED | {"uri": ""}, "review")]
+    assert {one.headers["Cache-Control"] for one in pages} == {"private, no-cache"}
+    plain = SEED | {"signing_secrets.0.value": "whsec_" + "QUFB" * 8}
+    pages = [await press(editor, NEW, SEED, one) for one in ("try-sample", "try-test")]
+    pages += [await press(editor, NEW, plain, one) for one in ("validate", "review")]
+    assert {one.headers["Cache-Control"] for one in pages} == {"no-store"}
+    assert (await editor("POST", "/logout", {})).headers["Clear-Site-Data"] == '"cache"'
+
+
+async def test_validate_says_what_it_found(editor: Visitor) -> None:
+    """A right URI is said to be right; without braces also what that means. A wrong one is not."""
+    for uri, found, absent in (
+        ("https://e.example/", "has no braces", "Something is not right"),
+        ("https://e.example/{a}", "The URI is right.", "has no braces"),
+        ("ftp://e.example/", "Something is not right", "The URI is right"),
+    ):
+        text = (await press(editor, NEW, SEED | {"uri": uri}, "validate")).body.decode()
+        assert found in text
+        assert absent not in text
+    name = "n" * 500
+    wrong = await press(editor, NEW, {"uri": f"https://e.example/{{{name}+}}"}, "validate")
+    assert f"{name[:60]}…}}" in wrong.body.decode()
+
+
+async def test_the_cursor_goes_to_the_first_field(editor: Visitor) -> None:
+    """A new form, and one that goes on after a review, has the cursor in its first field."""
+    for page in (await editor("GET", NEW), await press(editor, NEW, SEED, "edit")):
+        [focused] = re.findall(r"<[^>]* autofocus[^>]*>", page.body.decode())
+        assert 'name="name"' in focused

@@ -69,6 +69,8 @@ async def test_what_is_missing_is_said_with_what_follows(panel: ServedPages) -> 
     shown = await _part(visitor, "sample", form)
     assert "nowhere: it is missing" in shown
     assert "event data.colour" in shown
+    misspelt = await _part(visitor, "sample", form | {"parameters.1.value": "data.categry"})
+    assert 'Recent events have <span class="code">data.category</span>' in misspelt
     assert "left out" in shown
     rejected = await _part(visitor, "sample", {**form, "parameters.1.missing": "reject"})
     assert "dead-letter topic as rejected" in rejected
@@ -140,6 +142,38 @@ async def test_a_test_send_shows_phases_and_the_answer_as_text(panel: ServedPage
         assert text in answer
     for text in ("<script>", SECRET, "typed-secret"):
         assert text not in answer
+
+
+async def test_a_test_send_says_what_was_sent_and_where_it_is_led(panel: ServedPages) -> None:
+    """A test shows the request as it was sent, with secrets hidden; of an answer of 1 MiB the first
+    part, and that there is more; and of a redirect where it leads, as text, which is not followed.
+    """
+    long = response(200, body=b"y" * (1 << 20))
+    moved = response(302, "Location: /<b>&next=1")
+    async with Receiver(long, moved) as receiver:
+        visitor = await Visitor(panel).log_in("editor")
+        form = await _form(panel, visitor) | {
+            "uri": f"{receiver.origin}/{{campaign}}", "headers.2.key": "X-Typed",
+            "headers.2.source": "fixed", "headers.2.value": "typed-secret",
+            "headers.2.secret": "on",
+        }  # fmt: skip
+        shown = [await _part(visitor, "test", form) for _ in range(2)]
+    request = receiver.requests[0].decode()
+    for line in request.splitlines():
+        name = line.partition(":")[0]
+        if name in {"webhook-id", "webhook-timestamp", "X-City"}:
+            assert line in shown[0], line
+    url = form["uri"].replace("{campaign}", "none")
+    assert f"GET {url}?uid=user-1&category=shoes" in shown[0]
+    assert "X-Typed: <secret>" in shown[0]
+    assert "typed-secret" not in shown[0]
+    assert SECRET not in shown[0]
+    assert "y" * 1024 in shown[0]
+    assert "longer than what is shown" in shown[0]
+    assert "no body" not in shown[0]
+    assert "/<b>&next=1" in shown[1]
+    assert "Redirects are not followed" in shown[1]
+    assert len(receiver.requests) == 2
 
 
 async def test_a_test_that_the_guard_refuses_says_why(panel: ServedPages) -> None:

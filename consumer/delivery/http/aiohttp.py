@@ -20,10 +20,10 @@ from consumer.delivery.http.transport import (
     MAX_BODY_BYTES,
     MAX_RETRY_AFTER_SECONDS,
     MIN_FINAL_STATUS,
+    AnswerTaker,
     AttemptResult,
     OnResult,
     Request,
-    TakeBody,
     Wanted,
     closed_result,
 )
@@ -43,7 +43,7 @@ class AiohttpTransport:
     """Sends each attempt in a task. Made and used on the loop's thread, while the loop runs.
 
     `policy` is what may be dialled, and `authorities` are what receivers are verified with;
-    `take_body`: see `TakeBody`, without it bodies are discarded.
+    `taker`: see `AnswerTaker`, without it answers are discarded.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class AiohttpTransport:
         authorities: Authorities,
         *,
         clock: Clock,
-        take_body: TakeBody | None = None,
+        taker: AnswerTaker | None = None,
     ) -> None:
         self._loop = loop
-        self._take_body = take_body
+        self._taker = taker
         self._clock = clock
         self._authorities = authorities
         self._pool = Pool(loop, policy, authorities.context)
@@ -157,18 +157,21 @@ class AiohttpTransport:
                 return AttemptResult(error=ErrorKind.CONNECT, detail="no final response")
             wait = _retry_after(response.headers.get("Retry-After", ""), self._clock.now())
             answer = AttemptResult(status=response.status, retry_after=wait)
+            if self._taker is not None:
+                for name, value in response.raw_headers:
+                    self._taker.take_line(b"%s: %s" % (name, value))
             with suppress(Exception):  # the result stands once the header block is complete
-                await _read_body(response, self._take_body)
+                await _read_body(response, self._taker)
             return answer
 
 
-async def _read_body(response: aiohttp.ClientResponse, take: TakeBody | None) -> None:
+async def _read_body(response: aiohttp.ClientResponse, taker: AnswerTaker | None) -> None:
     """Read the body, so that the connection can be reused; close it if the body is too long."""
     remaining = MAX_BODY_BYTES
     async for chunk in response.content.iter_any():
         remaining -= len(chunk)
-        if take is not None:
-            take(chunk)
+        if taker is not None:
+            taker.take(chunk)
         if remaining < 0:
             response.close()
             return

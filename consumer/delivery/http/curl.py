@@ -19,10 +19,10 @@ from consumer.delivery.http.curl_engine import Engine
 from consumer.delivery.http.curl_routes import Route
 from consumer.delivery.http.lookups import Lookups
 from consumer.delivery.http.transport import (
+    AnswerTaker,
     AttemptResult,
     OnResult,
     Request,
-    TakeBody,
     Wanted,
     closed_result,
 )
@@ -35,7 +35,7 @@ class CurlTransport:
     """Drives the engine by the event loop. Made and used on the loop's thread.
 
     `policy` is what may be dialled, and `authorities` are what receivers are verified with;
-    `take_body`: see `TakeBody`, without it bodies are discarded.
+    `taker`: see `AnswerTaker`, without it answers are discarded.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class CurlTransport:
         policy: EgressPolicy,
         authorities: Authorities,
         *,
-        take_body: TakeBody | None = None,
+        taker: AnswerTaker | None = None,
     ) -> None:
         self._loop = loop
-        self._take_body = take_body
+        self._taker = taker
         self._policy = policy
         self._authorities = authorities
         self._engine: Engine | None = None
@@ -116,7 +116,7 @@ class CurlTransport:
             self._policy,
             self._authorities,
             report=self._lookups.learn,
-            take_body=self._take_body,
+            taker=self._taker,
         )
         self._engine.wanted = self._wanted
         self._loop.add_reader(self._engine.fileno(), self._iterate)

@@ -7,15 +7,16 @@ import pycurl  # type: ignore[import-untyped]  # the stubs of others lag behind 
 
 from consumer.delivery.egress.guard import EgressPolicy
 from consumer.delivery.http.authorities import Authorities
+from consumer.delivery.http.curl_answers import ERROR_KINDS, TOO_LONG, BoundedBody, is_whole
 from consumer.delivery.http.curl_routes import ALL_ANSWERS, Route
 from consumer.delivery.http.curl_sockets import GuardedSockets, Sockets, silent_for
 from consumer.delivery.http.transport import (
     CONNECTION_LIFETIME_SECONDS,
     MAX_BODY_BYTES,
     MIN_FINAL_STATUS,
+    AnswerTaker,
     AttemptResult,
     Request,
-    TakeBody,
 )
 from consumer.reasons import ErrorKind
 
@@ -23,24 +24,9 @@ _SPACE = ord(" ")
 """The last byte of a header line without a value."""
 
 _MIN_REDIRECT_STATUS: Final = 300
-_LINE_ENDS: Final = b"\r\n"
 _MIN_SILENT_FRACTION: Final = 0.5
 """A connection may be dead if nothing came in for this last part of an attempt's time. Data of a
 new connection, such as SETTINGS, comes at the beginning."""
-
-_ERROR_KINDS = {
-    pycurl.E_OPERATION_TIMEDOUT: ErrorKind.TIMEOUT,
-    pycurl.E_COULDNT_RESOLVE_HOST: ErrorKind.DNS,
-    pycurl.E_SSL_CONNECT_ERROR: ErrorKind.TLS,
-    pycurl.E_PEER_FAILED_VERIFICATION: ErrorKind.TLS,
-    pycurl.E_SSL_CACERT_BADFILE: ErrorKind.TLS,
-    pycurl.E_SSL_CERTPROBLEM: ErrorKind.TLS,
-    pycurl.E_SSL_CIPHER: ErrorKind.TLS,
-    pycurl.E_SSL_CRL_BADFILE: ErrorKind.TLS,
-    pycurl.E_SSL_INVALIDCERTSTATUS: ErrorKind.TLS,
-    pycurl.E_SSL_ISSUER_ERROR: ErrorKind.TLS,
-}
-"""Any other error is a connect error: refused, reset, empty, garbled, cut short."""
 
 
 class RouteProblem(Enum):
@@ -67,6 +53,7 @@ class Easy:
         "_limits",
         "_lines",
         "_setopt",
+        "_taker",
         "_watching",
         "authorities",
         "handle",
@@ -74,8 +61,8 @@ class Easy:
         "route",
     )  # fmt: skip
 
-    def __init__(self, sockets: Sockets, take_body: TakeBody | None = None) -> None:
-        """Set the options that are the same for every request; `take_body`: see `TakeBody`."""
+    def __init__(self, sockets: Sockets, taker: AnswerTaker | None = None) -> None:
+        """Set the options that are the same for every request; `taker`: see `AnswerTaker`."""
         self.handle: Any = pycurl.Curl()
         self._setopt = self.handle.setopt
         self._getinfo = self.handle.getinfo
@@ -85,6 +72,7 @@ class Easy:
         self._lines: list[bytes] = []
         """The header lines of the answer, if it is watched."""
         self._watching = False
+        self._taker = taker
         self.authorities: Authorities | None = None
         """The authorities in use, kept alive here because libcurl has only their path."""
         self.route: Route
@@ -104,8 +92,9 @@ class Easy:
             (pycurl.TCP_NODELAY, 1),
             (pycurl.TCP_KEEPALIVE, 1),
             (pycurl.MAXLIFETIME_CONN, int(CONNECTION_LIFETIME_SECONDS)),
-            (pycurl.MAXFILESIZE, MAX_BODY_BYTES),
-            (pycurl.WRITEFUNCTION, take_body or len),  # `len` discards without a Python frame
+            (pycurl.MAXFILESIZE, MAX_BODY_BYTES if taker is None else 0),
+            # `len` discards without a Python frame.
+            (pycurl.WRITEFUNCTION, len if taker is None else BoundedBody(taker).take),
             (pycurl.OPENSOCKETFUNCTION, self._guarded_sockets.open),
             (pycurl.SOCKOPTFUNCTION, sockets.opened),
             (pycurl.SSL_VERIFYPEER, 1),
@@ -114,6 +103,7 @@ class Easy:
             self._setopt(option, value)
         # The libcurl in a wheel would use the path of its build machine.
         self.handle.unsetopt(pycurl.CAPATH)
+        self._receive_lines()
 
     def trust(self, authorities: Authorities) -> None:
         """Verify receivers with `authorities` only."""
@@ -201,7 +191,7 @@ class Easy:
         if status >= MIN_FINAL_STATUS and self._has_head(code):
             return self._answer(status, duration)
         return AttemptResult(
-            error=_ERROR_KINDS.get(code, ErrorKind.CONNECT),
+            error=ERROR_KINDS.get(code, ErrorKind.CONNECT),
             detail=message or f"libcurl error {code}",
             duration=duration,
         )
@@ -247,13 +237,22 @@ class Easy:
     def _watch(self, *, on: bool) -> None:
         """Receive the answer's header lines, or do not: see `Route.watched_answers`."""
         self._lines.clear()
-        if on == self._watching:
-            return
-        if on:
+        if on != self._watching:
+            self._watching = on
+            self._receive_lines()
+
+    def _receive_lines(self) -> None:
+        if self._taker is not None:
+            self._setopt(pycurl.HEADERFUNCTION, self._take_line)
+        elif self._watching:
             self._setopt(pycurl.HEADERFUNCTION, self._lines.append)  # without a Python frame
         else:
             self.handle.unsetopt(pycurl.HEADERFUNCTION)
-        self._watching = on
+
+    def _take_line(self, line: bytes) -> None:
+        self._lines.append(line)
+        if self._taker is not None:
+            self._taker.take_line(line)
 
     def _ended_head(self) -> bool:
         """Whether a watched answer's final header block is complete."""
@@ -265,7 +264,7 @@ class Easy:
 
     def _has_head(self, code: int) -> bool:
         """Whether the final header block of an answer that ended with `code` is complete."""
-        if code == pycurl.E_FILESIZE_EXCEEDED:  # the body or its Content-Length was too long
+        if code in TOO_LONG:
             return True
         self.route.watched_answers = ALL_ANSWERS
         if self._watching:
@@ -275,19 +274,6 @@ class Easy:
             or bool(self._getinfo(pycurl.SIZE_DOWNLOAD_T) > 0)
             or bool(self._getinfo(pycurl.CONTENT_LENGTH_DOWNLOAD_T) >= 0)
         )
-
-
-def is_whole(lines: list[bytes]) -> bool:
-    """Whether `lines` contain the whole final header block. Interim blocks may precede it, and
-    trailers may follow it.
-    """
-    whole = False
-    for line in lines:
-        if line.startswith(b"HTTP/"):
-            whole = False
-        elif line[0] in _LINE_ENDS:
-            whole = True
-    return whole
 
 
 def _blank(line: bytes) -> bytes:

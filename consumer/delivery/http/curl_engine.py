@@ -14,11 +14,11 @@ from consumer.delivery.http.curl_routes import Route
 from consumer.delivery.http.curl_sockets import Sockets
 from consumer.delivery.http.resolver import Addresses
 from consumer.delivery.http.transport import (
+    AnswerTaker,
     AttemptResult,
     OnResult,
     Phases,
     Request,
-    TakeBody,
     Wanted,
 )
 from consumer.reasons import ErrorKind
@@ -47,10 +47,10 @@ class Engine:
         authorities: Authorities,
         *,
         report: Callable[[Route, RouteProblem], None],
-        take_body: TakeBody | None = None,
+        taker: AnswerTaker | None = None,
     ) -> None:
         self._report = report
-        self._take_body = take_body
+        self._taker = taker
         self._sockets = Sockets()
         self._free: list[Easy] = []
         self._policy = policy
@@ -104,7 +104,7 @@ class Engine:
         """Begin an attempt, which goes out in the next `drain_results`. Never raises."""
         pool = self._pools[-1]
         try:
-            easy = self._free.pop() if self._free else Easy(self._sockets, self._take_body)
+            easy = self._free.pop() if self._free else Easy(self._sockets, self._taker)
             if easy.authorities is not self._authorities:
                 easy.trust(self._authorities)
             easy.prepare(request, route, self._policy)

@@ -102,8 +102,20 @@ class AttemptResult:
 
 OnResult = Callable[[AttemptResult], None]
 """Takes the result of an attempt."""
-TakeBody = Callable[[bytes], object]
-"""Takes the parts of answers' bodies, in order; for a transport that is made for one request."""
+
+
+class AnswerTaker(Protocol):
+    """Takes an answer as it comes; for a transport that is made for one request."""
+
+    def take_line(self, line: bytes) -> object:
+        """Take a line of the header block, `name: value`; a line end, a status line, and interim
+        blocks with theirs may be among them.
+        """
+        ...
+
+    def take(self, part: bytes) -> object:
+        """Take the next part of the body; of one beyond `MAX_BODY_BYTES` the beginning."""
+        ...
 
 
 def closed_result() -> AttemptResult:

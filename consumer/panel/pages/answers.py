@@ -1,5 +1,6 @@
 """Responses of pages: HTML, redirects, downloads and files."""
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -30,6 +31,10 @@ _HTML: Final = {
     "base-uri 'none'",
     "Referrer-Policy": "same-origin",  # without it forms would have no origin
 }
+FOR_BACK: Final = "private, no-cache"
+"""The browser keeps the page for its own Back and Forward, also one that answers a POST, and asks
+again whenever it is opened in another way.
+"""
 _IMMUTABLE: Final = "public, max-age=31536000, immutable"
 
 
@@ -87,8 +92,12 @@ class Asked:
             raise invalid("the form is not UTF-8") from None
 
 
-def html(asked: Asked, shown: Shown, identity: Identity | None, section: str) -> web.Response:
-    """A page. `section`: the entry of the navigation that is marked."""
+def html(
+    asked: Asked, shown: Shown, identity: Identity | None, section: str, *, for_back: bool = False
+) -> web.Response:
+    """A page. `section`: the entry of the navigation that is marked; `for_back`: whether the
+    browser may keep it, so that Back leads to it as it was.
+    """
     values: dict[str, Any] = {
         "writer": "",
         **shown.values,
@@ -96,11 +105,12 @@ def html(asked: Asked, shown: Shown, identity: Identity | None, section: str) ->
         "section": section,
         "theme": asked.preferences.theme,
         "here": asked.here,
-        "answers_form": not asked.is_read,
+        "page_id": "" if asked.is_read else secrets.token_hex(8),
     }
     text = render(shown.template, asked.preferences.language, values)
     body = text.encode(errors="backslashreplace")
-    return web.Response(status=int(shown.status), body=body, headers=_HTML)
+    headers = {**_HTML, "Cache-Control": FOR_BACK} if for_back else _HTML
+    return web.Response(status=int(shown.status), body=body, headers=headers)
 
 
 def moved(location: str, cookies: Sequence[str] = ()) -> web.Response:

@@ -63,7 +63,9 @@ class Entrance:
         if asked.path == _PREFERENCES:
             return _prefer(asked, form)
         if asked.path == _LOG_OUT:
-            return moved(LOG_IN, [self._gate.clear_cookie(asked.caller)])
+            answer = moved(LOG_IN, [self._gate.clear_cookie(asked.caller)])
+            answer.headers["Clear-Site-Data"] = '"cache"'  # the forms that Back would show
+            return answer
         return self._log_in(asked, form)
 
     def keep(self, asked: Asked, kept: Mapping[str, str]) -> web.Response:

@@ -127,6 +127,11 @@ class HookForm:
     """Fields that the definition has although they say nothing."""
 
     @property
+    def has_plain_secret(self) -> bool:
+        """Whether a signing secret stands in it as it is."""
+        return any(row.value and not is_reference(row.value) for row in self.signing_secrets)
+
+    @property
     def unsealed(self) -> int:
         """How many secrets are in it that must not leave the form as it is."""
         rows = (*self.headers, *self.parameters, *self.signing_secrets)

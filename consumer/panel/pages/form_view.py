@@ -2,23 +2,22 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from consumer.control.difference import FieldChange, as_written
 from consumer.control.plain_secrets import plain_secrets, without_signing_secrets
 from consumer.documents.yaml_writer import write_yaml
+from consumer.panel.pages.form_conflict import Newer, Overwrite
 from consumer.panel.pages.form_fields import HookForm, posted_fields
 from consumer.panel.pages.form_steps import Note, brace_names
 from consumer.panel.pages.hook_form import definition_of, field_finder
-from consumer.panel.pages.hook_page import Change
 from consumer.panel.pages.visit import Restored
 from consumer.panel.problems import FieldProblem
 
 Outcome = Literal["created", "changed", "nothing"]
 """What a save does."""
 _ROW: Final = re.compile(r"(labels|headers|parameters|signing_secrets)\.([0-9]+)\.([a-z_]+)")
-_SEALED: Final = re.compile(r"\$\{sealed:([A-Za-z0-9_-]{6})[A-Za-z0-9_-]*\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,13 @@ class Trouble:
     note: Note | None
     hook: str = ""
     """The id of the hook to look at before another try; empty: none."""
+
+    @property
+    def sentence(self) -> tuple[object, ...]:
+        """What it says, to be compared."""
+        if self.problem is not None:
+            return self.problem.message, self.problem.hint
+        return (self.note.kind, *self.note.values.items()) if self.note is not None else ()
 
     @property
     def row(self) -> tuple[str, int] | None:
@@ -57,19 +63,6 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Newer:
-    """What others did to a hook since a form began."""
-
-    revision: int
-    """The newest one; 0: the hook was deleted."""
-    by: str
-    at: str
-    """RFC 3339; empty if it is not known."""
-    changes: Sequence[Change]
-    """The newest first; none: they cannot be read."""
-
-
-@dataclass(frozen=True, slots=True)
 class FormPage:
     """What the page shows."""
 
@@ -79,6 +72,8 @@ class FormPage:
     focus: str = ""
     """The field that the cursor goes to; empty: the first one."""
     restored: Restored | None = None
+    is_validated: bool = False
+    """Whether the URI was just found right."""
     newer: Newer | None = None
 
     @property
@@ -94,12 +89,36 @@ class FormPage:
         )
 
     @property
+    def summary(self) -> Sequence[tuple[Trouble, int]]:
+        """What is wrong, each with the number of others like it, which are not in it: the same
+        sentence at the same part of other rows of a list.
+        """
+        found = dict[object, tuple[Trouble, int]]()
+        for one in self.trouble:
+            place = one.row[0] if one.row is not None else one.field
+            key = (place, one.part, one.sentence)
+            first, more = found.get(key, (one, -1))
+            found[key] = first, more + 1
+        return list(found.values())
+
+    @property
     def by_field(self) -> Mapping[str, Sequence[Trouble]]:
         """What is wrong, by field."""
         found = dict[str, list[Trouble]]()
         for one in self.trouble:
             found.setdefault(one.field, []).append(one)
         return found
+
+    @property
+    def theirs(self) -> Mapping[str, Sequence[Overwrite]]:
+        """What a save on top of a newer revision would undo, by field."""
+        return self.newer.by_field if self.newer is not None else {}
+
+    @property
+    def named_overwrites(self) -> Sequence[tuple[Trouble | None, Overwrite]]:
+        """What a save on top would undo, each with its field; None: the form has none for it."""
+        found = self.newer.overwrites if self.newer is not None else ()
+        return [(Trouble(one.name, None, None) if one.name else None, one) for one in found]
 
     @property
     def braces(self) -> Sequence[str]:
@@ -157,15 +176,6 @@ def troubles(
 def own_troubles(problems: Iterable[FieldProblem]) -> list[Trouble]:
     """Problems whose fields are the form's already."""
     return [Trouble(one.field, one, None) for one in problems]
-
-
-def without_ciphertext(fields: Iterable[FieldChange]) -> list[FieldChange]:
-    """Differences with sealed values cut short: the rest of them says nothing to a person."""
-
-    def short(text: str | None) -> str | None:
-        return None if text is None else _SEALED.sub(r"${sealed:\1…}", text)
-
-    return [replace(one, before=short(one.before), after=short(one.after)) for one in fields]
 
 
 _ORDER: Final = (

@@ -25,6 +25,7 @@ from consumer.panel.pages.form_fields import (
     ValueRow,
     subjects,
 )
+from consumer.panel.pages.sealed_texts import is_sealed
 from consumer.panel.pages.shown_in_form import (
     BLANK,
     are_labels,
@@ -42,7 +43,6 @@ ORDER: Final = (
     "uri_parameters", "headers", "parameters", "rate_limit", "signing_secrets",
 )  # fmt: skip
 """The fields of a definition that the form has fields for, in the order in which it is written."""
-_SEALED: Final = re.compile(r"\$\{sealed:[A-Za-z0-9_-]+\}")
 _COUNT: Final = re.compile(r"[1-9][0-9]{0,8}")
 _INDEXED: Final = re.compile(r"(headers|parameters|signing_secrets)\[([0-9]+)\](?:\.([a-z_]+))?.*")
 
@@ -261,7 +261,7 @@ def _value_row(one: Mapping[str, Any], origin: str) -> ValueRow:
 
 
 def _sealed(text: str, origin: str) -> dict[str, Any]:
-    if _SEALED.fullmatch(text):
+    if is_sealed(text):
         return {"secret": True, "sealed": text, "sealed_for": origin}
     return {"value": text}
 

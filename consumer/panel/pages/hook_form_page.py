@@ -1,17 +1,19 @@
 """The form that makes and changes a hook, its review, and what happens if two change it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final, Literal
 
-from consumer.control.changes import ConflictError, UnknownOutcomeError
+from consumer.control.changes import UnknownOutcomeError
+from consumer.control.difference import FieldChange
 from consumer.control.plain_secrets import without_signing_secrets_in
 from consumer.documents.lines import one_line
 from consumer.errors import ConfigError, HookstreamError, InvalidValue
 from consumer.panel.errors import problem_of
 from consumer.panel.models import MAX_TEXT
 from consumer.panel.pages.data import Data
+from consumer.panel.pages.form_conflict import as_in_force, newer_than, revision_now
 from consumer.panel.pages.form_fields import (
     HookForm,
     LabelRow,
@@ -34,28 +36,27 @@ from consumer.panel.pages.form_steps import (
 from consumer.panel.pages.form_view import (
     Draft,
     FormPage,
-    Newer,
     Outcome,
     Review,
     Trouble,
     own_troubles,
     troubles,
-    without_ciphertext,
 )
 from consumer.panel.pages.hook_form import definition_of, form_of, keep_types
-from consumer.panel.pages.hook_page import change_view
 from consumer.panel.pages.hook_writes import HookWrites
 from consumer.panel.pages.render import url
+from consumer.panel.pages.sealed_texts import without_ciphertext
 from consumer.panel.pages.trial import TRIAL_FIELDS
 from consumer.panel.pages.visit import MovedTo, PageRoute, Result, Shown, Visit
 from consumer.panel.problems import FieldProblem, of_diagnostics
 from consumer.services.catalogue import HookEntry
-from consumer.services.hook_reader import NotFoundError
 from consumer.services.hooks import Changed, ExistsError, ReadOnlyError, Who
 from consumer.services.sealing import Seal
 
 NEW_PATH: Final = "/new-hook"
 """No hook's page has this address, whatever its id."""
+_FIRST: Final = "name"
+"""The first field of the form."""
 _MAX_REVISION_DIGITS: Final = 9
 MAX_KEPT_SECRETS: Final = 10
 """Typed secrets that are sealed for a request whose user is not known: more would take long."""
@@ -97,7 +98,7 @@ class HookFormPage:
         if not self._live:
             return self._closed(None, "files")
         if (copied := visit.query.get("from")) is None:
-            return self._shown(FormPage(Draft(None, HookForm(enabled=True))))
+            return self._shown(FormPage(Draft(None, HookForm(enabled=True)), focus=_FIRST))
         entry = await self._data.hook(copied)
         if entry.definition is None:
             return self._closed(entry, "unreadable")
@@ -134,7 +135,9 @@ class HookFormPage:
                 return await self._review(visit, draft, button)
             case _:
                 form, notes = sealed(draft.form, self._seal, ())
-                return self._shown(FormPage(replace(draft, form=form), troubles(form, (), notes)))
+                found, draft = troubles(form, (), notes), replace(draft, form=form)
+                is_back = button == "edit" and not found
+                return self._shown(FormPage(draft, found, _FIRST if is_back else ""))
 
     def _validated(self, draft: Draft) -> Result:
         """The form with its braces: what is wrong with the URI is told, and nothing else yet."""
@@ -144,7 +147,9 @@ class HookFormPage:
         first = next((f"labels.{index}.label" for index in empty), "method")
         notes += moved_secrets(form)
         found += troubles(form, (), notes)
-        return self._shown(FormPage(replace(draft, form=form), found, "uri" if found else first))
+        focus = "uri" if found else first
+        draft = replace(draft, form=form)
+        return self._shown(FormPage(draft, found, focus, is_validated=not found))
 
     async def _review(
         self, visit: Visit, draft: Draft, button: Literal["review", "save", "mine"]
@@ -160,19 +165,26 @@ class HookFormPage:
         if found:
             return self._shown(FormPage(draft, found), HTTPStatus.UNPROCESSABLE_ENTITY)
         if button == "mine":
-            draft = replace(draft, seen=await self._revision(draft))
+            draft = replace(draft, seen=await revision_now(self._data, draft.hook_id or ""))
         try:
             done = await self._write(visit, draft, dry_run=button != "save")
         except HookstreamError as error:
-            if (newer := await self._newer(draft, error)) is None:
-                return self._refused(draft, error)
-            return self._shown(FormPage(draft, newer=newer), HTTPStatus.PRECONDITION_FAILED)
+            return await self._not_written(draft, error)
         action = _word(done)
         if button == "save":
             return MovedTo(url(f"/hooks/{done.hook_id}", done=action))
-        shown = without_ciphertext(without_signing_secrets_in(done.fields))
-        review = Review(draft, action, shown)
-        return Shown("hook_review.html", {"review": review, "hook_id": draft.hook_id})
+        return _review(draft, action, done.fields)
+
+    async def _not_written(self, draft: Draft, error: HookstreamError) -> Result:
+        if (entry := await as_in_force(self._data, draft.form, error)) is not None:
+            same = replace(draft, hook_id=entry.hook_id, seen=entry.revision)
+            return _review(same, "nothing", ())
+        hook_id, newer = draft.hook_id, None
+        if hook_id is not None:
+            newer = await newer_than(self._data, hook_id, draft.seen, draft.form, error)
+        if newer is None:
+            return self._refused(draft, error)
+        return self._shown(FormPage(draft, newer=newer), HTTPStatus.PRECONDITION_FAILED)
 
     async def _write(self, visit: Visit, draft: Draft, *, dry_run: bool) -> Changed:
         definition: Mapping[str, Any] = definition_of(draft.form).definition
@@ -216,30 +228,6 @@ class HookFormPage:
         found = [Trouble(field, problem, None, look_at)]
         return self._shown(FormPage(draft, found), answer.status)
 
-    async def _revision(self, draft: Draft) -> int:
-        try:
-            return (await self._data.hook(draft.hook_id or "")).revision
-        except NotFoundError:
-            return 0
-
-    async def _newer(self, draft: Draft, error: HookstreamError) -> Newer | None:
-        """Who changed the hook meanwhile, and what; None: that is not why the write failed."""
-        hook_id = draft.hook_id
-        if hook_id is None or not isinstance(error, ConflictError | NotFoundError | ExistsError):
-            return None
-        if isinstance(error, ExistsError) and not await self._revision(draft):
-            return None  # a file defines it meanwhile
-        try:
-            found = await self._data.changes(hook_id)
-        except HookstreamError:
-            found = []
-        changes = [change_view(one) for one in found if one.revision > draft.seen]
-        if isinstance(error, ConflictError):
-            conflict = error.conflicts[0]
-            return Newer(conflict.newest, conflict.by, conflict.at, changes)
-        by, at = (changes[0].by, changes[0].at) if changes else ("", "")
-        return Newer(await self._revision(draft), by, at, changes)
-
     def _shown(self, page: FormPage, status: HTTPStatus = HTTPStatus.OK) -> Shown:
         form = without_typed_secrets(page.form)
         page = replace(page, draft=replace(page.draft, form=form))
@@ -247,13 +235,14 @@ class HookFormPage:
             "page": page,
             "form": form,
             "by_field": page.by_field,
+            "theirs": page.theirs,
             "hook_id": page.draft.hook_id,
             "can_seal": self._seal is not None,
             "blank_label": LabelRow(),
             "blank_value": ValueRow(),
             "blank_secret": SecretRow(secret=self._seal is not None),
         }
-        return Shown("hook_form.html", values, status)
+        return Shown("hook_form.html", values, status, form.has_plain_secret)
 
     def _closed(
         self, entry: HookEntry | None, reason: Literal["file", "files", "unreadable"]
@@ -262,6 +251,13 @@ class HookFormPage:
         hook_id = entry.hook_id if entry is not None else ""
         values = {"entry": entry, "hook_id": hook_id, "reason": reason, "live": self._live}
         return Shown("hook_form_closed.html", values)
+
+
+def _review(draft: Draft, action: Outcome, fields: Iterable[FieldChange]) -> Shown:
+    shown = without_ciphertext(without_signing_secrets_in(fields))
+    review = Review(draft, action, shown)
+    values = {"review": review, "hook_id": draft.hook_id}
+    return Shown("hook_review.html", values, is_confidential=draft.form.has_plain_secret)
 
 
 def posted_revision(posted: Mapping[str, str]) -> int:

@@ -52,6 +52,7 @@ class Pages:
 
     def __init__(self, routes: Sequence[PageRoute], gate: Gate, clock: Clock) -> None:
         self.routes = routes
+        self._forms = frozenset(route.path for route in routes if route.keep is not None)
         self._gate = gate
         self._clock = clock
         self._entrance = Entrance(gate)
@@ -78,7 +79,7 @@ class Pages:
             note(route.path, identity)
             visit = await self._visit(asked, route, parameters, identity)
             with place():
-                return await _page(asked, route, visit)
+                return await self._page(asked, route, visit)
         except HookstreamError as error:
             return await self._failed(asked, route, problem_of(error), identity, place)
         except Problem as problem:
@@ -105,7 +106,7 @@ class Pages:
         try:
             _check_role(identity, route)
             with place():
-                return await _page(asked, route, visit)
+                return await self._page(asked, route, visit)
         except HookstreamError as error:
             problem = problem_of(error)
         except Problem as error:
@@ -113,6 +114,28 @@ class Pages:
         carried = {**kept, WRITER: fields.get(WRITER, "")}
         values = {"problem": problem.details, "kept": carried, "path": path, "reload": ""}
         return html(asked, Shown("problem.html", values, problem.status), identity, "")
+
+    async def _page(self, asked: Asked, route: PageRoute, visit: Visit) -> web.StreamResponse:
+        try:
+            async with AsyncExitStack() as stack:
+                if route.ends_with_client:
+                    await stack.enter_async_context(while_there(asked.request))
+                await stack.enter_async_context(asyncio.timeout(route.seconds))
+                result = await route.handler(visit)
+        except TimeoutError:
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE, "time",
+                f"this took longer than {route.seconds:.0f} s; what was begun may yet be done",
+            ) from None  # fmt: skip
+        match result:
+            case Shown():
+                shown = replace(result, values={**result.values, WRITER: visit.writer})
+                for_back = route.path in self._forms and not shown.is_confidential
+                return html(asked, shown, visit.identity, route.section, for_back=for_back)
+            case MovedTo(location):
+                return moved(location)
+            case Download():
+                return download(result)
 
     async def _failed(  # what is known when it fails
         self,
@@ -130,7 +153,7 @@ class Pages:
         reload = problem.headers.get("Retry-After", "") if asked.is_read else ""
         values = {"problem": problem.details, "kept": kept, "path": asked.path, "reload": reload}
         shown = Shown("problem.html", values, problem.status)
-        answer = html(asked, shown, identity, "")
+        answer = html(asked, shown, identity, "", for_back=kept is not None)
         answer.headers.update(problem.headers)
         return answer
 
@@ -210,25 +233,3 @@ async def _kept(
             return {**route.keep(posted), WRITER: posted.get(WRITER, "")}
     except Problem:  # it is no form, another site's page sent it, or too much is under way
         return None
-
-
-async def _page(asked: Asked, route: PageRoute, visit: Visit) -> web.StreamResponse:
-    try:
-        async with AsyncExitStack() as stack:
-            if route.ends_with_client:
-                await stack.enter_async_context(while_there(asked.request))
-            await stack.enter_async_context(asyncio.timeout(route.seconds))
-            result = await route.handler(visit)
-    except TimeoutError:
-        raise Problem(
-            HTTPStatus.SERVICE_UNAVAILABLE, "time",
-            f"this took longer than {route.seconds:.0f} s; what was begun may yet be done",
-        ) from None  # fmt: skip
-    match result:
-        case Shown():
-            shown = replace(result, values={**result.values, WRITER: visit.writer})
-            return html(asked, shown, visit.identity, route.section)
-        case MovedTo(location):
-            return moved(location)
-        case Download():
-            return download(result)

@@ -1,11 +1,11 @@
 """What a definition under way makes of recent events: its request, and its effect; it is pure."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any, Final
 
-from consumer.delivery.http.origins import RequestValue, request_values
+from consumer.delivery.http.origins import Origin, RequestValue, request_values
 from consumer.events.model import Event
 from consumer.hooks.table import Hook
 from consumer.matching.explain import explain
@@ -31,7 +31,6 @@ HIDDEN: Final = "<secret>"
 """Stands for a secret that was typed."""
 TRIAL_FIELDS: Final = ("try.ref", "try.event")
 """Fields beside those of the hook: the record of the chosen event, and an event as JSON."""
-_SEALED: Final = re.compile(r"\$\{sealed:[A-Za-z0-9_-]+\}")
 _PARTS: Final = {"profile": "user.attributes", "device": "device.attributes"}
 
 
@@ -118,11 +117,6 @@ def _finished(form: HookForm) -> HookForm:
     return replace(form, id=form.id or NEW_ID, labels=labels)
 
 
-def without_ciphertext(text: str) -> str:
-    """A command without the long texts of sealed secrets, which say nothing to a person."""
-    return _SEALED.sub("${sealed:…}", text)
-
-
 def choose_event(
     events: Sequence[RecentEvent], record_ref: str | None, hook: Hook | None
 ) -> RecentEvent | None:
@@ -178,6 +172,15 @@ def suggestions(events: Sequence[RecentEvent]) -> Suggestions:
         [(one.name, one.count) for one in found.subjects[:MAX_NAMES]],
         {source: its[:MAX_NAMES] for source, its in names.items()},
     )
+
+
+def close_names(value: RequestValue, names: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """The names that recent events have and that are close to one in which no value was found."""
+    if value.origin is not Origin.NOWHERE:
+        return ()
+    wanted = (text.partition(" ") for text in value.looked_at)
+    close = (get_close_matches(name, names.get(source, ()), n=1) for source, _, name in wanted)
+    return [one for found in close for one in found if one != value.reference]
 
 
 def _moved(one: RecentEvent, found: EventOutcome) -> Moved:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
+from consumer.delivery.http.origins import RequestValue
 from consumer.errors import ConfigError, HookstreamError
 from consumer.events.model import Event
 from consumer.events.triggers import TRIGGERS, Trigger
@@ -15,6 +16,7 @@ from consumer.panel.pages.data import Data, Recent
 from consumer.panel.pages.delivery_page import PHASE_WIDTH, Phase, phases
 from consumer.panel.pages.form_fields import HookForm, parse_form
 from consumer.panel.pages.recent_window import RecentWindow
+from consumer.panel.pages.sealed_texts import shortened
 from consumer.panel.pages.trial import (
     CHOICES,
     ChangeEffect,
@@ -22,17 +24,18 @@ from consumer.panel.pages.trial import (
     Suggestions,
     change_effect,
     choose_event,
+    close_names,
     sample_view,
     suggestions,
     test_definition,
     trial_definition,
-    without_ciphertext,
 )
 from consumer.panel.pages.visit import PageRoute, Result, Shown, Visit
 from consumer.panel.problems import FieldProblem, of_diagnostics
 from consumer.services.event_input import as_test
 from consumer.services.events import RecentEvent
 from consumer.services.hook_reader import NotFoundError
+from consumer.services.samples import Sample
 from consumer.services.test_sends import TEST_SECONDS, TestReport
 
 FORM: Final = "hook_form.html"
@@ -61,6 +64,10 @@ class Trials(Protocol):
         """
         ...
 
+    def request(self, hook: Hook, event: Event, at: float) -> Sample:
+        """The request of an event as it was sent at `at` (epoch seconds), without secrets."""
+        ...
+
     async def send(
         self, definition: Mapping[str, Any], event: Event, secrets: Sequence[str]
     ) -> TestReport:
@@ -73,6 +80,8 @@ class TestView:
     """What became of a test send."""
 
     report: TestReport
+    request: str
+    """What was sent, without secrets: the method with the URL, and header lines."""
     phases: Sequence[Phase]
     milliseconds: float
 
@@ -107,6 +116,10 @@ class Trial:
     effect: ChangeEffect | None = None
     test: TestView | None = None
 
+    def close_names(self, value: RequestValue) -> Sequence[str]:
+        """The names of recent events that are close to one in which no value was found."""
+        return close_names(value, self.suggestions.names)
+
 
 class TrialPart:
     """Beside the form of a hook; for editors, as the form is."""
@@ -139,10 +152,11 @@ class TrialPart:
             if not isinstance(shown, Shown) or shown.template != FORM:
                 return shown
             parts = {part for part in PARTS if f"try-{part}" in visit.form}
+            is_confidential = shown.is_confidential or bool(parts)
             form = shown.values["form"] if not visit.form else None
             trial = await self._trial(visit, parts, form, GLANCE_SECONDS)
             values = {**shown.values, "trial": trial, "phase_width": PHASE_WIDTH}
-            return replace(shown, values=values)
+            return replace(shown, values=values, is_confidential=is_confidential)
 
         return replace(route, handler=answer, seconds=TEST_SECONDS)
 
@@ -181,7 +195,7 @@ class TrialPart:
                 old = await self._old(visit, form)
                 trial = replace(trial, effect=change_effect(recent.events, hook, old))
             if "test" in parts:
-                trial = await self._tested(trial, form, event)
+                trial = await self._tested(trial, form, hook, event)
         except HookstreamError as error:
             return replace(trial, problem=str(error))
         return trial
@@ -214,10 +228,10 @@ class TrialPart:
 
     def _sample(self, hook: Hook, event: Event | None) -> SampleView:
         if event is None:
-            curl = without_ciphertext(self._trials.curl(hook, None))
+            curl = shortened(self._trials.curl(hook, None))
             return SampleView(curl, "", None, "", ())
         try:
-            curl, why_none = without_ciphertext(self._trials.curl(hook, event)), ""
+            curl, why_none = shortened(self._trials.curl(hook, event)), ""
         except HookstreamError as error:
             curl, why_none = "", str(error)
         return sample_view(hook, event, curl, why_none)
@@ -231,15 +245,19 @@ class TrialPart:
         except NotFoundError:
             return None
 
-    async def _tested(self, trial: Trial, form: HookForm, event: Event | None) -> Trial:
+    async def _tested(self, trial: Trial, form: HookForm, hook: Hook, event: Event | None) -> Trial:
+        """The trial with a test send; `hook`: the form's, with nothing of the secrets in it."""
         if event is None:
             return replace(trial, problem="there is no event to send: write one")
         definition, typed = test_definition(form)
-        report = await self._trials.send(definition, as_test(event), typed)
+        event = as_test(event)
+        report = await self._trials.send(definition, event, typed)
+        sent = self._trials.request(hook, event, report.sent.at)
+        request = shortened("\n".join([f"GET {sent.url}", *sent.headers]))
         result = report.sent.result
         whole = result.duration * 1000
         dns, connect, tls, first = (one / 1000 for one in result.phases or (0, 0, 0, 0))
-        view = TestView(report, phases(Phases(dns, connect, tls, first, whole)), whole)
+        view = TestView(report, request, phases(Phases(dns, connect, tls, first, whole)), whole)
         return replace(trial, test=view)
 
 

@@ -50,6 +50,10 @@ class Shown:
     template: str
     values: Mapping[str, Any]
     status: HTTPStatus = HTTPStatus.OK
+    is_confidential: bool = False
+    """Whether it has values of events, a receiver's answer or a secret: then no browser keeps it,
+    not even for its own Back.
+    """
 
 
 @dataclass(frozen=True, slots=True)

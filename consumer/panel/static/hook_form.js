@@ -6,11 +6,24 @@ const told = document.getElementById("braces-told");
 const braces = /(?<!\$)\{([A-Za-z0-9_.%]+)\}/g;
 const letters = { ı: "i", İ: "i", ß: "ss", ø: "o", Ø: "o", ł: "l" };
 
-/** A row made of its template, with the number that comes next. */
-function makeRow(list) {
+/** The number in the names of a row's fields. */
+function numberOf(row) {
+  return Number(row.querySelector("[name]").name.split(".")[1]);
+}
+
+/** By list, the number that comes next: that of a row that was removed is not used again. */
+const nextNumbers = new Map(
+  ["labels", "headers", "parameters", "signing_secrets"].map((list) => {
+    const rows = [...document.getElementById(list).querySelectorAll("[data-row]")];
+    return [list, Math.max(-1, ...rows.map(numberOf)) + 1];
+  }),
+);
+
+/** A row made of its template; without a number it has the one that comes next. */
+function makeRow(list, number) {
   const holder = document.getElementById(list);
-  const numbers = [...holder.querySelectorAll("[name]")].map((one) => Number(one.name.split(".")[1]));
-  const next = Math.max(-1, ...numbers.filter(Number.isInteger)) + 1;
+  const next = number ?? nextNumbers.get(list);
+  nextNumbers.set(list, Math.max(next + 1, nextNumbers.get(list)));
   const row = document.getElementById(holder.dataset.template).content.firstElementChild.cloneNode(true);
   for (const one of row.querySelectorAll("[id], [name], [for], [aria-describedby]")) {
     for (const name of ["id", "name", "for", "aria-describedby"]) {
@@ -52,6 +65,37 @@ form.addEventListener("click", (event) => {
   }
 });
 
+/** The rows that were there when the page was left; their fields are filled afterwards. */
+form.addEventListener("restore", (event) => {
+  for (const list of nextNumbers.keys()) {
+    const wanted = new Map();
+    for (const [name, value] of event.detail) {
+      const [its, number, part] = name.split(".");
+      if (its === list) wanted.set(Number(number), part === "name" ? value : wanted.get(Number(number)));
+    }
+    const holder = document.getElementById(list);
+    for (const row of holder.querySelectorAll("[data-row]")) {
+      if (!wanted.has(numberOf(row))) row.remove();
+      else {
+        if (list === "labels") rename(row, wanted.get(numberOf(row)));
+        wanted.delete(numberOf(row));
+      }
+    }
+    for (const [number, brace] of wanted) {
+      const row = makeRow(list, number);
+      if (list === "labels") rename(row, brace);
+      holder.append(row);
+    }
+    renumber(list);
+  }
+});
+
+/** Names to be read out: the first ones, none of them at great length. */
+function listed(names) {
+  const shown = names.slice(0, 5).map((one) => (one.length > 60 ? `${one.slice(0, 60)}…` : one));
+  return shown.join(", ") + (names.length > shown.length ? " …" : "");
+}
+
 /** A row of labels for each brace of the URI; what was entered for a brace stays with it. */
 function followBraces() {
   const holder = document.getElementById("labels");
@@ -73,7 +117,7 @@ function followBraces() {
   for (const row of holder.querySelectorAll("[data-row]")) {
     if (names.includes(row.dataset.brace)) note(row, false);
   }
-  if (missing.length) told.textContent = found.replace("{names}", missing.join(", "));
+  if (missing.length) told.textContent = found.replace("{names}", listed(missing));
 }
 
 function rename(row, name) {

@@ -35,5 +35,14 @@ function enhance(part) {
   }
 }
 
+/** The notice of what was done is read once: neither a reload nor a kept address shows it again. */
+function forgetWhatWasDone() {
+  const here = new URL(location.href);
+  if (!here.searchParams.has("done")) return;
+  here.searchParams.delete("done");
+  history.replaceState(history.state, "", here);
+}
+
+forgetWhatWasDone();
 enhance(document);
 document.addEventListener("fragment", (event) => enhance(event.target));

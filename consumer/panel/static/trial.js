@@ -49,7 +49,10 @@ function suggest() {
 
 form.addEventListener("input", (event) => {
   if (event.target.name === "comment") return;
-  if (event.target.name === "trigger") ask("events").then(() => soon("sample", 0));
+  if (event.target.name === "trigger") {
+    document.getElementById("trial-test").textContent = ""; // of an event of the other trigger
+    ask("events").then(() => soon("sample", 0));
+  }
   else soon("sample", SAMPLE_MS);
   soon("change", CHANGE_MS);
   suggest();
@@ -74,8 +77,10 @@ form.addEventListener("click", (event) => {
 });
 
 suggest();
-if (form.elements.namedItem("trigger").value) {
-  const isRead = !document.querySelector("#trial-events [data-unread]");
+const trigger = form.elements.namedItem("trigger").value; // it may be one that the browser put back
+if (trigger) {
+  const shown = document.querySelector("#trial-events [data-trigger]")?.dataset.trigger;
+  const isRead = shown === trigger && !document.querySelector("#trial-events [data-unread]");
   (isRead ? Promise.resolve() : ask("events")).then(() => {
     soon("sample", 0);
     soon("change", 0);

@@ -45,6 +45,22 @@ def test_a_secret_that_is_echoed_is_hidden() -> None:
     assert crossing.text == "x" * (SHOWN_BYTES - 5) + HIDDEN
 
 
+def test_a_redirect_is_shown_without_secrets() -> None:
+    """`Location` is shown of the last header block, whatever its case, with secrets hidden, and
+    escaped and cut as a body is.
+    """
+    answer = AnswerStart([SECRET])
+    for line in (
+        b"HTTP/1.1 103 Early Hints\r\n", b"Location: /early\r\n", b"\r\n", b"HTTP/1.1 302 X\r\n",
+        f"LOCATION:  https://e.example/?key={quote(SECRET, safe='')}\x1b\r\n".encode(), b"\r\n",
+    ):  # fmt: skip
+        answer.take_line(line)
+    assert answer.location == f"https://e.example/?key={HIDDEN}\\x1b"
+    answer.take_line(b"location: /" + b"x" * 2 * SHOWN_BYTES)
+    assert len(answer.location) == SHOWN_BYTES
+    assert AnswerStart([]).location == ""
+
+
 ODD = "pä\"ss'w<o>r&d/=+ x"
 LATIN_1 = ODD.encode().decode("latin-1")
 

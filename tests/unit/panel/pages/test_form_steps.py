@@ -17,8 +17,9 @@ from consumer.panel.pages.form_steps import (
     suggested_id,
     with_braces,
 )
-from consumer.panel.pages.form_view import Draft, FormPage, troubles, without_ciphertext
+from consumer.panel.pages.form_view import Draft, FormPage, troubles
 from consumer.panel.pages.hook_form import definition_of, keep_types
+from consumer.panel.pages.sealed_texts import without_ciphertext
 from consumer.panel.problems import FieldProblem
 
 URI = "https://e.example/{a}/x?b={b}"
@@ -197,6 +198,23 @@ def test_what_is_wrong_is_told_in_the_order_of_the_form() -> None:
     ]  # fmt: skip
     assert (found[2].row, found[2].part) == (("headers", 1), "key")
     assert (found[0].row, found[0].part) == (None, "name")
+
+
+def test_the_same_problem_of_many_rows_is_one_sentence_with_a_count() -> None:
+    """Sixty braces without a label are one line of the summary, which leads to the first of them;
+    each field still has its own problem, and another sentence is another line.
+    """
+    form = HookForm(labels=tuple(LabelRow(f"b{index}") for index in range(60)))
+    problems = [
+        FieldProblem(field=f"uri_parameters.b{index}.label", message="is empty", hint="write it")
+        for index in range(60)
+    ]
+    problems += [FieldProblem(field="uri_parameters.b3.label", message="is odd", hint="h")]
+    page = FormPage(Draft(None, form), troubles(form, problems))
+    assert [(one.field, more) for one, more in page.summary] == [
+        ("labels.0.label", 59), ("labels.3.label", 0),
+    ]  # fmt: skip
+    assert len(page.by_field) == 60
 
 
 def test_sealed_values_are_cut_short_in_a_difference() -> None:

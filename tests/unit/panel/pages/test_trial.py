@@ -4,17 +4,19 @@ from dataclasses import replace
 
 import pytest
 
+from consumer.delivery.http.origins import Origin, RequestValue
 from consumer.panel.pages.form_fields import HookForm, LabelRow, SecretRow, ValueRow
+from consumer.panel.pages.sealed_texts import shortened
 from consumer.panel.pages.trial import (
     HIDDEN,
     LISTED,
     NEW_ID,
     change_effect,
     choose_event,
+    close_names,
     sample_view,
     suggestions,
     trial_definition,
-    without_ciphertext,
 )
 from consumer.services.checker import Checker
 from consumer.services.replay import Result
@@ -84,7 +86,7 @@ def test_a_typed_secret_is_in_no_sample() -> None:
 
 def test_sealed_texts_are_cut_short() -> None:
     """A command shows that a value is sealed, and not the long text of it."""
-    assert without_ciphertext("-H 'A: ${sealed:aB_-9}'") == "-H 'A: ${sealed:…}'"
+    assert shortened("-H 'A: ${sealed:aB_-9}'") == "-H 'A: ${sealed:…}'"
 
 
 def test_the_event_is_the_chosen_one_else_the_newest_that_fires() -> None:
@@ -142,3 +144,16 @@ def test_a_sample_of_a_paused_hook_says_what_else_stops_it(*, enabled: bool) -> 
     view = sample_view(hook, EVENTS[1].event, "curl", "")
     assert (view.stop, view.curl) == (None, "curl")
     assert sample_view(hook, EVENTS[0].event, "curl", "").stop == "select"
+
+
+def test_a_value_that_is_nowhere_has_the_close_names_of_its_source() -> None:
+    """A name without a value is answered with those of recent events that are close to it, of the
+    source that it names and of no other; a value that was found needs none.
+    """
+    names = {"profile": ["id", "city"], "event": ["data.category", "data.city"]}
+    missing = RequestValue("header", "X", Origin.NOWHERE, "citty", None, ("profile citty",))
+    assert close_names(missing, names) == ["city"]
+    path = RequestValue("header", "X", Origin.NOWHERE, "", None, ("event data.categry",))
+    assert close_names(path, names) == ["data.category"]
+    assert close_names(replace(missing, origin=Origin.PROFILE), names) == ()
+    assert close_names(replace(missing, looked_at=("device citty",)), names) == []
