@@ -1,4 +1,4 @@
-# Everything starts from a Python and, for the tests, Kafka (Java and Maven) and a Chromium. `make help` lists it.
+# Everything starts from a Python and, for the tests, Kafka (Java and Maven), Go and a Chromium. `make help` lists it.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
