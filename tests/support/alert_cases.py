@@ -55,13 +55,17 @@ CASES: Mapping[str, Case] = {
     ),
     "HookstreamHandoverFails": Case(
         one("hookstream_handover_failures_total", 'topic="t"', "0+1x60"),
-        (one("hookstream_handover_failures_total", 'topic="t"', "9x60"),),
+        (
+            one("hookstream_handover_failures_total", 'topic="t"', "9x60"),
+            one("hookstream_handover_failures_total", 'topic="t"', "0x28 1x9"),
+        ),
     ),
     "HookstreamLagGrows": Case(
         one("hookstream_consumer_lag", 'topic="t",partition="0"', "10000+100x60"),
         (
             one("hookstream_consumer_lag", 'topic="t",partition="0"', "50000x60"),
             one("hookstream_consumer_lag", 'topic="t",partition="0"', "0+100x60"),
+            one("hookstream_consumer_lag", 'topic="t",partition="0"', "0x25 20000+100x60"),
         ),
     ),
     "HookstreamCircuitOpen": lasting(
@@ -77,6 +81,10 @@ CASES: Mapping[str, Case] = {
             {
                 **one("hookstream_attempts_total", 'hook="h",status="2xx"', "0+9x60"),
                 **one("hookstream_attempts_total", 'hook="h",status="5xx"', "0+1x60"),
+            },
+            {
+                **one("hookstream_attempts_total", 'hook="h",status="2xx"', "0+7x60"),
+                **one("hookstream_attempts_total", 'hook="h",status="5xx"', "0x20 3+3x60"),
             },
         ),
     ),
@@ -114,6 +122,11 @@ CASES: Mapping[str, Case] = {
                 **one(LATENCY, 'hook="h",le="90.0"', "0+100x60"),
                 **one(LATENCY, 'hook="h",le="+Inf"', "0+100x60"),
             },
+            {
+                **one(LATENCY, 'hook="h",le="15.0"', "0+100x20 2090+90x60"),
+                **one(LATENCY, 'hook="h",le="90.0"', "0+100x60"),
+                **one(LATENCY, 'hook="h",le="+Inf"', "0+100x60"),
+            },
         ),
     ),
     "HookstreamReloadFailed": gauge(
@@ -135,13 +148,14 @@ CASES: Mapping[str, Case] = {
                 f"hookstream_hooks_offset{{{OTHER}}}": "9x60",
             },
             {
-                f"hookstream_hooks_offset{{{ME}}}": "7x28 9x60",
-                f"hookstream_hooks_offset{{{OTHER}}}": "9x60",
+                f"hookstream_hooks_offset{{{ME}}}": "7x60",
+                f"hookstream_hooks_offset{{{OTHER}}}": "7x26 9x9",
             },
         ),
     ),
-    "HookstreamBrokerUnreachable": gauge(
-        "hookstream_broker_unreachable_seconds", fires="0+60x60", quiet="60x60"
+    "HookstreamBrokerUnreachable": lasting(
+        gauge("hookstream_broker_unreachable_seconds", fires="0+60x60", quiet="60x60"),
+        one("hookstream_broker_unreachable_seconds", "", "0x29 61x9"),
     ),
     "HookstreamOffsetsLost": counter("hookstream_offsets_lost_total", 'topic="t",partition="0"'),
     "HookstreamRebalanceStuck": gauge(
@@ -173,12 +187,15 @@ CASES: Mapping[str, Case] = {
     ),
     "HookstreamSwitchedOffHookMissesEvents": Case(
         one("hookstream_disabled_matches_total", 'hook="h"', "0+1x1600"),
-        (one("hookstream_disabled_matches_total", 'hook="h"', "0+1x1200 1200x400"),),
+        (one("hookstream_disabled_matches_total", 'hook="h"', "0x100 0+1x1500"),),
         at="25h",
     ),
     "HookstreamForeignRecords": Case(
         one("hookstream_foreign_records_total", 'topic="t"', "0+3600x200"),
-        (one("hookstream_foreign_records_total", 'topic="t"', "0+2400x200"),),
+        (
+            one("hookstream_foreign_records_total", 'topic="t"', "0+2400x200"),
+            one("hookstream_foreign_records_total", 'topic="t"', "0x100 0+3600x200"),
+        ),
         at="3h",
     ),
     "HookstreamDeliveryLogDropped": counter("hookstream_delivery_log_dropped_total"),

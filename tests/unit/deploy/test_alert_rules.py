@@ -51,6 +51,8 @@ def write_examples(folder: Path, alert: str, case: Case) -> Path:
         example(alert, series, case.at, fires=series is case.fires)
         for series in (case.fires, *case.quiet)
     ]
+    if "for" in RULES[alert]:
+        tests.append(example(alert, case.fires, "0m", fires=False))
     file = folder / f"{alert}.yml"
     file.write_text(yaml.safe_dump({"rule_files": [f"{alert}.rule.yml"], "tests": tests}))
     return file
