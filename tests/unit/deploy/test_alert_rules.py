@@ -23,7 +23,7 @@ PARTS = ("Means.", "Look first.", "Do.", "Do not.")
 def promtool(*arguments: str | Path) -> str:
     """What it says; fails the test with that if it fails."""
     command = [find_prometheus().promtool, *arguments]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -54,7 +54,12 @@ def write_examples(folder: Path, alert: str, case: Case) -> Path:
     if "for" in RULES[alert]:
         tests.append(example(alert, case.fires, "0m", fires=False))
     file = folder / f"{alert}.yml"
-    file.write_text(yaml.safe_dump({"rule_files": [f"{alert}.rule.yml"], "tests": tests}))
+    examples = {
+        "rule_files": [f"{alert}.rule.yml"],
+        "evaluation_interval": "1m" if case.at.endswith("m") else "5m",
+        "tests": tests,
+    }
+    file.write_text(yaml.safe_dump(examples))
     return file
 
 
