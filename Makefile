@@ -20,7 +20,7 @@ UNMEASURED = tests/faults tests/field
 COMPILED = $(CURDIR)/.cache/compiled
 PEERS = .cache/peers/.synced
 
-.PHONY: help setup test fuzz simulate dashboards scaling soak pictures demo lint compiled unit kafka browser prometheus helm chart wheel benchmark peers lock audit sbom format clean
+.PHONY: help setup test fuzz simulate dashboards scaling soak pictures demo lint compiled unit kafka browser prometheus helm chart site wheel benchmark peers lock audit sbom format clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /|/' | column -t -s '|'
@@ -57,6 +57,10 @@ lint: setup ## style, format, types, layers, schemas
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms \
+		$(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 
 compiled: $(COMPILED) ## the tests of what is compiled, on what was compiled
 	@PYTHONPATH=$(COMPILED) $(BIN)/python -P -c "import consumer.pipeline.event_handler as p; print('testing', p.__file__)"
@@ -103,6 +107,9 @@ pictures: setup browser ## the panel's pictures in docs/pictures, to be looked a
 
 demo: setup ## the whole system on this machine, on generated events
 	@$(BIN)/hookstream demo $(DEMO_FLAGS)
+
+site: setup ## the documentation as a site, in site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean
 
 wheel: setup ## dist/, with what runs for every event compiled (wants a C compiler)
 	@rm -rf dist

@@ -21,7 +21,8 @@ def test_the_build_stage_makes_a_working_environment(tmp_path: Path) -> None:
     the build. 2. What it leaves for the image runs every part of hookstream, from the wheel and not
     from this folder. 3. What runs for every event is compiled, if this machine has a C compiler as
     the stage's own image has. 4. The environment holds the locked packages of the daemon and no
-    build tool. 5. The health check is in the build, for the last stage to copy.
+    build tool. 5. The health check is in the build, for the last stage to copy. 6. The wheel says
+    that its package is typed (`py.typed`, PEP 561).
     """
     opt = tmp_path / "opt"
     build, _ = stages((ROOT / "deploy/Dockerfile").read_text())
@@ -46,6 +47,7 @@ def test_the_build_stage_makes_a_working_environment(tmp_path: Path) -> None:
     version, file, hot = done.stdout.split()
     assert version == __version__
     assert Path(file).is_relative_to(opt / "hookstream")
+    assert Path(file).with_name("py.typed").is_file()
     assert hot.endswith(".so" if can_compile else ".py")
     assert (opt / "hookstream/bin/hookstream").is_file()
     assert installed(opt / "hookstream/bin/python") <= {

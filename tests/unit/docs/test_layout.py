@@ -7,7 +7,8 @@ import pytest
 from support.project import ROOT
 
 DOCUMENTS = [
-    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "tests/README.md")),
+    *sorted(ROOT.glob("*.md")),
+    ROOT / "tests" / "README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 MAX_COLUMNS = 100
