@@ -44,7 +44,7 @@ def test_a_person_finds_a_failing_hook_and_sends_its_dead_letters_again(
     page.get_by_role("link", name="circuit open").click()
     expect(page.locator("tbody tr")).to_have_count(1)
     page.get_by_role("link", name="Store visit").click()
-    expect(page.get_by_text("Its receiver fails")).to_be_visible()
+    expect(page.get_by_text("Its receiver fails, so")).to_be_visible()
     page.locator("tbody a", has_text="07:59:02").click()
     expect(page.get_by_text("Its next attempt is at 2027-01-15 08:09:02.")).to_be_visible()
     expect(page.locator("ol.timeline h3")).to_have_count(3)
