@@ -66,3 +66,11 @@ class InvalidValue(ValueError):  # noqa: N818  # becomes a Diagnostic once its l
         """Keys and indexes from the checked value to the faulty one inside it."""
         self.line = line
         """1-based, within the text that was read; 0 if the value has no line of its own."""
+
+
+class InvalidValues(ValueError):  # noqa: N818  # each becomes a Diagnostic
+    """Several invalid values in one field, each with its path in it."""
+
+    def __init__(self, problems: Sequence[InvalidValue]) -> None:
+        super().__init__()
+        self.problems = tuple(problems)

@@ -158,9 +158,10 @@ def send(
 
 @commands.command(
     epilog="Needs no broker, but for --live. A hook is stopped by the first of: trigger, disabled, "
-    "silenced, select, app, composed. Of one hook that fires, each value of its request is shown "
-    "with its origin, and what follows if it is missing; fixed values and secrets never are. In a "
-    "pipe each hook is a line of JSON.\n\n"
+    "silenced, select, app, composed, when; of the last the test that failed is named, with the "
+    "event's value. Of one hook that fires, each value of its request is shown with its origin, "
+    "and what follows if it is missing; fixed values and secrets never are. In a pipe each hook is "
+    "a line of JSON.\n\n"
     "[bold]hookstream explain --event click.json click-analytics[/]"
 )
 def explain(

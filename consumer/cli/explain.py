@@ -50,7 +50,14 @@ def show_one(event: Event, hook: Hook) -> None:
 
 def _facts(found: Explanation) -> dict[str, object]:
     fires = found.stop is None
-    return {"hook": found.hook_id, "fires": fires, "stop": found.stop, "detail": found.detail}
+    return {
+        "hook": found.hook_id,
+        "fires": fires,
+        "stop": found.stop,
+        "detail": found.detail,
+        "condition": found.condition or None,
+        "value": found.value,
+    }
 
 
 def _table(found: Sequence[Explanation]) -> Table:
@@ -59,7 +66,8 @@ def _table(found: Sequence[Explanation]) -> Table:
         table.add_column(heading, overflow="fold")
     for each in found:
         stop = Text("fires", "bold green") if each.stop is None else Text(each.stop)
-        table.add_row(Text(each.hook_id, "bold"), stop, Text(printable(each.detail)))
+        why = each.detail if each.value is None else f"{each.detail}; it is {each.value}"
+        table.add_row(Text(each.hook_id, "bold"), stop, Text(printable(why)))
     return table
 
 

@@ -9,9 +9,8 @@ import typer
 from consumer.cli.console import output, print_note
 from consumer.cli.hooks_topics import read_table
 from consumer.cli.options import choose_id
-from consumer.control.difference import as_written
+from consumer.control.difference import definition_yaml
 from consumer.control.live_table import LiveTable
-from consumer.documents.yaml_writer import write_yaml
 from consumer.errors import HookstreamError
 from consumer.hooks.texts import is_hook_id
 from consumer.settings import Settings
@@ -25,12 +24,12 @@ def export_hooks(settings: Settings, hook_ids: Sequence[str], folder: Path | Non
     """
     definitions = _definitions(read_table(settings.kafka), hook_ids)
     if folder is None:
-        typer.echo("---\n".join(map(write_yaml, definitions.values())), nl=False)
+        typer.echo("---\n".join(map(definition_yaml, definitions.values())), nl=False)
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for hook_id, definition in definitions.items():
-            (folder / f"{hook_id}.yaml").write_text(write_yaml(definition), "utf-8")
+            (folder / f"{hook_id}.yaml").write_text(definition_yaml(definition), "utf-8")
     except OSError as error:
         raise HookstreamError(f"{folder} cannot be written: {error.strerror}") from error
     output().print(f"{len(definitions):,} written to {folder}", soft_wrap=True)
@@ -45,7 +44,7 @@ def _definitions(table: LiveTable, hook_ids: Sequence[str]) -> dict[str, Mapping
             print_note(f"hook {hook_id}: its newest record cannot be read; the one before it is")
         # Who may write the topic may write any key, such as a path.
         if is_hook_id(hook_id):
-            found[hook_id] = as_written(table.records[hook_id].definition)
+            found[hook_id] = table.records[hook_id].definition or {}
         else:
             print_note(f"left out: {hook_id!r} is not a hook id")
     if not found:

@@ -10,6 +10,7 @@ from consumer.documents.files import read_consistently
 from consumer.documents.reader import is_regular_file, read_documents
 from consumer.documents.tree import Document, without_nulls
 from consumer.errors import ConfigError, Diagnostic, InvalidValue
+from consumer.hooks.condition_form import with_json_conditions
 from consumer.hooks.loader import definition_files
 from consumer.hooks.loading import hook_id_of
 from consumer.services.checker import Checker
@@ -69,4 +70,9 @@ def _take(
     except ConfigError as error:
         yield from error.diagnostics
     if hook_id:
-        found.setdefault(hook_id, Written(without_nulls(document.data), place))
+        found.setdefault(hook_id, Written(_data(document), place))
+
+
+def _data(document: Document) -> Mapping[str, Any]:
+    data: Mapping[str, Any] = with_json_conditions(without_nulls(document.data))
+    return data

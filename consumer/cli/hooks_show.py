@@ -5,10 +5,9 @@ from collections.abc import Iterable, Mapping
 from rich.text import Text
 
 from consumer.cli.console import output, print_json
-from consumer.control.difference import FieldChange, as_written
+from consumer.control.difference import FieldChange, definition_yaml
 from consumer.control.plan import Plan, PlannedChange
 from consumer.control.records import Action, AuditRecord, HookRecord
-from consumer.documents.yaml_writer import write_yaml
 from consumer.logs import printable
 
 MAX_SHOWN_VALUE = 100
@@ -109,7 +108,7 @@ def print_definition(record: HookRecord) -> None:
         return
     head = f"# revision {record.revision}, {record.at}, by {record.by}"
     console.print(Text(printable(f"{head}: {record.comment}" if record.comment else head), "dim"))
-    for line in write_yaml(as_written(record.definition or {})).splitlines():
+    for line in definition_yaml(record.definition or {}).splitlines():
         console.print(Text(printable(line)), soft_wrap=True)
 
 

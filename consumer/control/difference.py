@@ -6,7 +6,8 @@ from typing import Any
 
 import orjson
 
-from consumer.documents.tree import DocumentPath, spelling
+from consumer.documents.tree import RESOLVED, DocumentPath, spelling
+from consumer.documents.yaml_writer import Quoted, write_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class FieldChange:
 
 def as_written(value: Any) -> Any:
     """JSON values as the reader of a definition takes them: scalars as text, null members left
-    out. Definitions with the same written form mean the same.
+    out. Values with the same written form mean the same, but for those of `when`.
     """
     if isinstance(value, Mapping):
         return {key: as_written(item) for key, item in value.items() if item is not None}
@@ -30,7 +31,49 @@ def as_written(value: Any) -> Any:
         return [as_written(item) for item in value]
     if isinstance(value, bool | int | float):
         return orjson.dumps(value).decode()
+    return str(value) if isinstance(value, str) else value
+
+
+def written_definition(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """The written form of a definition: those with the same one mean the same. In its `when` a text
+    that could be a number or a boolean has quotation marks, since `"1000"` is not `1000` there.
+    """
+    return {
+        name: as_written(_marked(value) if name == "when" else value)
+        for name, value in definition.items()
+        if value is not None
+    }
+
+
+def definition_yaml(definition: Mapping[str, Any]) -> str:
+    """A definition, or some of its fields, as YAML from which the reader makes the same hook."""
+    return write_yaml(
+        {
+            name: _quoted(value) if name == "when" else as_written(value)
+            for name, value in definition.items()
+            if value is not None
+        }
+    )
+
+
+def _marked(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _marked(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_marked(item) for item in value]
+    if type(value) is str and (value.startswith('"') or RESOLVED.fullmatch(value)):
+        return orjson.dumps(value).decode()
     return value
+
+
+def _quoted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _quoted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_quoted(item) for item in value]
+    if type(value) is str and RESOLVED.fullmatch(value):
+        return Quoted(value)
+    return str(value) if isinstance(value, str) else value
 
 
 def difference(
@@ -39,8 +82,8 @@ def difference(
     """The fields that differ, in the order of `after`, then those that only `before` has. None: no
     definition.
     """
-    old = dict(_leaves(as_written(before or {}), ()))
-    new = dict(_leaves(as_written(after or {}), ()))
+    old = dict(_leaves(written_definition(before or {}), ()))
+    new = dict(_leaves(written_definition(after or {}), ()))
     paths = [*new, *(path for path in old if path not in new)]
     return [
         FieldChange(spelling(path), _text(old.get(path)), _text(new.get(path)))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from consumer.control.changes import WantedChange
-from consumer.control.difference import FieldChange, as_written, difference
+from consumer.control.difference import FieldChange, difference, written_definition
 from consumer.control.live_table import LiveTable
 from consumer.control.records import Action
 
@@ -66,7 +66,7 @@ def plan_change(
     newest record cannot be read is written again in any case.
     """
     seen, before = table.revision(hook_id), definition_of(table, hook_id)
-    is_known = before is not None and as_written(before) == as_written(definition)
+    is_known = before is not None and written_definition(before) == written_definition(definition)
     if is_known and hook_id not in table.unreadable:
         return None
     action = Action.CHANGED if seen else Action.CREATED

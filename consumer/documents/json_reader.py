@@ -6,7 +6,7 @@ from functools import partial
 from json import JSONDecodeError, JSONDecoder
 from typing import Any, NoReturn, cast
 
-from consumer.documents.tree import Document, DocumentPath
+from consumer.documents.tree import Document, DocumentPath, Unquoted
 from consumer.errors import InvalidValue
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -108,7 +108,10 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 _DECODER = JSONDecoder(
-    object_pairs_hook=_unique, parse_int=str, parse_float=str, parse_constant=_refuse_constant
+    object_pairs_hook=_unique,
+    parse_int=Unquoted,
+    parse_float=Unquoted,
+    parse_constant=_refuse_constant,
 )
 
 

@@ -1,8 +1,9 @@
 """A document that a person wrote, with the line of every value in it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 DocumentPath = tuple[str | int, ...]
 """Keys and indexes from a document's root down to one value."""
@@ -10,10 +11,27 @@ Lines = dict[int, list[int]]
 """By the identity of a mapping or sequence: the lines of its keys or items, in order."""
 
 
+# YAML 1.2, section 10.3.2, without hexadecimal and octal numbers.
+RESOLVED: Final = re.compile(
+    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+    r"|true|True|TRUE|false|False|FALSE"
+)
+"""A scalar without quotes that YAML's core schema takes for a number or a boolean."""
+
+
+class Unquoted(str):
+    """A text that its author wrote without quotes, and that YAML's core schema or JSON takes for a
+    number or a boolean. Most fields take it as any other text; a condition tells `1000` from
+    `"1000"` by it.
+    """
+
+    __slots__ = ()
+
+
 @dataclass(slots=True)
 class Document:
-    """The values of one document. Numbers keep their author's spelling (`007` stays `007`):
-    the field that receives a value decides on its type, not the file format.
+    """The values of one document. Numbers keep their author's spelling (`007` stays `007`, as
+    `Unquoted`): the field that receives a value decides on its type, not the file format.
     """
 
     data: Any

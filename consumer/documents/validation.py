@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic_core import ErrorDetails
 
 from consumer.documents.tree import DocumentPath
-from consumer.errors import InvalidValue
+from consumer.errors import InvalidValue, InvalidValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,13 @@ def findings(error: ValidationError, model: type[BaseModel]) -> Iterator[Finding
     for detail in details:
         if not _follows(detail, details):
             path = tuple(step for step in detail["loc"] if step != "[key]")
-            yield _finding(detail, path, model)
+            several = detail.get("ctx", {}).get("error")
+            if isinstance(several, InvalidValues):
+                yield from (
+                    Finding((*path, *one.path), one.message, one.hint) for one in several.problems
+                )
+            else:
+                yield _finding(detail, path, model)
 
 
 def _follows(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:

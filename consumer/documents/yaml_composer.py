@@ -2,13 +2,14 @@
 depth and aliases, no tags.
 
 Plain scalars are not resolved to numbers, dates or booleans, so the traps of YAML 1.1 (`no`,
-`1:30`, `2026-11-24`, `007`) do not exist; only an empty scalar, `~` and `null` are null.
+`1:30`, `2026-11-24`, `007`) do not exist; only an empty scalar, `~` and `null` are null. Those that
+YAML 1.2's core schema takes for numbers or booleans are marked as `Unquoted`.
 
 A hundred thousand definitions are eight million events, so the code for each event is short.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from yaml import MarkedYAMLError, YAMLError
 from yaml._yaml import CParser
@@ -25,7 +26,7 @@ from yaml.events import (
 )
 from yaml.reader import ReaderError
 
-from consumer.documents.tree import Lines
+from consumer.documents.tree import RESOLVED, Lines, Unquoted
 from consumer.errors import InvalidValue
 
 MAX_DEPTH = 50
@@ -34,6 +35,7 @@ MAX_ALIASED = 100_000
 """Values that the aliases of one document may repeat, nested aliases counted in full."""
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 """A scalar without quotes that is one of these is null."""
+_RESOLVED_STARTS: Final = frozenset("+-.0123456789tTfF")
 
 
 class Composed(NamedTuple):
@@ -148,6 +150,8 @@ class _Composer:
         value: str | None = event.value
         if value in _NULLS and event.implicit[0] and not self._at_key():
             value = None
+        elif value and value[0] in _RESOLVED_STARTS and event.implicit[0]:
+            value = Unquoted(value) if RESOLVED.fullmatch(value) else value
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, 1)
         if self._open:

@@ -32,11 +32,24 @@ def _text(dumper: CSafeDumper, text: str) -> ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
 
 
+class Quoted(str):
+    """A text that is written in quotes, so that no reader takes it for a number or a boolean."""
+
+    __slots__ = ()
+
+
+def _quoted(dumper: CSafeDumper, text: Quoted) -> ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", str(text), '"')
+
+
 _Dumper.add_representer(str, _text)
+_Dumper.add_representer(Quoted, _quoted)
 
 
 def write_yaml(data: Mapping[str, Any]) -> str:
-    """One document; its scalars must be texts, as the reader gives them."""
+    """One document. Its scalars are texts, as the reader gives them, but for JSON's numbers and
+    booleans where a text means something else.
+    """
     text: str = dump(
         data,
         Dumper=_Dumper,

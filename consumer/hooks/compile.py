@@ -58,6 +58,7 @@ def compile_hook(definition: Definition, file: str, line: int, uri_line: int) ->
         parameters=tuple(
             [entry.parameter for entry in definition.parameters if entry.key not in variables]
         ),
+        when=definition.when,
         rate_limit=_rate_limit(definition),
         timeout=definition.timeout,
         retry_on=frozenset(definition.retry_on),

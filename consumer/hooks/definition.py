@@ -16,6 +16,7 @@ from pydantic import (
     PlainValidator,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
+    WithJsonSchema,
     WrapValidator,
 )
 
@@ -23,6 +24,9 @@ from consumer.documents.durations import duration
 from consumer.documents.validation import Scalar
 from consumer.errors import InvalidValue
 from consumer.events.triggers import Trigger
+from consumer.hooks.condition_form import parse_conditions
+from consumer.hooks.condition_schema import conditions_schema
+from consumer.hooks.conditions import Conditions
 from consumer.hooks.load_context import LoadContext
 from consumer.hooks.secrets import expand, has_reference
 from consumer.hooks.table import (
@@ -272,6 +276,10 @@ class Definition(Form):
     parameters: Annotated[
         tuple[Annotated[Entry, _SHARED], ...], Field(max_length=MAX_PARAMETERS)
     ] = ()
+    when: (
+        Annotated[Conditions, PlainValidator(parse_conditions), WithJsonSchema(conditions_schema())]
+        | None
+    ) = None
     rate_limit: Annotated[RateLimit, _SHARED] | None = None
     retry_on: Annotated[tuple[_RetriedStatus, ...], Field(min_length=1)] = ()
     timeout: Annotated[float, duration("100ms", "5m")] | None = None

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from consumer.documents.tree import Document, spelling, without_nulls
+from consumer.documents.tree import Document, Unquoted, spelling, without_nulls
 from consumer.documents.validation import Finding, findings
 from consumer.errors import ConfigError, Diagnostic
 from consumer.hooks.compile import compile_hook, variable_findings
@@ -57,8 +57,8 @@ def hook_id_of(document: Document) -> str:
 
 
 def _written(data: Any) -> Any:
-    """JSON values as a file's reader gives them: numbers as text, since the field that receives a
-    value decides on its type.
+    """JSON values as a file's reader gives them: numbers as `Unquoted` text, since the field that
+    receives a value decides on its type.
     """
     kind = type(data)
     if kind is dict:
@@ -67,7 +67,7 @@ def _written(data: Any) -> Any:
         }
     if kind is list:
         return [item if type(item) is str else _written(item) for item in data]
-    return orjson.dumps(data).decode() if kind is int or kind is float else data
+    return Unquoted(orjson.dumps(data).decode()) if kind is int or kind is float else data
 
 
 def _diagnostics(found: list[Finding], document: Document, file: str) -> list[Diagnostic]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from consumer.events.triggers import Trigger
+from consumer.hooks.conditions import Conditions
 from consumer.hooks.value_sources import Source
 
 Missing = Literal["omit", "empty", "reject"]
@@ -95,6 +96,8 @@ class Hook:
     rate_limit: RateLimit | None
     timeout: float | None
     """Seconds for the whole attempt; None: the settings' default."""
+    when: Conditions | None = None
+    """What an event's values must be; None: there are no conditions."""
     retry_on: frozenset[int] = frozenset()
     """Statuses that are retried besides those that always are."""
     signing_keys: tuple[bytes, ...] = field(default=(), repr=False)

@@ -22,10 +22,10 @@ def is_hook_id(text: str) -> bool:
 
 def text_of(raw: Any) -> str:
     """A text. Raises `InvalidValue`, as all below."""
-    text = raw if type(raw) is str else as_text(raw)
+    text: Any = raw if type(raw) is str else as_text(raw)
     if not isinstance(text, str):
         raise InvalidValue("is not text", "write one text")
-    return text
+    return text if type(text) is str else str(text)
 
 
 def without_secrets(raw: Any) -> str:

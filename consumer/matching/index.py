@@ -1,6 +1,6 @@
 """The compiled index from (trigger, subject) to hooks."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from consumer.events.model import Event
@@ -11,13 +11,15 @@ from consumer.matching.layers import Layers
 _NONE: tuple[Hook, ...] = ()
 
 Everything = dict[Trigger, tuple[Hook, ...]]
-"""By trigger: the enabled hooks without `select`."""
+"""By trigger: the enabled hooks with neither `select` nor conditions."""
 Selected = Layers[tuple[Trigger, str], tuple[Hook, ...]]
-"""By trigger and subject: the enabled hooks that select it."""
+"""By trigger and subject: the enabled hooks without conditions that select it."""
 
 
 class Index:
-    """An immutable view of all hooks, with the look-ups of matching; `HookStore` makes it."""
+    """An immutable view of all hooks, with the look-ups of matching; `HookStore` makes it, as a
+    `ConditionalIndex` if a hook has conditions.
+    """
 
     def __init__(
         self,
@@ -48,6 +50,12 @@ class Index:
         if not candidates or is_silenced(event):
             return _NONE
         return tuple([hook for hook in candidates if fires(hook, event)])
+
+    def filtered(self) -> Iterator[tuple[str, int]]:
+        """By id of each hook with conditions: the events for which it would have fired, but for
+        these, since its definition came into force.
+        """
+        return iter(())
 
 
 def fires(hook: Hook, event: Event) -> bool:

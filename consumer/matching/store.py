@@ -7,6 +7,8 @@ from typing import TypeVar
 from consumer.events.triggers import Trigger
 from consumer.hooks.source import Change, Delete, Upsert
 from consumer.hooks.table import Hook
+from consumer.matching.conditional import ConditionalIndex
+from consumer.matching.filing import next_tables
 from consumer.matching.index import Index
 from consumer.matching.layers import Layers
 
@@ -40,6 +42,7 @@ class HookStore:
 
     def __init__(self, changes: Iterable[Change] = ()) -> None:
         self.view = changed(EMPTY, tuple(changes))
+        self._begin()
 
     def prepare(self, changes: Iterable[Change], base: Index | None = None) -> Prepared:
         """Make the next view, in any thread; the present one stays in force. `base`: the view that
@@ -55,7 +58,12 @@ class HookStore:
         """
         is_current = prepared.base is self.view
         self.view = prepared.view if is_current else changed(self.view, prepared.changes)
+        self._begin()
         return self.view
+
+    def _begin(self) -> None:
+        if isinstance(self.view, ConditionalIndex):
+            self.view.tables.begin()
 
 
 def make_index(hooks: Mapping[str, Hook]) -> Index:
@@ -73,19 +81,25 @@ def changed(base: Index, changes: tuple[Change, ...]) -> Index:
     off = {hook.id: replace(hook, enabled=True) for hook in new if not hook.enabled}
     everything = _regrouped(
         base.everything,
-        ((hook.trigger, hook) for hook in gone if hook.enabled and hook.select is None),
-        ((hook.trigger, hook) for hook in new if hook.enabled and hook.select is None),
+        _by_trigger(gone),
+        _by_trigger(new),
     )
-    return Index(
-        base.hooks.changed(last),
-        {
-            trigger: group
-            for trigger, group in {**base.everything, **everything}.items()
-            if group is not None
-        },
-        base.selected.changed(_regrouped(base.selected, _by_subject(gone), _by_subject(new))),
-        _disabled(base.disabled or EMPTY, gone, off),
+    hooks = base.hooks.changed(last)
+    without_select = {
+        trigger: group
+        for trigger, group in {**base.everything, **everything}.items()
+        if group is not None
+    }
+    selected = base.selected.changed(_regrouped(base.selected, _by_subject(gone), _by_subject(new)))
+    disabled = _disabled(base.disabled or EMPTY, gone, off)
+    tables = next_tables(
+        base.tables if isinstance(base, ConditionalIndex) else None,
+        (hook for hook in gone if hook.enabled),
+        (hook for hook in new if hook.enabled),
     )
+    if tables is None:
+        return Index(hooks, without_select, selected, disabled)
+    return ConditionalIndex(hooks, without_select, selected, disabled, tables)
 
 
 def _disabled(base: Index, gone: list[Hook], off: dict[str, Hook]) -> Index | None:
@@ -94,9 +108,15 @@ def _disabled(base: Index, gone: list[Hook], off: dict[str, Hook]) -> Index | No
     return view if view.hooks else None
 
 
+def _by_trigger(hooks: Iterable[Hook]) -> Iterable[tuple[Trigger, Hook]]:
+    for hook in hooks:
+        if hook.enabled and hook.select is None and hook.when is None:
+            yield hook.trigger, hook
+
+
 def _by_subject(hooks: Iterable[Hook]) -> Iterable[tuple[tuple[Trigger, str], Hook]]:
     for hook in hooks:
-        if hook.enabled and hook.select is not None:
+        if hook.enabled and hook.select is not None and hook.when is None:
             for subject in hook.select:
                 yield (hook.trigger, subject), hook
 

@@ -30,6 +30,7 @@ class Metrics(Collector):
         self._hook_count = 0
         self._log_lines_dropped: Callable[[], int] | None = None
         self._delivery_log_dropped: Callable[[], int] = lambda: 0
+        self._filtered: Callable[[], Iterator[tuple[str, int]]] = lambda: iter(())
         self._live: tuple[Callable[[], int], Callable[[], int]] | None = None
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
@@ -74,6 +75,10 @@ class Metrics(Collector):
         """Read the state of the live definitions at each scrape."""
         self._live = problems, offset
 
+    def set_filtered_source(self, read: Callable[[], Iterator[tuple[str, int]]]) -> None:
+        """Read with `read`, at each scrape, how many events the conditions of each hook stopped."""
+        self._filtered = read
+
     def open_circuits(self) -> Iterator[str]:
         """The hooks whose circuit is open."""
         return (hook for hook, metrics in self._hooks.items() if metrics.circuit_open)
@@ -114,6 +119,12 @@ class Metrics(Collector):
             "Events taken from Kafka.",
             ("trigger", "result"),
             by_label({trigger: events.results for trigger, events in self._events.items()}),
+        )
+        yield counter(
+            "hookstream_events_filtered",
+            "Events that a hook's conditions (`when`) stopped.",
+            ("hook",),
+            (((hook,), count) for hook, count in self._filtered()),
         )
         yield from self._collect_hooks()
         yield from self.stream.collect()

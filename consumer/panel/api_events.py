@@ -148,6 +148,8 @@ def _explanation(found: ExplainedHook) -> models.HookExplanation:
         fires=stop is None,
         stop=stop,
         detail=found.explanation.detail,
+        condition=found.explanation.condition or None,
+        value=found.explanation.value,
         rejection=found.rejection or None,
         values=[models.ValueOrigin(**value_facts(value, user_data=True)) for value in found.values],
     )
@@ -157,6 +159,7 @@ def _outcome(found: ReplayOutcome) -> models.OutcomeCount:
     return models.OutcomeCount(
         result=found.result,
         why=found.why,
+        condition=found.condition or None,
         count=found.count,
         examples=[
             models.OutcomeExample(event=one.event_id, record=one.record_ref, detail=one.detail)

@@ -44,6 +44,8 @@ class HookExplanation(Result):
     fires: bool
     stop: str | None = Field(description="The first thing that stops it.")
     detail: str
+    condition: str | None = Field(description="The test of `when` that stops it.")
+    value: str | None = Field(description="The event's value that failed that test, as JSON.")
     rejection: str | None = Field(description="Why the delivery would be rejected.")
     values: list[ValueOrigin]
 
@@ -76,6 +78,7 @@ class OutcomeCount(Result):
 
     result: str
     why: str
+    condition: str | None = Field(description="The test of `when` that stops it.")
     count: int
     examples: list[OutcomeExample]
 

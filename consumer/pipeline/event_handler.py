@@ -1,7 +1,7 @@
 """Decode, match, submit: turns consumed records into deliveries."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from consumer.clock import Clock
 from consumer.delivery.http.request import delivery_ids
@@ -68,6 +68,7 @@ class EventHandler:
         self._clock = clock
         self._metrics = metrics
         self._foreign_topics: set[str] = set()
+        metrics.set_filtered_source(self._filtered)
         self.use(index)
 
     def use(self, index: Index) -> None:
@@ -171,6 +172,9 @@ class EventHandler:
                     self._overflow.catch_up.went_behind()
             else:
                 scheduler.submit(delivery)
+
+    def _filtered(self) -> Iterator[tuple[str, int]]:
+        return self.index.filtered()
 
     def _is_replay_of_others(self, record: Record) -> bool:
         """Whether another group replayed the record to this source topic for itself: it was

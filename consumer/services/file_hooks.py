@@ -9,6 +9,7 @@ from consumer.documents.files import Stamp, files
 from consumer.documents.reader import read_documents
 from consumer.documents.tree import Document, without_nulls
 from consumer.errors import ConfigError, Diagnostic, InvalidValue
+from consumer.hooks.condition_form import with_json_conditions
 from consumer.hooks.loader import definition_files
 from consumer.hooks.loading import hook_id_of
 from consumer.hooks.table import Hook
@@ -98,7 +99,7 @@ class FileHooks:
         return _Read(stamp, found, problems)
 
     def _definition(self, document: Document, file: str) -> FileDefinition:
-        hook_id, data = hook_id_of(document), without_nulls(document.data)
+        hook_id, data = hook_id_of(document), with_json_conditions(without_nulls(document.data))
         try:
             hook = self._checker.document(document, file)
         except ConfigError as error:

@@ -40,6 +40,8 @@ class ReplayOutcome:
     result: Result
     why: str
     """What stops it (`Stop`), or why it is rejected, which never holds a value; empty: it fires."""
+    condition: str
+    """The test of `when` that stops it (`Explanation.condition`); empty: none does."""
     count: int
     examples: tuple[ReplayExample, ...]
     """The newest."""
@@ -54,13 +56,15 @@ class EventOutcome:
     """See `ReplayOutcome`."""
     detail: str
     """See `ReplayExample`."""
+    condition: str = ""
+    """See `ReplayOutcome`."""
 
 
 def outcome(hook: Hook, event: Event) -> EventOutcome:
     """What the hook would do for the event."""
     found = explain(hook, event)
     if found.stop is not None:
-        return EventOutcome(Result.STOPPED, str(found.stop), found.detail)
+        return EventOutcome(Result.STOPPED, str(found.stop), found.detail, found.condition)
     if why := rejection(hook, event):
         return EventOutcome(Result.REJECTED, why, why)
     return EventOutcome(Result.FIRES, "", "")
@@ -72,14 +76,14 @@ class ReplayTally:
     def __init__(self, hook: Hook) -> None:
         self.events = 0
         self._hook = hook
-        self._counts: dict[tuple[Result, str], int] = {}
-        self._examples: dict[tuple[Result, str], list[ReplayExample]] = {}
+        self._counts: dict[tuple[Result, str, str], int] = {}
+        self._examples: dict[tuple[Result, str, str], list[ReplayExample]] = {}
 
     def take(self, event: Event, record_ref: str) -> EventOutcome:
         """Count the next event. Returns what the hook would do for it."""
         self.events += 1
         found = outcome(self._hook, event)
-        key, detail = (found.result, found.why), found.detail
+        key, detail = (found.result, found.why, found.condition), found.detail
         self._counts[key] = self._counts.get(key, 0) + 1
         examples = self._examples.setdefault(key, [])
         if len(examples) < MAX_EXAMPLES:
@@ -89,8 +93,6 @@ class ReplayTally:
     def outcomes(self) -> tuple[ReplayOutcome, ...]:
         """What was counted, the most frequent first."""
         return tuple(
-            ReplayOutcome(result, why, count, tuple(self._examples[result, why]))
-            for (result, why), count in sorted(
-                self._counts.items(), key=lambda entry: (-entry[1], entry[0])
-            )
+            ReplayOutcome(*key, count, tuple(self._examples[key]))
+            for key, count in sorted(self._counts.items(), key=lambda entry: (-entry[1], entry[0]))
         )

@@ -3,7 +3,9 @@
 import asyncio
 import signal
 from statistics import median
+from typing import Any
 
+import orjson
 import pytest
 
 from consumer.control.status import ReplicaStatus, read_status
@@ -15,6 +17,7 @@ from support.receiver_harness import Arrival, ReceiverHarness
 from support.waiting import wait_until
 from support.workspace import Workspace, event, hook, ids_of
 
+FILTERED = 'hookstream_events_filtered_total{hook="a"}'
 REFUSED = "a live definition is refused"
 
 
@@ -247,3 +250,33 @@ async def test_topics_of_definitions_that_would_lose_some_are_refused(
     )
     sentence = await Daemon(workspace.config).refuses()
     assert f"the topic {live.topic} has 3 partitions, and must have 1" in sentence
+
+
+async def test_conditions_decide_which_events_fire_a_live_hook(
+    workspace: Workspace, live: LiveHooks
+) -> None:
+    """A live hook fires for the events that pass its `when`, the others are settled and counted for
+    it, and a change of its conditions is in force without a reload.
+    """
+    topic = workspace.topic("event")
+
+    def priced(event_id: str, price: object) -> bytes:
+        return orjson.dumps({"id": event_id, "user": {"id": "u1"}, "data": {"price": price}})
+
+    async with (
+        Receiver(otherwise=ReceiverHarness()) as receiver,
+        Daemon(workspace.config) as daemon,
+    ):
+        when: dict[str, Any] = {"user.id": "u1", "data.price": {"at_least": 1000}}
+        await in_force(daemon, await live.put(hook("a", receiver.origin, when=when)))
+        prices = [("e1", 999), ("e2", 1000), ("e3", "1000"), ("e4", None), ("e5", [1, 2000])]
+        await workspace.cluster.produce(topic, [priced(*one) for one in prices])
+        await wait_until(workspace.caught_up, "all to be settled")
+        assert await daemon.sample(FILTERED) == 3
+        when["data.price"] = "1000"
+        await in_force(daemon, await live.put(hook("a", receiver.origin, when=when)))
+        await workspace.cluster.produce(topic, [priced("e6", 1000), priced("e7", "1000")])
+        await wait_until(workspace.caught_up, "all to be settled")
+        assert await daemon.sample(FILTERED) == 1
+        assert await daemon.stop() == 0
+    assert {parse(head).webhook_id for head in receiver.requests} == ids_of("a", ["e2", "e5", "e7"])

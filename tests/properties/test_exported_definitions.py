@@ -6,7 +6,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consumer.control.difference import as_written, difference
+from consumer.control.difference import FieldChange, as_written, definition_yaml, difference
 from consumer.documents.yaml_reader import read_yaml
 from consumer.documents.yaml_writer import write_yaml
 
@@ -37,6 +37,18 @@ def test_what_is_exported_is_applied_as_it_was(definition: dict[str, Any]) -> No
     """A definition that is exported and read again is the same one, with any text in it."""
     [document] = read_yaml(write_yaml(definition))
     assert document.data == definition
+
+
+def test_conditions_differ_by_type() -> None:
+    """In `when` a number is not its text: the difference shows it, and the export keeps it."""
+    number, text = (
+        {"when": {"data.a": 5, "data.b": True}},
+        {"when": {"data.a": "5", "data.b": True}},
+    )
+    assert difference(number, text) == [FieldChange("when.data.a", "5", '"5"')]
+    assert difference(number, number) == []
+    assert definition_yaml(text) == 'when:\n  data.a: "5"\n  data.b: true\n'
+    assert definition_yaml(number) == "when:\n  data.a: 5\n  data.b: true\n"
 
 
 @given(DEFINITIONS)

@@ -67,6 +67,11 @@ definitions = st.fixed_dictionaries(
         "parameters": st.lists(entries, max_size=3) | values,
         "select": st.lists(scalars, max_size=2) | values,
         "rate_limit": st.dictionaries(st.sampled_from(["requests", "per", "x"]), scalars) | values,
+        "when": st.dictionaries(
+            st.sampled_from(["data.a", "any", "a..b"]),
+            values | st.dictionaries(st.sampled_from(["below", "not", "any_of", "x"]), values),
+        )
+        | values,
         "retry_on": st.lists(st.sampled_from(["403", "599", "200", "x"]), max_size=3) | values,
         "signing_secrets": st.lists(texts, max_size=2) | values,
         "timeout": st.sampled_from(["1s", "1", "9h"]) | values,
@@ -301,6 +306,6 @@ def test_the_definitions_above_cover_every_field() -> None:
     """The generated definitions cover every field, so that a new one is tested with odd values
     too.
     """
-    fields = {"id", "trigger", "uri", "uri_parameters", "headers", "parameters", "select"}
+    fields = {"id", "trigger", "uri", "uri_parameters", "headers", "parameters", "select", "when"}
     fields |= {"rate_limit", "retry_on", "signing_secrets", "timeout", "enabled", "method", "owner"}
     assert set(Definition.model_fields) == fields | {"name", "app"}

@@ -16,6 +16,7 @@ from consumer.delivery.scheduling.retry_policy import DeadLetter, Defer, Overflo
 from consumer.events.decode import Decoder
 from consumer.events.model import Event
 from consumer.events.triggers import Trigger
+from consumer.hooks.conditions import Conditions
 from consumer.hooks.table import (
     Header,
     Hook,
@@ -244,6 +245,7 @@ def make_hook(
     rate_limit: RateLimit | None = None,
     signing_keys: tuple[bytes, ...] = (),
     needs_composed: bool = False,
+    when: Conditions | None = None,
 ) -> Hook:
     """A compiled hook; a variable that is not described has neither entry nor default.
 
@@ -272,6 +274,7 @@ def make_hook(
         timeout=None,
         signing_keys=signing_keys,
         needs_composed=needs_composed,
+        when=when,
     )
 
 

@@ -104,7 +104,77 @@ def _fires(hook: Mapping[str, Json], trigger: str, subject: Json, event: Json) -
         and ("select" not in hook or subject in hook["select"])
         and _walk(event, "notification.hooks_disabled") is not True
         and (isinstance(composed, dict) or not _must_be_composed(hook))
+        and conditions_hold(hook.get("when", {}), event)
     )
+
+
+def conditions_hold(when: Mapping[str, Json], event: Json) -> bool:
+    """Whether an event passes a `when`, both as JSON."""
+    return all(
+        any(conditions_hold(one, event) for one in test)
+        if path == "any"
+        else _passes(test, _value_at(event, path))
+        for path, test in when.items()
+    )
+
+
+def _value_at(value: Json, path: str) -> Json:
+    for step in path.split("."):
+        if isinstance(value, list):
+            value = value[int(step)] if step.isdecimal() and int(step) < len(value) else None
+        else:
+            value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+def _passes(test: Json, value: Json) -> bool:
+    if isinstance(test, list):
+        test = {"any_of": test}
+    if not isinstance(test, dict):
+        test = {"equals": test}
+    return all(_passes_one(name, argument, value) for name, argument in test.items())
+
+
+def _passes_one(name: str, argument: Json, value: Json) -> bool:
+    if name == "exists":
+        return bool((value is not None) == argument)
+    if isinstance(value, list):
+        return any(_element_passes(name, argument, element) for element in value)
+    return _element_passes(name, argument, value)
+
+
+def _element_passes(name: str, argument: Json, value: Json) -> bool:
+    known = argument if isinstance(argument, list) else [argument]
+    is_one_of = any(type_of(one) == type_of(value) and one == value for one in known)
+    if name in {"equals", "any_of"}:
+        return is_one_of
+    if name == "not":
+        return not is_one_of
+    if name in {"below", "at_most", "above", "at_least"}:
+        if type_of(value) != "number":
+            return False
+        below, equal = bool(value < argument), bool(value == argument)
+        results = {
+            "below": below, "at_most": below or equal,
+            "above": not below and not equal, "at_least": not below,
+        }  # fmt: skip
+        return results[name]
+    if not isinstance(value, str):
+        return False
+    texts: dict[str, bool] = {
+        "starts_with": value[: len(argument)] == argument,
+        "ends_with": value[::-1][: len(argument)] == argument[::-1],
+        "contains": argument in value,
+        "same_text": value.casefold() == argument.casefold(),
+    }
+    return texts[name]
+
+
+def type_of(value: Json) -> str:
+    """JSON's type of a value."""
+    if isinstance(value, bool):
+        return "boolean"
+    return "number" if isinstance(value, int | float) else type(value).__name__
 
 
 def _must_be_composed(hook: Mapping[str, Json]) -> bool:

@@ -30,6 +30,7 @@ CONTRACT = {
     "hookstream_paused_until_timestamp_seconds": ("gauge", {"hook"}),
     "hookstream_learned_rate": ("gauge", {"hook"}),
     "hookstream_connections_given_up_total": ("counter", {"hook"}),
+    "hookstream_events_filtered_total": ("counter", {"hook"}),
     "hookstream_disabled_matches_total": ("counter", {"hook"}),
     "hookstream_dead_letters_total": ("counter", {"hook", "reason"}),
     "hookstream_hooks": ("gauge", set()),
@@ -66,6 +67,7 @@ def used(metrics: Metrics) -> Metrics:
     hook.latency(0.3)
     metrics.events("event")
     metrics.set_live_source(lambda: 1, lambda: 7)
+    metrics.set_filtered_source(lambda: iter([("h1", 4)]))
     metrics.stream.declare_topics(["hookstream.retry.10s"])
     metrics.stream.set_in_flight_source(lambda: 1)
     metrics.stream.set_wanted_replicas_source(lambda: 0.5)

@@ -7,10 +7,9 @@ from typing import Any, Final, TypeGuard
 
 import orjson
 
-from consumer.control.difference import as_written
+from consumer.control.difference import as_written, definition_yaml
 from consumer.control.plain_secrets import without_signing_secrets
 from consumer.documents.durations import parse_duration
-from consumer.documents.yaml_writer import write_yaml
 from consumer.errors import InvalidValue
 
 _MAX_COUNT: Final = 10**12
@@ -25,6 +24,7 @@ _SHOWN_APART: Final = frozenset(
         "method",
         "trigger",
         "select",
+        "when",
         "headers",
         "parameters",
     }
@@ -81,6 +81,8 @@ class DefinitionView:
     trigger: str
     select: Sequence[str] | None
     """None: every event of the trigger."""
+    conditions: Sequence[tuple[str, str]]
+    """Of `when`: the paths, and the test of each as JSON."""
     headers: Sequence[ValueRow]
     parameters: Sequence[ValueRow]
     settings: Mapping[str, Any]
@@ -109,6 +111,7 @@ def definition_view(definition: Mapping[str, Any]) -> DefinitionView:
         method=_text(definition.get("method")) or "GET",
         trigger=_text(definition.get("trigger")),
         select=None if select is None else [_text(one) for one in _items(select)],
+        conditions=_conditions(definition.get("when")),
         headers=_rows(definition.get("headers")),
         parameters=_rows(definition.get("parameters")),
         settings=settings,
@@ -121,7 +124,7 @@ def definition_view(definition: Mapping[str, Any]) -> DefinitionView:
             and (name != "rate_limit" or rate_limit is None)
             and value is not None
         ],
-        yaml=write_yaml(as_written(definition)),
+        yaml=definition_yaml(definition),
     )
 
 
@@ -205,6 +208,14 @@ def _rows(given: Any) -> list[ValueRow]:
         for one in _items(given)
         if isinstance(one, Mapping)
     ]
+
+
+def _conditions(given: Any) -> list[tuple[str, str]]:
+    if given is None:
+        return []
+    if not isinstance(given, Mapping):
+        return [("when", orjson.dumps(given).decode())]
+    return [(str(path), orjson.dumps(test).decode()) for path, test in given.items()]
 
 
 def _items(given: Any) -> Sequence[Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from consumer.control.changes import ConflictError
-from consumer.control.difference import FieldChange, as_written, difference
+from consumer.control.difference import FieldChange, difference, written_definition
 from consumer.control.plain_secrets import without_signing_secrets_in
 from consumer.errors import HookstreamError
 from consumer.panel.pages.data import Data
@@ -135,7 +135,8 @@ async def as_in_force(data: Data, form: HookForm, error: HookstreamError) -> Hoo
     if entry is None or entry.source == "file" or entry.definition is None:
         return None
     mine = definition_of(form).definition
-    return entry if as_written(mine) == as_written(entry.definition) else None
+    is_same = written_definition(mine) == written_definition(entry.definition)
+    return entry if is_same else None
 
 
 async def _entry(data: Data, hook_id: str) -> HookEntry | None:

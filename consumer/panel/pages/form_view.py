@@ -5,9 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from consumer.control.difference import FieldChange, as_written
+from consumer.control.difference import FieldChange, definition_yaml
 from consumer.control.plain_secrets import plain_secrets, without_signing_secrets
-from consumer.documents.yaml_writer import write_yaml
 from consumer.panel.pages.form_conflict import Newer, Overwrite
 from consumer.panel.pages.form_fields import HookForm, posted_fields
 from consumer.panel.pages.form_steps import Note, brace_names
@@ -129,7 +128,7 @@ class FormPage:
     def yaml(self) -> str:
         """The definition, as far as the form makes one; signing secrets are hidden."""
         definition = without_signing_secrets(definition_of(self.form).definition)
-        return write_yaml(as_written(definition))
+        return definition_yaml(definition)
 
 
 @dataclass(frozen=True, slots=True)

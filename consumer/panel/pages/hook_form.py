@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from consumer.control.difference import as_written
+from consumer.control.difference import as_written, definition_yaml, written_definition
 from consumer.documents.yaml_reader import read_yaml
-from consumer.documents.yaml_writer import write_yaml
 from consumer.errors import InvalidValue
+from consumer.hooks.condition_form import with_json_conditions
 from consumer.hooks.template import parse_template
 from consumer.panel.pages.form_fields import (
     LINES,
@@ -60,7 +60,7 @@ class Parsed:
 
 def form_of(definition: Mapping[str, Any]) -> HookForm:
     """The form that shows a definition."""
-    others = dict(as_written(definition))
+    others = _written_fields(definition)
     blank = {name for name in ORDER if name in others and is_blank(name, others[name])}
     for name in blank:
         del others[name]
@@ -82,7 +82,18 @@ def form_of(definition: Mapping[str, Any]) -> HookForm:
     if are_secrets(others.get("signing_secrets")):
         secrets = others.pop("signing_secrets")
         taken["signing_secrets"] = tuple(SecretRow(**_sealed(one, origin)) for one in secrets)
-    return HookForm(**taken, others=write_yaml(others) if others else "", written=frozenset(blank))
+    return HookForm(
+        **taken, others=definition_yaml(others) if others else "", written=frozenset(blank)
+    )
+
+
+def _written_fields(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields in their written form, but for `when`: a number and its text differ there."""
+    return {
+        name: value if name == "when" else as_written(value)
+        for name, value in definition.items()
+        if value is not None
+    }
 
 
 def definition_of(form: HookForm) -> Parsed:
@@ -244,7 +255,7 @@ def _read_others(text: str) -> tuple[dict[str, Any], list[FieldProblem]]:
     if len(documents) > 1 or not isinstance(documents[0].data, dict):
         hint = "write `field: value`, one field a line"
         return {}, [FieldProblem(field="others", message="is not one mapping", hint=hint)]
-    return documents[0].data, []
+    return with_json_conditions(documents[0].data), []
 
 
 def _label_rows(value: Mapping[str, Any]) -> Iterator[LabelRow]:
@@ -266,18 +277,26 @@ def _sealed(text: str, origin: str) -> dict[str, Any]:
     return {"value": text}
 
 
-def keep_types(new: Any, old: Any) -> Any:
+def keep_types(new: Mapping[str, Any], old: Mapping[str, Any]) -> Mapping[str, Any]:
     """A definition with the numbers and booleans of an earlier one in place of texts that mean the
-    same: a form has texts only.
+    same: a form has texts only, but for `when`, which has its own.
     """
+    if written_definition(new) == written_definition(old):
+        return old
+    return {
+        name: _keep(value, old[name]) if name in old and name != "when" else value
+        for name, value in new.items()
+    }
+
+
+def _keep(new: Any, old: Any) -> Any:
     if as_written(new) == as_written(old):
         return old
     if isinstance(new, Mapping) and isinstance(old, Mapping):
         return {
-            name: keep_types(value, old[name]) if name in old else value
-            for name, value in new.items()
+            name: _keep(value, old[name]) if name in old else value for name, value in new.items()
         }
     if isinstance(new, list) and isinstance(old, list):
         pairs = zip(new, old, strict=False)
-        return [keep_types(*pair) for pair in pairs] + new[len(old) :]
+        return [_keep(*pair) for pair in pairs] + new[len(old) :]
     return new

@@ -1,16 +1,22 @@
 """What stops a hook is explained as matching decides it."""
 
+import json
 from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.events.decode import Decoder
+from consumer.events.model import Event
 from consumer.events.triggers import Trigger
+from consumer.hooks.condition_form import parse_conditions
 from consumer.matching.explain import Stop, explain
 from consumer.matching.store import make_index
-from support.fakes import make_event, make_hook
+from support.fakes import FakeRecord, make_event, make_hook
 
+PRICE = parse_conditions({"data.price": {"below": 5}})
+SEVERAL = parse_conditions({"any": [{"data.a": 1}, {"data.b": ["x"]}]})
 _CASES: list[tuple[dict[str, Any], dict[str, Any], Stop | None, str]] = [
     ({"trigger": "geofence"}, {}, Stop.TRIGGER, "the event is a push_click"),
     ({"enabled": False}, {}, Stop.DISABLED, "not enabled"),
@@ -20,6 +26,13 @@ _CASES: list[tuple[dict[str, Any], dict[str, Any], Stop | None, str]] = [
     ({"app": "shop"}, {"app": "bank"}, Stop.APP, "the app bank, and the hook is for shop"),
     ({"app": "shop"}, {}, Stop.APP, "no app"),
     ({"needs_composed": True}, {"notification": {"id": "a"}}, Stop.COMPOSED, "not composed"),
+    ({"when": PRICE}, {"data": {"price": 7}}, Stop.WHEN,
+     "data.price is a number, and does not pass `below: 5`"),
+    ({"when": PRICE}, {"data": {"price": ["canary"]}}, Stop.WHEN, "data.price is an array"),
+    ({"when": PRICE}, {"data": 1}, Stop.WHEN, "data.price is missing"),
+    ({"when": SEVERAL}, {"data": {"a": True}}, Stop.WHEN,
+     "passes: data.a is a boolean, and does not pass `equals: 1`; data.b is missing, and"),
+    ({"when": PRICE}, {"data": {"price": 4}}, None, ""),
     ({}, {}, None, ""),
     ({"select": {"a"}, "app": "shop"}, {"notification": {"id": "a"}, "app": "shop"}, None, ""),
 ]  # fmt: skip
@@ -37,6 +50,39 @@ def test_each_stop_has_its_sentence(
     found = explain(make_hook(**made), event)
     assert (found.stop, words in found.detail) == (stop, True)
     assert bool(found.detail) == (stop is not None)
+
+
+def decode(document: object) -> Event:
+    """An event as the daemon decodes it, also one that orjson cannot write."""
+    return Decoder("event")(FakeRecord(json.dumps(document).encode()))
+
+
+@pytest.mark.parametrize(
+    ("price", "value"),
+    [
+        (7, "7"), ("a" * 300, '"' + "a" * 199 + "…"), ([1, None], "[1,null]"), (None, None),
+        (123456789012345678901, "123456789012345678901"),
+    ],
+)  # fmt: skip
+def test_the_value_that_failed_is_told_apart(price: object, value: str | None) -> None:
+    """The event's value that failed is in a field of its own, cut short, since it may be a
+    user's.
+    """
+    conditions = parse_conditions({"data.price": {"equals": "no"}})
+    event = decode({"id": "e1", "data": {"price": price}})
+    found = explain(make_hook(trigger="event", when=conditions), event)
+    assert (found.stop, found.value) == (Stop.WHEN, value)
+    assert "aaa" not in found.detail
+
+
+def test_a_value_that_cannot_be_written_is_named_by_its_kind() -> None:
+    """A value that is nested more deeply than JSON can be written is shown as what it is."""
+    deep: list[object] = []
+    for _ in range(500):
+        deep = [deep]
+    conditions = parse_conditions({"data.a": 1})
+    found = explain(make_hook(when=conditions), decode({"id": "e", "data": {"a": deep}}))
+    assert found.value == "array"
 
 
 _HOOKS = st.fixed_dictionaries(

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from consumer.delivery.http.transport import AttemptResult
+from consumer.hooks.condition_form import parse_conditions
 from consumer.hooks.table import RateLimit
 from consumer.reasons import ErrorKind
 from consumer.records.delivery_metadata import DeliveryMetadata
@@ -31,6 +32,22 @@ def test_a_delivered_event_is_settled() -> None:
     assert harness.count("events_total", trigger="event", result="matched") == 1.0
     assert harness.count("deliveries_total", hook="h1", outcome="delivered") == 1.0
     assert harness.count("delivery_latency_seconds_sum", hook="h1") == pytest.approx(2.0)
+
+
+def test_events_that_conditions_stop_are_settled_and_counted() -> None:
+    """An event that a hook's conditions stop is settled without a request, and counted for the
+    hook, whether the hook was found by a look-up or not.
+    """
+    by_value = make_hook("h1", when=parse_conditions({"user.id": "u2"}))
+    by_bound = make_hook("h2", when=parse_conditions({"data.price": {"above": 5}}))
+    harness = PipelineHarness(by_value, by_bound, make_hook("h3", app="bank"))
+    for offset, (user, price) in enumerate((("u1", 1), ("u2", 1), ("u1", 6))):
+        document = {"id": "e", "user": {"id": user}, "data": {"price": price}}
+        harness.handle(make_record(document, offset=offset))
+    assert harness.transport.answer_all(200) == 2
+    assert harness.count("events_filtered_total", hook="h1") == 2.0
+    assert harness.count("events_filtered_total", hook="h2") == 2.0
+    assert harness.count("events_total", trigger="event", result="unmatched") == 1.0
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import orjson
 
+from consumer.hooks.condition_form import parse_conditions
 from consumer.services.event_names import MAX_NAMES, NameCount, NameTally
 from consumer.services.replay import MAX_EXAMPLES, ReplayTally, Result
 from support.fakes import make_event, make_hook, make_value
@@ -33,6 +34,23 @@ def test_events_are_counted_by_what_would_become_of_them() -> None:
     assert found[2].examples[0].record_ref == "t/1/0"
     assert "the app bank" in found[2].examples[0].detail
     assert (tally.events, "canary" in repr(found)) == (12, False)
+
+
+def test_events_are_counted_by_the_condition_that_stops_them() -> None:
+    """Events that a hook's conditions stop are counted by the test that failed, without a value of
+    a user.
+    """
+    when = parse_conditions({"user.id": ["u1", "u2"], "data.price": {"below": 5}})
+    tally = ReplayTally(make_hook(trigger="event", when=when))
+    for user, price in (("canary", 1), ("u1", 7), ("u2", 9), ("u1", 4)):
+        tally.take(make_event({"id": "e", "user": {"id": user}, "data": {"price": price}}), "t/0/1")
+    found = tally.outcomes()
+    assert [(one.why, one.condition, one.count) for one in found] == [
+        ("when", 'data.price: {"below": 5}', 2),
+        ("", "", 1),
+        ("when", 'user.id: {"any_of": ["u1","u2"]}', 1),
+    ]
+    assert "canary" not in repr(found)
 
 
 def test_names_are_counted_and_values_only_if_asked_for() -> None:

@@ -227,8 +227,9 @@ def test_sealed_values_are_cut_short_in_a_difference() -> None:
 def test_values_that_mean_the_same_keep_their_types() -> None:
     """A form has texts only; numbers and booleans that it did not change stay what they were."""
     old = {"retry_on": [403, 404], "enabled": True, "when": {"a": {"below": 5}}, "name": "x"}
-    new = {"retry_on": ["403", "404"], "enabled": "true", "when": {"a": {"below": "6"}}, "b": "1"}
+    new = {"retry_on": ["403", "404"], "enabled": "true", "when": {"a": {"below": 6}}, "b": "1"}
     assert keep_types(new, old) == {
-        "retry_on": [403, 404], "enabled": True, "when": {"a": {"below": "6"}}, "b": "1",
+        "retry_on": [403, 404], "enabled": True, "when": {"a": {"below": 6}}, "b": "1",
     }  # fmt: skip
+    assert keep_types({"when": {"a": "5"}}, {"when": {"a": 5}}) == {"when": {"a": "5"}}
     assert keep_types({"retry_on": ["403", "500"]}, old) == {"retry_on": [403, "500"]}

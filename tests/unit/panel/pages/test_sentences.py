@@ -18,7 +18,7 @@ COVERED = (
     "panel/transfer.py", "services/broker_watch.py", "services/topic_view.py",
     "services/hook_reader.py", "services/reports.py", "services/hooks.py",
     "services/file_hooks.py", "journal/log_filter.py", "documents/durations.py",
-    "hooks/definition.py", "hooks/template.py", "hooks/texts.py",
+    "hooks/definition.py", "hooks/condition_form.py", "hooks/template.py", "hooks/texts.py",
 )  # fmt: skip
 """Modules all of whose errors a page may show."""
 _MADE_OF_PARTS = {
@@ -52,7 +52,9 @@ def _raised(tree: ast.AST) -> Iterator[str]:
         if not isinstance(node, ast.Call):
             continue
         name = ast.unparse(node.func).rpartition(".")[2]
-        if not name.endswith(("Error", "Value", "Diagnostic", "Problem", "invalid_field")):
+        if not name.endswith(
+            ("Error", "Value", "Diagnostic", "Problem", "invalid_field", "refuse")
+        ):
             continue
         for argument in (*node.args, *(one.value for one in node.keywords)):
             text = _pattern(argument)

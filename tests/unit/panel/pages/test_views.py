@@ -54,7 +54,7 @@ def test_a_definition_is_read_in_the_order_of_the_form() -> None:
             "uri_parameters": {"a": {"label": "Code", "default": "none"}},
             "headers": [{"key": "X-A", "source": "fixed", "value": "${env:A}"}],
             "timeout": "5s", "retry_on": [403], "rate_limit": {"requests": 50, "per": "1m"},
-            "when": {"data.city": "Ankara"},
+            "when": {"data.city": "Ankara"}, "order": "user",
         }
     )  # fmt: skip
     assert [(part.text, part.is_brace) for part in view.uri] == [
@@ -70,7 +70,8 @@ def test_a_definition_is_read_in_the_order_of_the_form() -> None:
         {"timeout": 5.0, "retry_on": ["403"]},
         RateLimit(50, 60.0, None),
     )
-    assert view.others == [("when", '{"data.city":"Ankara"}')]
+    assert view.conditions == [("data.city", '"Ankara"')]
+    assert view.others == [("order", "user")]
     assert view.yaml.startswith("id: h\n")
 
 
