@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import trustme
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-exports in silence
     AclBinding,
     AclBindingFilter,
@@ -27,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from support.broker import HOST, KafkaServer, free_port, new_node
+from support.waiting import wait_until
 
 PASSWORD = "canary-of-kafka"
 CERTIFIED = "certified"
@@ -123,6 +125,29 @@ class SecureBroker:
             for mechanism in mechanisms
         ]
         await self._ask(lambda admin: admin.alter_user_scram_credentials(users))
+        # The controller acknowledges; the broker applies it a moment later.
+        for mechanism in mechanisms:
+            await wait_until(
+                lambda: asyncio.to_thread(self._lets_in, user, mechanism),  # noqa: B023  # it is called here
+                f"{user} to be let in",
+            )
+
+    def _lets_in(self, user: str, mechanism: str) -> bool:
+        admin = AdminClient(
+            {
+                "bootstrap.servers": f"{HOST}:{self._ports['SASL']}",
+                "security.protocol": LISTENERS["SASL"],
+                "sasl.mechanisms": mechanism,
+                "sasl.username": user,
+                "sasl.password": PASSWORD,
+                "log_level": 0,
+            }
+        )
+        try:
+            admin.list_topics(timeout=1)
+        except KafkaException:
+            return False
+        return True
 
     async def allow(
         self,
