@@ -1,3 +1,3 @@
 """hookstream: turns a push platform's event stream into calls of other people's systems."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

@@ -30,7 +30,7 @@ _AIOHTTP = "aiohttp"
 _IN_FLIGHT = 64
 _OK = 204
 _HEADERS = [
-    b"user-agent: hookstream/0.1.0",
+    b"user-agent: hookstream/1.0.0",
     b"webhook-id: 01JD8Y2M3N4P5Q6R7S8T9V0W1X:click-analytics",
     b"webhook-timestamp: 1700000000",
     b"webhook-signature: v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",

@@ -10,6 +10,7 @@ from http import HTTPStatus
 import pytest
 import uvloop
 
+from consumer import __version__
 from consumer.clock import SystemClock
 from consumer.delivery.http import aiohttp_pool, curl_easy
 from consumer.delivery.http.aiohttp import AiohttpTransport
@@ -52,7 +53,7 @@ async def test_request_is_what_was_asked(transport: Transport, receiver: Receive
     cookies or connection header; bytes outside ASCII and empty values arrive as they are.
     """
     headers = [
-        b"user-agent: hookstream/0.1.0",
+        f"user-agent: hookstream/{__version__}".encode(),
         b"X-City: \xc4\xb0stanbul",
         b"x-empty: ",
         b"x-odd: a: b: ",
@@ -64,7 +65,7 @@ async def test_request_is_what_was_asked(transport: Transport, receiver: Receive
     assert sorted((name.lower(), value) for name, value in fields(head)) == [
         (b"accept", b"*/*"),
         (b"host", receiver.authority.encode()),
-        (b"user-agent", b"hookstream/0.1.0"),
+        (b"user-agent", f"hookstream/{__version__}".encode()),
         (b"webhook-id", b"e1:h1"),
         (b"x-city", b"\xc4\xb0stanbul"),
         (b"x-empty", b""),
