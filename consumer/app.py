@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 from consumer import __version__, logs
 from consumer.admin import Admin
-from consumer.assembly import announce, make_handler, make_journal
+from consumer.assembly import announce, make_handler, make_journal, make_tracer
 from consumer.clock import Clock, SystemClock
 from consumer.configuration import Loaded
 from consumer.definitions.in_force import DefinitionsInForce, PreparedReload
@@ -49,6 +49,7 @@ from consumer.stream.overflow_topic import OverflowTopic
 from consumer.stream.tls import tls_files
 from consumer.stream.topic_watch import TopicWatch
 from consumer.systemd import ServiceManager
+from consumer.tracing.spans import Tracer
 from consumer.workload import Workload
 
 log = get_logger(__name__)
@@ -85,6 +86,7 @@ class App:
         self._workload: Workload
         self._live: Live | None = None
         self._journal: Journal | None = None
+        self._tracer: Tracer | None = None
         self._replica = new_replica_id()
         self.health: Health
         """The probes' results; set once `admin_port` is."""
@@ -135,6 +137,7 @@ class App:
         stack.push_async_callback(consumer.stop)  # if the start fails before `Intake` exists
         retry_topics = KnownRetryTopics(consumer, own, settings.retry.delays, self.metrics.stream)
         retry_topic_names = [retry_topic.topic for retry_topic in retry_topics.named]
+        self._tracer = make_tracer(settings, self._replica, self.metrics, self._clock, stack)
         self._journal = make_journal(settings, self._replica, self.metrics, self._clock)
         if self._journal is not None:
             stack.push_async_callback(self._journal.disconnect)
@@ -150,6 +153,7 @@ class App:
             overflow=overflow,
             outbox=self._outbox,
             journal=self._journal,
+            tracer=self._tracer,
             clock=self._clock,
             metrics=self.metrics,
         )
@@ -268,6 +272,8 @@ class App:
         view = prepared.view
         if self._journal is not None:
             self._journal.use(after)
+        if self._tracer is not None:
+            self._tracer.sampler.use(after.tracing.sample)
         self._handler.use(view)
         self._handler.scheduler.reconfigure(make_limits(after), make_policy(after), view.hooks)
         self.metrics.retain_hooks(view.hooks)

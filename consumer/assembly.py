@@ -2,18 +2,21 @@
 
 import random
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 from consumer import __version__
 from consumer.admin import host_port
 from consumer.clock import Clock
 from consumer.delivery.http.transport import Transport
 from consumer.delivery.scheduling.observers import METRICS_OBSERVER, AttemptObserver
+from consumer.errors import HookstreamError
 from consumer.factories import make_decoder, make_scheduler
 from consumer.journal.journal import Journal
 from consumer.logs import get_logger
 from consumer.matching.index import Index
 from consumer.metrics import Metrics
 from consumer.pipeline.event_handler import EventHandler
+from consumer.pipeline.record_spans import RecordSpans
 from consumer.pipeline.retry_router import RetryRouter
 from consumer.records.delivery_metadata import DeliveryMetadata
 from consumer.settings import Settings
@@ -21,6 +24,9 @@ from consumer.stream.known_retry_topics import KnownRetryTopics
 from consumer.stream.log_producer import LogProducer
 from consumer.stream.outbox import Outbox
 from consumer.stream.overflow_topic import OverflowTopic
+from consumer.tracing.context import Sampler
+from consumer.tracing.span_queue import SpanQueue
+from consumer.tracing.spans import Tracer
 
 log = get_logger(__name__)
 
@@ -36,6 +42,31 @@ def make_journal(
     return Journal(settings, replica, producer, metrics=metrics, clock=clock, random=random.random)
 
 
+def make_tracer(
+    settings: Settings, replica: str, metrics: Metrics, clock: Clock, stack: AsyncExitStack
+) -> Tracer | None:
+    """The tracer, if the settings name a collector; `stack` closes it. Raises `HookstreamError`
+    without the SDK.
+    """
+    endpoint = settings.tracing.endpoint
+    if endpoint is None:
+        return None
+    try:
+        from consumer.tracing.otlp import OtlpExporter
+    except ImportError:
+        raise HookstreamError(
+            "tracing.endpoint is set, but OpenTelemetry is not installed: "
+            "install hookstream[tracing], or take the setting out"
+        ) from None
+    queue = SpanQueue(OtlpExporter(endpoint, __version__, replica))
+    metrics.set_spans_dropped_source(lambda: queue.dropped)
+    sampler = Sampler(settings.tracing.sample, random.getrandbits)
+    queue.start()
+    tracer = Tracer(sampler, queue, clock, settings.kafka.group_id)
+    stack.push_async_callback(tracer.close, settings.delivery.shutdown_grace)
+    return tracer
+
+
 def make_handler(
     settings: Settings,
     *,
@@ -45,6 +76,7 @@ def make_handler(
     overflow: OverflowTopic,
     outbox: Outbox,
     journal: Journal | None,
+    tracer: Tracer | None,
     clock: Clock,
     metrics: Metrics,
 ) -> EventHandler:
@@ -57,6 +89,9 @@ def make_handler(
         observers.append(journal.observer)
         gave_up = journal.observer.gave_up
         transport.measure(journal.observer.wanted)
+    spans = RecordSpans(tracer) if tracer is not None else None
+    if spans is not None:
+        observers.append(spans)
     router = RetryRouter(
         retry_topics=retry_topics.named,
         overflow=overflow,
@@ -79,6 +114,7 @@ def make_handler(
         scheduler=make_scheduler(settings, transport, router, clock, metrics, observers=observers),
         clock=clock,
         metrics=metrics,
+        spans=spans,
     )
 
 

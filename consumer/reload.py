@@ -20,6 +20,7 @@ FIXED_SETTINGS = (
     ("delivery", "transport"),
     ("delivery_log", "is_on"),
     ("hooks", "live"),
+    ("tracing", "endpoint"),
 )
 """Settings that hold for the life of the process; `is_on` follows from two."""
 

@@ -28,7 +28,9 @@ from consumer.journal.records import MAX_USER_CHARACTERS
 from consumer.journal.rows import MAX_EVENT_CHARACTERS, UNKNOWN, Row
 from consumer.metrics.hooks import status_label
 from consumer.records.delivery_metadata import DeliveryMetadata
+from consumer.records.headers import TRACEPARENT, last_value
 from consumer.records.overflow_tracker import OverflowTracker
+from consumer.records.tracker import InFlightRecord
 
 MAX_ROWS: Final = 20_000
 """Rows that wait to be written; each takes some 500 bytes."""
@@ -144,6 +146,7 @@ class JournalObserver:
         row.topic, row.partition = metadata.topic, metadata.partition
         row.offset = metadata.offset
         row.outcome, row.reason = "dead_letter", metadata.reason
+        row.traceparent = metadata.traceparent.encode()
         self._add(row)
 
     def take(self) -> tuple[list[Row], list[Counted]]:
@@ -218,6 +221,7 @@ class JournalObserver:
         row.event = event.id[:MAX_EVENT_CHARACTERS]
         row.topic, row.partition, row.offset = record.topic, record.partition, record.offset
         row.user = _user(event.document)
+        row.traceparent = _traceparent(delivery.source_record)
         if result is not None:
             row.attempt = number
             row.status, row.error, row.seconds = result.status, result.error, result.duration
@@ -237,6 +241,14 @@ def _user(document: dict[str, Any]) -> str | None:
     user = document.get("user")
     name = as_name(user.get("id")) if type(user) is dict else None
     return name if name is not None and len(name) <= MAX_USER_CHARACTERS else None
+
+
+def _traceparent(source: InFlightRecord) -> bytes | None:
+    """The trace of an event: the one that is recorded, else the producer's."""
+    if source.span is not None:
+        return source.span.context.traceparent.encode()
+    headers = source.record.headers
+    return last_value(headers, TRACEPARENT) if headers else None
 
 
 def _describe(row: Row, decision: Decision | None, *, is_unsent: bool) -> None:

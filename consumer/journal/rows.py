@@ -10,6 +10,7 @@ from consumer.delivery.http.transport import Phases
 from consumer.journal.record_fields import FORMAT
 from consumer.journal.records import USER_HASH_BYTES
 from consumer.stream.batch_builder import LogRecord
+from consumer.tracing.context import parse_traceparent
 
 UNKNOWN: Final = -1.0
 """No time for a retry."""
@@ -29,7 +30,8 @@ class Row:
 
     __slots__ = (
         "at", "attempt", "delivery", "error", "event", "hook", "offset", "outcome", "partition",
-        "phases", "reason", "retry_after", "revision", "seconds", "status", "topic", "user",
+        "phases", "reason", "retry_after", "revision", "seconds", "status", "topic",
+        "traceparent", "user",
     )  # fmt: skip
 
     def __init__(self, at: float, hook: str, delivery: str) -> None:
@@ -55,6 +57,8 @@ class Row:
         """Seconds after `at`."""
         self.reason: str | None = None
         self.user: str | None = None
+        self.traceparent: bytes | None = None
+        """As it was written, so it may be malformed."""
 
 
 class RowEncoder:
@@ -109,6 +113,9 @@ class RowEncoder:
             hashed = self._hash.copy()
             hashed.update(row.user.encode())
             parts.append(f',"user":"{hashed.hexdigest()}"')
+        trace = parse_traceparent(row.traceparent) if row.traceparent is not None else None
+        if trace is not None:
+            parts.append(f',"trace":"{trace.trace_id:032x}"')
         parts.append(self._end)
         return "".join(parts).encode()
 

@@ -29,6 +29,7 @@ class Metrics(Collector):
         self._last_reload_successful = False
         self._hook_count = 0
         self._log_lines_dropped: Callable[[], int] | None = None
+        self._spans_dropped: Callable[[], int] | None = None
         self._delivery_log_dropped: Callable[[], int] = lambda: 0
         self._filtered: Callable[[], Iterator[tuple[str, int]]] = lambda: iter(())
         self._live: tuple[Callable[[], int], Callable[[], int]] | None = None
@@ -102,6 +103,10 @@ class Metrics(Collector):
     def set_delivery_log_dropped_source(self, read: Callable[[], int]) -> None:
         """Read the records of the delivery log that were not written with `read` at each scrape."""
         self._delivery_log_dropped = read
+
+    def set_spans_dropped_source(self, read: Callable[[], int]) -> None:
+        """Read the spans that no collector has with `read` at each scrape."""
+        self._spans_dropped = read
 
     def reload_succeeded(self) -> None:
         """A reload put a new table in use; `hooks_loaded` tells its size."""
@@ -228,6 +233,13 @@ class Metrics(Collector):
             (),
             [((), self._delivery_log_dropped())],
         )
+        if self._spans_dropped is not None:
+            yield counter(
+                "hookstream_spans_dropped",
+                "Spans that the collector of traces did not take.",
+                (),
+                [((), self._spans_dropped())],
+            )
         if self._log_lines_dropped is not None:
             yield counter(
                 "hookstream_log_lines_dropped",

@@ -15,14 +15,15 @@ from consumer.hooks.table import Hook
 from consumer.logs import get_logger
 from consumer.matching.index import Index
 from consumer.metrics import Metrics
+from consumer.pipeline.record_spans import RecordSpans
 from consumer.pipeline.retry_router import RetryRouter
 from consumer.reasons import Reason
 from consumer.records.delivery_metadata import (
     DeliveryMetadata,
-    OriginalRecord,
     read_delivery_metadata,
 )
 from consumer.records.headers import read_group, read_replaying_group
+from consumer.records.original_record import OriginalRecord
 from consumer.records.record import Record, UndecodableError
 from consumer.records.tracker import InFlightRecord, OffsetTracker
 from consumer.stream.outbox import Outbox
@@ -53,9 +54,10 @@ class EventHandler:
         scheduler: Scheduler,
         clock: Clock,
         metrics: Metrics,
+        spans: RecordSpans | None = None,
     ) -> None:
         """`decoders`: by source topic; `retry_topics`: those that are consumed, by name, a live
-        mapping; `group`: `kafka.group_id`.
+        mapping; `group`: `kafka.group_id`; `spans`: None without tracing.
         """
         self._decoders = decoders
         self._events = {t: metrics.events(d.trigger) for t, d in decoders.items()}
@@ -67,6 +69,7 @@ class EventHandler:
         self.scheduler = scheduler
         self._clock = clock
         self._metrics = metrics
+        self._spans = spans
         self._foreign_topics: set[str] = set()
         metrics.set_filtered_source(self._filtered)
         self.use(index)
@@ -141,11 +144,12 @@ class EventHandler:
             return
         counts = self._events[record.topic]
         decoder = self._decoders[record.topic]
+        span = self._spans.begin(record) if self._spans is not None else None
         try:
             event = decoder(record)
         except UndecodableError as error:
             counts.undecodable()
-            self._router.undecodable(record, tracker, decoder.trigger, str(error))
+            self._router.undecodable(record, tracker, decoder.trigger, str(error), span)
             return
         index = self.index
         if index.disabled is not None:
@@ -155,9 +159,12 @@ class EventHandler:
         if not hooks:
             counts.unmatched()
             tracker.skip(record.offset)
+            if span is not None:
+                span.end()
             return
         counts.matched()
         source_record = tracker.receive(record.offset, record, len(hooks), self._clock.monotonic())
+        source_record.span = span
         scheduler, behind = self.scheduler, self._overflow.behind
         delivery_id = delivery_ids(event.id)
         for hook in hooks:
@@ -207,6 +214,8 @@ class EventHandler:
         original = OriginalRecord(metadata, record)
         source_record = tracker.receive(record.offset, original, 1, self._clock.monotonic())
         source_record.attempts = metadata.attempts
+        if self._spans is not None:
+            source_record.span = self._spans.resume(record, metadata)
         hook = self.index.hooks.get(metadata.hook)
         if hook is None:
             self._router.unknown_hook(source_record, metadata, record.timestamp / 1000)

@@ -11,7 +11,8 @@ from consumer.logs import get_logger
 from consumer.metrics import Metrics
 from consumer.metrics.hooks import HookMetrics
 from consumer.reasons import Reason
-from consumer.records.delivery_metadata import DeliveryMetadata, OriginalRecord, Replay, read_replay
+from consumer.records.delivery_metadata import DeliveryMetadata, Replay, read_replay
+from consumer.records.original_record import OriginalRecord
 from consumer.records.overflow_tracker import OverflowTracker
 from consumer.records.record import Record
 from consumer.records.tracker import InFlightRecord, OffsetTracker
@@ -19,6 +20,7 @@ from consumer.stream.outbox import Outbox
 from consumer.stream.outgoing import OutgoingRecord, Writer
 from consumer.stream.overflow_topic import OverflowTopic
 from consumer.stream.retry_topic import UNKNOWN_HOOK_SECONDS, RetryTopic, unknown_hook_topic
+from consumer.tracing.spans import ProcessSpan
 
 log = get_logger(__name__)
 
@@ -133,10 +135,16 @@ class RetryRouter:
     # Records without an attempt.
 
     def undecodable(
-        self, record: Record, tracker: OffsetTracker, trigger: str, detail: str
+        self,
+        record: Record,
+        tracker: OffsetTracker,
+        trigger: str,
+        detail: str,
+        span: ProcessSpan | None = None,
     ) -> None:
         """Dead-letter the raw bytes of a record that is no event."""
         source_record = tracker.receive(record.offset, record, 1, self._clock.monotonic())
+        source_record.span = span
         metadata = DeliveryMetadata(
             reason=Reason.UNDECODABLE,
             topic=record.topic,
@@ -216,10 +224,7 @@ class RetryRouter:
             return
         retry_topic = self._retry_topics[unknown_hook_topic(self._delays, now - since, left)]
         deferred = replace(
-            metadata,
-            reason=reason,
-            not_before=now + retry_topic.delay,
-            unknown_since=since,
+            metadata, reason=reason, not_before=now + retry_topic.delay, unknown_since=since
         )
         self._publish(retry_topic.topic, source_record, deferred, self._metrics.hook(known_hook))
 
@@ -243,9 +248,8 @@ class RetryRouter:
         metrics: HookMetrics,
     ) -> None:
         log.debug("dead letter", reason=reason, delivery=metadata.delivery_id)
-        self._publish(
-            self._writer.dead_letter_topic, source_record, metadata, metrics, reason=reason
-        )
+        topic = self._writer.dead_letter_topic
+        self._publish(topic, source_record, metadata, metrics, reason=reason)
 
     def _publish(
         self,
@@ -286,6 +290,7 @@ class RetryRouter:
             mapped=record.topic in self._mapped_sources,
             detail=detail,
             replay=self._replay(record),
+            traceparent=record.traceparent if isinstance(record, OriginalRecord) else "",
         )
 
     def _replay(self, record: Record) -> Replay | None:

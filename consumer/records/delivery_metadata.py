@@ -27,12 +27,13 @@ from consumer.records.headers import (
     REPLAYED_FROM,
     SOURCE,
     SOURCE_TIMESTAMP,
+    TRACE,
     TRIGGER,
     UNKNOWN_SINCE,
     last_value,
     read_number,
 )
-from consumer.records.record import Headers, Record, UndecodableError
+from consumer.records.record import Headers, UndecodableError
 
 _DELIVERY_IDS = re.compile(r"[A-Za-z0-9_~%:-]{0,300}")
 _MAX_INTEGER = 2**63 - 1
@@ -102,6 +103,8 @@ class DeliveryMetadata:
     """The fault in a few words, for people."""
     replay: Replay | None
     """Kept if the delivery fails again."""
+    traceparent: str
+    """The span by which the record was written; "" if nothing is recorded of its event."""
 
     def __init__(  # noqa: PLR0917  # as a generated one
         self,
@@ -121,6 +124,7 @@ class DeliveryMetadata:
         mapped: bool = False,  # noqa: FBT001, FBT002
         detail: str = "",
         replay: Replay | None = None,
+        traceparent: str = "",
     ) -> None:
         self.reason = reason
         self.topic = topic
@@ -138,6 +142,7 @@ class DeliveryMetadata:
         self.mapped = mapped
         self.detail = detail
         self.replay = replay
+        self.traceparent = traceparent
 
     @property
     def source(self) -> str:
@@ -164,6 +169,7 @@ class DeliveryMetadata:
         sink.add_text(MAPPED, "yes" if self.mapped else "")
         sink.add_text(GROUP, group)
         sink.add_text(DETAIL, self.detail[:_MAX_DETAIL_CHARACTERS])
+        sink.add_text(TRACE, self.traceparent)
         if self.replay is not None:
             self.replay.write_headers(sink)
 
@@ -200,6 +206,7 @@ def read_delivery_metadata(headers: Headers) -> DeliveryMetadata:
             mapped=MAPPED in texts,
             detail=texts.get(DETAIL, ""),
             replay=_replay(texts),
+            traceparent=texts.get(TRACE, ""),
         )
     except KeyError as error:
         raise UndecodableError(f"the header {error.args[0]} is missing") from None
@@ -244,23 +251,6 @@ def _replay(texts: dict[str, str]) -> Replay | None:
         return Replay(replayed_from, read_number(at))
     except ValueError:
         return None
-
-
-class OriginalRecord:
-    """The source record of a deferred one: a `Record`, with the key and value of `deferred`."""
-
-    __slots__ = ("headers", "key", "offset", "partition", "replay", "timestamp", "topic", "value")
-
-    def __init__(self, metadata: DeliveryMetadata, deferred: Record) -> None:
-        self.topic = metadata.topic
-        self.partition = metadata.partition
-        self.offset = metadata.offset
-        self.timestamp = metadata.timestamp
-        self.key = deferred.key
-        self.value = deferred.value
-        self.headers = deferred.headers
-        """The own ones included; see `original_headers`."""
-        self.replay = metadata.replay
 
 
 def _seconds(moment: float | None) -> str:

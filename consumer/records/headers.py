@@ -22,6 +22,11 @@ GROUP: Final = "hookstream-group"
 REPLAYED_FROM: Final = "hookstream-replayed-from"
 REPLAYED_AT: Final = "hookstream-replayed-at"
 REPLAYED_BY: Final = "hookstream-replayed-by"
+TRACE: Final = "hookstream-traceparent"
+"""The span by which a record was written, in the form of `TRACEPARENT`."""
+TRACEPARENT: Final = "traceparent"
+TRACESTATE: Final = "tracestate"
+"""Of the producer (W3C Trace Context); kept as they are."""
 OWN_HEADERS = frozenset(
     {
         DELIVERY_ID,
@@ -41,6 +46,7 @@ OWN_HEADERS = frozenset(
         REPLAYED_FROM,
         REPLAYED_AT,
         REPLAYED_BY,
+        TRACE,
     }
 )
 """The names that hookstream writes. Of several headers with one of them the last counts, as with

@@ -134,7 +134,9 @@ class OverflowTracker(OffsetTracker):
 
     def put_back(self, offset: int, first_failed_at: float) -> None:
         """Let a record that `receive` took wait again; see `add`."""
-        del self._unsettled[offset]
+        taken = self._unsettled.pop(offset)
+        if taken.span is not None:
+            taken.span.put_back()
         queue = self._queue(offset)
         if not queue.waiting or offset < queue.start:
             queue.start, queue.first_failed_at = offset, first_failed_at

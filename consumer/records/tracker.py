@@ -1,6 +1,7 @@
 """The offset that may be committed, for at-least-once delivery."""
 
 from consumer.records.record import Record
+from consumer.tracing.spans import ProcessSpan
 
 
 class OffsetTracker:
@@ -92,7 +93,7 @@ class OffsetTracker:
 class InFlightRecord:
     """A received record with unacknowledged deliveries: their `source_record`."""
 
-    __slots__ = ("_remaining", "attempts", "offset", "received_at", "record", "tracker")
+    __slots__ = ("_remaining", "attempts", "offset", "received_at", "record", "span", "tracker")
 
     def __init__(
         self,
@@ -109,6 +110,8 @@ class InFlightRecord:
         """The attempts that it tells of."""
         self.record = record
         self.received_at = received_at
+        self.span: ProcessSpan | None = None
+        """Of a sampled event."""
         self._remaining = deliveries
 
     def __repr__(self) -> str:
@@ -128,3 +131,5 @@ class InFlightRecord:
         self._remaining -= 1
         if self._remaining == 0:
             self.tracker.settle(self.offset)
+            if self.span is not None:
+                self.span.end()

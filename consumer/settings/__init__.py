@@ -14,6 +14,7 @@ from consumer.settings.model import (
     RetrySettings,
     Settings,
     SourceSettings,
+    TracingSettings,
 )
 from consumer.settings.panel import ROLES, PanelSettings, PanelToken, RoleName
 from consumer.settings.topics import OwnTopics
@@ -37,6 +38,7 @@ __all__ = [
     "RoleName",
     "Settings",
     "SourceSettings",
+    "TracingSettings",
     "environment",
     "load_hooks_settings",
     "load_settings",

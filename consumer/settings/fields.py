@@ -7,6 +7,7 @@ from datetime import datetime
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
@@ -121,6 +122,23 @@ def _allow_entry(value: str) -> str:
     return f"{normalise_host(match['host']).rstrip('.')}:{int(match['port'])}"
 
 
+def _collector_url(value: str) -> str:
+    hint = "write the collector's URL, such as http://collector:4318"
+    try:
+        url = urlsplit(value)
+        _ = url.port
+    except ValueError:
+        raise InvalidValue("is no URL", hint) from None
+    if url.scheme not in {"http", "https"} or not url.hostname:
+        raise InvalidValue("is no URL of http or https", hint)
+    if url.username is not None or url.query or url.fragment:
+        raise InvalidValue(
+            "has more than a host and a path",
+            "give the collector's keys in OTEL_EXPORTER_OTLP_HEADERS",
+        )
+    return value
+
+
 def _secret_source(value: str) -> str:
     if "\0" in value or (not value.startswith("/") and not _ENVIRONMENT_NAMES.fullmatch(value)):
         raise InvalidValue(
@@ -199,6 +217,7 @@ TopicPrefix = Annotated[Text, AfterValidator(_topic_prefix)]
 Start = Annotated[Text, AfterValidator(_start)]
 DottedPath = Annotated[Text, AfterValidator(_dotted_path)]
 Network = Annotated[Text, AfterValidator(_network)]
+CollectorUrl = Annotated[NonEmpty, AfterValidator(_collector_url)]
 AllowEntry = Annotated[Text, AfterValidator(_allow_entry)]
 SecretSource = Annotated[Text, AfterValidator(_secret_source)]
 Folder = Annotated[Path, AfterValidator(_path)]

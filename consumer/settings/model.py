@@ -18,6 +18,7 @@ from consumer.settings.fields import (
     UPPER,
     AllowEntry,
     AuthoritiesFile,
+    CollectorUrl,
     DottedPath,
     ExistingFile,
     Folder,
@@ -226,6 +227,16 @@ class AdminSettings(Section):
     """For endpoints beyond `/healthz`, `/readyz` and `/metrics`; none exists so far."""
 
 
+class TracingSettings(Section):
+    """Traces of events, by OTLP over HTTP."""
+
+    endpoint: Annotated[CollectorUrl | None, EMPTY_IS_NONE] = None
+    """None: nothing is traced."""
+    sample: float = Field(default=0.0, ge=0.0, le=1.0)
+    """The share that is traced of the events without a `traceparent`; for the others their producer
+    has decided."""
+
+
 class LogSettings(Section):
     """The lines that are written to standard error."""
 
@@ -245,6 +256,7 @@ class Settings(Section):
     network: NetworkSettings = NetworkSettings()
     admin: AdminSettings = AdminSettings()
     panel: PanelSettings = PanelSettings()
+    tracing: TracingSettings = TracingSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
 """Records on their way to a retry or dead-letter topic."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from consumer.logs import get_logger
@@ -11,6 +11,7 @@ from consumer.records.delivery_metadata import DeliveryMetadata
 from consumer.records.header_sink import HeaderSink
 from consumer.records.headers import original_headers
 from consumer.records.tracker import InFlightRecord
+from consumer.tracing.spans import Attributes, ProcessSpan, Span
 
 log = get_logger(__name__)
 
@@ -43,6 +44,7 @@ class OutgoingRecord:
 
     __slots__ = (
         "_content",
+        "_span",
         "_writer",
         "metadata",
         "metrics",
@@ -73,6 +75,22 @@ class OutgoingRecord:
         self.reason = reason
         self.partition = partition
         self._content = content
+        self._span: Span | None = None
+        if source_record.span is not None:
+            self._begin_span(source_record.span)
+
+    def _begin_span(self, process: ProcessSpan) -> None:
+        """Record that it is sent, of a sampled event; the trace goes on from here."""
+        metadata, reason = self.metadata, self.reason
+        facts: Attributes = {
+            "hookstream.hook": metadata.hook,
+            "hookstream.delivery_id": metadata.delivery_id,
+            "hookstream.reason": str(metadata.reason),
+        }
+        self._span = process.send(self.topic, {name: fact for name, fact in facts.items() if fact})
+        self.metadata = replace(metadata, traceparent=self._span.context.traceparent)
+        if reason is not None:
+            process.fail(str(reason))
 
     def __repr__(self) -> str:
         return f"<OutgoingRecord to {self.topic}, {self._content.value}: {self.metadata}>"
@@ -114,6 +132,8 @@ class OutgoingRecord:
             self.metrics.overflowed()
         else:
             self.metrics.retried()
+        if self._span is not None:
+            self._span.end()
         self.source_record.ack_one()
 
     def smaller(self) -> "OutgoingRecord | None":
@@ -122,6 +142,9 @@ class OutgoingRecord:
         """
         if self._content is Content.OWN_HEADERS:
             return None
+        if self._span is not None:
+            self._span.fail(str(Reason.TOO_LARGE))
+            self._span.end()
         content = Content.OWN_HEADERS if self._content is Content.NO_VALUE else Content.NO_VALUE
         metadata = self.metadata
         detail = metadata.detail

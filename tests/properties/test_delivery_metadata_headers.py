@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from consumer.delivery.http.request import delivery_id
 from consumer.records.delivery_metadata import (
     DeliveryMetadata,
-    OriginalRecord,
     Replay,
     read_delivery_metadata,
 )
+from consumer.records.original_record import OriginalRecord
 from consumer.records.record import UndecodableError
 from support.fakes import FakeRecord
 

@@ -8,6 +8,7 @@ def fill_stream(metrics: Metrics) -> None:
     stream = metrics.stream
     metrics.set_log_lines_dropped_source(lambda: 0)
     metrics.set_filtered_source(lambda: iter([("hook", 0)]))
+    metrics.set_spans_dropped_source(lambda: 0)
     metrics.set_live_source(lambda: 0, lambda: 0)
     stream.declare_topics(["topic"])
     stream.declare_consumed_topics(["topic"])

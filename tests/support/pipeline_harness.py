@@ -1,6 +1,7 @@
 """A pipeline whose network, broker and time are the test's."""
 
 from dataclasses import dataclass, replace
+from random import Random
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -12,6 +13,7 @@ from consumer.hooks.table import Hook
 from consumer.matching.store import make_index
 from consumer.metrics import Metrics
 from consumer.pipeline.event_handler import EventHandler
+from consumer.pipeline.record_spans import RecordSpans
 from consumer.pipeline.retry_router import RetryRouter
 from consumer.records.delivery_metadata import DeliveryMetadata, read_delivery_metadata
 from consumer.records.header_sink import HeaderList
@@ -21,12 +23,15 @@ from consumer.records.tracker import OffsetTracker
 from consumer.stream.outbox import Message, Outbox, PublishedRecord
 from consumer.stream.overflow_topic import OverflowTopic
 from consumer.stream.retry_topic import RetryTopic
+from consumer.tracing.context import Sampler
+from consumer.tracing.spans import Tracer
 from support.fakes import (
     FakeClock,
     FakeRecord,
     FakeTransport,
     make_table,
 )
+from support.kept_spans import KeptSpans
 from support.scheduler_harness import CIRCUIT, LIMITS, POLICY
 
 RETRY_TOPICS = [RetryTopic("hookstream.retry.10s", 10.0), RetryTopic("hookstream.retry.1m", 60.0)]
@@ -68,7 +73,8 @@ def headers_of(message: Message) -> Headers:
 class PipelineHarness:
     """A pipeline whose network, broker and time are the test's."""
 
-    def __init__(self, *hooks: Hook, **decoders: Decoder) -> None:
+    def __init__(self, *hooks: Hook, sample: float | None = None, **decoders: Decoder) -> None:
+        """`sample`: `tracing.sample`; None: without tracing."""
         self.clock = FakeClock()
         self.transport = FakeTransport(self.clock)
         self.metrics = Metrics("0", CollectorRegistry())
@@ -77,6 +83,10 @@ class PipelineHarness:
             "event": Decoder("event"),
             "push-click": Decoder("push_click"),
         }
+        self.spans = KeptSpans()
+        """The spans that have ended."""
+        self.tracer: Tracer | None = None
+        self._record_spans = self._traced(sample) if sample is not None else None
         self.overflow = OverflowTopic(OVERFLOW, self.clock, self.metrics.stream)
         self.gave_up: list[DeliveryMetadata] = []
         """Deliveries that were dead-lettered outside the scheduler."""
@@ -102,6 +112,7 @@ class PipelineHarness:
             scheduler=self._scheduler(router),
             clock=self.clock,
             metrics=self.metrics,
+            spans=self._record_spans,
         )
         self.partitions: dict[str, OffsetTracker] = {}
 
@@ -116,8 +127,13 @@ class PipelineHarness:
             timer=self.clock.call_later,
             random=lambda: 0.5,
             metrics=self.metrics,
-            observers=(METRICS_OBSERVER,),
+            observers=[METRICS_OBSERVER, *([self._record_spans] if self._record_spans else [])],
         )
+
+    def _traced(self, sample: float) -> RecordSpans:
+        sampler = Sampler(sample, Random(7).getrandbits)  # noqa: S311  # the same each time
+        self.tracer = Tracer(sampler, self.spans, self.clock, GROUP)
+        return RecordSpans(self.tracer)
 
     def handle(self, record: FakeRecord) -> OffsetTracker:
         """Handle one record; returns its topic's tracker."""

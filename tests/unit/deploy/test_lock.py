@@ -17,6 +17,7 @@ GROUPS: dict[str, list[Any]] = PROJECT["dependency-groups"]
 RUNTIME = [
     *PROJECT["project"]["dependencies"],
     *PROJECT["project"]["optional-dependencies"]["demo"],
+    *PROJECT["project"]["optional-dependencies"]["tracing"],
 ]
 LOCKS = {
     "benchmark.txt": GROUPS["benchmark"],

@@ -11,6 +11,7 @@ from consumer.journal.records import Followed, hash_user
 from consumer.reasons import ErrorKind, Reason
 from consumer.records.delivery_metadata import DeliveryMetadata
 from consumer.records.overflow_tracker import OverflowTracker
+from consumer.records.tracker import OffsetTracker
 from support.fakes import FakeRecord, make_event, make_hook, make_value
 from support.journal_harness import REPLICA, USER_KEY, JournalHarness
 from support.scheduler_harness import LIMITS
@@ -32,6 +33,21 @@ async def test_a_record_tells_one_attempt() -> None:
     assert record.retry_at == "2027-01-15T08:00:10.000Z"
     assert (record.replica, record.user) == (REPLICA, hash_user(USER_KEY, "u42"))
     assert record.ms.all == 250.0
+
+
+@pytest.mark.parametrize(
+    ("header", "trace"), [(f"00-{'ab' * 16}-{'cd' * 8}-00", "ab" * 16), ("00-1", None)]
+)
+async def test_a_record_has_the_producers_trace(header: str, trace: str | None) -> None:
+    """A record of the log has the id of the trace that the event belongs to, sampled or not."""
+    journal = JournalHarness()
+    record = FakeRecord(headers=[("traceparent", header.encode())])
+    source = OffsetTracker("event", 0, 0).receive(0, record, 1, 0.0)
+    journal.scheduler.submit(HOOK, source_record=source)
+    journal.scheduler.transport.answer(503)
+    await journal.write()
+    [logged] = journal.cluster.log
+    assert logged.trace == trace
 
 
 @pytest.mark.parametrize(

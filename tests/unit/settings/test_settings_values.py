@@ -271,6 +271,7 @@ def test_the_documented_settings_all_exist() -> None:
         "network": "allow deny ca_file",
         "admin": "host port token",
         "panel": "host port tokens trusted_proxies user_header role_header",
+        "tracing": "endpoint sample",
         "log": "format level",
     }
     models = get_type_hints(Settings)
