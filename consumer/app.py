@@ -49,7 +49,6 @@ from consumer.stream.overflow_topic import OverflowTopic
 from consumer.stream.tls import tls_files
 from consumer.stream.topic_watch import TopicWatch
 from consumer.systemd import ServiceManager
-from consumer.tracing.spans import Tracer
 from consumer.workload import Workload
 
 log = get_logger(__name__)
@@ -86,7 +85,6 @@ class App:
         self._workload: Workload
         self._live: Live | None = None
         self._journal: Journal | None = None
-        self._tracer: Tracer | None = None
         self._replica = new_replica_id()
         self.health: Health
         """The probes' results; set once `admin_port` is."""

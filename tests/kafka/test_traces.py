@@ -33,16 +33,16 @@ def _chain(collector: Collector, span: CollectedSpan) -> list[str]:
 
 
 async def test_one_trace_from_the_producer_to_the_last_attempt(workspace: Workspace) -> None:
-    """A sampled event is one trace of the producer's, with the conventions' attributes, through a
-    retry topic and the overflow topic to its last attempt. Nothing is exported of an event that the
+    """A sampled event is one trace of the producer's, with the conventions' attributes, through two
+    retry topics to its last attempt. Nothing is exported of an event that the
     producer did not sample, no value is, and the receiver is sent no trace header.
 
-    1. The receiver answers 503, then 429 with Retry-After, then 200. 2. The delivery waits in the
-    retry topic, then in the overflow topic. 3. A stop exports what is left.
+    1. The receiver answers 503 twice, then 200. 2. The delivery waits in the first and the second
+    retry topic. 3. A stop exports what is left.
     """
     await workspace.create_topics()
-    retry = workspace.retry_topics[0]
-    replies = [response(503), response(429, "Retry-After: 3")]
+    retry, second = workspace.retry_topics
+    replies = [response(503), response(503)]
     async with Collector() as collector, Receiver(*replies) as receiver:
         workspace.write_settings(tracing={"endpoint": collector.endpoint})
         workspace.write_hooks(
@@ -64,18 +64,18 @@ async def test_one_trace_from_the_producer_to_the_last_attempt(workspace: Worksp
     assert {span.tracestate for span in collector.spans} == {"vendor=1"}
     body = b"".join(collector.bodies)
     assert b"canary" not in body
-    event_topic, overflow = workspace.topic("event"), workspace.overflow_topic
+    event_topic = workspace.topic("event")
     first, *_, last = requests = collector.named("GET")
     assert [span.attributes.get("http.response.status_code") for span in requests] == [
         503,
-        429,
+        503,
         200,
     ]
     assert [span.failed for span in requests] == [True, True, False]
     assert first.attributes["http.request.resend_count"] == 0
     assert all(span.kind == "CLIENT" and span.seconds > 0 for span in requests)
     assert _chain(collector, last) == [
-        "GET", f"process {overflow}", f"send {overflow}", f"process {retry}", f"send {retry}",
+        "GET", f"process {second}", f"send {second}", f"process {retry}", f"send {retry}",
         f"process {event_topic}",
     ]  # fmt: skip
     assert _chain(collector, first) == ["GET", f"process {event_topic}"]
