@@ -30,7 +30,7 @@ WRITES: tuple[tuple[str, str, Any, dict[str, str]], ...] = (
 PAGES = (
     "/hooks", "/hooks/a", "/deliveries", "/delivery?id=e:a&hook=a", "/dead-letters",
     "/dead-letters/replay", "/events?trigger=event", "/event?trigger=event&ref=event/0/1",
-    "/compose?trigger=event", "/replicas", "/audit", "/reports.csv", "/reports?hook=a",
+    "/compose?trigger=event", "/replicas", "/audit", "/reports.csv", "/reports", "/reports?hook=a",
 )  # fmt: skip
 
 

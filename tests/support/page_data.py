@@ -130,6 +130,9 @@ class PageData:
                 return entry
         raise NotFoundError(f"no hook has the id {hook_id}")
 
+    async def require_broker(self) -> None:
+        """It answers."""
+
     async def knows_hook(self, hook_id: str) -> bool:
         """Whether there is one."""
         return any(entry.hook_id == hook_id for entry in self.entries)

@@ -53,6 +53,10 @@ class Recent:
 class Data(Protocol):
     """Each call raises `HookstreamError`."""
 
+    async def require_broker(self) -> None:
+        """Return if Kafka answers. Raises `UnavailableError`."""
+        ...
+
     async def listing(self) -> Listing:
         """Every hook."""
         ...
@@ -154,8 +158,12 @@ class ServiceData:
         self._dead_letters = dead_letters
         self._clock = clock
 
-    async def listing(self) -> Listing:
+    async def require_broker(self) -> None:
         """See `Data`, as below."""
+        await self._hooks.reader.require()
+
+    async def listing(self) -> Listing:
+        """Every hook."""
         return await self._hooks.reader.listing()
 
     async def hook(self, hook_id: str) -> HookEntry:

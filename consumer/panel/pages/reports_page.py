@@ -73,10 +73,13 @@ class ReportsPage:
         """The reports of a query; of the last day by the hour those that are kept, and None if
         there are none yet.
 
-        Raises `ConfigError`.
+        Raises `ConfigError`, and `UnavailableError` if there are none since Kafka is away.
         """
         if _DAY.items() >= {name: text for name, text in query.items() if name != "hook"}.items():
-            return await self._day.figures(query.get("hook"), PATIENCE_SECONDS)
+            day = await self._day.figures(query.get("hook"), PATIENCE_SECONDS)
+            if day is None:
+                await self._data.require_broker()
+            return day
         found = await self._data.reports(query)
         step = Step(query.get("step", Step.HOUR))
         figures = await asyncio.to_thread(report_figures, found.reports, step)
