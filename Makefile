@@ -13,9 +13,9 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 # Two files at a time, on two brokers; in order, since the longest ones come early.
 PYTEST = $(BIN)/pytest --numprocesses $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder
 
-# They judge behaviour under load, and start daemons by the hundred: coverage would make each of them
-# half as slow again, and finds nothing there that the others do not run.
-UNMEASURED = tests/faults tests/field
+# They start daemons by the hundred, simulate days or draw pages: coverage would make them half as
+# slow again and more, and finds nothing there that the others do not run.
+UNMEASURED = tests/browser tests/faults tests/field tests/simulation
 
 COMPILED = $(CURDIR)/.cache/compiled
 PEERS = .cache/peers/.synced

@@ -244,7 +244,8 @@ async def test_a_topic_that_may_not_be_written(
         async with Daemon(workspace.config) as daemon:
             [record] = await workspace.cluster.produce(workspace.topic("event"), [event("e1")])
             await wait_until(lambda: not_ready(daemon), "the daemon not to be ready")
-            [line] = daemon.said("publishing fails; intake pauses")
+            said = "publishing fails; intake pauses"
+            [line] = await wait_until(lambda: daemon.said(said), "it to be said")
             assert line["topics"] == [topic]
             assert line["errors"] == ["TopicAuthorizationFailedError"]
             committed = await workspace.cluster.committed(workspace.group)

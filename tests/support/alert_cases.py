@@ -200,6 +200,7 @@ CASES: Mapping[str, Case] = {
     ),
     "HookstreamDeliveryLogDropped": counter("hookstream_delivery_log_dropped_total"),
     "HookstreamLogLinesDropped": counter("hookstream_log_lines_dropped_total"),
+    "HookstreamSpansDropped": counter("hookstream_spans_dropped_total"),
     "HookstreamTooFewReplicas": Case(
         {
             f"hookstream_wanted_replicas{{{ME}}}": "1.6x60",

@@ -142,7 +142,8 @@ the daemon's life (consumer/reload.py), and the script. */}}
   "delays" (dig "retry" "delays" "" $settings)
   "transport" (dig "delivery" "transport" "" $settings)
   "log" (or $failures (gt (float64 $successes) 0.0))
-  "live" (dig "hooks" "live" "" $settings) -}}
+  "live" (dig "hooks" "live" "" $settings)
+  "traces" (dig "tracing" "endpoint" "" $settings) -}}
 checksum/fixed-settings: {{ $fixed | toJson | sha256sum }}
 checksum/reload: {{ .Files.Get "files/reload.py" | sha256sum }}
 {{- end -}}
