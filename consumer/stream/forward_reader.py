@@ -15,6 +15,7 @@ from consumer.stream.backward_merge import Place, Reached, Span
 from consumer.stream.parsed_records import UnreadableBatchError
 from consumer.stream.partitions_reader import PartitionsReader
 from consumer.stream.skimming import Skim
+from consumer.stream.tasks import end_tasks
 
 ENDLESS: Final = sys.maxsize
 """The end of a span that is followed for ever."""
@@ -97,6 +98,4 @@ async def follow(
                 raise found
             yield found
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)

@@ -29,6 +29,7 @@ from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
 from consumer.stream.client import connection_options, kafka_timeout
 from consumer.stream.cluster_client import ClusterClient
+from consumer.stream.tasks import end_tasks
 
 log = get_logger(__name__)
 
@@ -136,8 +137,7 @@ class GroupLock:
 
     async def _stop_beating(self, heartbeats: "asyncio.Task[None]") -> None:
         """Raises what the heartbeats failed with, if that is a bug."""
-        heartbeats.cancel()
-        await asyncio.wait([heartbeats])
+        await end_tasks([heartbeats])
         if not heartbeats.cancelled():
             heartbeats.result()
 

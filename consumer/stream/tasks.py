@@ -1,13 +1,19 @@
-"""Monitors aiokafka's background tasks: without one of them the daemon would wait for ever."""
+"""Monitors aiokafka's background tasks: without one of them the daemon would wait for ever. Ends
+tasks that wait for aiokafka.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from consumer.errors import HookstreamError
+
+_AGAIN_SECONDS: Final = 0.5
+"""After this a task that has not ended is cancelled again."""
 
 
 class StrayCancellationError(KafkaError):  # type: ignore[misc]  # aiokafka has no types
@@ -36,6 +42,21 @@ async def timeout(seconds: float) -> AsyncIterator[None]:
     async with asyncio.timeout(seconds):
         with raise_on_stray_cancel():
             yield
+
+
+async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until each has ended; what they raise is not passed on.
+
+    Once is not enough: aiokafka waits with `asyncio.wait_for`, which in Python 3.11 returns the
+    result, and forgets a cancellation that comes in the same turn of the loop.
+    """
+    every = list(tasks)
+    left: Iterable[asyncio.Task[Any]] = every
+    while left := [task for task in left if not task.done()]:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=_AGAIN_SECONDS)
+    await asyncio.gather(*every, return_exceptions=True)
 
 
 async def watch_tasks(consumer: AIOKafkaConsumer) -> None:

@@ -15,7 +15,7 @@ from support.delivery_log import KEPT_FOR_EVER, LogRecord, log_record, write_log
 from support.project import ROOT
 from support.receiver import Receiver, response
 from support.terminal import Terminal
-from support.waiting import wait_until
+from support.waiting import PATIENCE, wait_until
 from support.workspace import Workspace, hook
 
 PARTITIONS = 3
@@ -37,7 +37,13 @@ async def _run(workspace: Workspace, *words: str) -> tuple[int | None, str, str]
         cwd=ROOT,
         env={**os.environ, "COLUMNS": "200"},
     )
-    out, err = await process.communicate()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     return process.returncode, out.decode(), " ".join(err.decode().split())
 
 
@@ -146,14 +152,26 @@ async def test_tail_follows(topics: Workspace) -> None:
         *_command(topics, *words), stdin=DEVNULL, stdout=PIPE, stderr=PIPE, cwd=ROOT
     )
     assert process.stdout is not None
-    assert orjson.loads(await process.stdout.readline())["event"] == "e1"
-    await _write(topics, log_record("b", 3, T0 + 1_000), log_record("a", 4, T0 + 2_000))
-    assert orjson.loads(await process.stdout.readline())["event"] == "e4"
-    process.send_signal(signal.SIGINT)
-    _, err = await process.communicate()
+    try:
+        assert await _next_event(process.stdout) == "e1"
+        await _write(topics, log_record("b", 3, T0 + 1_000), log_record("a", 4, T0 + 2_000))
+        assert await _next_event(process.stdout) == "e4"
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(PATIENCE):
+            _, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
     assert (process.returncode, b"Traceback" in err) == (130, False)
     code, out, _ = await _run(topics, *words, "--limit", "2")
     assert (code, [orjson.loads(line)["event"] for line in out.splitlines()]) == (0, ["e1", "e4"])
+
+
+async def _next_event(output: asyncio.StreamReader) -> str:
+    async with asyncio.timeout(PATIENCE):
+        line = orjson.loads(await output.readline())
+    return str(line["event"])
 
 
 async def test_tail_on_a_terminal_is_a_line_each(topics: Workspace) -> None:
