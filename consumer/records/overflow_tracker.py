@@ -192,8 +192,10 @@ class OverflowTracker(OffsetTracker):
     def settled_text(self) -> str:
         """What is settled beyond `committable`, for the commit's metadata."""
         if self._text is None:
-            runs = [*self._runs(), *self._old_runs[::-1]]
-            self._text = format_runs(runs, self._first)
+            runs, old = self._runs(), self._old_runs[::-1]
+            if runs and old and runs[-1][1] == old[0][0]:
+                runs[-1] = (runs[-1][0], old.pop(0)[1])
+            self._text = format_runs(runs + old, self._first)
         return self._text
 
     def _runs(self) -> list[Run]:

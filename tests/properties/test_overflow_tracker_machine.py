@@ -125,6 +125,18 @@ class OverflowTrackerMachine(RuleBasedStateMachine):
 TestOverflowTracker = OverflowTrackerMachine.TestCase
 
 
+def test_runs_of_two_assignments_that_meet_are_one() -> None:
+    """What an earlier assignment settled right behind what this one has read and settled stays
+    settled in the next commit.
+    """
+    tracker = OverflowTracker("overflow", 0, 100, format_runs([(101, 104), (105, 106)], 100))
+    for offset in (100, 104):
+        tracker.skip_settled()
+        tracker.add(offset, "a", 0.0)
+    assert tracker.lose(104, 105) == 1
+    assert parse_runs(tracker.settled_text, tracker.committable) == [(101, 106)]
+
+
 @given(
     st.lists(st.tuples(st.integers(1, 10**6), st.integers(1, 10**6)), max_size=50),
     st.integers(0, 2**62),
