@@ -91,8 +91,8 @@ class Test:
         return self.path, self.name, repr(self.argument)
 
 
-class AnyOf(Test):
-    """`equals` and `any_of`: the value is one of some scalars. The index can look it up."""
+class KeyTest(Test):
+    """Compares with some scalars by their keys."""
 
     __slots__ = ("keys",)
 
@@ -101,6 +101,12 @@ class AnyOf(Test):
     ) -> None:
         super().__init__(path, steps, name, argument)
         self.keys = keys
+
+
+class AnyOf(KeyTest):
+    """`equals` and `any_of`: the value is one of some scalars. The index can look it up."""
+
+    __slots__ = ()
 
     def holds(self, value: Any) -> bool:
         """See `Test.holds`."""
@@ -108,24 +114,18 @@ class AnyOf(Test):
         return key is not None and key in self.keys
 
 
-class Not(Test):
+class Not(KeyTest):
     """`not`: the value is none of some scalars; a missing one is none of them."""
 
-    __slots__ = ("keys",)
-
-    def __init__(
-        self, path: str, steps: Path, name: str, argument: object, keys: frozenset[Key]
-    ) -> None:
-        super().__init__(path, steps, name, argument)
-        self.keys = keys
+    __slots__ = ()
 
     def holds(self, value: Any) -> bool:
         """See `Test.holds`."""
         return key_of(value) not in self.keys
 
 
-class Below(Test):
-    """`below` and `at_most`: the value is a number up to a bound."""
+class BoundTest(Test):
+    """Compares with a number."""
 
     __slots__ = ("bound", "inclusive")
 
@@ -133,6 +133,12 @@ class Below(Test):
         super().__init__(path, steps, name, bound)
         self.bound = bound  # compiled as a float, a large integer would be rounded
         self.inclusive = inclusive
+
+
+class Below(BoundTest):
+    """`below` and `at_most`: the value is a number up to a bound."""
+
+    __slots__ = ()
 
     def holds(self, value: Any) -> bool:
         """See `Test.holds`."""
@@ -142,15 +148,10 @@ class Below(Test):
         return bool(number <= self.bound if self.inclusive else number < self.bound)
 
 
-class Above(Test):
+class Above(BoundTest):
     """`above` and `at_least`: the value is a number from a bound on."""
 
-    __slots__ = ("bound", "inclusive")
-
-    def __init__(self, path: str, steps: Path, name: str, bound: Any, inclusive: bool) -> None:  # noqa: FBT001  # compiled, keywords cost more
-        super().__init__(path, steps, name, bound)
-        self.bound = bound
-        self.inclusive = inclusive
+    __slots__ = ()
 
     def holds(self, value: Any) -> bool:
         """See `Test.holds`."""
@@ -160,42 +161,40 @@ class Above(Test):
         return bool(number >= self.bound if self.inclusive else number > self.bound)
 
 
-class StartsWith(Test):
-    """`starts_with`."""
+class TextTest(Test):
+    """Compares with a text."""
 
     __slots__ = ("text",)
 
     def __init__(self, path: str, steps: Path, name: str, text: str) -> None:
         super().__init__(path, steps, name, text)
         self.text = text
+
+
+class StartsWith(TextTest):
+    """`starts_with`."""
+
+    __slots__ = ()
 
     def holds(self, value: Any) -> bool:
         """See `Test.holds`."""
         return type(value) is str and value.startswith(self.text)
 
 
-class EndsWith(Test):
+class EndsWith(TextTest):
     """`ends_with`."""
 
-    __slots__ = ("text",)
-
-    def __init__(self, path: str, steps: Path, name: str, text: str) -> None:
-        super().__init__(path, steps, name, text)
-        self.text = text
+    __slots__ = ()
 
     def holds(self, value: Any) -> bool:
         """See `Test.holds`."""
         return type(value) is str and value.endswith(self.text)
 
 
-class Contains(Test):
+class Contains(TextTest):
     """`contains`: the value is a text that has another one in it."""
 
-    __slots__ = ("text",)
-
-    def __init__(self, path: str, steps: Path, name: str, text: str) -> None:
-        super().__init__(path, steps, name, text)
-        self.text = text
+    __slots__ = ()
 
     def holds(self, value: Any) -> bool:
         """See `Test.holds`."""
