@@ -65,8 +65,8 @@ class Explanation:
     5}`, or `any`."""
     value: str | None = None
     """Of `Stop.WHEN`: the event's value that failed the test, as JSON, cut short; None if it is
-    missing, or if a mapping of `any` had to pass. It may be a user's: whoever shows it decides for
-    whom.
+    missing, or if a mapping of `any` had to pass. It may be a user's, so it is not
+    for every role.
     """
 
 

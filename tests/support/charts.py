@@ -6,29 +6,25 @@ clusters and registries. The schemas of Kubernetes are in the package `kubernete
 of the other kinds in the modules of the projects that define them.
 """
 
-import fcntl
-import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from support.filled_folder import Fetch, filled_folder
 from support.project import ROOT
 
 CHART = ROOT / "deploy/chart"
 SOURCE = Path(__file__).parent / "helm"
 CACHE = ROOT / ".cache/helm"
 RELEASE, NAMESPACE = "push", "webhooks"
-
-Fetch = Callable[[Path], None]
 
 
 @dataclass(frozen=True)
@@ -137,24 +133,11 @@ def build(folder: Path) -> None:
 
 
 def tools(cache: Path = CACHE, fetch: Fetch = build) -> Path:
-    """The folder with the renderer and the definitions, filled at the first call.
-
-    It is named after its sources, so an upgrade never meets old ones, and it appears with one
-    rename, so it is complete or absent. Runs side by side wait for the first one's lock.
+    """The folder with the renderer and the definitions, filled at the first call
+    (`filled_folder`).
     """
-    cache.mkdir(parents=True, exist_ok=True)
     sources = [*(SOURCE / name for name in ("go.mod", "go.sum", "main.go")), Path(__file__)]
-    digest = hashlib.sha256(b"\0".join(source.read_bytes() for source in sources))
-    ready = cache / digest.hexdigest()[:12]
-    with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not ready.is_dir():
-            with tempfile.TemporaryDirectory(dir=cache, prefix="partial-") as partial:
-                made = Path(partial) / "tools"
-                made.mkdir()
-                fetch(made)
-                os.replace(made, ready)  # noqa: PTH105 a rename of a folder, not a move
-    return ready
+    return filled_folder(cache, sources, fetch)
 
 
 def render(

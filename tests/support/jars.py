@@ -1,18 +1,14 @@
 """Apache Kafka's own jars, fetched once by Maven and kept for every later run."""
 
-import fcntl
-import hashlib
-import os
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+
+from support.filled_folder import Fetch, filled_folder
 
 POM = Path(__file__).parent / "kafka" / "pom.xml"
 CACHE = Path(__file__).parents[2] / ".cache" / "kafka"
-
-Fetch = Callable[[Path], None]
 
 
 class MavenError(Exception):
@@ -50,19 +46,5 @@ def fetch_with_maven(folder: Path) -> None:
 
 
 def kafka_jars(cache: Path = CACHE, fetch: Fetch = fetch_with_maven) -> Path:
-    """The folder with a broker's jars, filled at the first call.
-
-    It is named after the pom's content, so an upgrade never meets old jars, and it appears with
-    one rename, so it is complete or absent. Runs side by side wait for the first one's lock.
-    """
-    cache.mkdir(parents=True, exist_ok=True)
-    ready = cache / hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
-    with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not ready.is_dir():
-            with tempfile.TemporaryDirectory(dir=cache, prefix="partial-") as partial:
-                jars = Path(partial) / "lib"
-                jars.mkdir()
-                fetch(jars)
-                os.replace(jars, ready)  # noqa: PTH105 a rename of a folder, not a move
-    return ready
+    """The folder with a broker's jars, filled at the first call (`filled_folder`)."""
+    return filled_folder(cache, [POM], fetch)
