@@ -175,12 +175,23 @@ class Files:
         try:
             link: str | None = os.readlink(path)
         except FileNotFoundError:
-            link = _coming_link(path)
+            link = self._coming_link(path)
         except OSError:  # EINVAL: no link
             link = None
         if link is not None or keep:
             self._links[path] = link
         return link
+
+    def _coming_link(self, path: str) -> str | None:
+        """The link that a Kubernetes mount will have for a name that is new in it."""
+        folder, _, name = path.rpartition("/")
+        if name == _KUBERNETES_LINK:
+            return None
+        data = self._link(f"{folder}/{_KUBERNETES_LINK}", keep=True)
+        if data is None:
+            return None
+        there = self._resolve(data if data.startswith("/") else f"{folder}/{data}")
+        return f"{_KUBERNETES_LINK}/{name}" if os.path.lexists(f"{there}/{name}") else None
 
     def _names(self, folder: str | Path) -> list[str]:
         real = self.resolve(folder)
@@ -208,13 +219,6 @@ def _open(path: str | Path) -> int:
 
 def _is_of_mount(path: str, link: str) -> bool:
     return path.endswith(f"/{_KUBERNETES_LINK}") or link.startswith(f"{_KUBERNETES_LINK}/")
-
-
-def _coming_link(path: str) -> str | None:
-    """The link that a Kubernetes mount will have for a name that is new in it."""
-    folder, _, name = path.rpartition("/")
-    data = f"{_KUBERNETES_LINK}/{name}"
-    return data if os.path.lexists(f"{folder}/{data}") else None
 
 
 def _stamp(found: os.stat_result) -> Stamp:

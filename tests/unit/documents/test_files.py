@@ -72,6 +72,26 @@ def test_paths_through_one_link_stay_in_one_folder(tmp_path: Path, name: str) ->
     assert text(Files(), link / "b") == "two"
 
 
+def test_a_name_that_only_one_generation_has_is_read_in_that_one(tmp_path: Path) -> None:
+    """A name that the mount has no link for yet is read in the folder that was listed, even if the
+    mount leads elsewhere by then.
+    """
+    mount = Mount(tmp_path / "m", {"a": "one"})
+    later = mount.folder / "..later"
+    later.mkdir()
+    (later / "new").write_text("two")
+    data = mount.folder / "..data"
+    first = data.readlink()
+    data.unlink()
+    data.symlink_to(later.name)
+    known = Files()
+    assert "new" in known.names(mount.folder)
+    data.unlink()
+    data.symlink_to(first)
+    assert text(known, mount.folder / "new") == "two"
+    assert known.changed() == ""
+
+
 def test_a_link_to_a_file_that_is_exchanged_is_noticed(tmp_path: Path) -> None:
     """A link to a file that is exchanged before or after another one was read causes a new read."""
     for name in ("one", "two"):
