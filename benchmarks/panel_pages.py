@@ -153,7 +153,7 @@ async def _measure(server: KafkaServer, folder: Path, hooks: int, records: int) 
                 return answer.status, await answer.read()
 
         async def is_loaded() -> bool:
-            status, page = await load("/hooks")
+            status, page = await load("/hooks?q=h7")
             return status == HTTPStatus.OK and b"90" in page and b"h7" in page
 
         async with session.post(

@@ -1,5 +1,6 @@
 """Long work in a thread, beside an event loop that must go on."""
 
+import asyncio
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -55,3 +56,8 @@ def beside_the_loop(work: Callable[[], ResultT]) -> ResultT:
     """
     with _INTERVAL.short(), gc_paused():
         return work()
+
+
+async def in_thread(work: Callable[[], ResultT]) -> ResultT:
+    """Do the work of `beside_the_loop`, and wait for it: the loop goes on meanwhile."""
+    return await asyncio.to_thread(beside_the_loop, work)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Generic, TypeVar
 
-from consumer.background import beside_the_loop
+from consumer.background import in_thread
 from consumer.errors import ConfigError, HookstreamError
 from consumer.logs import get_logger
 from consumer.metrics import Metrics
@@ -59,13 +59,13 @@ class Reloader(Generic[LoadedT]):
             self._requested.clear()
             self._systemd.reloading()
             try:
-                finish = self._apply(await asyncio.to_thread(beside_the_loop, self._load))
+                finish = self._apply(await in_thread(self._load))
             except Exception as error:  # noqa: BLE001  # on any error the old ones stay
                 self._metrics.reload_failed()
-                await asyncio.to_thread(beside_the_loop, partial(_tell, error))
+                await in_thread(partial(_tell, error))
             else:
                 self._metrics.reload_succeeded()
-                await asyncio.to_thread(beside_the_loop, finish)
+                await in_thread(finish)
             self._systemd.reloaded()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from consumer.background import beside_the_loop, briefly
+from consumer.background import briefly, in_thread
 from consumer.clock import Clock
 from consumer.definitions.in_force import DefinitionsInForce
 from consumer.matching.store import Prepared
@@ -66,10 +66,10 @@ class LiveUpdates:
         await self._reader.read_to_end()
         self._is_first_read = False
         records, self._newest = list(self._newest.values()), {}
-        prepared = await _in_long_thread(partial(self._load, records))
+        prepared = await in_thread(partial(self._load, records))
         self._changed(prepared)
         self.is_loaded = True
-        await _in_long_thread(partial(self._finish, prepared))
+        await in_thread(partial(self._finish, prepared))
 
     async def run(self) -> None:
         """Put changes in force as they come, until cancelled; only after `load`."""
@@ -114,7 +114,7 @@ class LiveUpdates:
 
     async def _apply_batch(self, records: Sequence[Record]) -> None:
         definitions = self._definitions
-        run = _in_long_thread if len(records) >= _LONG_BATCH_RECORDS else _in_thread
+        run = in_thread if len(records) >= _LONG_BATCH_RECORDS else _in_short_thread
         if _is_quick(records):
             run = _here
         done = await run(partial(definitions.compile, records))
@@ -162,9 +162,5 @@ async def _here(work: Callable[[], ResultT]) -> ResultT:
     return work()
 
 
-async def _in_thread(work: Callable[[], ResultT]) -> ResultT:
+async def _in_short_thread(work: Callable[[], ResultT]) -> ResultT:
     return await asyncio.to_thread(briefly, work)
-
-
-async def _in_long_thread(work: Callable[[], ResultT]) -> ResultT:
-    return await asyncio.to_thread(beside_the_loop, work)

@@ -2,14 +2,17 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
 from pydantic import BaseModel
 
+from consumer.background import in_thread
 from consumer.clock import Clock
 from consumer.journal.log_filter import LogFilter
 from consumer.journal.log_search import FoundDelivery, Horizon, Progress, SearchBounds
+from consumer.journal.report_reader import Reports
 from consumer.panel import journal_models as models
 from consumer.panel.credentials import Identity
 from consumer.panel.problems import Problem
@@ -108,15 +111,12 @@ class JournalApi:
         values = call.query.model_dump(exclude_none=True)
         wanted, step = report_service.parse(values, self._clock.now())
         found = await self._reports.read(wanted, step)
-        return Answer(
-            models.Reports(
-                reports=[
-                    models.Report(**report_service.report_facts(one)) for one in found.reports
-                ],
-                exists=found.exists,
-                passed_over=found.passed_over,
-            )
-        )
+        return Answer(await in_thread(partial(_reports, found)))
+
+
+def _reports(found: Reports) -> models.Reports:
+    reports = [models.Report(**report_service.report_facts(one)) for one in found.reports]
+    return models.Reports(reports=reports, exists=found.exists, passed_over=found.passed_over)
 
 
 def _filters(call: Call) -> Mapping[str, str]:

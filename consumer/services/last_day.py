@@ -4,8 +4,10 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
+from consumer.background import in_thread
 from consumer.clock import Clock
 from consumer.errors import HookstreamError
 from consumer.journal.report_reader import Reports
@@ -110,7 +112,7 @@ class DayReader:
         except HookstreamError as error:
             log.warning("reports cannot be read", error=str(error))
             return
-        counts = await asyncio.to_thread(_counts, found.reports, now)
+        counts = await in_thread(partial(_counts, found.reports, now))
         self._found = LastDay(found.reports, counts, found.exists, now)
         self._found_at = self._clock.monotonic()
         self._took = self._found_at - begun

@@ -1,5 +1,7 @@
 """Reports read from a real broker; the records are written by hand."""
 
+import asyncio
+import threading
 from collections.abc import Iterable
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from consumer.clock import SystemClock
 from consumer.journal.records import ReportRecord, report_key, report_value
 from consumer.journal.report_reader import read_reports
-from consumer.journal.report_sums import ReportFilter, ReportTable, Step
+from consumer.journal.report_sums import Report, ReportFilter, ReportTable, Step
 from consumer.records.record import Record
 from consumer.services import reports
 from consumer.settings import KafkaSettings
@@ -52,6 +54,24 @@ def _records(delivered: int) -> list[ReportRecord]:
         for hour in HOURS
         for replica in REPLICAS
     ]
+
+
+async def test_the_loop_goes_on_while_reports_are_summed(
+    cluster: Cluster, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event loop goes on while the reports of many hooks are summed: other pages are answered
+    meanwhile.
+    """
+    settings, loop = kafka_settings(cluster.bootstrap, topic_prefix), asyncio.get_running_loop()
+    went_on = threading.Event()
+
+    def sums(*_: object) -> list[Report]:
+        loop.call_soon_threadsafe(went_on.set)
+        assert went_on.wait(10)
+        return []
+
+    monkeypatch.setattr(ReportTable, "reports", sums)
+    assert (await read_reports(settings, ALL, Step.HOUR, SystemClock())).reports == []
 
 
 async def _first_offsets(settings: KafkaSettings, cluster: Cluster) -> int:

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
+from consumer.background import in_thread
 from consumer.journal.report_sums import Step
 from consumer.panel.pages.figures import Day, ReportFigures, days, report_figures
 from consumer.services import last_day as service
@@ -60,7 +62,7 @@ class DayReports:
     async def _of(self, found: service.LastDay) -> LastDay:
         if self._making is None or found is not self._made_of:
             self._made_of = found
-            self._making = asyncio.create_task(asyncio.to_thread(_last_day, found))
+            self._making = asyncio.create_task(in_thread(partial(_last_day, found)))
         return await asyncio.shield(self._making)
 
 

@@ -1,13 +1,14 @@
 """Reports: counts, rates and percentiles by hook and time, as charts, tables and CSV."""
 
-import asyncio
 import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
+from consumer.background import in_thread
 from consumer.errors import ConfigError
 from consumer.journal.report_sums import HOUR_SECONDS, PERCENTILES, Report, Step
 from consumer.metrics.hooks import STATUSES
@@ -82,13 +83,17 @@ class ReportsPage:
             return day
         found = await self._data.reports(query)
         step = Step(query.get("step", Step.HOUR))
-        figures = await asyncio.to_thread(report_figures, found.reports, step)
+        figures = await in_thread(partial(report_figures, found.reports, step))
         return LastDay({}, figures, found.exists, now)
 
     async def download(self, visit: Visit) -> Result:
         """Every report as a line of CSV."""
         found = await self._data.reports(visit.query)
-        return Download("reports.csv", "text/csv; charset=utf-8", csv_of(found.reports))
+        return Download(
+            "reports.csv",
+            "text/csv; charset=utf-8",
+            await in_thread(partial(csv_of, found.reports)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
