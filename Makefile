@@ -139,8 +139,8 @@ format: setup ## let ruff write the format
 
 lock: $(UV) ## write requirements/ anew from pyproject.toml (LOCK_FLAGS=--upgrade for new versions)
 	@$(COMPILE) --group build --output-file requirements/build.txt
-	@$(COMPILE) --extra demo --extra tracing --output-file requirements/runtime.txt pyproject.toml
-	@$(COMPILE) --extra demo --extra tracing --group dev -c requirements/build.txt -c requirements/runtime.txt \
+	@$(COMPILE) --extra avro --extra demo --extra protobuf --extra tracing --output-file requirements/runtime.txt pyproject.toml
+	@$(COMPILE) --extra avro --extra demo --extra protobuf --extra tracing --group dev -c requirements/build.txt -c requirements/runtime.txt \
 		--output-file requirements/dev.txt pyproject.toml
 	@$(COMPILE) --group benchmark -c requirements/dev.txt --output-file requirements/benchmark.txt
 

@@ -18,6 +18,8 @@ from consumer.delivery.scheduling.outcomes import Outcomes
 from consumer.delivery.scheduling.retry_policy import RetryPolicy
 from consumer.delivery.scheduling.scheduler import Scheduler
 from consumer.events.decode import Decoder
+from consumer.events.formats.cloudevents import cloud_event
+from consumer.events.formats.format import Format, FormatName
 from consumer.hooks.table import RateLimit
 from consumer.metrics import Metrics
 from consumer.metrics.stream import StreamMetrics
@@ -112,7 +114,19 @@ def log_topics(own: OwnTopics, log: DeliveryLogSettings) -> dict[str, Requiremen
 
 def make_decoder(source: SourceSettings) -> Decoder:
     """The decoder of one source topic."""
-    return Decoder(source.trigger, source.fields.model_dump(exclude_none=True))
+    fields = source.fields.model_dump(exclude_none=True)
+    return Decoder(source.trigger, fields, make_format(source.format))
+
+
+def make_format(name: FormatName) -> Format | None:
+    """The format of that name; None: JSON, which decoding does itself."""
+    match name:
+        case "json":
+            return None
+        case "cloudevents":
+            return cloud_event
+        case _:
+            assert_never(name)
 
 
 def start_times(settings: Settings) -> dict[str, int]:

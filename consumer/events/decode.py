@@ -1,4 +1,4 @@
-"""Decodes the bytes of a Kafka record into an `Event`.
+"""Makes an `Event` of a Kafka record.
 
 It runs for every record, so there is no validation framework. Only what delivery relies on is
 checked; a part of another type than docs/reference/events.md says counts as absent.
@@ -8,17 +8,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
+from consumer.events.formats.format import Format
+from consumer.events.formats.json import parse_json
 from consumer.events.model import Event
-from consumer.events.numbers import LongNumber, TooManyError, loads_exactly, may_be_rounded
+from consumer.events.numbers import LongNumber
 from consumer.events.path import Path, parse_path, walk
 from consumer.events.triggers import TRIGGERS, Trigger
 from consumer.records.record import Record, UndecodableError
 
-MAX_EVENT_BYTES = 1024 * 1024
-"""Kafka's default limit. A larger record counts as undecodable: one of a million attributes would
-block the event loop, and with it all deliveries, for a third of a second."""
 _MAX_TIME_CHARACTERS = 64
 """More than RFC 3339 needs."""
 _YEAR_10000_MS = 253_402_300_800_000
@@ -41,19 +38,29 @@ FIELD_PATHS: Mapping[str, Path] = {
 class Decoder:
     """Decodes the records of one topic, which have one trigger and one shape."""
 
-    def __init__(self, trigger: Trigger, fields: Mapping[str, str] | None = None) -> None:
-        """`fields` maps the names that docs/reference/events.md lists to dotted paths."""
+    def __init__(
+        self,
+        trigger: Trigger,
+        fields: Mapping[str, str] | None = None,
+        format: Format | None = None,  # as the setting
+    ) -> None:
+        """`fields` maps the names that docs/reference/events.md lists to dotted paths. `format`:
+        None is JSON.
+        """
         paths = {name: parse_path(path) for name, path in (fields or {}).items()}
         self.trigger = trigger
-        self.maps = bool(paths)
-        """Whether the topic's shape is mapped by `sources[].fields`."""
+        self.maps = bool(paths) or format is not None
+        """Whether a record can only be read with the settings of its source."""
+        self._format = format
         self._subject = paths.pop("subject", None)
         self._usual_subject = TRIGGERS[trigger].subject
         self._moves = tuple((FIELD_PATHS[name], path) for name, path in paths.items())
 
     def __call__(self, record: Record) -> Event:
         """Decode `record`. Raises only `UndecodableError`, whatever the bytes."""
-        source = _parse(record.value)
+        format = self._format  # noqa: A001
+        value = record.value
+        source = parse_json(value) if format is None else format(value, record.headers)
         document = _moved(source, self._moves) if self._moves else source
         if document.get("occurred_at") is None:
             document["occurred_at"] = record.timestamp
@@ -70,30 +77,6 @@ class Decoder:
             notification=notification if type(notification) is dict else None,
             document=document,
         )
-
-
-def _parse(value: bytes | None) -> dict[str, Any]:
-    if type(value) is not bytes:  # a record that the stream could not parse says why
-        raise UndecodableError(getattr(value, "why", "the record has no value"))
-    if len(value) > MAX_EVENT_BYTES:
-        raise UndecodableError(f"the record is longer than {MAX_EVENT_BYTES} bytes")
-    try:
-        document = orjson.loads(value) if not may_be_rounded(value) else _loads_exactly(value)
-    except orjson.JSONDecodeError:
-        document = _loads_exactly(value)  # a short number may be too large: 1e400
-    if type(document) is not dict:
-        raise UndecodableError("the JSON value is not an object")
-    return document
-
-
-def _loads_exactly(value: bytes) -> Any:
-    try:
-        return loads_exactly(value)
-    except orjson.JSONDecodeError as error:
-        # Its text names what was expected and the position, and quotes no input.
-        raise UndecodableError(f"not JSON: {error}") from None
-    except TooManyError as error:
-        raise UndecodableError(str(error)) from None
 
 
 def _identify(document: dict[str, Any], record: Record) -> str:

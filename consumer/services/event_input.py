@@ -10,6 +10,7 @@ from consumer.events.decode import Decoder
 from consumer.events.model import Event
 from consumer.events.path import walk
 from consumer.events.triggers import TRIGGERS, Trigger
+from consumer.factories import make_decoder
 from consumer.records.record import Headers
 from consumer.settings import Settings
 
@@ -32,14 +33,29 @@ def decode_event(
 ) -> Event:
     """The event in `value`, decoded like a record of the first source with that trigger. `topic`:
     begins the id of an event without one; by default the source's name, as in a real record's.
+    In place of a record in the source's format it may be JSON, as the panel shows the event.
 
     Raises:
         UndecodableError: it is none.
     """
     source = next((one for one in settings.sources if one.trigger == trigger), None)
-    fields = source.fields.model_dump(exclude_none=True) if source is not None else None
     topic = topic or (source.topic if source is not None else trigger)
-    return Decoder(trigger, fields)(_Record(topic, value, int(clock.now() * 1000)))
+    if source is None:
+        decoder = Decoder(trigger)
+    elif _is_tree(value):
+        decoder = Decoder(trigger, source.fields.model_dump(exclude_none=True))
+    else:
+        decoder = make_decoder(source)
+    return decoder(_Record(topic, value, int(clock.now() * 1000)))
+
+
+def _is_tree(value: bytes) -> bool:
+    """Whether a person wrote what a record is decoded to, in JSON, as the panel shows it."""
+    try:
+        document = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return False
+    return not isinstance(document, dict) or "specversion" not in document
 
 
 def test_topic() -> str:
@@ -72,6 +88,8 @@ def guess_trigger(value: bytes) -> Trigger | None:
         return "event"  # no event of any trigger, which decoding says
     if not isinstance(document, dict):
         return "event"
+    if "specversion" in document and isinstance(document.get("data"), dict):
+        document = document["data"]  # of a CloudEvent
     for trigger in ("event", "geofence"):
         if walk(document, TRIGGERS[trigger].subject) is not None:
             return trigger

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from consumer.documents.durations import duration
 from consumer.documents.files import files
 from consumer.errors import InvalidValue
+from consumer.events.formats.format import FormatName
 from consumer.events.triggers import TRIGGERS, Trigger
 from consumer.settings.delivery_log import DeliveryLogSettings
 from consumer.settings.fields import (
@@ -134,6 +135,7 @@ class SourceSettings(Section):
     topic: Topic
     trigger: Trigger
     fields: FieldPaths = FieldPaths()
+    format: Annotated[FormatName, LOWER] = "json"
     start: Start = "earliest"
     """The start of a group without a committed offset: `earliest`, `latest` or an RFC 3339 time."""
 

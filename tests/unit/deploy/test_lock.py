@@ -16,8 +16,7 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 GROUPS: dict[str, list[Any]] = PROJECT["dependency-groups"]
 RUNTIME = [
     *PROJECT["project"]["dependencies"],
-    *PROJECT["project"]["optional-dependencies"]["demo"],
-    *PROJECT["project"]["optional-dependencies"]["tracing"],
+    *(one for each in PROJECT["project"]["optional-dependencies"].values() for one in each),
 ]
 LOCKS = {
     "benchmark.txt": GROUPS["benchmark"],

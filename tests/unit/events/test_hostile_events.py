@@ -8,7 +8,8 @@ import pytest
 
 from consumer.delivery.http.request import RequestBuilder
 from consumer.delivery.http.values import RejectedError
-from consumer.events.decode import MAX_EVENT_BYTES, Decoder
+from consumer.events.decode import Decoder
+from consumer.events.formats.format import MAX_EVENT_BYTES
 from consumer.events.path import parse_path, walk
 from consumer.hooks.definition import MAX_HEADERS, MAX_PARAMETERS
 from consumer.hooks.table import Hook

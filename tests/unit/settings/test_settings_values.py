@@ -279,7 +279,7 @@ def test_the_documented_settings_all_exist() -> None:
         name: set(keys.split()) for name, keys in contract.items()
     }
     assert set(Settings.model_fields) == {*contract, "sources"}
-    assert set(SourceSettings.model_fields) == {"topic", "trigger", "fields", "start"}
+    assert set(SourceSettings.model_fields) == {"topic", "trigger", "fields", "format", "start"}
     assert tuple(TRIGGERS) == ("push_click", "message_log", "geofence", "event")
 
 
