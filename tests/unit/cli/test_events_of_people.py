@@ -75,3 +75,15 @@ def test_fields_that_tell_nothing_are_wrong_usage() -> None:
         _read({"id": "e1"}, None)
     with pytest.raises(typer.BadParameter, match=r"the JSON value is not an object"):
         _read([], None)
+
+
+def test_a_file_of_a_cloudevent_or_of_its_event() -> None:
+    """For a source of CloudEvents a file holds a CloudEvent, whose data tells its trigger, or the
+    event that it is decoded to.
+    """
+    sources = [{"topic": "t", "trigger": "geofence", "format": "cloudevents"}]
+    whole = {"specversion": "1.0", "id": "e1", "source": "/s", "type": "t"}
+    data = {"data": {"geofence_id": "g1"}}
+    event = _read({**whole, "data": data}, None, sources=sources)
+    assert (event.id, event.subject, event.trigger) == ("e1", "g1", "geofence")
+    assert _read({"id": "e2", **data}, None, sources=sources).id == "e2"
