@@ -95,7 +95,18 @@ def test_the_producers_decision_wins(share: float) -> None:
     assert sampler.parent(f"00-{TRACE}-{SPAN}-00".encode()) is None
 
 
-@pytest.mark.parametrize("header", [None, b"00-1", f"ff-{TRACE}-{SPAN}-00".encode()])
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        b"00-1",
+        f"ff-{TRACE}-{SPAN}-00".encode(),
+        f"00-{'0' * 32}-{SPAN}-00".encode(),
+        f"00-{TRACE}-{'0' * 16}-00".encode(),
+        f"00-{TRACE}-{SPAN}-00-more".encode(),
+        f"00-{TRACE}-{SPAN}-0G".encode(),
+    ],
+)
 def test_without_a_readable_traceparent_the_share_decides(header: bytes | None) -> None:
     """Events without a `traceparent`, and those with a malformed one, are sampled by the share, and
     each begins a trace of its own.
