@@ -17,7 +17,8 @@ MAX_SPANS: Final = 8_192
 BATCH_SPANS: Final = 512
 """Spans of one request to the collector; so many are exported before the second is over."""
 EXPORT_SECONDS: Final = 5.0
-"""Between two exports, as in OpenTelemetry's batch processor: a request costs as much as 40 spans."""
+"""Between two exports, as in OpenTelemetry's batch processor: a request costs as much as 40 spans.
+"""
 
 
 class ExportError(Exception):
