@@ -37,7 +37,7 @@ from consumer.pipeline.event_handler import EventHandler
 from consumer.presence import Presence
 from consumer.reload import Reloader, refuse_fixed
 from consumer.settings import Settings
-from consumer.shutdown import drain
+from consumer.shutdown import drain, end_helpers
 from consumer.startup import CANCEL_SECONDS, start_unless_stopped
 from consumer.stream.client import KafkaProducer, make_consumer, translate_errors
 from consumer.stream.cluster_view import ClusterView
@@ -242,8 +242,7 @@ class App:
         await drain(self._intake, self._handler, intake, grace, self._clock)
         if self._journal is not None:
             await self._journal.close(grace)
-        for helper in helpers:
-            helper.cancel()
+        await end_helpers(helpers)
 
     async def _watch_transport(self) -> None:
         """End the process when the HTTP client has failed: otherwise every delivery would fail."""

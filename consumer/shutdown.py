@@ -1,11 +1,14 @@
 """The order of a stop: what is in flight ends, the rest is deferred, and all of it is committed."""
 
 import asyncio
+from collections.abc import Iterable
+from typing import Final
 
 from consumer.clock import Clock
 from consumer.logs import get_logger
 from consumer.pipeline.event_handler import EventHandler
 from consumer.stream.intake import Intake
+from consumer.stream.tasks import end_tasks
 
 log = get_logger(__name__)
 
@@ -15,6 +18,8 @@ _FINISH_SHARE = 0.6
 """Share of the grace for in-flight deliveries to finish."""
 _DEFER_SHARE = 0.2
 """Share of the grace for deferring the rest; the remaining one is for commit and leaving."""
+AGAIN_SECONDS: Final = 5.0
+"""Time in which what goes on beside the deliveries closes its connections."""
 
 
 async def drain(
@@ -26,8 +31,7 @@ async def drain(
     """
     log.info("stopping", unsettled=intake.unsettled, grace_seconds=grace)
     intake.stop_taking(clock.monotonic() + grace)
-    taking.cancel()  # its poll may wait for the broker; records already taken stay
-    await asyncio.wait({taking})
+    await end_tasks([taking])  # its poll may wait for the broker; records already taken stay
     if not await intake.settled(grace * _BEGIN_SHARE):
         handler.release(lambda _pending: True)
     if not await intake.settled(grace * _FINISH_SHARE):
@@ -36,3 +40,8 @@ async def drain(
     await intake.commit()
     unsettled = intake.unsettled
     (log.warning if unsettled else log.info)("stopped", left_to_the_next_run=unsettled)
+
+
+async def end_helpers(helpers: Iterable[asyncio.Task[None]]) -> None:
+    """End what goes on beside the deliveries."""
+    await end_tasks(helpers, AGAIN_SECONDS)

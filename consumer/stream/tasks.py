@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from consumer.errors import HookstreamError
 
-_AGAIN_SECONDS: Final = 0.5
+AGAIN_SECONDS: Final = 0.5
 """After this a task that has not ended is cancelled again."""
 
 
@@ -44,8 +44,10 @@ async def timeout(seconds: float) -> AsyncIterator[None]:
             yield
 
 
-async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks until each has ended; what they raise is not passed on.
+async def end_tasks(
+    tasks: Iterable[asyncio.Task[Any]], again_seconds: float = AGAIN_SECONDS
+) -> None:
+    """Cancel tasks until each has ended, every `again_seconds`; what they raise is not passed on.
 
     Once is not enough: aiokafka waits with `asyncio.wait_for`, which in Python 3.11 returns the
     result, and forgets a cancellation that comes in the same turn of the loop.
@@ -55,7 +57,7 @@ async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
     while left := [task for task in left if not task.done()]:
         for task in left:
             task.cancel()
-        await asyncio.wait(left, timeout=_AGAIN_SECONDS)
+        await asyncio.wait(left, timeout=again_seconds)
     await asyncio.gather(*every, return_exceptions=True)
 
 

@@ -2,11 +2,14 @@
 
 import asyncio
 import signal
+from contextlib import suppress
 
 import pytest
 
+from consumer import shutdown
+from consumer.workload import Workload
 from support.cluster import Placed
-from support.daemon import Daemon
+from support.daemon import Daemon, InProcess
 from support.received import ids
 from support.receiver import Receiver, Reply, Then, response
 from support.waiting import wait_until
@@ -31,6 +34,27 @@ def _event_id(record: Placed) -> str:
 
 def _hangs(head: bytes) -> bool:
     return b"webhook-id: slow" in head
+
+
+async def test_a_helper_that_forgets_its_cancellation_does_not_hold_up_a_stop(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop ends what goes on beside the deliveries, even if it forgets a cancellation, as
+    `asyncio.wait_for` of Python 3.11 may.
+    """
+
+    async def forgets(_: Workload) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Workload, "run", forgets)
+    monkeypatch.setattr(shutdown, "AGAIN_SECONDS", 0.1)
+    await workspace.create_topics()
+    workspace.write_settings()
+    workspace.write_hooks(hook("a", "http://127.0.0.1:9"))
+    async with InProcess(workspace.config):
+        pass
 
 
 async def test_sigterm_under_load_loses_nothing(workspace: Workspace) -> None:

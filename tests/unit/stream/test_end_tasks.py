@@ -3,9 +3,6 @@
 import asyncio
 from contextlib import suppress
 
-import pytest
-
-from consumer.stream import tasks
 from consumer.stream.tasks import end_tasks
 
 
@@ -20,12 +17,11 @@ async def _fails() -> None:
     raise ValueError
 
 
-async def test_a_task_that_forgets_a_cancellation_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_task_that_forgets_a_cancellation_ends() -> None:
     """Tasks are cancelled until all have ended, and what one raises does no harm to the others."""
-    monkeypatch.setattr(tasks, "_AGAIN_SECONDS", 0.01)
     begun = [asyncio.ensure_future(_forgets_one_cancellation()), asyncio.ensure_future(_fails())]
     await asyncio.sleep(0)
     async with asyncio.timeout(10):
-        await end_tasks(begun)
+        await end_tasks(begun, 0.01)
     assert begun[0].cancelled()
     assert isinstance(begun[1].exception(), ValueError)
