@@ -47,7 +47,8 @@ setup: .venv/.synced ## the environment in .venv, from the hashed lock
 
 test: lint kafka browser prometheus helm ## everything that must hold: lint, types, layers, all tests, coverage
 	@$(PYTEST) --cov --cov-report=term $(UNMEASURED:%=--ignore=%) $(PYTEST_FLAGS)
-	@$(PYTEST) $(UNMEASURED) $(PYTEST_FLAGS)
+	@if command -v cc >/dev/null; then nice $(MAKE) --no-print-directory $(COMPILED) & fi; \
+		$(PYTEST) $(UNMEASURED) $(PYTEST_FLAGS); wait
 	@if command -v cc >/dev/null; then $(MAKE) --no-print-directory compiled; else \
 		echo "no C compiler (cc): the tests did not run on compiled modules"; fi
 

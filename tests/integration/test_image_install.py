@@ -28,9 +28,8 @@ def test_the_build_stage_makes_a_working_environment(tmp_path: Path) -> None:
     build, _ = stages((ROOT / "deploy/Dockerfile").read_text())
     can_compile = shutil.which("cc") is not None
     context = make_context(ROOT, tmp_path / "context")
-    carry_out(
-        build, context, opt, os.environ if can_compile else {**os.environ, "COMPILED": "false"}
-    )
+    how = {"CC": str(quick_compiler(tmp_path))} if can_compile else {"COMPILED": "false"}
+    carry_out(build, context, opt, {**os.environ, **how})
 
     script = (
         "import consumer, aiohttp, aiokafka, confluent_kafka, cramjam, pycurl, uvloop;"
@@ -57,6 +56,16 @@ def test_the_build_stage_makes_a_working_environment(tmp_path: Path) -> None:
         "setuptools",
     }
     assert (context / "deploy/healthcheck.py").is_file()
+
+
+def quick_compiler(folder: Path) -> Path:
+    """A C compiler that does not optimise, in a third of the time: `make compiled` runs the tests
+    on what is optimised.
+    """
+    compiler = folder / "cc"
+    compiler.write_text('#!/bin/sh\nexec cc "$@" -O0\n')
+    compiler.chmod(0o755)
+    return compiler
 
 
 def installed(python: Path) -> set[str]:
