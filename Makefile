@@ -48,7 +48,7 @@ setup: .venv/.synced ## the environment in .venv, from the hashed lock
 test: lint kafka browser prometheus helm ## everything that must hold: lint, types, layers, all tests, coverage
 	@$(PYTEST) --cov --cov-report=term $(UNMEASURED:%=--ignore=%) $(PYTEST_FLAGS)
 	@if command -v cc >/dev/null; then nice $(MAKE) --no-print-directory $(COMPILED) & fi; \
-		$(PYTEST) $(UNMEASURED) $(PYTEST_FLAGS); wait
+		status=0; $(PYTEST) $(UNMEASURED) $(PYTEST_FLAGS) || status=$$?; wait; exit $$status
 	@if command -v cc >/dev/null; then $(MAKE) --no-print-directory compiled; else \
 		echo "no C compiler (cc): the tests did not run on compiled modules"; fi
 
