@@ -20,6 +20,8 @@ from support.workspace import Workspace, hook
 
 CHURN = 20
 """Members that come and go, one each half second."""
+REVOKED = 2
+"""Times that they must have got a partition, some of them; a busy machine needs more of them."""
 RATE, BURST, EVENTS = 40, 20, 300
 JITTER_RATIO = 3
 """Requests: from the limiter's look at the clock to the test's, a busy machine may take a while."""
@@ -54,14 +56,15 @@ async def test_members_that_come_and_go_each_half_second(workspace: Workspace) -
             async with ledger.load(batch=20, ahead=200):
                 before = len(ledger.answered)
                 async with asyncio.TaskGroup() as leaving:
-                    for _ in range(CHURN):
+                    came = 0
+                    while came < CHURN or len(stays.said("partitions revoked")) < REVOKED:
+                        came += 1
                         passing = InProcess(workspace.config).app
                         leaving.create_task(passing.run())
                         await asyncio.sleep(0.5)  # the fault itself: not waiting for anything
                         passing.stop()
                 progress = len(ledger.answered) - before
             await _settled(workspace, stays)
-            assert len(stays.said("partitions revoked")) > 1
             assert await stays.stop() == 0
         await ledger.check()
     assert progress > CHURN
