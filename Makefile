@@ -10,12 +10,16 @@ USABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_FLAGS)
 
-# Two files at a time, on two brokers; in order, since the longest ones come early.
-PYTEST = $(BIN)/pytest --numprocesses $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder
+# Three files at a time, on three brokers: with two, two cores are idle for a third of the time. In
+# order, since the longest ones come early.
+PYTEST = $(BIN)/pytest --numprocesses $(or $(WORKERS),3) --dist loadfile --no-loadscope-reorder
 
 # They start daemons by the hundred, simulate days or draw pages: coverage would make them half as
 # slow again and more, and finds nothing there that the others do not run.
 UNMEASURED = tests/browser tests/faults tests/field tests/simulation
+# They run on what is compiled, or on Python where there is no C compiler.
+PROPERTIES = tests/properties
+HAS_CC := $(shell command -v cc)
 
 COMPILED = $(CURDIR)/.cache/compiled
 PEERS = .cache/peers/.synced
@@ -46,11 +50,11 @@ $(UV):
 setup: .venv/.synced ## the environment in .venv, from the hashed lock
 
 test: lint kafka browser prometheus helm ## everything that must hold: lint, types, layers, all tests, coverage
-	@$(PYTEST) --cov --cov-report=term $(UNMEASURED:%=--ignore=%) $(PYTEST_FLAGS)
-	@if command -v cc >/dev/null; then nice $(MAKE) --no-print-directory $(COMPILED) & fi; \
-		status=0; $(PYTEST) $(UNMEASURED) $(PYTEST_FLAGS) || status=$$?; wait; exit $$status
-	@if command -v cc >/dev/null; then $(MAKE) --no-print-directory compiled; else \
-		echo "no C compiler (cc): the tests did not run on compiled modules"; fi
+	@$(PYTEST) --cov --cov-report=term $(UNMEASURED:%=--ignore=%) --ignore=$(PROPERTIES) $(PYTEST_FLAGS)
+	@$(if $(HAS_CC),nice make --no-print-directory $(COMPILED) & )status=0; \
+		$(PYTEST) $(UNMEASURED) $(if $(HAS_CC),,$(PROPERTIES)) $(PYTEST_FLAGS) || status=$$?; \
+		wait; exit $$status
+	@$(if $(HAS_CC),$(MAKE) --no-print-directory compiled,echo "no C compiler (cc): the tests did not run on compiled modules")
 
 lint: setup ## style, format, types, layers, schemas
 	@$(BIN)/ruff check --quiet
