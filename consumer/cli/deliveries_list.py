@@ -46,6 +46,8 @@ def show(settings: Settings, texts: Mapping[str, str], limit: int | None, *, as_
         limit = limit or DEFAULT_LIST_LIMIT
     found, horizon = run_on_loop(lambda: _show(log, wanted, limit, as_table=as_table))
     print_note(horizon_sentence(horizon))
+    if (share := settings.delivery_log.successes) < 1:
+        print_note(f"of what succeeds the log has a share of {share:g} (delivery_log.successes)")
     hook = wanted.hook
     if not found and hook is not None and not run_on_loop(lambda: _knows(settings, hook)):
         print_note(UNKNOWN_HOOK)

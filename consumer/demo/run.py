@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import re
 import sys
 import tempfile
@@ -68,7 +69,7 @@ async def run_demo(options: Options, console: Console) -> None:
         async with DemoEnvironment(options, _topics()) as demo:
             file = write_files(Path(folder), demo.bootstrap, demo.ports)
             async with DemoPanel(file) as panel:
-                invite(console, panel.link, demo.ports["healthy"])
+                invite(console, panel.link, demo.ports["healthy"], options.seconds)
                 await _Demo(console, demo, options, file).run()
 
 
@@ -86,14 +87,18 @@ def write_files(folder: Path, bootstrap: str, ports: Mapping[str, int]) -> Path:
     return file
 
 
-def invite(console: Console, link: str, port: int) -> None:
-    """Say where the panel is, and what to try there; `port`: of a receiver that answers."""
+def invite(console: Console, link: str, port: int, seconds: float) -> None:
+    """Say where the panel is, and what to try there; `port`: of a receiver that answers,
+    `seconds`: of events, infinite until Ctrl-C.
+    """
     console.print(f"the panel, for one person: {link}", soft_wrap=True)
     console.print(
         "to make a hook of your own: New hook, trigger App event, with the URI "
         f"http://127.0.0.1:{port}/mine",
         soft_wrap=True,
     )
+    if math.isfinite(seconds):
+        console.print(f"all of this ends after {seconds:g} s of events: --seconds has another time")
 
 
 def _topics() -> dict[str, int]:

@@ -136,7 +136,7 @@ def _failing_sentence(conditions: Conditions, document: dict[str, Any]) -> str:
     failing = [_test_sentence(test, document) for test in found if test is not None]
     more = len(failing) - _MAX_ALTERNATIVES
     shown = failing[:_MAX_ALTERNATIVES] + ([f"and {more} more"] if more > 0 else [])
-    return "no mapping of `any` passes: " + "; ".join(shown)
+    return f"no mapping of `any` passes: {'; '.join(shown)}"
 
 
 def _test_sentence(test: Test, document: dict[str, Any]) -> str:

@@ -229,3 +229,31 @@ def _reach(page: Page, panel: ServedPages, state: str) -> None:
             page.locator("input[name=seen]").evaluate("one => { one.value = 1 }")
             review.click()
             page.locator("#newer").wait_for()
+
+
+def test_a_typed_brace_says_where_its_value_comes_from(scripted: Page, panel: ServedPages) -> None:
+    """With script the row of a brace comes as it is typed, and with it what a brace of an app event
+    takes its value from.
+    """
+    log_in(scripted, panel.url, "editor")
+    scripted.goto(f"{panel.url}/new-hook")
+    hint = scripted.get_by_text("For an app event or a geofence")
+    expect(hint).to_be_hidden()
+    scripted.locator("#f-uri").fill("https://e.example/c/{campaign}")
+    expect(scripted.get_by_role("group", name="{campaign}")).to_be_visible()
+    expect(hint).to_be_visible()
+    scripted.locator("#f-uri").fill("https://e.example/c")
+    expect(hint).to_be_hidden()
+
+
+def test_the_first_delivery_of_a_saved_hook_comes_by_itself(
+    scripted: Page, panel: ServedPages
+) -> None:
+    """The page of a hook that was just saved shows its first deliveries without a reload."""
+    log, panel.data.log = panel.data.log, []
+    log_in(scripted, panel.url, "viewer")
+    scripted.goto(f"{panel.url}/hooks/click-analytics?done=changed")
+    section = scripted.get_by_role("region", name="Last deliveries")
+    expect(section.get_by_text("found none")).to_be_visible()
+    panel.data.log = log
+    expect(section.get_by_role("table")).to_be_visible()

@@ -90,7 +90,7 @@ async def test_a_request_without_a_user_seals_a_few_secrets_only(panel: ServedPa
         secrets = dict[str, str]()
         for index in range(count):
             name = f"signing_secrets.{index}"
-            secrets |= {f"{name}.value": "c4nary", f"{name}.secret": "on"}
+            secrets[f"{name}.value"] = "c4nary"
         page = (await Visitor(panel)("POST", NEW, SEED | secrets)).body.decode()
         assert "c4nary" not in page
         assert page.count("${sealed:") == kept * 2  # for the log-in, and to go on

@@ -19,7 +19,6 @@ async def test_a_typed_secret_is_in_no_answer(panel: ServedPages, editor: Visito
     secret = {
         "headers.1.key": "X-Key", "headers.1.source": "fixed", "headers.1.value": canary,
         "headers.1.secret": "on", "signing_secrets.0.value": canary,
-        "signing_secrets.0.secret": "on",
     }  # fmt: skip
     for change in ({}, {"uri": "https:/bad"}, {"trigger": ""}):
         for button in ("validate", "review", "save", "add-header", "edit", "remove-parameter.0"):
@@ -53,11 +52,16 @@ async def test_without_a_key_the_form_says_how_secrets_are_entered() -> None:
         page = await visitor("GET", NEW)
         assert b"hooks.seal_public_key must be in the settings" in page.body
         assert b".secret" not in page.body
+        canary = {"signing_secrets.0.value": "whsec_MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0"}
+        review = await press(visitor, NEW, SEED | canary, "review")
+        assert (review.status, b"it is not kept" in review.body) == (422, True)
+        assert canary["signing_secrets.0.value"].encode() not in review.body
 
 
 async def test_no_page_shows_a_signing_secret_that_stands_in_plain(panel: ServedPages) -> None:
-    """A signing secret that is not sealed is hidden on the hook's page, as YAML, in the history
-    and in questions, for every role; that it was changed is told.
+    """A signing secret that is not sealed is hidden on the hook's page, as YAML, in the form and
+    its review, in the history and in questions, for every role; that it was changed is told. The
+    form keeps it: what is saved still has it, and so has a test send.
     """
     old, new = "whsec_MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0", "whsec_OTg3NjU0MzIxMDk4NzY1NDMyMTA5ODc2"
     changes, seen = PageChanges(panel.data), 3
@@ -77,16 +81,31 @@ async def test_no_page_shows_a_signing_secret_that_stands_in_plain(panel: Served
         assert "(hidden)" in text, path
         assert old[6:] not in text, path
         assert new[6:] not in text, path
+    page = await operator("GET", EDIT)
+    form = fields(page, EDIT)
+    review = await press(operator, EDIT, form | {"name": "Kept"}, "review")
+    copied = await operator("GET", f"{NEW}?from=click-analytics")
+    sent = await press(operator, EDIT, form, "try-test")
+    assert b"webhook-signature" in sent.body
+    for one in (page, review, copied, sent):
+        assert new[6:] not in one.body.decode()
+    assert "enter it again" in copied.body.decode()
+    assert (await press(operator, EDIT, fields(review, EDIT), "save")).status == 303
+    assert (await definition_in_force(panel, "click-analytics"))["signing_secrets"] == [new]
     form = fields(await operator("GET", EDIT), EDIT)
     review = await press(operator, EDIT, form | {"signing_secrets.0.value": old}, "review")
-    difference = review.body.decode().split('class="difference"')[1]
+    difference = review.body.decode().split('class="difference"')[1].split("</dl>")[0]
+    assert "${sealed:" in difference
     assert "(hidden)" in difference
-    assert old[6:] not in difference.split("</dl>")[0]
+    assert old[6:] not in review.body.decode()
+    stale = form | {"signing_secrets.0.kept": "another"}
+    answer = (await press(operator, EDIT, stale, "review")).body.decode()
+    assert "is another one by now" in answer
 
 
 async def test_a_review_warns_of_secrets_that_would_be_stored_in_plain(editor: Visitor) -> None:
-    """A fixed value whose key sounds like a credential, and a signing secret that is not sealed,
-    are named before they are saved; references and sealed ones are not.
+    """A fixed value whose key sounds like a credential is named before it is saved; references,
+    sealed ones and signing secrets, which are sealed, are not.
     """
     plain = {
         "headers.1.key": "X-Api-Key", "headers.1.source": "fixed", "headers.1.value": "abc",
@@ -95,8 +114,8 @@ async def test_a_review_warns_of_secrets_that_would_be_stored_in_plain(editor: V
     review = (await press(editor, NEW, SEED | plain, "review")).body.decode()
     warned = review.split('id="plain"')[1].split("</section>")[0]
     assert "Header 2, Value" in warned
-    assert "Signing secret 1, Value" in warned
-    marked = {"headers.1.secret": "on", "signing_secrets.0.secret": "on"}
+    assert "Signing secret" not in warned
+    marked = {"headers.1.secret": "on"}
     review = (await press(editor, NEW, SEED | plain | marked, "review")).body.decode()
     assert 'id="plain"' not in review
     page = (await press(editor, NEW, SEED | plain, "validate")).body.decode()

@@ -68,7 +68,7 @@ async def test_what_is_missing_is_said_with_what_follows(panel: ServedPages) -> 
     form = await _form(panel, visitor) | {"parameters.1.value": "data.colour"}
     shown = await _part(visitor, "sample", form)
     assert "nowhere: it is missing" in shown
-    assert "event data.colour" in shown
+    assert 'event <span class="code">data.colour</span>' in shown
     misspelt = await _part(visitor, "sample", form | {"parameters.1.value": "data.categry"})
     assert 'Recent events have <span class="code">data.category</span>' in misspelt
     assert "left out" in shown

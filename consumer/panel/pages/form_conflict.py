@@ -10,7 +10,8 @@ from consumer.control.plain_secrets import without_signing_secrets_in
 from consumer.errors import HookstreamError
 from consumer.panel.pages.data import Data
 from consumer.panel.pages.form_fields import HookForm
-from consumer.panel.pages.hook_form import definition_of, field_finder
+from consumer.panel.pages.form_places import field_finder
+from consumer.panel.pages.hook_form import definition_of
 from consumer.panel.pages.hook_page import Change, change_view
 from consumer.panel.pages.sealed_texts import without_ciphertext
 from consumer.services.catalogue import HookEntry

@@ -9,20 +9,22 @@
 | `headers.N.` `key`, `source`, `value`, `missing`, `encode`, `secret`, `sealed`, `sealed_for` | \
 a header |
 | `parameters.N.` | likewise, without `encode` |
-| `signing_secrets.N.` `value`, `secret`, `sealed`, `sealed_for` | a key that signs |
+| `signing_secrets.N.` `value`, `sealed`, `sealed_for`, `kept` | a key that signs |
 | `rate_limit.` `requests`, `per`, `burst` | one line of text each |
 | `others` | YAML of all further fields of the definition |
 | `written` | names of fields, between blanks, that the definition has although they say nothing: \
 `enabled: true`, `headers: []` |
 
-`secret` is `on` if the value that was typed is to be sealed. `sealed` is a value that is sealed
-already (`${sealed:...}`), which a typed one replaces, and `sealed_for` the origin that it is
-sealed for. `labels.N.written` is `default` if the default is an empty text, and not absent.
+`secret` is `on` if the value that was typed is to be sealed; a key that signs always is. `sealed`
+is a value that is sealed already (`${sealed:...}`), which a typed one replaces, and `sealed_for`
+the origin that it is sealed for. `kept` stands for a key that signs and that the definition in
+force has in plain: no field has its text (`kept_secrets`). `labels.N.written` is `default` if the
+default is an empty text, and not absent.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, TypeVar
 
 from consumer.control.plain_secrets import is_reference
@@ -61,16 +63,22 @@ class SecretRow:
     """A sealed value that holds as long as no value is typed; empty: none."""
     sealed_for: str = ""
     """The origin that it is sealed for; empty: not known."""
+    kept: str = ""
+    """Stands for a text of the definition in force that no page shows; empty: there is none."""
+    plain: str = field(default="", repr=False)
+    """A text of the definition that is never posted; empty: there is none, or `kept` was not looked
+    up yet.
+    """
 
     @property
     def is_blank(self) -> bool:
         """Whether nothing was entered."""
-        return not (self.value or self.sealed)
+        return not (self.value or self.sealed or self.kept or self.plain)
 
     @property
     def is_unsealed(self) -> bool:
         """Whether a secret was typed that must not leave the form as it is: a reference may."""
-        return self.secret and bool(self.value) and not is_reference(self.value)
+        return bool(self.value) and not is_reference(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +93,14 @@ class ValueRow(SecretRow):
     @property
     def is_blank(self) -> bool:
         """Whether nothing was entered."""
-        return not (self.key or self.value or (self.sealed and self.source == "fixed"))
+        has_text = self.value or self.plain or (self.sealed and self.source == "fixed")
+        return not (self.key or has_text)
 
     @property
     def is_unsealed(self) -> bool:
         """Whether a secret was typed that must not leave the form as it is."""
-        return self.source == "fixed" and super(ValueRow, self).is_unsealed
+        is_secret = self.secret and self.source == "fixed"
+        return is_secret and super(ValueRow, self).is_unsealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +137,9 @@ class HookForm:
     """Fields that the definition has although they say nothing."""
 
     @property
-    def has_plain_secret(self) -> bool:
-        """Whether a signing secret stands in it as it is."""
-        return any(row.value and not is_reference(row.value) for row in self.signing_secrets)
+    def has_kept(self) -> bool:
+        """Whether a mark in it stands for a signing secret."""
+        return any(row.kept for row in self.signing_secrets)
 
     @property
     def unsealed(self) -> int:
@@ -189,11 +199,9 @@ def without_typed_secrets(form: HookForm) -> HookForm:
     )
 
 
-def add_row(form: HookForm, name: str, *, secret: bool = False) -> HookForm:
-    """The form with one more row of `headers`, `parameters` or `signing_secrets`. `secret`: whether
-    a key that signs is sealed unless the person says otherwise.
-    """
-    row = SecretRow(secret=secret) if name == "signing_secrets" else ValueRow()
+def add_row(form: HookForm, name: str) -> HookForm:
+    """The form with one more row of `headers`, `parameters` or `signing_secrets`."""
+    row = SecretRow() if name == "signing_secrets" else ValueRow()
     rows = getattr(form, name)
     if len(rows) >= MAX_ROWS:
         return form
@@ -215,6 +223,8 @@ def _posted_rows(name: str, rows: Sequence[LabelRow | SecretRow]) -> dict[str, s
     posted = dict[str, str]()
     for index, row in enumerate(rows):
         for one in fields(row):
+            if one.name == "plain":
+                continue
             value = getattr(row, one.name)
             posted[f"{name}.{index}.{one.name}"] = _ON if value is True else value or ""
     return posted
@@ -248,9 +258,9 @@ def _label(row: Mapping[str, str]) -> LabelRow:
 def _secret(row: Mapping[str, str]) -> SecretRow:
     return SecretRow(
         value=_line(row.get("value", "")),
-        secret=row.get("secret") == _ON,
         sealed=_line(row.get("sealed", "")),
         sealed_for=_line(row.get("sealed_for", "")),
+        kept=_line(row.get("kept", "")),
     )
 
 

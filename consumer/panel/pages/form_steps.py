@@ -58,7 +58,7 @@ def pressed_button(posted: Mapping[str, str]) -> str:
     return next((name for name in BUTTONS if name in posted), next(rows, ""))
 
 
-def press(form: HookForm, button: str, *, can_seal: bool) -> Pressed | None:
+def press(form: HookForm, button: str) -> Pressed | None:
     """The form after the button of a row; None: the button is none of these."""
     match = _ROW_BUTTON.fullmatch(button)
     if match is None:
@@ -66,7 +66,7 @@ def press(form: HookForm, button: str, *, can_seal: bool) -> Pressed | None:
     name = _LISTS[match["add"] or match["remove"]]
     part = "value" if name == "signing_secrets" else "key"
     if match["add"]:
-        form = add_row(form, name, secret=can_seal)
+        form = add_row(form, name)
         return Pressed(form, f"{name}.{len(getattr(form, name)) - 1}.{part}")
     index = int(match["index"])
     form = remove_row(form, name, index)
@@ -109,9 +109,12 @@ def suggested_id(name: str) -> str:
 
 
 def copy_of(form: HookForm) -> HookForm:
-    """The form of a new hook that begins as a copy."""
+    """The form of a new hook that begins as a copy. What a mark stands for is the other hook's."""
     end = "-copy"
-    return replace(form, id=f"{form.id[: _MAX_ID - len(end)]}{end}")
+    form = replace(form, id=f"{form.id[: _MAX_ID - len(end)]}{end}")
+    return replace(
+        form, signing_secrets=tuple(replace(row, plain="") for row in form.signing_secrets)
+    )
 
 
 def in_plain(form: HookForm) -> HookForm:
@@ -144,7 +147,7 @@ def sealed(
         except InvalidValue:
             notes.append(Note(name, "size", {}))
             return emptied
-        return replace(emptied, sealed=text, sealed_for=origin)
+        return replace(emptied, sealed=text, sealed_for=origin, kept="", plain="")
 
     return _map_secrets(form, one), notes
 
@@ -165,7 +168,8 @@ def moved_secrets(form: HookForm) -> list[Note]:
 
 
 def _plain(row: _Secret) -> _Secret:
-    return replace(row, secret=False, value=row.value.replace("${", "$${"))
+    text = row.value.replace("${", "$${")
+    return replace(row, value="", sealed="", kept="", plain=text)
 
 
 def _map_secrets(form: HookForm, change: Callable[[str, Any], Any]) -> HookForm:

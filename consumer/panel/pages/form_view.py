@@ -8,9 +8,11 @@ from typing import Final, Literal
 from consumer.control.difference import FieldChange, definition_yaml
 from consumer.control.plain_secrets import plain_secrets, without_signing_secrets
 from consumer.panel.pages.form_conflict import Newer, Overwrite
+from consumer.panel.pages.form_draft import Draft
 from consumer.panel.pages.form_fields import HookForm, posted_fields
+from consumer.panel.pages.form_places import field_finder
 from consumer.panel.pages.form_steps import Note, brace_names
-from consumer.panel.pages.hook_form import definition_of, field_finder
+from consumer.panel.pages.hook_form import definition_of
 from consumer.panel.pages.visit import Restored
 from consumer.panel.problems import FieldProblem
 
@@ -47,18 +49,6 @@ class Trouble:
     def part(self) -> str:
         """The field's name within its row or group."""
         return self.field.rpartition(".")[2]
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A form under way, and what it is a change of."""
-
-    hook_id: str | None
-    """None: it makes a new hook."""
-    form: HookForm
-    seen: int = 0
-    """The revision that it began from; 0: none."""
-    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)

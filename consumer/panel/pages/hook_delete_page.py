@@ -5,7 +5,7 @@ from http import HTTPStatus
 from consumer.control.changes import Conflict, ConflictError
 from consumer.panel.models import MAX_TEXT
 from consumer.panel.pages.data import Data
-from consumer.panel.pages.hook_form_page import posted_revision
+from consumer.panel.pages.form_draft import posted_revision
 from consumer.panel.pages.hook_writes import HookWrites
 from consumer.panel.pages.visit import MovedTo, PageRoute, Result, Shown, Visit, keep_all
 from consumer.panel.problems import invalid_field

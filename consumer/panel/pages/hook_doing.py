@@ -22,6 +22,8 @@ class Judgement(StrEnum):
     """There are no reports, or they cannot be read."""
     NOTHING = "nothing"
     """There were no deliveries."""
+    UNCOUNTED = "uncounted"
+    """The log has an attempt, and the reports that were read have none yet."""
     WELL = "well"
     """Every attempt succeeded, and nothing was given up."""
     IN_PART = "in_part"
@@ -64,27 +66,6 @@ class Doing:
         return _most(self.figures.dead_lettered)
 
 
-def doing(day: Day | None) -> Doing:
-    """What the last 24 hours of a hook say; None: they are not known."""
-    if day is None:
-        return Doing(Judgement.UNKNOWN, Figures(), 0.0)
-    lately, figures = day.lately, day.figures
-    if _judge(lately) is Judgement.NOTHING:
-        return Doing(_judge(figures), figures, day.since)
-    return Doing(_judge(lately), lately, day.lately_since)
-
-
-def _judge(figures: Figures) -> Judgement:
-    attempts, given_up = figures.attempt_count, figures.given_up
-    if not attempts:
-        if given_up:
-            return Judgement.NONE_SENT
-        return Judgement.NONE_YET if figures.overflowed else Judgement.NOTHING
-    if figures.failed == attempts:
-        return Judgement.NONE_DELIVERED
-    return Judgement.IN_PART if figures.failed or given_up else Judgement.WELL
-
-
 @dataclass(frozen=True, slots=True)
 class LastAnswer:
     """The newest attempt that the log has."""
@@ -105,6 +86,32 @@ class LastAnswer:
     def is_success(self) -> bool:
         """Whether it was answered with 2xx."""
         return self.record.status in _SUCCESS
+
+
+def doing(day: Day | None, last: LastAnswer | None, now: float) -> Doing:
+    """What the last 24 hours of a hook say; None: they are not known. `last`: the newest attempt of
+    its log, which the reports may not have counted yet; `now`: epoch seconds.
+    """
+    if day is None:
+        return Doing(Judgement.UNKNOWN, Figures(), 0.0)
+    lately, figures = day.lately, day.figures
+    if _judge(lately) is not Judgement.NOTHING:
+        return Doing(_judge(lately), lately, day.lately_since)
+    judgement = _judge(figures)
+    if judgement is Judgement.NOTHING and last is not None and last.seconds is not None:
+        judgement = Judgement.UNCOUNTED if now - last.seconds >= day.since else judgement
+    return Doing(judgement, figures, day.since)
+
+
+def _judge(figures: Figures) -> Judgement:
+    attempts, given_up = figures.attempt_count, figures.given_up
+    if not attempts:
+        if given_up:
+            return Judgement.NONE_SENT
+        return Judgement.NONE_YET if figures.overflowed else Judgement.NOTHING
+    if figures.failed == attempts:
+        return Judgement.NONE_DELIVERED
+    return Judgement.IN_PART if figures.failed or given_up else Judgement.WELL
 
 
 def last_answer(newest_first: Iterable[FoundDelivery], now: float) -> LastAnswer | None:

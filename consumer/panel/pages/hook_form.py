@@ -1,4 +1,4 @@
-"""From a hook's form to its definition and back, and from problems to fields; it is pure.
+"""From a hook's form to its definition and back; it is pure.
 
 `form_fields` names the fields. Nothing of a definition is lost on the way: what the form has no
 field for, or cannot show as it is, stands as YAML in `others`. Definitions are compared in their
@@ -6,12 +6,12 @@ written form (`as_written`): a number and its text mean the same.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 from consumer.control.difference import as_written, definition_yaml, written_definition
+from consumer.control.plain_secrets import is_reference
 from consumer.documents.yaml_reader import read_yaml
 from consumer.errors import InvalidValue
 from consumer.hooks.condition_form import with_json_conditions
@@ -25,6 +25,7 @@ from consumer.panel.pages.form_fields import (
     ValueRow,
     subjects,
 )
+from consumer.panel.pages.kept_secrets import kept_row
 from consumer.panel.pages.sealed_texts import is_sealed
 from consumer.panel.pages.shown_in_form import (
     BLANK,
@@ -44,7 +45,6 @@ ORDER: Final = (
 )  # fmt: skip
 """The fields of a definition that the form has fields for, in the order in which it is written."""
 _COUNT: Final = re.compile(r"[1-9][0-9]{0,8}")
-_INDEXED: Final = re.compile(r"(headers|parameters|signing_secrets)\[([0-9]+)\](?:\.([a-z_]+))?.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def form_of(definition: Mapping[str, Any]) -> HookForm:
         taken["rate_limit"] = RateLimitFields(**others.pop("rate_limit"))
     if are_secrets(others.get("signing_secrets")):
         secrets = others.pop("signing_secrets")
-        taken["signing_secrets"] = tuple(SecretRow(**_sealed(one, origin)) for one in secrets)
+        taken["signing_secrets"] = tuple(_signing_row(one, origin) for one in secrets)
     return HookForm(
         **taken, others=definition_yaml(others) if others else "", written=frozenset(blank)
     )
@@ -126,59 +126,14 @@ def origin_of(uri: object) -> str:
         return ""
 
 
-def field_finder(form: HookForm) -> Callable[[str], str]:
-    """From a path in the definition, `headers[0].value`, to the name of the form's field that it is
-    about; `headers` and `parameters` stand for the whole list, and an empty name for the form.
-    """
-    return partial(_field_of, form, names_in_others(form))
-
-
 def names_in_others(form: HookForm) -> frozenset[str]:
     """The fields of the definition that stand in the YAML of other settings."""
     return frozenset(map(str, _read_others(form.others)[0]))
 
 
-def _field_of(form: HookForm, in_others: frozenset[str], path: str) -> str:
-    top = re.split(r"[.\[]", path, maxsplit=1)[0]
-    if top in in_others:
-        return "others"
-    if top in {*LINES, "enabled", "select"}:
-        return top
-    if top == "rate_limit":
-        return path if path in {"rate_limit.per", "rate_limit.burst"} else "rate_limit.requests"
-    if top == "uri_parameters":
-        return _label_field(form, path.removeprefix("uri_parameters."))
-    if (match := _INDEXED.fullmatch(path)) is not None:
-        return _row_field(form, match)
-    return top if top in ORDER else ""
-
-
 def _is_ticked(form: HookForm, others: Mapping[str, Any], name: str) -> bool:
     """Whether the box for `enabled` says what the other settings say again."""
     return name == "enabled" and (form.enabled or as_written(others[name]) in ["true", "false"])
-
-
-def _label_field(form: HookForm, path: str) -> str:
-    """A brace's name may have points in it, so the names of the form decide."""
-    for index, row in enumerate(form.labels):
-        if path == row.name:
-            return f"labels.{index}.label"
-        rest = path.removeprefix(f"{row.name}.")
-        if rest != path and rest in {"label", "default", "missing"}:
-            return f"labels.{index}.{rest}"
-    return "uri"
-
-
-def _row_field(form: HookForm, match: re.Match[str]) -> str:
-    """Blank rows are not in the definition, so its indexes pass over them."""
-    name, wanted, part = match[1], int(match[2]), match[3]
-    rows: Sequence[SecretRow] = getattr(form, name)
-    numbers = [number for number, row in enumerate(rows) if not row.is_blank]
-    if wanted >= len(numbers):
-        return name
-    if name == "signing_secrets":
-        part = "value"
-    return f"{name}.{numbers[wanted]}.{part or 'key'}"
 
 
 def _given(form: HookForm) -> Iterator[tuple[str, Any]]:
@@ -221,7 +176,7 @@ def _value_entry(row: ValueRow) -> dict[str, str]:
 
 def _text(row: SecretRow) -> str:
     """The text of a definition: never a secret that is not sealed."""
-    return (row.value if not row.is_unsealed else "") or row.sealed
+    return (row.value if not row.is_unsealed else "") or row.sealed or row.plain
 
 
 def _rate_limit(limit: RateLimitFields) -> dict[str, Any]:
@@ -268,12 +223,18 @@ def _value_row(one: Mapping[str, Any], origin: str) -> ValueRow:
     is_fixed = one["source"] == "fixed"
     texts = {name: text for name, text in one.items() if name != "value"}
     value = _sealed(one["value"], origin) if is_fixed else {"value": one["value"]}
-    return ValueRow(**texts, **value)
+    return ValueRow(**texts, **value, secret="sealed" in value)
+
+
+def _signing_row(text: str, origin: str) -> SecretRow:
+    if is_sealed(text) or is_reference(text):
+        return SecretRow(**_sealed(text, origin))
+    return kept_row(text)
 
 
 def _sealed(text: str, origin: str) -> dict[str, Any]:
     if is_sealed(text):
-        return {"secret": True, "sealed": text, "sealed_for": origin}
+        return {"sealed": text, "sealed_for": origin}
     return {"value": text}
 
 

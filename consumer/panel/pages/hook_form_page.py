@@ -14,6 +14,7 @@ from consumer.panel.errors import problem_of
 from consumer.panel.models import MAX_TEXT
 from consumer.panel.pages.data import Data
 from consumer.panel.pages.form_conflict import as_in_force, newer_than, revision_now
+from consumer.panel.pages.form_draft import Draft, draft_of
 from consumer.panel.pages.form_fields import (
     HookForm,
     LabelRow,
@@ -24,6 +25,7 @@ from consumer.panel.pages.form_fields import (
     without_typed_secrets,
 )
 from consumer.panel.pages.form_steps import (
+    Note,
     copy_of,
     in_plain,
     moved_secrets,
@@ -34,7 +36,6 @@ from consumer.panel.pages.form_steps import (
     with_braces,
 )
 from consumer.panel.pages.form_view import (
-    Draft,
     FormPage,
     Outcome,
     Review,
@@ -44,12 +45,14 @@ from consumer.panel.pages.form_view import (
 )
 from consumer.panel.pages.hook_form import definition_of, form_of, keep_types
 from consumer.panel.pages.hook_writes import HookWrites
+from consumer.panel.pages.kept_secrets import with_kept
 from consumer.panel.pages.render import url
 from consumer.panel.pages.sealed_texts import without_ciphertext
 from consumer.panel.pages.trial import TRIAL_FIELDS
 from consumer.panel.pages.visit import MovedTo, PageRoute, Result, Shown, Visit
 from consumer.panel.problems import FieldProblem, of_diagnostics
 from consumer.services.catalogue import HookEntry
+from consumer.services.hook_reader import NotFoundError
 from consumer.services.hooks import Changed, ExistsError, ReadOnlyError, Who
 from consumer.services.sealing import Seal
 
@@ -57,7 +60,6 @@ NEW_PATH: Final = "/new-hook"
 """No hook's page has this address, whatever its id."""
 _FIRST: Final = "name"
 """The first field of the form."""
-_MAX_REVISION_DIGITS: Final = 9
 MAX_KEPT_SECRETS: Final = 10
 """Typed secrets that are sealed for a request whose user is not known: more would take long."""
 
@@ -102,7 +104,8 @@ class HookFormPage:
         entry = await self._data.hook(copied)
         if entry.definition is None:
             return self._closed(entry, "unreadable")
-        return self._shown(FormPage(Draft(None, copy_of(form_of(entry.definition)))))
+        form, gone = with_kept(copy_of(form_of(entry.definition)), None)
+        return self._shown(FormPage(Draft(None, form), troubles(form, (), _gone(gone))))
 
     async def edit(self, visit: Visit) -> Result:
         """The form of a hook; of one that is refused with its problems."""
@@ -117,16 +120,17 @@ class HookFormPage:
 
     async def go_on(self, visit: Visit) -> Result:
         """The form after one of its buttons."""
-        draft, button = _draft(visit), pressed_button(visit.form)
-        if visit.restored is not None:
-            form, notes = sealed(draft.form, self._seal, ())
-            found = troubles(form, (), notes)
-            return self._shown(FormPage(replace(draft, form=form), found, restored=visit.restored))
-        can_seal = self._seal is not None
-        if (pressed := press(draft.form, button, can_seal=can_seal)) is not None:
-            form, notes = sealed(pressed.form, self._seal, ())
-            draft = replace(draft, form=with_braces(form))
-            return self._shown(FormPage(draft, troubles(form, (), notes), pressed.focus))
+        draft, button = draft_of(visit), pressed_button(visit.form)
+        focus = ""
+        if visit.restored is None and (pressed := press(draft.form, button)) is not None:
+            draft, focus = replace(draft, form=pressed.form), pressed.focus
+        form, gone = with_kept(draft.form, await self._in_force(draft))
+        draft = replace(draft, form=form)
+        if gone or focus or visit.restored is not None:
+            form, notes = sealed(form, self._seal, gone)
+            found = troubles(form, (), [*_gone(gone), *notes])
+            draft = replace(draft, form=form if visit.restored is not None else with_braces(form))
+            return self._shown(FormPage(draft, found, focus, restored=visit.restored))
         draft = replace(draft, form=with_braces(draft.form))
         match button:
             case "validate":
@@ -138,6 +142,15 @@ class HookFormPage:
                 found, draft = troubles(form, (), notes), replace(draft, form=form)
                 is_back = button == "edit" and not found
                 return self._shown(FormPage(draft, found, _FIRST if is_back else ""))
+
+    async def _in_force(self, draft: Draft) -> Mapping[str, Any] | None:
+        """The definition that the marks of a form are of; None: there is none."""
+        if draft.hook_id is None or not draft.form.has_kept:
+            return None
+        try:
+            return (await self._data.hook(draft.hook_id)).definition
+        except NotFoundError:
+            return None
 
     def _validated(self, draft: Draft) -> Result:
         """The form with its braces: what is wrong with the URI is told, and nothing else yet."""
@@ -240,9 +253,9 @@ class HookFormPage:
             "can_seal": self._seal is not None,
             "blank_label": LabelRow(),
             "blank_value": ValueRow(),
-            "blank_secret": SecretRow(secret=self._seal is not None),
+            "blank_secret": SecretRow(),
         }
-        return Shown("hook_form.html", values, status, form.has_plain_secret)
+        return Shown("hook_form.html", values, status)
 
     def _closed(
         self, entry: HookEntry | None, reason: Literal["file", "files", "unreadable"]
@@ -257,14 +270,12 @@ def _review(draft: Draft, action: Outcome, fields: Iterable[FieldChange]) -> Sho
     shown = without_ciphertext(without_signing_secrets_in(fields))
     review = Review(draft, action, shown)
     values = {"review": review, "hook_id": draft.hook_id}
-    return Shown("hook_review.html", values, is_confidential=draft.form.has_plain_secret)
+    return Shown("hook_review.html", values)
 
 
-def posted_revision(posted: Mapping[str, str]) -> int:
-    """The revision that a form began from; 0 if it names none."""
-    seen = posted.get("seen", "")
-    is_number = seen.isascii() and seen.isdigit() and len(seen) <= _MAX_REVISION_DIGITS
-    return int(seen) if is_number else 0
+def _gone(fields: Iterable[str]) -> list[Note]:
+    """Notes on keys that the hook in force does not have."""
+    return [Note(field, "gone", {}) for field in fields]
 
 
 def _comment_troubles(comment: str) -> list[Trouble]:
@@ -274,15 +285,6 @@ def _comment_troubles(comment: str) -> list[Trouble]:
         problem = FieldProblem(field="comment", message=invalid.message, hint=invalid.hint)
         return own_troubles([problem])
     return []
-
-
-def _draft(visit: Visit) -> Draft:
-    """The form that was posted; what no page of ours posts counts as not said."""
-    hook_id, posted = visit.parameters.get("hook"), visit.form
-    form = parse_form(posted)
-    if hook_id is not None:
-        form = replace(form, id=hook_id)
-    return Draft(hook_id, form, posted_revision(posted), posted.get("comment", "").strip())
 
 
 def _word(done: Changed) -> Outcome:

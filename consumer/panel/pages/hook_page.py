@@ -9,6 +9,7 @@ from consumer.control.difference import FieldChange, difference
 from consumer.control.plain_secrets import without_signing_secrets_in
 from consumer.control.records import AuditRecord
 from consumer.errors import HookstreamError
+from consumer.journal.log_search import FoundDelivery
 from consumer.panel.pages.choices import number
 from consumer.panel.pages.compose_page import preview
 from consumer.panel.pages.data import Data
@@ -30,6 +31,9 @@ LOOKED_AT: Final = 200
 """Of the newest entries of the log: the last attempt may be behind many without one."""
 GLANCE_SECONDS: Final = 0.15
 """For the last deliveries: the page of the log searches longer."""
+FIRST_DELIVERY_SECONDS: Final = 8.0
+"""How long a page waits for the first delivery of a hook that was just saved."""
+_POLL_SECONDS: Final = 0.5
 _QUERY: Final = frozenset({"before", "done"})
 
 
@@ -102,18 +106,22 @@ def _replica_row(replica: Replica, hook_id: str) -> ReplicaRow:
 
 
 class HookPage:
-    """`/hooks/{hook}`."""
+    """`/hooks/{hook}`; `last` waits for the first delivery of a hook that was just saved."""
 
-    def __init__(self, data: Data, day: DayReports, *, live: bool) -> None:
-        """`live`: whether definitions may be in the topic."""
+    def __init__(
+        self, data: Data, day: DayReports, *, live: bool, seconds: float = FIRST_DELIVERY_SECONDS
+    ) -> None:
+        """`live`: whether definitions may be in the topic; `seconds`: that `last` waits."""
         self._data = data
         self._day = day
         self._live = live
+        self._seconds = seconds
 
     def routes(self) -> list[PageRoute]:
         """The routes of this page."""
         return [
             PageRoute("GET", "/hooks/{hook}", self.show, "hooks", query=_QUERY),
+            PageRoute("GET", "/hooks/{hook}/last", self.wait, "hooks", ends_with_client=True),
         ]
 
     async def show(self, visit: Visit) -> Result:
@@ -130,6 +138,7 @@ class HookPage:
         )
         revision = entry.revision if entry is not None else None
         own_day = _day_of(day, hook_id, visit.now)
+        answered = last_answer(last.deliveries, visit.now) if last is not None else None
         older = [one for one in changes or () if one.revision < before]
         return Shown(
             "hook.html",
@@ -147,16 +156,14 @@ class HookPage:
                 if entry is not None and entry.hook is not None
                 else None,
                 "day": own_day,
-                "doing": doing(own_day),
-                "last_answer": last_answer(last.deliveries, visit.now)
-                if last is not None
-                else None,
+                "doing": doing(own_day, answered, visit.now),
+                "last_answer": answered,
                 "replicas": None if replicas is None else replica_rows(replicas, hook_id),
                 "changes": None
                 if changes is None
                 else [change_view(one, newest=revision) for one in older[:REVISIONS]],
                 "next_before": older[REVISIONS - 1].revision if len(older) > REVISIONS else None,
-                "deliveries": None if last is None else last.deliveries[:DELIVERIES],
+                "deliveries": _newest(last),
                 "done": done,
                 "in_force": in_force(replicas, hook_id) if done and replicas is not None else None,
                 "can_write": self._live and visit.identity.may("editor"),
@@ -165,6 +172,19 @@ class HookPage:
                 and (entry is None or entry.source == "live"),
             },
         )
+
+    async def wait(self, visit: Visit) -> Result:
+        """A part of a page: the last deliveries, once there is one, or after so many seconds."""
+        hook_id = visit.parameters["hook"]
+        found = await self._deliveries(hook_id)
+        try:
+            async with asyncio.timeout(self._seconds):
+                while found is not None and not found.deliveries:
+                    await asyncio.sleep(_POLL_SECONDS)
+                    found = await self._deliveries(hook_id)
+        except TimeoutError:
+            pass
+        return Shown("hook_last.html", {"hook_id": hook_id, "deliveries": _newest(found)})
 
     async def _entry(self, hook_id: str) -> HookEntry | None:
         """The hook; None: it was deleted, and has a history."""
@@ -198,6 +218,10 @@ class HookPage:
             return await self._data.deliveries(wanted, LOOKED_AT, seconds=GLANCE_SECONDS)
         except HookstreamError:
             return None
+
+
+def _newest(found: DeliveryPage | None) -> Sequence[FoundDelivery] | None:
+    return None if found is None else found.deliveries[:DELIVERIES]
 
 
 def _day_of(day: LastDay | None, hook_id: str, now: float) -> Day | None:

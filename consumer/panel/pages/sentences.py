@@ -20,6 +20,7 @@ FOLDER: Final = Path(__file__).parent.parent / "catalogues"
 _VALUE: Final = re.compile(r"\{(\d)\}")
 _WITH_HINT: Final = re.compile(r"(?P<where>(?:[^ ]+: |hook [^ ]+: )*)(?P<said>.+) \((?P<hint>.+)\)")
 """A `Diagnostic` as text."""
+_INTRODUCES: Final = ": {0}"
 _MAX_CHARACTERS: Final = 2_000
 _CACHED: Final = 1_000
 
@@ -27,6 +28,8 @@ _CACHED: Final = 1_000
 class _Pattern(NamedTuple):
     matches: re.Pattern[str]
     translation: str
+    is_introduction: bool
+    """Whether its last value may be other sentences."""
 
 
 def sentence(text: str, language: Language) -> Markup:
@@ -64,11 +67,19 @@ def _of_pattern(text: str, language: Language) -> str | None:
     for pattern in patterns:
         if (match := pattern.matches.fullmatch(text)) is not None:
             values = match.groups()
+            if pattern.is_introduction:
+                values = (*values[:-1], _each(values[-1], language))
             return "".join(
                 values[int(part)] if index % 2 else part
                 for index, part in enumerate(_VALUE.split(pattern.translation))
             )
     return None
+
+
+def _each(text: str, language: Language) -> str:
+    """Sentences with `; ` between them, translated if all of them can be."""
+    said = [_of_pattern(one, language) for one in text.split("; ")]
+    return "; ".join(one for one in said if one is not None) if None not in said else text
 
 
 @cache
@@ -86,7 +97,9 @@ def _patterns(language: Language) -> tuple[Mapping[str, str], list[_Pattern]]:
     found = sentences(language)
     plain = {text: said for text, said in found.items() if not _VALUE.search(text)}
     others = sorted(found.keys() - plain.keys(), key=lambda text: (-len(text), text))
-    return plain, [_Pattern(_expression(text), found[text]) for text in others]
+    return plain, [
+        _Pattern(_expression(text), found[text], text.endswith(_INTRODUCES)) for text in others
+    ]
 
 
 def _expression(text: str) -> re.Pattern[str]:

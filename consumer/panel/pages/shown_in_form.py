@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from consumer.control.difference import as_written
+from consumer.control.plain_secrets import is_reference
 
 BLANK: Final[Mapping[str, Any]] = {
     "enabled": True, "method": "GET", "select": [], "uri_parameters": {}, "headers": [],
@@ -79,5 +80,10 @@ def is_rate_limit(value: Any) -> bool:
 
 
 def are_secrets(value: Any) -> bool:
-    """Whether the rows of `signing_secrets` can show it."""
-    return isinstance(value, list) and all(map(is_line, value))
+    """Whether the rows of `signing_secrets` can show it: of what is no reference they have a mark
+    in place of the text.
+    """
+    return isinstance(value, list) and all(
+        isinstance(one, str) and bool(one) and (is_line(one) or not is_reference(one))
+        for one in value
+    )

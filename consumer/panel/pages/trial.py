@@ -88,8 +88,8 @@ class Suggestions:
 
 
 def trial_definition(form: HookForm) -> dict[str, Any]:
-    """The definition of a form that is not finished, for a look at its request: secrets that were
-    typed are replaced.
+    """The definition of a form that is not finished, for a look at its request: secrets that are
+    not sealed are replaced.
     """
     form = _finished(form)
     form = replace(
@@ -102,10 +102,10 @@ def trial_definition(form: HookForm) -> dict[str, Any]:
 
 
 def test_definition(form: HookForm) -> tuple[dict[str, Any], list[str]]:
-    """The definition that a test of a form sends, and the secrets that were typed."""
+    """The definition that a test of a form sends, and the secrets in it that are not sealed."""
     rows = (*form.headers, *form.parameters, *form.signing_secrets)
-    typed = [row.value for row in rows if row.is_unsealed]
-    return definition_of(in_plain(_finished(form))).definition, typed
+    unsealed = [row.value if row.is_unsealed else row.plain for row in rows]
+    return definition_of(in_plain(_finished(form))).definition, list(filter(None, unsealed))
 
 
 def _finished(form: HookForm) -> HookForm:
@@ -189,6 +189,8 @@ def _moved(one: RecentEvent, found: EventOutcome) -> Moved:
 
 
 def _hidden(row: Any, text: str) -> Any:
-    """A row without the secret that was typed."""
+    """A row without the secret that was typed, or that its mark stands for."""
     assert isinstance(row, SecretRow)  # noqa: S101  # of a form's lists
-    return replace(row, value=text, secret=False) if row.is_unsealed else row
+    if not (row.is_unsealed or row.kept):
+        return row
+    return replace(row, value="", sealed="", kept="", plain=text)

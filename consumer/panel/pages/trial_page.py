@@ -15,6 +15,7 @@ from consumer.journal.records import Phases
 from consumer.panel.pages.data import Data, Recent
 from consumer.panel.pages.delivery_page import PHASE_WIDTH, Phase, phases
 from consumer.panel.pages.form_fields import HookForm, parse_form
+from consumer.panel.pages.kept_secrets import with_kept
 from consumer.panel.pages.recent_window import RecentWindow
 from consumer.panel.pages.sealed_texts import shortened
 from consumer.panel.pages.trial import (
@@ -245,11 +246,20 @@ class TrialPart:
         except NotFoundError:
             return None
 
+    async def _with_kept(self, form: HookForm) -> HookForm:
+        """The form with the signing secrets that it has marks for."""
+        if not form.has_kept:
+            return form
+        form, gone = with_kept(form, (await self._data.hook(form.id)).definition)
+        if gone:
+            raise HookstreamError("a signing secret is another one by now: load the form again")
+        return form
+
     async def _tested(self, trial: Trial, form: HookForm, hook: Hook, event: Event | None) -> Trial:
         """The trial with a test send; `hook`: the form's, with nothing of the secrets in it."""
         if event is None:
             return replace(trial, problem="there is no event to send: write one")
-        definition, typed = test_definition(form)
+        definition, typed = test_definition(await self._with_kept(form))
         event = as_test(event)
         report = await self._trials.send(definition, event, typed)
         sent = self._trials.request(hook, event, report.sent.at)

@@ -117,6 +117,7 @@ function followBraces() {
   for (const row of holder.querySelectorAll("[data-row]")) {
     if (names.includes(row.dataset.brace)) note(row, false);
   }
+  holder.querySelector("[data-intro]").hidden = !holder.querySelector("[data-row]");
   if (missing.length) told.textContent = found.replace("{names}", listed(missing));
 }
 

@@ -37,7 +37,7 @@ _ROWS = ("headers", "parameters", "signing_secrets")
 _FORM_FIELDS = {
     *LINES, *_ROWS, "select", "enabled", "others",
     *(one.name for row in (ValueRow, LabelRow, RateLimitFields) for one in fields(row)),
-} - {"written", "secret", "sealed", "sealed_for"}  # fmt: skip
+} - {"written", "secret", "sealed", "sealed_for", "kept", "plain"}  # fmt: skip
 """The fields of a hook's form at which a problem may stand, by their last names."""
 LISTS: dict[str, Iterable[str]] = {
     "action": Action, "cause": (*CAUSES, "late"), "doing": Judgement, "form.at": _ROWS,

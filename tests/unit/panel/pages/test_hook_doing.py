@@ -7,7 +7,7 @@ import pytest
 from consumer.journal.log_search import FoundDelivery
 from consumer.journal.records import Followed
 from consumer.journal.report_sums import HOUR_SECONDS, Report
-from consumer.panel.pages.figures import days
+from consumer.panel.pages.figures import days, no_day
 from consumer.panel.pages.hook_doing import Doing, Judgement, doing, last_answer
 from support.page_data import attempt, report
 
@@ -16,7 +16,7 @@ HOUR = 1_800_000_000.0
 
 
 def _doing(*reports: Report) -> Doing:
-    return doing(days(reports, NOW)["h"])
+    return doing(days(reports, NOW)["h"], None, NOW)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,19 @@ def test_the_last_hours_count_more_than_the_day() -> None:
 
 def test_without_reports_nothing_is_claimed() -> None:
     """While the reports are not known, no judgement is made."""
-    assert doing(None).judgement is Judgement.UNKNOWN
+    assert doing(None, None, NOW).judgement is Judgement.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("age", "judgement"), [(5.0, Judgement.UNCOUNTED), (30 * HOUR_SECONDS, Judgement.NOTHING)]
+)
+def test_a_delivery_that_is_not_counted_yet_is_not_denied(age: float, judgement: Judgement) -> None:
+    """Right after the first delivery of a hook its page does not say that there was none, although
+    the reports that it has read are older.
+    """
+    last = last_answer([FoundDelivery(attempt(NOW - age, "h", "e1", 1), 0, 0, 0)], NOW)
+    assert last is not None
+    assert doing(no_day(NOW), last, NOW).judgement is judgement
 
 
 def test_the_last_answer_is_the_newest_attempt() -> None:

@@ -24,9 +24,11 @@ from consumer.panel.pages.form_fields import (
     remove_row,
     without_typed_secrets,
 )
+from consumer.panel.pages.form_places import field_finder
 from consumer.panel.pages.form_steps import brace_names, with_braces
 from consumer.panel.pages.form_view import troubles
-from consumer.panel.pages.hook_form import definition_of, field_finder, form_of
+from consumer.panel.pages.hook_form import definition_of, form_of
+from consumer.panel.pages.kept_secrets import with_kept
 from consumer.panel.problems import FieldProblem
 
 SEALED = seal("s3cret", "https://e.example", new_key()[0])
@@ -114,7 +116,9 @@ def test_a_definition_comes_out_of_the_form_as_it_went_in(definition: dict[str, 
     back unchanged after a browser has posted it.
     """
     assume(_follows_the_uri(definition))
-    parsed = definition_of(_posted(form_of(definition)))
+    form, gone = with_kept(_posted(form_of(definition)), definition)
+    assert gone == []
+    parsed = definition_of(form)
     assert parsed.problems == []
     assert written_definition(parsed.definition) == written_definition(definition)
 
@@ -136,7 +140,7 @@ def test_a_definition_that_is_in_order_is_shown_in_fields() -> None:
 def test_a_secret_that_was_typed_is_in_no_definition_and_in_no_field() -> None:
     """A secret that is not sealed yet is a problem at its field, and leaves the form nowhere."""
     row = ValueRow(key="X-Key", source="fixed", value="s3cret", secret=True, sealed=SEALED)
-    form = HookForm(id="h", headers=(row,), signing_secrets=(SecretRow("s3cret", secret=True),))
+    form = HookForm(id="h", headers=(row,), signing_secrets=(SecretRow("s3cret"),))
     assert form.unsealed == 2
     parsed = definition_of(form)
     assert "s3cret" not in repr(parsed.definition)
@@ -156,7 +160,28 @@ def test_rows_are_added_and_removed() -> None:
     )
     assert [row.key for row in form.parameters] == ["a", "b"]
     assert [row.key for row in remove_row(form, "parameters", 0).parameters] == ["b"]
-    assert add_row(HookForm(), "signing_secrets", secret=True).signing_secrets[0].secret
+
+
+def test_a_key_that_stands_in_plain_is_kept_by_a_mark() -> None:
+    """A signing key that a definition has in plain is in no field that is posted: a mark brings it
+    back from the definition in force, and from no other.
+    """
+    plain = "whsec_MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0"
+    definition = {"id": "h", "signing_secrets": ["${env:KEY}", plain]}
+    form = form_of(definition)
+    assert plain not in repr(posted_fields(form))
+    assert plain not in repr(form)
+    posted = parse_form(posted_fields(form))
+    found, gone = with_kept(posted, definition)
+    assert (definition_of(found).definition, gone) == (definition, [])
+    found, gone = with_kept(posted, {"signing_secrets": ["whsec_another"]})
+    assert gone == ["signing_secrets.1.value"]
+    assert definition_of(found).definition["signing_secrets"] == ["${env:KEY}"]
+    typed = replace(posted, signing_secrets=(replace(posted.signing_secrets[1], value="${env:B}"),))
+    assert with_kept(typed, None)[1] == []
+    assert definition_of(with_kept(typed, definition)[0]).definition["signing_secrets"] == [
+        "${env:B}"
+    ]
 
 
 @pytest.mark.parametrize(

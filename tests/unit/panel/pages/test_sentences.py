@@ -18,7 +18,8 @@ COVERED = (
     "panel/transfer.py", "services/broker_watch.py", "services/topic_view.py",
     "services/hook_reader.py", "services/reports.py", "services/hooks.py",
     "services/file_hooks.py", "journal/log_filter.py", "documents/durations.py",
-    "hooks/definition.py", "hooks/condition_form.py", "hooks/template.py", "hooks/texts.py",
+    "documents/lines.py", "hooks/definition.py", "hooks/condition_form.py", "hooks/template.py",
+    "hooks/texts.py",
 )  # fmt: skip
 """Modules all of whose errors a page may show."""
 _MADE_OF_PARTS = {
@@ -28,6 +29,8 @@ _MADE_OF_PARTS = {
     "the event has the app {0}, and the hook is for {1}",
 }
 """Of `explain`, whose pattern has a value for the subject or the app."""
+_NAMED = re.compile(r"\{[a-z_]+\}")
+"""The value of a sentence that is filled in by `str.format`."""
 
 
 def _pattern(node: ast.AST) -> str | None:
@@ -67,7 +70,8 @@ def _written() -> frozenset[str]:
     """Every text of the sources."""
     trees = (ast.parse(file.read_text()) for file in (ROOT / "consumer").rglob("*.py"))
     texts = (_pattern(node) for tree in trees for node in ast.walk(tree))
-    return frozenset(text for text in texts if text is not None)
+    found = {text for text in texts if text is not None}
+    return frozenset(found | {_NAMED.sub("{0}", text) for text in found})
 
 
 def test_each_pattern_is_one_of_the_services() -> None:
@@ -101,6 +105,11 @@ def test_translations_have_the_values_of_their_patterns() -> None:
         (
             "uri: has a fragment (use fewer); trigger: is not text (shorten it)",
             "uri: bir parçası (#) var (daha az kullanın); trigger: metin değil (kısaltın)",
+        ),
+        (
+            "no mapping of `any` passes: a is missing, and does not pass `equals: 1`; and 2 more",
+            "`any` altındaki hiçbir eşleme karşılanmıyor: "  # noqa: ISC004  # one sentence
+            "a yok ve `equals: 1` koşulunu karşılamıyor; ve 2 tane daha",
         ),
         ("the event has the subject a, b, and the hook selects c, d",
          "olayın konusu a, b, webhook ise şunları seçiyor: c, d"),

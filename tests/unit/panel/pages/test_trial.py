@@ -76,7 +76,7 @@ def test_a_typed_secret_is_in_no_sample() -> None:
     row = ValueRow(key="X-Key", source="fixed", value=typed, secret=True)
     form = HookForm(
         id="h", name="h", trigger="event", uri="https://e.example/", headers=(row,),
-        parameters=(row,), signing_secrets=(SecretRow(value=typed, secret=True),),
+        parameters=(row,), signing_secrets=(SecretRow(value=typed), SecretRow(kept="mark")),
     )  # fmt: skip
     definition = trial_definition(form)
     assert typed not in repr(definition)
