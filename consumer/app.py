@@ -1,13 +1,19 @@
 """The composition root: builds all parts, runs them in one TaskGroup, and stops them in order."""
 
 import asyncio
+import random
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
 from consumer import __version__, logs
 from consumer.admin import Admin
-from consumer.assembly import announce, make_handler, make_journal, make_tracer
+from consumer.assembly import (
+    announce,
+    make_handler,
+    make_journal,
+    make_tracer,
+)
 from consumer.clock import Clock, SystemClock
 from consumer.configuration import Loaded
 from consumer.definitions.in_force import DefinitionsInForce, PreparedReload
@@ -35,6 +41,7 @@ from consumer.logs import get_logger
 from consumer.metrics import Metrics
 from consumer.pipeline.event_handler import EventHandler
 from consumer.presence import Presence
+from consumer.registry.schemas import RegistrySchemas
 from consumer.reload import Reloader, refuse_fixed
 from consumer.settings import Settings
 from consumer.shutdown import drain, end_helpers
@@ -85,6 +92,7 @@ class App:
         self._workload: Workload
         self._live: Live | None = None
         self._journal: Journal | None = None
+        self._schemas: RegistrySchemas
         self._replica = new_replica_id()
         self.health: Health
         """The probes' results; set once `admin_port` is."""
@@ -143,8 +151,12 @@ class App:
         self._transport = make_transport(settings, self._loaded.authorities, self._clock)
         stack.push_async_callback(self._transport.close)
         overflow = OverflowTopic(own.overflow, self._clock, self.metrics.stream)
+        registry = settings.schema_registry
+        self._schemas = RegistrySchemas(registry, self._clock, random.random)
+        stack.push_async_callback(self._schemas.aclose)
         self._handler = make_handler(
             settings,
+            schemas=self._schemas.schemas,
             index=self._definitions.view,
             transport=self._transport,
             retry_topics=retry_topics,
@@ -168,7 +180,12 @@ class App:
         scheduler = self._handler.scheduler
         self._presence = Presence(self._intake.membership, scheduler, self._outbox, self._clock)
         self.health = Health(
-            self._intake, self._outbox, self._presence, self._stop.is_set, self._are_hooks_loaded
+            self._intake,
+            self._outbox,
+            self._presence,
+            self._stop.is_set,
+            self._are_hooks_loaded,
+            schema_trouble=self._schemas.why_not_ready,
         )
         self.metrics.stream.declare_consumed_topics([one.topic for one in settings.sources])
         self.metrics.hooks_loaded(len(self._definitions.view.hooks))
@@ -232,8 +249,8 @@ class App:
             group.create_task(self._systemd.run(self.health.ready, self.health.alive)),
             group.create_task(asyncio.wait_for(self._answering, None)),
         ]
-        parts = [part for part in (self._live, self._journal) if part is not None]
-        helpers += [group.create_task(part.run()) for part in parts]
+        parts = (self._live, self._journal, self._schemas.known)
+        helpers += [group.create_task(part.run()) for part in parts if part is not None]
         kafka, sources = self.settings.kafka, [source.topic for source in self.settings.sources]
         helpers.append(group.create_task(warn_of_other_prefixes(kafka, sources)))
         announce(self.settings, len(self._definitions.view.hooks), self.admin_port)
@@ -262,6 +279,7 @@ class App:
         if self._tls is not None:
             self._tls.reload()
         self._transport.trust(loaded.authorities)
+        self._schemas.use(after.schema_registry)
         self._loaded = loaded
         provide_descriptors(after.delivery.concurrency)
         policy = self._guard_network()

@@ -10,6 +10,7 @@ from consumer.clock import Clock
 from consumer.delivery.http.transport import Transport
 from consumer.delivery.scheduling.observers import METRICS_OBSERVER, AttemptObserver
 from consumer.errors import HookstreamError
+from consumer.events.formats.schemas import Schemas
 from consumer.factories import make_decoder, make_scheduler
 from consumer.journal.journal import Journal
 from consumer.logs import get_logger
@@ -70,6 +71,7 @@ def make_tracer(
 def make_handler(
     settings: Settings,
     *,
+    schemas: Schemas,
     index: Index,
     transport: Transport,
     retry_topics: KnownRetryTopics,
@@ -82,7 +84,7 @@ def make_handler(
 ) -> EventHandler:
     """The handler of records, with its scheduler and router; on the running loop."""
     own, group = settings.kafka.own_topics, settings.kafka.group_id
-    decoders = {source.topic: make_decoder(source) for source in settings.sources}
+    decoders = {source.topic: make_decoder(source, schemas) for source in settings.sources}
     observers: list[AttemptObserver] = [METRICS_OBSERVER]
     gave_up: Callable[[DeliveryMetadata], None] = _untold
     if journal is not None:

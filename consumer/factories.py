@@ -18,12 +18,20 @@ from consumer.delivery.scheduling.outcomes import Outcomes
 from consumer.delivery.scheduling.retry_policy import RetryPolicy
 from consumer.delivery.scheduling.scheduler import Scheduler
 from consumer.events.decode import Decoder
+from consumer.events.formats.auto import AutoFormat
 from consumer.events.formats.cloudevents import cloud_event
 from consumer.events.formats.format import Format, FormatName
+from consumer.events.formats.schemas import Schemas
+from consumer.events.formats.wire import RegisteredFormat
 from consumer.hooks.table import RateLimit
 from consumer.metrics import Metrics
 from consumer.metrics.stream import StreamMetrics
-from consumer.settings import DeliveryLogSettings, OwnTopics, Settings, SourceSettings
+from consumer.settings import (
+    DeliveryLogSettings,
+    OwnTopics,
+    Settings,
+    SourceSettings,
+)
 from consumer.stream.positions import EARLIEST, LATEST
 from consumer.stream.retry_topic import JITTER_RATIO, RetryTopic
 from consumer.stream.topic_settings import (
@@ -112,19 +120,25 @@ def log_topics(own: OwnTopics, log: DeliveryLogSettings) -> dict[str, Requiremen
     }
 
 
-def make_decoder(source: SourceSettings) -> Decoder:
+def make_decoder(source: SourceSettings, schemas: Schemas) -> Decoder:
     """The decoder of one source topic."""
     fields = source.fields.model_dump(exclude_none=True)
-    return Decoder(source.trigger, fields, make_format(source.format))
+    return Decoder(source.trigger, fields, make_format(source.format, schemas))
 
 
-def make_format(name: FormatName) -> Format | None:
+def make_format(name: FormatName, schemas: Schemas) -> Format | None:
     """The format of that name; None: JSON, which decoding does itself."""
     match name:
         case "json":
             return None
         case "cloudevents":
             return cloud_event
+        case "avro":
+            return RegisteredFormat(schemas, "AVRO")
+        case "protobuf":
+            return RegisteredFormat(schemas, "PROTOBUF")
+        case "auto":
+            return AutoFormat(schemas)
         case _:
             assert_never(name)
 

@@ -21,6 +21,7 @@ def register_gauges(
         metrics.set_certificate_not_after_source(tls.not_after)
     metrics.set_rebalancing_source(intake.membership.seconds_without_share)
     metrics.set_unreadable_source(intake.unreadable.partitions)
+    metrics.set_awaiting_schema_source(intake.awaiting_schema.partitions)
     metrics.set_lag_source(intake.watch.lag)
     metrics.set_waiting_source(lambda: intake.watch.waiting)
     metrics.set_wanted_replicas_source(lambda: workload.wanted_replicas)

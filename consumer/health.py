@@ -24,12 +24,16 @@ class Health:
         presence: Presence,
         stopping: Callable[[], bool],
         are_hooks_loaded: Callable[[], bool],
+        *,
+        schema_trouble: Callable[[], str],
     ) -> None:
+        """`schema_trouble`: why records wait for the schema registry; empty: none does."""
         self._intake = intake
         self._outbox = outbox
         self._presence = presence
         self._stopping = stopping
         self._are_hooks_loaded = are_hooks_loaded
+        self._schema_trouble = schema_trouble
 
     def alive(self) -> ProbeResult:
         """Liveness: false if stuck. An unreachable broker or a standstill needs no restart."""
@@ -59,5 +63,6 @@ class Health:
             "" if membership.joined else "not yet a member of the consumer group",
             _DOUBTED_REASON if self._presence.doubted else "",
             "the broker accepts no retries and dead letters" if self._outbox.failing else "",
+            self._schema_trouble(),
         )
         return next(filter(None, reasons), "")

@@ -21,6 +21,7 @@ FIXED_SETTINGS = (
     ("delivery_log", "is_on"),
     ("hooks", "live"),
     ("tracing", "endpoint"),
+    ("schema_registry", "url"),
 )
 """Settings that hold for the life of the process; `is_on` follows from two."""
 

@@ -1,5 +1,6 @@
 """Reads an event from a file."""
 
+import asyncio
 from typing import BinaryIO
 
 import typer
@@ -8,7 +9,7 @@ from consumer.clock import Clock
 from consumer.events.model import Event
 from consumer.events.triggers import Trigger
 from consumer.records.record import UndecodableError
-from consumer.services.event_input import decode_event, guess_trigger
+from consumer.services.event_input import decode_value, guess_trigger
 from consumer.settings import Settings
 
 
@@ -20,16 +21,17 @@ def read_event(
 
     Raises:
         typer.BadParameter: the file holds no event, or its fields tell no trigger.
+        HookstreamError: its schema is needed, and the registry does not help.
     """
     value = file.read()
     if trigger is None:
-        trigger = guess_trigger(value)
+        trigger = guess_trigger(value, settings)
     if trigger is None:
         raise typer.BadParameter(
             f"the fields of {file.name} do not tell what it is; name its --trigger",
             param_hint="--event",
         )
     try:
-        return decode_event(value, trigger, settings, clock, topic)
+        return asyncio.run(decode_value(value, trigger, settings, clock, topic))
     except UndecodableError as error:
         raise typer.BadParameter(f"{file.name}: {error}", param_hint="--event") from None

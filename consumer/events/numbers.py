@@ -70,6 +70,13 @@ def as_written(value: object) -> orjson.Fragment:
     raise TypeError
 
 
+def exact_number(text: str) -> int | float | LongNumber:
+    """The value of a number that is written as in JSON, as `loads_exactly` makes it."""
+    if len(text) >= LONG_NUMBER_CHARACTERS and _is_long(text.encode()):
+        return LongNumber(text)
+    return float(text) if "." in text else int(text)
+
+
 def may_be_rounded(text: bytes) -> bool:
     """Whether `text` may hold a number that is too long for orjson; false for most other texts.
 

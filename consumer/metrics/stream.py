@@ -21,6 +21,7 @@ class StreamMetrics:
         self._lag: Callable[[], Mapping[tuple[str, int], int]] | None = None
         self._rebalancing: Callable[[], float] | None = None
         self._unreadable: Callable[[], Iterable[tuple[str, int]]] = tuple
+        self._awaiting_schema: Callable[[], Iterable[tuple[str, int]]] = tuple
         self._waiting: Callable[[], int] | None = None
         self._wanted_replicas: Callable[[], float] | None = None
         self._lost: dict[tuple[str, int], int] = {}
@@ -76,6 +77,10 @@ class StreamMetrics:
     def set_unreadable_source(self, read: Callable[[], Iterable[tuple[str, int]]]) -> None:
         """Read the unreadable partitions (topic, number) with `read` at each scrape."""
         self._unreadable = read
+
+    def set_awaiting_schema_source(self, read: Callable[[], Iterable[tuple[str, int]]]) -> None:
+        """Read the partitions (topic, number) that wait for a schema with `read` at each scrape."""
+        self._awaiting_schema = read
 
     def set_waiting_source(self, read: Callable[[], int]) -> None:
         """Read the number of partitions that no leader answers for with `read` at each scrape."""
@@ -150,6 +155,12 @@ class StreamMetrics:
             "1 for a partition that is blocked because its next record cannot be read.",
             ("topic", "partition"),
             (((topic, str(partition)), 1) for topic, partition in self._unreadable()),
+        )
+        yield gauge(
+            "hookstream_partitions_awaiting_schema",
+            "1 for a partition that is blocked until the schema of its next record is there.",
+            ("topic", "partition"),
+            (((topic, str(partition)), 1) for topic, partition in self._awaiting_schema()),
         )
         if self._waiting is not None:
             yield number(

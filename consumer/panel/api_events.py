@@ -64,7 +64,7 @@ class EventsApi:
     async def explain(self, call: Call) -> Answer:
         """What hooks make of an event."""
         wanted: models.ExplainBody = call.body
-        trigger = wanted.trigger or guess_trigger(event_bytes(wanted.event))
+        trigger = wanted.trigger or guess_trigger(event_bytes(wanted.event), self._settings)
         if trigger is None:
             raise invalid_field(
                 "trigger", "is missing, and the event's fields do not tell", "name the trigger"

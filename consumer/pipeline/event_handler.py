@@ -212,28 +212,38 @@ class EventHandler:
             self._router.undecodable(record, tracker, "", str(error))
             return
         original = OriginalRecord(metadata, record)
+        hook = self.index.hooks.get(metadata.hook)
+        event = self._resumed(metadata, original) if hook is not None and hook.enabled else None
         source_record = tracker.receive(record.offset, original, 1, self._clock.monotonic())
         source_record.attempts = metadata.attempts
         if self._spans is not None:
             source_record.span = self._spans.resume(record, metadata)
-        hook = self.index.hooks.get(metadata.hook)
         if hook is None:
             self._router.unknown_hook(source_record, metadata, record.timestamp / 1000)
             return
         if not hook.enabled:
             self._router.disabled_hook(source_record, metadata, record.timestamp / 1000)
             return
-        if metadata.mapped and metadata.topic not in self._decoders:
+        if event is None:
             self._router.unknown_source(source_record, metadata, record.timestamp / 1000)
             return
-        try:
-            event = self._decoder(metadata)(original)
-        except UndecodableError as error:
+        if isinstance(event, str):
             # The topic's mapping changed. The dead letter keeps the delivery's id for a replay.
-            self._router.give_up(source_record, metadata, Reason.UNDECODABLE, str(error), hook.id)
+            self._router.give_up(source_record, metadata, Reason.UNDECODABLE, event, hook.id)
             return
         delivery = self._resume(metadata, event, hook, source_record)
         self.scheduler.resubmit(delivery, metadata.reason)
+
+    def _resumed(self, metadata: DeliveryMetadata, original: OriginalRecord) -> Event | str | None:
+        """The event of a deferred delivery; a text: why it cannot be decoded; None: this replica
+        lacks the settings of its source. Raises `SchemaWantedError`.
+        """
+        if metadata.mapped and metadata.topic not in self._decoders:
+            return None
+        try:
+            return self._decoder(metadata)(original)
+        except UndecodableError as error:
+            return str(error)
 
     def _decoder(self, metadata: DeliveryMetadata) -> Decoder:
         """The decoder of the topic that the event came from, which may no longer be a source."""

@@ -10,6 +10,16 @@ class UndecodableError(HookstreamError):
     """The record is no event; the text says why and holds nothing of its content."""
 
 
+class SchemaWantedError(HookstreamError):
+    """The record cannot be decoded yet: its schema is asked for."""
+
+    def __init__(self, schema_id: int | str, seconds: float) -> None:
+        super().__init__(f"schema {schema_id} is not here yet")
+        self.schema_id = schema_id
+        self.seconds = seconds
+        """From now until it is worth another look."""
+
+
 Headers = Sequence[tuple[str, bytes | None]]
 """Kafka's headers: names may come more than once, and values may be missing."""
 

@@ -1,18 +1,25 @@
 """An event that a person gives, decoded like a record of a source."""
 
+from contextlib import aclosing
 from dataclasses import dataclass
+from random import random
 from secrets import token_hex
+from typing import Any, Final
 
 import orjson
 
 from consumer.clock import Clock
 from consumer.events.decode import Decoder
+from consumer.events.formats.cloudevents import cloud_event
 from consumer.events.model import Event
 from consumer.events.path import walk
 from consumer.events.triggers import TRIGGERS, Trigger
 from consumer.factories import make_decoder
 from consumer.records.record import Headers
-from consumer.settings import Settings
+from consumer.registry.schemas import RegistrySchemas
+from consumer.settings import Settings, SourceSettings
+
+_TEXT_FORMATS: Final = ("json", "cloudevents")
 
 
 @dataclass(slots=True)
@@ -31,31 +38,57 @@ class _Record:
 def decode_event(
     value: bytes, trigger: Trigger, settings: Settings, clock: Clock, topic: str = ""
 ) -> Event:
-    """The event in `value`, decoded like a record of the first source with that trigger. `topic`:
+    """The event that a person wrote as JSON, decoded like a record of the first source with that
+    trigger: what a record of it is decoded to, as the panel shows it, or a CloudEvent. `topic`:
     begins the id of an event without one; by default the source's name, as in a real record's.
-    In place of a record in the source's format it may be JSON, as the panel shows the event.
 
     Raises:
         UndecodableError: it is none.
     """
-    source = next((one for one in settings.sources if one.trigger == trigger), None)
+    source = _source(trigger, settings)
+    fields = source.fields.model_dump(exclude_none=True) if source is not None else None
+    is_cloud_event = source is not None and source.format in {"cloudevents", "auto"}
+    has_envelope = is_cloud_event and "specversion" in (_document(value) or ())
+    decoder = Decoder(trigger, fields, cloud_event if has_envelope else None)
+    return decoder(_record(value, source, trigger, clock, topic))
+
+
+async def decode_value(
+    value: bytes, trigger: Trigger, settings: Settings, clock: Clock, topic: str = ""
+) -> Event:
+    """The event of the value of a record of the first source with that trigger, in the source's
+    format, or as `decode_event` takes it.
+
+    Raises:
+        UndecodableError: it is none.
+        HookstreamError: its schema is needed, and the registry does not help.
+    """
+    source = _source(trigger, settings)
+    if source is None or _document(value) is not None:
+        return decode_event(value, trigger, settings, clock, topic)
+    async with aclosing(RegistrySchemas(settings.schema_registry, clock, random)) as registry:
+        decoder = make_decoder(source, registry.schemas)
+        return await registry.decode(decoder, _record(value, source, trigger, clock, topic))
+
+
+def _source(trigger: Trigger, settings: Settings) -> SourceSettings | None:
+    return next((one for one in settings.sources if one.trigger == trigger), None)
+
+
+def _record(
+    value: bytes, source: SourceSettings | None, trigger: Trigger, clock: Clock, topic: str
+) -> _Record:
     topic = topic or (source.topic if source is not None else trigger)
-    if source is None:
-        decoder = Decoder(trigger)
-    elif _is_tree(value):
-        decoder = Decoder(trigger, source.fields.model_dump(exclude_none=True))
-    else:
-        decoder = make_decoder(source)
-    return decoder(_Record(topic, value, int(clock.now() * 1000)))
+    return _Record(topic, value, int(clock.now() * 1000))
 
 
-def _is_tree(value: bytes) -> bool:
-    """Whether a person wrote what a record is decoded to, in JSON, as the panel shows it."""
+def _document(value: bytes) -> dict[str, Any] | None:
+    """The JSON object in `value`; None if that is something else."""
     try:
         document = orjson.loads(value)
     except orjson.JSONDecodeError:
-        return False
-    return not isinstance(document, dict) or "specversion" not in document
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def test_topic() -> str:
@@ -80,14 +113,16 @@ def as_test(event: Event) -> Event:
     )
 
 
-def guess_trigger(value: bytes) -> Trigger | None:
-    """The trigger of an event in the documented shape; None if nothing tells it."""
-    try:
-        document = orjson.loads(value)
-    except orjson.JSONDecodeError:
-        return "event"  # no event of any trigger, which decoding says
-    if not isinstance(document, dict):
-        return "event"
+def guess_trigger(value: bytes, settings: Settings) -> Trigger | None:
+    """The trigger of an event in the documented shape, or of a value that only the sources of one
+    trigger can have; None if nothing tells it.
+    """
+    document = _document(value)
+    if document is None:
+        binary = {one.trigger for one in settings.sources if one.format not in _TEXT_FORMATS}
+        if len(binary) > 1:
+            return None
+        return binary.pop() if binary else "event"  # which is none, as decoding says
     if "specversion" in document and isinstance(document.get("data"), dict):
         document = document["data"]  # of a CloudEvent
     for trigger in ("event", "geofence"):

@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from random import random
 from typing import Final
 
 from consumer.clock import Clock
@@ -13,6 +14,7 @@ from consumer.events.triggers import Trigger
 from consumer.factories import make_decoder
 from consumer.hooks.table import Hook
 from consumer.records.record import UndecodableError
+from consumer.registry.schemas import RegistrySchemas
 from consumer.services.event_names import EventNames, NameTally
 from consumer.services.replay import ReplayOutcome, ReplayTally
 from consumer.services.topic_view import in_time
@@ -49,16 +51,21 @@ class RecentEvents:
         """The bound that ended the reading before there were `count`; empty: none."""
         sources = [source for source in settings.sources if source.trigger == trigger]
         self.topics = [source.topic for source in sources]
-        self._decoders = {source.topic: make_decoder(source) for source in sources}
+        self._sources = {source.topic: source for source in sources}
+        self._registry = settings.schema_registry
         self._settings = settings.kafka
         self._count = max(1, min(count, MAX_EVENTS))
         self._clock = clock
 
     async def read(self) -> AsyncGenerator[RecentEvent, None]:
-        """Yield the events. Raises `HookstreamError` if the broker does not answer or refuses."""
+        """Yield the events. Raises `HookstreamError` if the broker or the schema registry does not
+        answer, or refuses.
+        """
         deadline, size = self._clock.monotonic() + MAX_SECONDS, 0
         records = recent_records(self._settings, self.topics, self._count, self._clock)
-        async with aclosing(records):
+        registry = RegistrySchemas(self._registry, self._clock, random)
+        decoders = {t: make_decoder(one, registry.schemas) for t, one in self._sources.items()}
+        async with aclosing(registry), aclosing(records):
             async for record in records:
                 size += len(record.value or b"")
                 if size > MAX_BYTES:
@@ -68,7 +75,7 @@ class RecentEvents:
                     self.stopped_by = f"{MAX_SECONDS:.0f} s"
                     return
                 try:
-                    event = self._decoders[record.topic](record)
+                    event = await registry.decode(decoders[record.topic], record)
                 except UndecodableError:
                     self.undecodable += 1
                     continue
@@ -94,10 +101,12 @@ async def event_at(
     record = await in_time(reading, source.topic)
     if record is None:
         return None
-    try:
-        return RecentEvent(make_decoder(source)(record), record_ref)
-    except UndecodableError:
-        return None
+    async with aclosing(RegistrySchemas(settings.schema_registry, clock, random)) as registry:
+        try:
+            event = await registry.decode(make_decoder(source, registry.schemas), record)
+        except UndecodableError:
+            return None
+        return RecentEvent(event, record_ref)
 
 
 @dataclass(frozen=True, slots=True)

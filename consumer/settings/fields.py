@@ -122,21 +122,22 @@ def _allow_entry(value: str) -> str:
     return f"{normalise_host(match['host']).rstrip('.')}:{int(match['port'])}"
 
 
-def _collector_url(value: str) -> str:
-    hint = "write the collector's URL, such as http://collector:4318"
-    try:
-        url = urlsplit(value)
-        _ = url.port
-    except ValueError:
-        raise InvalidValue("is no URL", hint) from None
-    if url.scheme not in {"http", "https"} or not url.hostname:
-        raise InvalidValue("is no URL of http or https", hint)
-    if url.username is not None or url.query or url.fragment:
-        raise InvalidValue(
-            "has more than a host and a path",
-            "give the collector's keys in OTEL_EXPORTER_OTLP_HEADERS",
-        )
-    return value
+def _url(hint: str, credentials_hint: str) -> AfterValidator:
+    """A URL with no more than a host, a port and a path."""
+
+    def check(value: str) -> str:
+        try:
+            url = urlsplit(value)
+            _ = url.port
+        except ValueError:
+            raise InvalidValue("is no URL", hint) from None
+        if url.scheme not in {"http", "https"} or not url.hostname:
+            raise InvalidValue("is no URL of http or https", hint)
+        if url.username is not None or url.query or url.fragment:
+            raise InvalidValue("has more than a host and a path", credentials_hint)
+        return value
+
+    return AfterValidator(check)
 
 
 def _secret_source(value: str) -> str:
@@ -217,7 +218,20 @@ TopicPrefix = Annotated[Text, AfterValidator(_topic_prefix)]
 Start = Annotated[Text, AfterValidator(_start)]
 DottedPath = Annotated[Text, AfterValidator(_dotted_path)]
 Network = Annotated[Text, AfterValidator(_network)]
-CollectorUrl = Annotated[NonEmpty, AfterValidator(_collector_url)]
+CollectorUrl = Annotated[
+    NonEmpty,
+    _url(
+        "write the collector's URL, such as http://collector:4318",
+        "give the collector's keys in OTEL_EXPORTER_OTLP_HEADERS",
+    ),
+]
+RegistryUrl = Annotated[
+    NonEmpty,
+    _url(
+        "write the registry's URL, such as https://registry.example.com",
+        "write credentials into schema_registry.username and schema_registry.password",
+    ),
+]
 AllowEntry = Annotated[Text, AfterValidator(_allow_entry)]
 SecretSource = Annotated[Text, AfterValidator(_secret_source)]
 Folder = Annotated[Path, AfterValidator(_path)]

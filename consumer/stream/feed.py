@@ -8,7 +8,7 @@ from aiokafka import TopicPartition
 from consumer.clock import Clock
 from consumer.records.headers import read_not_before
 from consumer.records.overflow_tracker import OverflowTracker
-from consumer.records.record import Record
+from consumer.records.record import Record, SchemaWantedError
 from consumer.records.tracker import OffsetTracker
 from consumer.stream.assignment import Assignment
 from consumer.stream.handler import Handler
@@ -20,7 +20,7 @@ from consumer.stream.take_one import take_one
 _SLICE_RECORDS = 50
 """Records between two yields to the event loop: a few milliseconds of a retry topic's."""
 
-_CHECK_RECORDS = 100
+_CHECK_RECORDS = 2 * _SLICE_RECORDS
 """Records between two looks whether a commit is due: a tenth of what a crash may repeat."""
 
 
@@ -55,15 +55,19 @@ class Feed:
         """Handle `records`, polled for `tracker`, while its assignment `goes_on`."""
         if isinstance(tracker, OverflowTracker):
             await self._overflow.take(tracker, records, goes_on)
-            return
+        else:
+            await self._take_each(tracker, records, goes_on)
+
+    async def _take_each(
+        self, tracker: OffsetTracker, records: Sequence[Record], goes_on: Callable[[], bool]
+    ) -> None:
         tp = TopicPartition(tracker.topic, tracker.number)
         retry_topic = self._retry_topics.get(tp.topic)
-        handler = self._handler
+        handler, awaiting = self._handler, self._poller.awaiting_schema
+        waits = tp in awaiting
         for number, record in enumerate(records):
             if number % _SLICE_RECORDS == _SLICE_RECORDS - 1:
-                await asyncio.sleep(0)
-            if number % _CHECK_RECORDS == _CHECK_RECORDS - 1:
-                self._check_commits()
+                await self._let_others_work(number)
             while handler.at_capacity and goes_on():
                 await handler.wait_for_capacity()
             if not goes_on():
@@ -72,13 +76,54 @@ class Feed:
                 if handler.is_foreign(record):
                     tracker.skip(record.offset)  # due or not: it holds back no record of this group
                     continue
-                due = self._due(tp, record, retry_topic)
-                # If the partition's log may be gone, its records cannot wait there.
-                if due > self._clock.monotonic() and self._assignment.reads(tp, tracker):
-                    tracker.skip_to(record.offset)
-                    self._poller.pause_until(tp, records, number, due)
+                if self._pauses(tp, tracker, records, number, retry_topic):
                     return
-            take_one(handler, record, tracker, self._clock)
+            wanted = take_one(handler, record, tracker, self._clock)
+            if wanted is not None:
+                self._await_schema(tp, tracker, records, number, wanted)
+                return
+            if waits:
+                awaiting.passed(tp)
+                waits = False
+
+    async def _let_others_work(self, number: int) -> None:
+        await asyncio.sleep(0)
+        if number % _CHECK_RECORDS == _CHECK_RECORDS - 1:
+            self._check_commits()
+
+    def _pauses(
+        self,
+        tp: TopicPartition,
+        tracker: OffsetTracker,
+        records: Sequence[Record],
+        number: int,
+        retry_topic: RetryTopic,
+    ) -> bool:
+        """Pause the partition of a deferred record that is not due; return whether it is paused."""
+        record = records[number]
+        due = self._due(tp, record, retry_topic)
+        # If the partition's log may be gone, its records cannot wait there.
+        if due <= self._clock.monotonic() or not self._assignment.reads(tp, tracker):
+            return False
+        tracker.skip_to(record.offset)
+        self._poller.pause_until(tp, records, number, due)
+        return True
+
+    def _await_schema(
+        self,
+        tp: TopicPartition,
+        tracker: OffsetTracker,
+        records: Sequence[Record],
+        number: int,
+        wanted: SchemaWantedError,
+    ) -> None:
+        """Let the partition wait with the record at the index `number` of its polled `records`."""
+        if not self._assignment.reads(tp, tracker):
+            return  # it gets another position, and this record is read again if it is still there
+        now, record = self._clock.monotonic(), records[number]
+        self._poller.awaiting_schema.note(tp, record, wanted, now)
+        tracker.skip_to(record.offset)
+        self._poller.pause_until(tp, records, number, now + wanted.seconds)
 
     def _due(self, tp: TopicPartition, record: Record, retry_topic: RetryTopic) -> float:
         """Monotonic seconds at which a deferred record is due; only its partition waits."""

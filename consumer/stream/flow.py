@@ -1,6 +1,6 @@
 """Measures what comes to this replica's partitions, what it takes of that, and what waits."""
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from aiokafka import TopicPartition
@@ -35,13 +35,13 @@ class FlowMeter:
         assignment: Assignment,
         sources: Container[str],
         overflow: OverflowTopic,
-        unreadable: Container[TopicPartition],
+        held: Sequence[Container[TopicPartition]],
     ) -> None:
-        """`sources`: topics; `unreadable`: partitions."""
+        """`sources`: topics; `held`: partitions that cannot be read now."""
         self._assignment = assignment
         self._sources = sources
         self._overflow = overflow
-        self._unreadable = unreadable
+        self._held = held
         self._positions: dict[TopicPartition, int] = {}
         self._unread: dict[TopicPartition, int] = {}
         self._overflowed = overflow.taken_records
@@ -76,7 +76,7 @@ class FlowMeter:
                 continue  # its offsets tell of the index, not of deliveries
             positions[tp] = tracker.next_offset
             if tp.topic in self._sources:
-                can_read = tp not in self._unreadable and tp not in self._assignment.waiting
+                can_read = not any(tp in held for held in self._held)
                 end = ends.get(tp, tracker.next_offset)
                 unread[tp] = max(0, end - tracker.next_offset) if can_read else 0
         return positions, unread

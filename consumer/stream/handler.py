@@ -24,7 +24,11 @@ class Handler(Protocol):
         ...
 
     def handle(self, record: Record, tracker: OffsetTracker) -> None:
-        """Take in one record: on return, `tracker` has received or skipped it."""
+        """Take in one record: on return, `tracker` has received or skipped it.
+
+        Raises:
+            SchemaWantedError: it cannot be decoded yet, and nothing has happened to it.
+        """
         ...
 
     def on_assigned(self, counts: Mapping[str, tuple[int, int]]) -> None:

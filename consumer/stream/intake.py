@@ -92,7 +92,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             metrics=metrics,
         )
         self.unreadable = self._poller.unreadable
-        self.flow = FlowMeter(self._assignment, sources, overflow, self.unreadable)
+        self.awaiting_schema = self._poller.awaiting_schema
+        held = (self.unreadable, self.awaiting_schema, self._assignment.waiting)
+        self.flow = FlowMeter(self._assignment, sources, overflow, held)
         self._stopping = asyncio.Event()
         self.membership = Membership(consumer, clock)
         consumer.assignor.owned = self._owned
@@ -280,7 +282,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         return max(_MIN_STEP_SECONDS, min(self._commit_timeout, remaining / 2))
 
     def _waits_on_purpose(self, tp: TopicPartition) -> bool:
-        return self._poller.is_paused(tp) or self._overflow_reader.is_full(tp)
+        return (
+            self._poller.is_paused(tp)
+            or tp in self.awaiting_schema
+            or self._overflow_reader.is_full(tp)
+        )
 
     def _suspend(self, tp: TopicPartition) -> None:
         """Let a partition wait for a new position."""

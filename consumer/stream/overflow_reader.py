@@ -176,7 +176,12 @@ class OverflowReader:
     ) -> None:
         self._room[hook] -= 1
         self._topic.taken(hook)
-        take_one(self._handler, record, tracker, self._clock)
+        wanted = take_one(self._handler, record, tracker, self._clock)
+        if wanted is not None:  # it is the hook's next one still, and read again by then
+            self._topic.put_back(tracker, hook)
+            self._room.pop(hook)
+            self._ask_at[hook] = self._clock.monotonic() + wanted.seconds
+            return
         if not self._room[hook]:  # a quick endpoint may have begun all that it took
             self._ask_one(hook, queue.first_failed_at, self._clock.monotonic())
 

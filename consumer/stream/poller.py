@@ -12,6 +12,7 @@ from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.records.record import Record
 from consumer.records.tracker import OffsetTracker
+from consumer.stream.awaiting_schema import AwaitingSchema
 from consumer.stream.kafka_errors import REFUSALS, refusal
 from consumer.stream.lookahead import LookAhead
 from consumer.stream.tasks import timeout
@@ -67,6 +68,7 @@ class Poller:
         self._positions_invalid = False
         self._single_polls_until = 0.0
         self.unreadable = UnreadablePartitions()
+        self.awaiting_schema = AwaitingSchema()
         self._fragile: set[TopicPartition] = set()
         """Partitions that failed when polled alone."""
 
@@ -155,6 +157,7 @@ class Poller:
         self._look_ahead.take(tp)
         self._paused.pop(tp, None)
         self.unreadable.forget(tp)
+        self.awaiting_schema.forget(tp)
 
     def _release(self) -> list[TopicPartition]:
         """Resume due partitions; return those that stay paused until their buffer is taken."""

@@ -21,6 +21,7 @@ class State(SimpleNamespace):
             standstill=SimpleNamespace(awake_for=lambda: 86_400.0),
             stopping=False,
             hooks_loaded=True,
+            schemas="",
         )
 
 
@@ -33,7 +34,14 @@ def state() -> Any:
 @pytest.fixture
 def health(state: Any) -> Health:
     """The verdicts on it."""
-    return Health(state, state, state, lambda: state.stopping, lambda: state.hooks_loaded)
+    return Health(
+        state,
+        state,
+        state,
+        lambda: state.stopping,
+        lambda: state.hooks_loaded,
+        schema_trouble=lambda: state.schemas,
+    )
 
 
 def test_all_is_well(health: Health) -> None:

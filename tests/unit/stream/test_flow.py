@@ -26,7 +26,7 @@ class FlowHarness:
         self.assignment = Assignment(consumer, self.overflow)
         consumer.positions = dict.fromkeys((A, B, RETRY, OVERFLOW), 0)
         self.unreadable: set[TopicPartition] = set()
-        self.meter = FlowMeter(self.assignment, {"event"}, self.overflow, self.unreadable)
+        self.meter = FlowMeter(self.assignment, {"event"}, self.overflow, [self.unreadable])
         self.assign(A, B, RETRY, OVERFLOW)
         self.meter.read()
 
