@@ -76,7 +76,8 @@ class FlowMeter:
                 continue  # its offsets tell of the index, not of deliveries
             positions[tp] = tracker.next_offset
             if tp.topic in self._sources:
-                can_read = not any(tp in held for held in self._held)
+                is_held = any(tp in held for held in self._held)
+                can_read = not is_held and tp not in self._assignment.waiting
                 end = ends.get(tp, tracker.next_offset)
                 unread[tp] = max(0, end - tracker.next_offset) if can_read else 0
         return positions, unread

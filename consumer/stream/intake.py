@@ -93,7 +93,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         )
         self.unreadable = self._poller.unreadable
         self.awaiting_schema = self._poller.awaiting_schema
-        held = (self.unreadable, self.awaiting_schema, self._assignment.waiting)
+        held = (self.unreadable, self.awaiting_schema)
         self.flow = FlowMeter(self._assignment, sources, overflow, held)
         self._stopping = asyncio.Event()
         self.membership = Membership(consumer, clock)

@@ -165,6 +165,10 @@ CASES: Mapping[str, Case] = {
         gauge("hookstream_partitions_unreadable", 'topic="t",partition="0"'),
         one("hookstream_partitions_unreadable", 'topic="t",partition="0"', "0x26 1x9"),
     ),
+    "HookstreamSchemaAwaited": lasting(
+        gauge("hookstream_partitions_awaiting_schema", 'topic="t",partition="0"'),
+        one("hookstream_partitions_awaiting_schema", 'topic="t",partition="0"', "0x26 1x9"),
+    ),
     "HookstreamPartitionWithoutLeader": lasting(
         gauge("hookstream_partitions_waiting"),
         one("hookstream_partitions_waiting", "", "0x26 1x9"),

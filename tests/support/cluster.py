@@ -123,13 +123,22 @@ class Cluster:
         values: Iterable[bytes | None],
         *,
         key: bytes | None = None,
+        headers: Sequence[tuple[str, bytes | None]] = (),
+        partition: int | None = None,
         **options: Any,
     ) -> list[Placed]:
         """Write records in order and wait for all acknowledgements."""
         values, now = list(values), int(time.time() * 1000)
         async with self.producer(**options) as producer:
             sent = [
-                await producer.send(topic, value, key=key, timestamp_ms=now + number)
+                await producer.send(
+                    topic,
+                    value,
+                    key=key,
+                    headers=headers,
+                    partition=partition,
+                    timestamp_ms=now + number,
+                )
                 for number, value in enumerate(values)
             ]
             places = await asyncio.gather(*sent)

@@ -22,5 +22,6 @@ def fill_stream(metrics: Metrics) -> None:
     stream.set_lag_source(lambda: {("topic", 0): 0})
     stream.set_rebalancing_source(lambda: 0.0)
     stream.set_unreadable_source(lambda: [("topic", 0)])
+    stream.set_awaiting_schema_source(lambda: [("topic", 0)])
     stream.set_waiting_source(lambda: 0)
     stream.set_wanted_replicas_source(lambda: 0.0)

@@ -48,9 +48,8 @@ class LiveHooks:
 
     async def write(self, key: str, value: bytes | None) -> Placed:
         """Write any record."""
-        options = {"max_request_size": 4 * 1024 * 1024}
-        produce = self._workspace.cluster.produce
-        [placed] = await produce(self.topic, [value], key=key.encode(), **options)
+        produce, most = self._workspace.cluster.produce, 4 * 1024 * 1024
+        [placed] = await produce(self.topic, [value], key=key.encode(), max_request_size=most)
         return placed
 
     def _value(self, definition: dict[str, Any]) -> bytes:

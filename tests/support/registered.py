@@ -1,7 +1,7 @@
 """Records as Confluent's own serializers write them."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from confluent_kafka.schema_registry import (
@@ -45,4 +45,6 @@ class Confluent:
         """The record that a serializer makes."""
         context = SerializationContext(self.topic, MessageField.VALUE, [])
         raw = serializer(value, context)
-        return FakeRecord(raw, topic=self.topic, headers=list(context.headers or ()))
+        return FakeRecord(
+            raw, topic=self.topic, headers=list(cast("list[Any]", context.headers or []))
+        )

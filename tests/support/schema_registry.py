@@ -88,8 +88,8 @@ class SchemaRegistryDouble:
             case "GET", ["schemas", "ids", number] if 1 <= int(number) <= len(self.schemas):
                 return 200, self._schema(int(number), query)
             case "GET", ["schemas", "guids", guid] if guid in map(_guid, range(self.count + 1)):
-                number = [*map(_guid, range(self.count + 1))].index(guid)
-                return 200, {"id": number, **self._schema(number, query)}
+                found = [*map(_guid, range(self.count + 1))].index(guid)
+                return 200, {"id": found, **self._schema(found, query)}
             case "GET", ["schemas", *_]:
                 return 404, {"error_code": 40403, "message": "Schema not found"}
             case "POST", ["subjects", subject, "versions"]:
@@ -98,14 +98,14 @@ class SchemaRegistryDouble:
                 return 200, self._registered(subject, len(self.subjects[subject]), query)
             case "GET", ["subjects", subject, "versions", version]:
                 versions = self.subjects.get(subject, ())
-                number = len(versions) if version == "latest" else int(version)
-                if 1 <= number <= len(versions):
-                    return 200, self._registered(subject, number, query)
+                wanted = len(versions) if version == "latest" else int(version)
+                if 1 <= wanted <= len(versions):
+                    return 200, self._registered(subject, wanted, query)
                 return 404, {"error_code": 40402, "message": "Version not found."}
             case "POST", ["subjects", subject]:
-                for number, one in enumerate(self.subjects.get(subject, ()), 1):
+                for at, one in enumerate(self.subjects.get(subject, ()), 1):
                     if self.schemas[one - 1]["schema"] == body["schema"]:
-                        return 200, self._registered(subject, number, query)
+                        return 200, self._registered(subject, at, query)
                 return 404, {"error_code": 40401, "message": "Subject not found."}
             case _:
                 return 404, {"error_code": 404, "message": "HTTP 404 Not Found"}

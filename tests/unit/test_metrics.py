@@ -74,6 +74,7 @@ def used(metrics: Metrics) -> Metrics:
     metrics.stream.set_oldest_unsettled_source(lambda: 2.0)
     metrics.stream.set_lag_source(lambda: {("event", 0): 3})
     metrics.stream.set_unreadable_source(lambda: [("event", 1)])
+    metrics.stream.set_awaiting_schema_source(lambda: [("event", 1)])
     return metrics
 
 

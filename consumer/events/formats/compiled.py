@@ -19,7 +19,7 @@ def compile_schema(written: WrittenSchema) -> SchemaReader:
 
             return AvroReader(written)
         case "PROTOBUF":
-            raise UndecodableError("no protobuf")
+            raise UndecodableError("its schema is of Protobuf, which is not read")
         case "JSON":
             return JsonReader()
         case _:

@@ -143,7 +143,8 @@ the daemon's life (consumer/reload.py), and the script. */}}
   "transport" (dig "delivery" "transport" "" $settings)
   "log" (or $failures (gt (float64 $successes) 0.0))
   "live" (dig "hooks" "live" "" $settings)
-  "traces" (dig "tracing" "endpoint" "" $settings) -}}
+  "traces" (dig "tracing" "endpoint" "" $settings)
+  "registry" (dig "schema_registry" "url" "" $settings) -}}
 checksum/fixed-settings: {{ $fixed | toJson | sha256sum }}
 checksum/reload: {{ .Files.Get "files/reload.py" | sha256sum }}
 {{- end -}}

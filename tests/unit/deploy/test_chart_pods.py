@@ -28,6 +28,7 @@ FIXED: Mapping[str, Mapping[str, object]] = {
     "delivery.transport": {"delivery": {"transport": "aiohttp"}},
     "delivery_log.is_on": {"delivery_log": {"failures": False, "successes": 0}},
     "hooks.live": {"hooks": {"live": False}},
+    "schema_registry.url": {"schema_registry": {"url": "http://registry:8081"}},
     "tracing.endpoint": {"tracing": {"endpoint": "http://collector:4318"}},
 }
 BASE: Mapping[str, Any] = {"reload": "signal", "hooks": HOOKS}

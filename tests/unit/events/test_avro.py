@@ -124,7 +124,7 @@ def test_a_type_in_itself_is_read_to_a_bound() -> None:
             read(LIST, b"\x02" * levels + b"\x00")
     tree = record(("kids", {"type": "array", "items": "T"}), ("m", {"type": "map", "values": "T"}),
                   name="T")  # fmt: skip
-    leaf = {"kids": [], "m": {}}
+    leaf: dict[str, Any] = {"kids": [], "m": {}}
     value = {"kids": [leaf, {"kids": [leaf], "m": {"a": leaf}}], "m": {}}
     assert read(tree, written(tree, value)) == value
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from aiohttp import ClientTimeout
 
 from consumer.events.formats.schemas import WrittenSchema
 from consumer.records.record import UndecodableError
@@ -105,7 +106,7 @@ async def test_a_registry_that_does_not_answer(
     registry.stop()
     with pytest.raises(RegistryAwayError, match="cannot be asked"):
         await client.fetch(1)
-    timeout = client_module.aiohttp.ClientTimeout(total=0.05)
+    timeout = ClientTimeout(total=0.05)
     monkeypatch.setattr(client_module, "_TIMEOUT", timeout)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"

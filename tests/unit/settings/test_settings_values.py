@@ -43,7 +43,7 @@ def test_every_example_in_the_default_file_is_accepted(
     certs = tmp_path / "certs"
     certs.mkdir()
     authority = trustme.CA()
-    for name in ("kafka-ca.pem", "ca.pem"):
+    for name in ("kafka-ca.pem", "ca.pem", "registry-ca.pem"):
         authority.cert_pem.write_to_path(str(certs / name))
     client = authority.issue_cert("hookstream.example")
     client.cert_chain_pems[0].write_to_path(str(certs / "client.pem"))
@@ -271,6 +271,7 @@ def test_the_documented_settings_all_exist() -> None:
         "network": "allow deny ca_file",
         "admin": "host port token",
         "panel": "host port tokens trusted_proxies user_header role_header",
+        "schema_registry": "url username password ca_file",
         "tracing": "endpoint sample",
         "log": "format level",
     }
