@@ -24,6 +24,7 @@ CONTRACT = {
     "hookstream_wanted_replicas": ("gauge", set()),
     "hookstream_consumer_lag": ("gauge", {"topic", "partition"}),
     "hookstream_partitions_unreadable": ("gauge", {"topic", "partition"}),
+    "hookstream_partitions_awaiting_schema": ("gauge", {"topic", "partition"}),
     "hookstream_oldest_unsettled_seconds": ("gauge", set()),
     "hookstream_circuit_open": ("gauge", {"hook"}),
     "hookstream_hook_disabled": ("gauge", {"hook"}),
