@@ -1,9 +1,11 @@
 """Traces on a real broker, as a collector gets them by OTLP."""
 
 import asyncio
+import signal
 from contextlib import suppress
 
 from support.collector import CollectedSpan, Collector
+from support.command import run_command
 from support.daemon import Daemon
 from support.received import ids
 from support.receiver import Receiver, response
@@ -90,6 +92,54 @@ async def test_one_trace_from_the_producer_to_the_last_attempt(workspace: Worksp
     assert send.seconds > 0
     assert first.attributes["url.template"] == "/h/a"
     assert first.attributes["url.full"] == (f"{origin}/h/a?key=REDACTED&text=REDACTED")
+
+
+async def test_overflow_a_dead_letter_and_its_replay_stay_in_one_trace(
+    workspace: Workspace,
+) -> None:
+    """A delivery that waits in the overflow topic, becomes a dead letter and is replayed stays in
+    the trace of its event: each span is a child of the one that brought the record there.
+
+    1. The receiver asks for a pause: the delivery overflows. 2. A reload ends the pause, and the
+    answer is 404. 3. A person replays the dead letter, and the answer is 200.
+    """
+    await workspace.create_topics()
+    retry, source = workspace.retry_topics[0], workspace.topic("event")
+    overflow, dead = workspace.overflow_topic, workspace.dead_letter_topic
+    replies = [response(429, "Retry-After: 60"), response(404)]
+    async with Collector() as collector, Receiver(*replies) as receiver:
+        workspace.write_settings(tracing={"endpoint": collector.endpoint})
+        workspace.write_hooks(hook("a", receiver.origin))
+        async with Daemon(workspace.config) as daemon:
+            await _produce(workspace, "traced", f"00-{TRACE}-{PARENT}-01")
+            overflowed = 'hookstream_deliveries_total{hook="a",outcome="overflowed"}'
+
+            async def waits() -> bool:
+                return await daemon.sample(overflowed) == 1
+
+            await wait_until(waits, "the delivery to overflow")
+            workspace.write_hooks(hook("a", receiver.origin, "?changed=1"))
+            daemon.signal(signal.SIGHUP)
+            await receiver.until(requests=2)
+            await wait_until(workspace.dead_letters, "the dead letter")
+            config = ("--config", str(workspace.config))
+            replay = ("dead-letters", "replay", "--yes", *config)
+            done = await asyncio.to_thread(run_command, *replay, folder=workspace.folder)
+            assert done.returncode == 0, done.stderr
+            await receiver.until(requests=3)
+            await wait_until(workspace.caught_up, "all to be settled")
+            assert await daemon.stop() == 0
+        assert ids(receiver.requests) == {"traced:a": 3}
+    assert {span.trace_id for span in collector.spans} == {TRACE}
+    *_, last = collector.named("GET")
+    assert _chain(collector, last) == [
+        "GET", f"process {retry}", f"send {dead}", f"process {overflow}", f"send {overflow}",
+        f"process {source}",
+    ]  # fmt: skip
+    [root] = collector.named(f"process {source}")
+    assert root.parent_id == PARENT
+    [sent] = collector.named(f"send {dead}")
+    assert sent.attributes["hookstream.reason"] == "permanent"
 
 
 async def test_a_collector_that_hangs_holds_up_nothing(workspace: Workspace) -> None:
