@@ -135,6 +135,8 @@ def make_format(name: FormatName, schemas: Schemas) -> Format | None:
             return cloud_event
         case "avro":
             return RegisteredFormat(schemas, "AVRO")
+        case "protobuf":
+            return RegisteredFormat(schemas, "PROTOBUF")
         case "auto":
             return AutoFormat(schemas)
         case _:

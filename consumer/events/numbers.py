@@ -70,8 +70,13 @@ def as_written(value: object) -> orjson.Fragment:
     raise TypeError
 
 
-def exact_number(text: str) -> int | float | LongNumber:
-    """The value of a number that is written as in JSON, as `loads_exactly` makes it."""
+def decimal_number(unscaled: int, scale: int) -> int | float | LongNumber:
+    """`unscaled` * 10 ** -`scale`, as `loads_exactly` makes it of its text with `scale` decimals,
+    which is at least 0.
+    """
+    digits = str(abs(unscaled)).rjust(scale + 1, "0")
+    text = f"{digits[:-scale]}.{digits[-scale:]}" if scale else digits
+    text = f"-{text}" if unscaled < 0 else text
     if len(text) >= LONG_NUMBER_CHARACTERS and _is_long(text.encode()):
         return LongNumber(text)
     return float(text) if "." in text else int(text)

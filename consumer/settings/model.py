@@ -174,8 +174,8 @@ class HooksSettings(Section):
         return self
 
 
-LIBRARIES: Mapping[str, str] = {"avro": "fastavro"}
-"""By format and extra, the module that it needs; `auto` needs each if there is a registry."""
+LIBRARIES: Mapping[str, str] = {"avro": "fastavro", "protobuf": "google.protobuf"}
+"""By format and extra, the module that it needs; `auto` needs both if there is a registry."""
 TransportName = Literal["curl", "aiohttp"]
 """The HTTP clients; `factories.make_transport` makes each."""
 

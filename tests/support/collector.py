@@ -1,6 +1,6 @@
 """A collector of traces: an OTLP receiver over HTTP that keeps the spans it is sent."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -96,7 +96,7 @@ def _collected(span: WireSpan, resource: Mapping[str, str | int]) -> CollectedSp
     )
 
 
-def _read(attributes: "list[KeyValue]") -> dict[str, str | int]:
+def _read(attributes: "Iterable[KeyValue]") -> dict[str, str | int]:
     read: dict[str, str | int] = {}
     for attribute in attributes:
         value = attribute.value

@@ -11,6 +11,7 @@ from confluent_kafka.schema_registry import (
     prefix_schema_id_serializer,
 )
 from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from support.fakes import FakeRecord
@@ -40,6 +41,14 @@ class Confluent:
             serializer = AvroSerializer(self.client, Schema(text, "AVRO"), conf=conf)
             self._serializers[text, place] = serializer
         return self.record(self._serializers[text, place], value)
+
+    def protobuf(self, kind: type[Any], message: Any, place: str = "prefix") -> FakeRecord:
+        """A record with a Protobuf message of a type; its schema is registered."""
+        name = kind.__name__
+        if (name, place) not in self._serializers:
+            conf = {"schema.id.serializer": PLACES[place]}
+            self._serializers[name, place] = ProtobufSerializer(kind, self.client, conf)
+        return self.record(self._serializers[name, place], message)
 
     def record(self, serializer: Any, value: Any) -> FakeRecord:
         """The record that a serializer makes."""

@@ -6,17 +6,17 @@ the schema's.
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
-from math import isfinite
+from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from consumer.events.numbers import LongNumber, exact_number
+from consumer.events.formats.numbers_of_others import double, single
+from consumer.events.formats.times import moment_text
+from consumer.events.numbers import LongNumber, decimal_number
 from consumer.records.record import UndecodableError
 
 SCALE: Final = "hookstreamScale"
 """The attribute of a schema of ours with the scale of a decimal."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _MAX_DECIMAL_BYTES: Final = 400
 """Nearly a thousand digits; turning more into text takes ever longer."""
@@ -38,7 +38,7 @@ class _Conversions:
         self.left -= 1
         if self.left < 0:
             raise UndecodableError(
-                f"more than {MAX_CONVERSIONS} values are times, decimals or bytes"
+                f"more than {MAX_CONVERSIONS} values are times, decimals, floats or bytes"
             )
 
 
@@ -70,20 +70,20 @@ def _decimal(data: bytes, schema: Schema, _reader: object) -> int | float | Long
     conversions.count()
     if len(data) > _MAX_DECIMAL_BYTES:
         raise UndecodableError(f"a decimal has more than {_MAX_DECIMAL_BYTES} bytes")
-    unscaled, scale = int.from_bytes(data, "big", signed=True), schema[SCALE]
-    digits = str(abs(unscaled)).rjust(scale + 1, "0")
-    text = f"{digits[:-scale]}.{digits[-scale:]}" if scale else digits
-    return exact_number(f"-{text}" if unscaled < 0 else text)
+    return decimal_number(int.from_bytes(data, "big", signed=True), schema[SCALE])
 
 
 def _fixed_decimal(data: bytes, schema: Schema, reader: object) -> int | float | LongNumber:
     return _decimal(_whole(data, schema), schema, reader)
 
 
-def _finite(data: float, _schema: Schema, _reader: object) -> float | str:
-    if isfinite(data):
-        return data
-    return "NaN" if data != data else "Infinity" if data > 0 else "-Infinity"  # noqa: PLR0124
+def _double(data: float, _schema: Schema, _reader: object) -> float | str:
+    return double(data)
+
+
+def _single(data: float, _schema: Schema, _reader: object) -> float | str:
+    conversions.count()
+    return single(data)
 
 
 def _date(data: int, _schema: Schema, _reader: object) -> str | int:
@@ -92,21 +92,6 @@ def _date(data: int, _schema: Schema, _reader: object) -> str | int:
         return date.fromordinal(_EPOCH_DAY + data).isoformat()
     except (ValueError, OverflowError):
         return data
-
-
-def moment_text(seconds: int, fraction: int, digits: int, zone: str) -> str:
-    """RFC 3339 text of a time, with none, three, six or nine digits of a second, as few as it
-    needs (as Protobuf's JSON mapping has it). `fraction`: in units of 10 ** -`digits` seconds.
-
-    Raises `OverflowError` outside of the years 1 to 9999.
-    """
-    text = (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
-    if fraction:
-        decimals = str(fraction).rjust(digits, "0")
-        while decimals.endswith("000"):
-            decimals = decimals[:-3]
-        text = f"{text}.{decimals}"
-    return text + zone
 
 
 def _moment(digits: int, zone: str) -> Callable[[int, Schema, object], str | int]:
@@ -165,8 +150,8 @@ READERS: Final[Mapping[str, Callable[[Any, Any, Any], Any]]] = {
     "fixed-hookstream-uuid": _fixed_uuid,
     f"bytes-{DECIMAL}": _decimal,
     f"fixed-{DECIMAL}": _fixed_decimal,
-    f"float-{FINITE}": _finite,
-    f"double-{FINITE}": _finite,
+    f"float-{FINITE}": _single,
+    f"double-{FINITE}": _double,
     "int-hookstream-date": _date,
     "int-hookstream-time-3": _time_of_day(3),
     "long-hookstream-time-6": _time_of_day(6),

@@ -4,7 +4,6 @@ from typing import Any, assert_never
 
 from consumer.events.formats.json import parse_json
 from consumer.events.formats.schemas import SchemaKind, SchemaReader, WrittenSchema
-from consumer.records.record import UndecodableError
 
 
 def compile_schema(written: WrittenSchema) -> SchemaReader:
@@ -19,7 +18,9 @@ def compile_schema(written: WrittenSchema) -> SchemaReader:
 
             return AvroReader(written)
         case "PROTOBUF":
-            raise UndecodableError("its schema is of Protobuf, which is not read")
+            from consumer.events.formats.protobuf import ProtobufReader
+
+            return ProtobufReader(written)
         case "JSON":
             return JsonReader()
         case _:

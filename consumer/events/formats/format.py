@@ -4,7 +4,7 @@ from typing import Any, Literal, Protocol
 
 from consumer.records.record import Headers, UndecodableError
 
-FormatName = Literal["json", "cloudevents", "avro", "auto"]
+FormatName = Literal["json", "cloudevents", "avro", "protobuf", "auto"]
 """The values of `sources[].format`; `factories.make_decoder` makes each."""
 MAX_EVENT_BYTES = 1024 * 1024
 """Kafka's default limit. A larger record counts as undecodable: one of a million attributes would
