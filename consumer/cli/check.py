@@ -14,6 +14,7 @@ from consumer.errors import ConfigError
 from consumer.hooks.table import Hook, RateLimit, UriVariable
 
 _MAX_SHOWN_SUBJECTS = 3
+_MAX_SHOWN_HOOKS = 3
 
 
 def show(config: Config) -> None:
@@ -88,3 +89,11 @@ def _warnings(config: Config) -> Iterator[str]:
     for hook in config.definitions.hooks.values():
         if hook.enabled and hook.trigger not in fed:
             yield f"hook {hook.id} never fires: no source has the trigger {hook.trigger}"
+    ordered = sorted(hook.id for hook in config.definitions.hooks.values() if hook.order)
+    if ordered:
+        named = ", ".join(ordered[:_MAX_SHOWN_HOOKS])
+        more = f" and {len(ordered) - _MAX_SHOWN_HOOKS} more" if ordered[_MAX_SHOWN_HOOKS:] else ""
+        yield (
+            f"order: user holds within a partition of the source topic: key its events by user "
+            f"({named}{more})"
+        )

@@ -57,6 +57,7 @@ def _facts(found: Explanation) -> dict[str, object]:
         "detail": found.detail,
         "condition": found.condition or None,
         "value": found.value,
+        "order": found.order or None,
     }
 
 
@@ -66,7 +67,8 @@ def _table(found: Sequence[Explanation]) -> Table:
         table.add_column(heading, overflow="fold")
     for each in found:
         stop = Text("fires", "bold green") if each.stop is None else Text(each.stop)
-        why = each.detail if each.value is None else f"{each.detail}; it is {each.value}"
+        value = "" if each.value is None else f"; it is {each.value}"
+        why = f"{each.detail or each.order}{value}"
         table.add_row(Text(each.hook_id, "bold"), stop, Text(printable(why)))
     return table
 

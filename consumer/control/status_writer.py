@@ -21,6 +21,7 @@ class StatusRecord:
 
     spread = False
     partition = None
+    is_ordered = False
 
     def __init__(self, topic: str, written: Written) -> None:
         self.topic = topic

@@ -101,6 +101,12 @@ def as_name(value: Any) -> str | None:
     return value.text if type(value) is LongNumber and value.is_integer else None
 
 
+def user_of(event: Event) -> str | None:
+    """The id of an event's user as text; None without one, or if it is empty."""
+    user = event.document.get("user")
+    return (as_name(user.get("id")) if isinstance(user, dict) else None) or None
+
+
 def _seconds(occurred_at: Any, timestamp: int) -> float:
     """RFC 3339 text or epoch milliseconds, in seconds; `timestamp` if it is not readable.
 

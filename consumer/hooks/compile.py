@@ -62,6 +62,7 @@ def compile_hook(definition: Definition, file: str, line: int, uri_line: int) ->
         rate_limit=_rate_limit(definition),
         timeout=definition.timeout,
         retry_on=frozenset(definition.retry_on),
+        order=definition.order,
         signing_keys=definition.signing_secrets,
         needs_composed=any(
             variable.entry is None and variable.default is None for variable in variables.values()

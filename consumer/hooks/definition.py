@@ -34,6 +34,7 @@ from consumer.hooks.table import (
     Encoding,
     Header,
     Missing,
+    Order,
     Parameter,
     Value,
 )
@@ -280,6 +281,7 @@ class Definition(Form):
         Annotated[Conditions, PlainValidator(parse_conditions), WithJsonSchema(conditions_schema())]
         | None
     ) = None
+    order: Order | None = None
     rate_limit: Annotated[RateLimit, _SHARED] | None = None
     retry_on: Annotated[tuple[_RetriedStatus, ...], Field(min_length=1)] = ()
     timeout: Annotated[float, duration("100ms", "5m")] | None = None

@@ -8,6 +8,7 @@ from consumer.hooks.conditions import Conditions
 from consumer.hooks.value_sources import Source
 
 Missing = Literal["omit", "empty", "reject"]
+Order = Literal["user"]
 Encoding = Literal["percent"]
 """How a header's value becomes ASCII: percent-encoded UTF-8, RFC 3986's unreserved as they are."""
 
@@ -100,6 +101,8 @@ class Hook:
     """What an event's values must be; None: there are no conditions."""
     retry_on: frozenset[int] = frozenset()
     """Statuses that are retried besides those that always are."""
+    order: Order | None = None
+    """What deliveries keep an order for: `user`, each user's; None: they keep none."""
     signing_keys: tuple[bytes, ...] = field(default=(), repr=False)
     """Standard Webhooks keys, decoded; the first signs."""
     needs_composed: bool = False

@@ -6,6 +6,7 @@ from typing import Any, Final, assert_never
 
 import orjson
 
+from consumer.events.decode import user_of
 from consumer.events.model import Event
 from consumer.events.numbers import as_written
 from consumer.events.path import walk
@@ -68,13 +69,15 @@ class Explanation:
     missing, or if a mapping of `any` had to pass. It may be a user's, so it is not
     for every role.
     """
+    order: str = ""
+    """Of a hook with `order` that fires: a sentence on it, without a full stop."""
 
 
 def explain(hook: Hook, event: Event) -> Explanation:
     """The first thing that stops `hook` for `event`. It fires exactly if `Index.match` says so."""
     stop = next((stop for stop in Stop if _stops(stop, hook, event)), None)
     if stop is None:
-        return Explanation(hook.id, None, "")
+        return Explanation(hook.id, None, "", order=_order(hook, event))
     detail = _sentence(stop, hook, event)
     if stop is not Stop.WHEN or hook.when is None:
         return Explanation(hook.id, stop, detail)
@@ -83,6 +86,14 @@ def explain(hook: Hook, event: Event) -> Explanation:
         return Explanation(hook.id, stop, detail, "any")
     condition = f'{test.path}: {{"{test.name}": {_as_json(test.argument)}}}'
     return Explanation(hook.id, stop, detail, condition, _as_json(walk(event.document, test.steps)))
+
+
+def _order(hook: Hook, event: Event) -> str:
+    if hook.order is None:
+        return ""
+    if user_of(event) is None:
+        return "in no order: the event has no user.id"
+    return "in order for its user, within its partition"
 
 
 def _stops(stop: Stop, hook: Hook, event: Event) -> bool:  # noqa: PLR0911  # one for each stop

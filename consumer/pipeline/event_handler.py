@@ -15,8 +15,10 @@ from consumer.hooks.table import Hook
 from consumer.logs import get_logger
 from consumer.matching.index import Index
 from consumer.metrics import Metrics
+from consumer.pipeline.line_writer import line_of
 from consumer.pipeline.record_spans import RecordSpans
 from consumer.pipeline.retry_router import RetryRouter
+from consumer.pipeline.user_order import UserOrder
 from consumer.reasons import Reason
 from consumer.records.delivery_metadata import (
     DeliveryMetadata,
@@ -67,6 +69,7 @@ class EventHandler:
         self._router = router
         self._outbox = outbox
         self.scheduler = scheduler
+        self._order = UserOrder(overflow, scheduler)
         self._clock = clock
         self._metrics = metrics
         self._spans = spans
@@ -122,6 +125,7 @@ class EventHandler:
         for topic, decoder in self._decoders.items():
             by_trigger[decoder.trigger].append(topic)
         own = [topic for topic in counts if topic not in self._decoders]
+        self._order.sweep()
         shares = {t: share([*topics, *own]) for t, topics in by_trigger.items()}
         self.scheduler.divide(Shares(shares, share(counts)))
 
@@ -131,6 +135,7 @@ class EventHandler:
 
     def release(self, which: Callable[[InFlightRecord], bool]) -> None:
         """See `Handler.release`."""
+        self._order.release(which)
         self.scheduler.release(which)
 
     def room(self, hook: str, first_failed_at: float) -> tuple[int, float]:
@@ -153,8 +158,7 @@ class EventHandler:
             return
         index = self.index
         if index.disabled is not None:
-            for hook in index.disabled.match(event):
-                self._metrics.hook(hook.id).disabled_matches += 1
+            self._count_disabled(index.disabled.match(event))
         hooks = index.match(event)
         if not hooks:
             counts.unmatched()
@@ -168,17 +172,24 @@ class EventHandler:
         scheduler, behind = self.scheduler, self._overflow.behind
         delivery_id = delivery_ids(event.id)
         for hook in hooks:
+            endpoint = scheduler.endpoint(hook)
             delivery = Delivery(
                 id=delivery_id(hook.id),
                 event=event,
-                endpoint=scheduler.endpoint(hook),
+                endpoint=endpoint,
                 source_record=source_record,
             )
+            if endpoint.ordered and self._order.take(delivery):
+                continue
             if behind and hook.id in behind:
                 if scheduler.line_up(delivery):
                     self._overflow.catch_up.went_behind()
             else:
                 scheduler.submit(delivery)
+
+    def _count_disabled(self, hooks: Iterable[Hook]) -> None:
+        for hook in hooks:
+            self._metrics.hook(hook.id).disabled_matches += 1
 
     def _filtered(self) -> Iterator[tuple[str, int]]:
         return self.index.filtered()
@@ -232,6 +243,11 @@ class EventHandler:
             self._router.give_up(source_record, metadata, Reason.UNDECODABLE, event, hook.id)
             return
         delivery = self._resume(metadata, event, hook, source_record)
+        line = line_of(source_record)
+        if line is not None:
+            delivery.order = line.key
+        elif delivery.endpoint.ordered and self._order.take(delivery):
+            return
         self.scheduler.resubmit(delivery, metadata.reason)
 
     def _resumed(self, metadata: DeliveryMetadata, original: OriginalRecord) -> Event | str | None:

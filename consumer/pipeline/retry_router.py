@@ -10,6 +10,7 @@ from consumer.events.model import is_plausible
 from consumer.logs import get_logger
 from consumer.metrics import Metrics
 from consumer.metrics.hooks import HookMetrics
+from consumer.pipeline.line_writer import LineWriter, line_of
 from consumer.reasons import Reason
 from consumer.records.delivery_metadata import DeliveryMetadata, Replay, read_replay
 from consumer.records.original_record import OriginalRecord
@@ -48,7 +49,8 @@ class RetryRouter:
         `mapped_sources`: the source topics with `fields`. `gave_up` is told of each delivery of a
         hook that is dead-lettered outside the scheduler.
         """
-        self._writer = Writer(group, dead_letter_topic, overflow.name, gave_up)
+        self._writer = Writer(group, dead_letter_topic, overflow.name, gave_up, overflow.lines)
+        self._line_writer = LineWriter(self._writer, overflow, outbox)
         self._group_bytes = group.encode()
         self._mapped_sources = mapped_sources
         self._retry_topics = retry_topics
@@ -84,6 +86,8 @@ class RetryRouter:
         since = occurred_at if is_plausible(occurred_at, now) else self._received_at(delivery, now)
         metrics.latency(now - since)
         delivery.source_record.ack_one()
+        if delivery.order:
+            self._overflow.lines.end(delivery.order, delivery.source_record)
 
     def _received_at(self, delivery: Delivery, now: float) -> float:
         """Epoch seconds at which the event was received; of a deferred one, those of its first
@@ -95,10 +99,14 @@ class RetryRouter:
         return now - (self._clock.monotonic() - delivery.source_record.received_at)
 
     def deferred(self, delivery: Delivery, deferral: Defer, cause: str) -> None:
-        """Publish to a retry topic; the broker's acknowledgement settles the delivery."""
-        metadata = self._delivery_metadata(
-            delivery, cause, not_before=self._clock.now() + deferral.delay
-        )
+        """Publish to a retry topic, or to the overflow topic one that keeps an order; the broker's
+        acknowledgement settles the delivery.
+        """
+        not_before = self._clock.now() + deferral.delay
+        metadata = self._delivery_metadata(delivery, cause, not_before=not_before)
+        if delivery.order:
+            self._line_writer.publish(delivery, metadata)
+            return
         topic = self._retry_topics[deferral.topic_number].topic
         self._publish(topic, delivery.source_record, metadata, delivery.endpoint.metrics)
 
@@ -112,10 +120,15 @@ class RetryRouter:
         is_as_read = delivery.attempts == source.attempts
         is_rejected = cause == REFUSING and delivery.began is not None
         if isinstance(tracker, OverflowTracker) and is_as_read and not is_rejected:
-            tracker.put_back(source.offset, delivery.first_failed_at or 0.0)
-            self._overflow.put_back(tracker, hook)
-            return
+            line = tracker.line_of(source.offset)
+            if line is not None or not delivery.order:
+                tracker.put_back(source.offset, delivery.first_failed_at or 0.0)
+                self._overflow.put_back(tracker, hook, line)
+                return
         metadata = self._delivery_metadata(delivery, cause)
+        if delivery.order:
+            self._line_writer.publish(delivery, metadata)
+            return
         record = OutgoingRecord(
             self._writer,
             self._overflow.name,
@@ -129,8 +142,9 @@ class RetryRouter:
 
     def dead_lettered(self, delivery: Delivery, reason: Reason, detail: str) -> None:
         """Publish to the dead-letter topic; the broker's acknowledgement settles the delivery."""
+        source, metrics = delivery.source_record, delivery.endpoint.metrics
         metadata = self._delivery_metadata(delivery, reason, detail=detail)
-        self._dead_letter(delivery.source_record, metadata, reason, delivery.endpoint.metrics)
+        self._dead_letter(source, metadata, reason, metrics, delivery.order)
 
     # Records without an attempt.
 
@@ -226,7 +240,11 @@ class RetryRouter:
         deferred = replace(
             metadata, reason=reason, not_before=now + retry_topic.delay, unknown_since=since
         )
-        self._publish(retry_topic.topic, source_record, deferred, self._metrics.hook(known_hook))
+        line, metrics = line_of(source_record), self._metrics.hook(known_hook)
+        if line is None:
+            self._publish(retry_topic.topic, source_record, deferred, metrics)
+        else:
+            self._line_writer.write(line, source_record, deferred, metrics)
 
     def _note_known(self, hook: str, at: float) -> None:
         """Note that a replica that knew `hook` deferred a delivery of it, at `at` (epoch seconds).
@@ -246,10 +264,11 @@ class RetryRouter:
         metadata: DeliveryMetadata,
         reason: Reason,
         metrics: HookMetrics,
+        line: int = 0,
     ) -> None:
         log.debug("dead letter", reason=reason, delivery=metadata.delivery_id)
         topic = self._writer.dead_letter_topic
-        self._publish(topic, source_record, metadata, metrics, reason=reason)
+        self._publish(topic, source_record, metadata, metrics, reason=reason, line=line)
 
     def _publish(
         self,
@@ -259,9 +278,10 @@ class RetryRouter:
         metrics: HookMetrics,
         *,
         reason: Reason | None = None,
+        line: int = 0,
     ) -> None:
         record = OutgoingRecord(
-            self._writer, topic, source_record, metadata, metrics, reason=reason
+            self._writer, topic, source_record, metadata, metrics, reason=reason, line=line
         )
         self._outbox.send(record)
 

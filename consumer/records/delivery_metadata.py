@@ -20,6 +20,7 @@ from consumer.records.headers import (
     LAST_STATUS,
     MAPPED,
     NOT_BEFORE,
+    ORDER,
     OWN_HEADERS,
     REASON,
     REPLAYED_AT,
@@ -105,6 +106,8 @@ class DeliveryMetadata:
     """Kept if the delivery fails again."""
     traceparent: str
     """The span by which the record was written; "" if nothing is recorded of its event."""
+    order: str
+    """Its line, as the header says it; "" if it is in none."""
 
     def __init__(  # noqa: PLR0917  # as a generated one
         self,
@@ -125,6 +128,7 @@ class DeliveryMetadata:
         detail: str = "",
         replay: Replay | None = None,
         traceparent: str = "",
+        order: str = "",
     ) -> None:
         self.reason = reason
         self.topic = topic
@@ -143,6 +147,7 @@ class DeliveryMetadata:
         self.detail = detail
         self.replay = replay
         self.traceparent = traceparent
+        self.order = order
 
     @property
     def source(self) -> str:
@@ -151,7 +156,9 @@ class DeliveryMetadata:
 
     def dead_lettered(self, reason: Reason, detail: str) -> "DeliveryMetadata":
         """A copy for the dead-letter topic."""
-        return replace(self, reason=reason, not_before=None, unknown_since=None, detail=detail)
+        return replace(
+            self, reason=reason, not_before=None, unknown_since=None, detail=detail, order=""
+        )
 
     def write_headers(self, sink: HeaderSink, group: str) -> None:
         """Write the own headers; `group`: the writer's `kafka.group_id`."""
@@ -168,6 +175,7 @@ class DeliveryMetadata:
         sink.add_text(TRIGGER, self.trigger)
         sink.add_text(MAPPED, "yes" if self.mapped else "")
         sink.add_text(GROUP, group)
+        sink.add_text(ORDER, self.order)
         sink.add_text(DETAIL, self.detail[:_MAX_DETAIL_CHARACTERS])
         sink.add_text(TRACE, self.traceparent)
         if self.replay is not None:
@@ -207,6 +215,7 @@ def read_delivery_metadata(headers: Headers) -> DeliveryMetadata:
             detail=texts.get(DETAIL, ""),
             replay=_replay(texts),
             traceparent=texts.get(TRACE, ""),
+            order=texts.get(ORDER, ""),
         )
     except KeyError as error:
         raise UndecodableError(f"the header {error.args[0]} is missing") from None

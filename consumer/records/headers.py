@@ -19,6 +19,8 @@ TRIGGER: Final = "hookstream-trigger"
 MAPPED: Final = "hookstream-mapped"
 DETAIL: Final = "hookstream-detail"
 GROUP: Final = "hookstream-group"
+ORDER: Final = "hookstream-order"
+"""The line that a delivery of a hook with `order` is in (`order_line.py`)."""
 REPLAYED_FROM: Final = "hookstream-replayed-from"
 REPLAYED_AT: Final = "hookstream-replayed-at"
 REPLAYED_BY: Final = "hookstream-replayed-by"
@@ -43,6 +45,7 @@ OWN_HEADERS = frozenset(
         MAPPED,
         DETAIL,
         GROUP,
+        ORDER,
         REPLAYED_FROM,
         REPLAYED_AT,
         REPLAYED_BY,

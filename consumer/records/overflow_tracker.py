@@ -5,8 +5,10 @@ are here, at three bytes a record, so that each hook's next record is found what
 it. Settled offsets behind an unsettled one go with the commit as text, and are not read again.
 """
 
+from collections.abc import Callable
 from typing import Final
 
+from consumer.records.order_line import Line
 from consumer.records.record import Record
 from consumer.records.settled_runs import MAX_RUNS, Run, format_runs, parse_runs
 from consumer.records.tracker import InFlightRecord, OffsetTracker
@@ -18,6 +20,10 @@ _TRIM_RECORDS: Final = 4_096
 """Settled records at the front that leave the index at once."""
 _SETTLED: Final = b"\0"
 _UNSETTLED: Final = b"\1"
+
+
+def _ignore(_line: Line, _record: InFlightRecord) -> None:
+    """An `on_settled` of a partition without lines."""
 
 
 class HookQueue:
@@ -45,8 +51,8 @@ class OverflowTracker(OffsetTracker):
     """
 
     __slots__ = (
-        "_base", "_by_number", "_first", "_numbers", "_old_runs", "_states", "_text",
-        "position", "queues",
+        "_base", "_by_number", "_first", "_numbers", "_old_runs", "_out", "_states", "_text",
+        "on_settled", "ordered", "position", "queues", "taking",
     )  # fmt: skip
 
     def __init__(self, topic: str, number: int, next_offset: int, settled: str = "") -> None:
@@ -62,7 +68,16 @@ class OverflowTracker(OffsetTracker):
         """The offset that the consumer reads next."""
         self.queues: dict[str, HookQueue] = {}
         """By hook, of all that have or had records in the index; not to be changed by others."""
+        self.ordered: dict[str, HookQueue] = {}
+        """The same of those records that are in lines (`order_lines.py`), whose order is not that
+        of the log."""
         self._by_number: list[HookQueue] = []
+        self.taking: Line | None = None
+        """The line whose record is received next."""
+        self._out: dict[int, Line] = {}
+        """By offset, the lines whose records are in flight."""
+        self.on_settled: Callable[[Line, InFlightRecord], None] = _ignore
+        """Told of the settlement of a line's record."""
         self._old_runs = parse_runs(settled, next_offset)[::-1]
         """What an earlier assignment settled beyond `next_offset`, the last run first."""
         self._text: str | None = None
@@ -80,8 +95,24 @@ class OverflowTracker(OffsetTracker):
 
     def lag(self, end: int) -> int:
         """See `OffsetTracker.lag`."""
-        waiting = sum(queue.waiting for queue in self.queues.values())
-        return waiting + self.unsettled + max(0, end - self.next_offset)
+        return self.waiting + self.unsettled + max(0, end - self.next_offset)
+
+    @property
+    def waiting(self) -> int:
+        """Number of records that wait."""
+        return sum(queue.waiting for queue in self._by_number)
+
+    def may_add(self, hook: str, *, is_ordered: bool) -> bool:
+        """Whether a record of `hook` may be indexed: the number of hooks is bounded."""
+        return len(self._by_number) < MAX_HOOKS or hook in self._queues(is_ordered=is_ordered)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no other hook's records may be indexed."""
+        return len(self._by_number) >= MAX_HOOKS
+
+    def _queues(self, *, is_ordered: bool) -> dict[str, HookQueue]:
+        return self.ordered if is_ordered else self.queues
 
     @property
     def committable(self) -> int:
@@ -93,14 +124,17 @@ class OverflowTracker(OffsetTracker):
         while self._old_runs and self._old_runs[-1][0] <= self.next_offset:
             self.skip_to(self._old_runs.pop()[1])
 
-    def add(self, offset: int, hook: str, first_failed_at: float) -> None:
+    def add(
+        self, offset: int, hook: str, first_failed_at: float, *, is_ordered: bool = False
+    ) -> None:
         """Index the record at `offset`, the next one of the log: it waits. `first_failed_at`: epoch
-        seconds at which its delivery first failed.
+        seconds at which its delivery first failed. `is_ordered`: it is in a line.
         """
         self.skip_to(offset)
-        queue = self.queues.get(hook)
+        queues = self._queues(is_ordered=is_ordered)
+        queue = queues.get(hook)
         if queue is None:
-            queue = self.queues[hook] = HookQueue(len(self._by_number))
+            queue = queues[hook] = HookQueue(len(self._by_number))
             self._by_number.append(queue)
         if not queue.waiting:
             queue.start, queue.first_failed_at = offset, first_failed_at
@@ -125,7 +159,16 @@ class OverflowTracker(OffsetTracker):
         if queue.start == offset:
             queue.start += 1
         taken = self._unsettled[offset] = InFlightRecord(self, offset, record, deliveries, now)
+        line = self.taking
+        if line is not None:
+            self.taking = None
+            self._out[offset] = line
+            line.busy, line.direct = taken, False
         return taken
+
+    def line_of(self, offset: int) -> Line | None:
+        """The line of a record that is in flight, if it was taken as that line's next one."""
+        return self._out.get(offset)
 
     def keep(self, record: Record, now: float) -> None:
         """See `OffsetTracker.keep`."""
@@ -135,6 +178,7 @@ class OverflowTracker(OffsetTracker):
     def put_back(self, offset: int, first_failed_at: float) -> None:
         """Let a record that `receive` took wait again; see `add`."""
         taken = self._unsettled.pop(offset)
+        self._out.pop(offset, None)
         if taken.span is not None:
             taken.span.put_back()
         queue = self._queue(offset)
@@ -162,8 +206,11 @@ class OverflowTracker(OffsetTracker):
 
     def settle(self, offset: int) -> None:
         """See `OffsetTracker.settle`."""
-        del self._unsettled[offset]
+        settled = self._unsettled.pop(offset)
         self._settle(offset)
+        line = self._out.pop(offset, None)
+        if line is not None:
+            self.on_settled(line, settled)
 
     def lose(self, start: int, end: int) -> int:
         """Settle what waits from `start` to `end` (exclusive): the log does not hold it any more.
@@ -216,6 +263,7 @@ class OverflowTracker(OffsetTracker):
             self._states.clear()
             self._numbers.clear()
             self.queues.clear()
+            self.ordered.clear()
             self._by_number.clear()
         elif self._first - self._base < _TRIM_RECORDS:
             return

@@ -70,12 +70,15 @@ class Assignment:
         first position, and let those that are not assigned any more leave.
         """
         self.generation += 1
+        overflow = self._overflow.name
+        partitions = len(self._consumer.partitions_for_topic(overflow) or ())
+        self._overflow.assign([tp.partition for tp in tps if tp.topic == overflow], partitions)
         self.waiting.intersection_update(tps)
         self.moved.intersection_update(tps)
         for tp in self.trackers.keys() - set(tps):
             self.leaving[tp] = Leaving(self.trackers.pop(tp), self.notes.pop(tp))
-            if tp.topic == self._overflow.name:
-                self._overflow.revoked(tp.partition)
+            if tp.topic == overflow:
+                self._overflow.leaves(tp.partition)
         for tp in tps:
             if tp in self.leaving:
                 tracker, self.notes[tp] = self.leaving.pop(tp)
@@ -136,14 +139,14 @@ class Assignment:
             self.moved.discard(tp)
             self.ends.pop(tp, None)
             self.sure_ends.pop(tp, None)
+            if tp.topic == self._overflow.name:
+                self._overflow.revoked(tp.partition)
             if tp in self.trackers:
                 tracker, note = self.trackers.pop(tp), self.notes.pop(tp)
             elif tp in self.leaving:
                 tracker, note = self.leaving.pop(tp)
             else:
                 continue
-            if tp.topic == self._overflow.name:
-                self._overflow.revoked(tp.partition)
             self._last[tp] = Position(tracker.next_offset, note)
             if self._consumer.partitions_for_topic(tp.topic):
                 tracker.revoked = True

@@ -201,10 +201,16 @@ class KafkaProducer:
                 packed.append((partition, *batch))
                 await asyncio.sleep(0)
         # No await from here on: if it were cancelled, tasks without an owner would still send.
-        return [
-            (batch, asyncio.ensure_future(self._deliver(producer, builder, topic, partition)))
-            for partition, builder, batch in packed
-        ]
+        sent: Sent[MessageT] = []
+        last: dict[int, asyncio.Future[None]] = {}
+        for partition, builder, records in packed:
+            before = last.get(partition)
+            if before is not None and not any(each.is_ordered for each in divided[partition]):
+                before = None
+            deliver = self._deliver(producer, builder, topic, partition, before)
+            last[partition] = asyncio.ensure_future(deliver)
+            sent.append((records, last[partition]))
+        return sent
 
     async def reset(self) -> None:
         """See `outbox.Producer`."""
@@ -224,9 +230,20 @@ class KafkaProducer:
             log.debug("producer not closed cleanly", error=repr(error))
 
     async def _deliver(
-        self, producer: AIOKafkaProducer, builder: BatchBuilder, topic: str, partition: int
+        self,
+        producer: AIOKafkaProducer,
+        builder: BatchBuilder,
+        topic: str,
+        partition: int,
+        before: "asyncio.Future[None] | None",
     ) -> None:
-        """Send one batch and wait for its acknowledgement."""
+        """Send one batch and wait for its acknowledgement. Its records may not overtake those of
+        the batch `before` it, if there is one.
+        """
+        if before is not None:
+            await asyncio.wait([before])
+            if before.cancelled() or before.exception() is not None:
+                raise KafkaError("the batch before it was not acknowledged")
         if builder.size() > _MAX_REQUEST_BYTES:
             raise TooLargeError
         try:

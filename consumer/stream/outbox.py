@@ -56,6 +56,11 @@ class Message(Protocol):
         ...
 
     @property
+    def is_ordered(self) -> bool:
+        """Whether no other partition will do, and none behind it may be written before it."""
+        ...
+
+    @property
     def value(self) -> bytes | None:
         """The consumed record's value."""
         ...

@@ -10,6 +10,7 @@ from consumer.reasons import Reason
 from consumer.records.delivery_metadata import DeliveryMetadata
 from consumer.records.header_sink import HeaderSink
 from consumer.records.headers import original_headers
+from consumer.records.order_lines import OrderLines
 from consumer.records.tracker import InFlightRecord
 from consumer.tracing.spans import Attributes, ProcessSpan, Span
 
@@ -34,6 +35,8 @@ class Writer:
     overflow_topic: str
     gave_up: Callable[[DeliveryMetadata], None]
     """Is told of each delivery that is dead-lettered in place of a deferral."""
+    lines: OrderLines
+    """Is told what becomes of the deliveries that keep an order."""
 
 
 class OutgoingRecord:
@@ -46,6 +49,7 @@ class OutgoingRecord:
         "_content",
         "_span",
         "_writer",
+        "line",
         "metadata",
         "metrics",
         "partition",
@@ -64,9 +68,12 @@ class OutgoingRecord:
         *,
         reason: Reason | None,
         partition: int | None = None,
+        line: int = 0,
         content: Content = Content.WHOLE,
     ) -> None:
-        """`reason`: why it is dead-lettered; None if it is deferred. `partition`: see `Message`."""
+        """`reason`: why it is dead-lettered; None if it is deferred. `partition`: see `Message`.
+        `line`: the key of its delivery's line, or 0.
+        """
         self._writer = writer
         self.topic = topic
         self.source_record = source_record
@@ -74,6 +81,7 @@ class OutgoingRecord:
         self.metrics = metrics
         self.reason = reason
         self.partition = partition
+        self.line = line
         self._content = content
         self._span: Span | None = None
         if source_record.span is not None:
@@ -120,6 +128,11 @@ class OutgoingRecord:
             sink.add_all(original_headers(headers))
 
     @property
+    def is_ordered(self) -> bool:
+        """See `Message.is_ordered`."""
+        return self.line != 0 and self.partition is not None
+
+    @property
     def wanted(self) -> bool:
         """See `PublishedRecord.wanted`."""
         return not self.source_record.revoked
@@ -128,13 +141,18 @@ class OutgoingRecord:
         """Count it, and settle its delivery."""
         if self.reason is not None:
             self.metrics.dead_lettered(self.reason)
-        elif self.topic == self._writer.overflow_topic:
+        elif self.topic == self._writer.overflow_topic and self.metadata.not_before is None:
             self.metrics.overflowed()
         else:
             self.metrics.retried()
         if self._span is not None:
             self._span.end()
         self.source_record.ack_one()
+        if self.line:
+            if self.reason is None:
+                self._writer.lines.acknowledged(self.line, self.source_record)
+            else:
+                self._writer.lines.end(self.line, self.source_record)
 
     def smaller(self) -> "OutgoingRecord | None":
         """A dead letter without the value, or then without the original headers: its own headers
@@ -163,5 +181,6 @@ class OutgoingRecord:
             dead,
             self.metrics,
             reason=Reason.TOO_LARGE,
+            line=self.line,
             content=content,
         )

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from consumer.clock import Clock
-from consumer.records.headers import FIRST_FAILED_AT, HOOK, last_value, read_number
-from consumer.records.overflow_tracker import MAX_HOOKS, HookQueue, OverflowTracker
+from consumer.records.headers import HOOK, ORDER, last_value
+from consumer.records.line_table import Home
+from consumer.records.overflow_tracker import OverflowTracker
 from consumer.records.record import Record
 from consumer.stream.assignment import Assignment
 from consumer.stream.handler import Handler
+from consumer.stream.overflow_lines import OverflowLines, first_failed_at
 from consumer.stream.overflow_topic import OverflowTopic
 from consumer.stream.take_one import take_one
 
@@ -29,6 +31,8 @@ _SOON_SECONDS = 0.1
 """An endpoint that is asked within this time takes what it gets: its records are read soon."""
 _READ_ON_RECORDS = 200
 """So many records before the wanted one are read: it takes less than another fetch."""
+_MAX_DELAY_SECONDS = 86_400.0
+"""After this time a record may go on whatever its headers say: more than any retry delay."""
 _SLICE_RECORDS = 50
 """Records between two yields to the event loop."""
 
@@ -51,6 +55,7 @@ class OverflowReader:
         self._handler = handler
         self._assignment = assignment
         self._topic = topic
+        self._lines = OverflowLines(topic.lines)
         self._is_held = is_held
         self._clock = clock
         self._room: dict[str, int] = {}
@@ -74,7 +79,9 @@ class OverflowReader:
         if now >= self._look_at:
             self._look_at = now + _LOOK_SECONDS + self._ask(trackers, now) * _HOOK_LOOK_SECONDS
             soon = now + _SOON_SECONDS
-            self._consumer.is_urgent = any(at < soon for at in self._ask_at.values())
+            self._consumer.is_urgent = self._lines.move or any(
+                at < soon for at in self._ask_at.values()
+            )
         may_index, paused = MAX_INDEXED_RECORDS // len(trackers), self._consumer.paused()
         for tp, tracker in trackers:
             if not self._is_held(tp):
@@ -93,15 +100,18 @@ class OverflowReader:
                 if queue.waiting:
                     known = oldest.get(hook, queue.first_failed_at)
                     oldest[hook] = min(known, queue.first_failed_at)
+        ready = self._lines.advance(oldest)
         self._room = {hook: room for hook, room in self._room.items() if hook in oldest}
         self._ask_at = {hook: at for hook, at in self._ask_at.items() if hook in oldest}
-        for hook, first_failed_at in oldest.items():
+        for hook, oldest_at in oldest.items():
             if now >= self._ask_at.get(hook, now):
-                self._ask_one(hook, first_failed_at, now)
+                self._ask_one(hook, oldest_at, now)
+                if hook in ready:
+                    self._lines.note_room(hook, has_room=hook in self._room)
         return len(oldest)
 
-    def _ask_one(self, hook: str, first_failed_at: float, now: float) -> None:
-        room, again_in = self._handler.room(hook, first_failed_at)
+    def _ask_one(self, hook: str, failed_at: float, now: float) -> None:
+        room, again_in = self._handler.room(hook, failed_at)
         self._ask_at[hook] = now + again_in
         if room:
             self._room[hook] = room
@@ -114,8 +124,9 @@ class OverflowReader:
         self._full.discard(tp)
         queues = [queue for hook in self._room if (queue := tracker.queues.get(hook))]
         target = min((tracker.next_of(queue) for queue in queues if queue.waiting), default=None)
+        target = self._lines.target(tracker, self._room, target)
         if target is None:
-            if tracker.span >= may_index or len(tracker.queues) >= MAX_HOOKS:
+            if tracker.span >= may_index or tracker.is_full or self._topic.lines.is_full:
                 self._full.add(tp)
                 self._consumer.pause(tp)
                 return
@@ -140,61 +151,82 @@ class OverflowReader:
                 await self._handler.wait_for_capacity()
             if not goes_on():
                 return
-            hook = _hook(record)
-            if record.offset >= tracker.next_offset:
-                if len(tracker.queues) >= MAX_HOOKS and hook not in tracker.queues:
-                    tp = TopicPartition(tracker.topic, tracker.number)
-                    self._consumer.seek(tp, record.offset)
-                    return
-                self._index(tracker, record, hook)
-            elif tracker.position < record.offset:
-                self._topic.lose(tracker, tracker.position, record.offset)
-            tracker.position = record.offset + 1
-            queue = tracker.queues.get(hook)
-            if queue is None or not queue.waiting or not self._has_room(hook, queue):
-                continue
-            if tracker.next_of(queue) == record.offset:
-                self._take_one(record, tracker, hook, queue)
+            if not self._take_or_index(tracker, record):
+                self._consumer.seek(TopicPartition(tracker.topic, tracker.number), record.offset)
+                return
 
-    def _index(self, tracker: OverflowTracker, record: Record, hook: str) -> None:
+    def _take_or_index(self, tracker: OverflowTracker, record: Record) -> bool:
+        """Index a record, and deliver it if it is its turn. Returns False if the index is full."""
+        hook, headers = _hook(record), record.headers
+        if record.offset >= tracker.next_offset:
+            order = last_value(headers, ORDER)
+            if not tracker.may_add(hook, is_ordered=order is not None):
+                return False
+            self._index(tracker, record, hook, order)
+        elif tracker.position < record.offset:
+            self._topic.lose(tracker, tracker.position, record.offset)
+        tracker.position = record.offset + 1
+        queue = tracker.queues.get(hook)
+        if (
+            queue is not None
+            and queue.waiting
+            and self._has_room(hook, queue.first_failed_at)
+            and tracker.next_of(queue) == record.offset
+        ):
+            self._topic.taken(hook)
+            self._take_one(record, tracker, hook, queue.first_failed_at)
+            return True
+        home = self._lines.home(tracker)
+        if home is not None and home.hooks:
+            self._take_in_line(record, tracker, hook, home)
+        return True
+
+    def _index(
+        self, tracker: OverflowTracker, record: Record, hook: str, order: bytes | None
+    ) -> None:
         tracker.skip_settled()
         if record.offset < tracker.next_offset:
             return
         if self._handler.is_foreign(record):
             tracker.skip(record.offset)
             return
-        tracker.add(record.offset, hook, _first_failed_at(record))
+        if order is not None and self._lines.index(tracker, record, hook, order):
+            return
+        tracker.add(record.offset, hook, first_failed_at(record))
         self._topic.read(tracker, hook)
 
-    def _has_room(self, hook: str, queue: HookQueue) -> bool:
+    def _has_room(self, hook: str, failed_at: float) -> bool:
         if hook not in self._ask_at:  # the first that waits
-            self._ask_one(hook, queue.first_failed_at, self._clock.monotonic())
+            self._ask_one(hook, failed_at, self._clock.monotonic())
         return hook in self._room
 
+    def _take_in_line(
+        self, record: Record, tracker: OverflowTracker, hook: str, home: Home
+    ) -> None:
+        lines = home.hooks.get(hook)
+        if lines is None or record.offset not in lines.ready or not home.is_sure:
+            return
+        if not self._has_room(hook, lines.first_failed_at):
+            return
+        tracker.taking = self._topic.lines.take(home, hook, record.offset)
+        self._topic.taken(hook, is_ordered=True)
+        self._take_one(record, tracker, hook, lines.first_failed_at)
+
     def _take_one(
-        self, record: Record, tracker: OverflowTracker, hook: str, queue: HookQueue
+        self, record: Record, tracker: OverflowTracker, hook: str, failed_at: float
     ) -> None:
         self._room[hook] -= 1
-        self._topic.taken(hook)
         wanted = take_one(self._handler, record, tracker, self._clock)
         if wanted is not None:  # it is the hook's next one still, and read again by then
-            self._topic.put_back(tracker, hook)
+            self._topic.put_back(tracker, hook, tracker.taking)
+            tracker.taking = None
             self._room.pop(hook)
             self._ask_at[hook] = self._clock.monotonic() + wanted.seconds
             return
         if not self._room[hook]:  # a quick endpoint may have begun all that it took
-            self._ask_one(hook, queue.first_failed_at, self._clock.monotonic())
+            self._ask_one(hook, failed_at, self._clock.monotonic())
 
 
 def _hook(record: Record) -> str:
     """The hook of a record; "" if it has none, which is another program's."""
     return (last_value(record.headers, HOOK) or b"").decode(errors="replace")
-
-
-def _first_failed_at(record: Record) -> float:
-    """Epoch seconds at which the delivery first failed; those of the record if it does not say."""
-    value = last_value(record.headers, FIRST_FAILED_AT)
-    try:
-        return read_number(value.decode()) if value is not None else record.timestamp / 1000
-    except ValueError:
-        return record.timestamp / 1000

@@ -1,10 +1,13 @@
 """The overflow topic as this replica uses it: which partition each hook's deliveries wait in."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 
 from consumer.clock import Clock
 from consumer.logs import get_logger
 from consumer.metrics.stream import StreamMetrics
+from consumer.records.order_line import Line
+from consumer.records.order_lines import OrderLines
 from consumer.records.overflow_tracker import OverflowTracker
 from consumer.stream.catch_up import CatchUp
 
@@ -30,6 +33,8 @@ class OverflowTopic:
         self.behind: Counter[str] = Counter()
         """By hook, its deliveries that wait: a later one goes behind them. Hooks without any are
         not in it."""
+        self.lines = OrderLines(clock)
+        """Of deliveries that keep an order; they are counted there, and not in `behind`."""
         self.catch_up = CatchUp()
         self.taken_records = 0
         """Deliveries that were taken out of the topic since the start."""
@@ -44,15 +49,25 @@ class OverflowTopic:
 
     def assigned(self, tracker: OverflowTracker) -> None:
         """Use a partition, which is read by `tracker`."""
-        self.revoked(tracker.number)
+        self.leaves(tracker.number)
         self._trackers[tracker.number] = tracker
+        self.lines.begun(tracker)
         for hook, queue in tracker.queues.items():
             if queue.waiting:
                 self.behind[hook] += queue.waiting
                 self._homes.setdefault(hook, tracker.number)
 
+    def assign(self, numbers: Iterable[int], partitions: int) -> None:
+        """Note which partitions, of so many, are assigned; those that are new have no position."""
+        self.lines.assign(set(numbers), partitions)
+
     def revoked(self, partition: int) -> None:
-        """Use the partition no more: its next owner sends what waits there."""
+        """Forget the partition: its next owner sends what waits there."""
+        self.leaves(partition)
+        self.lines.revoke(partition)
+
+    def leaves(self, partition: int) -> None:
+        """Write to the partition no more; another member will own it."""
         tracker = self._trackers.pop(partition, None)
         if tracker is None:
             return
@@ -84,15 +99,22 @@ class OverflowTopic:
             self.behind[hook] += 1
             self._homes.setdefault(hook, tracker.number)
 
-    def taken(self, hook: str) -> None:
+    def write_in_line(self, partition: int) -> None:
+        """Note that a delivery is about to be written to the home of its line."""
+        self._sent_at[partition] = self._clock.monotonic()
+
+    def taken(self, hook: str, *, is_ordered: bool = False) -> None:
         """Note that a delivery waits no more."""
-        self._leave(hook, 1)
+        if not is_ordered:
+            self._leave(hook, 1)
         self.taken_records += 1
         self.catch_up.taken(self._clock.monotonic())
 
-    def put_back(self, tracker: OverflowTracker, hook: str) -> None:
-        """Note that a delivery that was taken waits again."""
-        if self._trackers.get(tracker.number) is tracker:
+    def put_back(self, tracker: OverflowTracker, hook: str, line: Line | None = None) -> None:
+        """Note that a delivery that was taken waits again, in its `line` if it has one."""
+        if line is not None:
+            self.lines.put_back(line, tracker)
+        elif self._trackers.get(tracker.number) is tracker:
             self.behind[hook] += 1
             self._homes.setdefault(hook, tracker.number)
 
@@ -104,6 +126,7 @@ class OverflowTopic:
         count = tracker.lose(start, end)
         if not count:
             return 0
+        self.lines.lose(tracker.number)
         for hook, waiting in before.items():
             queue = tracker.queues.get(hook)
             self._leave(hook, waiting - (queue.waiting if queue is not None else 0))
@@ -123,6 +146,7 @@ class OverflowTopic:
         sent_at = self._sent_at.get(partition)
         if sent_at is not None and self._clock.monotonic() >= sent_at + _FORGET_SECONDS:
             self._forget(partition)
+            self.lines.expect_nothing(partition)
 
     def _choose(self, hook: str) -> int:
         for partition, tracker in self._trackers.items():
@@ -133,7 +157,7 @@ class OverflowTopic:
 
     def _load(self, partition: int) -> tuple[int, int]:
         """Deliveries that wait in a partition or are on the way there, and its number."""
-        waiting = sum(queue.waiting for queue in self._trackers[partition].queues.values())
+        waiting = self._trackers[partition].waiting
         return waiting + self._expected[partition].total(), partition
 
     def _forget(self, partition: int) -> None:

@@ -31,6 +31,11 @@ class Keyed(Protocol):
         """The partition to prefer; None if there is no preference."""
         ...
 
+    @property
+    def is_ordered(self) -> bool:
+        """Whether the preferred partition is the only one that will do."""
+        ...
+
 
 KeyedT = TypeVar("KeyedT", bound=Keyed)
 
@@ -49,7 +54,8 @@ def by_partition(
     `KEYLESS_RUN_RECORDS` records without a key go to the usable partitions (all, if none is usable)
     in turn, from the index `round_robin` on: few records make one batch, many are spread (KIP-480).
     Records with a key go to its partition, or to a usable one instead if they `may_move`. All this
-    is for records that prefer no partition, and for those whose preferred partition is not usable.
+    is for records that prefer no partition, and for those whose preferred partition is not usable,
+    unless they are ordered.
     """
     targets = usable or partitions
     accepting = frozenset(targets)
@@ -57,7 +63,7 @@ def by_partition(
     found: defaultdict[int, list[KeyedT]] = defaultdict(list)
     for record in records:
         preferred = record.partition
-        if preferred is not None and preferred in accepting:
+        if preferred is not None and (preferred in accepting or record.is_ordered):
             found[preferred].append(record)
             continue
         key = record.key

@@ -135,12 +135,24 @@ class Placement:
             topics = await self._view.topics(names)
             if topics is not None:
                 self._compare(topics, seen)
-                await self._place({name: state for name, state in topics.items() if state})
+                await asyncio.gather(
+                    self._place({name: state for name, state in topics.items() if state}),
+                    self._ask_for_ends(),
+                )
         except REFUSALS as error:
             if not self._retry_topics.leave_out(error):
                 raise HookstreamError(refusal(error)) from error
         except KafkaError as error:
             log.warning("positions not queried, will be retried", error=repr(error))
+
+    async def _ask_for_ends(self) -> None:
+        """Ask how far the overflow topic is to be indexed before ordered deliveries are sent."""
+        lines, topic = self._overflow.lines, self._overflow.name
+        unsure = lines.unsure()
+        if unsure:
+            ends = await self._ask((TopicPartition(topic, number), LATEST) for number in unsure)
+            for tp, end in ends.items():
+                lines.set_end(tp.partition, end, unsure[tp.partition])
 
     def _compare(
         self, topics: Mapping[str, TopicState | None], seen: Mapping[TopicPartition, int]
@@ -253,6 +265,10 @@ class Placement:
             tracker = assignment.begin(q.tp, beginning, note, settled)
             if isinstance(tracker, OverflowTracker):
                 self._overflow.lose(tracker, tracker.committable, span.start)
+            elif q.tp.topic in self._sources:
+                self._overflow.lines.doubt_home(q.tp.partition)
+            if self._overflow.lines.unsure():
+                self.check_soon()
             old = olds.get(q.tp, UNKNOWN_OFFSET)
             old_end = span.end if old == UNKNOWN_OFFSET else old
             report.add(Placed(q.tp, q.position, span, beginning, old_end))

@@ -24,6 +24,7 @@ class ReplayRecord:
     """`topic/partition/offset` of the dead letter."""
     spread: bool = False
     partition: int | None = None
+    is_ordered: bool = False
 
     def write_headers(self, sink: HeaderSink) -> None:
         """See `outbox.Message`."""

@@ -51,7 +51,7 @@ async def test_a_broker_that_is_killed_and_comes_back(
         Receiver(otherwise=ledger) as receiver,
     ):
         mortal.write_settings()
-        mortal.write_hooks(hook("a", receiver.origin))
+        mortal.write_hooks(hook("a", receiver.origin, order="user"))
         may_repeat: set[str] = set()
         async with Daemon(mortal.config) as daemon, CommitsHarness(ledger) as watch:
             async with ledger.load(batch=20, ahead=200):

@@ -48,7 +48,7 @@ async def test_a_broker_that_freezes(server: KafkaServer, mortal: Workspace) -> 
         Receiver(otherwise=ledger) as receiver,
     ):
         mortal.write_settings()
-        mortal.write_hooks(hook("a", receiver.origin))
+        mortal.write_hooks(hook("a", receiver.origin, order="user"))
         async with Daemon(mortal.config) as daemon, CommitsHarness(ledger):
             await ledger.write(50)
             await wait_until(mortal.caught_up, "the first to be settled")

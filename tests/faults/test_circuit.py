@@ -100,7 +100,8 @@ async def test_a_receiver_that_comes_and_goes(workspace: Workspace, transport: s
         Receiver(otherwise=ledger) as steady,
     ):
         workspace.write_hooks(
-            hook("steady", steady.origin), hook("flapping", f"http://127.0.0.1:{port}")
+            hook("steady", steady.origin),
+            hook("flapping", f"http://127.0.0.1:{port}", order="user"),
         )
         async with Daemon(workspace.config) as daemon, CommitsHarness(ledger):
 

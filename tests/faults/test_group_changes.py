@@ -51,7 +51,7 @@ async def test_members_that_come_and_go_each_half_second(workspace: Workspace) -
     await workspace.create_topics(partitions=4)
     async with LedgerHarness(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
         workspace.write_settings()
-        workspace.write_hooks(hook("a", receiver.origin))
+        workspace.write_hooks(hook("a", receiver.origin, order="user"))
         async with Daemon(workspace.config) as stays, CommitsHarness(ledger):
             async with ledger.load(batch=20, ahead=200):
                 before = len(ledger.answered)
@@ -84,7 +84,7 @@ async def test_what_is_slow_at_a_revocation_is_deferred_and_its_late_answer_chan
     await workspace.create_topics(partitions=4)
     async with LedgerHarness(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
         workspace.write_settings(delivery={"timeout": "1m", "per_hook_concurrency": 8})
-        workspace.write_hooks(hook("a", receiver.origin))
+        workspace.write_hooks(hook("a", receiver.origin, order="user"))
         ledger.held = late = asyncio.Event()
         async with Daemon(workspace.config) as first, CommitsHarness(ledger):
             await ledger.write(8)

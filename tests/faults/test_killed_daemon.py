@@ -47,7 +47,9 @@ async def test_kills_under_load_lose_nothing(workspace: Workspace) -> None:
         Receiver(otherwise=ledger) as receiver,
     ):
         workspace.write_settings()
-        workspace.write_hooks(hook("steady", receiver.origin), hook("flaky", receiver.origin))
+        workspace.write_hooks(
+            hook("steady", receiver.origin), hook("flaky", receiver.origin, order="user")
+        )
         await _make_retry_topics(workspace)
         may_repeat: set[str] = set()
         async with CommitsHarness(ledger) as watch:

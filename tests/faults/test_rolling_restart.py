@@ -60,7 +60,7 @@ async def test_a_rolling_restart_of_three_brokers(
     await _create(workspace)
     async with LedgerHarness(workspace, ["a"]) as ledger, Receiver(otherwise=ledger) as receiver:
         workspace.write_settings()
-        workspace.write_hooks(hook("a", receiver.origin))
+        workspace.write_hooks(hook("a", receiver.origin, order="user"))
         async with Daemon(workspace.config) as daemon, CommitsHarness(ledger):
             async with ledger.load(batch=20, ahead=200):
                 for server in servers:

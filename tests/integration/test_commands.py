@@ -69,6 +69,15 @@ def test_check_notes_a_hook_that_never_fires(tmp_path: Path) -> None:
     assert "note: hook click-analytics never fires" in done.stderr
 
 
+def test_check_says_where_an_order_holds(tmp_path: Path) -> None:
+    """`check` says in one line that an order holds within a source partition."""
+    write_config(tmp_path, {**CLICK, "order": "user"})
+    done = call_command("check", folder=tmp_path, environ=SECRETS)
+    assert done.returncode == 0
+    assert "order: user holds within a partition of the source topic" in done.stderr
+    assert "(click-analytics)" in done.stderr
+
+
 def test_check_refuses_secrets_that_are_not_allowed(tmp_path: Path) -> None:
     """`check` refuses secrets that the settings do not allow and says which entry is missing."""
     write_config(tmp_path, CLICK, hooks={})

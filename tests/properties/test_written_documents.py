@@ -77,6 +77,7 @@ definitions = st.fixed_dictionaries(
         "timeout": st.sampled_from(["1s", "1", "9h"]) | values,
         "enabled": values,
         "owner": texts | values,
+        "order": st.just("user") | texts | values,
         "method": st.just("GET") | values,
         "extra": values,
     },
@@ -308,4 +309,5 @@ def test_the_definitions_above_cover_every_field() -> None:
     """
     fields = {"id", "trigger", "uri", "uri_parameters", "headers", "parameters", "select", "when"}
     fields |= {"rate_limit", "retry_on", "signing_secrets", "timeout", "enabled", "method", "owner"}
+    fields.add("order")
     assert set(Definition.model_fields) == fields | {"name", "app"}

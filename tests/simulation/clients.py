@@ -195,18 +195,32 @@ class ModelProducer:
             round_robin=next(self._round_robin),
             may_move=True,
         )
-        return [
-            (batch, asyncio.ensure_future(self._deliver(TopicPartition(topic, number), batch)))
-            for number, its in divided.items()
-            for batch in _batches(its)
-        ]
+        sent: Sent[MessageT] = []
+        for number, its in divided.items():
+            before: asyncio.Future[None] | None = None
+            for batch in _batches(its):
+                deliver = self._deliver(TopicPartition(topic, number), batch, before)
+                answer = asyncio.ensure_future(deliver)
+                if any(message.is_ordered for message in its):
+                    before = answer
+                sent.append((batch, answer))
+        return sent
 
     async def reset(self) -> None:
         """See `outbox.Producer`; what is on its way may still be written."""
         await asyncio.sleep(0)
         self._locks.clear()
 
-    async def _deliver(self, tp: TopicPartition, batch: Sequence[MessageT]) -> None:
+    async def _deliver(
+        self,
+        tp: TopicPartition,
+        batch: Sequence[MessageT],
+        before: "asyncio.Future[None] | None",
+    ) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+            if before.cancelled() or before.exception() is not None:
+                raise NotLeaderForPartitionError
         records = [make_record(message) for message in batch]
         try:
             async with self._locks[tp]:

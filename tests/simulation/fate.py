@@ -3,11 +3,30 @@
 from aiokafka import TopicPartition
 
 
+class Line:
+    """Deliveries of one user's events to one hook, in the order of their partition."""
+
+    __slots__ = ("fates", "is_ordered")
+
+    def __init__(self, *, is_ordered: bool = False) -> None:
+        self.is_ordered = is_ordered
+        self.fates: list[Fate] = []
+
+    def first_before(self, fate: "Fate") -> "Fate | None":
+        """The first delivery without an end that stands before `fate`."""
+        for each in self.fates:
+            if each is fate:
+                return None
+            if not each.over:
+                return each
+        return None
+
+
 class Fate:
     """What happened to one delivery."""
 
     __slots__ = (
-        "answered", "attempts", "dead", "doubt", "hook", "id", "live", "produced_at",
+        "answered", "attempts", "dead", "doubt", "hook", "id", "line", "live", "produced_at",
         "queued", "statuses", "writes",
     )  # fmt: skip
 
@@ -15,6 +34,8 @@ class Fate:
         self.id = id
         self.hook = hook
         self.produced_at = produced_at
+        self.line = Line()
+        """Those that it keeps an order with."""
         self.queued = queued
         """Deliveries of the same hook that were without an end then."""
         self.answered = 0

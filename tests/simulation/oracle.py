@@ -12,7 +12,7 @@ from consumer.reasons import Reason
 from consumer.records.headers import DELIVERY_ID, REASON, last_value
 from consumer.records.settled_runs import parse_runs
 from consumer.stream.positions import Committed
-from simulation.fate import Fate, Waiting
+from simulation.fate import Fate, Line, Waiting
 from simulation.plan import STEADY_HOOK, TOPIC, Plan
 from simulation.replica import OWN, Replica
 from simulation.story import Story, Violation
@@ -55,6 +55,8 @@ class Oracle:
         self._commits: dict[TopicPartition, tuple[int, str]] = {}
         self._queues: defaultdict[tuple[TopicPartition, str], deque[Waiting]] = defaultdict(deque)
         self._waiting: defaultdict[str, list[Waiting]] = defaultdict(list)
+        self._lines: defaultdict[tuple[TopicPartition, str, str], Line] = defaultdict(Line)
+        """By source partition, hook and user."""
 
     def fail(self, text: str, delivery: str = "") -> None:
         """Note a broken promise."""
@@ -70,7 +72,7 @@ class Oracle:
 
     def written(self, tp: TopicPartition, record: FakeRecord) -> None:
         """See `broker.Observer`."""
-        fates = self._produced(record) if tp.topic == TOPIC else [self._known(record)]
+        fates = self._produced(tp, record) if tp.topic == TOPIC else [self._known(record)]
         if self._story.is_kept:
             reason = (last_value(record.headers, REASON) or b"").decode()
             where = f"{tp.topic}/{tp.partition}/{record.offset}"
@@ -134,6 +136,9 @@ class Oracle:
         fate.attempts += 1
         fate.writes = 0
         self._story.tell(f"attempt {fate.attempts} by {replica}", id)
+        if fate.line.is_ordered:
+            self._check_line(fate, replica)
+            return
         waiting = self._waiting.pop(id, ())
         for record in waiting:
             record.attempted = True
@@ -154,6 +159,9 @@ class Oracle:
             return
         fate.answered += 1
         if fate.answered == 1:
+            before = fate.line.first_before(fate)
+            if before is not None:
+                self.fail(f"delivered before {before.id}, which its user's order has first", id)
             if not fate.dead:
                 self._end(fate)
             self._check_delay(fate)
@@ -196,6 +204,15 @@ class Oracle:
         unfinished = replica.outbox._unfinished
         if unfinished > plan.outbox + bound:
             self.fail(f"{replica} has {unfinished} records in its outbox; {plan.outbox + bound}")
+
+    def _check_line(self, fate: Fate, replica: Replica) -> None:
+        """One delivery of a line is under way at a time at a replica; those of an earlier
+        assignment, which ended while they were under way, apart.
+        """
+        self._waiting.pop(fate.id, None)
+        for other in fate.line.fates:
+            if other is not fate and other.id in replica.transport.under_way and not other.doubt:
+                self.fail(f"begins while {other.id} of its user is under way", fate.id)
 
     def _check_order(self, waiting: Waiting) -> None:
         first = self._first(waiting.tp, waiting.fate.hook)
@@ -251,7 +268,7 @@ class Oracle:
         self._queues[tp, fate.hook].append(waiting)
         self._waiting[fate.id].append(waiting)
 
-    def _produced(self, record: FakeRecord) -> list[Fate]:
+    def _produced(self, tp: TopicPartition, record: FakeRecord) -> list[Fate]:
         event = orjson.loads(record.value or b"")
         fates = []
         for hook in self._hooks:
@@ -260,6 +277,10 @@ class Oracle:
                 fate = Fate(delivery, hook.id, self._time(), self.unfinished[hook.id])
                 self.fates[delivery] = fate
                 self.unfinished[hook.id] += 1
+                fate.line = self._lines[tp, hook.id, event.get("user", {}).get("id", "")]
+                fate.line.is_ordered = hook.order is not None
+                if fate.line.is_ordered:
+                    fate.line.fates.append(fate)
                 fates.append(fate)
         return fates
 

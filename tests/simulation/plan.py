@@ -9,6 +9,7 @@ from typing import NamedTuple
 TOPIC = "event"
 KEYS = ("k0", "k1", "k2", "k3")
 """Event keys; each hook wants some of them."""
+USERS = 4
 STEADY_HOOK = "h0"
 """The hook whose receiver is always well: it must not wait for any other."""
 
@@ -55,6 +56,8 @@ class HookPlan:
     rate: int = 0
     """Requests a second; 0: no limit."""
     host: str = ""
+    is_ordered: bool = False
+    """Whether each user's deliveries keep an order."""
 
 
 @dataclass(frozen=True)
@@ -115,12 +118,15 @@ LAST_STEP_SECONDS = 10.0
 def make_plan(seed: int) -> Plan:
     """The plan of a seed."""
     random = Random(f"{seed}/plan")  # noqa: S311  # the same each time
+    # A world of its own: the others are as they were without it.
+    ordering = Random(f"{seed}/order")  # noqa: S311  # the same each time
+    ordered = ordering.choice((0.0, 0.5, 1.0))
     hooks = [HookPlan(STEADY_HOOK, KEYS[:2], host="steady.example")]
     for number in range(1, random.randint(2, 6)):
         keys = tuple(random.sample(KEYS, random.randint(1, len(KEYS))))
         rate = random.choice((0, 0, 0, 10, 40))
         host = f"r{random.randint(1, 4)}.example"
-        hooks.append(HookPlan(f"h{number}", keys, rate, host))
+        hooks.append(HookPlan(f"h{number}", keys, rate, host, ordering.random() < ordered))
     return Plan(
         seed=seed,
         partitions=random.randint(1, 4),

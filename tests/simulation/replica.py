@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from consumer.clock import Clock
 from consumer.delivery.scheduling.circuit import CircuitPolicy
+from consumer.delivery.scheduling.delivery import Delivery
 from consumer.delivery.scheduling.limits import Limits
 from consumer.delivery.scheduling.observers import METRICS_OBSERVER
 from consumer.delivery.scheduling.retry_policy import RetryPolicy
@@ -70,6 +71,7 @@ def _hook(plan: HookPlan) -> Hook:
         plan.name,
         uri=f"https://{plan.host}/{plan.name}",
         select=frozenset(plan.keys),
+        order="user" if plan.is_ordered else None,
         rate_limit=RateLimit(plan.rate, 1.0, plan.rate) if plan.rate else None,
     )
 
@@ -83,6 +85,17 @@ class _Handler(EventHandler):
         """See `EventHandler`."""
         self.before_defer()
         super().defer(which)
+
+
+class _Scheduler(Scheduler):
+    """The daemon's own, which tells when a delivery is deferred for those behind it."""
+
+    before_set_aside: Callable[[str], None]
+
+    def set_aside(self, delivery: Delivery) -> None:
+        """See `Scheduler`."""
+        self.before_set_aside(delivery.id)
+        super().set_aside(delivery)
 
 
 class Replica:
@@ -133,7 +146,7 @@ class Replica:
             metrics=metrics,
             gave_up=lambda _metadata: None,
         )
-        self.scheduler = Scheduler(
+        self.scheduler = _Scheduler(
             transport=self.transport,
             outcomes=router,
             limits=_limits(plan),
@@ -145,6 +158,7 @@ class Replica:
             metrics=metrics,
             observers=(METRICS_OBSERVER,),
         )
+        self.scheduler.before_set_aside = lambda each: oracle.doubt(each, "others wait for it")
         self.handler = _Handler(
             index=index,
             decoders=decoders,

@@ -12,7 +12,7 @@ from simulation.broker import Broker, Faults
 from simulation.clients import ModelConsumer
 from simulation.group import Group
 from simulation.oracle import Oracle
-from simulation.plan import KEYS, TOPIC, Kind, Plan, Step
+from simulation.plan import KEYS, TOPIC, USERS, Kind, Plan, Step
 from simulation.receivers import Receiver
 from simulation.replica import DELAYS, OWN, Replica, make_hooks
 from simulation.story import Lines, Story, Violation
@@ -236,6 +236,7 @@ class World:
         event = {
             "id": f"e{self._events}",
             "data": {"event_key": self._random.choice(KEYS)},
+            "user": {"id": f"u{self._events % USERS}"},
         }
         partition = self._random.randrange(self._plan.partitions)
         key = f"user{self._random.randrange(20)}".encode()

@@ -18,6 +18,8 @@ from support.receiver import Reply, response
 from support.waiting import wait_until
 from support.workspace import Workspace, event
 
+USERS = 97
+"""Each event has one of so many users: few of a user fail, who waits for each of them."""
 _LONG = 120.0
 """Seconds: a fault may take its time."""
 
@@ -29,6 +31,7 @@ class Owed:
     record_ref: tuple[str, int]
     offset: int
     deliveries: frozenset[str]
+    user: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class LedgerHarness:
         self.owed: list[Owed] = []
         self.attempts: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
-        """2xx by delivery."""
+        """2xx by delivery, in the order of the first ones."""
         self.times: list[float] = []
         """Monotonic seconds of each request."""
         self.held: asyncio.Event | None = None
@@ -104,11 +107,13 @@ class LedgerHarness:
     async def write(self, number: int, **data: Any) -> None:
         """Write `number` events, numbered on from the last; returns when all are acknowledged."""
         first, topic = len(self.owed), self.workspace.topic("event")
-        values = [event(f"e{serial}", **data) for serial in range(first, first + number)]
+        users = [f"u{serial % USERS}" for serial in range(first, first + number)]
+        values = [event(f"e{first + at}", user=user, **data) for at, user in enumerate(users)]
         sent = [await self._producer.send(topic, value) for value in values]
         for serial, place in enumerate(await asyncio.gather(*sent), first):
             deliveries = frozenset(f"e{serial}:{hook}" for hook in self._hooks)
-            self.owed.append(Owed((topic, place.partition), place.offset, deliveries))
+            ref, user = (topic, place.partition), users[serial - first]
+            self.owed.append(Owed(ref, place.offset, deliveries, user))
 
     @asynccontextmanager
     async def load(self, batch: int, ahead: int = 1_000) -> AsyncIterator[None]:
@@ -163,7 +168,9 @@ class LedgerHarness:
         }
 
     async def check(self) -> None:
-        """Each delivery was answered 2xx or is a dead letter, and nothing else was sent."""
+        """Each delivery was answered 2xx or is a dead letter, nothing else was sent, and a hook
+        with an order has its first 2xx of each user in the order of the partition.
+        """
         dead_lettered = {
             dead_letter.facts["hookstream-delivery-id"]
             for dead_letter in await self.workspace.dead_letters()
@@ -171,6 +178,21 @@ class LedgerHarness:
         lost = self.expected - self.answered.keys() - dead_lettered
         assert not lost, f"{len(lost)} of {len(self.expected)} lost, as {sorted(lost)[:5]}"
         assert self.attempts.keys() <= self.expected
+        for hook in self.workspace.hooks:
+            if hook.get("order") == "user":
+                self._check_order(hook["id"])
+
+    def _check_order(self, hook: str) -> None:
+        numbers = {delivery: number for number, delivery in enumerate(self.answered)}
+        last: dict[tuple[tuple[str, int], str], tuple[int, str]] = {}
+        for owed in sorted(self.owed, key=lambda each: (each.record_ref, each.offset)):
+            delivery = next(each for each in owed.deliveries if each.endswith(f":{hook}"))
+            if delivery in numbers:
+                here = (numbers[delivery], delivery)
+                before = last.get((owed.record_ref, owed.user))
+                assert before is None or before < here, f"{delivery} came before {before}"
+                last[owed.record_ref, owed.user] = here
+        assert last
 
     @property
     def repeated(self) -> set[str]:

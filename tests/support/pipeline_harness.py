@@ -21,6 +21,7 @@ from consumer.records.overflow_tracker import OverflowTracker
 from consumer.records.record import Headers
 from consumer.records.tracker import OffsetTracker
 from consumer.stream.outbox import Message, Outbox, PublishedRecord
+from consumer.stream.overflow_lines import OverflowLines
 from consumer.stream.overflow_topic import OverflowTopic
 from consumer.stream.retry_topic import RetryTopic
 from consumer.tracing.context import Sampler
@@ -146,6 +147,36 @@ class PipelineHarness:
         tracker = OverflowTracker(OVERFLOW, partition, 0)
         self.overflow.assigned(tracker)
         return tracker
+
+    def assign_home(self, partition: int = 0, partitions: int = 1) -> OverflowTracker:
+        """Assign a partition of the overflow topic, of so many, that is known to be empty."""
+        lines = self.overflow.lines
+        lines.assign({partition}, partitions)
+        tracker = self.assign_overflow(partition)
+        lines.set_end(partition, 0, lines.unsure()[partition])
+        return tracker
+
+    def index_in_line(self, record: FakeRecord, tracker: OverflowTracker) -> FakeRecord:
+        """Index a record that keeps an order. Returns it with its place."""
+        record.topic, record.partition = tracker.topic, tracker.number
+        record.offset = tracker.next_offset
+        metadata = read_delivery_metadata(record.headers)
+        reader = OverflowLines(self.overflow.lines)
+        assert reader.index(tracker, record, metadata.hook, metadata.order.encode())
+        return record
+
+    def next_in_line(self, tracker: OverflowTracker, hook: str = "h1") -> int:
+        """The offset of the first record whose line may go on, or -1."""
+        home = self.overflow.lines.homes[tracker.number]
+        return self.overflow.lines.advance(home, hook).first()
+
+    def take_in_line(self, record: FakeRecord, tracker: OverflowTracker) -> None:
+        """Take a record whose turn it is, as the overflow reader does."""
+        hook = read_delivery_metadata(record.headers).hook
+        home = self.overflow.lines.homes[tracker.number]
+        tracker.taking = self.overflow.lines.take(home, hook, record.offset)
+        self.overflow.taken(hook, is_ordered=True)
+        self.handler.handle(record, tracker)
 
     def index(self, record: FakeRecord, tracker: OverflowTracker) -> FakeRecord:
         """Index a record of the overflow topic: it waits. Returns it with its place."""

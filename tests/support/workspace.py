@@ -144,9 +144,10 @@ def hook(hook_id: str, origin: str, tail: str = "", **more: Any) -> dict[str, An
     return {"id": hook_id, "trigger": "event", "uri": f"{origin}/h/{hook_id}{tail}", **more}
 
 
-def event(event_id: str, key: str = "k", **data: Any) -> bytes:
+def event(event_id: str, key: str = "k", user: str | None = None, **data: Any) -> bytes:
     """A record of the `event` trigger."""
-    return json.dumps({"id": event_id, "data": {"event_key": key, **data}}).encode()
+    facts: dict[str, Any] = {"id": event_id, "data": {"event_key": key, **data}}
+    return json.dumps(facts if user is None else {**facts, "user": {"id": user}}).encode()
 
 
 def ids_of(hook_id: str, event_ids: Iterable[str]) -> set[str]:

@@ -22,6 +22,7 @@ class Delivery:
         "first_failed_at",
         "id",
         "last_status",
+        "order",
         "queued_at",
         "source_record",
     )  # fmt: skip
@@ -56,6 +57,8 @@ class Delivery:
         """True once an attempt was not counted, because this process stood still over it."""
         self.ended = False
         """True once its outcome was told; a result that comes later changes nothing."""
+        self.order = 0
+        """The key of its line (`records/order_line.py`) if its user's deliveries keep an order."""
 
     def __repr__(self) -> str:
         state = "ended" if self.ended else f"queued at {self.queued_at:.3f}"

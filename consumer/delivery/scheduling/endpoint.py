@@ -90,6 +90,7 @@ class Endpoint:
         "in_flight",
         "learned_rate",
         "metrics",
+        "ordered",
         "pause_told_at",
         "paused_until",
         "queue_state",
@@ -107,6 +108,8 @@ class Endpoint:
         metrics: HookMetrics,
     ) -> None:
         self.hook = hook
+        self.ordered = hook.order is not None
+        """Whether the deliveries of each user keep an order."""
         self.builder = builder
         self.host = host
         self.circuit = circuit
@@ -147,6 +150,7 @@ class Endpoint:
             self.host.blocked.remove(self)
             self.queue_state = QueueState.IDLE
         self.hook, self.builder, self.host, self.metrics = hook, builder, host, metrics
+        self.ordered = hook.order is not None
 
     def reset_results(self, circuit: Circuit) -> None:
         """Begin with a closed `circuit`: requests are other ones from now on, and the results of

@@ -153,6 +153,10 @@ class Scheduler:
         self._resume(delivery.endpoint)
         return self._short_of_cpu and delivery.endpoint.is_open(self._clock.monotonic())
 
+    def set_aside(self, delivery: Delivery) -> None:
+        """Defer one delivery, under way or not, for the sake of those behind it."""
+        self._unfinished.defer(delivery)
+
     def room(self, hook: Hook, first_failed_at: float) -> Room:
         """How many deliveries of `hook` may come out of the overflow topic now. None of them first
         failed before `first_failed_at` (epoch seconds).

@@ -185,7 +185,11 @@ class UnfinishedDeliveries:
         """Defer every delivery whose source record is `which`, in the order of their queues."""
         deferred = [d for d in self.deliveries if which(d.source_record)]
         for delivery in sorted(deferred, key=_queue_order):
-            self._set_aside(delivery, self.policy.stop(self._random))
+            self.defer(delivery)
+
+    def defer(self, delivery: Delivery) -> None:
+        """Defer one delivery."""
+        self._set_aside(delivery, self.policy.stop(self._random))
 
     def _set_aside(self, delivery: Delivery, deferral: Defer | Overflow) -> None:
         """End without an attempt, or dead-letter what is over. Nothing happens to a delivery that

@@ -161,9 +161,14 @@ def _if_flag(given: Any) -> bool | None:
     return given if isinstance(given, bool) else None
 
 
+def _if_order(given: Any) -> str | None:
+    return given if given == "user" else None
+
+
 _WORDED: Final[Mapping[str, Callable[[Any], Any]]] = {
     "enabled": _if_flag,
     "app": _if_text,
+    "order": _if_order,
     "retry_on": _texts,
     "timeout": _seconds,
     "signing_secrets": _texts,

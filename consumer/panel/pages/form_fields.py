@@ -2,7 +2,7 @@
 
 | name of a field | content |
 |---|---|
-| `id`, `name`, `uri`, `method`, `trigger`, `owner`, `app` | one line of text |
+| `id`, `name`, `uri`, `method`, `trigger`, `owner`, `app`, `order` | one line of text |
 | `select` | one subject a line |
 | `enabled` | `on`, or absent |
 | `labels.N.` `name`, `label`, `default`, `missing`, `written` | a brace of the URI; N is 0, 1 ... |
@@ -29,7 +29,7 @@ from typing import Any, Final, TypeVar
 
 from consumer.control.plain_secrets import is_reference
 
-LINES: Final = ("id", "name", "uri", "method", "trigger", "owner", "app")
+LINES: Final = ("id", "name", "uri", "method", "trigger", "owner", "app", "order")
 """Fields of one line of text each."""
 MAX_ROWS: Final = 200
 """To which rows are added: more than a definition may have, so that its own check says what is too
@@ -123,6 +123,7 @@ class HookForm:
     trigger: str = ""
     owner: str = ""
     app: str = ""
+    order: str = ""
     select: str = ""
     """One subject a line; empty: every event."""
     enabled: bool = True

@@ -169,7 +169,7 @@ def own_troubles(problems: Iterable[FieldProblem]) -> list[Trouble]:
 
 _ORDER: Final = (
     "", "name", "id", "uri", "labels", "method", "trigger", "select", "headers", "parameters",
-    "rate_limit", "owner", "app", "enabled", "signing_secrets", "others", "comment",
+    "rate_limit", "order", "owner", "app", "enabled", "signing_secrets", "others", "comment",
 )  # fmt: skip
 
 

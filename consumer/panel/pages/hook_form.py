@@ -41,7 +41,7 @@ from consumer.panel.problems import FieldProblem
 
 ORDER: Final = (
     "id", "name", "enabled", "app", "owner", "method", "trigger", "select", "uri",
-    "uri_parameters", "headers", "parameters", "rate_limit", "signing_secrets",
+    "uri_parameters", "headers", "parameters", "order", "rate_limit", "signing_secrets",
 )  # fmt: skip
 """The fields of a definition that the form has fields for, in the order in which it is written."""
 _COUNT: Final = re.compile(r"[1-9][0-9]{0,8}")

@@ -39,6 +39,7 @@ FULL = {
         "any": [{"data.b": {"not": ["x"], "exists": True}}, {"data.c": {"same_text": "y"}}],
     },
     "retry_on": [403],
+    "order": "user",
     "timeout": "10s",
     "signing_secrets": ["whsec_AAAA"],
 }
@@ -88,6 +89,7 @@ def test_a_definition_with_every_field_fits_the_schema() -> None:
         ("surprise", 1),
         ("timeout", 10),
         ("retry_on", [200]),
+        ("order", "users"),
         ("when", {}),
         ("when", {"data.a": {"at_leest": 5}}),
         ("when", {"data.a": {"below": "5"}}),

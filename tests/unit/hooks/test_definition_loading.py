@@ -23,6 +23,7 @@ GOOD: dict[str, Any] = {
     "parameters": [{"key": "flag", "source": "fixed", "value": True}],
     "rate_limit": {"requests": 50, "per": "1s"},
     "retry_on": [403],
+    "order": "user",
     "app": None,
 }
 BAD: list[object] = [

@@ -152,6 +152,7 @@ def diagnostics(folder: Path) -> tuple[Diagnostic, ...]:
         ),
         (f"{GOOD}encode: percent", 4, "encode", "not a known field", "known here"),
         (f"{GOOD}retry_on: 403", 4, "retry_on", "is not a list", "[one, two]"),
+        (f"{GOOD}order: users", 4, "order", "is not user", "write user"),
         (f"{GOOD}retry_on: []", 4, "retry_on", "too few", "at least 1"),
         (f"{GOOD}retry_on: [403, 4xx]", 4, "retry_on[1]", "not an HTTP status", "three digits"),
         (f"{GOOD}retry_on: [200]", 4, "retry_on[0]", "no status of a failure", "from 300 to 599"),

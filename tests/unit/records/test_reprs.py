@@ -5,9 +5,10 @@ from prometheus_client import CollectorRegistry
 from consumer.metrics import Metrics
 from consumer.reasons import Reason
 from consumer.records.delivery_metadata import DeliveryMetadata
+from consumer.records.order_lines import OrderLines
 from consumer.records.tracker import OffsetTracker
 from consumer.stream.outgoing import OutgoingRecord, Writer
-from support.fakes import FakeRecord
+from support.fakes import FakeClock, FakeRecord
 
 
 def test_reprs_name_positions_and_what_is_unsettled() -> None:
@@ -24,7 +25,7 @@ def test_reprs_name_positions_and_what_is_unsettled() -> None:
     metadata = DeliveryMetadata(Reason.EXPIRED, "event", 2, 7, 0, "event", hook="h1")
     hook = Metrics("0", CollectorRegistry()).hook("h1")
     outgoing = OutgoingRecord(
-        Writer("group", "dead", "overflow", lambda _metadata: None),
+        Writer("group", "dead", "overflow", lambda _metadata: None, OrderLines(FakeClock())),
         "dead",
         in_flight,
         metadata,

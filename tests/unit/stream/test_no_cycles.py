@@ -43,6 +43,7 @@ class _Record:
     wanted = True
     spread = False
     partition = None
+    is_ordered = False
 
     def write_headers(self, sink: HeaderSink) -> None:
         """See `Message.write_headers`."""

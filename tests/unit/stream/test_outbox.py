@@ -82,6 +82,7 @@ class FakeRecord:
     value: bytes = b"v"
     spread: bool = False
     partition: int | None = None
+    is_ordered: bool = False
 
     def write_headers(self, sink: HeaderSink) -> None:
         """See `Message.write_headers`."""

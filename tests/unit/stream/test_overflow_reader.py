@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import pytest
 from aiokafka import TopicPartition
 
+from consumer.records import overflow_tracker
 from consumer.records.delivery_metadata import DeliveryMetadata
 from consumer.records.overflow_tracker import OverflowTracker
 from consumer.stream import overflow_reader
@@ -158,7 +159,7 @@ async def test_an_index_has_room_for_so_many_hooks(monkeypatch: pytest.MonkeyPat
     """A record of one hook more than an index can tell apart is neither skipped nor taken before
     those in the index are settled.
     """
-    monkeypatch.setattr(overflow_reader, "MAX_HOOKS", 2)
+    monkeypatch.setattr(overflow_tracker, "MAX_HOOKS", 2)
     member = make_member("ababcac")
     async with member.running(OVERFLOW):
         tracker = await indexes(member, 4)

@@ -16,6 +16,7 @@ class Keyed:
     number: int
     spread: bool = False
     partition: int | None = None
+    is_ordered: bool = False
 
 
 @pytest.mark.parametrize("usable", [range(8), [3, 4, 6], []], ids=["all", "some", "none"])

@@ -37,6 +37,7 @@ FIELDS = st.sampled_from(
         "when",
         "method",
         "rate_limit",
+        "order",
         "retry_on",
         "timeout",
         "app",
@@ -54,7 +55,7 @@ def test_a_definition_is_read_in_the_order_of_the_form() -> None:
             "uri_parameters": {"a": {"label": "Code", "default": "none"}},
             "headers": [{"key": "X-A", "source": "fixed", "value": "${env:A}"}],
             "timeout": "5s", "retry_on": [403], "rate_limit": {"requests": 50, "per": "1m"},
-            "when": {"data.city": "Ankara"}, "order": "user",
+            "when": {"data.city": "Ankara"}, "order": "user", "new": "one",
         }
     )  # fmt: skip
     assert [(part.text, part.is_brace) for part in view.uri] == [
@@ -67,11 +68,11 @@ def test_a_definition_is_read_in_the_order_of_the_form() -> None:
     assert view.select is None
     assert [(row.key, row.value) for row in view.headers] == [("X-A", "${env:A}")]
     assert (view.settings, view.rate_limit) == (
-        {"timeout": 5.0, "retry_on": ["403"]},
+        {"timeout": 5.0, "retry_on": ["403"], "order": "user"},
         RateLimit(50, 60.0, None),
     )
     assert view.conditions == [("data.city", '"Ankara"')]
-    assert view.others == [("order", "user")]
+    assert view.others == [("new", "one")]
     assert view.yaml.startswith("id: h\n")
 
 
@@ -87,6 +88,7 @@ def test_a_definition_of_any_shape_is_shown(definition: dict[str, Any]) -> None:
         {"timeout": "soon"}, {"timeout": "9" * 400 + "h"}, {"timeout": 5}, {"retry_on": 403},
         {"rate_limit": {"requests": 10**15, "per": "1s"}}, {"rate_limit": {"requests": 5}},
         {"rate_limit": 50}, {"enabled": "no"}, {"app": ["shop"]},
+        {"order": "users"},
     ],
     ids=str,
 )  # fmt: skip
