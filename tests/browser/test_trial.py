@@ -71,7 +71,9 @@ def test_the_effect_of_a_change_is_there_before_save(scripted: Page, panel: Serv
 def test_a_test_send_shows_phases_and_the_answer_as_text(
     scripted: Page, panel: ServedPages
 ) -> None:
-    """A test goes to a real receiver, and its answer, a script, is shown and not run."""
+    """A test goes to a real receiver, and its answer, a script, is shown and not run, where the
+    reader looks.
+    """
     with ThreadReceiver(b"<script>document.title = 'run'</script>") as receiver:
         _edit(scripted, panel)
         scripted.get_by_label("URI").fill(f"{receiver.origin}/{{campaign}}")
@@ -83,6 +85,7 @@ def test_a_test_send_shows_phases_and_the_answer_as_text(
         expect(test.get_by_label("The answer")).to_have_text(
             "<script>document.title = 'run'</script>"
         )
+        expect(test.get_by_label("The answer")).to_be_in_viewport(ratio=1)
         assert "run" not in scripted.title()
         assert receiver.paths == ["/none?uid=user-1&category=shoes"]
 

@@ -20,7 +20,7 @@ FOLDER: Final = Path(__file__).parent.parent / "catalogues"
 _VALUE: Final = re.compile(r"\{(\d)\}")
 _WITH_HINT: Final = re.compile(r"(?P<where>(?:[^ ]+: |hook [^ ]+: )*)(?P<said>.+) \((?P<hint>.+)\)")
 """A `Diagnostic` as text."""
-_INTRODUCES: Final = ": {0}"
+_INTRODUCED: Final = re.compile(r": \{(\d)\}(?=;|\Z)")
 _MAX_CHARACTERS: Final = 2_000
 _CACHED: Final = 1_000
 
@@ -28,8 +28,8 @@ _CACHED: Final = 1_000
 class _Pattern(NamedTuple):
     matches: re.Pattern[str]
     translation: str
-    is_introduction: bool
-    """Whether its last value may be other sentences."""
+    introduced: int | None
+    """The value behind a colon, which may be other sentences; None: there is none."""
 
 
 def sentence(text: str, language: Language) -> Markup:
@@ -67,8 +67,9 @@ def _of_pattern(text: str, language: Language) -> str | None:
     for pattern in patterns:
         if (match := pattern.matches.fullmatch(text)) is not None:
             values = match.groups()
-            if pattern.is_introduction:
-                values = (*values[:-1], _each(values[-1], language))
+            if (introduced := pattern.introduced) is not None:
+                said = _each(values[introduced], language)
+                values = (*values[:introduced], said, *values[introduced + 1 :])
             return "".join(
                 values[int(part)] if index % 2 else part
                 for index, part in enumerate(_VALUE.split(pattern.translation))
@@ -97,9 +98,12 @@ def _patterns(language: Language) -> tuple[Mapping[str, str], list[_Pattern]]:
     found = sentences(language)
     plain = {text: said for text, said in found.items() if not _VALUE.search(text)}
     others = sorted(found.keys() - plain.keys(), key=lambda text: (-len(text), text))
-    return plain, [
-        _Pattern(_expression(text), found[text], text.endswith(_INTRODUCES)) for text in others
-    ]
+    return plain, [_Pattern(_expression(text), found[text], _introduced(text)) for text in others]
+
+
+def _introduced(text: str) -> int | None:
+    match = _INTRODUCED.search(text)
+    return int(match[1]) if match is not None else None
 
 
 def _expression(text: str) -> re.Pattern[str]:

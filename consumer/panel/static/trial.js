@@ -62,7 +62,8 @@ form.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button?.dataset.try) {
     event.preventDefault();
-    ask(button.dataset.try);
+    const part = button.dataset.try;
+    ask(part).then(() => document.getElementById(`trial-${part}`).scrollIntoView({ block: "nearest" }));
   } else if (button?.name === "add-subject") {
     event.preventDefault();
     const select = form.elements.namedItem("select");

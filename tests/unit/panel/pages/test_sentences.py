@@ -27,8 +27,11 @@ _MADE_OF_PARTS = {
     "the event has the subject {0}, and the hook selects {1}",
     "the event has no app, and the hook is for {0}",
     "the event has the app {0}, and the hook is for {1}",
+    "URI parameter {0} has no value",
+    "parameter {0} has no value",
+    "header {0} has no value",
 }
-"""Of `explain`, whose pattern has a value for the subject or the app."""
+"""Their patterns have a value for a part: the subject or the app, or the place of a value."""
 _NAMED = re.compile(r"\{[a-z_]+\}")
 """The value of a sentence that is filled in by `str.format`."""
 
@@ -107,9 +110,15 @@ def test_translations_have_the_values_of_their_patterns() -> None:
             "uri: bir parçası (#) var (daha az kullanın); trigger: metin değil (kısaltın)",
         ),
         (
+            ("no request: URI parameter a has no value; the delivery would go to the dead-letter "
+             "topic as rejected"),
+            ("istek yok: a URI parametresinin değeri yok; gönderim reddedilmiş olarak teslim "
+             "edilemeyenlere giderdi"),
+        ),
+        (
             "no mapping of `any` passes: a is missing, and does not pass `equals: 1`; and 2 more",
-            "`any` altındaki hiçbir eşleme karşılanmıyor: "  # noqa: ISC004  # one sentence
-            "a yok ve `equals: 1` koşulunu karşılamıyor; ve 2 tane daha",
+            ("`any` altındaki hiçbir eşleme karşılanmıyor: "
+             "a yok ve `equals: 1` koşulunu karşılamıyor; ve 2 tane daha"),
         ),
         ("the event has the subject a, b, and the hook selects c, d",
          "olayın konusu a, b, webhook ise şunları seçiyor: c, d"),
