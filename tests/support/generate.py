@@ -88,7 +88,28 @@ class Generator:
             hook["app"] = pick.choice(APPS)
         if self._some(0.1):
             hook["enabled"] = False
+        if self._some(0.3):
+            hook["when"] = self._conditions()
         return hook
+
+    def _conditions(self) -> Json:
+        """Conditions that about half of the events pass."""
+        pick = self._random
+        owner = pick.choice(["user", "device"])
+        path = pick.choice([f"data.{pick.choice(DATA)}", f"{owner}.attributes.city", "data.nested"])
+        test = pick.choice(
+            [
+                {"exists": self._some(0.5)},
+                {"not": [*pick.sample(TEXTS, 8), 0]},
+                [*pick.sample(TEXTS, 16), 12.5, 2**53 + 1, True],
+                {"above": -8, "at_most": 2**53},
+                {"contains": "a"},
+                {"same_text": self._text()},
+            ]
+        )
+        if self._some(0.5):
+            return {path: test}
+        return {"any": [{path: test}, {"data.status": {"exists": True}}]}
 
     def _names(self, names: tuple[str, ...]) -> list[str]:
         return self._random.sample(names, self._random.randrange(len(names)))
