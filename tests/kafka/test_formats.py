@@ -3,12 +3,18 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any
 
 import pytest
 
+from consumer.clock import SystemClock
+from consumer.errors import HookstreamError
+from consumer.services.events import RecentEvents, event_at
+from consumer.settings import load_settings
 from support.daemon import InProcess
+from support.proto_messages import FIRST_TYPE
 from support.received import ids
 from support.receiver import Receiver, response
 from support.registered import Confluent
@@ -149,6 +155,29 @@ async def test_a_deferred_delivery_in_another_format(formats: Formats) -> None:
 
 async def _deferred(workspace: Workspace) -> Any:
     return await workspace.cluster.read(workspace.retry_topics[0])
+
+
+async def test_recent_events_and_protobuf(formats: Formats) -> None:
+    """Protobuf messages are delivered, and the panel's recent events are read in the source's
+    format, from a registry that it asks itself and says so if that is away.
+    """
+    message = FIRST_TYPE(id="e1")
+    record = await asyncio.to_thread(formats.confluent.protobuf, FIRST_TYPE, message)
+    async with Receiver() as receiver:
+        await formats.begin("protobuf", receiver.origin)
+        [placed] = await formats.write(record)
+        async with InProcess(formats.workspace.config):
+            await receiver.until(requests=1)
+    assert ids(receiver.requests) == {"e1:a": 1}
+    settings, clock = load_settings(formats.workspace.config, {}), SystemClock()
+    async with aclosing(RecentEvents(settings, "event", 5, clock).read()) as events:
+        assert [one.event.id async for one in events] == ["e1"]
+    found = await event_at(settings, "event", placed.source, clock)
+    assert found is not None
+    assert found.event.id == "e1"
+    formats.registry.status = 503
+    with pytest.raises(HookstreamError, match="the schema registry answers 503"):
+        await event_at(settings, "event", placed.source, clock)
 
 
 async def test_cloudevents_of_both_modes(formats: Formats) -> None:

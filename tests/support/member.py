@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 
 from consumer.metrics.stream import StreamMetrics
 from consumer.records.headers import HOOK, last_value
-from consumer.records.record import Record
+from consumer.records.record import Record, SchemaWantedError
 from consumer.records.tracker import InFlightRecord, OffsetTracker
 from consumer.settings import OwnTopics
 from consumer.stream.intake import Intake
@@ -38,6 +38,8 @@ class FakeHandler:
         self.shares: list[Mapping[str, tuple[int, int]]] = []
         self.bugs: set[int] = set()
         """Offsets at which `handle` raises."""
+        self.wanted: set[int] = set()
+        """Offsets of records whose schema is not here yet."""
         self.fills_at = 0
         """How many records make it full; 0: no number does."""
         self.settles_deferred = True
@@ -59,6 +61,8 @@ class FakeHandler:
         """See `Handler.handle`."""
         if record.offset in self.bugs:
             raise RuntimeError("a bug")
+        if record.offset in self.wanted:
+            raise SchemaWantedError(7, 0.1)
         self.taken.append((record.topic, record.partition, record.offset))
         self.pending.append(partition.receive(record.offset, record, 1, 0.0))
         if (hook := hook_of(record)) in self.rooms:

@@ -101,7 +101,7 @@ def _moment(digits: int, zone: str) -> Callable[[int, Schema, object], str | int
         conversions.count()
         try:
             return moment_text(data // parts, data % parts, digits, zone)
-        except OverflowError:
+        except (ValueError, OverflowError):
             return data
 
     return read

@@ -52,11 +52,13 @@ def _structured(value: bytes | None, media_type: str) -> dict[str, Any]:
     if "data_base64" in attributes:
         raise UndecodableError("the CloudEvent has data_base64: write its data as a JSON object")
     data = attributes.pop("data", None)
-    attributes = {name: each for name, each in attributes.items() if each is not None}
+    if None in attributes.values():
+        attributes = {name: each for name, each in attributes.items() if each is not None}
     content_type = attributes.get("datacontenttype", "")
     if type(content_type) is not str:
         raise UndecodableError("the CloudEvent's datacontenttype is no text")
-    return _tree(attributes, data, content_type)
+    _check_content_type(content_type)
+    return _tree(attributes, data)
 
 
 def _binary(value: bytes | None, texts: dict[str, str], content_type: str) -> dict[str, Any]:
@@ -66,18 +68,17 @@ def _binary(value: bytes | None, texts: dict[str, str], content_type: str) -> di
     }
     if content_type:
         attributes["datacontenttype"] = content_type
-    has_data = value is not None and value != b""
     _check_content_type(content_type)
-    return _tree(attributes, parse_any_json(checked(value)) if has_data else None, content_type)
+    has_data = value is not None and value != b""
+    return _tree(attributes, parse_any_json(checked(value)) if has_data else None)
 
 
-def _tree(attributes: dict[str, Any], data: Any, content_type: str) -> dict[str, Any]:
+def _tree(attributes: dict[str, Any], data: Any) -> dict[str, Any]:
     if attributes.get("specversion") != _VERSION:
         raise UndecodableError(f"the CloudEvent's specversion is not {_VERSION}")
     for name in _REQUIRED:
         if type(attributes.get(name)) is not str or not attributes[name]:
             raise UndecodableError(f"the CloudEvent has no {name}")
-    _check_content_type(content_type)
     if data is not None and type(data) is not dict:
         raise UndecodableError("the CloudEvent's data is not a JSON object")
     tree: dict[str, Any] = dict(data) if data is not None else {}
@@ -92,7 +93,7 @@ def _tree(attributes: dict[str, Any], data: Any, content_type: str) -> dict[str,
 
 def _check_content_type(content_type: str) -> None:
     """Raise `UndecodableError` for data that is no JSON; without a type it is (json-format.md)."""
-    media_type = essence(content_type)
+    media_type = essence(content_type) if content_type else ""
     if not media_type or media_type.endswith(("/json", "+json")):
         return
     raise UndecodableError("the CloudEvent's data is not JSON: its datacontenttype is another")

@@ -133,6 +133,8 @@ class _Trees:
 
     def _map(self, entry: Descriptor) -> Convert:
         convert = self._single(entry.fields_by_name["value"])
+        if convert is None and entry.fields_by_name["key"].type == FieldDescriptor.TYPE_STRING:
+            return lambda values: dict(values.items())
 
         def mapped(values: Mapping[Any, Any]) -> dict[str, Any]:
             self.spend(len(values))

@@ -300,3 +300,35 @@ async def test_the_age_of_the_oldest_is_known(member: Member) -> None:
         member.handler.settle(2)
         assert member.intake.oldest_unsettled() == 0.0
         assert await member.intake.settled(0.0) is True
+
+
+async def test_a_record_without_its_schema_holds_back_its_partition_only(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A partition waits at a record whose schema is not here yet and is not committed past it; the
+    others go on, the wait is told once and no standstill, and the record is taken when the schema
+    is there.
+    """
+    member = Member()
+    member.consumer.append(A, *(FakeRecord() for _ in range(3)))
+    member.consumer.append(B, FakeRecord(), FakeRecord())
+    member.handler.wanted = {1}
+    async with member.running(A, B):
+        await member.takes(2)
+        for _ in range(30):
+            member.clock.advance(0.2)
+            await member.rounds()
+        member.handler.settle(2)
+        await member.intake.commit()
+        assert member.handler.taken == [("event", 0, 0), ("event", 1, 0)]
+        assert member.consumer.offsets == {A: 1, B: 1}
+        assert sorted(member.intake.awaiting_schema.partitions()) == [("event", 0), ("event", 1)]
+        await member.intake.watch.check()
+        assert member.intake.watch.stalled_for == 0.0
+        assert member.intake.flow.read().unread == 0
+        member.handler.wanted = set()
+        member.clock.advance(1.0)
+        await member.takes(5)
+        assert member.intake.awaiting_schema.partitions() == []
+    told = [r.getMessage() for r in caplog.records if "schema" in r.getMessage()]
+    assert told == ["a partition waits for a schema"] * 2

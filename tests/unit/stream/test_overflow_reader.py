@@ -353,3 +353,18 @@ async def test_a_fetch_waits_less_while_an_endpoint_takes_what_waits() -> None:
         await gives_room(member, a=1, b=1)
         member.clock.advance(0.1)
         await wait_until(lambda: not member.consumer.is_urgent, "a look")
+
+
+async def test_a_record_without_its_schema_holds_up_its_hook_only() -> None:
+    """A delivery in the overflow topic whose schema is not here yet keeps its place before those of
+    its hook, holds up no other hook, and is taken when the schema is there.
+    """
+    member = make_member("aab")
+    member.handler.wanted, member.handler.rooms = {0}, {"a": 9, "b": 9}
+    async with member.running(OVERFLOW):
+        tracker = await indexes(member, 3)
+        await wait_until(lambda: taken(member) == [2], "the other hook's record")
+        assert (tracker.queues["a"].waiting, member.overflow.behind["a"]) == (2, 2)
+        member.handler.wanted.clear()
+        member.clock.advance(1.0)
+        await wait_until(lambda: taken(member) == [2, 0, 1], "the others, in order")
