@@ -64,7 +64,7 @@ def registry() -> Iterator[SchemaRegistryDouble]:
 @pytest.fixture(scope="module")
 def confluent(registry: SchemaRegistryDouble) -> Iterator[Confluent]:
     """Their serializers."""
-    confluent = Confluent(registry)
+    confluent = Confluent(registry.url)
     yield confluent
     confluent.close()
 

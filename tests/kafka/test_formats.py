@@ -34,7 +34,7 @@ class Formats:
     def __init__(self, workspace: Workspace, registry: SchemaRegistryDouble) -> None:
         self.workspace, self.registry = workspace, registry
         self.topic, self.json = workspace.topic("event"), workspace.topic("push_click")
-        self.confluent = Confluent(registry, self.topic)
+        self.confluent = Confluent(registry.url, self.topic)
 
     async def begin(self, format: str, origin: str) -> None:
         """Make the topics, of two partitions, and write settings and hooks."""

@@ -15,7 +15,6 @@ from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from support.fakes import FakeRecord
-from support.schema_registry import SchemaRegistryDouble
 
 PLACES = {"prefix": prefix_schema_id_serializer, "header": header_schema_id_serializer}
 """Where a serializer puts the schema's id."""
@@ -24,8 +23,8 @@ PLACES = {"prefix": prefix_schema_id_serializer, "header": header_schema_id_seri
 class Confluent:
     """Their client and serializers on a registry."""
 
-    def __init__(self, registry: SchemaRegistryDouble, topic: str = "event") -> None:
-        self.client = SchemaRegistryClient({"url": registry.url})
+    def __init__(self, url: str, topic: str = "event") -> None:
+        self.client = SchemaRegistryClient({"url": url})
         self.topic = topic
         self._serializers: dict[tuple[str, str], Any] = {}
 
