@@ -50,20 +50,9 @@ def _base64(data: bytes, _schema: Schema, _reader: object) -> str:
     return b64encode(data).decode()
 
 
-def _whole(data: bytes, schema: Schema) -> bytes:
-    """The bytes of a fixed, of which fastavro may read too few at the end of a value."""
+def _fixed_uuid(data: bytes, _schema: Schema, _reader: object) -> str:
     conversions.count()
-    if len(data) != schema["size"]:
-        raise EOFError
-    return data
-
-
-def _fixed_base64(data: bytes, schema: Schema, _reader: object) -> str:
-    return b64encode(_whole(data, schema)).decode()
-
-
-def _fixed_uuid(data: bytes, schema: Schema, _reader: object) -> str:
-    return str(UUID(bytes=_whole(data, schema)))
+    return str(UUID(bytes=data))
 
 
 def _decimal(data: bytes, schema: Schema, _reader: object) -> int | float | LongNumber:
@@ -71,10 +60,6 @@ def _decimal(data: bytes, schema: Schema, _reader: object) -> int | float | Long
     if len(data) > _MAX_DECIMAL_BYTES:
         raise UndecodableError(f"a decimal has more than {_MAX_DECIMAL_BYTES} bytes")
     return decimal_number(int.from_bytes(data, "big", signed=True), schema[SCALE])
-
-
-def _fixed_decimal(data: bytes, schema: Schema, reader: object) -> int | float | LongNumber:
-    return _decimal(_whole(data, schema), schema, reader)
 
 
 def _double(data: float, _schema: Schema, _reader: object) -> float | str:
@@ -146,10 +131,10 @@ LOGICAL_TYPES: Final[Mapping[tuple[str, str], str]] = {
 READERS: Final[Mapping[str, Callable[[Any, Any, Any], Any]]] = {
     f"null-{TOO_DEEP}": _too_deep,
     f"bytes-{BASE64}": _base64,
-    f"fixed-{BASE64}": _fixed_base64,
+    f"fixed-{BASE64}": _base64,
     "fixed-hookstream-uuid": _fixed_uuid,
     f"bytes-{DECIMAL}": _decimal,
-    f"fixed-{DECIMAL}": _fixed_decimal,
+    f"fixed-{DECIMAL}": _decimal,
     f"float-{FINITE}": _single,
     f"double-{FINITE}": _double,
     "int-hookstream-date": _date,

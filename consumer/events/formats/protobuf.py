@@ -195,7 +195,7 @@ class _Plan:
                 self._others.append((field.name, field.has_presence, convert))
         self._cost += len(descriptor.fields)
         if plain:
-            getter = attrgetter(*plain)
+            getter: Callable[[Any], Any] = attrgetter(*plain)
             self._names = tuple(plain)
             self._values = getter if len(plain) > 1 else lambda message: (getter(message),)
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.events.decode import Decoder
+from consumer.events.formats.cloudevents import cloud_event
 from consumer.records.delivery_metadata import DeliveryMetadata
 from consumer.stream.retry_topic import UNKNOWN_HOOK_SECONDS, unknown_hook_topic
 from support.fakes import FakeRecord, make_hook, make_record
@@ -139,12 +140,24 @@ def test_a_hook_that_another_replica_has_on_is_not_disabled_here() -> None:
     assert harness.count("dead_letters_total", hook="new", reason="disabled") == 1.0
 
 
-def test_a_mapped_source_that_is_unknown_here_is_read_by_no_other_shape() -> None:
-    """A delivery whose event only the `fields` of its source tell how to read waits for a replica
-    that has that source, and is a dead letter `undecodable` after ten minutes.
+@pytest.mark.parametrize(
+    ("decoder", "document"),
+    [
+        (Decoder("event", {"id": "key"}), {"key": "e1", "id": "wrong"}),
+        (
+            Decoder("event", None, cloud_event),
+            {"specversion": "1.0", "id": "e1", "source": "/s", "type": "t"},
+        ),
+    ],
+)
+def test_a_mapped_source_that_is_unknown_here_is_read_by_no_other_shape(
+    decoder: Decoder, document: dict[str, str]
+) -> None:
+    """A delivery whose event only the `fields` or the format of its source tell how to read waits
+    for a replica that has that source, and is a dead letter `undecodable` after ten minutes.
     """
-    newer = PipelineHarness(make_hook("h1"), legacy=Decoder("event", {"id": "key"}))
-    newer.handle(make_record({"key": "e1", "id": "wrong"}, topic="legacy"))
+    newer = PipelineHarness(make_hook("h1"), legacy=decoder)
+    newer.handle(make_record(document, topic="legacy"))
     newer.transport.answer(503)
     deferred = newer.acknowledge()
     harness, posted = PipelineHarness(make_hook("h1")), deferred

@@ -324,6 +324,8 @@ async def test_a_record_without_its_schema_holds_back_its_partition_only(
         assert member.consumer.offsets == {A: 1, B: 1}
         assert sorted(member.intake.awaiting_schema.partitions()) == [("event", 0), ("event", 1)]
         await member.intake.watch.check()
+        member.clock.advance(400.0)
+        await member.intake.watch.check()
         assert member.intake.watch.stalled_for == 0.0
         assert member.intake.flow.read().unread == 0
         member.handler.wanted = set()

@@ -365,6 +365,10 @@ async def test_a_record_without_its_schema_holds_up_its_hook_only() -> None:
         tracker = await indexes(member, 3)
         await wait_until(lambda: taken(member) == [2], "the other hook's record")
         assert (tracker.queues["a"].waiting, member.overflow.behind["a"]) == (2, 2)
+        asked = len(member.handler.asked)
+        member.clock.advance(0.06)  # in which it would be asked for room again
+        await member.rounds(10)
+        assert len(member.handler.asked) == asked
         member.handler.wanted.clear()
         member.clock.advance(1.0)
         await wait_until(lambda: taken(member) == [2, 0, 1], "the others, in order")
