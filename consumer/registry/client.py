@@ -4,6 +4,7 @@ https://docs.confluent.io/platform/current/schema-registry/develop/api.html. Eac
 in size and time, and a schema in what it refers to.
 """
 
+import asyncio
 import ssl
 from base64 import b64encode
 from collections.abc import Mapping
@@ -52,7 +53,9 @@ class RegistryClient:
         if settings.username is not None and settings.password is not None:
             secret = f"{settings.username}:{settings.password.get_secret_value()}"
             self._headers["Authorization"] = f"Basic {b64encode(secret.encode()).decode()}"
-        self._ssl = ssl.create_default_context(cafile=settings.ca_file)
+        self._ca_file = settings.ca_file
+        self._ssl: ssl.SSLContext | None = None
+        """Made with the first question: it reads files."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -103,6 +106,8 @@ class RegistryClient:
         raise RegistryAwayError(f"answers {status}")
 
     async def _get(self, path: str) -> tuple[int, bytes]:
+        if self._ssl is None:
+            self._ssl = await asyncio.to_thread(ssl.create_default_context, cafile=self._ca_file)
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()

@@ -102,6 +102,8 @@ class KnownSchemas:
             return str(error)
         except UndecodableError as error:
             self._refuse(schema_id, f"schema {schema_id}: {error}")
+        except Exception as bug:  # noqa: BLE001  # no schema may end the daemon
+            self._refuse(schema_id, f"schema {schema_id} cannot be read: {type(bug).__name__}")
         self._wanted.pop(schema_id, None)
         return ""
 

@@ -1,6 +1,5 @@
 """Protobuf that Confluent's serializer has written is the same event as in JSON."""
 
-from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +15,7 @@ from consumer.events.formats.schemas import SchemaId, SchemaReader, WrittenSchem
 from consumer.factories import make_format
 from consumer.records.record import UndecodableError
 from consumer.registry.client import RegistryClient
-from support.proto_messages import EVENT_TYPE, FIRST_TYPE, field
+from support.proto_messages import EVENT_TYPE, FIRST_TYPE, field, written
 from support.registered import PLACES, Confluent
 from support.schema_registry import SchemaRegistryDouble, schema_registry
 
@@ -174,10 +173,6 @@ def test_a_file_that_is_none(text: str, why: str) -> None:
         compile_schema(WrittenSchema("PROTOBUF", text))
 
 
-def _written(file: FileDescriptorProto) -> WrittenSchema:
-    return WrittenSchema("PROTOBUF", b64encode(file.SerializeToString()).decode())
-
-
 def test_imports_that_no_reference_has() -> None:
     """A file that is imported for its options only is not needed, Confluent's decimal is there, and
     a type that is not there makes values undecodable and names its file.
@@ -188,12 +183,12 @@ def test_imports_that_no_reference_has() -> None:
         message_type=[descriptor_pb2.DescriptorProto(
             name="M", field=[field("price", 1, Field.TYPE_MESSAGE, ".confluent.type.Decimal")])],
     )  # fmt: skip
-    reader = compile_schema(_written(file))
+    reader = compile_schema(written(file))
     assert reader(b"\x00\x0a\x06\x0a\x02\x04\xd2\x18\x02", 0, None) == {"price": 12.34}
     file.message_type[0].field[0].type_name = ".gone.Type"
     file.dependency.append("gone.proto")
     with pytest.raises(UndecodableError, match=r"imports confluent/meta\.proto|imports gone"):
-        compile_schema(_written(file))
+        compile_schema(written(file))
 
 
 def test_decimals_have_bounds() -> None:
@@ -203,6 +198,6 @@ def test_decimals_have_bounds() -> None:
         message_type=[descriptor_pb2.DescriptorProto(
             name="M", field=[field("price", 1, Field.TYPE_MESSAGE, ".confluent.type.Decimal")])],
     )  # fmt: skip
-    reader = compile_schema(_written(file))
+    reader = compile_schema(written(file))
     with pytest.raises(UndecodableError, match="more than 400 bytes"):
         reader(b"\x00\x0a\x08\x18\x80\x89\x7a" + b"\x0a\x02\x01\x01", 0, None)

@@ -1,5 +1,6 @@
 """Protobuf's messages of the tests, made without its compiler."""
 
+from base64 import b64encode
 from typing import Any
 
 from google.protobuf import (
@@ -13,6 +14,8 @@ from google.protobuf import (
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Field
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.message_factory import GetMessageClass
+
+from consumer.events.formats.schemas import WrittenSchema
 
 WELL_KNOWN = (duration_pb2, struct_pb2, timestamp_pb2, wrappers_pb2)
 GOOGLE = ".google.protobuf."
@@ -117,3 +120,9 @@ def _pool() -> descriptor_pool.DescriptorPool:
 POOL = _pool()
 EVENT_TYPE = GetMessageClass(POOL.FindMessageTypeByName("com.example.Outer.Event"))
 FIRST_TYPE = GetMessageClass(POOL.FindMessageTypeByName("com.example.First"))
+
+
+def written(file: FileDescriptorProto) -> WrittenSchema:
+    """A file as a registry answers with it, with what it imports."""
+    texts = [b64encode(one.SerializeToString()).decode() for one in (file, OTHER)]
+    return WrittenSchema("PROTOBUF", texts[0], ((OTHER.name, texts[1]),))

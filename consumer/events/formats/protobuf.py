@@ -34,9 +34,11 @@ class ProtobufReader:
 
     def __init__(self, written: WrittenSchema) -> None:
         """Raises `UndecodableError`: it is no file, or cannot be used."""
+        self._types: dict[tuple[int, ...], tuple[Callable[[bytes], Any], Convert]]
         self._pool, self._file = pool_of(written.text, dict(written.references))
         self._trees = _Trees()
-        self._types: dict[tuple[int, ...], tuple[Callable[[bytes], Any], Convert]] = {}
+        # All now, in a thread: the plans of many types take long.
+        self._types = {(i,): self._type((i,)) for i in range(len(self._file.message_type))}
 
     def __call__(self, value: bytes, start: int, suffix: bytes | None) -> dict[str, Any]:
         """See `SchemaReader`. The indexes of the message follow the schema's id."""

@@ -17,6 +17,7 @@ from consumer.records.record import UndecodableError
 DECIMAL: Final = "confluent.type.Decimal"
 _DECIMAL_FILE: Final = "confluent/type/decimal.proto"
 """Confluent's, which no registry has a reference for."""
+_LIBRARIES: Final = ("google/protobuf/", "google/type/")
 _MAIN: Final = "hookstream/main.proto"
 
 
@@ -98,7 +99,7 @@ def _library_file(name: str) -> FileDescriptorProto | None:
         return _decimal_file()
     stem = name.removesuffix(".proto")
     parts = stem.split("/")
-    if parts[0] != "google" or not all(part.isidentifier() for part in parts):
+    if not stem.startswith(_LIBRARIES) or not all(part.isidentifier() for part in parts):
         return None
     try:
         module = import_module(f"{'.'.join(parts)}_pb2")
