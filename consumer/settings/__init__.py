@@ -12,12 +12,12 @@ from consumer.settings.model import (
     NetworkSettings,
     RateLimit,
     RetrySettings,
-    SchemaRegistrySettings,
     Settings,
     SourceSettings,
     TracingSettings,
 )
 from consumer.settings.panel import ROLES, PanelSettings, PanelToken, RoleName
+from consumer.settings.schema_registry import SchemaRegistrySettings
 from consumer.settings.topics import OwnTopics
 
 __all__ = [

@@ -1,8 +1,6 @@
 """Every setting with its default and its bounds. Durations are seconds, once read."""
 
 import ssl
-from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -29,7 +27,6 @@ from consumer.settings.fields import (
     Network,
     NonEmpty,
     Password,
-    RegistryUrl,
     SecretSource,
     Server,
     Start,
@@ -37,6 +34,7 @@ from consumer.settings.fields import (
     TopicPrefix,
 )
 from consumer.settings.panel import PanelSettings
+from consumer.settings.schema_registry import SchemaRegistrySettings, require_format
 from consumer.settings.section import Section
 from consumer.settings.topics import OwnTopics
 
@@ -174,8 +172,6 @@ class HooksSettings(Section):
         return self
 
 
-LIBRARIES: Mapping[str, str] = {"avro": "fastavro", "protobuf": "google.protobuf"}
-"""By format and extra, the module that it needs; `auto` needs both if there is a registry."""
 TransportName = Literal["curl", "aiohttp"]
 """The HTTP clients; `factories.make_transport` makes each."""
 
@@ -244,22 +240,6 @@ class TracingSettings(Section):
     has decided."""
 
 
-class SchemaRegistrySettings(Section):
-    """The registry of the schemas of records, with Confluent's API."""
-
-    url: Annotated[RegistryUrl | None, EMPTY_IS_NONE] = None
-    username: NonEmpty | None = None
-    password: Password | None = None
-    ca_file: AuthoritiesFile | None = None
-
-    @model_validator(mode="after")
-    def _credentials_are_whole(self) -> Self:
-        for name, other in (("username", "password"), ("password", "username")):
-            if getattr(self, name) is None and getattr(self, other) is not None:
-                raise InvalidValue(f"is missing, but {other} is there", "add it", path=(name,))
-        return self
-
-
 class LogSettings(Section):
     """The lines that are written to standard error."""
 
@@ -302,19 +282,5 @@ class Settings(Section):
     @model_validator(mode="after")
     def _formats_can_be_read(self) -> Self:
         for index, source in enumerate(self.sources):
-            path = ("sources", index, "format")
-            if source.format in LIBRARIES and self.schema_registry.url is None:
-                raise InvalidValue(
-                    f"is {source.format}, whose schemas are in a registry, and none is named",
-                    "set schema_registry.url",
-                    path=path,
-                )
-            for extra, library in LIBRARIES.items():
-                is_needed = source.format in {extra, "auto"} and self.schema_registry.url
-                if is_needed and find_spec(library) is None:
-                    raise InvalidValue(
-                        f"is {source.format}, which needs {library}, and it is not installed",
-                        f"pip install 'hookstream[{extra}]'",
-                        path=path,
-                    )
+            require_format(source.format, self.schema_registry, ("sources", index, "format"))
         return self

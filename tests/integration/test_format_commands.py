@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from consumer.settings import model
+from consumer.settings import schema_registry as settings_module
 from support.command import call_command, environment, run_command, write_config
 from support.project import ROOT
 from support.schema_registry import SchemaRegistryDouble, schema_registry
@@ -97,7 +97,7 @@ def test_check_names_what_a_format_lacks(
     else:
         assert done.returncode == 2
         assert "(set schema_registry.url)" in done.stderr
-    monkeypatch.setattr(model, "find_spec", lambda _name: None)
+    monkeypatch.setattr(settings_module, "find_spec", lambda _name: None)
     environ = {"HOOKSTREAM_SCHEMA_REGISTRY__URL": "http://127.0.0.1:1"}
     done = call_command("check", folder=tmp_path, environ=environ)
     wanted = "avro" if format == "auto" else format

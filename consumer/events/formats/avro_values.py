@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from consumer.events.formats.numbers_of_others import double, single
+from consumer.events.formats.floats import double, single
 from consumer.events.formats.times import moment_text
 from consumer.events.numbers import LongNumber, decimal_number
 from consumer.records.record import UndecodableError

@@ -11,11 +11,11 @@ from typing import Any, Final
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
-from consumer.events.formats.numbers_of_others import double, single
+from consumer.events.formats.floats import double, single
+from consumer.events.formats.message_indexes import read_indexes
 from consumer.events.formats.protobuf_files import DECIMAL, pool_of
 from consumer.events.formats.schemas import SchemaKind, WrittenSchema
 from consumer.events.formats.times import moment_text
-from consumer.events.formats.varints import read_indexes
 from consumer.events.numbers import decimal_number
 from consumer.records.record import UndecodableError
 
