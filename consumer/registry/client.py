@@ -101,9 +101,7 @@ class RegistryClient:
             return answer
         if status == _ABSENT and answer is not None and answer.get("error_code") in _NOT_FOUND:
             raise UndecodableError(f"{what} is not in the registry")
-        if status in _REFUSALS:
-            raise RegistryAwayError(f"refuses the credentials: it answers {status}")
-        raise RegistryAwayError(f"answers {status}")
+        raise _away(status)
 
     async def _get(self, path: str) -> tuple[int, bytes]:
         if self._ssl is None:
@@ -121,6 +119,8 @@ class RegistryClient:
             async for part in response.content.iter_any():
                 body += part
                 if len(body) > _MAX_ANSWER_BYTES:
+                    if response.status != _OK:
+                        raise _away(response.status)
                     raise UndecodableError(f"its schema is longer than {MAX_SCHEMA_CHARACTERS}")
             return response.status, bytes(body)
 
@@ -156,6 +156,12 @@ class _References:
                 raise UndecodableError(
                     f"its schema's references are longer than {MAX_SCHEMA_CHARACTERS} characters"
                 )
+
+
+def _away(status: int) -> RegistryAwayError:
+    if status in _REFUSALS:
+        return RegistryAwayError(f"refuses the credentials: it answers {status}")
+    return RegistryAwayError(f"answers {status}")
 
 
 def _reference(reference: Any) -> tuple[str, str, int]:

@@ -29,6 +29,8 @@ class SchemaRegistryDouble:
         """The paths that were asked for."""
         self.status = 200
         """Every answer's; another one than 200 is all that there is to it."""
+        self.message = ""
+        """Of an answer with another status."""
         self.password = ""
         """With a user `u`; empty: none is needed."""
         self.port = 0
@@ -51,7 +53,7 @@ class SchemaRegistryDouble:
         class Handler(_Handler):
             registry = double
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self._server = _Server(("127.0.0.1", self.port), Handler)
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -133,6 +135,11 @@ class SchemaRegistryDouble:
         return {**entry, "guid": _guid(number)}
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that has gone."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     registry: SchemaRegistryDouble
     protocol_version = "HTTP/1.1"
@@ -151,7 +158,9 @@ class _Handler(BaseHTTPRequestHandler):
         if registry.password and self.headers["authorization"] != f"Basic {wanted}":
             status, answer = 401, {"error_code": 40101, "message": "Unauthorized"}
         elif registry.status != 200:
-            status, answer = registry.status, {"error_code": registry.status * 100}
+            status, answer = registry.status, {"error_code": 40403, "message": registry.message}
+            if registry.status == 404:  # of a wrong path
+                answer = {"error_code": 404}
         else:
             status, answer = registry.answer(method, self.path, body)
         raw = json.dumps(answer).encode()

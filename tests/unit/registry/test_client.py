@@ -95,8 +95,9 @@ async def test_an_answer_that_says_nothing_of_the_schema(
     """
     number = registry.add("a", A)
     registry.status = status
-    with pytest.raises(RegistryAwayError, match=f"^{why}$"):
-        await client.fetch(number)
+    for registry.message in ("", "x" * 5 * 1024 * 1024):
+        with pytest.raises(RegistryAwayError, match=f"^{why}$"):
+            await client.fetch(number)
 
 
 async def test_a_registry_that_does_not_answer(
