@@ -137,7 +137,10 @@ class _References:
 
     async def add(self, schema: Mapping[str, Any], depth: int) -> None:
         """Add those of `schema`."""
-        for reference in schema.get("references") or ():
+        references = schema.get("references") or ()
+        if not isinstance(references, list | tuple):
+            raise RegistryAwayError("answers with references that are none")
+        for reference in references:
             name, subject, version = _reference(reference)
             if name in self._seen:
                 continue

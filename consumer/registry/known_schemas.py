@@ -99,6 +99,9 @@ class KnownSchemas:
             written = await self._source.fetch(schema_id)
             self._readers[schema_id] = await in_thread(partial(compile_schema, written))
         except RegistryAwayError as error:
+            # Behind the others: a registry may fail at some schemas only.
+            if (wanted_at := self._wanted.pop(schema_id, None)) is not None:
+                self._wanted[schema_id] = wanted_at
             return str(error)
         except UndecodableError as error:
             self._refuse(schema_id, f"schema {schema_id}: {error}")

@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol, get_args
 from consumer.records.record import UndecodableError
 
 SchemaId = int | str
-"""A number (32 bits), or a GUID in its canonical text."""
+"""A number (31 bits), or a GUID in its canonical text."""
 SchemaKind = Literal["AVRO", "PROTOBUF", "JSON"]
 """As Confluent's registry names them."""
 SCHEMA_KINDS: tuple[SchemaKind, ...] = get_args(SchemaKind)

@@ -16,6 +16,8 @@ ID_HEADER: Final = "__value_schema_id"
 ID_MAGIC: Final = 0
 GUID_MAGIC: Final = 1
 _ID_END: Final = 5
+_MAX_ID: Final = 2**31 - 1
+"""Registries keep it as a signed number, and answer a larger one as they answer a wrong URL."""
 _GUID_END: Final = 17
 
 
@@ -46,7 +48,9 @@ def read_schema_id(framed: bytes) -> tuple[SchemaId, int]:
     """The id that `framed` begins with, and where it ends. Raises `UndecodableError`."""
     magic = framed[0] if framed else None
     if magic == ID_MAGIC and len(framed) >= _ID_END:
-        return int.from_bytes(framed[1:_ID_END], "big"), _ID_END
+        number = int.from_bytes(framed[1:_ID_END], "big")
+        if number <= _MAX_ID:
+            return number, _ID_END
     if magic == GUID_MAGIC and len(framed) >= _GUID_END:
         return str(UUID(bytes=framed[1:_GUID_END])), _GUID_END
     raise UndecodableError("no schema's id in Confluent's wire format")

@@ -100,6 +100,17 @@ async def test_an_answer_that_says_nothing_of_the_schema(
             await client.fetch(number)
 
 
+@pytest.mark.parametrize("references", [5, True, "ab", {"a": 1}, [5]])
+async def test_references_of_another_type(
+    registry: SchemaRegistryDouble, client: RegistryClient, references: Any
+) -> None:
+    """References that are none mean that the registry is away, as an answer without a schema."""
+    number = registry.add("a", A)
+    registry.schemas[number - 1]["references"] = references
+    with pytest.raises(RegistryAwayError, match=r"that (is|are) none"):
+        await client.fetch(number)
+
+
 async def test_a_registry_that_does_not_answer(
     registry: SchemaRegistryDouble, client: RegistryClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

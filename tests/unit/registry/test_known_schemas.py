@@ -132,6 +132,19 @@ async def test_a_schema_that_no_record_wants_any_more() -> None:
     assert (registry.source.asked, registry.known.why_not_ready()) == ([7], "")
 
 
+async def test_schemas_that_the_registry_fails_at() -> None:
+    """Schemas for which the registry answers with errors do not keep others from being asked for,
+    however many they are.
+    """
+    registry = Registry()
+    registry.source.error = RegistryAwayError("answers 500")
+    for schema_id in range(20):
+        registry.wants(schema_id)
+    for _ in range(3):
+        await registry.known.ask()
+    assert {*registry.source.asked} == {*range(20)}
+
+
 async def test_made_up_ids_take_bounded_memory() -> None:
     """Of ids that a sender makes up no more than ten thousand are remembered."""
     registry = Registry()
