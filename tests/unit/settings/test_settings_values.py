@@ -245,6 +245,9 @@ def test_secrets_are_not_shown() -> None:
         "HOOKSTREAM_KAFKA__SASL_USERNAME": "u",
         "HOOKSTREAM_KAFKA__SASL_PASSWORD": "canary",
         "HOOKSTREAM_ADMIN__TOKEN": "canary",
+        "HOOKSTREAM_SCHEMA_REGISTRY__URL": "https://registry.example.com/",
+        "HOOKSTREAM_SCHEMA_REGISTRY__USERNAME": "u",
+        "HOOKSTREAM_SCHEMA_REGISTRY__PASSWORD": "canary",
     }
     settings = load_settings(None, environ)
     assert "canary" not in f"{settings!r} {settings}"
