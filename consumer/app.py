@@ -8,12 +8,7 @@ from contextlib import AsyncExitStack
 
 from consumer import __version__, logs
 from consumer.admin import Admin
-from consumer.assembly import (
-    announce,
-    make_handler,
-    make_journal,
-    make_tracer,
-)
+from consumer.assembly import announce, make_handler, make_journal, make_tracer
 from consumer.clock import Clock, SystemClock
 from consumer.configuration import Loaded
 from consumer.definitions.in_force import DefinitionsInForce, PreparedReload

@@ -42,7 +42,7 @@ class Decoder:
         self,
         trigger: Trigger,
         fields: Mapping[str, str] | None = None,
-        format: Format | None = None,  # as the setting
+        format: Format | None = None,
     ) -> None:
         """`fields` maps the names that docs/reference/events.md lists to dotted paths. `format`:
         None is JSON.
