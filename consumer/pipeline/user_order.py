@@ -61,6 +61,9 @@ class UserOrder:
     def sweep(self) -> None:
         """Forget deliveries that are another member's, after an assignment."""
         self._lines.sweep()
+        # A line of which nothing is known any more does not go on.
+        kept = [(key, each) for key, each in self._heads.items() if not each.source_record.revoked]
+        self._heads = dict(kept)
 
     def _begin(self, line: Line, delivery: Delivery) -> None:
         self._heads[line.key] = delivery

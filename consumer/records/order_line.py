@@ -150,8 +150,8 @@ class HookLines:
     """
 
     __slots__ = (
-        "_heap", "_timers", "blocked", "first_failed_at", "later", "later_from", "later_keys",
-        "listed", "ready", "waiting",
+        "_heap", "_in_heap", "_timers", "blocked", "first_failed_at", "later", "later_from",
+        "later_keys", "listed", "ready", "waiting",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -170,6 +170,8 @@ class HookLines:
         self.ready: dict[int, Line] = {}
         """By the offset of their next record, the lines that wait for nothing but the endpoint."""
         self._heap: list[int] = []
+        self._in_heap: set[int] = set()
+        """Its offsets: a line is placed again with each of its records."""
         self._timers: list[tuple[float, int]] = []
 
     def __repr__(self) -> str:
@@ -203,7 +205,7 @@ class HookLines:
         """The lowest offset in `ready`, or `NOTHING`."""
         heap = self._heap
         while heap and heap[0] not in self.ready:
-            heappop(heap)
+            self._in_heap.discard(heappop(heap))
         return heap[0] if heap else NOTHING
 
     def withdraw(self, line: Line) -> None:
@@ -232,7 +234,9 @@ class HookLines:
             offset = line.plain[line.taken]
         line.ready_at = offset
         self.ready[offset] = line
-        heappush(self._heap, offset)
+        if offset not in self._in_heap:
+            self._in_heap.add(offset)
+            heappush(self._heap, offset)
 
     def pop_due(self, now: float) -> int:
         """The key of a line whose time has come, or 0."""
