@@ -19,9 +19,10 @@ UNKNOWN_END: Final = 2**63 - 1
 class Home:
     """A partition of the overflow topic that is assigned to this process."""
 
-    __slots__ = ("asked", "barrier", "hooks", "tracker")
+    __slots__ = ("asked", "barrier", "hooks", "number", "tracker")
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.tracker: OverflowTracker | None = None
         """None until it has a position."""
         self.barrier = UNKNOWN_END
@@ -44,7 +45,10 @@ class LineTable:
         self._clock = clock
         self.homes: dict[int, Home] = {}
         """By number, the partitions of the overflow topic that are assigned to this process."""
+        self.max_lines, self.min_lines = MAX_LINES, MIN_LINES
         self._lines: dict[int, Line] = {}
+        self.has_been_used = False
+        """Whether there ever was a line."""
         self._listed = 0
 
     def __len__(self) -> int:
@@ -92,8 +96,9 @@ class LineTable:
             if line is not None:
                 self._refresh(line)
             return
+        self.has_been_used = True
         if line is None:
-            line = self._lines[key] = Line(key, hook, home.tracker.number if home.tracker else 0)
+            line = self._lines[key] = Line(key, hook, home.number)
         self._list(lines, line)
         if is_first:
             line.moved.append((offset, not_before))
@@ -115,10 +120,8 @@ class LineTable:
             if not self._may_list(lines, line):
                 break
             offset, key = lines.pop_later()
-            if home.tracker is None or not home.tracker.waits(offset):
-                continue
             if line is None:
-                line = self._lines[key] = Line(key, hook, home.tracker.number)
+                line = self._lines[key] = Line(key, hook, home.number)
             self._list(lines, line)
             line.plain.append(offset)
             self._refresh(line)
@@ -148,7 +151,7 @@ class LineTable:
 
     def _may_list(self, lines: HookLines, line: Line | None) -> bool:
         is_listed = line is not None and line.waiting > 0
-        return is_listed or lines.listed < MIN_LINES or self._listed < MAX_LINES
+        return is_listed or lines.listed < self.min_lines or self._listed < self.max_lines
 
     def _list(self, lines: HookLines, line: Line) -> None:
         if not line.waiting:
@@ -178,10 +181,13 @@ class LineTable:
         if home is None or home.tracker is None:
             return
         waits = home.tracker.waits
+        for lines in home.hooks.values():
+            lines.lose_later(waits)
         for line in [line for line in self._lines.values() if line.home == number]:
-            lines, before = home.hooks.get(line.hook), line.waiting
-            if lines is None or not before:
+            before = line.waiting
+            if not before:
                 continue
+            lines = home.hooks[line.hook]
             lines.withdraw(line)
             line.moved = [(offset, due) for offset, due in line.moved if waits(offset)]
             kept = [offset for offset in line.plain[line.taken :] if waits(offset)]

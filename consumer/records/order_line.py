@@ -3,6 +3,7 @@ waits in one partition of the overflow topic.
 """
 
 from array import array
+from collections.abc import Callable
 from hashlib import blake2b
 from heapq import heappop, heappush
 from typing import Final
@@ -200,6 +201,14 @@ class HookLines:
             del self.later_keys[: self.later_from]
             self.later_from = 0
         return found
+
+    def lose_later(self, waits: Callable[[int], bool]) -> None:
+        """Drop the records that are in no line and do not wait any more."""
+        kept = [at for at in range(self.later_from, len(self.later)) if waits(self.later[at])]
+        self.waiting -= len(self.later) - self.later_from - len(kept)
+        self.later = array("q", [self.later[at] for at in kept])
+        self.later_keys = array("Q", [self.later_keys[at] for at in kept])
+        self.later_from = 0
 
     def first(self) -> int:
         """The lowest offset in `ready`, or `NOTHING`."""

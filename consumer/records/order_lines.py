@@ -32,6 +32,7 @@ class OrderLines(LineTable):
         """The line with this key, made if need be."""
         line = self._lines.get(key)
         if line is None:
+            self.has_been_used = True
             line = self._lines[key] = Line(key, hook, source_partition % self.partitions)
         return line
 
@@ -115,14 +116,14 @@ class OrderLines(LineTable):
         """Note which partitions of the overflow topic, of so many, are assigned."""
         self.partitions = max(1, partitions)
         for number in numbers:
-            self.homes.setdefault(number, Home())
+            self.homes.setdefault(number, Home(number))
         for number, home in list(self.homes.items()):
             if number not in numbers and home.tracker is None:
                 self.revoke(number)
 
     def begun(self, tracker: OverflowTracker) -> None:
         """Note that a partition is read from its position on, by `tracker`."""
-        home = self.homes.setdefault(tracker.number, Home())
+        home = self.homes.setdefault(tracker.number, Home(tracker.number))
         if home.tracker is not tracker:
             self.clear(tracker.number)
             home.hooks.clear()

@@ -12,6 +12,7 @@ aiokafka's `StickyPartitionAssignor` has its state in the class, and never learn
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import NamedTuple
 
 import orjson
 from aiokafka import TopicPartition
@@ -29,6 +30,15 @@ Owners = Mapping[TopicPartition, str]
 """The member that owns each partition."""
 
 
+class Homes(NamedTuple):
+    """A topic whose partition n is best at a member with partitions of the sources whose numbers
+    are n modulo its partitions.
+    """
+
+    topic: str
+    sources: Collection[str]
+
+
 class CooperativeAssignor(AbstractPartitionAssignor):  # type: ignore[misc]  # aiokafka has no types
     """One member's assignor; the group's leader decides for all."""
 
@@ -39,6 +49,8 @@ class CooperativeAssignor(AbstractPartitionAssignor):  # type: ignore[misc]  # a
     def __init__(self) -> None:
         self.owned: Callable[[], Collection[TopicPartition]] = tuple
         """The partitions that this member goes on with if they are assigned to it again."""
+        self.homes: Callable[[], Homes | None] = lambda: None
+        """Asked of the leader."""
 
     def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
         """What this member tells the leader: its topics, and the partitions that it owns."""
@@ -58,7 +70,7 @@ class CooperativeAssignor(AbstractPartitionAssignor):  # type: ignore[misc]  # a
         }
         owners = {tp: m for m, data in sorted(members.items()) for tp in _read(data.user_data)}
         assigned: dict[str, defaultdict[str, list[int]]] = {m: defaultdict(list) for m in members}
-        for tp, member in divide(partitions, topics, owners).items():
+        for tp, member in divide(partitions, topics, owners, self.homes()).items():
             if owners.get(tp, member) == member:
                 assigned[member][tp.topic].append(tp.partition)
         return {
@@ -74,16 +86,19 @@ def divide(
     partitions: Mapping[str, Collection[int]],
     topics: Mapping[str, Collection[str]],
     owners: Owners,
+    homes: Homes | None = None,
 ) -> Owners:
     """Divide each topic's `partitions` evenly among the members that subscribe to it, and the
     remainders of all topics evenly too. Owners keep what that allows. `topics`: by member.
 
-    The same owners get the same partitions again, whatever else has changed.
+    The same owners get the same partitions again, whatever else has changed. Those of `homes` go
+    where the sources' are, as far as an even division allows.
     """
     divided: dict[TopicPartition, str] = {}
     extras = Counter[str]()
     most_extras = _most_extras(partitions, topics)
-    for topic, numbers in sorted(partitions.items()):
+    last = homes.topic if homes is not None else ""
+    for topic, numbers in sorted(partitions.items(), key=lambda each: (each[0] == last, each[0])):
         members = sorted(member for member in topics if topic in topics[member])
         if not members:
             continue
@@ -103,6 +118,10 @@ def divide(
             ),
         )[:remainder]
         extras.update(larger)
+        if homes is not None and topic == last:
+            quotas = {member: least + (member in larger) for member in members}
+            divided |= _place_homes(homes, numbers, quotas, owners, divided)
+            continue
         for member in members:
             quota = least + (member in larger)
             free += owned[member][quota:]
@@ -113,6 +132,35 @@ def divide(
                 owned[member].append(free.pop())
         divided |= {tp: member for member, tps in owned.items() for tp in tps}
     return divided
+
+
+def _place_homes(
+    homes: Homes,
+    numbers: Collection[int],
+    quotas: dict[str, int],
+    owners: Owners,
+    divided: Owners,
+) -> Owners:
+    """Give each partition to the member with the most partitions of its sources that may have one
+    more, else to its owner; `quotas`: by member.
+    """
+    near: dict[int, Counter[str]] = {number: Counter() for number in numbers}
+    for (topic, number), member in divided.items():
+        if topic in homes.sources and (home := number % len(numbers)) in near:
+            near[home][member] += 1
+
+    def rank(number: int, member: str) -> tuple[int, bool, str]:
+        tp = TopicPartition(homes.topic, number)
+        return -near[number][member], owners.get(tp) != member, member
+
+    placed: dict[TopicPartition, str] = {}
+    pairs = ((*rank(number, member), number) for number in numbers for member in quotas)
+    for *_, member, number in sorted(pairs):
+        tp = TopicPartition(homes.topic, number)
+        if quotas[member] and tp not in placed:
+            placed[tp] = member
+            quotas[member] -= 1
+    return placed
 
 
 def _most_extras(

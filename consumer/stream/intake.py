@@ -13,6 +13,7 @@ from consumer.metrics.stream import StreamMetrics
 from consumer.records.record import Record
 from consumer.records.tracker import OffsetTracker
 from consumer.stream.assignment import Assignment, partition_names
+from consumer.stream.assignor import Homes
 from consumer.stream.cluster_view import View
 from consumer.stream.commits import Commits
 from consumer.stream.feed import Feed
@@ -98,6 +99,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._stopping = asyncio.Event()
         self.membership = Membership(consumer, clock)
         consumer.assignor.owned = self._owned
+        consumer.assignor.homes = self._homes
         self._assignment_generation = 0
         self.give_back = GiveBack(
             consumer,
@@ -247,6 +249,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     def _owned(self) -> Collection[TopicPartition]:
         """The partitions that this member goes on with if they are assigned to it again."""
         return () if self.membership.is_expelled else self._assignment.owned
+
+    def _homes(self) -> Homes | None:
+        """Where the partitions of the overflow topic are best, once a hook keeps an order."""
+        has_lines = self._overflow.lines.has_been_used
+        return Homes(self._overflow.name, self._sources) if has_lines else None
 
     @property
     def _topics(self) -> list[str]:

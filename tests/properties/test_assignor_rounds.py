@@ -9,11 +9,12 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.stream.assignor import CooperativeAssignor
+from consumer.stream.assignor import CooperativeAssignor, Homes
 
 Shares = Mapping[str, AbstractSet[TopicPartition]]
 
 partitions = st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 7), min_size=1)
+homes_or_none = st.sampled_from([None, Homes("a", "bcdef"), Homes("f", "ab")])
 groups = st.lists(st.sets(st.integers(0, 5), min_size=1), min_size=1, max_size=5)
 
 
@@ -28,7 +29,7 @@ class FakeCluster:
         return set(range(self.topics[topic])) if topic in self.topics else None
 
 
-def rebalance(topics: Mapping[str, int], owned: Shares) -> Shares:
+def rebalance(topics: Mapping[str, int], owned: Shares, homes: Homes | None = None) -> Shares:
     """One rebalance: the partitions that each member is assigned, by those that it owned."""
     metadata = {}
     for member, its in owned.items():
@@ -36,16 +37,20 @@ def rebalance(topics: Mapping[str, int], owned: Shares) -> Shares:
         assignor.owned = lambda its=its: its  # type: ignore[misc]
         written = assignor.metadata(topics).encode()
         metadata[member] = ConsumerProtocolMemberMetadata.decode(written)
-    assigned = CooperativeAssignor().assign(FakeCluster(topics), metadata)
+    leader = CooperativeAssignor()
+    leader.homes = lambda: homes
+    assigned = leader.assign(FakeCluster(topics), metadata)
     return {member: set(its.partitions()) for member, its in assigned.items()}
 
 
-def settle(topics: Mapping[str, int], owned: Shares) -> Iterator[Shares]:
+def settle(
+    topics: Mapping[str, int], owned: Shares, homes: Homes | None = None
+) -> Iterator[Shares]:
     """Rebalances until no member has anything to give back: each member joins again when it has
     given back what was not assigned to it.
     """
     while True:
-        assigned = rebalance(topics, owned)
+        assigned = rebalance(topics, owned, homes)
         yield assigned
         if all(owned[member] <= assigned[member] for member in owned):
             return
@@ -57,9 +62,9 @@ def shares_of(members: Collection[int], shares: Shares) -> Shares:
     return {f"m{member}": shares.get(f"m{member}", set()) for member in members}
 
 
-@given(topics=partitions, story=groups)
+@given(topics=partitions, story=groups, homes=homes_or_none)
 def test_partitions_are_divided_evenly_and_no_two_members_own_one(
-    topics: Mapping[str, int], story: Sequence[set[int]]
+    topics: Mapping[str, int], story: Sequence[set[int]], homes: Homes | None
 ) -> None:
     """After any joins and leaves each partition has one owner within two rebalances, each topic is
     divided evenly, and no partition is ever assigned while another member owns it.
@@ -67,7 +72,7 @@ def test_partitions_are_divided_evenly_and_no_two_members_own_one(
     shares: Shares = {}
     for members in story:
         owned = shares_of(members, shares)
-        rounds = list(settle(topics, owned))
+        rounds = list(settle(topics, owned, homes))
         assert len(rounds) <= 2
         for assigned in rounds:
             for member, its in assigned.items():
@@ -84,15 +89,15 @@ def test_partitions_are_divided_evenly_and_no_two_members_own_one(
             assert max(counts) - min(counts) <= 1
 
 
-@given(topics=partitions, story=groups)
+@given(topics=partitions, story=groups, homes=homes_or_none)
 def test_a_group_without_changes_keeps_its_assignment(
-    topics: Mapping[str, int], story: Sequence[set[int]]
+    topics: Mapping[str, int], story: Sequence[set[int]], homes: Homes | None
 ) -> None:
     """A rebalance of a group that has not changed moves no partition."""
     shares: Shares = {}
     for members in story:
-        *_, shares = settle(topics, shares_of(members, shares))
-        assert rebalance(topics, shares) == shares
+        *_, shares = settle(topics, shares_of(members, shares), homes)
+        assert rebalance(topics, shares, homes) == shares
 
 
 @given(topics=partitions, members=st.sets(st.integers(0, 5), min_size=2), data=st.data())
@@ -116,3 +121,19 @@ def test_the_remainders_are_divided_too(topics: Mapping[str, int], members: set[
     *_, shares = settle(topics, shares_of(members, {}))
     counts = [len(its) for its in shares.values()]
     assert max(counts) - min(counts) <= 1
+
+
+@given(partitions=st.integers(1, 12), story=groups)
+def test_homes_are_where_their_source_partitions_are(
+    partitions: int, story: Sequence[set[int]]
+) -> None:
+    """A partition of the overflow topic has the owner of the source partition of its number, but
+    for one that is in a member's remainder of only one of both topics.
+    """
+    topics, shares = {"a": partitions, "z": partitions}, dict[str, AbstractSet[TopicPartition]]()
+    for members in story:
+        *_, shares = settle(topics, shares_of(members, shares), Homes("z", "a"))
+        for its in shares.values():
+            mine = {tp.partition for tp in its if tp.topic == "a"}
+            homes = {tp.partition for tp in its if tp.topic == "z"}
+            assert len(mine ^ homes) <= 1

@@ -10,6 +10,9 @@ from dataclasses import replace
 import pytest
 
 from consumer.delivery.scheduling.scheduler import Scheduler
+from consumer.records.line_table import Home
+from consumer.records.order_line import Line
+from consumer.records.order_lines import OrderLines
 from consumer.records.overflow_tracker import OverflowTracker
 from consumer.records.settled_runs import Run
 from consumer.records.tracker import InFlightRecord, OffsetTracker
@@ -79,6 +82,17 @@ def _no_commit_before_a_rebalance(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(GiveBack, "_finish", finish)
 
 
+def _homes_are_sure_at_once(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Home, "is_sure", property(lambda home: home.tracker is not None))
+
+
+def _new_ones_overtake(patch: pytest.MonkeyPatch) -> None:
+    def may_begin(lines: OrderLines, line: Line) -> bool:
+        return not line.is_busy and not line.followers and lines.may_go_on(line)
+
+    patch.setattr(OrderLines, "may_begin", may_begin)
+
+
 @pytest.mark.parametrize(
     "breaks",
     [
@@ -88,6 +102,8 @@ def _no_commit_before_a_rebalance(patch: pytest.MonkeyPatch) -> None:
         _release_drops_deliveries,
         _failed_batches_count,
         _no_commit_before_a_rebalance,
+        _homes_are_sure_at_once,
+        _new_ones_overtake,
     ],
 )
 def test_a_fault_is_found(
