@@ -83,7 +83,7 @@ class Line:
         """The source offset of the one that goes first and is on its way to the log."""
         self.moving_record: InFlightRecord | None = None
         self.written = NOTHING
-        """The highest source offset of those on their way to the log."""
+        """The source offset of the last of the others that are on their way to the log."""
         self.pending: list[InFlightRecord] = []
         """The records of those that are not acknowledged."""
         self.ready_at = NOTHING

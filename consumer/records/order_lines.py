@@ -81,7 +81,7 @@ class OrderLines(LineTable):
         line.pending.append(record)
         offset = record.record.offset
         if not is_first:
-            line.written = max(line.written, offset)
+            line.written = offset
             self._refresh(line)
             return
         line.moving, line.moving_record = offset, record
@@ -114,7 +114,8 @@ class OrderLines(LineTable):
 
     def assign(self, numbers: set[int], partitions: int) -> None:
         """Note which partitions of the overflow topic, of so many, are assigned."""
-        self.partitions = max(1, partitions)
+        if partitions:  # otherwise the cluster is not known yet
+            self.partitions = partitions
         for number in numbers:
             self.homes.setdefault(number, Home(number))
         for number, home in list(self.homes.items()):
