@@ -41,7 +41,7 @@ class _Receiver(AgeReceiver):
     def data_received(self, data: bytes) -> None:
         """See `AgeReceiver`; the bad user's events do not count."""
         for head in data.split(b"\r\n\r\n")[:-1]:
-            if b"u=bad" not in head:
+            if b"u=bad&" not in head:
                 super().data_received(head + b"\r\n\r\n")
             elif self._failing:
                 self._transport.write(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
@@ -74,8 +74,8 @@ async def _measure(workspace: Workspace, rate: int, seconds: float) -> None:
     await workspace.create_topics()
     workspace.write_settings(delivery={"quick_attempts": 3}, retry={"delays": ["10s", "1m"]})
     values = [
-        {"key": "t", "source": "event", "value": "data.t"},
         {"key": "u", "source": "profile", "value": "id"},
+        {"key": "t", "source": "event", "value": "data.t"},
     ]
     workspace.write_hooks(
         *(
