@@ -130,7 +130,8 @@ def test_homes_are_where_their_source_partitions_are(
     """A partition of the overflow topic has the owner of the source partition of its number, but
     for one that is in a member's remainder of only one of both topics.
     """
-    topics, shares = {"a": partitions, "z": partitions}, dict[str, AbstractSet[TopicPartition]]()
+    topics = {"a": partitions, "z": partitions}
+    shares: Shares = {}
     for members in story:
         *_, shares = settle(topics, shares_of(members, shares), Homes("z", "a"))
         for its in shares.values():

@@ -1,9 +1,7 @@
 """The index of lines against a plain list of records: state machine with small bounds."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -153,7 +151,4 @@ class LineTableMachine(RuleBasedStateMachine):
         assert {line.key for line in self.lines} <= known
 
 
-class TestLineTable(LineTableMachine.TestCase):  # type: ignore[name-defined, misc]
-    """The table of lines lets each line go on in its order, however few lines it may list."""
-
-    settings: Any = settings(stateful_step_count=30)
+TestLineTable = LineTableMachine.TestCase
