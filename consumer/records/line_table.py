@@ -45,7 +45,8 @@ class LineTable:
         self._clock = clock
         self.homes: dict[int, Home] = {}
         """By number, the partitions of the overflow topic that are assigned to this process."""
-        self.max_lines, self.min_lines = MAX_LINES, MIN_LINES
+        self.max_lines = MAX_LINES
+        self.min_lines = MIN_LINES
         self._lines: dict[int, Line] = {}
         self.has_been_used = False
         """Whether there ever was a line."""

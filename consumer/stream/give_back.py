@@ -63,7 +63,7 @@ class GiveBack:
             await self._must_give_back.wait()
             self._must_give_back.clear()
             leaving = dict(self._assignment.leaving)
-            await self._finish(leaving)
+            await self._finish(leaving, may_return=True)
             # During a rebalance a rejoin would be lost, and one may have returned some.
             await self._commits.wait_for_assignment()
             still = self._assignment.leaving
@@ -102,16 +102,22 @@ class GiveBack:
             await asyncio.sleep(_DRAIN_POLL_SECONDS)
         return True
 
-    async def _finish(self, tps: Collection[TopicPartition]) -> None:
+    async def _finish(self, tps: Collection[TopicPartition], *, may_return: bool = False) -> None:
         """Let in-flight records finish, let overflow what does not begin soon, defer the rest, and
-        commit.
+        commit. `may_return`: what is assigned again meanwhile goes on.
         """
         existing = self._consumer.partitions_for_topic
         # In-flight records of a deleted topic continue: they cannot be read again.
         trackers = self._assignment.trackers_of(tp for tp in tps if existing(tp.topic))
+
+        def assigned_again() -> set[OffsetTracker]:
+            return set(self._assignment.trackers.values()) if may_return else set()
+
         if not await self.settled(_BEGIN_BUDGET_SECONDS, trackers):
+            trackers -= assigned_again()
             self._handler.release(lambda pending: pending.tracker in trackers)
         if not await self.settled(DRAIN_BUDGET_SECONDS - _BEGIN_BUDGET_SECONDS, trackers):
+            trackers -= assigned_again()
             self._handler.defer(lambda pending: pending.tracker in trackers)
             await self.settled(DEFER_BUDGET_SECONDS, trackers)
         await self._commits.commit(self._step_timeout())

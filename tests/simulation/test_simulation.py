@@ -76,7 +76,7 @@ def _failed_batches_count(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_commit_before_a_rebalance(patch: pytest.MonkeyPatch) -> None:
-    async def finish(_give_back: GiveBack, _leaving: object) -> None:
+    async def finish(_give_back: GiveBack, _leaving: object, **_more: object) -> None:
         return
 
     patch.setattr(GiveBack, "_finish", finish)
@@ -177,3 +177,12 @@ def test_a_delivery_that_is_always_rejected_blocks_no_other() -> None:
         plan = replace(make_plan(seed), poison=True, max_attempts=60, steps=steps)
         result = run(plan, keep_story=True)
         assert result.violation is None, describe(result)
+
+
+def test_a_partition_that_comes_back_keeps_its_order() -> None:
+    """What is in flight in a partition that was to move, and is assigned to its owner again, goes
+    on: it is neither deferred nor overtaken.
+    """
+    kept = (0, 33), (1, 1), (2, 45), (3, 0), (5, 1), (6, 18), (7, 15), (8, 1), (9, 38)
+    result = run(make_plan(5791).keep([*kept, (10, 100), (11, 1)]), keep_story=True)
+    assert result.violation is None, describe(result)
