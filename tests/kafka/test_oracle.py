@@ -26,6 +26,8 @@ def _generate(workspace: Workspace, origin: str, generator: Generator) -> dict[s
     hooks = generator.hooks(origin, each=8)
     for hook in hooks[::5]:
         hook["signing_secrets"] = [SECRET]
+    for hook in hooks[2::4]:
+        hook["order"] = "user"
     workspace.write_hooks(*hooks)
     return events_by_topic(generator, workspace.sources, TOTAL)
 
