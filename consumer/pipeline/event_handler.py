@@ -69,7 +69,7 @@ class EventHandler:
         self._router = router
         self._outbox = outbox
         self.scheduler = scheduler
-        self._order = UserOrder(overflow, scheduler)
+        self._order = UserOrder(overflow, scheduler, clock)
         self._clock = clock
         self._metrics = metrics
         self._spans = spans
@@ -85,7 +85,7 @@ class EventHandler:
     @property
     def at_capacity(self) -> bool:
         """See `Handler.at_capacity`."""
-        return self.scheduler.at_capacity or self._outbox.at_capacity
+        return self.scheduler.at_capacity or self._outbox.at_capacity or self._order.at_capacity
 
     async def wait_for_capacity(self) -> None:
         """See `Handler.wait_for_capacity`; slow endpoints shed load for the sake of the others."""
@@ -93,6 +93,8 @@ class EventHandler:
         # the same topic.
         if len(self.index.hooks) > 1:
             self.scheduler.shed_load()
+        if self._order.at_capacity:
+            self._order.shed()
         if self.at_capacity:
             await asyncio.sleep(CAPACITY_POLL_SECONDS)
 

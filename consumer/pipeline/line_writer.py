@@ -32,7 +32,9 @@ class LineWriter:
     def publish(self, delivery: Delivery, metadata: DeliveryMetadata) -> None:
         """Publish a delivery; the broker's acknowledgement settles it."""
         source = delivery.source_record
-        line = self._overflow.lines.line(delivery.order, metadata.hook, source.record.partition)
+        lines = self._overflow.lines
+        home = lines.home_of(source.record.partition)
+        line = lines.line(delivery.order, metadata.hook, home)
         self.write(line, source, metadata, delivery.endpoint.metrics)
 
     def write(

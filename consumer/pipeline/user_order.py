@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from consumer.clock import Clock
 from consumer.delivery.scheduling.delivery import Delivery
 from consumer.delivery.scheduling.scheduler import Scheduler
 from consumer.events.decode import user_of
@@ -12,19 +13,20 @@ from consumer.records.tracker import InFlightRecord
 from consumer.stream.overflow_topic import OverflowTopic
 
 MAX_FOLLOWERS: Final = 1_024
-"""Deliveries that wait in memory behind others of their lines, of all lines together. One line may
-have as many as are left free (the dynamic threshold of shared-memory switches, Choudhury and Hahne
-1998)."""
+"""Deliveries that wait in memory behind others of their lines, of all lines together."""
+_PATIENCE_SECONDS: Final = 1.0
+"""So long intake waits for those before them, which are set aside then."""
 
 
 class UserOrder:
     """Submits deliveries in their lines, of which `records/order_lines.py` keeps the rules."""
 
-    def __init__(self, overflow: OverflowTopic, scheduler: Scheduler) -> None:
+    def __init__(self, overflow: OverflowTopic, scheduler: Scheduler, clock: Clock) -> None:
         self._overflow = overflow
         self._lines = overflow.lines
         self._lines.go_on = self._go_on
         self._scheduler = scheduler
+        self._clock = clock
         self.max_followers = MAX_FOLLOWERS
         self._followers: dict[int, deque[Delivery]] = {}
         """By line, the deliveries that wait in memory."""
@@ -34,6 +36,24 @@ class UserOrder:
         self._stopping: set[int] = set()
         """Lines whose followers are written and not sent, since their assignment ends."""
 
+    @property
+    def at_capacity(self) -> bool:
+        """Whether intake must pause: no more deliveries may wait in memory."""
+        return self._number >= self.max_followers
+
+    def shed(self) -> None:
+        """While intake pauses: let the longest of the lines wait in the overflow topic whose first
+        delivery takes long, until half of the room is free.
+        """
+        stale_before = self._clock.monotonic() - _PATIENCE_SECONDS
+        for key in sorted(self._followers, key=lambda key: -len(self._followers[key])):
+            if 2 * self._number <= self.max_followers:
+                return
+            head = self._heads.get(key)
+            if head is not None and (head.began or head.queued_at) < stale_before:
+                # The others may be written only behind it.
+                self._scheduler.set_aside(head)
+
     def take(self, delivery: Delivery) -> bool:
         """Take on a delivery whose turn is not known: it begins, waits or is written. Returns
         False, and does nothing, if its event has no user.
@@ -42,8 +62,9 @@ class UserOrder:
         if user is None:
             return False
         record, hook = delivery.source_record.record, delivery.endpoint.hook.id
-        delivery.order = key = line_key(hook, record.topic, record.partition, user)
-        line = self._lines.line(key, hook, record.partition)
+        home = self._lines.home_of(record.partition)
+        delivery.order = key = line_key(hook, record.topic, record.partition, home, user)
+        line = self._lines.line(key, hook, home)
         if line.followers or (line.direct and line.is_busy):
             self._follow(line, delivery)
         elif hook not in self._lines.crowded and self._lines.may_begin(line):
@@ -75,9 +96,6 @@ class UserOrder:
         followers.append(delivery)
         line.followers += 1
         self._number += 1
-        if line.followers > self.max_followers - self._number:
-            # They may be written only behind the one before them.
-            self._scheduler.set_aside(self._heads[line.key])
 
     def _go_on(self, line: Line) -> None:
         """Submit the next follower of `line`, or write all of them."""

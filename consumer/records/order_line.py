@@ -19,11 +19,12 @@ _TRIM: Final = 256
 """Taken offsets at the front of a line that are dropped at once."""
 
 
-def line_key(hook: str, topic: str, partition: int, user: str) -> int:
+def line_key(hook: str, topic: str, partition: int, home: int, user: str) -> int:
     """The number of a line: a hash, so that a record's header holds nothing of the user. Events of
-    a user in another source partition are another line.
+    a user in another source partition are another line, and so are those that wait in another
+    `home`, since the overflow topic got more partitions.
     """
-    text = "\0".join((hook, topic, str(partition), user))
+    text = "\0".join((hook, topic, str(partition), str(home), user))
     digest = blake2b(text.encode(errors="surrogatepass"), digest_size=_KEY_BYTES).digest()
     return int.from_bytes(digest, "big") or 1
 

@@ -28,12 +28,16 @@ class OrderLines(LineTable):
         self.crowded: set[str] = set()
         """Hooks whose endpoints lately took none of what waits for them."""
 
-    def line(self, key: int, hook: str, source_partition: int) -> Line:
-        """The line with this key, made if need be."""
+    def home_of(self, source_partition: int) -> int:
+        """The partition of the overflow topic in which deliveries of a source partition wait."""
+        return source_partition % self.partitions
+
+    def line(self, key: int, hook: str, home: int) -> Line:
+        """The line with this key, made if need be, whose deliveries wait in `home`."""
         line = self._lines.get(key)
         if line is None:
             self.has_been_used = True
-            line = self._lines[key] = Line(key, hook, source_partition % self.partitions)
+            line = self._lines[key] = Line(key, hook, home)
         return line
 
     # What may be sent.
@@ -141,7 +145,7 @@ class OrderLines(LineTable):
 
     def doubt_home(self, source_partition: int) -> None:
         """Note that a source partition was assigned."""
-        home = self.homes.get(source_partition % self.partitions)
+        home = self.homes.get(self.home_of(source_partition))
         if home is not None:
             self.doubt(home)
 

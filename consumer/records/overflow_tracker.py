@@ -52,7 +52,7 @@ class OverflowTracker(OffsetTracker):
 
     __slots__ = (
         "_base", "_by_number", "_first", "_numbers", "_old_runs", "_out", "_states", "_text",
-        "on_settled", "ordered", "position", "queues", "taking",
+        "max_hooks", "on_settled", "ordered", "position", "queues", "taking",
     )  # fmt: skip
 
     def __init__(self, topic: str, number: int, next_offset: int, settled: str = "") -> None:
@@ -71,6 +71,7 @@ class OverflowTracker(OffsetTracker):
         self.ordered: dict[str, HookQueue] = {}
         """The same of those records that are in lines (`order_lines.py`), whose order is not that
         of the log."""
+        self.max_hooks = MAX_HOOKS
         self._by_number: list[HookQueue] = []
         self.taking: Line | None = None
         """The line whose record is received next."""
@@ -104,12 +105,12 @@ class OverflowTracker(OffsetTracker):
 
     def may_add(self, hook: str, *, is_ordered: bool) -> bool:
         """Whether a record of `hook` may be indexed: the number of hooks is bounded."""
-        return len(self._by_number) < MAX_HOOKS or hook in self._queues(is_ordered=is_ordered)
+        return len(self._by_number) < self.max_hooks or hook in self._queues(is_ordered=is_ordered)
 
     @property
     def is_full(self) -> bool:
         """Whether no other hook's records may be indexed."""
-        return len(self._by_number) >= MAX_HOOKS
+        return len(self._by_number) >= self.max_hooks
 
     def _queues(self, *, is_ordered: bool) -> dict[str, HookQueue]:
         return self.ordered if is_ordered else self.queues

@@ -57,6 +57,13 @@ class OverflowLines:
         home = self._lines.homes.get(tracker.number)
         return home if home is not None and home.tracker is tracker else None
 
+    def must_index(self, tracker: OverflowTracker) -> bool:
+        """Whether lines wait for more of the log to be in the index: they go on only behind the
+        barrier, and an index that is full before it would never empty.
+        """
+        home = self.home(tracker)
+        return home is not None and self._lines.has_been_used and not home.is_sure
+
     def target(
         self, tracker: OverflowTracker, hooks: dict[str, int], target: int | None
     ) -> int | None:
@@ -87,7 +94,8 @@ class OverflowLines:
             not_before = read_number((last_value(record.headers, NOT_BEFORE) or b"0").decode())
         except ValueError:
             return False
-        if home is None:
+        line = self._lines.get(key)
+        if home is None or (line is not None and line.home != home.number):
             return False
         failed_at = first_failed_at(record)
         tracker.add(record.offset, hook, failed_at, is_ordered=True)

@@ -31,8 +31,6 @@ _SOON_SECONDS = 0.1
 """An endpoint that is asked within this time takes what it gets: its records are read soon."""
 _READ_ON_RECORDS = 200
 """So many records before the wanted one are read: it takes less than another fetch."""
-_MAX_DELAY_SECONDS = 86_400.0
-"""After this time a record may go on whatever its headers say: more than any retry delay."""
 _SLICE_RECORDS = 50
 """Records between two yields to the event loop."""
 
@@ -126,7 +124,8 @@ class OverflowReader:
         target = min((tracker.next_of(queue) for queue in queues if queue.waiting), default=None)
         target = self._lines.target(tracker, self._room, target)
         if target is None:
-            if tracker.span >= may_index or tracker.is_full or self._topic.lines.is_full:
+            is_long = tracker.span >= may_index or self._topic.lines.is_full
+            if tracker.is_full or (is_long and not self._lines.must_index(tracker)):
                 self._full.add(tp)
                 self._consumer.pause(tp)
                 return

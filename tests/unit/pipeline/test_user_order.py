@@ -10,10 +10,10 @@ from support.scheduler_harness import CIRCUIT, id_of
 HOOK = make_hook("h1", order="user")
 
 
-def event(number: int, user: str | None = "u1") -> FakeRecord:
+def event(number: int, user: str | None = "u1", partition: int = 0) -> FakeRecord:
     """The event of a user with this offset."""
     document = {"id": f"e{number}", "user": {"id": user} if user is not None else {}}
-    return make_record(document, offset=number)
+    return make_record(document, offset=number, partition=partition)
 
 
 def ordered_harness() -> tuple[PipelineHarness, OverflowTracker]:
@@ -237,20 +237,89 @@ def test_a_deferral_at_the_end_keeps_the_order() -> None:
     assert posted(harness) == [(OVERFLOW, f"e{number}") for number in range(3)]
 
 
-def test_those_who_wait_in_memory_are_few() -> None:
-    """If too many deliveries wait behind one that is under way, it is deferred, and all of them
-    are written behind it.
+async def test_those_who_wait_in_memory_are_few() -> None:
+    """If too many deliveries wait behind others, intake pauses, and after a second those before
+    them are deferred, and they are written behind it, those of the longest line first.
     """
     harness, _ = ordered_harness()
     harness.handler._order.max_followers = 6
-    for number in range(4):
+    for number in range(6):
         harness.handle(event(number))
+    harness.handle(event(6, user="u2"))
+    assert not harness.handler.at_capacity
+    harness.handle(event(7, user="u2"))
+    assert harness.handler.at_capacity
+    harness.clock.advance(0.9)
+    await harness.handler.wait_for_capacity()
     assert harness.post == []
-    for number in range(4, 7):
-        harness.handle(event(number))
-    assert posted(harness) == [(OVERFLOW, f"e{number}") for number in range(7)]
+    harness.clock.advance(0.2)
+    await harness.handler.wait_for_capacity()
+    assert posted(harness) == [(OVERFLOW, f"e{number}") for number in range(6)]
+    assert not harness.handler.at_capacity
     harness.transport.answer(200)
-    assert sent(harness) == ["e0"]
+    assert sent(harness) == ["e0", "e6"]
+
+
+def test_a_burst_of_one_user_is_sent_once() -> None:
+    """A delivery whose answer is 200 counts, however many events of its user came meanwhile: it is
+    neither sent again nor does its user wait for a retry's delay.
+    """
+    harness, _ = ordered_harness()
+    for number in range(700):
+        harness.handle(event(number))
+    harness.transport.answer(200)
+    assert harness.count("deliveries_total", hook="h1", outcome="delivered") == 1.0
+    assert harness.post == []
+
+
+def raised_harness(*ends: int) -> tuple[PipelineHarness, list[OverflowTracker]]:
+    """A process whose overflow topic has two partitions now, read to these ends."""
+    harness = PipelineHarness(HOOK)
+    lines = harness.overflow.lines
+    lines.assign({0, 1}, 2)
+    homes = [harness.assign_overflow(number) for number in (0, 1)]
+    for number, end in enumerate(ends):
+        lines.set_end(number, end, lines.unsure()[number])
+    return harness, homes
+
+
+def failed_records(number: int, partitions: int) -> list[FakeRecord]:
+    """What a user's deliveries left in the overflow topic, of source partition 1."""
+    harness = PipelineHarness(HOOK)
+    harness.assign_home(partitions=partitions)
+    for each in range(number):
+        harness.handle(event(each, partition=1))
+    if partitions == 1:
+        harness.transport.answer(503)
+    return [harness.acknowledge().record() for _ in range(number)]
+
+
+def test_a_line_in_its_old_home_goes_on_after_more_partitions() -> None:
+    """What waits in a partition of the overflow topic goes on there after the topic got more
+    partitions, though new deliveries of its user have another place.
+    """
+    [waiting] = failed_records(1, partitions=1)
+    harness, [old, _] = raised_harness(1, 0)
+    harness.handle(event(1, partition=1))
+    harness.index_in_line(waiting, old)
+    harness.transport.answer(200)
+    harness.clock.advance(100.0)
+    assert harness.next_in_line(old) == 0
+
+
+def test_lines_of_one_user_in_two_homes_are_apart() -> None:
+    """Records of a user in two partitions of the overflow topic are each found in their own."""
+    [first], later = failed_records(1, partitions=1), failed_records(3, partitions=2)
+    harness, [old, new] = raised_harness(1, 3)
+    harness.index_in_line(first, old)
+    for each in later:
+        harness.index_in_line(each, new)
+    harness.clock.advance(100.0)
+    assert harness.next_in_line(old) == 0
+    harness.take_in_line(first, old)
+    harness.transport.answer(200)
+    assert harness.next_in_line(old) == -1
+    assert harness.next_in_line(new) == 0
 
 
 def test_a_hook_that_lost_its_order_sends_its_lines_to_their_end() -> None:

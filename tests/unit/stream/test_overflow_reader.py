@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import pytest
 from aiokafka import TopicPartition
 
-from consumer.records import overflow_tracker
 from consumer.records.delivery_metadata import DeliveryMetadata
+from consumer.records.order_line import order_text
 from consumer.records.overflow_tracker import OverflowTracker
 from consumer.stream import overflow_reader
 from support.fakes import FakeRecord
@@ -155,14 +155,16 @@ async def test_a_full_index_is_not_added_to(monkeypatch: pytest.MonkeyPatch) -> 
     assert taken(member) == list(range(550))
 
 
-async def test_an_index_has_room_for_so_many_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_index_has_room_for_so_many_hooks() -> None:
     """A record of one hook more than an index can tell apart is neither skipped nor taken before
     those in the index are settled.
     """
-    monkeypatch.setattr(overflow_tracker, "MAX_HOOKS", 2)
-    member = make_member("ababcac")
+    member = make_member("")
     async with member.running(OVERFLOW):
-        tracker = await indexes(member, 4)
+        tracker = await indexes(member, 0)
+        tracker.max_hooks = 2
+        member.consumer.append(OVERFLOW, *map(record, "ababcac"))
+        await indexes(member, 4)
         await member.rounds()
         assert tracker.next_offset == 4
         await gives_room(member, a=2, b=2)
@@ -372,3 +374,26 @@ async def test_a_record_without_its_schema_holds_up_its_hook_only() -> None:
         member.handler.wanted.clear()
         member.clock.advance(1.0)
         await wait_until(lambda: taken(member) == [2, 0, 1], "the others, in order")
+
+
+@pytest.mark.parametrize("count", [400, 2_000])
+async def test_lines_go_on_though_the_index_is_full(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """After a restart the lines of a partition go on though more waits there than an index may
+    hold.
+    """
+    monkeypatch.setattr(overflow_reader, "MAX_INDEXED_RECORDS", 1_000)
+    member = Member()
+    waiting = (
+        DeliveryMetadata(
+            "crowded", "event", 0, number, 0, "event", hook="a", first_failed_at=1_799_999_000.0,
+            order=order_text(number + 1, is_first=False),
+        )
+        for number in range(count)
+    )  # fmt: skip
+    member.consumer.append(OVERFLOW, *(FakeRecord(headers=list(m.headers(""))) for m in waiting))
+    async with member.running(OVERFLOW):
+        await indexes(member, count)
+        await gives_room(member, a=1)
+    assert taken(member) == [0]
