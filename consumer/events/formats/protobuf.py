@@ -3,28 +3,34 @@
 Their own `MessageToDict` takes some twenty times as long.
 """
 
-from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
+from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message_factory import GetMessageClass
 
 from consumer.events.formats.floats import double, single
 from consumer.events.formats.message_indexes import read_indexes
-from consumer.events.formats.protobuf_files import DECIMAL, pool_of
+from consumer.events.formats.protobuf_files import pool_of
+from consumer.events.formats.protobuf_sizes import MAX_MEMORY_BYTES, memory_per_byte
+from consumer.events.formats.protobuf_values import (
+    SPECIAL,
+    Convert,
+    base64_text,
+    checked_text,
+    key_text,
+)
 from consumer.events.formats.schemas import SchemaKind, WrittenSchema
-from consumer.events.formats.times import moment_text
-from consumer.events.numbers import decimal_number
 from consumer.records.record import UndecodableError
 
 MAX_COST: Final = 300_000
 """Fields that are looked at for one value: they take less than a tenth of a second."""
-_MAX_DECIMAL_BYTES: Final = 400
-_MAX_SCALE: Final = 400
 
-Convert = Callable[[Any], Any]
+_TAKEN: Final = frozenset(dir(Empty))
+"""Names of which a message gives something else than the field."""
 
 
 class ProtobufReader:
@@ -34,42 +40,53 @@ class ProtobufReader:
 
     def __init__(self, written: WrittenSchema) -> None:
         """Raises `UndecodableError`: it is no file, or cannot be used."""
-        self._types: dict[tuple[int, ...], tuple[Callable[[bytes], Any], Convert]]
-        self._pool, self._file = pool_of(written.text, dict(written.references))
+        self._types: dict[tuple[int, ...], tuple[Callable[[bytes], Any], Convert]] = {}
         self._trees = _Trees()
+        self._pool, file = pool_of(written.text, dict(written.references))
         # All now, in a thread: the plans of many types take long.
-        self._types = {(i,): self._type((i,)) for i in range(len(self._file.message_type))}
+        try:
+            self._add_types(file.message_type, f"{file.package}." if file.package else "", ())
+            self._trees.plan()
+        except RecursionError:  # the library goes from type to type
+            raise UndecodableError("its schema's types are too deep in each other") from None
+        rate = self._trees.memory_per_byte
+        self._most_bytes = MAX_MEMORY_BYTES / rate if rate else float("inf")
 
     def __call__(self, value: bytes, start: int, suffix: bytes | None) -> dict[str, Any]:
         """See `SchemaReader`. The indexes of the message follow the schema's id."""
         indexes, end = read_indexes(value, start) if suffix is None else read_indexes(suffix, 0)
         known = self._types.get(indexes)
         if known is None:
-            known = self._types[indexes] = self._type(indexes)
+            raise UndecodableError("the value names a message that its schema does not have")
+        data = value[end if suffix is None else 0 :]
+        if len(data) > self._most_bytes:
+            raise UndecodableError(
+                "the value is too long: by its schema it may take more memory than a value gets"
+            )
         parse, convert = known
+        self._trees.left = MAX_COST
         try:
-            message = parse(value[end if suffix is None else 0 :])
+            tree = convert(parse(data))
+        except UndecodableError:
+            raise
         except Exception:  # noqa: BLE001  # of many kinds
             raise UndecodableError("the value does not fit its Protobuf schema") from None
-        self._trees.left = MAX_COST
-        tree = convert(message)
         if type(tree) is not dict:
             raise UndecodableError("the Protobuf message is no object in JSON")
         return tree
 
-    def _type(self, indexes: Sequence[int]) -> tuple[Callable[[bytes], Any], Convert]:
-        """How a message is parsed, and becomes a tree."""
-        names, messages = (
-            [self._file.package] if self._file.package else [],
-            self._file.message_type,
-        )
-        for index in indexes:
-            if not 0 <= index < len(messages):
-                raise UndecodableError("the value names a message that its schema does not have")
-            names.append(messages[index].name)
-            messages = messages[index].nested_type
-        descriptor = self._pool.FindMessageTypeByName(".".join(names))
-        return GetMessageClass(descriptor).FromString, self._trees.of(descriptor)
+    def _add_types(
+        self, messages: Sequence[DescriptorProto], scope: str, above: tuple[int, ...]
+    ) -> None:
+        """Say how each type is parsed, and becomes a tree."""
+        for index, message in enumerate(messages):
+            if message.options.map_entry:
+                continue
+            name, indexes = scope + message.name, (*above, index)
+            descriptor = self._pool.FindMessageTypeByName(name)
+            parse = GetMessageClass(descriptor).FromString
+            self._types[indexes] = parse, self._trees.of(descriptor)
+            self._add_types(message.nested_type, f"{name}.", indexes)
 
 
 class _Trees:
@@ -78,12 +95,25 @@ class _Trees:
     def __init__(self) -> None:
         self.left = 0
         """Of `MAX_COST`; nothing else is read meanwhile."""
+        self.memory_per_byte = 0.0
+        """The most that a byte of a value may take, in bytes."""
         self._plans: dict[str, _Plan] = {}
+        self._checked: dict[str, bool] = {}
+        self._unfilled: list[tuple[_Plan, Descriptor]] = []
+
+    def plan(self) -> None:
+        """Plan all types that can be reached: not one within another, of which a schema may have
+        thousands.
+        """
+        while self._unfilled:
+            plan, descriptor = self._unfilled.pop()
+            plan.fill(descriptor)
+            self.memory_per_byte = max(self.memory_per_byte, memory_per_byte(descriptor))
 
     def of(self, descriptor: Descriptor) -> Convert:
         """What makes a tree of a message."""
         name = descriptor.full_name
-        special = _SPECIAL.get(name)
+        special = SPECIAL.get(name)
         if special is not None:
             return self._counted(special)
         if name == "google.protobuf.Struct":
@@ -95,7 +125,7 @@ class _Trees:
         plan = self._plans.get(name)
         if plan is None:
             plan = self._plans[name] = _Plan(self)
-            plan.fill(descriptor)
+            self._unfilled.append((plan, descriptor))
         return plan
 
     def spend(self, cost: int) -> None:
@@ -128,20 +158,38 @@ class _Trees:
             names = {number: one.name for number, one in field.enum_type.values_by_number.items()}
             return lambda number: names.get(number, number)
         if field.type == FieldDescriptor.TYPE_BYTES:
-            return _base64
+            return base64_text
+        if field.type == FieldDescriptor.TYPE_STRING and not self._is_checked(
+            field.containing_type
+        ):
+            return checked_text
         if field.type == FieldDescriptor.TYPE_FLOAT:
             return single
         return double if field.type == FieldDescriptor.TYPE_DOUBLE else None
 
+    def _is_checked(self, message: Descriptor | None) -> bool:
+        """Whether the library refuses a text of this type that is no UTF-8: it does in proto3."""
+        if message is None:
+            return False
+        file = message.file
+        known = self._checked.get(file.name)
+        if known is None:
+            copy = FileDescriptorProto()
+            file.CopyToProto(copy)
+            known = self._checked[file.name] = copy.syntax == "proto3"
+        return known
+
     def _map(self, entry: Descriptor) -> Convert:
+        key = entry.fields_by_name["key"]
         convert = self._single(entry.fields_by_name["value"])
-        if convert is None and entry.fields_by_name["key"].type == FieldDescriptor.TYPE_STRING:
+        is_text = key.type == FieldDescriptor.TYPE_STRING
+        if convert is None and is_text and self._is_checked(entry):
             return lambda values: dict(values.items())
 
         def mapped(values: Mapping[Any, Any]) -> dict[str, Any]:
             self.spend(len(values))
             return {
-                _key(key): value if convert is None else convert(value)
+                key_text(key): value if convert is None else convert(value)
                 for key, value in values.items()
             }
 
@@ -173,7 +221,7 @@ class _Trees:
             case None | "null_value":
                 return None
             case name:
-                return getattr(message, name)
+                return checked_text(getattr(message, name))
 
 
 class _Plan:
@@ -190,6 +238,10 @@ class _Plan:
         """Plan the fields of a type, which may hold itself."""
         plain = []
         for field in descriptor.fields:
+            if field.name in _TAKEN:
+                raise UndecodableError(
+                    f"its schema's field {field.name} has a name of Protobuf's library"
+                )
             convert = self._trees.field(field)
             if convert is None and not field.has_presence:
                 plain.append(field.name)
@@ -213,56 +265,3 @@ class _Plan:
             value = getattr(message, name)
             tree[name] = value if convert is None else convert(value)
         return tree
-
-
-def _base64(value: bytes) -> str:
-    return b64encode(value).decode()
-
-
-def _key(key: Any) -> str:
-    """A map's key, as JSON has it."""
-    if type(key) is bool:
-        return "true" if key else "false"
-    return str(key)
-
-
-def _timestamp(message: Any) -> str | int:
-    try:
-        return moment_text(message.seconds, message.nanos, 9, "Z")
-    except (OverflowError, ValueError):
-        return int(message.seconds)
-
-
-def _duration(message: Any) -> str:
-    """Seconds with a sign and as few of nine digits as it needs (JSON mapping)."""
-    nanos = message.seconds * 1_000_000_000 + message.nanos
-    seconds, fraction = divmod(abs(nanos), 1_000_000_000)
-    digits = f".{fraction:09d}" if fraction else ""
-    while digits.endswith("000"):
-        digits = digits[:-3]
-    return f"{'-' if nanos < 0 else ''}{seconds}{digits}s"
-
-
-def _decimal(message: Any) -> Any:
-    if len(message.value) > _MAX_DECIMAL_BYTES or not 0 <= message.scale <= _MAX_SCALE:
-        raise UndecodableError(f"a decimal has more than {_MAX_DECIMAL_BYTES} bytes")
-    return decimal_number(int.from_bytes(message.value, "big", signed=True), message.scale)
-
-
-def _wrapped(convert: Convert | None) -> Convert:
-    return lambda message: message.value if convert is None else convert(message.value)
-
-
-_SPECIAL: Final[Mapping[str, Convert]] = {
-    "google.protobuf.Timestamp": _timestamp,
-    "google.protobuf.Duration": _duration,
-    "google.protobuf.DoubleValue": _wrapped(double),
-    "google.protobuf.FloatValue": _wrapped(single),
-    "google.protobuf.BytesValue": _wrapped(_base64),
-    **{
-        f"google.protobuf.{name}Value": _wrapped(None)
-        for name in ("Int64", "UInt64", "Int32", "UInt32", "Bool", "String")
-    },
-    DECIMAL: _decimal,
-}
-"""The types that have a JSON form of their own."""
