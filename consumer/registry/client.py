@@ -17,7 +17,7 @@ from yarl import URL
 
 from consumer.events.formats.schemas import SCHEMA_KINDS, SchemaId, WrittenSchema
 from consumer.records.record import UndecodableError
-from consumer.registry.source import RegistryAwayError
+from consumer.registry.source import RegistryAwayError, UnknownSchemaError
 from consumer.settings import SchemaRegistrySettings
 
 MAX_SCHEMA_CHARACTERS: Final = 1024 * 1024
@@ -27,6 +27,8 @@ MAX_REFERENCE_DEPTH: Final = 10
 _MAX_ANSWER_BYTES: Final = 4 * MAX_SCHEMA_CHARACTERS
 """A schema is text in JSON, in which a character may take more than one."""
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=10.0)
+_FETCH_SECONDS: Final = 30.0
+"""For a schema with all that it refers to."""
 _HEADERS: Final = {
     "Accept": "application/vnd.schemaregistry.v1+json, application/json",
     "Accept-Encoding": "identity",  # a small answer cannot become a large one
@@ -34,6 +36,12 @@ _HEADERS: Final = {
 }
 _NOT_FOUND: Final = frozenset({40401, 40402, 40403})
 """The API's codes for an unknown subject, version and schema. Of another 404 the URL is wrong."""
+_IDS_PATH: Final = "/schemas/ids/"
+_GUIDS_PATH: Final = "/schemas/guids/"
+_TYPES_PATH: Final = "/schemas/types"
+"""Any registry with the API answers with a list. https://docs.confluent.io/platform/current/
+schema-registry/develop/api.html#get--schemas-types-
+"""
 _OK: Final = 200
 _ABSENT: Final = 404
 _REFUSALS: Final = (401, 403)
@@ -64,8 +72,15 @@ class RegistryClient:
 
     async def fetch(self, schema_id: SchemaId) -> WrittenSchema:
         """See `SchemaSource`."""
-        kind = "ids" if isinstance(schema_id, int) else "guids"
-        path, what = f"/schemas/{kind}/{schema_id}", f"schema {schema_id}"
+        try:
+            async with asyncio.timeout(_FETCH_SECONDS):
+                return await self._fetch(schema_id)
+        except TimeoutError:
+            raise RegistryAwayError("does not answer in time") from None
+
+    async def _fetch(self, schema_id: SchemaId) -> WrittenSchema:
+        path = (_IDS_PATH if isinstance(schema_id, int) else _GUIDS_PATH) + str(schema_id)
+        what = f"schema {schema_id}"
         found = await self._ask(path, what)
         schema_kind = found.get("schemaType") or "AVRO"
         for known in SCHEMA_KINDS:
@@ -88,20 +103,36 @@ class RegistryClient:
         return await self._ask(path, "a schema that it refers to")
 
     async def _ask(self, path: str, what: str) -> Mapping[str, Any]:
+        status, answer = await self._answer(path)
+        if status == _OK:
+            if not isinstance(answer, dict):
+                raise RegistryAwayError("answers with something else than JSON")
+            return answer
+        if status == _ABSENT:
+            if isinstance(answer, dict) and answer.get("error_code") in _NOT_FOUND:
+                raise UnknownSchemaError(f"{what} is not in the registry")
+            # Confluent's has these since 8.0. A sender can make one of any bytes.
+            if path.startswith(_GUIDS_PATH) and await self._has_api():
+                raise UnknownSchemaError(f"{what} is not in the registry, which has no GUIDs")
+        raise _away(status)
+
+    async def _has_api(self) -> bool:
+        """Whether the API is at the URL."""
+        status, answer = await self._answer(_TYPES_PATH)
+        return status == _OK and isinstance(answer, list)
+
+    async def _answer(self, path: str) -> tuple[int, Any]:
+        """The status and the JSON of an answer; None: it has none."""
         try:
             status, body = await self._get(path)
         except TimeoutError:
             raise RegistryAwayError("does not answer in time") from None
         except (aiohttp.ClientError, OSError) as error:
             raise RegistryAwayError(f"cannot be asked: {error}") from None
-        answer = _parse(body)
-        if status == _OK:
-            if answer is None:
-                raise RegistryAwayError("answers with something else than JSON")
-            return answer
-        if status == _ABSENT and answer is not None and answer.get("error_code") in _NOT_FOUND:
-            raise UndecodableError(f"{what} is not in the registry")
-        raise _away(status)
+        try:
+            return status, orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return status, None
 
     async def _get(self, path: str) -> tuple[int, bytes]:
         if self._ssl is None:
@@ -182,11 +213,3 @@ def _text_of(schema: Mapping[str, Any], what: str) -> str:
     if len(text) > MAX_SCHEMA_CHARACTERS:
         raise UndecodableError(f"{what} is longer than {MAX_SCHEMA_CHARACTERS} characters")
     return text
-
-
-def _parse(body: bytes) -> Mapping[str, Any] | None:
-    try:
-        answer = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    return answer if isinstance(answer, dict) else None

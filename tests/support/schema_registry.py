@@ -31,6 +31,8 @@ class SchemaRegistryDouble:
         """Every answer's; another one than 200 is all that there is to it."""
         self.message = ""
         """Of an answer with another status."""
+        self.has_guids = True
+        """False: it is Confluent's before 8.0, or another one, and has no such path."""
         self.password = ""
         """With a user `u`; empty: none is needed."""
         self.port = 0
@@ -82,13 +84,17 @@ class SchemaRegistryDouble:
             versions.append(number)
         return number
 
-    def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:  # noqa: PLR0911  # one for each route
+    def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:  # noqa: C901, PLR0911  # one for each route
         """The status and the body of an answer."""
         parts = [unquote(part) for part in urlsplit(path).path.strip("/").split("/")]
         query = parse_qs(urlsplit(path).query)
         match method, parts:
             case "GET", ["schemas", "ids", number] if 1 <= int(number) <= len(self.schemas):
                 return 200, self._schema(int(number), query)
+            case "GET", ["schemas", "types"]:
+                return 200, ["JSON", "PROTOBUF", "AVRO"]
+            case "GET", ["schemas", "guids", _] if not self.has_guids:
+                return 404, {"error_code": 404, "message": "HTTP 404 Not Found"}
             case "GET", ["schemas", "guids", guid] if guid in map(_guid, range(self.count + 1)):
                 found = [*map(_guid, range(self.count + 1))].index(guid)
                 return 200, {"id": found, **self._schema(found, query)}

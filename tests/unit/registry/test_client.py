@@ -1,5 +1,6 @@
 """What the schema registry is asked, and what its answers mean."""
 
+import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -12,7 +13,7 @@ from consumer.events.formats.schemas import WrittenSchema
 from consumer.records.record import UndecodableError
 from consumer.registry import client as client_module
 from consumer.registry.client import RegistryClient
-from consumer.registry.source import RegistryAwayError
+from consumer.registry.source import RegistryAwayError, UnknownSchemaError
 from consumer.settings import SchemaRegistrySettings
 from support.schema_registry import SchemaRegistryDouble, schema_registry
 
@@ -73,6 +74,38 @@ async def test_what_the_registry_does_not_have(
     for schema_id, why in ((99, "schema 99 is not in"), (number, "refers to is not in")):
         with pytest.raises(UndecodableError, match=why):
             await client.fetch(schema_id)
+
+
+async def test_a_guid_where_the_registry_has_none(
+    registry: SchemaRegistryDouble, client: RegistryClient
+) -> None:
+    """A GUID is unknown to a registry without GUIDs, as any seventeen bytes may begin with one; at
+    a wrong URL the registry is away.
+    """
+    guid = "01010101-0101-0101-0101-010101010101"
+    registry.has_guids = False
+    with pytest.raises(UnknownSchemaError, match="has no GUIDs"):
+        await client.fetch(guid)
+    registry.status = 404
+    with pytest.raises(RegistryAwayError, match="answers 404"):
+        await client.fetch(guid)
+
+
+async def test_a_schema_with_its_references_has_one_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A registry that answers at once for a schema, and never for what it refers to, is away."""
+
+    class Slow(RegistryClient):
+        async def _get(self, path: str) -> tuple[int, bytes]:
+            if path.startswith("/subjects"):
+                await asyncio.Event().wait()
+            return 200, json.dumps({"schema": "{}", "references": [_reference("r")]}).encode()
+
+    monkeypatch.setattr(client_module, "_FETCH_SECONDS", 0.05)
+    with pytest.raises(RegistryAwayError, match="does not answer in time"):
+        async with asyncio.timeout(10.0):
+            await Slow(SchemaRegistrySettings(url="http://registry")).fetch(1)
 
 
 @pytest.mark.parametrize(
