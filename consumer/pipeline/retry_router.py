@@ -230,7 +230,9 @@ class RetryRouter:
         since = now if metadata.unknown_since is None else min(metadata.unknown_since, now)
         if metadata.unknown_since is None:
             self._note_known(hook, min(deferred_at, now))
-        left = max(since, self._known_at.get(hook, since)) + UNKNOWN_HOOK_SECONDS - now
+        # Of a line only the first record has its turn: those behind it tell by being there.
+        known_at = max(self._known_at.get(hook, since), self._overflow.lines.known_at(hook))
+        left = max(since, known_at) + UNKNOWN_HOOK_SECONDS - now
         known_hook = "" if reason is Reason.HOOK_REMOVED else hook
         if left <= 0:
             detail = f"for {UNKNOWN_HOOK_SECONDS:.0f} s {why}"

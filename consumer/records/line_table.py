@@ -67,6 +67,11 @@ class LineTable:
         """The line with this key, if anything is known of it."""
         return self._lines.get(key)
 
+    def known_at(self, hook: str) -> float:
+        """Epoch seconds at which another replica last knew `hook`, as its records tell; or 0.0."""
+        lines = (home.hooks.get(hook) for home in self.homes.values())
+        return max((one.known_at for one in lines if one is not None), default=0.0)
+
     def index(
         self,
         home: Home,

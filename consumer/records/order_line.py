@@ -152,8 +152,8 @@ class HookLines:
     """
 
     __slots__ = (
-        "_heap", "_in_heap", "_timers", "blocked", "first_failed_at", "later", "later_from",
-        "later_keys", "listed", "ready", "waiting",
+        "_heap", "_in_heap", "_timers", "blocked", "first_failed_at", "known_at", "later",
+        "later_from", "later_keys", "listed", "ready", "waiting",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -165,6 +165,8 @@ class HookLines:
         """Lines that wait for their own delivery before."""
         self.first_failed_at = 0.0
         """Epoch seconds: no delivery that waits first failed before."""
+        self.known_at = 0.0
+        """Epoch seconds at which a replica that knows the hook wrote the last of its records."""
         self.later: array[int] = array("q")
         self.later_keys: array[int] = array("Q")
         """Offsets and keys of records that are not listed; those before `later_from` are."""

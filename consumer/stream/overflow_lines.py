@@ -4,6 +4,7 @@ from consumer.records.headers import (
     FIRST_FAILED_AT,
     NOT_BEFORE,
     SOURCE,
+    UNKNOWN_SINCE,
     last_value,
     read_number,
 )
@@ -109,6 +110,8 @@ class OverflowLines:
             not_before=min(not_before, record.timestamp / 1000 + _MAX_DELAY_SECONDS),
             first_failed_at=failed_at,
         )
+        if last_value(record.headers, UNKNOWN_SINCE) is None:
+            home.hooks[hook].known_at = record.timestamp / 1000
         return True
 
 

@@ -366,6 +366,29 @@ def test_an_unknown_hook_keeps_its_line() -> None:
     assert harness.next_in_line(tracker) == -1
 
 
+@pytest.mark.parametrize("others_know", [True, False])
+def test_a_line_outlasts_a_canary(others_know: bool) -> None:
+    """A delivery whose hook the owner of its place does not know is given up after ten minutes, but
+    not as long as other replicas, which know the hook, write more of them.
+    """
+    harness, tracker, (head, *_) = failed_line()
+    harness.use()
+    other = PipelineHarness(HOOK)
+    for number in range(3, 16):
+        harness.take_in_line(head, tracker)
+        if harness.post[-1].outgoing.topic == DEAD:
+            break
+        head = harness.index_in_line(harness.acknowledge().record(), tracker)
+        if others_know:
+            other.handle(event(number))
+            now = int(harness.clock.now() * 1000)
+            harness.index_in_line(other.acknowledge().record(timestamp=now), tracker)
+        harness.clock.advance(60.0)
+        while harness.next_in_line(tracker) != head.offset:
+            harness.clock.advance(30.0)
+    assert bool(harness.post) != others_know
+
+
 def test_a_lost_source_partition_frees_its_lines() -> None:
     """Deliveries of a partition that another replica has by now hold back nothing here."""
     harness, tracker = ordered_harness()
