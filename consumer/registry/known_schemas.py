@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -11,7 +12,8 @@ from consumer.events.formats.compiled import compile_schema
 from consumer.events.formats.schemas import SchemaId, SchemaReader
 from consumer.logs import get_logger
 from consumer.records.record import SchemaWantedError, UndecodableError
-from consumer.registry.source import RegistryAwayError, SchemaSource
+from consumer.registry.doubts import Doubts
+from consumer.registry.source import RegistryAwayError, SchemaSource, UnknownSchemaError
 
 log = get_logger(__name__)
 
@@ -50,6 +52,7 @@ class KnownSchemas:
         """Why a schema cannot be used, and until when (monotonic) that is believed."""
         self._wanted: dict[SchemaId, float] = {}
         """When each was last asked for (monotonic)."""
+        self._doubts = Doubts()
         self._wake = asyncio.Event()
         self._failures = 0
         self._ask_at = 0.0
@@ -67,9 +70,11 @@ class KnownSchemas:
         refused = self._refused.get(schema_id)
         if refused is not None and now < refused[1]:
             raise UndecodableError(refused[0])
+        if schema_id not in self._wanted:
+            self._wake.set()
         self._wanted[schema_id] = now
-        self._wake.set()
-        raise SchemaWantedError(schema_id, max(LOOK_SECONDS, self._ask_at - now))
+        ask_at = max(self._ask_at, self._doubts.ask_at(schema_id))
+        raise SchemaWantedError(schema_id, max(LOOK_SECONDS, ask_at - now))
 
     def why_not_ready(self) -> str:
         """A sentence while records wait and the registry does not help; else empty."""
@@ -82,18 +87,31 @@ class KnownSchemas:
             await self._wake.wait()
             self._wake.clear()
             while self._wanted:
-                await asyncio.sleep(max(0.0, self._ask_at - self._clock.monotonic()))
-                await self.ask()
+                pause = self._seconds_until_due()
+                if pause <= 0.0:
+                    await self.ask()
+                    continue
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), pause)
+                self._wake.clear()
 
-    async def ask(self) -> None:
-        """Ask for the first of the wanted schemas, each once."""
-        stale = self._clock.monotonic() - _STALE_SECONDS
-        self._wanted = {one: at for one, at in self._wanted.items() if at >= stale}
-        first = list(self._wanted)[:_AT_ONCE]
-        troubles = await asyncio.gather(*map(self._fetch, first))
-        self._note(next(filter(None, troubles), ""))
+    def _seconds_until_due(self) -> float:
+        ask_at = max(self._ask_at, min(map(self._doubts.ask_at, self._wanted)))
+        return ask_at - self._clock.monotonic()
 
-    async def _fetch(self, schema_id: SchemaId) -> str:
+    async def ask(self, *, patient: bool = True) -> None:
+        """Ask for the first of the wanted schemas that are due, each once. `patient`: an unknown
+        one is asked for again before that is believed.
+        """
+        now = self._clock.monotonic()
+        for one in [one for one, at in self._wanted.items() if at < now - _STALE_SECONDS]:
+            self._settle(one)
+        first = [one for one in self._wanted if self._doubts.ask_at(one) <= now][:_AT_ONCE]
+        if first:
+            troubles = await asyncio.gather(*(self._fetch(one, patient) for one in first))
+            self._note(next(filter(None, troubles), ""))
+
+    async def _fetch(self, schema_id: SchemaId, patient: bool) -> str:  # noqa: FBT001  # private
         """Fetch one schema; return what is the matter with the registry, if anything."""
         try:
             written = await self._source.fetch(schema_id)
@@ -104,11 +122,22 @@ class KnownSchemas:
                 self._wanted[schema_id] = wanted_at
             return str(error)
         except UndecodableError as error:
+            if patient and isinstance(error, UnknownSchemaError) and self._is_doubted(schema_id):
+                return ""
             self._refuse(schema_id, f"schema {schema_id}: {error}")
         except Exception as bug:  # noqa: BLE001  # no schema may end the daemon
             self._refuse(schema_id, f"schema {schema_id} cannot be read: {type(bug).__name__}")
-        self._wanted.pop(schema_id, None)
+        self._settle(schema_id)
         return ""
+
+    def _is_doubted(self, schema_id: SchemaId) -> bool:
+        if schema_id in self._refused:  # it was unknown for a minute or more
+            return False
+        return self._doubts.doubt(schema_id, self._clock.monotonic())
+
+    def _settle(self, schema_id: SchemaId) -> None:
+        self._wanted.pop(schema_id, None)
+        self._doubts.settle(schema_id)
 
     def _refuse(self, schema_id: SchemaId, why: str) -> None:
         now = self._clock.monotonic()

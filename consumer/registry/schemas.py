@@ -54,7 +54,7 @@ class RegistrySchemas:
         except SchemaWantedError:
             if self.known is None:
                 raise
-            await self.known.ask()
+            await self.known.ask(patient=False)  # a command gives nothing up
             if self.known.trouble:
                 raise HookstreamError(f"the schema registry {self.known.trouble}") from None
             return decoder(record)

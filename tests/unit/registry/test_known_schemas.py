@@ -8,6 +8,7 @@ import pytest
 
 from consumer.events.formats.schemas import SchemaId, WrittenSchema
 from consumer.records.record import SchemaWantedError, UndecodableError
+from consumer.registry.doubts import MAX_DOUBTS, WINDOW_SECONDS
 from consumer.registry.known_schemas import (
     LOOK_SECONDS,
     MAX_PAUSE_SECONDS,
@@ -15,7 +16,7 @@ from consumer.registry.known_schemas import (
     KnownSchemas,
     pause_after,
 )
-from consumer.registry.source import RegistryAwayError
+from consumer.registry.source import RegistryAwayError, UnknownSchemaError
 from support.fakes import FakeClock
 from support.waiting import wait_until
 
@@ -94,6 +95,71 @@ async def test_a_schema_that_there_is_not(error: Exception | None) -> None:
     registry.wants(9)
     await registry.known.ask()
     assert registry.known.reader(9).kind == "AVRO"
+
+
+async def test_an_unknown_schema_is_asked_for_again() -> None:
+    """An unknown schema is waited for, since the registry may follow another one that has it: it is
+    asked for three times within ten seconds before its records are undecodable, and later once.
+    """
+    registry = Registry()
+    registry.source.error = UnknownSchemaError("is not in the registry")
+    registry.wants(9)
+    for pause in (1.0, 3.0):
+        await registry.known.ask()
+        assert registry.wants(9) == pause
+        registry.clock.advance(pause / 2)
+        await registry.known.ask()
+        registry.clock.advance(pause / 2)
+    assert registry.known.trouble == ""
+    for asked in (3, 4):
+        registry.wants(9)
+        await registry.known.ask()
+        with pytest.raises(UndecodableError, match="schema 9: is not in"):
+            registry.known.reader(9)
+        assert registry.source.asked == [9] * asked
+        registry.clock.advance(NEGATIVE_SECONDS + 1)
+
+
+async def test_a_schema_that_comes_a_little_later() -> None:
+    """A schema that the registry has a second later is read, and no record is given up for it."""
+    registry = Registry()
+    registry.source.error = UnknownSchemaError("is not in the registry")
+    registry.wants(9)
+    await registry.known.ask()
+    registry.source.error = None
+    registry.clock.advance(1.0)
+    await registry.known.ask()
+    assert registry.known.reader(9)(VALUE, 0, None) == {"id": "e1"}
+
+
+async def test_another_schema_does_not_wait_for_an_unknown_one() -> None:
+    """While an unknown schema waits for its next question, another one is asked for at once."""
+    registry = Registry()
+    registry.source.error = UnknownSchemaError("is not in the registry")
+    task = asyncio.ensure_future(registry.known.run())
+    registry.wants(9)
+    await wait_until(lambda: registry.source.asked == [9], "the unknown schema")
+    registry.source.error = None
+    registry.wants(7)
+    await wait_until(lambda: 7 in registry.known._readers, "the other schema")
+    assert registry.source.asked == [9, 7]
+    task.cancel()
+
+
+async def test_made_up_ids_hold_a_partition_for_a_bounded_time() -> None:
+    """Of unknown schemas no more than five in a minute are asked for again: a sender that makes up
+    ids cannot hold a partition with each.
+    """
+    registry = Registry()
+    registry.source.error = UnknownSchemaError("is not in the registry")
+    for schema_id in range(8):
+        registry.wants(schema_id)
+    await registry.known.ask()
+    assert len(registry.known._wanted) == MAX_DOUBTS
+    registry.clock.advance(WINDOW_SECONDS + 1)
+    registry.wants(10)
+    await registry.known.ask()
+    assert registry.wants(10) > LOOK_SECONDS
 
 
 async def test_a_registry_that_is_away() -> None:
