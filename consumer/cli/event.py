@@ -1,6 +1,5 @@
 """Reads an event from a file."""
 
-import asyncio
 from typing import BinaryIO
 
 import typer
@@ -9,7 +8,12 @@ from consumer.clock import Clock
 from consumer.events.model import Event
 from consumer.events.triggers import Trigger
 from consumer.records.record import UndecodableError
-from consumer.services.event_input import decode_value, guess_trigger
+from consumer.services.event_input import (
+    decode_event,
+    decode_value,
+    guess_trigger,
+    is_json_object,
+)
 from consumer.settings import Settings
 
 
@@ -32,6 +36,10 @@ def read_event(
             param_hint="--event",
         )
     try:
-        return asyncio.run(decode_value(value, trigger, settings, clock, topic))
+        if is_json_object(value):
+            return decode_event(value, trigger, settings, clock, topic)
+        from consumer.cli.process import run_on_loop
+
+        return run_on_loop(lambda: decode_value(value, trigger, settings, clock, topic))
     except UndecodableError as error:
         raise typer.BadParameter(f"{file.name}: {error}", param_hint="--event") from None

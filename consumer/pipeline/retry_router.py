@@ -11,6 +11,7 @@ from consumer.logs import get_logger
 from consumer.metrics import Metrics
 from consumer.metrics.hooks import HookMetrics
 from consumer.pipeline.line_writer import LineWriter, line_of
+from consumer.pipeline.missing_hooks import MissingHooks
 from consumer.reasons import Reason
 from consumer.records.delivery_metadata import DeliveryMetadata, Replay, read_replay
 from consumer.records.original_record import OriginalRecord
@@ -24,9 +25,6 @@ from consumer.stream.retry_topic import UNKNOWN_HOOK_SECONDS, RetryTopic, unknow
 from consumer.tracing.spans import ProcessSpan
 
 log = get_logger(__name__)
-
-_MAX_KNOWN_HOOKS = 10_000
-"""Hook ids in `_known_at` before the expired ones are removed."""
 
 
 class RetryRouter:
@@ -59,22 +57,17 @@ class RetryRouter:
         self._outbox = outbox
         self._clock = clock
         self._metrics = metrics
-        self._disabled_since: dict[str, float] = {}
-        """By hook id, epoch seconds at which this replica learnt that the hook is disabled."""
-        self._known_at: dict[str, float] = {}
-        """By hook id, epoch seconds at which another replica last knew a hook that is unknown here.
-        """
+        self._missing = MissingHooks(overflow.lines)
 
     def use(self, disabled: Iterable[str]) -> None:
         """Note which hooks are disabled: at the start and after each change of definitions."""
-        now, before = self._clock.now(), self._disabled_since
-        self._disabled_since = {hook_id: before.get(hook_id, now) for hook_id in disabled}
+        self._missing.use(disabled, self._clock.now())
 
     def amend(
         self, delivery: Delivery, deferral: Defer | Overflow
     ) -> Defer | Overflow | DeadLetter:
         """See `Outcomes.amend`."""
-        if not self._disabled_since or delivery.endpoint.hook.id not in self._disabled_since:
+        if not self._missing.is_disabled(delivery.endpoint.hook.id):
             return deferral
         return DeadLetter(Reason.DISABLED, f"switched off meanwhile; {deferral.cause}")
 
@@ -202,7 +195,7 @@ class RetryRouter:
         If it was deferred later, it comes from a replica that has the hook enabled and may be the
         newer one: defer it again, as if the hook were unknown. `deferred_at`: epoch seconds.
         """
-        if deferred_at <= self._disabled_since.get(metadata.hook, deferred_at):
+        if self._missing.was_disabled_at(metadata.hook, deferred_at):
             self.give_up(source_record, metadata, Reason.DISABLED, "", metadata.hook)
         else:
             why = "the hook was off at every replica that read it"
@@ -229,10 +222,8 @@ class RetryRouter:
         now, hook = self._clock.now(), metadata.hook
         since = now if metadata.unknown_since is None else min(metadata.unknown_since, now)
         if metadata.unknown_since is None:
-            self._note_known(hook, min(deferred_at, now))
-        # Of a line only the first record has its turn: those behind it tell by being there.
-        known_at = max(self._known_at.get(hook, since), self._overflow.lines.known_at(hook))
-        left = max(since, known_at) + UNKNOWN_HOOK_SECONDS - now
+            self._missing.note_known(hook, min(deferred_at, now))
+        left = self._missing.seconds_left(hook, since, now)
         known_hook = "" if reason is Reason.HOOK_REMOVED else hook
         if left <= 0:
             detail = f"for {UNKNOWN_HOOK_SECONDS:.0f} s {why}"
@@ -247,16 +238,6 @@ class RetryRouter:
             self._publish(retry_topic.topic, source_record, deferred, metrics)
         else:
             self._line_writer.write(line, source_record, deferred, metrics)
-
-    def _note_known(self, hook: str, at: float) -> None:
-        """Note that a replica that knew `hook` deferred a delivery of it, at `at` (epoch seconds).
-
-        While that goes on, as during an hour of canary, none is given up.
-        """
-        self._known_at[hook] = max(at, self._known_at.get(hook, at))
-        if len(self._known_at) > _MAX_KNOWN_HOOKS:
-            old = at - UNKNOWN_HOOK_SECONDS
-            self._known_at = {name: then for name, then in self._known_at.items() if then > old}
 
     # Outgoing records.
 

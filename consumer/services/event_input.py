@@ -64,7 +64,7 @@ async def decode_value(
         HookstreamError: its schema is needed, and the registry does not help.
     """
     source = _source(trigger, settings)
-    if source is None or _document(value) is not None:
+    if source is None or is_json_object(value):
         return decode_event(value, trigger, settings, clock, topic)
     async with aclosing(RegistrySchemas(settings.schema_registry, clock, random)) as registry:
         decoder = make_decoder(source, registry.schemas)
@@ -80,6 +80,11 @@ def _record(
 ) -> _Record:
     topic = topic or (source.topic if source is not None else trigger)
     return _Record(topic, value, int(clock.now() * 1000))
+
+
+def is_json_object(value: bytes) -> bool:
+    """Whether a value needs no schema: `decode_event` takes it."""
+    return _document(value) is not None
 
 
 def _document(value: bytes) -> dict[str, Any] | None:
