@@ -4,6 +4,7 @@ from typing import BinaryIO
 
 import typer
 
+from consumer.cli.process import run_on_loop
 from consumer.clock import Clock
 from consumer.events.model import Event
 from consumer.events.triggers import Trigger
@@ -38,8 +39,6 @@ def read_event(
     try:
         if is_json_object(value):
             return decode_event(value, trigger, settings, clock, topic)
-        from consumer.cli.process import run_on_loop
-
         return run_on_loop(lambda: decode_value(value, trigger, settings, clock, topic))
     except UndecodableError as error:
         raise typer.BadParameter(f"{file.name}: {error}", param_hint="--event") from None
