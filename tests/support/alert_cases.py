@@ -45,6 +45,7 @@ def lasting(case: Case, too_short: Series) -> Case:
 
 
 DEAD = "hookstream_dead_letters_total"
+PROBE = 'probe_success{job="hookstream-panel",instance="http://panel:8460/healthz"}'
 LATENCY = "hookstream_delivery_latency_seconds_bucket"
 
 CASES: Mapping[str, Case] = {
@@ -222,6 +223,10 @@ CASES: Mapping[str, Case] = {
     "HookstreamRestarts": Case(
         one("process_start_time_seconds", "", "1x20 2x2 3x2 4x60"),
         (one("process_start_time_seconds", "", "1x20 2x2 3x60"),),
+    ),
+    "HookstreamPanelDown": Case(
+        {PROBE: "1x10 0x50"},
+        ({PROBE: "1x60"}, {PROBE: "1x28 0x9"}, {'probe_success{job="blackbox"}': "0x60"}),
     ),
     "HookstreamDescriptors": Case(
         {**one("process_open_fds", "", "90x60"), **one("process_max_fds", "", "100x60")},

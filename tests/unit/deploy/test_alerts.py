@@ -29,7 +29,7 @@ def samples() -> dict[str, set[str]]:
     hook.attempt("2xx", 0.1)
     hook.latency(0.1)
     hook.dead_lettered(Reason.PERMANENT)
-    found = {"up": {"job", "instance"}}
+    found = {"up": {"job", "instance"}, "probe_success": {"job", "instance"}}
     for family in metrics.registry.collect():
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(sample.labels)
@@ -53,7 +53,7 @@ def _selectors(expression: str) -> Iterator[promql_parser.VectorSelector]:
 def test_an_alert_watches_metrics_that_exist(
     rule: dict[str, Any], samples: dict[str, set[str]]
 ) -> None:
-    """Each alert uses metrics and labels that the daemon has."""
+    """Each alert uses metrics and labels that the daemon or a Prometheus exporter has."""
     selectors = list(_selectors(rule["expr"]))
     assert selectors
     for selector in selectors:
