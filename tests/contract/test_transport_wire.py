@@ -111,12 +111,15 @@ async def test_target_is_byte_for_byte(transport: Transport, plain: Receiver, ta
 
 @pytest.mark.parametrize("status", [200, 201, 204, 301, 302, 307, 404, 410, 429, 500, 503, 599])
 async def test_status(transport: Transport, receiver: Receiver, status: int) -> None:
-    """The status is the receiver's own; redirects are not followed."""
+    """The status is the receiver's own; redirects are not followed, and the time is in whole
+    microseconds.
+    """
     location = f"Location: {receiver.origin}/elsewhere"
     receiver.then_play([response(status, location, body=b"" if status == 204 else b"body")])
     answer = await answer_of(transport, get(receiver.origin + "/"))
     assert (answer.status, answer.error, answer.detail) == (status, None, "")
     assert 0 < answer.duration < 15
+    assert answer.duration == round(answer.duration, 6)
     assert len(receiver.requests) == 1
 
 

@@ -78,7 +78,7 @@ async def test_a_retry_topic_that_takes_nothing_for_a_while(mortal: Workspace) -
         Receiver(otherwise=ledger) as receiver,
     ):
         mortal.write_settings()
-        mortal.write_hooks(hook("a", receiver.origin, order="user"))
+        mortal.write_hooks(hook("a", receiver.origin))
         async with InProcess(mortal.config) as daemon, CommitsHarness(ledger):
             await asyncio.to_thread(_permit, mortal, writing=False)
             await ledger.write(SOME)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from consumer.clock import SystemClock
-from consumer.delivery.http.transport import AttemptResult
+from consumer.delivery.http.transport import AttemptResult, in_microseconds
 from consumer.journal.report_reader import read_reports
 from consumer.journal.report_sums import ReportFilter, Step
 from consumer.reasons import ErrorKind, Reason
@@ -176,7 +176,7 @@ class Day:
             journal.observer.gave_up(metadata)
 
     def _result(self) -> AttemptResult:
-        duration = self._chance.expovariate(3.0)
+        duration = in_microseconds(self._chance.expovariate(3.0))
         if self._chance.random() < 0.15:
             return AttemptResult(error=self._chance.choice(list(ErrorKind)), duration=duration)
         return AttemptResult(status=self._chance.choice(STATUSES), duration=duration)

@@ -26,6 +26,7 @@ from consumer.delivery.http.transport import (
     Request,
     Wanted,
     closed_result,
+    in_microseconds,
 )
 from consumer.reasons import ErrorKind
 
@@ -141,7 +142,7 @@ class AiohttpTransport:
                 answer = AttemptResult(error=_kind(error), detail=_detail(error))
             timed_out = answer.error is ErrorKind.TIMEOUT
             answer.gave_up_connections = pool.learn(dial, timed_out=timed_out)
-        answer.duration = self._clock.monotonic() - started
+        answer.duration = in_microseconds(self._clock.monotonic() - started)
         if self._wanted is not None and self._wanted(answer.status):
             answer.phases = (0, 0, 0, 0)
         return answer

@@ -11,6 +11,7 @@ from consumer.delivery.http.transport import (
     AttemptResult,
     OnResult,
     Request,
+    in_microseconds,
 )
 from consumer.reasons import ErrorKind
 
@@ -135,7 +136,7 @@ class _Lookup:
 
     def answered(self, answer: AttemptResult) -> None:
         """Pass on the result, with the time of the lookup added."""
-        answer.duration += self._spent
+        answer.duration = in_microseconds(answer.duration + self._spent)
         if answer.phases is not None:
             _, *later = answer.phases
             lookup = int(self._spent * 1_000_000)
