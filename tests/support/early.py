@@ -79,9 +79,14 @@ class EarlyDaemon(Daemon):
         """Wait until the process has a handler for this signal."""
         await wait_until(lambda: self._has("SigCgt", number), f"a handler of {number.name}")
 
-    async def blocks(self, number: Signals) -> None:
-        """Wait until the process holds this signal back."""
-        await wait_until(lambda: self._has("SigBlk", number), f"{number.name} to be held back")
+    async def blocks(self, number: Signals) -> bool:
+        """Wait until the process holds this signal back; returns False if it handles it already."""
+        masks = ("SigBlk", "SigCgt")
+        found = await wait_until(
+            lambda: next((mask for mask in masks if self._has(mask, number)), None),
+            f"{number.name} to be held back",
+        )
+        return found == "SigBlk"
 
     async def reads(self, file: Path) -> None:
         """Wait until the process has this file open."""

@@ -92,8 +92,8 @@ class AttemptResult:
         """Seconds that the receiver asked for (RFC 9110 section 10.2.3), above 0 and at most
         `MAX_RETRY_AFTER_SECONDS`; None if it asked for none, or unreadably."""
         self.duration = duration
-        """Seconds that the attempt took, in whole microseconds: the delivery log has as many digits,
-        and the reports count the same."""
+        """Seconds that the attempt took, in whole microseconds, as the delivery log has them: it
+        and the reports count alike."""
         self.blocked_by_lookup = blocked_by_lookup
         """True if `error` is `BLOCKED` because of the addresses that a lookup found: the next
         lookup may find others. False for a refusal that is certain: a literal address, a name in
