@@ -43,6 +43,17 @@ async def test_a_page_without_a_session_leads_to_the_log_in(panel: ServedPages, 
     assert answer.headers["Location"] == f"/login?next={quote(path, safe='')}"
 
 
+async def test_a_script_without_a_session_spoils_no_log_in(panel: ServedPages) -> None:
+    """A log-in that a person sees stays good though a script of an earlier page asks for something
+    meanwhile, and is led to the log-in too.
+    """
+    visitor = Visitor(panel)
+    mark = field(await visitor("GET", "/login"), "mark")
+    await visitor("GET", "/login", Sec_Fetch_Dest="empty")
+    form = {"mark": mark, "next": "/", "token": TOKENS["viewer"]}
+    assert (await visitor("POST", "/login", form)).status == 303
+
+
 async def test_pages_have_a_strict_policy(panel: ServedPages) -> None:
     """Every page forbids foreign code, frames and forms, and is kept by no cache, except that a
     form is kept by its browser for its own Back.

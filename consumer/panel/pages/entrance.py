@@ -119,7 +119,9 @@ class Entrance:
         }  # fmt: skip
         status = problem.status if problem is not None else HTTPStatus.OK
         answer = html(asked, Shown("login.html", values, status), None, "")
-        answer.headers["Set-Cookie"] = _mark_cookie(mark, asked.caller, _MARK_SECONDS)
+        # What a page's script asks for, nobody sees: the mark of the page that is seen must stay.
+        if asked.request.headers.get("Sec-Fetch-Dest", "document") == "document":
+            answer.headers["Set-Cookie"] = _mark_cookie(mark, asked.caller, _MARK_SECONDS)
         return answer
 
 
