@@ -11,17 +11,14 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.own_workspace import own_workspace
 from benchmarks.steady import AgeReceiver, cpu_seconds, print_spread, steady_events
-from support.broker import KafkaServer
-from support.cluster import Cluster
 from support.daemon import Daemon
-from support.jars import kafka_jars
 from support.live_hooks import LIVE, OFFSET
 from support.waiting import wait_until
 from support.workspace import Workspace
@@ -154,13 +151,8 @@ def main() -> None:
     parser.add_argument("--hooks", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=20.0, help="of each round")
     options = parser.parse_args()
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "broker").mkdir()
-        (folder / "daemon").mkdir()
-        with KafkaServer(kafka_jars(), folder / "broker") as server:
-            workspace = Workspace(folder / "daemon", Cluster(server.bootstrap), "live")
-            asyncio.run(_measure(workspace, options.hooks, options.seconds))
+    with own_workspace("live") as workspace:
+        asyncio.run(_measure(workspace, options.hooks, options.seconds))
 
 
 if __name__ == "__main__":

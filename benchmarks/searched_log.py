@@ -11,17 +11,13 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from itertools import count
-from pathlib import Path
 from statistics import median, quantiles
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.delivery_log import fill
+from benchmarks.own_workspace import own_workspace
 from benchmarks.steady import AgeReceiver, cpu_seconds, print_spread, steady_events
-from support.broker import KafkaServer
-from support.cluster import Cluster
 from support.daemon import Daemon
-from support.jars import kafka_jars
 from support.live_hooks import LIVE, LiveHooks, in_force
 from support.panel import Client, PanelProcess, token_entries
 from support.waiting import wait_until
@@ -115,14 +111,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="of each round")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "broker").mkdir()
-        (folder / "daemon").mkdir()
-        with KafkaServer(kafka_jars(), folder / "broker") as server:
-            workspace = Workspace(folder / "daemon", Cluster(server.bootstrap), "searched")
-            fill(server.bootstrap, workspace.log_topics[0], options.records)
-            asyncio.run(_measure(workspace, options.seconds, options.rounds))
+    with own_workspace("searched") as workspace:
+        fill(workspace.cluster.bootstrap, workspace.log_topics[0], options.records)
+        asyncio.run(_measure(workspace, options.seconds, options.rounds))
 
 
 if __name__ == "__main__":

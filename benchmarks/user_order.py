@@ -10,17 +10,13 @@ import asyncio
 import time
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
 
+from benchmarks.own_workspace import own_workspace
 from benchmarks.steady import AgeReceiver, cpu_seconds, print_spread
-from support.broker import KafkaServer
-from support.cluster import Cluster
 from support.daemon import Daemon
-from support.jars import kafka_jars
 from support.workspace import Workspace, hook
 
 USERS = 1_000
@@ -116,13 +112,8 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=300, help="events a second")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each round")
     options = parser.parse_args()
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "broker").mkdir()
-        (folder / "daemon").mkdir()
-        with KafkaServer(kafka_jars(), folder / "broker") as server:
-            workspace = Workspace(folder / "daemon", Cluster(server.bootstrap), "order")
-            asyncio.run(_measure(workspace, options.rate, options.seconds))
+    with own_workspace("order") as workspace:
+        asyncio.run(_measure(workspace, options.rate, options.seconds))
 
 
 if __name__ == "__main__":
