@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,8 @@ from consumer.delivery.http.aiohttp import AiohttpTransport
 from consumer.delivery.http.curl import CurlTransport
 from consumer.delivery.http.transport import Transport
 from support.attempts import LOOPBACK, Opener, trusting
+from support.registered import Confluent
+from support.schema_registry import SchemaRegistryDouble, schema_registry
 from support.tls import server_context
 
 
@@ -35,6 +37,21 @@ def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> 
 def server_tls(authority: trustme.CA) -> ssl.SSLContext:
     """The TLS side of a receiver on 127.0.0.1."""
     return server_context(authority, "127.0.0.1")
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[SchemaRegistryDouble]:
+    """A registry that listens."""
+    with schema_registry() as double:
+        yield double
+
+
+@pytest.fixture(scope="module")
+def confluent(registry: SchemaRegistryDouble) -> Iterator[Confluent]:
+    """Confluent's serializers."""
+    confluent = Confluent(registry.url)
+    yield confluent
+    confluent.close()
 
 
 @pytest.fixture(params=["curl", "aiohttp"])

@@ -1,6 +1,5 @@
 """Protobuf that Confluent's serializer has written is the same event as in JSON."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from consumer.records.record import UndecodableError
 from consumer.registry.client import RegistryClient
 from support.proto_messages import EVENT_TYPE, FIRST_TYPE, field, written
 from support.registered import PLACES, Confluent
-from support.schema_registry import SchemaRegistryDouble, schema_registry
+from support.schema_registry import SchemaRegistryDouble
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 ODD = st.sampled_from(["NaN", "Infinity", "-Infinity"])
@@ -51,21 +50,6 @@ MESSAGES = st.builds(
     st.lists(_FLAT, max_size=2),
     st.sampled_from([{}, {"left": ""}, {"right": 7}]),
 )
-
-
-@pytest.fixture(scope="module")
-def registry() -> Iterator[SchemaRegistryDouble]:
-    """A registry that listens."""
-    with schema_registry() as double:
-        yield double
-
-
-@pytest.fixture(scope="module")
-def confluent(registry: SchemaRegistryDouble) -> Iterator[Confluent]:
-    """Their serializers."""
-    confluent = Confluent(registry.url)
-    yield confluent
-    confluent.close()
 
 
 class Fetched:

@@ -1,7 +1,6 @@
 """Records that Confluent's serializers have written are the same events as in JSON."""
 
 import json
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +17,7 @@ from consumer.factories import make_format
 from consumer.records.record import UndecodableError
 from support.fakes import FakeRecord
 from support.registered import PLACES, Confluent
-from support.schema_registry import SchemaRegistryDouble, schema_registry
+from support.schema_registry import SchemaRegistryDouble
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 SCHEMA: dict[str, Any] = {
@@ -95,21 +94,6 @@ class ReadSchemas:
             written = WrittenSchema(found.get("schemaType", "AVRO"), found["schema"])
             self._readers[schema_id] = compile_schema(written)
         return self._readers[schema_id]
-
-
-@pytest.fixture(scope="module")
-def registry() -> Iterator[SchemaRegistryDouble]:
-    """A registry that listens."""
-    with schema_registry() as double:
-        yield double
-
-
-@pytest.fixture(scope="module")
-def confluent(registry: SchemaRegistryDouble) -> Iterator[Confluent]:
-    """Their serializers."""
-    confluent = Confluent(registry.url)
-    yield confluent
-    confluent.close()
 
 
 @pytest.fixture(scope="module")
