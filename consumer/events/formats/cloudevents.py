@@ -39,7 +39,7 @@ def cloud_event(value: bytes | None, headers: Headers) -> dict[str, Any]:
 
 
 def essence(content_type: str) -> str:
-    """A media type in small letters, without its parameters."""
+    """A media type in lower case, without its parameters."""
     return content_type.partition(";")[0].strip().lower()
 
 
@@ -100,7 +100,7 @@ def _check_content_type(content_type: str) -> None:
 
 
 def _texts(headers: Headers) -> dict[str, str]:
-    """The content type and the attributes in headers, the last of each name, in small letters."""
+    """The content type and the attributes in headers, the last of each name, in lower case."""
     texts: dict[str, str] = {}
     for name, value in headers:
         if value is None:

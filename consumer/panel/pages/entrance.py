@@ -119,7 +119,7 @@ class Entrance:
         }  # fmt: skip
         status = problem.status if problem is not None else HTTPStatus.OK
         answer = html(asked, Shown("login.html", values, status), None, "")
-        # What a page's script asks for, nobody sees: the mark of the page that is seen must stay.
+        # A script's request must not replace the mark of the log-in page that is open.
         if asked.request.headers.get("Sec-Fetch-Dest", "document") == "document":
             answer.headers["Set-Cookie"] = _mark_cookie(mark, asked.caller, _MARK_SECONDS)
         return answer
