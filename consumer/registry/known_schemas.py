@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final
 
 from consumer.background import in_thread
+from consumer.backoff import doubled
 from consumer.clock import Clock
 from consumer.events.formats.compiled import compile_schema
 from consumer.events.formats.schemas import SchemaId, SchemaReader
@@ -20,7 +21,6 @@ log = get_logger(__name__)
 FIRST_PAUSE_SECONDS: Final = 0.5
 MAX_PAUSE_SECONDS: Final = 15.0
 """Between two questions to a registry that is away."""
-_MAX_DOUBLINGS: Final = 10
 NEGATIVE_SECONDS: Final = 60.0
 """For which a schema that there is not, or that cannot be used, is not asked for again."""
 LOOK_SECONDS: Final = 0.02
@@ -35,7 +35,7 @@ _MAX_NEGATIVES: Final = 10_000
 
 def pause_after(failures: int, chance: float) -> float:
     """Seconds to wait after `failures` in a row (at least 1); `chance` is from [0, 1)."""
-    pause = min(MAX_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, _MAX_DOUBLINGS))
+    pause = doubled(failures, FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS)
     return pause * (1.0 + chance) / 2.0
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
+from consumer.backoff import doubled
+
 FIRST_PAUSE_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 2.0
 """Short, so that a client reconnects soon after its broker is back."""
 _JITTER_RATIO = 0.2
-_MAX_FAILURES = 10
-"""Failures after which the pause stays the same; keeps the power within a float's range."""
 
 Address = tuple[str, int]
 """Host and port."""
@@ -16,7 +16,7 @@ Address = tuple[str, int]
 
 def pause_after(failures: int, chance: float) -> float:
     """Seconds to wait after `failures` in a row (at least 1); `chance` is from [0, 1)."""
-    pause = min(MAX_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** (min(failures, _MAX_FAILURES) - 1))
+    pause = doubled(failures, FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS)
     return pause * (1 - _JITTER_RATIO + 2 * _JITTER_RATIO * chance)
 
 
