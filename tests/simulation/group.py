@@ -1,7 +1,7 @@
 """A model of the consumer group: rebalances, generations, and sessions that expire."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from random import Random
 
 from aiokafka import TopicPartition
@@ -25,17 +25,15 @@ class Group:
         topics: Iterable[str],
         random: Random,
         story: Story,
-        moved: Callable[[TopicPartition, ModelConsumer], None],
+        assigned: Callable[[Collection[TopicPartition]], None],
     ) -> None:
-        """`topics` are those that are consumed. `moved` is called with each partition that another
-        member gets, and its former owner.
-        """
+        """`topics` are those that are consumed. `assigned` is called with what a member gets."""
         self._broker = broker
         self._topics = list(topics)
         self._tps = {tp for tp in broker.logs if tp.topic in self._topics}
         self._random = random
         self._story = story
-        self._moved = moved
+        self._assigned = assigned
         self._owners: dict[TopicPartition, ModelConsumer] = {}
         """The last one of each partition."""
         self._wanted = asyncio.Event()
@@ -50,6 +48,10 @@ class Group:
         alive = all(member.alive for member in self.members)
         owned = sum(len(member.positions) for member in self.members)
         return alive and owned == len(self._tps) and not self._is_rebalancing
+
+    def last_owned_by(self, consumer: ModelConsumer) -> set[TopicPartition]:
+        """The partitions that no other member got after `consumer`."""
+        return {tp for tp, owner in self._owners.items() if owner is consumer}
 
     def is_member(self, consumer: ModelConsumer, generation: int) -> bool:
         """Whether commits of that member and generation are taken."""
@@ -124,11 +126,8 @@ class Group:
         await asyncio.sleep(self._random.uniform(0.0, 0.02))
         if not member.alive:
             return
-        for tp in tps:
-            owner = self._owners.get(tp, member)
-            if owner is not member:
-                self._moved(tp, owner)
-            self._owners[tp] = member
+        self._assigned(tps)
+        self._owners.update(dict.fromkeys(tps, member))
         names = [f"{tp.topic}/{tp.partition}" for tp in tps]
         self._story.tell(f"{member.name} is assigned {names}")
         await member.end_rebalance(*tps)

@@ -24,8 +24,6 @@ STEADY_SECONDS = 4.0
 """The receiver that is always well gets its deliveries within this time, its own queue apart."""
 CALM_SECONDS = 1.0
 """After this time without faults they have no more effects."""
-
-
 READ_SECONDS = 2.0
 """Within this time after a record was written or its partition assigned, it is read."""
 
@@ -57,6 +55,8 @@ class Oracle:
         self._waiting: defaultdict[str, list[Waiting]] = defaultdict(list)
         self._lines: defaultdict[tuple[TopicPartition, str, str], Line] = defaultdict(Line)
         """By source partition, hook and user."""
+        self._repeated: set[TopicPartition] = set()
+        """Partitions without an owner of which records may come again for a reason."""
 
     def fail(self, text: str, delivery: str = "") -> None:
         """Note a broken promise."""
@@ -159,8 +159,7 @@ class Oracle:
             return
         fate.answered += 1
         if fate.answered == 1:
-            before = fate.line.first_before(fate)
-            if before is not None:
+            if (before := fate.line.first_before(fate)) is not None:
                 self.fail(f"delivered before {before.id}, which its user's order has first", id)
             if not fate.dead:
                 self._end(fate)
@@ -179,10 +178,16 @@ class Oracle:
         for delivery in replica.transport.under_way:
             self.doubt(delivery, "deferred with an attempt under way")
 
-    def moved(self, tp: TopicPartition, owner: Replica) -> None:
-        """A partition has another owner: what `owner` did not commit comes again."""
+    def gave_back(self, tps: Iterable[TopicPartition], owner: Replica) -> None:
+        """The ownership of partitions has ended: its last commit may lack what is settled later."""
         outbox = owner.outbox
         if owner.consumer.troubled_until > self._time() or outbox.failing or outbox._unfinished:
+            self._repeated.update(tps)
+
+    def assigned(self, tps: Iterable[TopicPartition]) -> None:
+        """Partitions have an owner: what was not committed when they had none comes again."""
+        for tp in self._repeated.intersection(tps):
+            self._repeated.remove(tp)
             for fate in self._uncommitted(tp):
                 self.doubt(fate.id, "a commit or an acknowledgement was lost before a rebalance")
 
@@ -241,20 +246,18 @@ class Oracle:
         return next((waiting for waiting in queue if not waiting.fate.doubt), None)
 
     def _check_delay(self, fate: Fate) -> None:
+        delay = self._time() - fate.produced_at
         if fate.hook != STEADY_HOOK or fate.produced_at < self.calm_since + CALM_SECONDS:
             return
-        delay = self._time() - fate.produced_at
         bound = STEADY_SECONDS + fate.queued * 0.05 / min(self._plan.per_hook, 4)
         if delay > bound and not fate.doubt:
             text = f"waited {delay:.1f} s for a receiver that is always well; bound {bound:.1f} s"
             self.fail(text, fate.id)
 
     def _dead_lettered(self, fate: Fate, reason: str) -> None:
-        right = {
-            Reason.PERMANENT: any(400 <= status < 500 for status in fate.statuses),
-            Reason.EXHAUSTED: fate.attempts >= self._plan.max_attempts,
-        }
-        if not right.get(Reason(reason), False):
+        rejected = any(400 <= status < 500 for status in fate.statuses)
+        exhausted = fate.attempts >= self._plan.max_attempts
+        if not {Reason.PERMANENT: rejected, Reason.EXHAUSTED: exhausted}.get(Reason(reason)):
             self.fail(f"a dead letter for a wrong reason: {reason}", fate.id)
         if not fate.over:
             self._end(fate)
@@ -269,8 +272,7 @@ class Oracle:
         self._waiting[fate.id].append(waiting)
 
     def _produced(self, tp: TopicPartition, record: FakeRecord) -> list[Fate]:
-        event = orjson.loads(record.value or b"")
-        fates = []
+        event, fates = orjson.loads(record.value or b""), []
         for hook in self._hooks:
             if hook.select is None or event["data"]["event_key"] in hook.select:
                 delivery = f"{event['id']}:{hook.id}"

@@ -1,7 +1,7 @@
 """One replica: the daemon's parts, put together as `consumer/app.py` does, on model clients."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from random import Random
 from typing import Protocol
 
@@ -58,6 +58,10 @@ class Oracle(Watcher, Protocol):
 
     def deferred(self, replica: "Replica") -> None:
         """A replica defers deliveries, some of them with attempts under way."""
+        ...
+
+    def gave_back(self, tps: Iterable[TopicPartition], owner: "Replica") -> None:
+        """A replica's ownership of partitions has ended in order."""
         ...
 
 
@@ -122,6 +126,7 @@ class Replica:
             broker, lambda delivery: oracle.doubt(delivery, "its publishing")
         )
         self._group = group
+        self._oracle = oracle
         self._clock = clock
         self._stop = asyncio.Event()
         metrics = Metrics("0", CollectorRegistry())
@@ -222,8 +227,8 @@ class Replica:
     async def _run(self) -> None:
         """Serve until `stop`: `App._serve` without what looks after the process."""
         self.consumer.on_start = lambda: self._group.join(self.consumer)
-        self.consumer.on_stop = lambda: self._group.leave(self.consumer)
-        self.consumer.on_rejoin = self._group.rebalance
+        self.consumer.on_stop = self._leave
+        self.consumer.on_rejoin = self._rejoin
         await self.intake.start()
         async with asyncio.TaskGroup() as tasks:
             taking = tasks.create_task(self.intake.run())
@@ -241,6 +246,15 @@ class Replica:
                 helper.cancel()
         await self.intake.close()
         self.consumer.alive = self._producer.alive = self.transport.alive = False
+
+    def _leave(self) -> None:
+        self._oracle.gave_back(self._group.last_owned_by(self.consumer), self)
+        self._group.leave(self.consumer)
+
+    def _rejoin(self) -> None:
+        """Join again, which a member does at the moment when it gives partitions back."""
+        self._oracle.gave_back(self._group.last_owned_by(self.consumer) - set(self.owned), self)
+        self._group.rebalance()
 
     def _timer(self, delay: float, callback: Callable[[], object]) -> None:
         asyncio.get_running_loop().call_later(delay, self._due, callback)

@@ -186,3 +186,12 @@ def test_a_partition_that_comes_back_keeps_its_order() -> None:
     kept = (0, 33), (1, 1), (2, 45), (3, 0), (5, 1), (6, 18), (7, 15), (8, 1), (9, 38)
     result = run(make_plan(5791).keep([*kept, (10, 100), (11, 1)]), keep_story=True)
     assert result.violation is None, describe(result)
+
+
+def test_a_partition_may_be_read_again_whose_owner_could_not_publish() -> None:
+    """What comes again because a write was not acknowledged when its partition was given back has
+    a reason, also if the acknowledgement came before the next owner began.
+    """
+    kept = (0, 54), (3, 1), (7, 1), (8, 1), (11, 46)
+    result = run(make_plan(22188).keep(kept), keep_story=True)
+    assert result.violation is None, describe(result)

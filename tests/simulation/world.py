@@ -9,7 +9,6 @@ from aiokafka import TopicPartition
 
 from consumer.matching.store import make_index
 from simulation.broker import Broker, Faults
-from simulation.clients import ModelConsumer
 from simulation.group import Group
 from simulation.oracle import Oracle
 from simulation.plan import KEYS, TOPIC, USERS, Kind, Plan, Step
@@ -80,7 +79,9 @@ class World:
         self.broker = Broker(topics, self._clock.now, plan.random("broker"))
         self.oracle = Oracle(plan, self._hooks, self._loop.time, story)
         self.broker.observer = self.oracle
-        self.group = Group(self.broker, self._consumed, plan.random("group"), story, self._moved)
+        self.group = Group(
+            self.broker, self._consumed, plan.random("group"), story, self.oracle.assigned
+        )
         self.receivers = {
             hook.id: Receiver(self._loop.time, plan.random(hook.id), poison=plan.poison)
             for hook in self._hooks
@@ -243,11 +244,6 @@ class World:
         self._events += 1
         record = FakeRecord(orjson.dumps(event), key=key)
         self.broker.append(TopicPartition(TOPIC, partition), record)
-
-    def _moved(self, tp: TopicPartition, consumer: ModelConsumer) -> None:
-        for replica in self.replicas:
-            if replica.consumer is consumer:
-                self.oracle.moved(tp, replica)
 
     def _uncaught(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
