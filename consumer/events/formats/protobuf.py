@@ -23,6 +23,7 @@ from consumer.events.formats.protobuf_values import (
     checked_text,
     key_text,
 )
+from consumer.events.formats.protobuf_well_known import is_well_known
 from consumer.events.formats.schemas import SchemaKind, WrittenSchema
 from consumer.records.record import UndecodableError
 
@@ -113,20 +114,24 @@ class _Trees:
     def of(self, descriptor: Descriptor) -> Convert:
         """What makes a tree of a message."""
         name = descriptor.full_name
-        special = SPECIAL.get(name)
-        if special is not None:
-            return self._counted(special)
-        if name == "google.protobuf.Struct":
-            return self._struct
-        if name == "google.protobuf.ListValue":
-            return self._list
-        if name == "google.protobuf.Value":
-            return self._value
+        if is_well_known(descriptor):
+            return self._well_known(name)
         plan = self._plans.get(name)
         if plan is None:
             plan = self._plans[name] = _Plan(self)
             self._unfilled.append((plan, descriptor))
         return plan
+
+    def _well_known(self, name: str) -> Convert:
+        match name:
+            case "google.protobuf.Struct":
+                return self._struct
+            case "google.protobuf.ListValue":
+                return self._list
+            case "google.protobuf.Value":
+                return self._value
+            case _:
+                return self._counted(SPECIAL[name])
 
     def spend(self, cost: int) -> None:
         """Count fields. Raises `UndecodableError` for too many."""

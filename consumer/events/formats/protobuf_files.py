@@ -96,7 +96,7 @@ def _library_file(name: str) -> FileDescriptorProto | None:
     `googleapis-common-protos` also `google/type/money.proto`.
     """
     if name == _DECIMAL_FILE:
-        return _decimal_file()
+        return decimal_file()
     stem = name.removesuffix(".proto")
     parts = stem.split("/")
     if not stem.startswith(_LIBRARIES) or not all(part.isidentifier() for part in parts):
@@ -110,7 +110,8 @@ def _library_file(name: str) -> FileDescriptorProto | None:
     return file
 
 
-def _decimal_file() -> FileDescriptorProto:
+def decimal_file() -> FileDescriptorProto:
+    """The file of `confluent.type.Decimal`."""
     kinds = FieldDescriptorProto
     fields = [
         FieldDescriptorProto(name=name, number=number, type=kind, label=kinds.LABEL_OPTIONAL)

@@ -104,10 +104,53 @@ def test_a_nested_type_is_read() -> None:
 
 @pytest.mark.parametrize("name", ["Timestamp", "Duration", "StringValue", "Value", "Struct"])
 def test_a_well_known_name_of_another_type(name: str) -> None:
-    """A type that takes the name of a well-known one, and has other fields, is undecodable."""
+    """A type that takes the name of a well-known one, and has other fields, is an object of these,
+    as all messages are.
+    """
     main = DescriptorProto(name=name, field=[field("id", 1, Field.TYPE_STRING)])
-    with pytest.raises(UndecodableError, match="does not fit"):
-        reader(main, package="google.protobuf")(b"\0\x0a\x01e", 0, None)
+    assert reader(main, package="google.protobuf")(b"\0\x0a\x01e", 0, None) == {"id": "e"}
+
+
+def test_a_well_known_type_with_a_value_of_another_type() -> None:
+    """A wrapper of a message is an object, of which nothing but JSON's types comes out."""
+    inner = DescriptorProto(name="I", field=[field("id", 1, Field.TYPE_STRING)])
+    main = DescriptorProto(
+        name="BoolValue", field=[field("value", 1, Field.TYPE_MESSAGE, ".google.protobuf.I")]
+    )
+    read = reader(main, inner, package="google.protobuf")
+    assert read(b"\0\x0a\x03\x0a\x01e", 0, None) == {"value": {"id": "e"}}
+
+
+def test_a_duration_of_texts_is_not_multiplied() -> None:
+    """The fields of another `Duration` are not computed with: a text times a billion would be a
+    gigabyte.
+    """
+    main = DescriptorProto(
+        name="Duration",
+        field=[field("seconds", 1, Field.TYPE_STRING), field("nanos", 2, Field.TYPE_STRING)],
+    )
+    read = reader(main, package="google.protobuf")
+    assert read(b"\0\x0a\x01e", 0, None) == {"seconds": "e", "nanos": ""}
+
+
+def test_a_struct_of_other_values() -> None:
+    """A `Struct` whose `Value` is another type is an object of its fields."""
+    value = DescriptorProto(name="Value", field=[field("id", 1, Field.TYPE_STRING)])
+    entry = DescriptorProto(
+        name="FieldsEntry",
+        field=[
+            field("key", 1, Field.TYPE_STRING),
+            field("value", 2, Field.TYPE_MESSAGE, ".google.protobuf.Value"),
+        ],
+    )
+    entry.options.map_entry = True
+    fields = field(
+        "fields", 1, Field.TYPE_MESSAGE, ".google.protobuf.Struct.FieldsEntry", many=True
+    )
+    main = DescriptorProto(name="Struct", field=[fields], nested_type=[entry])
+    read = reader(main, value, package="google.protobuf")
+    written = b"\0\x0a\x08\x0a\x01k\x12\x03\x0a\x01e"
+    assert read(written, 0, None) == {"fields": {"k": {"id": "e"}}}
 
 
 @pytest.mark.parametrize(
