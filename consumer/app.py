@@ -6,9 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
-from consumer import __version__, logs
-from consumer.admin import Admin
-from consumer.assembly import announce, make_handler, make_journal, make_tracer
+from consumer import __version__, assembly, logs
 from consumer.clock import Clock, SystemClock
 from consumer.configuration import Loaded
 from consumer.definitions.in_force import DefinitionsInForce, PreparedReload
@@ -41,13 +39,14 @@ from consumer.reload import Reloader, refuse_fixed
 from consumer.settings import Settings
 from consumer.shutdown import drain, end_helpers
 from consumer.startup import CANCEL_SECONDS, start_unless_stopped
-from consumer.stream.client import KafkaProducer, make_consumer, translate_errors
+from consumer.stream.client import make_consumer, translate_errors
 from consumer.stream.cluster_view import ClusterView
 from consumer.stream.intake import Intake
 from consumer.stream.known_retry_topics import KnownRetryTopics
 from consumer.stream.other_prefixes import warn_of_other_prefixes
 from consumer.stream.outbox import Outbox
 from consumer.stream.overflow_topic import OverflowTopic
+from consumer.stream.producer import KafkaProducer
 from consumer.stream.tls import tls_files
 from consumer.stream.topic_watch import TopicWatch
 from consumer.systemd import ServiceManager
@@ -131,25 +130,23 @@ class App:
 
     async def _build(self, stack: AsyncExitStack) -> None:
         """Build all parts, the admin server first: a port in use is found before Kafka is asked."""
-        settings = self._loaded.settings
+        settings, metrics, clock = self._loaded.settings, self.metrics, self._clock
         provide_descriptors(settings.delivery.concurrency)
         own = settings.kafka.own_topics
         consumer = make_consumer(settings.kafka)
         stack.push_async_callback(consumer.stop)  # if the start fails before `Intake` exists
-        retry_topics = KnownRetryTopics(consumer, own, settings.retry.delays, self.metrics.stream)
-        retry_topic_names = [retry_topic.topic for retry_topic in retry_topics.named]
-        self._tracer = make_tracer(settings, self._replica, self.metrics, self._clock, stack)
-        self._journal = make_journal(settings, self._replica, self.metrics, self._clock)
+        retry_topics = KnownRetryTopics(consumer, own, settings.retry.delays, metrics.stream)
+        self._tracer = assembly.make_tracer(settings, self._replica, metrics, clock, stack)
+        self._journal = assembly.make_journal(settings, self._replica, metrics, clock)
         if self._journal is not None:
             stack.push_async_callback(self._journal.disconnect)
-        self._outbox = Outbox(KafkaProducer(settings.kafka, self._clock), self.metrics.stream)
-        self._transport = make_transport(settings, self._loaded.authorities, self._clock)
+        self._outbox = Outbox(KafkaProducer(settings.kafka, clock), metrics.stream)
+        self._transport = make_transport(settings, self._loaded.authorities, clock)
         stack.push_async_callback(self._transport.close)
-        overflow = OverflowTopic(own.overflow, self._clock, self.metrics.stream)
-        registry = settings.schema_registry
-        self._schemas = RegistrySchemas(registry, self._clock, random.random)
+        overflow = OverflowTopic(own.overflow, clock, metrics.stream)
+        self._schemas = RegistrySchemas(settings.schema_registry, clock, random.random)
         stack.push_async_callback(self._schemas.aclose)
-        self._handler = make_handler(
+        self._handler = assembly.make_handler(
             settings,
             schemas=self._schemas.schemas,
             index=self._definitions.view,
@@ -159,8 +156,8 @@ class App:
             outbox=self._outbox,
             journal=self._journal,
             tracer=self._tracer,
-            clock=self._clock,
-            metrics=self.metrics,
+            clock=clock,
+            metrics=metrics,
         )
         self._intake = Intake(
             consumer,
@@ -169,11 +166,11 @@ class App:
             sources=start_times(settings),
             retry_topics=retry_topics,
             overflow=overflow,
-            clock=self._clock,
-            metrics=self.metrics.stream,
+            clock=clock,
+            metrics=metrics.stream,
         )
         scheduler = self._handler.scheduler
-        self._presence = Presence(self._intake.membership, scheduler, self._outbox, self._clock)
+        self._presence = Presence(self._intake.membership, scheduler, self._outbox, clock)
         self.health = Health(
             self._intake,
             self._outbox,
@@ -182,16 +179,15 @@ class App:
             self._are_hooks_loaded,
             schema_trouble=self._schemas.why_not_ready,
         )
-        self.metrics.stream.declare_consumed_topics([one.topic for one in settings.sources])
-        self.metrics.hooks_loaded(len(self._definitions.view.hooks))
-        self.metrics.stream.declare_topics([*retry_topic_names, own.overflow, own.dead_letter])
-        self._workload = Workload(self._intake.flow, scheduler, self._clock)
-        register_gauges(self.metrics.stream, self._intake, scheduler, self._tls, self._workload)
+        assembly.declare_topics(settings, retry_topics, metrics)
+        metrics.hooks_loaded(len(self._definitions.view.hooks))
+        self._workload = Workload(self._intake.flow, scheduler, clock)
+        register_gauges(metrics.stream, self._intake, scheduler, self._tls, self._workload)
         await self._open_admin(stack)
         self._topics = make_topic_watch(
             lambda: self.settings,
             retry_topics.consumed,
-            self.metrics.stream,
+            metrics.stream,
             urgent=lambda: self._outbox.failing,
         )
         stack.push_async_callback(self._topics.close)
@@ -203,20 +199,16 @@ class App:
                 replica=self._replica,
                 handler=self._handler,
                 intake=self._intake,
-                metrics=self.metrics,
+                metrics=metrics,
                 warn=lambda hooks: warn_of_refused_uris(hooks, self._policy),
-                clock=self._clock,
+                clock=clock,
             )
             stack.push_async_callback(self._live.close)
         stack.push_async_callback(self._intake.close)
 
     async def _open_admin(self, stack: AsyncExitStack) -> None:
-        admin = Admin(
-            hosts=self._loaded.settings.admin.host,
-            port=self._loaded.settings.admin.port,
-            registry=self.metrics.registry,
-            health=self.health.alive,
-            ready=self.health.ready,
+        admin = assembly.make_admin(
+            self.settings, self.metrics, self.health.alive, self.health.ready
         )
         await stack.enter_async_context(admin)
         self.admin_port = admin.port
@@ -227,28 +219,22 @@ class App:
     async def _serve(self, group: asyncio.TaskGroup) -> None:
         """Run until `stop`, then stop in order; a task's error ends it at once."""
         intake = group.create_task(self._intake.run())
-        helpers = [
-            group.create_task(self._intake.commit_regularly()),
-            group.create_task(self._intake.give_back.run()),
-            group.create_task(self._intake.placement.run()),
-            group.create_task(self._intake.watch.run()),
-            group.create_task(self._intake.retry_topics.run()),
-            group.create_task(self._intake.watch_client()),
-            group.create_task(self._topics.run()),
-            group.create_task(self._intake.membership.watch()),
-            group.create_task(self._presence.standstill.run()),
-            group.create_task(self._workload.run()),
-            group.create_task(self._outbox.run()),
-            group.create_task(self.reloader.run()),
-            group.create_task(self._watch_transport()),
-            group.create_task(self._systemd.run(self.health.ready, self.health.alive)),
-            group.create_task(asyncio.wait_for(self._answering, None)),
-        ]
         parts = (self._live, self._journal, self._schemas.known)
-        helpers += [group.create_task(part.run()) for part in parts if part is not None]
-        kafka, sources = self.settings.kafka, [source.topic for source in self.settings.sources]
-        helpers.append(group.create_task(warn_of_other_prefixes(kafka, sources)))
-        announce(self.settings, len(self._definitions.view.hooks), self.admin_port)
+        beside = [
+            *self._intake.helpers(),
+            self._topics.run(),
+            self._presence.standstill.run(),
+            self._workload.run(),
+            self._outbox.run(),
+            self.reloader.run(),
+            self._watch_transport(),
+            self._systemd.run(self.health.ready, self.health.alive),
+            asyncio.wait_for(self._answering, None),
+            *[part.run() for part in parts if part is not None],
+            warn_of_other_prefixes(self.settings),
+        ]
+        helpers = [group.create_task(each) for each in beside]
+        assembly.announce(self.settings, len(self._definitions.view.hooks), self.admin_port)
         await self._stop.wait()
         grace = self._loaded.settings.delivery.shutdown_grace
         await drain(self._intake, self._handler, intake, grace, self._clock)
@@ -289,9 +275,8 @@ class App:
         self.metrics.retain_hooks(view.hooks)
         self.metrics.hooks_loaded(len(view.hooks))
         logs.configure(after.log.format, after.log.level, sys.stderr, self._clock)
-        log.info(
-            "hooks and settings reloaded", hooks=len(view.hooks), changed=len(prepared.changes)
-        )
+        changed = len(prepared.changes)
+        log.info("hooks and settings reloaded", hooks=len(view.hooks), changed=changed)
 
         def finish() -> None:
             new = [change.hook for change in prepared.changes if isinstance(change, Upsert)]

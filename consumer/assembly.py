@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from consumer import __version__
-from consumer.admin import host_port
+from consumer.admin import Admin, ProbeResult, host_port
 from consumer.clock import Clock
 from consumer.delivery.http.transport import Transport
 from consumer.delivery.scheduling.observers import METRICS_OBSERVER, AttemptObserver
@@ -118,6 +118,30 @@ def make_handler(
         metrics=metrics,
         spans=spans,
     )
+
+
+def make_admin(
+    settings: Settings,
+    metrics: Metrics,
+    alive: Callable[[], ProbeResult],
+    ready: Callable[[], ProbeResult],
+) -> Admin:
+    """The admin server, before it listens."""
+    return Admin(
+        hosts=settings.admin.host,
+        port=settings.admin.port,
+        registry=metrics.registry,
+        health=alive,
+        ready=ready,
+    )
+
+
+def declare_topics(settings: Settings, retry_topics: KnownRetryTopics, metrics: Metrics) -> None:
+    """Let the metrics of each topic that is read or written begin with zero."""
+    own = settings.kafka.own_topics
+    written = [retry_topic.topic for retry_topic in retry_topics.named]
+    metrics.stream.declare_consumed_topics([source.topic for source in settings.sources])
+    metrics.stream.declare_topics([*written, own.overflow, own.dead_letter])
 
 
 def announce(settings: Settings, hooks: int, admin_port: int | None) -> None:

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Iterable
 from typing import Final
 
+from consumer.cancellation import end_tasks
 from consumer.clock import Clock
 from consumer.logs import get_logger
 from consumer.pipeline.event_handler import EventHandler
 from consumer.stream.intake import Intake
-from consumer.stream.tasks import end_tasks
 
 log = get_logger(__name__)
 
@@ -32,11 +32,12 @@ async def drain(
     log.info("stopping", unsettled=intake.unsettled, grace_seconds=grace)
     intake.stop_taking(clock.monotonic() + grace)
     await end_tasks([taking])  # its poll may wait for the broker; records already taken stay
-    if not await intake.settled(grace * _BEGIN_SHARE):
+    settled = intake.give_back.settled
+    if not await settled(grace * _BEGIN_SHARE):
         handler.release(lambda _pending: True)
-    if not await intake.settled(grace * _FINISH_SHARE):
+    if not await settled(grace * _FINISH_SHARE):
         handler.defer(lambda _pending: True)
-        await intake.settled(grace * _DEFER_SHARE)
+        await settled(grace * _DEFER_SHARE)
     await intake.commit()
     unsettled = intake.unsettled
     (log.warning if unsettled else log.info)("stopped", left_to_the_next_run=unsettled)

@@ -2,19 +2,29 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import uvloop
 
+from consumer.cancellation import end_tasks
 from consumer.logs import log_uncaught
 
 ResultT = TypeVar("ResultT")
 
+_AGAIN_SECONDS: Final = 5.0
+"""Time in which what Ctrl-C has cancelled closes its connections."""
+
 
 def run_on_loop(
-    main: Callable[[], Coroutine[Any, Any, ResultT]], *, process_ends: bool = False
+    main: Callable[[], Coroutine[Any, Any, ResultT]],
+    *,
+    process_ends: bool = False,
+    again_seconds: float = _AGAIN_SECONDS,
 ) -> ResultT:
     """Run `main()` on uvloop; an exception that escapes a callback or task is logged once.
+
+    Ctrl-C cancels it, again every `again_seconds` until it has ended, and raises
+    `KeyboardInterrupt`, or returns what it still returns.
 
     With `process_ends` the loop is not closed, since that would wait for threads that may hang in a
     name lookup or a read.
@@ -22,7 +32,12 @@ def run_on_loop(
 
     async def on_loop() -> ResultT:
         asyncio.get_running_loop().set_exception_handler(log_uncaught)
-        return await main()
+        task = asyncio.ensure_future(main())
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            await end_tasks([task], again_seconds)
+        return task.result()
 
     runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     try:

@@ -15,8 +15,8 @@ from consumer.matching.store import Prepared
 from consumer.metrics import Metrics
 from consumer.pipeline.event_handler import EventHandler
 from consumer.settings import KafkaSettings
-from consumer.stream.client import KafkaProducer
 from consumer.stream.intake import Intake
+from consumer.stream.producer import KafkaProducer
 
 log = get_logger(__name__)
 

@@ -122,16 +122,9 @@ class RetryRouter:
         if delivery.order:
             self._line_writer.publish(delivery, metadata)
             return
-        record = OutgoingRecord(
-            self._writer,
-            self._overflow.name,
-            source,
-            metadata,
-            delivery.endpoint.metrics,
-            reason=None,
-            partition=self._overflow.write(hook) if cause != STOPPED else None,
-        )
-        self._outbox.send(record)
+        partition = self._overflow.write(hook) if cause != STOPPED else None
+        topic, metrics = self._overflow.name, delivery.endpoint.metrics
+        self._publish(topic, source, metadata, metrics, partition=partition)
 
     def dead_lettered(self, delivery: Delivery, reason: Reason, detail: str) -> None:
         """Publish to the dead-letter topic; the broker's acknowledgement settles the delivery."""
@@ -261,11 +254,13 @@ class RetryRouter:
         metrics: HookMetrics,
         *,
         reason: Reason | None = None,
+        partition: int | None = None,
         line: int = 0,
     ) -> None:
         record = OutgoingRecord(
-            self._writer, topic, source_record, metadata, metrics, reason=reason, line=line
-        )
+            self._writer, topic, source_record, metadata, metrics,
+            reason=reason, partition=partition, line=line,
+        )  # fmt: skip
         self._outbox.send(record)
 
     def _delivery_metadata(

@@ -17,9 +17,9 @@ from consumer.reasons import Reason
 from consumer.services.times import milliseconds, rfc3339
 from consumer.settings import KafkaSettings, Settings
 from consumer.stream.backward_merge import Item
-from consumer.stream.client import KafkaProducer
 from consumer.stream.dead_letters import DeadLetterReader, DeadLetterRecord, Selection
 from consumer.stream.group_lock import GroupLock, LockedError
+from consumer.stream.producer import KafkaProducer
 from consumer.stream.replay import Plan, Replayer, begin_plan, make_plan
 from consumer.stream.replay_route import Route
 from consumer.stream.topics import existing_topics

@@ -1,30 +1,19 @@
-"""Kafka clients with this daemon's options: aiokafka's consumer and an idempotent producer."""
+"""Kafka clients with this daemon's options: connections, consumers, errors."""
 
-import asyncio
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from itertools import chain, count
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import (
-    KafkaConnectionError,
-    KafkaError,
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-)
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.util import commit_structure_validate
 
-from consumer.clock import Clock, SystemClock
+from consumer.clock import SystemClock
 from consumer.errors import HookstreamError
-from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
 from consumer.stream.assignor import CooperativeAssignor
-from consumer.stream.batch_builder import BatchBuilder
 from consumer.stream.cluster_client import install_cluster_client
 from consumer.stream.cluster_identity import BootstrapServers
-from consumer.stream.failed_partitions import FailedPartitions
 from consumer.stream.fetches import (
     ANSWER_BYTES,
     PARTITION_BYTES,
@@ -33,15 +22,12 @@ from consumer.stream.fetches import (
 )
 from consumer.stream.kafka_errors import REFUSALS, refusal, unreachable
 from consumer.stream.odd_records import read_odd_records
-from consumer.stream.outbox import BatchTooLargeError, MessageT, Sent, TooLargeError
-from consumer.stream.partitioner import by_partition
 from consumer.stream.tasks import timeout
 from consumer.stream.tls import tls_files
 
 install_cluster_client()
 free_dropped_fetches()
 read_odd_records()
-log = get_logger(__name__)
 
 CLIENT_ID = "hookstream"
 REBALANCE_TIMEOUT_SECONDS = 60.0
@@ -56,11 +42,6 @@ _METADATA_MAX_AGE_SECONDS = 30.0
 _MAX_POLL_INTERVAL_SECONDS = 7 * 24 * 3600
 """In effect unlimited: `/healthz` judges a stalled intake. While the broker accepts no retries and
 dead letters nothing is polled, and leaving the group would not help."""
-_CLOSE_TIMEOUT_SECONDS = 5.0
-_MAX_REQUEST_BYTES = 16 * 1024 * 1024
-"""Headers make a published record larger than the one that was consumed."""
-_MAX_BATCH_BYTES = 128 * 1024
-"""A partition's batches are sent one after the other, each for a round trip."""
 
 
 def connection_options(settings: KafkaSettings) -> dict[str, Any]:
@@ -160,148 +141,3 @@ async def kafka_timeout(settings: KafkaSettings, seconds: float) -> AsyncIterato
             f"the Kafka broker at {servers} did not answer within {seconds:.0f} s: "
             "check that it is healthy, and kafka.security_protocol"
         ) from error
-
-
-class KafkaProducer:
-    """The outbox's `Producer`: idempotent, acknowledged by all in-sync replicas."""
-
-    def __init__(self, settings: KafkaSettings, clock: Clock) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._producer: AIOKafkaProducer | None = None
-        self._starting = asyncio.Lock()
-        self._round_robin: defaultdict[str, Iterator[int]] = defaultdict(count)
-        """One counter per topic: from a shared one, two topics could get even and odd numbers."""
-        self._failed_partitions = FailedPartitions(lambda: asyncio.get_running_loop().time())
-        self._max_batch_records: dict[str, int] = {}
-        """Records in a batch, for each topic that does not accept `_MAX_BATCH_BYTES`."""
-
-    async def send(self, topic: str, messages: Sequence[MessageT]) -> Sent[MessageT]:
-        """See `outbox.Producer`. Keys decide on partitions, as in Java's client. In our own topics
-        records leave a failing partition, to avoid head-of-line blocking: the daemon reads them
-        from any partition. In a source a key keeps its partition, since others may rely on it.
-        """
-        async with self._starting:
-            if self._producer is None:
-                self._producer = await self._start()
-            producer = self._producer
-        partitions = sorted(await producer.partitions_for(topic))
-        led = sorted(producer.client.cluster.available_partitions_for_topic(topic))
-        divided = by_partition(
-            messages,
-            partitions,
-            self._failed_partitions.usable(topic, led),
-            round_robin=next(self._round_robin[topic]),
-            may_move=topic in self._settings.own_topics,
-        )
-        packed, now = [], int(self._clock.now() * 1000)
-        for partition, its in divided.items():
-            most = self._max_batch_records.get(topic, len(its))
-            for batch in _pack(its, most, now):
-                packed.append((partition, *batch))
-                await asyncio.sleep(0)
-        # No await from here on: if it were cancelled, tasks without an owner would still send.
-        sent: Sent[MessageT] = []
-        last: dict[int, asyncio.Future[None]] = {}
-        for partition, builder, records in packed:
-            before = last.get(partition)
-            if before is not None and not any(each.is_ordered for each in divided[partition]):
-                before = None
-            deliver = self._deliver(producer, builder, topic, partition, before)
-            last[partition] = asyncio.ensure_future(deliver)
-            sent.append((records, last[partition]))
-        return sent
-
-    async def reset(self) -> None:
-        """See `outbox.Producer`."""
-        producer, self._producer = self._producer, None
-        if producer is None:
-            return
-        # `stop` would wait for records that the broker does not accept; if cancelled, it would
-        # leave a sender that writes them later. So close the connections first, which fails the
-        # requests in flight, then the sender.
-        try:
-            async with timeout(_CLOSE_TIMEOUT_SECONDS):
-                await producer.client.close()
-                await producer._sender.close()  # noqa: SLF001  # no public way
-                _give_up(producer._message_accumulator)  # noqa: SLF001
-                await producer.stop()
-        except (KafkaError, TimeoutError) as error:
-            log.debug("producer not closed cleanly", error=repr(error))
-
-    async def _deliver(
-        self,
-        producer: AIOKafkaProducer,
-        builder: BatchBuilder,
-        topic: str,
-        partition: int,
-        before: "asyncio.Future[None] | None",
-    ) -> None:
-        """Send one batch and wait for its acknowledgement. Its records may not overtake those of
-        the batch `before` it, if there is one.
-        """
-        if before is not None:
-            await asyncio.wait([before])
-            if before.cancelled() or before.exception() is not None:
-                raise KafkaError("the batch before it was not acknowledged")
-        if builder.size() > _MAX_REQUEST_BYTES:
-            raise TooLargeError
-        try:
-            await (await producer.send_batch(builder, topic, partition=partition))
-            self._failed_partitions.succeeded(topic, partition)
-        except (MessageSizeTooLargeError, RecordListTooLargeError):
-            records = builder.record_count()
-            if records == 1:
-                raise TooLargeError from None
-            self._max_batch_records[topic] = records // 2
-            raise BatchTooLargeError from None
-        except (KafkaError, asyncio.CancelledError):  # the outbox cancels at its timeout
-            self._failed_partitions.failed(topic, partition)
-            raise
-
-    async def _start(self) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(
-            **connection_options(self._settings),
-            acks="all",
-            enable_idempotence=True,
-            max_request_size=_MAX_REQUEST_BYTES,
-        )
-        try:
-            await producer.start()
-        except BaseException:
-            await producer.stop()
-            raise
-        producer._message_accumulator._pending_batches = _PendingBatches()  # noqa: SLF001
-        return producer
-
-
-def _give_up(accumulator: Any) -> None:
-    """Fail every batch of a producer and drop it, without asyncio's "never retrieved" warnings."""
-    batches = {*accumulator._pending_batches, *chain(*accumulator._batches.values())}  # noqa: SLF001
-    accumulator._pending_batches.update(batches)  # noqa: SLF001
-    accumulator._batches.clear()  # noqa: SLF001  # each refers back to the accumulator
-    accumulator.fail_all(KafkaError("given up"))
-    for batch in batches:
-        batch._drain_waiter.exception()  # noqa: SLF001
-        if not batch.future.cancelled():
-            batch.future.exception()
-
-
-class _PendingBatches(set[Any]):
-    """Sent batches; aiokafka removes a batch that failed and was requeued a second time."""
-
-    remove = set.discard
-
-
-def _pack(
-    messages: Iterable[MessageT], most: int, timestamp: int
-) -> Iterator[tuple[BatchBuilder, Sequence[MessageT]]]:
-    """Yield batches of up to `most` messages for one partition; an oversized one is alone."""
-    builder, batch = BatchBuilder(_MAX_BATCH_BYTES, timestamp), list[MessageT]()
-    for message in messages:
-        if len(batch) == most or not builder.append(message):
-            yield builder, batch
-            builder, batch = BatchBuilder(_MAX_BATCH_BYTES, timestamp), []
-            builder.append(message)  # the first one always fits
-        batch.append(message)
-    yield builder, batch

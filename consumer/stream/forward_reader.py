@@ -8,6 +8,7 @@ from typing import Final
 
 from aiokafka.errors import OffsetOutOfRangeError
 
+from consumer.cancellation import end_tasks
 from consumer.clock import Clock
 from consumer.errors import HookstreamError
 from consumer.records.record import Record
@@ -15,7 +16,6 @@ from consumer.stream.backward_merge import Place, Reached, Span
 from consumer.stream.parsed_records import UnreadableBatchError
 from consumer.stream.partitions_reader import PartitionsReader
 from consumer.stream.skimming import Skim
-from consumer.stream.tasks import end_tasks
 
 ENDLESS: Final = sys.maxsize
 """The end of a span that is followed for ever."""

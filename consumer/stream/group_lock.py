@@ -23,13 +23,13 @@ from aiokafka.protocol.group import (
     SyncGroupRequest,
 )
 
+from consumer.cancellation import end_tasks
 from consumer.clock import Clock
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.settings import KafkaSettings
 from consumer.stream.client import connection_options, kafka_timeout
 from consumer.stream.cluster_client import ClusterClient
-from consumer.stream.tasks import end_tasks
 
 log = get_logger(__name__)
 

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
@@ -27,7 +28,7 @@ from consumer.stream.overflow_reader import OverflowReader
 from consumer.stream.overflow_topic import OverflowTopic
 from consumer.stream.placement import Placement
 from consumer.stream.poller import Poller
-from consumer.stream.tasks import drop_connections, watch_tasks
+from consumer.stream.tasks import leave_group, watch_tasks
 
 log = get_logger(__name__)
 
@@ -187,9 +188,17 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Commit settled records regularly, until cancelled."""
         await self._commits.run(self._commit_timeout)
 
-    async def watch_client(self) -> None:
-        """Raise `HookstreamError` when one of the client's background tasks has ended."""
-        await watch_tasks(self._consumer)
+    def helpers(self) -> list[Coroutine[Any, Any, None]]:
+        """What must run beside `run`, each until cancelled; `HookstreamError` is unrecoverable."""
+        return [
+            self.commit_regularly(),
+            self.give_back.run(),
+            self.placement.run(),
+            self.watch.run(),
+            self.retry_topics.run(),
+            self.membership.watch(),
+            watch_tasks(self._consumer),
+        ]
 
     def stop_taking(self, leave_by: float = float("inf")) -> None:
         """Take no more records; in-flight ones continue. `leave_by`: monotonic deadline for the
@@ -201,17 +210,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     async def close(self) -> None:
         """Commit, leave the group and close, each step with a timeout."""
         await self.commit()
-        # In a separate task: while the broker is unreachable, aiokafka cancels its own fetch in
-        # `stop` and lets that cancellation escape.
-        leaving = asyncio.ensure_future(self._consumer.stop())
-        _, late = await asyncio.wait({leaving}, timeout=self._step_timeout())
-        if late:
-            leaving.cancel()
-            drop_connections(self._consumer)
-            log.warning("could not leave the group in time; its session will expire")
-        elif not leaving.cancelled() and (error := leaving.exception()) is not None:
-            log.warning("the Kafka client failed to close", error=repr(error))
-            drop_connections(self._consumer)
+        await leave_group(self._consumer, self._step_timeout())
 
     async def commit(self) -> None:
         """Commit settled records; a failure is retried by a later call."""
@@ -278,10 +277,6 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     def idle(self) -> float:
         """Seconds since the intake loop's last iteration, which is short unless stuck."""
         return self._clock.monotonic() - self._moved_at
-
-    async def settled(self, budget: float) -> bool:
-        """Wait up to `budget` seconds for all records to be settled."""
-        return await self.give_back.settled(budget)
 
     def _step_timeout(self) -> float:
         """Seconds for the next step: at most half of the remaining time, the rest is for others."""

@@ -13,7 +13,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
-from consumer.settings import KafkaSettings, OwnTopics
+from consumer.settings import KafkaSettings, OwnTopics, Settings
 from consumer.stream.client import connection_options, make_reader
 from consumer.stream.tasks import timeout
 
@@ -25,15 +25,16 @@ _RETRY_INTERVAL_SECONDS = 0.2
 _QUEUE_PATTERN = re.compile(r"(?P<prefix>.+)\.(retry\.[^.]+|overflow)")
 
 
-async def warn_of_other_prefixes(settings: KafkaSettings, sources: Collection[str]) -> None:
+async def warn_of_other_prefixes(settings: Settings) -> None:
     """Log each other prefix whose retry and overflow topics this group has begun to read and not
     finished.
 
     A failure is only logged.
     """
+    sources = [source.topic for source in settings.sources]
     try:
         async with timeout(_CHECK_TIMEOUT_SECONDS):
-            found = await _left_behind(settings, sources)
+            found = await _left_behind(settings.kafka, sources)
     except (HookstreamError, KafkaError, TimeoutError) as error:
         log.warning("other topic prefixes not checked", error=repr(error))
         return

@@ -1,19 +1,18 @@
-"""Monitors aiokafka's background tasks: without one of them the daemon would wait for ever. Ends
-tasks that wait for aiokafka.
+"""Monitors aiokafka's background tasks: without one of them the daemon would wait for ever. Leaves
+a group whose broker does not answer.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from consumer.errors import HookstreamError
+from consumer.logs import get_logger
 
-AGAIN_SECONDS: Final = 0.5
-"""After this a task that has not ended is cancelled again."""
+log = get_logger(__name__)
 
 
 class StrayCancellationError(KafkaError):  # type: ignore[misc]  # aiokafka has no types
@@ -44,23 +43,6 @@ async def timeout(seconds: float) -> AsyncIterator[None]:
             yield
 
 
-async def end_tasks(
-    tasks: Iterable[asyncio.Task[Any]], again_seconds: float = AGAIN_SECONDS
-) -> None:
-    """Cancel tasks until each has ended, every `again_seconds`; what they raise is not passed on.
-
-    Once is not enough: aiokafka waits with `asyncio.wait_for`, which in Python 3.11 returns the
-    result, and forgets a cancellation that comes in the same turn of the loop.
-    """
-    every = list(tasks)
-    left: Iterable[asyncio.Task[Any]] = every
-    while left := [task for task in left if not task.done()]:
-        for task in left:
-            task.cancel()
-        await asyncio.wait(left, timeout=again_seconds)
-    await asyncio.gather(*every, return_exceptions=True)
-
-
 async def watch_tasks(consumer: AIOKafkaConsumer) -> None:
     """Wait, usually for ever, until a background task of a started `consumer` has ended, or any
     client of the process has found another cluster; then raise `HookstreamError`.
@@ -83,8 +65,22 @@ async def watch_tasks(consumer: AIOKafkaConsumer) -> None:
     raise HookstreamError("; ".join(dict.fromkeys(map(_describe_exit, ended))))
 
 
-def drop_connections(consumer: AIOKafkaConsumer) -> None:
-    """Close the connections of a consumer whose `stop` timed out or failed."""
+async def leave_group(consumer: AIOKafkaConsumer, seconds: float) -> None:
+    """Leave the group and close within `seconds`, even if the broker does not answer."""
+    # In a separate task: while the broker is unreachable, aiokafka cancels its own fetch in
+    # `stop` and lets that cancellation escape.
+    leaving = asyncio.ensure_future(consumer.stop())
+    _, late = await asyncio.wait({leaving}, timeout=seconds)
+    if late:
+        leaving.cancel()
+        _drop_connections(consumer)
+        log.warning("could not leave the group in time; its session will expire")
+    elif not leaving.cancelled() and (error := leaving.exception()) is not None:
+        log.warning("the Kafka client failed to close", error=repr(error))
+        _drop_connections(consumer)
+
+
+def _drop_connections(consumer: AIOKafkaConsumer) -> None:
     for connection in list(consumer._client._conns.values()):  # noqa: SLF001
         connection.close()
 

@@ -13,9 +13,10 @@ from confluent_kafka import Producer
 from consumer.clock import SystemClock
 from consumer.errors import HookstreamError
 from consumer.settings import KafkaSettings
-from consumer.stream.client import KafkaProducer, connection_options, make_consumer
+from consumer.stream.client import connection_options, make_consumer
 from consumer.stream.cluster_client import ClusterClient
 from consumer.stream.metadata import metadata_request
+from consumer.stream.producer import KafkaProducer
 from consumer.stream.tasks import watch_tasks
 from support.broker import HOST, free_port
 from support.forwarder import Forwarder

@@ -21,8 +21,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 from consumer.clock import SystemClock
 from consumer.errors import HookstreamError
 from consumer.settings import KafkaSettings
-from consumer.stream.client import KafkaProducer
 from consumer.stream.dead_letters import DeadLetterReader, DeadLetterRecord, Selection
+from consumer.stream.producer import KafkaProducer
 from consumer.stream.replay import Replayer, make_plan
 from consumer.stream.replay_route import Route
 from support.broker import KafkaServer

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from consumer.cli.commands import commands
 from consumer.reasons import Reason
-from consumer.stream.client import KafkaProducer
 from consumer.stream.outbox import MessageT
+from consumer.stream.producer import KafkaProducer
 from consumer.stream.replay import BATCH_RECORDS
 from support.cluster import Placed
 from support.daemon import InProcess

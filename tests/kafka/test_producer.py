@@ -7,7 +7,7 @@ import pytest
 
 from consumer.clock import SystemClock
 from consumer.settings import KafkaSettings
-from consumer.stream.client import KafkaProducer
+from consumer.stream.producer import KafkaProducer
 from consumer.stream.replay_route import ReplayRecord
 from support.cluster import Cluster
 

@@ -12,9 +12,9 @@ from consumer.errors import HookstreamError
 from consumer.records.delivery_metadata import read_delivery_metadata
 from consumer.records.record import Headers
 from consumer.settings import KafkaSettings
-from consumer.stream.client import KafkaProducer
 from consumer.stream.dead_letters import DeadLetterReader, Selection
 from consumer.stream.outbox import MessageT, Producer
+from consumer.stream.producer import KafkaProducer
 from consumer.stream.replay import BATCH_RECORDS, Plan, Replayer, make_plan
 from consumer.stream.replay_route import Route
 from support.cluster import Cluster

@@ -195,8 +195,7 @@ class Scheduler:
 
     def _resume(self, endpoint: Endpoint) -> None:
         """Go on with the queue of an endpoint whose new definition may have another host."""
-        if endpoint.waiting and endpoint.queue_state is QueueState.IDLE:
-            self._waits.make_ready(endpoint)
+        if self._waits.offer(endpoint):
             self._run()
 
     def _run(self) -> None:
@@ -225,8 +224,7 @@ class Scheduler:
             step = next_step(endpoint, now, limits, free_slots)
         if isinstance(step, Start):
             self._start(endpoint, now)
-            if endpoint.waiting and endpoint.queue_state is QueueState.IDLE:
-                self._waits.make_ready(endpoint)
+            self._waits.offer(endpoint)
         elif isinstance(step, Wait):
             self._waits.wait(endpoint, step)
         else:
@@ -298,6 +296,5 @@ class Scheduler:
             self._waits.wake_blocked(host)
         if endpoint.host is not host:  # a reload moved it, and it may wait at its new host
             self._waits.wake_blocked(endpoint.host)
-        if endpoint.waiting and endpoint.queue_state is QueueState.IDLE:
-            self._waits.make_ready(endpoint)
+        self._waits.offer(endpoint)
         self._run()

@@ -46,6 +46,13 @@ class Waits:
         endpoint.queue_state = QueueState.READY
         self.ready.append(endpoint)
 
+    def offer(self, endpoint: Endpoint) -> bool:
+        """Make an endpoint ready if it has deliveries and waits for nothing; return whether."""
+        if endpoint.waiting and endpoint.queue_state is QueueState.IDLE:
+            self.make_ready(endpoint)
+            return True
+        return False
+
     def wait(self, endpoint: Endpoint, wait: Wait) -> None:
         """Let an endpoint wait for what its next step says."""
         endpoint.queue_state = wait.on

@@ -1,4 +1,4 @@
-"""The layout of the documents."""
+"""The layout of documents and modules."""
 
 from pathlib import Path
 
@@ -12,6 +12,7 @@ DOCUMENTS = [
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 MAX_COLUMNS = 100
+MAX_LINES = 300
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -26,3 +27,10 @@ def test_lines_of_a_document_have_at_most_100_columns(document: Path) -> None:
         if len(line) > MAX_COLUMNS and not exempt:
             long.append(line)
     assert long == []
+
+
+def test_a_module_has_at_most_300_lines() -> None:
+    """A module of the product has at most 300 lines, so that a reader can hold it in mind."""
+    modules = (ROOT / "consumer").rglob("*.py")
+    lines = {str(path.relative_to(ROOT)): path.read_text().count("\n") for path in modules}
+    assert {path: count for path, count in lines.items() if count > MAX_LINES} == {}

@@ -296,10 +296,10 @@ async def test_the_age_of_the_oldest_is_known(member: Member) -> None:
         member.handler.pending[0].received_at = member.clock.monotonic()
         member.clock.advance(7.0)
         assert member.intake.oldest_unsettled() == 7.0
-        assert await member.intake.settled(0.0) is False
+        assert await member.intake.give_back.settled(0.0) is False
         member.handler.settle(2)
         assert member.intake.oldest_unsettled() == 0.0
-        assert await member.intake.settled(0.0) is True
+        assert await member.intake.give_back.settled(0.0) is True
 
 
 async def test_a_record_without_its_schema_holds_back_its_partition_only(

@@ -10,7 +10,7 @@ import pytest
 from aiokafka.errors import NotEnoughReplicasError
 
 from consumer.settings import KafkaSettings
-from consumer.stream.client import KafkaProducer, _pack
+from consumer.stream.producer import KafkaProducer, _pack
 from consumer.stream.replay_route import ReplayRecord
 from support.fakes import FakeClock
 

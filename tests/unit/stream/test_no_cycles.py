@@ -17,9 +17,9 @@ from prometheus_client import CollectorRegistry
 
 from consumer.metrics import Metrics
 from consumer.records.header_sink import HeaderSink
-from consumer.stream.client import _give_up, _PendingBatches
 from consumer.stream.connections import FAILURES, connect
 from consumer.stream.outbox import Outbox, PublishedRecord
+from consumer.stream.producer import _give_up, _PendingBatches
 from consumer.stream.race import AllFailedError
 from support.broker import free_port
 from support.waiting import wait_until

@@ -290,7 +290,7 @@ async def test_what_is_under_way_of_a_deleted_topic_is_not_given_up() -> None:
         assert not any(pending.revoked for pending in member.handler.pending)
         assert member.handler.deferred == []
         assert member.intake.unsettled == 2
-        assert await member.intake.settled(0.0) is False
+        assert await member.intake.give_back.settled(0.0) is False
         member.handler.settle(2)
         assert member.intake.unsettled == 0
 

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from consumer.stream.tasks import end_tasks
+from consumer.cancellation import end_tasks
 
 
 async def _forgets_one_cancellation() -> None:
