@@ -76,10 +76,14 @@ def decimal_number(unscaled: int, scale: int) -> int | float | LongNumber:
     """
     digits = str(abs(unscaled)).rjust(scale + 1, "0")
     text = f"{digits[:-scale]}.{digits[-scale:]}" if scale else digits
-    text = f"-{text}" if unscaled < 0 else text
-    if len(text) >= LONG_NUMBER_CHARACTERS and _is_long(text.encode()):
+    return exact_number(f"-{text}" if unscaled < 0 else text)
+
+
+def exact_number(text: str) -> int | float | LongNumber:
+    """The number that `text` is in JSON, as `loads_exactly` reads it there."""
+    if _is_long(text.encode()):
         return LongNumber(text)
-    return float(text) if "." in text else int(text)
+    return int(text) if text.lstrip("-").isdecimal() else float(text)
 
 
 def may_be_rounded(text: bytes) -> bool:

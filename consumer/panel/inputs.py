@@ -4,14 +4,16 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from http import HTTPStatus
+from math import isfinite
 from typing import Any, Final, Literal
 from urllib.parse import parse_qsl
 
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from consumer.documents.tree import spelling
+from consumer.documents.tree import DocumentPath, spelling
 from consumer.documents.validation import findings
+from consumer.events.numbers import LongNumber, as_written, exact_number
 from consumer.panel.problems import FieldProblem, Problem, invalid, invalid_field
 from consumer.panel.routes import Route
 
@@ -70,14 +72,24 @@ def parse_body(
 
 
 def refuse_unkept(definition: dict[str, Any], field: str) -> dict[str, Any]:
-    """The definition, if it can be kept as JSON. Raises `Problem`."""
-    try:
-        orjson.dumps(definition)
-    except TypeError:
-        raise invalid_field(
-            field, "holds a number of more than 64 bits", "write the value as text"
-        ) from None
-    return definition
+    """The definition in numbers that can be kept as JSON; `field`: its place in the body. Raises
+    `Problem`.
+    """
+    found: dict[str, Any] = _kept(definition, (field,) if field else ())
+    return found
+
+
+def _kept(value: Any, path: DocumentPath) -> Any:
+    if isinstance(value, dict):
+        return {name: _kept(item, (*path, name)) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_kept(item, (*path, index)) for index, item in enumerate(value)]
+    if not isinstance(value, LongNumber):
+        return value
+    if value.is_integer or not isfinite(number := float(value.text)):
+        message = "holds a number that neither 64 bits nor a double can hold"
+        raise invalid_field(spelling(path), message, "write the value as text")
+    return number
 
 
 def _validated(model: type[BaseModel], value: Any, what: str) -> BaseModel:
@@ -92,10 +104,17 @@ def _validated(model: type[BaseModel], value: Any, what: str) -> BaseModel:
 
 
 def _json(raw: bytes) -> Any:
-    """A JSON value with integers of any length, as an event may have them. Raises `Problem`."""
+    """A JSON value with a `LongNumber` for each number that would be rounded, as in an event of a
+    record. Raises `Problem`.
+    """
     try:
-        text = raw.decode()
-        value = json.loads(text, parse_constant=_refuse, object_pairs_hook=_object)
+        value = json.loads(
+            raw.decode(),
+            parse_int=exact_number,
+            parse_float=exact_number,
+            parse_constant=_refuse,
+            object_pairs_hook=_object,
+        )
         _check(value, _MAX_DEPTH)
     except (ValueError, RecursionError):
         raise Problem(
@@ -142,5 +161,5 @@ def _refuse(_constant: str) -> None:
 
 
 def event_bytes(event: Mapping[str, Any]) -> bytes:
-    """An event of a body as a record has it, integers with all their digits."""
-    return json.dumps(event, ensure_ascii=False).encode()
+    """An event of a body as a record has it, its numbers with all their digits."""
+    return orjson.dumps(event, default=as_written)

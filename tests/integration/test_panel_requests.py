@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from consumer.control.sealed import new_key, seal
@@ -303,3 +304,51 @@ async def test_a_test_send_reads_authorities_beside_the_loop(
     (thread, first), (_, second) = found
     assert thread is not threading.main_thread()
     assert second is first
+
+
+async def test_numbers_of_an_event_keep_their_digits(panel: Panel, receiver: Receiver) -> None:
+    """Numbers of an event that neither 64 bits nor a double can hold reach the sample, the test
+    send and the explanation with their digits, as they reach a receiver from a record.
+    """
+    number = "[123456789012345678901,1e400,0.1000000000000000055511151231257827]"
+    sent = "123456789012345678901%2C1e400%2C0.1000000000000000055511151231257827"
+    definition = {
+        "id": "numbers",
+        "trigger": "event",
+        "uri": f"{receiver.origin}/x",
+        "parameters": [{"key": "n", "source": "event", "value": "data.n"}],
+    }
+    event = {"id": 1, "data": {"event_key": "k", "n": orjson.Fragment(number)}}
+    body = orjson.dumps({"definition": definition, "event": event})
+    client = Client(panel.url)
+    sample = await client("POST", "/hooks:sample", raw=body)
+    assert sample.json["url"].endswith(f"/x?n={sent}")
+    test = await client("POST", "/hooks:test", raw=body)
+    assert test.json["status"] == 200
+    assert f"/x?n={sent} ".encode() in receiver.requests[-1]
+    explained = await client("POST", "/explain", raw=orjson.dumps({"event": event}))
+    assert explained.status == 200, explained.body
+
+
+def _with_number(number: str) -> dict[str, Any]:
+    when = {"data.n": orjson.Fragment(number)}
+    return {"id": "n", "trigger": "event", "uri": "https://a.example.com/", "when": when}
+
+
+@pytest.mark.parametrize("number", ["123456789012345678901", "1e400"])
+async def test_long_numbers_of_a_definition_are_refused(panel: Panel, number: str) -> None:
+    """A number of a definition that neither 64 bits nor a double can hold is refused at its field,
+    and a decimal that a double rounds is taken.
+    """
+    client = Client(panel.url)
+    refused = await client("POST", "/hooks:check", raw=orjson.dumps(_with_number(number)))
+    assert refused.status == 422
+    [problem] = refused.json["problems"]
+    assert problem["field"] == "when.data.n"
+    assert "64 bits" in problem["message"]
+    body = orjson.dumps({"definition": _with_number(number)})
+    [problem] = (await client("POST", "/hooks:sample", raw=body)).json["problems"]
+    assert problem["field"] == "definition.when.data.n"
+    rounded = orjson.dumps(_with_number("0.10000000000000000555"))
+    taken = await client("POST", "/hooks:check", raw=rounded)
+    assert taken.status == 200, taken.body
