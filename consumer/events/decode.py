@@ -6,7 +6,8 @@ checked; a part of another type than docs/reference/events.md says counts as abs
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from math import inf
+from typing import Any, Final
 
 from consumer.events.formats.format import Format
 from consumer.events.formats.json import parse_json
@@ -18,8 +19,10 @@ from consumer.records.record import Record, UndecodableError
 
 _MAX_TIME_CHARACTERS = 64
 """More than RFC 3339 needs."""
-_YEAR_10000_MS = 253_402_300_800_000
-"""Milliseconds. RFC 3339 ends there, and a time of 1e308 would spoil the metrics' sums."""
+_YEAR_1_SECONDS: Final = -62_135_596_800.0
+_YEAR_10000_SECONDS: Final = 253_402_300_800.0
+_YEAR_10000_MS: Final = 253_402_300_800_000
+"""RFC 3339 ends there, and a time of 1e308 would spoil the metrics' sums."""
 
 FIELD_PATHS: Mapping[str, Path] = {
     "id": ("id",),
@@ -108,19 +111,24 @@ def user_of(event: Event) -> str | None:
 
 
 def _seconds(occurred_at: Any, timestamp: int) -> float:
-    """RFC 3339 text or epoch milliseconds, in seconds; `timestamp` if it is not readable.
+    """RFC 3339 text or epoch milliseconds, in seconds from the year 1 to 9999; `timestamp` if it is
+    not readable.
 
     An unreadable time is no error, since it only measures delay.
     """
     if type(occurred_at) is int or type(occurred_at) is float:
-        return (occurred_at if 0 <= occurred_at < _YEAR_10000_MS else timestamp) / 1000
-    if type(occurred_at) is not str or len(occurred_at) > _MAX_TIME_CHARACTERS:
-        return timestamp / 1000
-    try:
-        moment = datetime.fromisoformat(occurred_at.upper())  # RFC 3339 allows a small z
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return timestamp / 1000
+        if 0 <= occurred_at < _YEAR_10000_MS:
+            return occurred_at / 1000
+    elif type(occurred_at) is str and len(occurred_at) <= _MAX_TIME_CHARACTERS:
+        try:
+            moment = datetime.fromisoformat(occurred_at.upper())  # RFC 3339 allows a small z
+            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            seconds = inf
+        # An offset leads out of these years, and so does a double's rounding.
+        if _YEAR_1_SECONDS <= seconds < _YEAR_10000_SECONDS:
+            return seconds
+    return max(-1, min(timestamp, _YEAR_10000_MS - 1)) / 1000  # brokers keep any 64 bits
 
 
 def _moved(source: dict[str, Any], moves: tuple[tuple[Path, Path], ...]) -> dict[str, Any]:

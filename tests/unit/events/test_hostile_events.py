@@ -2,6 +2,7 @@
 
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import orjson
 import pytest
@@ -57,6 +58,28 @@ def test_a_wild_time_holds_nothing_up(occurred_at: object) -> None:
     """An impossible time is refused at no cost and leaves the sums of metrics finite."""
     event = make_event({"id": "e", "occurred_at": occurred_at})
     assert 0 <= event.occurred_at < 253_402_300_800  # the year 10000
+
+
+@pytest.mark.parametrize(
+    "occurred_at",
+    ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59.999999Z"],
+)
+def test_a_time_beside_the_years_of_rfc3339_is_the_records(occurred_at: str) -> None:
+    """A time that is before the year 1 or after 9999 in UTC, or that a double rounds to there, is
+    the record's, so that every reader of it has a date.
+    """
+    event = make_event({"id": "e", "occurred_at": occurred_at})
+    assert event.occurred_at == FakeRecord.timestamp / 1000
+
+
+@pytest.mark.parametrize("timestamp", [-(2**63), 2**63 - 1])
+def test_a_wild_timestamp_is_a_date(timestamp: int) -> None:
+    """A record's timestamp that is no date, which a broker may keep, makes an event with a date,
+    and reaches the request as it is.
+    """
+    event = Decoder("event")(FakeRecord(b'{"id": "e"}', timestamp=timestamp))
+    assert datetime.fromtimestamp(event.occurred_at, UTC).year in {1969, 9999}
+    assert event.document["occurred_at"] == timestamp
 
 
 def test_a_step_of_very_many_digits_is_no_index() -> None:
