@@ -4,7 +4,7 @@ from consumer.cli.console import print_note
 from consumer.cli.hooks_show import print_definition, print_revision
 from consumer.cli.hooks_topics import read_history, read_table
 from consumer.cli.options import choose_id
-from consumer.control.difference import difference
+from consumer.control.plain_secrets import shown_difference
 from consumer.control.records import HookRecord
 from consumer.settings import Settings
 
@@ -16,7 +16,7 @@ def show_history(settings: Settings, hook_id: str) -> None:
         choose_id(read_table(settings.kafka).records, hook_id)
         print_note(f"the audit topic has no change of hook {hook_id}")
     for change in history.changes:
-        print_revision(change, difference(change.before, change.after))
+        print_revision(change, shown_difference(change.before, change.after))
 
 
 def show_revision(settings: Settings, hook_id: str, revision: int | None) -> None:

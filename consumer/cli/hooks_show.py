@@ -6,6 +6,7 @@ from rich.text import Text
 
 from consumer.cli.console import output, print_json
 from consumer.control.difference import FieldChange, definition_yaml
+from consumer.control.plain_secrets import without_signing_secrets
 from consumer.control.plan import Plan, PlannedChange
 from consumer.control.records import Action, AuditRecord, HookRecord
 from consumer.logs import printable
@@ -92,8 +93,8 @@ def print_revision(change: AuditRecord, fields: list[FieldChange]) -> None:
 
 
 def print_definition(record: HookRecord) -> None:
-    """Print one revision of a definition: YAML on a terminal."""
-    console = output()
+    """Print one revision of a definition, without its signing secrets: YAML on a terminal."""
+    console, shown = output(), without_signing_secrets(record.definition or {})
     if not console.is_terminal:
         print_json(
             {
@@ -102,13 +103,13 @@ def print_definition(record: HookRecord) -> None:
                 "at": record.at,
                 "by": record.by,
                 "comment": record.comment,
-                "definition": record.definition,
+                "definition": shown,
             }
         )
         return
     head = f"# revision {record.revision}, {record.at}, by {record.by}"
     console.print(Text(printable(f"{head}: {record.comment}" if record.comment else head), "dim"))
-    for line in definition_yaml(record.definition or {}).splitlines():
+    for line in definition_yaml(shown).splitlines():
         console.print(Text(printable(line)), soft_wrap=True)
 
 

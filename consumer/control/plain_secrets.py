@@ -1,17 +1,25 @@
-"""Secrets that stand in a definition as they are: found, and hidden from readers; it is pure."""
+"""Secrets that stand in a definition as they are: found, and hidden from readers; it is pure.
 
+A signing secret is not shown again once it is written. An editor gets a mark in its place, so that
+the definition can be written back: the mark is looked up in the definition in force.
+"""
+
+import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 import orjson
 
-from consumer.control.difference import FieldChange
+from consumer.control.difference import FieldChange, as_written, difference
+from consumer.errors import ConfigError, Diagnostic
 from consumer.hooks.secrets import has_reference
 
 HIDDEN: Final = "(hidden)"
 """Stands for a signing secret that a definition has as it is."""
+_MARKED: Final = re.compile(r"\(hidden ([0-9a-f]{16})\)")
+_MARK_CHARACTERS: Final = 16
 _SIGNING: Final = "signing_secrets"
 _WHOLE_REFERENCE: Final = re.compile(r"(whsec_)?\$\{(env|file|sealed):[^}]+\}")
 _CREDENTIAL: Final = re.compile(
@@ -30,7 +38,77 @@ def without_signing_secrets(definition: Mapping[str, Any]) -> dict[str, Any]:
     """
     if definition.get(_SIGNING) is None:
         return dict(definition)
-    return {**definition, _SIGNING: _hidden(definition[_SIGNING])}
+    return {**definition, _SIGNING: _hidden(definition[_SIGNING], lambda _: HIDDEN)}
+
+
+def marked_signing_secrets(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """A definition as `without_signing_secrets` makes it, for editors: `unmarked_signing_secrets`
+    brings back each secret that is a text.
+    """
+    if definition.get(_SIGNING) is None:
+        return dict(definition)
+    marked = _hidden(definition[_SIGNING], lambda text: f"(hidden {mark(text)})")
+    return {**definition, _SIGNING: marked}
+
+
+def unmarked_signing_secrets(
+    definition: Mapping[str, Any], in_force: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """A definition with the signing secrets that its marks stand for in the one in force; None:
+    there is none.
+
+    Raises:
+        ConfigError: with each mark that stands for no secret there.
+    """
+    known, problems, found = secrets_by_mark(in_force), list[Diagnostic](), list[Any]()
+    for index, text in enumerate(_list(definition.get(_SIGNING))):
+        if not is_hidden(text):
+            found.append(text)
+            continue
+        match = _MARKED.fullmatch(text)
+        if match is not None and match[1] in known:
+            found.append(known[match[1]])
+            continue
+        problems.append(
+            Diagnostic(
+                "stands for a secret that this hook does not have",
+                "write the secret itself, or load the hook again",
+                field=f"{_SIGNING}[{index}]",
+            )
+        )
+    if problems:
+        raise ConfigError(problems)
+    return {**definition, _SIGNING: found} if found else dict(definition)
+
+
+def has_hidden_secrets(definition: Mapping[str, Any]) -> bool:
+    """Whether something stands in the place of a signing secret."""
+    return any(map(is_hidden, _list(definition.get(_SIGNING))))
+
+
+def is_hidden(text: Any) -> bool:
+    """Whether a text stands in the place of a signing secret."""
+    return isinstance(text, str) and (text == HIDDEN or _MARKED.fullmatch(text) is not None)
+
+
+def secrets_by_mark(definition: Mapping[str, Any] | None) -> dict[str, str]:
+    """The signing secrets of a definition in their written form, by their marks."""
+    found = as_written((definition or {}).get(_SIGNING))
+    return {mark(text): text for text in _list(found) if isinstance(text, str)}
+
+
+def mark(text: str) -> str:
+    """Stands for a signing secret. It gives nothing away: a key that signs has at least 192 random
+    bits.
+    """
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_MARK_CHARACTERS]
+
+
+def shown_difference(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> list[FieldChange]:
+    """What differs between two definitions, for readers; see `difference`."""
+    return without_signing_secrets_in(difference(before, after))
 
 
 def without_signing_secrets_in(fields: Iterable[FieldChange]) -> list[FieldChange]:
@@ -72,10 +150,13 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _hidden(value: Any) -> Any:
+def _hidden(value: Any, stand_in: Callable[[str], str]) -> Any:
+    """`value` with what stands in the place of a text; other things cannot be looked up again."""
     if isinstance(value, list):
-        return [_hidden(one) for one in value]
-    return value if isinstance(value, str) and is_reference(value) else HIDDEN
+        return [_hidden(one, stand_in) for one in value]
+    if not isinstance(value, str):
+        return HIDDEN
+    return value if is_reference(value) else stand_in(value)
 
 
 def _hidden_text(text: str | None) -> str | None:
@@ -86,4 +167,5 @@ def _hidden_text(text: str | None) -> str | None:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
         return HIDDEN
-    return orjson.dumps(_hidden(value)).decode() if isinstance(value, list) else HIDDEN
+    hidden = _hidden(value, lambda _: HIDDEN)
+    return orjson.dumps(hidden).decode() if isinstance(value, list) else HIDDEN

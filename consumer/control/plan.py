@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from consumer.control.changes import WantedChange
-from consumer.control.difference import FieldChange, difference, written_definition
+from consumer.control.difference import FieldChange, written_definition
 from consumer.control.live_table import LiveTable
+from consumer.control.plain_secrets import shown_difference
 from consumer.control.records import Action
 
 
@@ -23,8 +24,8 @@ class PlannedChange:
 
     @property
     def fields(self) -> list[FieldChange]:
-        """What differs."""
-        return difference(self.before, self.after)
+        """What differs; signing secrets are hidden."""
+        return shown_difference(self.before, self.after)
 
     @property
     def wanted(self) -> WantedChange:

@@ -14,7 +14,7 @@ from consumer.journal.log_filter import LogFilter, Matcher
 from consumer.journal.records import DeliveryRecord
 from consumer.records.record import Record
 from consumer.settings import KafkaSettings
-from consumer.stream.backward_merge import Item, Place, Reached, Span
+from consumer.stream.backward_merge import CHUNK_BYTES, Item, Place, Reached, Span
 from consumer.stream.backward_reader import BackwardReader
 from consumer.stream.forward_reader import follow
 from consumer.stream.partitioner import partition_of
@@ -48,6 +48,13 @@ class SearchBounds:
 
     seconds: float = inf
     records: float = inf
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Of what is read in one go. The time is looked at between two chunks, so one has to take a
+        small part of it: 16 MiB take a tenth of a second or two.
+        """
+        return int(min(1.0, self.seconds) * CHUNK_BYTES)
 
 
 UNBOUNDED: Final = SearchBounds()
@@ -148,6 +155,7 @@ async def search_topic(
             clock,
             may_match=wanted.may_match,
             wanted_items=limit,
+            chunk_bytes=bounds.chunk_bytes,
         )
         found, end = 0, None
         async with aclosing(reader.read()) as items:

@@ -6,8 +6,12 @@ from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any, Final
 
-from consumer.control.difference import FieldChange, difference
-from consumer.control.plain_secrets import without_signing_secrets, without_signing_secrets_in
+from consumer.control.difference import FieldChange
+from consumer.control.plain_secrets import (
+    marked_signing_secrets,
+    shown_difference,
+    without_signing_secrets,
+)
 from consumer.control.records import AuditRecord
 from consumer.panel import models
 from consumer.panel.problems import Problem
@@ -131,13 +135,14 @@ class HooksApi:
 
     async def check(self, call: Call) -> Answer:
         """A definition without a problem."""
-        hook = self._hooks.check(call.body)
+        hook = self._hooks.check(await self._hooks.with_secrets(call.body))
         return Answer(models.Checked(hook=hook.id, trigger=hook.trigger, enabled=hook.enabled))
 
     async def create(self, call: Call) -> Answer:
         """Create a hook."""
         query: models.DryRun = call.query
-        done = await self._hooks.create(call.body, _who(call), dry_run=query.dry_run)
+        definition = await self._hooks.with_secrets(call.body)
+        done = await self._hooks.create(definition, _who(call), dry_run=query.dry_run)
         answer = _changed(done, dry_run=query.dry_run)
         if query.dry_run:
             return answer
@@ -147,8 +152,9 @@ class HooksApi:
     async def change(self, call: Call) -> Answer:
         """Change a hook."""
         query: models.DryRun = call.query
+        seen, definition = _seen(call.if_match), await self._hooks.with_secrets(call.body)
         done = await self._hooks.change(
-            call.path["id"], call.body, _seen(call.if_match), _who(call), dry_run=query.dry_run
+            call.path["id"], definition, seen, _who(call), dry_run=query.dry_run
         )
         return _changed(done, dry_run=query.dry_run)
 
@@ -163,7 +169,7 @@ class HooksApi:
     async def history(self, call: Call) -> Answer:
         """The revisions of a hook."""
         query: models.HistoryQuery = call.query
-        found = await self._hooks.reader.changes(call.path["id"])
+        found = (await self._hooks.reader.changes(call.path["id"])).records
         before = [one for one in found if query.before is None or one.revision < query.before]
         page = before[: query.limit]
         return Answer(
@@ -209,14 +215,13 @@ class HooksApi:
 
 def revision(change: AuditRecord, call: Call) -> dict[str, Any]:
     """The fields of one revision, for the user of a request."""
-    fields = difference(change.before, change.after)
     return {
         "revision": change.revision,
         "action": change.action,
         "at": change.at,
         "by": change.by,
         "comment": change.comment,
-        "fields": _fields(fields if _sees_secrets(call) else without_signing_secrets_in(fields)),
+        "fields": _fields(shown_difference(change.before, change.after)),
         "definition": _mapping(change.after, call),
     }
 
@@ -252,7 +257,7 @@ def _changed(done: Changed, *, dry_run: bool) -> Answer:
         seen=done.seen,
         revision=done.seen if done.action is None else done.revision,
         fields=_fields(done.fields),
-        definition=dict(done.definition) if done.definition is not None else None,
+        definition=marked_signing_secrets(done.definition) if done.definition is not None else None,
     )
     return Answer(change, headers=_etag(done.revision or done.seen))
 
@@ -265,15 +270,11 @@ def _fields(fields: Iterable[FieldChange]) -> "list[models.FieldDifference]":
 
 
 def _mapping(definition: Mapping[str, Any] | None, call: Call) -> dict[str, Any] | None:
-    """A definition for the user of a request."""
+    """A definition for the user of a request: an editor may write it back as it is."""
     if definition is None:
         return None
-    return dict(definition) if _sees_secrets(call) else without_signing_secrets(definition)
-
-
-def _sees_secrets(call: Call) -> bool:
-    """Whether signing secrets are shown as they are: editors need them to write them back."""
-    return call.who.may("editor")
+    shown = marked_signing_secrets if call.who.may("editor") else without_signing_secrets
+    return shown(definition)
 
 
 def _who(call: Call) -> Who:

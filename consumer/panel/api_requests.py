@@ -97,7 +97,7 @@ class RequestsApi:
     async def _definition(self, wanted: models.AboutHook) -> tuple[Mapping[str, Any], str]:
         """The definition that is meant, and what stands in place of its file."""
         if wanted.definition is not None:
-            return refuse_unkept(wanted.definition, GIVEN), GIVEN
+            return await _given(self._hooks, wanted.definition), GIVEN
         entry = await self._hooks.reader.get(wanted.hook or "")
         if entry.definition is None:
             raise invalid_field("hook", f"has no definition: {entry.problem}", "write it again")
@@ -112,11 +112,16 @@ async def checked_hook(hooks: HookService, wanted: models.AboutHook) -> Hook:
         HookstreamError: there is none.
     """
     if wanted.definition is not None:
-        return hooks.check(refuse_unkept(wanted.definition, GIVEN))
+        return hooks.check(await _given(hooks, wanted.definition))
     entry = await hooks.reader.get(wanted.hook or "")
     if entry.hook is None:
         raise invalid_field("hook", f"is refused: {entry.problem}", "correct its definition")
     return entry.hook
+
+
+async def _given(hooks: HookService, definition: dict[str, Any]) -> Mapping[str, Any]:
+    """A definition that a body has. Raises `Problem` or `ConfigError`."""
+    return await hooks.with_secrets(refuse_unkept(definition, GIVEN))
 
 
 def parse_event(

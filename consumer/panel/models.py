@@ -93,7 +93,10 @@ class Hook(HookSummary):
 
     file: str | None = Field(description="File and line of a definition in a file.")
     comment: str | None
-    definition: dict[str, Any] | None = Field(description="As its author wrote it.")
+    definition: dict[str, Any] | None = Field(
+        description="As its author wrote it, but for signing secrets that are not sealed: viewers "
+        "get `(hidden)`, and editors a mark that may be written back in their place."
+    )
 
 
 class FileProblemItem(Result):

@@ -8,6 +8,7 @@ from typing import Final
 from consumer.clock import Clock
 from consumer.control.records import AuditRecord, read_audit_record
 from consumer.errors import HookstreamError, InvalidValue
+from consumer.journal.log_search import SearchBounds
 from consumer.records.record import Record
 from consumer.services.topic_view import in_time
 from consumer.settings import Settings
@@ -66,8 +67,10 @@ async def search_audit(
     wanted: AuditFilter,
     is_enough: Callable[[list[AuditEntry]], bool],
     clock: Clock,
+    seconds: float | None = None,
 ) -> AuditPage:
-    """Changes, the newest first, until those found are enough, or for `SEARCH_SECONDS`.
+    """Changes, the newest first, until those found are enough, or for so many `seconds`; None: for
+    `SEARCH_SECONDS`.
 
     Raises:
         HookstreamError: the topic cannot be read.
@@ -75,7 +78,8 @@ async def search_audit(
     if not settings.hooks.live:
         return AuditPage([], None)
     topic = settings.kafka.own_topics.hooks_audit
-    return await in_time(_search(settings, wanted, is_enough, clock), topic)
+    bounds = SearchBounds(SEARCH_SECONDS if seconds is None else seconds)
+    return await in_time(_search(settings, wanted, is_enough, clock, bounds), topic)
 
 
 async def _search(
@@ -83,8 +87,9 @@ async def _search(
     wanted: AuditFilter,
     is_enough: Callable[[list[AuditEntry]], bool],
     clock: Clock,
+    bounds: SearchBounds,
 ) -> AuditPage:
-    deadline = clock.monotonic() + SEARCH_SECONDS
+    deadline = clock.monotonic() + bounds.seconds
     topic, found = settings.kafka.own_topics.hooks_audit, list[AuditEntry]()
     async with PartitionsReader(settings.kafka, [topic], clock) as partitions:
         if not partitions.logs:
@@ -99,6 +104,7 @@ async def _search(
         reader = BackwardReader(
             partitions, spans, lambda record: _entry(record, wanted), clock,
             may_match=lambda data: key in data, first_offsets=FIRST_OFFSETS,
+            chunk_bytes=bounds.chunk_bytes,
         )  # fmt: skip
         async with aclosing(reader.read()) as items:
             async for item in items:

@@ -66,6 +66,16 @@ class Listing:
     """How many run; None: hooks are in files only, or statuses cannot be read."""
 
 
+@dataclass(frozen=True, slots=True)
+class HookChanges:
+    """The changes of a hook."""
+
+    records: list[AuditRecord]
+    """The newest first; `MAX_CHANGES` at most."""
+    is_cut: bool
+    """Whether the search ended before it came to older ones."""
+
+
 class HookReader:
     """Reads the hooks of one installation. It keeps no state but what it has read.
 
@@ -140,19 +150,21 @@ class HookReader:
             for status in await self._running()
         ]
 
-    async def changes(self, hook_id: str) -> list[AuditRecord]:
-        """The changes of a hook, the newest first; those that can be read in time, and at most
-        `MAX_CHANGES`. Raises `NotFoundError`.
+    async def changes(self, hook_id: str, seconds: float | None = None) -> HookChanges:
+        """The changes of a hook that can be read in so many `seconds`; see `search_audit`. Raises
+        `NotFoundError`.
         """
 
         def is_enough(found: list[AuditEntry]) -> bool:
             return found[-1].change.revision <= 1 or len(found) >= MAX_CHANGES
 
         await self.require()
-        page = await search_audit(self._settings, AuditFilter(hook=hook_id), is_enough, self._clock)
+        wanted = AuditFilter(hook=hook_id)
+        page = await search_audit(self._settings, wanted, is_enough, self._clock, seconds)
         if not page.entries:
             await self.get(hook_id)
-        return [one.change for one in page.entries]
+        is_whole = page.next_before is None or (bool(page.entries) and is_enough(page.entries))
+        return HookChanges([one.change for one in page.entries], not is_whole)
 
     async def revision(self, hook_id: str, revision: int) -> AuditRecord:
         """One change of a hook.

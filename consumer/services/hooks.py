@@ -9,6 +9,7 @@ from consumer.clock import Clock
 from consumer.control.changes import ConflictError, WantedChange
 from consumer.control.difference import FieldChange
 from consumer.control.live_table import LiveTable
+from consumer.control.plain_secrets import has_hidden_secrets, unmarked_signing_secrets
 from consumer.control.plan import PlannedChange, definition_of, known, plan_change
 from consumer.control.records import Action
 from consumer.control.write_plan import Author, plan_write
@@ -83,6 +84,18 @@ class HookService:
     def check(self, definition: object) -> Hook:
         """The hook of a definition. Raises `ConfigError` with its problems."""
         return self._checker.definition(definition, GIVEN)
+
+    async def with_secrets(self, definition: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A definition with the signing secrets that marks stand for in it, which the hook of its
+        id has now. Raises `ConfigError` with the marks that stand for none.
+        """
+        if not has_hidden_secrets(definition):
+            return definition
+        try:
+            entry = await self.reader.get(str(definition.get("id")))
+        except NotFoundError:
+            return unmarked_signing_secrets(definition, None)
+        return unmarked_signing_secrets(definition, entry.definition)
 
     async def create(self, definition: Mapping[str, Any], who: Who, *, dry_run: bool) -> Changed:
         """Create a hook. Raises `ConfigError`, `ExistsError` or `ReadOnlyError`."""

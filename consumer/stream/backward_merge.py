@@ -15,7 +15,7 @@ Place = tuple[str, int]
 FIRST_CHUNK_OFFSETS: Final = 1_000
 """Few, so that the first results come soon."""
 _CHUNK_GROWTH: Final = 4
-_CHUNK_BYTES: Final = 16 * 1024 * 1024
+CHUNK_BYTES: Final = 16 * 1024 * 1024
 """Bytes that a chunk should have: the last fetch of each brings up to one fetch too much."""
 
 
@@ -105,9 +105,15 @@ class BackwardMerge(Generic[ItemT]):
     """
 
     def __init__(
-        self, spans: Mapping[Place, Span], first_offsets: int = FIRST_CHUNK_OFFSETS
+        self,
+        spans: Mapping[Place, Span],
+        first_offsets: int = FIRST_CHUNK_OFFSETS,
+        chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
-        """`first_offsets`: of each partition's first chunk; others are sized by what it had."""
+        """`first_offsets`: of each partition's first chunk; others are sized by what it had, to
+        have `chunk_bytes` at most.
+        """
+        self._chunk_bytes = chunk_bytes
         self._partitions: dict[Place, _Partition[ItemT]] = {
             place: _Partition(span, max(span.low, span.high), first_offsets)
             for place, span in spans.items()
@@ -117,7 +123,7 @@ class BackwardMerge(Generic[ItemT]):
         """Take in a chunk that `wanted` named."""
         partition = self._partitions[place]
         read = max(1, partition.low - chunk.low)
-        partition.offsets = next_chunk_offsets(read, chunk.size)
+        partition.offsets = next_chunk_offsets(read, chunk.size, self._chunk_bytes)
         partition.low = chunk.low
         partition.oldest = min(partition.oldest, chunk.oldest)
         partition.found.extendleft(reversed(list(chunk.found)))
@@ -197,7 +203,7 @@ class BackwardMerge(Generic[ItemT]):
         return best
 
 
-def next_chunk_offsets(offsets: int, size: int) -> int:
+def next_chunk_offsets(offsets: int, size: int, chunk_bytes: int = CHUNK_BYTES) -> int:
     """The number of offsets of the next chunk, after one of `offsets` that had `size` bytes."""
-    fitting = offsets * _CHUNK_BYTES // size if size else offsets * _CHUNK_GROWTH
+    fitting = offsets * chunk_bytes // size if size else offsets * _CHUNK_GROWTH
     return max(1, min(fitting, offsets * _CHUNK_GROWTH))

@@ -11,6 +11,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from consumer.clock import Clock
 from consumer.records.record import Record
 from consumer.stream.backward_merge import (
+    CHUNK_BYTES,
     FIRST_CHUNK_OFFSETS,
     BackwardMerge,
     Chunk,
@@ -50,17 +51,18 @@ class BackwardReader(Generic[ItemT]):
         may_match: Callable[[bytes], bool] | None = None,
         wanted_items: int | None = None,
         first_offsets: int = FIRST_CHUNK_OFFSETS,
+        chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         """`take` returns None for a record that is not wanted. It may get a record twice if there
         are more items than may be kept. `may_match`: whether `take` may want a record in the bytes
         of a batch; if not, its records are counted only. `wanted_items`: no more than these will be
-        asked for. `first_offsets`: see `BackwardMerge`.
+        asked for. `first_offsets`, `chunk_bytes`: see `BackwardMerge`.
         """
         self.records = 0
         """Records that were read, wanted or not."""
         self.unreadable: dict[Place, tuple[int, int]] = {}
         """The first and the last offset that could not be read, of partitions that have such."""
-        self.merge: BackwardMerge[ItemT] = BackwardMerge(spans, first_offsets)
+        self.merge: BackwardMerge[ItemT] = BackwardMerge(spans, first_offsets, chunk_bytes)
         self._partitions = partitions
         self._take = take
         self._clock = clock

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
+from consumer.errors import Diagnostic
 from support.barriers import violations
 from support.fakes import FakeClock
 from support.page_data import full
@@ -64,6 +65,30 @@ def test_narrow_pages_do_not_scroll_sideways(
         widths[name] = page.evaluate("document.documentElement.scrollWidth")
     page.context.close()
     assert widths == dict.fromkeys(PATHS, NARROW["width"])
+
+
+def test_long_names_do_not_scroll_sideways(browser: Browser) -> None:
+    """At 320 pixels the pages of a hook with the longest names are not wider than their window."""
+    word, data = "a" * 60, full(FakeClock())
+    hook = {
+        "id": word, "name": "Uzun ad " * 20, "owner": word, "trigger": "push_click",
+        "select": [word], "uri": f"https://{word}.example.com/{word}/{word}/{{campaign}}",
+        "uri_parameters": {"campaign": {"label": "Kampanya kodu " * 10, "default": word}},
+        "headers": [{"key": word, "source": "profile", "value": word}],
+    }  # fmt: skip
+    data.add_hook(hook, revision=1)
+    data.file_problems = [Diagnostic("is not UTF-8", "save the file as UTF-8", word * 3, 1)]
+    paths = [
+        "/hooks", f"/hooks/{word}", f"/hooks/{word}/edit", f"/hooks/{word}/pause",
+        f"/hooks/{word}/delete", f"/deliveries?hook={word}", "/compose?trigger=push_click",
+    ]  # fmt: skip
+    with served_pages(data) as served:
+        page, widths = _page(browser, served, viewport=NARROW), {}
+        for path in paths:
+            page.goto(served.url + path)
+            widths[path] = page.evaluate("document.documentElement.scrollWidth")
+        page.context.close()
+    assert widths == dict.fromkeys(paths, NARROW["width"])
 
 
 def test_the_policy_stops_nothing_that_a_page_needs(browser: Browser, panel: ServedPages) -> None:

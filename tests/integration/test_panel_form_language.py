@@ -16,6 +16,8 @@ from support.served_pages import served_pages
 from support.visitor import Visitor
 
 _ENGLISH: Final = re.compile(r'<[a-z]+ [^>]*lang="en"[^>]*>([^<]*)')
+_QUOTED: Final = ("Failed to connect to 127.0.0.1", "did not find", "unexpected character")
+"""What libcurl, libyaml and the reader of JSON say, in their own words."""
 _FORMS: dict[str, dict[str, str]] = {
     "in order": {},
     "words": {"trigger": "foo", "method": "POST", "headers.0.encode": "x", "labels.0.missing": "x"},
@@ -54,9 +56,9 @@ async def _tried(visitor: Visitor, form: Mapping[str, str]) -> list[Reply]:
 
 
 def _english(answers: Iterable[Reply]) -> list[str]:
-    """The texts that are marked as English, but for libcurl's own."""
+    """The texts that are marked as English, but for those that are quoted from libraries."""
     found = (text for one in answers for text in _ENGLISH.findall(unescape(one.body.decode())))
-    return [text for text in found if not text.startswith("Failed to connect to 127.0.0.1")]
+    return [text for text in found if not text.startswith(_QUOTED)]
 
 
 @pytest.mark.parametrize("form", _FORMS)

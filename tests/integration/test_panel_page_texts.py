@@ -8,6 +8,7 @@ from html import unescape
 
 import pytest
 
+from consumer.errors import Diagnostic
 from consumer.journal.report_reader import Reports
 from consumer.journal.report_sums import HOUR_SECONDS, Report
 from consumer.panel.pages.formats import readable
@@ -16,6 +17,11 @@ from support.page_data import PageData, full, report, rfc3339
 from support.panel_browser import PATHS
 from support.served_pages import ServedPages, served_pages
 from support.visitor import Visitor
+
+_ENGLISH = re.compile(r"\b(the|is|are|was|and|which|with|this|there|has)\b", re.IGNORECASE)
+"""Words of every other English sentence, which Turkish does not have."""
+_COMMENT = "the summer campaign too"
+"""What an author wrote in English."""
 
 
 @pytest.fixture
@@ -112,10 +118,19 @@ async def test_the_page_of_replicas_judges_their_lag(panel: ServedPages) -> None
 
 async def test_turkish_pages_have_no_english_sentence(panel: ServedPages) -> None:
     """What stays English on a Turkish page are HTTP's own words, marked for screen readers."""
+    panel.data.file_problems = [
+        Diagnostic("is not UTF-8", "save the file as UTF-8", "hooks/a.yaml", 3)
+    ]
+    refused = "offset 7 is no JSON object (write definitions with `hookstream hooks`)"
+    panel.data.entries = [replace(one, problem=refused) for one in panel.data.entries]
     visitor = await Visitor(panel).log_in("operator")
-    english = set[str]()
+    english, unmarked = set[str](), set[str]()
     for path in PATHS.values():
         page = (await visitor("GET", path, Accept_Language="tr")).body.decode()
         assert '<html lang="tr"' in page
-        english |= {unescape(text) for text in re.findall(r'lang="en"[^>]*>\s*([^<]+)', page)}
+        marked = re.compile(r'lang="en"[^>]*>\s*([^<]+)')
+        english |= {unescape(text) for text in marked.findall(page)}
+        text = re.sub(r"<[^>]*>", "\n", marked.sub(">", page)).replace(_COMMENT, "")
+        unmarked |= {line for line in text.splitlines() if _ENGLISH.search(line)}
     assert english == {"English", "OK", "Service Unavailable"}
+    assert unmarked == set()

@@ -11,6 +11,7 @@ from consumer.control.records import Action, AuditRecord
 from consumer.control.status import HookProblem
 from consumer.panel.pages.assets import assets
 from consumer.services.catalogue import HookState
+from consumer.services.hook_reader import HookChanges
 from consumer.services.replicas import Replica
 from consumer.services.topic_view import UnavailableError
 from consumer.settings import PanelSettings
@@ -275,8 +276,9 @@ async def test_pages_without_their_data_are_small() -> None:
 class _AwayData(PageData):
     """An installation whose history and statuses cannot be read."""
 
-    async def changes(self, hook_id: str) -> Sequence[AuditRecord]:
+    async def changes(self, hook_id: str, seconds: float | None = None) -> HookChanges:
         """No answer."""
+        del seconds
         raise UnavailableError(f"Kafka has not answered about {hook_id}")
 
     async def replicas(self) -> Sequence[Replica]:

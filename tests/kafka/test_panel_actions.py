@@ -1,4 +1,6 @@
-"""A hook is paused and brought back over its page, beside a daemon at work, on a real broker."""
+"""A hook is paused and brought back over its page, beside a daemon at work, and no answer of the
+API has its secret, on a real broker.
+"""
 
 import json
 from collections.abc import AsyncIterator
@@ -6,13 +8,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from support.daemon import Daemon
-from support.panel import Client, running_panel, token_entries
+from support.panel import Client, Reply, running_panel, token_entries
 from support.receiver import Receiver
 from support.visitor import Visitor, field
 from support.waiting import wait_until
 from support.workspace import Workspace, hook
 
 NAME = "orders"
+CANARY = "whsec_Y2FuYXJ5LWNhbmFyeS1jYW5hcnktY2FuYXJ5"
 
 
 @pytest.fixture
@@ -124,3 +127,54 @@ async def test_a_form_is_tried_on_the_topics_own_events(
         assert "first byte" in test
         assert receiver.requests[0].startswith(b"GET /orders?uid=u2 ")
         assert (await Client(panel.url)("GET", "/hooks")).json["total"] == 0
+
+
+async def test_no_answer_has_a_signing_secret(workspace: Workspace) -> None:
+    """A signing secret that stands in plain is in no answer once it was written, neither the
+    write's own nor one that refuses; the definition that an editor gets can be checked, tried and
+    written back as it is, with the secret.
+    """
+    compacted = {"cleanup.policy": "compact"}
+    definitions, changes, status = workspace.live_topics
+    await workspace.cluster.create([definitions, status], partitions=1, configs=compacted)
+    await workspace.cluster.create([changes], partitions=1, configs={"retention.ms": "-1"})
+    workspace.write_settings(
+        hooks={"path": "", "live": True}, panel={"port": 0, "tokens": token_entries()}
+    )
+    async with running_panel(workspace.config) as panel:
+        client = Client(panel.url)
+        answers = await _answers_about_a_secret(client)
+    for one in answers:
+        assert CANARY.encode() not in one.body
+
+
+async def _answers_about_a_secret(client: Client) -> list[Reply]:
+    """All answers about a hook that signs, each of which is as it should be."""
+    signed = {**hook(NAME, "http://127.0.0.1:1"), "signing_secrets": [CANARY]}
+    answers = [await client("POST", "/hooks?dry_run=true", signed)]
+    answers.append(await client("POST", "/hooks", signed))
+    shown = await client("GET", f"/hooks/{NAME}")
+    definition = shown.json["definition"]
+    changed = {**definition, "name": "Yeni"}
+    ask = {"definition": changed, "event": {"id": "e1"}}
+    for path, body in (("check", changed), ("sample", ask), ("test", ask)):
+        answers.append(await client("POST", f"/hooks:{path}", body))
+    answers.append(await client("POST", "/hooks:replay-recent", {"definition": changed}))
+    whole = await client("PUT", f"/hooks/{NAME}", definition, headers={"If-Match": '"1"'})
+    assert (whole.json["action"], whole.headers["ETag"]) == ("unchanged", '"1"')
+    made = await client("PUT", f"/hooks/{NAME}", changed, headers={"If-Match": '"1"'})
+    assert [one["field"] for one in made.json["fields"]] == ["name"]
+    answers += [shown, whole, made]
+    answers += [await client("POST", f"/hooks/{NAME}/{word}") for word in ("pause", "resume")]
+    answers.append(await client("POST", f"/hooks/{NAME}/rollback", {"revision": 1}))
+    assert [one.status for one in answers if one.status not in {200, 201}] == []
+    stale = {**definition, "signing_secrets": ["(hidden 0123456789abcdef)"]}
+    refused = await client("PUT", f"/hooks/{NAME}", stale, headers={"If-Match": "*"})
+    copied = await client("POST", "/hooks", {**definition, "id": "h-2"})
+    for one in (refused, copied):
+        assert one.status == 422
+        assert [each["field"] for each in one.json["problems"]] == ["signing_secrets[0]"]
+    answers += [refused, copied]
+    answers.append(await client("GET", f"/hooks/{NAME}/history"))
+    answers.append(await client("GET", "/audit"))
+    return answers

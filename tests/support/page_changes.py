@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from consumer.control.changes import Conflict, ConflictError
-from consumer.control.difference import difference
+from consumer.control.plain_secrets import shown_difference
 from consumer.control.records import Action, AuditRecord, HookRecord
 from consumer.hooks.table import Hook
 from consumer.services.catalogue import HookEntry, HookState
@@ -67,7 +67,7 @@ class PageChanges:
         self, hook_id: str, revision: int, seen: int | None, who: Who, *, dry_run: bool
     ) -> Changed:
         """Bring an earlier revision back."""
-        changes = await self._data.changes(hook_id)
+        changes = (await self._data.changes(hook_id)).records
         found = next((one for one in changes if one.revision == revision), None)
         if found is None or found.after is None:
             raise NotFoundError(f"hook {hook_id} has no revision {revision} in the audit topic")
@@ -91,7 +91,7 @@ class PageChanges:
             record = entry.record if entry is not None else None
             by = record.by if record is not None else "mehmet"
             raise ConflictError([Conflict(hook_id, seen, current, by=by)])
-        fields, done = difference(before, after), action if before != after else None
+        fields, done = shown_difference(before, after), action if before != after else None
         if dry_run or done is None:
             return Changed(hook_id, done, current, None, fields, after)
         at, revision = rfc3339(self._data.clock.now()), current + 1
@@ -119,5 +119,5 @@ class PageChanges:
         self._data.history.append(
             AuditRecord(at, who.by, Action.DELETED, hook_id, revision, before, None, who.comment)
         )
-        fields = difference(before, None)
+        fields = shown_difference(before, None)
         return Changed(hook_id, Action.DELETED, revision - 1, revision, fields, None)

@@ -30,7 +30,7 @@ from consumer.services.checker import Checker
 from consumer.services.dead_letters import Counted, DeadLetterPage
 from consumer.services.deliveries import DeliveryPage
 from consumer.services.events import RecentEvent
-from consumer.services.hook_reader import Listing, NotFoundError
+from consumer.services.hook_reader import HookChanges, Listing, NotFoundError
 from consumer.services.replicas import Replica
 from consumer.services.samples import template_sample
 from consumer.settings import HooksSettings, Settings
@@ -137,12 +137,13 @@ class PageData:
         """Whether there is one."""
         return any(entry.hook_id == hook_id for entry in self.entries)
 
-    async def changes(self, hook_id: str) -> Sequence[AuditRecord]:
+    async def changes(self, hook_id: str, seconds: float | None = None) -> HookChanges:
         """Its changes."""
+        del seconds
         found = [one for one in self.history if one.hook == hook_id]
         if not found:
             await self.hook(hook_id)
-        return found[::-1]
+        return HookChanges(found[::-1], is_cut=False)
 
     async def replicas(self) -> Sequence[Replica]:
         """The replicas."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from consumer.clock import Clock
-from consumer.control.records import AuditRecord
 from consumer.errors import HookstreamError
 from consumer.events.triggers import Trigger
 from consumer.hooks.table import Hook
@@ -21,7 +20,7 @@ from consumer.services.dead_letter_reads import DeadLetterReads
 from consumer.services.dead_letters import Counted, DeadLetterPage, Replay, choose
 from consumer.services.deliveries import Deliveries, DeliveryPage
 from consumer.services.events import RecentEvent, RecentEvents, event_at
-from consumer.services.hook_reader import Listing
+from consumer.services.hook_reader import HookChanges, Listing
 from consumer.services.hooks import HookService
 from consumer.services.replicas import Replica
 from consumer.services.report_reads import ReportReads
@@ -30,6 +29,10 @@ from consumer.settings import Settings
 from consumer.stream.dead_letters import Selection
 from consumer.stream.replay import Plan
 
+GLANCE_SECONDS: Final = 0.1
+"""Of a search that a page waits for: what it has not come to is a part that comes after the page,
+or another page.
+"""
 SEARCH_SECONDS: Final = 3.0
 """Of one page of the delivery log: its end says how far it came, and the next page goes on."""
 MAX_RECORDS: Final = 2_000_000
@@ -69,8 +72,8 @@ class Data(Protocol):
         """See `HookReader.knows`; it raises nothing."""
         ...
 
-    async def changes(self, hook_id: str) -> Sequence[AuditRecord]:
-        """The changes of a hook, the newest first. Raises `NotFoundError`."""
+    async def changes(self, hook_id: str, seconds: float | None = None) -> HookChanges:
+        """The changes of a hook; see `HookReader.changes`. Raises `NotFoundError`."""
         ...
 
     async def replicas(self) -> Sequence[Replica]:
@@ -174,9 +177,9 @@ class ServiceData:
         """Whether there may be such a hook."""
         return await self._hooks.reader.knows(hook_id)
 
-    async def changes(self, hook_id: str) -> Sequence[AuditRecord]:
+    async def changes(self, hook_id: str, seconds: float | None = None) -> HookChanges:
         """The changes of a hook."""
-        return await self._hooks.reader.changes(hook_id)
+        return await self._hooks.reader.changes(hook_id, seconds)
 
     async def replicas(self) -> Sequence[Replica]:
         """The replicas that run."""

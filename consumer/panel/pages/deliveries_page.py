@@ -10,13 +10,14 @@ from consumer.errors import ConfigError
 from consumer.journal.log_filter import LogFilter
 from consumer.journal.log_search import Horizon, SearchEnd
 from consumer.journal.records import Followed
-from consumer.panel.pages.data import Data
+from consumer.panel.pages.data import GLANCE_SECONDS, SEARCH_SECONDS, Data
 from consumer.panel.pages.render import url
 from consumer.panel.pages.visit import MovedTo, PageRoute, Result, Shown, Visit
 from consumer.panel.problems import Problem, invalid_field
 from consumer.services.deliveries import DeliveryPage
 
 PATH: Final = "/deliveries"
+FOUND_PATH: Final = "/deliveries/found"
 PAGE_SIZE: Final = 100
 TIMES: Final = ("1h", "24h", "7d")
 _FILTERS: Final = ("hook", "outcome", "status", "since", "until", "id", "event")
@@ -33,7 +34,9 @@ def horizon_key(horizon: Horizon) -> str:
 
 
 class DeliveriesPage:
-    """`/deliveries`."""
+    """`/deliveries`. The first page takes a short look; what a longer search finds comes after it,
+    or on the next page.
+    """
 
     def __init__(self, data: Data) -> None:
         self._data = data
@@ -42,6 +45,14 @@ class DeliveriesPage:
         """The routes of this page."""
         return [
             PageRoute("GET", PATH, self.show, "deliveries", query=_QUERY),
+            PageRoute(
+                "GET",
+                FOUND_PATH,
+                self.search,
+                "deliveries",
+                query=_QUERY - {"cursor"},
+                ends_with_client=True,
+            ),
             PageRoute("POST", PATH, self.look_up, "deliveries", "editor"),
         ]
 
@@ -49,14 +60,20 @@ class DeliveriesPage:
         """A page of the log."""
         query = dict(visit.query)
         cursor, problems, page = query.pop("cursor", None), list[Any](), None
+        seconds = GLANCE_SECONDS if cursor is None else SEARCH_SECONDS
         try:
-            page = await self._data.deliveries(self._wanted(visit), PAGE_SIZE, cursor)
+            page = await self._data.deliveries(self._wanted(visit), PAGE_SIZE, cursor, seconds)
         except ConfigError as error:
             problems = list(error.diagnostics)
         values = self._values(query, page, problems, cursor)
         hook_id = query.get("hook")
         is_unknown = hook_id is not None and not await self._data.knows_hook(hook_id)
         return Shown("deliveries.html", {**values, "is_unknown_hook": is_unknown})
+
+    async def search(self, visit: Visit) -> Result:
+        """A part of a page: what a longer search than the page's finds. Raises `ConfigError`."""
+        page = await self._data.deliveries(self._wanted(visit), PAGE_SIZE, None, SEARCH_SECONDS)
+        return Shown("deliveries_found.html", self._values(visit.query, page, [], None))
 
     async def look_up(self, visit: Visit) -> Result:
         """The deliveries of one user: the address of the answer has a hash in the user's place."""
@@ -87,6 +104,7 @@ class DeliveriesPage:
         cursor: str | None,
     ) -> dict[str, Any]:
         following = page.horizon.cursor if page is not None else None
+        is_cut = page is not None and cursor is None and page.horizon.end is SearchEnd.BOUND
         return {
             "query": query,
             "page": page,
@@ -95,6 +113,7 @@ class DeliveriesPage:
             "outcomes": tuple(Followed),
             "times": TIMES,
             "next": url(PATH, **query, cursor=following) if following is not None else None,
+            "longer": url(FOUND_PATH, **query) if is_cut else None,
             "is_first": cursor is None,
             "is_filtered": bool(query),
         }

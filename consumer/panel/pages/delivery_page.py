@@ -3,20 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from consumer.errors import HookstreamError
+from consumer.journal.log_search import SearchEnd
 from consumer.journal.records import DeliveryRecord, Followed, Phases
-from consumer.panel.pages.data import Data
+from consumer.panel.pages.data import GLANCE_SECONDS, SEARCH_SECONDS, Data
 from consumer.panel.pages.deliveries_page import horizon_key
 from consumer.panel.pages.formats import moment
+from consumer.panel.pages.render import url
 from consumer.panel.pages.visit import PageRoute, Result, Shown, Visit
 from consumer.panel.problems import invalid_field
 
+PATH: Final = "/delivery"
+FOUND_PATH: Final = "/delivery/found"
 MAX_ATTEMPTS: Final = 200
 PHASE_WIDTH: Final = 320.0
 PHASES: Final = ("dns", "connect", "tls", "first_byte", "rest")
 _SECOND_MS: Final = 1000.0
+_QUERY: Final = frozenset({"id", "hook"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,39 +119,53 @@ def _seconds(first: datetime | None, last: datetime | None) -> float:
 
 
 class DeliveryPageView:
-    """`/delivery`: its id and hook are parameters, since an id may hold any character."""
+    """`/delivery`: its id and hook are parameters, since an id may hold any character. The page
+    takes a short look at the log; what a longer search finds comes after it, or with `further`.
+    """
 
     def __init__(self, data: Data) -> None:
         self._data = data
 
     def routes(self) -> list[PageRoute]:
         """The routes of this page."""
-        query = frozenset({"id", "hook"})
-        return [PageRoute("GET", "/delivery", self.show, "deliveries", query=query)]
+        return [
+            PageRoute("GET", PATH, self.show, "deliveries", query=_QUERY | {"further"}),
+            PageRoute(
+                "GET", FOUND_PATH, self.search, "deliveries", query=_QUERY, ends_with_client=True
+            ),
+        ]
 
     async def show(self, visit: Visit) -> Result:
         """One delivery."""
+        seconds = SEARCH_SECONDS if "further" in visit.query else GLANCE_SECONDS
+        return Shown("delivery.html", await self._values(visit, seconds))
+
+    async def search(self, visit: Visit) -> Result:
+        """A part of a page: what a longer search than the page's finds."""
+        return Shown("delivery_found.html", await self._values(visit, SEARCH_SECONDS))
+
+    async def _values(self, visit: Visit, seconds: float) -> dict[str, Any]:
         if "id" not in visit.query:
             raise invalid_field("id", "is missing", "open a delivery out of the log")
         values = {name: visit.query[name] for name in ("id", "hook") if name in visit.query}
         wanted = self._data.delivery_filter(values)
-        page = await self._data.deliveries(wanted, MAX_ATTEMPTS)
+        page = await self._data.deliveries(wanted, MAX_ATTEMPTS, seconds=seconds)
+        is_cut = page.horizon.end is SearchEnd.BOUND and seconds < SEARCH_SECONDS
         records = [one.record for one in page.deliveries]
         found = timeline(records, visit.now)
         hook_id = records[0].hook if records else visit.query.get("hook", "")
-        return Shown(
-            "delivery.html",
-            {
-                "id": visit.query["id"],
-                "hook_id": hook_id,
-                "timeline": found,
-                "record": found.entries[-1].record if found.entries else None,
-                "horizon": page.horizon,
-                "horizon_key": horizon_key(page.horizon),
-                "curl": await self._curl(hook_id) if hook_id else "",
-                "phase_width": PHASE_WIDTH,
-            },
-        )
+        return {
+            "id": visit.query["id"],
+            "hook_id": hook_id,
+            "timeline": found,
+            "record": found.entries[-1].record if found.entries else None,
+            "horizon": page.horizon,
+            "horizon_key": horizon_key(page.horizon),
+            "curl": await self._curl(hook_id) if hook_id else "",
+            "phase_width": PHASE_WIDTH,
+            "longer": url(FOUND_PATH, **values) if is_cut else None,
+            "further": url(PATH, **values, further="1") if is_cut else None,
+        }
 
     async def _curl(self, hook_id: str) -> str:
         """The request of its hook; empty if there is none any more."""

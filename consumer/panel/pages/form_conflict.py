@@ -109,7 +109,7 @@ async def newer_than(
     if isinstance(error, ExistsError) and (entry is None or not entry.revision):
         return None  # a file defines it meanwhile
     try:
-        records = await data.changes(hook_id)
+        records = (await data.changes(hook_id)).records
     except HookstreamError:
         records = []
     found: Sequence[Overwrite] = ()

@@ -7,7 +7,6 @@ from http import HTTPStatus
 from typing import Any, Final, Literal, Protocol, assert_never, get_args
 
 from consumer.control.changes import Conflict, ConflictError
-from consumer.control.plain_secrets import without_signing_secrets_in
 from consumer.panel.models import MAX_TEXT
 from consumer.panel.pages.choices import choice, number
 from consumer.panel.pages.data import Data
@@ -143,7 +142,7 @@ class HookActionsPage:
             "hook_id": planned.hook_id,
             "name": _name(planned, action),
             "planned": planned,
-            "fields": without_signing_secrets_in(planned.fields),
+            "fields": planned.fields,
             "revision": given.get("revision"),
             "comment": given.get("comment", ""),
             "conflict": conflict,

@@ -7,7 +7,6 @@ from typing import Any, Final, Literal
 
 from consumer.control.changes import UnknownOutcomeError
 from consumer.control.difference import FieldChange
-from consumer.control.plain_secrets import without_signing_secrets_in
 from consumer.documents.lines import one_line
 from consumer.errors import ConfigError, HookstreamError, InvalidValue
 from consumer.panel.errors import problem_of
@@ -267,8 +266,7 @@ class HookFormPage:
 
 
 def _review(draft: Draft, action: Outcome, fields: Iterable[FieldChange]) -> Shown:
-    shown = without_ciphertext(without_signing_secrets_in(fields))
-    review = Review(draft, action, shown)
+    review = Review(draft, action, without_ciphertext(fields))
     values = {"review": review, "hook_id": draft.hook_id}
     return Shown("hook_review.html", values)
 

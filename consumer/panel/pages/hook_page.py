@@ -5,14 +5,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from consumer.control.difference import FieldChange, difference
-from consumer.control.plain_secrets import without_signing_secrets_in
+from consumer.control.difference import FieldChange
+from consumer.control.plain_secrets import shown_difference
 from consumer.control.records import AuditRecord
 from consumer.errors import HookstreamError
-from consumer.journal.log_search import FoundDelivery
+from consumer.journal.log_search import FoundDelivery, SearchEnd
 from consumer.panel.pages.choices import number
 from consumer.panel.pages.compose_page import preview
-from consumer.panel.pages.data import Data
+from consumer.panel.pages.data import GLANCE_SECONDS, SEARCH_SECONDS, Data
 from consumer.panel.pages.day_reports import DayReports, LastDay
 from consumer.panel.pages.definition_view import definition_view
 from consumer.panel.pages.figures import Day, no_day
@@ -22,15 +22,13 @@ from consumer.panel.pages.hooks_page import text_of
 from consumer.panel.pages.visit import PageRoute, Result, Shown, Visit
 from consumer.services.catalogue import HookEntry
 from consumer.services.deliveries import DeliveryPage
-from consumer.services.hook_reader import NotFoundError
+from consumer.services.hook_reader import HookChanges, NotFoundError
 from consumer.services.replicas import Replica
 
 REVISIONS: Final = 10
 DELIVERIES: Final = 10
 LOOKED_AT: Final = 200
 """Of the newest entries of the log: the last attempt may be behind many without one."""
-GLANCE_SECONDS: Final = 0.15
-"""For the last deliveries: the page of the log searches longer."""
 FIRST_DELIVERY_SECONDS: Final = 8.0
 """How long a page waits for the first delivery of a hook that was just saved."""
 _POLL_SECONDS: Final = 0.5
@@ -82,7 +80,7 @@ def change_view(
         change.at,
         change.by,
         change.comment,
-        without_signing_secrets_in(difference(change.before, change.after)),
+        shown_difference(change.before, change.after),
         change.before is None,
         change.after is not None and change.revision != newest,
     )
@@ -106,7 +104,10 @@ def _replica_row(replica: Replica, hook_id: str) -> ReplicaRow:
 
 
 class HookPage:
-    """`/hooks/{hook}`; `last` waits for the first delivery of a hook that was just saved."""
+    """`/hooks/{hook}`. The page takes a short look at the log and at the audit. Parts come after
+    it: `last` waits for the first delivery of a hook that was just saved, and `further` looks at
+    more of the log.
+    """
 
     def __init__(
         self, data: Data, day: DayReports, *, live: bool, seconds: float = FIRST_DELIVERY_SECONDS
@@ -122,6 +123,7 @@ class HookPage:
         return [
             PageRoute("GET", "/hooks/{hook}", self.show, "hooks", query=_QUERY),
             PageRoute("GET", "/hooks/{hook}/last", self.wait, "hooks", ends_with_client=True),
+            PageRoute("GET", "/hooks/{hook}/further", self.search, "hooks", ends_with_client=True),
         ]
 
     async def show(self, visit: Visit) -> Result:
@@ -131,7 +133,7 @@ class HookPage:
         done = done_action(visit.query)
         entry, changes, replicas, last, day = await asyncio.gather(
             self._entry(hook_id),
-            self._changes(hook_id),
+            self._changes(hook_id, None if "before" in visit.query else GLANCE_SECONDS),
             self._replicas(),
             self._deliveries(hook_id),
             self._day.get(),
@@ -139,7 +141,8 @@ class HookPage:
         revision = entry.revision if entry is not None else None
         own_day = _day_of(day, hook_id, visit.now)
         answered = last_answer(last.deliveries, visit.now) if last is not None else None
-        older = [one for one in changes or () if one.revision < before]
+        records = changes.records if changes is not None else []
+        older = [one for one in records if one.revision < before]
         return Shown(
             "hook.html",
             {
@@ -162,8 +165,10 @@ class HookPage:
                 "changes": None
                 if changes is None
                 else [change_view(one, newest=revision) for one in older[:REVISIONS]],
-                "next_before": older[REVISIONS - 1].revision if len(older) > REVISIONS else None,
+                "next_before": _next_before(older, before, changes),
+                "is_cut": changes is not None and changes.is_cut,
                 "deliveries": _newest(last),
+                "is_short": _is_short(last),
                 "done": done,
                 "in_force": in_force(replicas, hook_id) if done and replicas is not None else None,
                 "can_write": self._live and visit.identity.may("editor"),
@@ -186,19 +191,25 @@ class HookPage:
             pass
         return Shown("hook_last.html", {"hook_id": hook_id, "deliveries": _newest(found)})
 
+    async def search(self, visit: Visit) -> Result:
+        """A part of a page: the last deliveries, by a longer search."""
+        hook_id = visit.parameters["hook"]
+        found = await self._deliveries(hook_id, DELIVERIES, SEARCH_SECONDS)
+        return Shown("hook_last.html", {"hook_id": hook_id, "deliveries": _newest(found)})
+
     async def _entry(self, hook_id: str) -> HookEntry | None:
         """The hook; None: it was deleted, and has a history."""
         try:
             return await self._data.hook(hook_id)
         except NotFoundError:
-            if await self._data.changes(hook_id):
+            if (await self._data.changes(hook_id)).records:
                 return None
             raise
 
-    async def _changes(self, hook_id: str) -> Sequence[AuditRecord] | None:
+    async def _changes(self, hook_id: str, seconds: float | None) -> HookChanges | None:
         """Its changes; None: they cannot be read, which is no reason to show nothing."""
         try:
-            return await self._data.changes(hook_id)
+            return await self._data.changes(hook_id, seconds)
         except NotFoundError:
             raise
         except HookstreamError:
@@ -211,17 +222,39 @@ class HookPage:
         except HookstreamError:
             return None
 
-    async def _deliveries(self, hook_id: str) -> DeliveryPage | None:
+    async def _deliveries(
+        self, hook_id: str, limit: int = LOOKED_AT, seconds: float = GLANCE_SECONDS
+    ) -> DeliveryPage | None:
         """The last deliveries; None: the log cannot be read, which is no reason to show nothing."""
         try:
             wanted = self._data.delivery_filter({"hook": hook_id})
-            return await self._data.deliveries(wanted, LOOKED_AT, seconds=GLANCE_SECONDS)
+            return await self._data.deliveries(wanted, limit, seconds=seconds)
         except HookstreamError:
             return None
 
 
 def _newest(found: DeliveryPage | None) -> Sequence[FoundDelivery] | None:
     return None if found is None else found.deliveries[:DELIVERIES]
+
+
+def _is_short(found: DeliveryPage | None) -> bool:
+    """Whether a longer search may find more deliveries for the page."""
+    return (
+        found is not None
+        and found.horizon.end is SearchEnd.BOUND
+        and len(found.deliveries) < DELIVERIES
+    )
+
+
+def _next_before(
+    older: Sequence[AuditRecord], before: int, changes: HookChanges | None
+) -> int | None:
+    """The revision before which the history goes on; None: it is all there."""
+    if len(older) > REVISIONS:
+        return older[REVISIONS - 1].revision
+    if changes is None or not changes.is_cut:
+        return None
+    return older[-1].revision if older else before
 
 
 def _day_of(day: LastDay | None, hook_id: str, now: float) -> Day | None:

@@ -1,12 +1,14 @@
 """Sentences of the services in the language of a page: problems, hints and reasons.
 
 The services write English. A page in another language looks a sentence up by its pattern, whose
-`{0}`, `{1}` stand for what differs; one that is not found stays English, and is marked as such for
-screen readers.
+`{0}`, `{1}` stand for what differs. In a translation `{0:said}` is a sentence of its own, which is
+looked up, too, and a pattern with `{0:known}` is meant only if that is found. What is not found
+stays as it is: it is a text from outside, of the operating system, a library or a receiver, which
+is quoted, and marked as English for screen readers.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -18,9 +20,9 @@ from consumer.panel.pages.catalogue import Language
 
 FOLDER: Final = Path(__file__).parent.parent / "catalogues"
 _VALUE: Final = re.compile(r"\{(\d)\}")
+_SLOT: Final = re.compile(r"\{(\d)(?::(said|known))?\}")
 _WITH_HINT: Final = re.compile(r"(?P<where>(?:[^ ]+: |hook [^ ]+: )*)(?P<said>.+) \((?P<hint>.+)\)")
 """A `Diagnostic` as text."""
-_INTRODUCED: Final = re.compile(r": \{(\d)\}(?=;|\Z)")
 _MAX_CHARACTERS: Final = 2_000
 _CACHED: Final = 1_000
 
@@ -28,20 +30,18 @@ _CACHED: Final = 1_000
 class _Pattern(NamedTuple):
     matches: re.Pattern[str]
     translation: str
-    introduced: int | None
-    """The value behind a colon, which may be other sentences; None: there is none."""
 
 
 def sentence(text: str, language: Language) -> Markup:
-    """A sentence of a service for a page: translated, or else marked as English."""
+    """A sentence of a service for a page: translated, or else quoted."""
     if language == "en":
         return escape(text)
     found = translate(text, language)
-    return escape(found) if found is not None else Markup('<span lang="en">{}</span>').format(text)
+    return found if found is not None else _quoted(text)
 
 
 @lru_cache(_CACHED)
-def translate(text: str, language: Language) -> str | None:
+def translate(text: str, language: Language) -> Markup | None:
     """The sentence in a language; None if its pattern is not known. `text` may be a diagnostic with
     its location before and its hint behind it, or several of them.
     """
@@ -52,35 +52,54 @@ def translate(text: str, language: Language) -> str | None:
     if (parts := _WITH_HINT.fullmatch(text)) is not None and "; " not in parts["where"]:
         said, hint = _of_pattern(parts["said"], language), _of_pattern(parts["hint"], language)
         if said is not None and hint is not None:
-            return f"{parts['where']}{said} ({hint})"
+            return Markup("{}{} ({})").format(parts["where"], said, hint)
     first, separator, rest = text.partition("); ")
     if not separator:
         return None
     begun, following = translate(f"{first})", language), translate(rest, language)
-    return f"{begun}; {following}" if begun is not None and following is not None else None
+    if begun is None or following is None:
+        return None
+    return Markup("{}; {}").format(begun, following)
 
 
-def _of_pattern(text: str, language: Language) -> str | None:
+def _of_pattern(text: str, language: Language) -> Markup | None:
     plain, patterns = _patterns(language)
     if text in plain:
-        return plain[text]
+        return escape(plain[text])
     for pattern in patterns:
         if (match := pattern.matches.fullmatch(text)) is not None:
-            values = match.groups()
-            if (introduced := pattern.introduced) is not None:
-                said = _each(values[introduced], language)
-                values = (*values[:introduced], said, *values[introduced + 1 :])
-            return "".join(
-                values[int(part)] if index % 2 else part
-                for index, part in enumerate(_VALUE.split(pattern.translation))
-            )
+            found = _filled(pattern.translation, match.groups(), language)
+            if found is not None:
+                return found
     return None
 
 
-def _each(text: str, language: Language) -> str:
-    """Sentences with `; ` between them, translated if all of them can be."""
+def _filled(translation: str, values: Sequence[str], language: Language) -> Markup | None:
+    """A translation with its values, which are texts or sentences; None: one must be known, and is
+    not.
+    """
+    found = Markup("")  # of nothing
+    at = 0
+    for slot in _SLOT.finditer(translation):
+        value = values[int(slot[1])]
+        found += escape(translation[at : slot.start()])
+        said = _of_pattern(value, language) if slot[2] == "known" else escape(value)
+        if said is None:
+            return None
+        found += _each(value, language) if slot[2] == "said" else said
+        at = slot.end()
+    return found + escape(translation[at:])
+
+
+def _each(text: str, language: Language) -> Markup:
+    """Sentences with `; ` between them, if all of them are known; else the text, quoted."""
     said = [_of_pattern(one, language) for one in text.split("; ")]
-    return "; ".join(one for one in said if one is not None) if None not in said else text
+    known = [one for one in said if one is not None]
+    return Markup("; ").join(known) if len(known) == len(said) else _quoted(text)
+
+
+def _quoted(text: str) -> Markup:
+    return Markup('<q lang="en">{}</q>').format(text)
 
 
 @cache
@@ -98,12 +117,7 @@ def _patterns(language: Language) -> tuple[Mapping[str, str], list[_Pattern]]:
     found = sentences(language)
     plain = {text: said for text, said in found.items() if not _VALUE.search(text)}
     others = sorted(found.keys() - plain.keys(), key=lambda text: (-len(text), text))
-    return plain, [_Pattern(_expression(text), found[text], _introduced(text)) for text in others]
-
-
-def _introduced(text: str) -> int | None:
-    match = _INTRODUCED.search(text)
-    return int(match[1]) if match is not None else None
+    return plain, [_Pattern(_expression(text), found[text]) for text in others]
 
 
 def _expression(text: str) -> re.Pattern[str]:

@@ -156,3 +156,24 @@ def test_secrets_need_not_be_on_this_machine(topics: LiveTopicsHarness, folder: 
     done = apply(folder, "--yes")
     assert done.returncode == 2
     assert "the environment variable OTHER is not allowed" in done.stderr
+
+
+def test_only_an_export_has_a_signing_secret_in_plain(
+    topics: LiveTopicsHarness, folder: Path
+) -> None:
+    """A signing secret that stands in plain is shown by no command once it was written, and not
+    by the plan of a write; an export has it, to be applied.
+    """
+    canary = "whsec_Y2FuYXJ5LWNhbmFyeS1jYW5hcnktY2FuYXJ5"
+    topics.define({**PING, "signing_secrets": ["whsec_b2xkLW9sZC1vbGQtb2xkLW9sZC1vbGQ"]})
+    define(folder, {**PING, "signing_secrets": [canary]})
+    plan = apply(folder, "--dry-run")
+    assert '"signing_secrets"' in plan.stdout
+    assert apply(folder, "--yes").returncode == 0
+    shown = [plan, *(hooks(folder, name, "ping") for name in ("show", "history"))]
+    for done in shown:
+        assert done.returncode == 0
+        assert canary not in done.stdout + done.stderr
+        assert "b2xk" not in done.stdout + done.stderr
+        assert "(hidden)" in done.stdout
+    assert canary in hooks(folder, "export", "ping").stdout

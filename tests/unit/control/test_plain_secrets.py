@@ -7,10 +7,13 @@ import pytest
 from consumer.control.difference import difference
 from consumer.control.plain_secrets import (
     HIDDEN,
+    marked_signing_secrets,
     plain_secrets,
+    unmarked_signing_secrets,
     without_signing_secrets,
     without_signing_secrets_in,
 )
+from consumer.errors import ConfigError
 
 PLAIN = "whsec_MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0"
 REFERENCES = ["${env:KEY}", "whsec_${file:/run/key}", "${sealed:abc}"]
@@ -66,3 +69,33 @@ def test_what_looks_like_a_secret_in_plain_is_found() -> None:
         "headers[0].value", "headers[4].value", "parameters[0].value", "signing_secrets[1]",
     ]  # fmt: skip
     assert list(plain_secrets({"headers": None, "signing_secrets": 7})) == []
+
+
+def test_marked_signing_secrets_come_back_as_they_were() -> None:
+    """A definition with marks in place of its signing secrets becomes the same definition again,
+    in whatever order its writer has put them, with one that is new between them.
+    """
+    other = "whsec_b3RoZXI="
+    definition = {"id": "h", "signing_secrets": [PLAIN, REFERENCES[0], other]}
+    marked = marked_signing_secrets(definition)
+    assert PLAIN not in repr(marked)
+    assert marked["signing_secrets"][1] == REFERENCES[0]
+    assert unmarked_signing_secrets(marked, definition) == definition
+    first, reference, last = marked["signing_secrets"]
+    moved = {**marked, "signing_secrets": [last, "whsec_bmV3", reference, first]}
+    found = unmarked_signing_secrets(moved, definition)["signing_secrets"]
+    assert found == [other, "whsec_bmV3", REFERENCES[0], PLAIN]
+    assert unmarked_signing_secrets({"id": "h"}, None) == {"id": "h"}
+
+
+@pytest.mark.parametrize("in_force", [None, {}, {"signing_secrets": ["whsec_b3RoZXI="]}])
+def test_a_mark_of_another_secret_is_refused(in_force: Any) -> None:
+    """A mark that stands for no secret of the definition in force is a problem of its field, and
+    so is the word that readers see in place of a secret.
+    """
+    [marked] = marked_signing_secrets({"signing_secrets": [PLAIN]})["signing_secrets"]
+    with pytest.raises(ConfigError) as caught:
+        unmarked_signing_secrets({"signing_secrets": ["x", marked, HIDDEN]}, in_force)
+    assert [one.field for one in caught.value.diagnostics] == [
+        "signing_secrets[1]", "signing_secrets[2]",
+    ]  # fmt: skip
