@@ -96,11 +96,25 @@ def may_be_rounded(text: bytes) -> bool:
     samples = text[::_SAMPLE_STRIDE_BYTES].translate(_DIGIT_CLASSES)
     found = samples.find(_TWO_SAMPLES)
     while found >= 0:
-        start, end = _run_around(text, found * _SAMPLE_STRIDE_BYTES)
+        position = found * _SAMPLE_STRIDE_BYTES
+        if not _is_in_one_run(text, position):
+            found = samples.find(_TWO_SAMPLES, found + 1)
+            continue
+        start, end = _run_around(text, position)
         if _is_long_run(text, start, end):
             return True
         found = samples.find(_TWO_SAMPLES, end // _SAMPLE_STRIDE_BYTES + 1)
     return False
+
+
+def _is_in_one_run(text: bytes, sample: int) -> bool:
+    """Whether only digits and points are between a sample and the next one; in a time they are
+    not.
+    """
+    for position in range(sample + 1, sample + _SAMPLE_STRIDE_BYTES):
+        if not _DIGIT_CLASSES[text[position]]:
+            return False
+    return True
 
 
 def _run_around(text: bytes, position: int) -> tuple[int, int]:

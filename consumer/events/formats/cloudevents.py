@@ -11,7 +11,7 @@ from consumer.events.formats.json import parse_any_json, parse_json
 from consumer.records.record import Headers, UndecodableError
 
 CONTENT_TYPE: Final = "content-type"
-"""The header's name; some producers write it with capitals."""
+"""The header's name."""
 ATTRIBUTE_PREFIX: Final = "ce_"
 MEDIA_TYPE: Final = "application/cloudevents"
 _BATCH: Final = "application/cloudevents-batch"
@@ -19,6 +19,13 @@ _STRUCTURED: Final = ("application/cloudevents+json", "application/cloudevents")
 _VERSION: Final = "1.0"
 _REQUIRED: Final = ("id", "source", "type")
 """Non-empty strings (spec, "REQUIRED Attributes"), beside the version."""
+_TYPE: Final = "\0type"
+_OTHER: Final = "\0other"
+"""In place of an attribute: no name of one begins so."""
+_MAX_KNOWN: Final = 1_024
+_MAX_KNOWN_CHARACTERS: Final = 64
+_known_headers: Final[dict[str, str]] = {}
+"""What headers are, by their names as they are written: it costs less than to look at each name."""
 
 
 def cloud_event(value: bytes | None, headers: Headers) -> dict[str, Any]:
@@ -28,19 +35,45 @@ def cloud_event(value: bytes | None, headers: Headers) -> dict[str, Any]:
     Raises:
         UndecodableError: it is none, or its data is no JSON object.
     """
-    texts = _texts(headers)
-    content_type = texts.get(CONTENT_TYPE, "")
-    media_type = essence(content_type)
+    content_type = ""
+    attributes: dict[str, Any] = {}
+    for name, header in headers:
+        if header is None:
+            continue
+        attribute = _known_headers.get(name) or _attribute(name)
+        if attribute == _OTHER:
+            continue
+        try:
+            text = header.decode()
+        except UnicodeDecodeError:
+            raise UndecodableError("a CloudEvent's header is not UTF-8") from None
+        if attribute == _TYPE:
+            content_type = text
+        else:
+            attributes[attribute] = text
+    media_type = essence(content_type) if content_type else ""
     if media_type.startswith(MEDIA_TYPE):
         return _structured(value, media_type)
-    if any(name.startswith(ATTRIBUTE_PREFIX) for name in texts):
-        return _binary(value, texts, content_type)
+    if attributes:
+        return _binary(value, attributes, content_type)
     return _structured(value, MEDIA_TYPE)
 
 
 def essence(content_type: str) -> str:
     """A media type in lower case, without its parameters."""
     return content_type.partition(";")[0].strip().lower()
+
+
+def _attribute(name: str) -> str:
+    """The attribute in a header, `_TYPE` or `_OTHER`; some producers write names with capitals."""
+    small, attribute = name.lower(), _OTHER
+    if small == CONTENT_TYPE:
+        attribute = _TYPE
+    elif small.startswith(ATTRIBUTE_PREFIX):
+        attribute = small[len(ATTRIBUTE_PREFIX) :]
+    if len(_known_headers) < _MAX_KNOWN and len(name) <= _MAX_KNOWN_CHARACTERS:
+        _known_headers[name] = attribute
+    return attribute
 
 
 def _structured(value: bytes | None, media_type: str) -> dict[str, Any]:
@@ -52,8 +85,10 @@ def _structured(value: bytes | None, media_type: str) -> dict[str, Any]:
     if "data_base64" in attributes:
         raise UndecodableError("the CloudEvent has data_base64: write its data as a JSON object")
     data = attributes.pop("data", None)
-    if None in attributes.values():
-        attributes = {name: each for name, each in attributes.items() if each is not None}
+    for attribute in attributes.values():
+        if attribute is None:
+            attributes = {name: each for name, each in attributes.items() if each is not None}
+            break
     content_type = attributes.get("datacontenttype", "")
     if type(content_type) is not str:
         raise UndecodableError("the CloudEvent's datacontenttype is no text")
@@ -61,11 +96,7 @@ def _structured(value: bytes | None, media_type: str) -> dict[str, Any]:
     return _tree(attributes, data)
 
 
-def _binary(value: bytes | None, texts: dict[str, str], content_type: str) -> dict[str, Any]:
-    start = len(ATTRIBUTE_PREFIX)
-    attributes: dict[str, Any] = {
-        name[start:]: text for name, text in texts.items() if name.startswith(ATTRIBUTE_PREFIX)
-    }
+def _binary(value: bytes | None, attributes: dict[str, Any], content_type: str) -> dict[str, Any]:
     if content_type:
         attributes["datacontenttype"] = content_type
     _check_content_type(content_type)
@@ -77,11 +108,14 @@ def _tree(attributes: dict[str, Any], data: Any) -> dict[str, Any]:
     if attributes.get("specversion") != _VERSION:
         raise UndecodableError(f"the CloudEvent's specversion is not {_VERSION}")
     for name in _REQUIRED:
-        if type(attributes.get(name)) is not str or not attributes[name]:
+        attribute = attributes.get(name)
+        if not isinstance(attribute, str) or not attribute:
             raise UndecodableError(f"the CloudEvent has no {name}")
-    if data is not None and type(data) is not dict:
+    tree: dict[str, Any] = {}
+    if isinstance(data, dict):
+        tree = data.copy()
+    elif data is not None:
         raise UndecodableError("the CloudEvent's data is not a JSON object")
-    tree: dict[str, Any] = dict(data) if data is not None else {}
     tree["id"] = attributes["id"]
     if "time" in attributes:
         tree["occurred_at"] = attributes["time"]
@@ -97,18 +131,3 @@ def _check_content_type(content_type: str) -> None:
     if not media_type or media_type.endswith(("/json", "+json")):
         return
     raise UndecodableError("the CloudEvent's data is not JSON: its datacontenttype is another")
-
-
-def _texts(headers: Headers) -> dict[str, str]:
-    """The content type and the attributes in headers, the last of each name, in lower case."""
-    texts: dict[str, str] = {}
-    for name, value in headers:
-        if value is None:
-            continue
-        small = name.lower()
-        if small == CONTENT_TYPE or small.startswith(ATTRIBUTE_PREFIX):
-            try:
-                texts[small] = value.decode()
-            except UnicodeDecodeError:
-                raise UndecodableError("a CloudEvent's header is not UTF-8") from None
-    return texts

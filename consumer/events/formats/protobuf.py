@@ -4,7 +4,7 @@ Their own `MessageToDict` takes some twenty times as long.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -30,6 +30,10 @@ from consumer.records.record import UndecodableError
 MAX_COST: Final = 300_000
 """Fields that are looked at for one value: they take less than a tenth of a second."""
 
+_COPIED: Final = itemgetter(slice(None))
+"""Makes a list of a repeated field in half of the time that `list` takes. Maps are read by their
+keys, since their `items` is a generator in Python.
+"""
 _TAKEN: Final = frozenset(dir(Empty))
 """Names of which a message gives something else than the field."""
 
@@ -148,7 +152,7 @@ class _Trees:
             return self._map(entry)
         convert = self._single(field)
         if convert is None:
-            return list
+            return _COPIED
 
         def each(values: Any) -> list[Any]:
             self.spend(len(values))
@@ -189,13 +193,13 @@ class _Trees:
         convert = self._single(entry.fields_by_name["value"])
         is_text = key.type == FieldDescriptor.TYPE_STRING
         if convert is None and is_text and self._is_checked(entry):
-            return lambda values: dict(values.items())
+            return lambda values: {key: values[key] for key in values}
 
         def mapped(values: Mapping[Any, Any]) -> dict[str, Any]:
             self.spend(len(values))
             return {
-                key_text(key): value if convert is None else convert(value)
-                for key, value in values.items()
+                key_text(key): values[key] if convert is None else convert(values[key])
+                for key in values
             }
 
         return mapped
@@ -234,38 +238,31 @@ class _Plan:
 
     def __init__(self, trees: _Trees) -> None:
         self._trees = trees
-        self._names: tuple[str, ...] = ()
-        self._values: Callable[[Any], Any] = tuple
-        self._others: list[tuple[str, bool, Convert | None]] = []
+        self._fields: list[tuple[str, bool, Convert | None]] = []
+        """Name, whether it has presence, and what makes its value, if it is not as it should be."""
+        self._has_field: Callable[[Any, str], bool]
+        """The method: the library looks for a field of that name if a message is asked for it."""
         self._cost = 1
 
     def fill(self, descriptor: Descriptor) -> None:
         """Plan the fields of a type, which may hold itself."""
-        plain = []
         for field in descriptor.fields:
             if field.name in _TAKEN:
                 raise UndecodableError(
                     f"its schema's field {field.name} has a name of Protobuf's library"
                 )
-            convert = self._trees.field(field)
-            if convert is None and not field.has_presence:
-                plain.append(field.name)
-            else:
-                self._others.append((field.name, field.has_presence, convert))
+            self._fields.append((field.name, field.has_presence, self._trees.field(field)))
         self._cost += len(descriptor.fields)
-        if plain:
-            getter: Callable[[Any], Any] = attrgetter(*plain)
-            self._names = tuple(plain)
-            self._values = getter if len(plain) > 1 else lambda message: (getter(message),)
+        self._has_field = GetMessageClass(descriptor).HasField
 
     def __call__(self, message: Any) -> dict[str, Any]:
         trees = self._trees
         trees.left -= self._cost
         if trees.left < 0:
             trees.spend(0)
-        tree = dict(zip(self._names, self._values(message), strict=True)) if self._names else {}
-        for name, has_presence, convert in self._others:
-            if has_presence and not message.HasField(name):
+        has_field, tree = self._has_field, {}
+        for name, has_presence, convert in self._fields:
+            if has_presence and not has_field(message, name):
                 continue
             value = getattr(message, name)
             tree[name] = value if convert is None else convert(value)

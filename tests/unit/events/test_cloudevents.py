@@ -50,6 +50,15 @@ def test_a_cloudevent_without_data() -> None:
         assert (event.id, "data" in event.document) == ("e1", False)
 
 
+def test_names_of_headers_that_are_not_remembered() -> None:
+    """An attribute is found by its header, in capitals too, however many other names were met."""
+    others = [(f"ce_x{number}", b"1") for number in range(2_000)]
+    headers = [*others, ("CE_Shop", b"a"), *BINARY]
+    for _ in range(2):
+        attributes = _event(b"{}", headers).document["cloudevent"]
+        assert (attributes["shop"], attributes["x0"], attributes["x1999"]) == ("a", "1", "1")
+
+
 def test_fields_reach_attributes_and_the_data_as_a_whole() -> None:
     """Field mappings reach the attributes of a CloudEvent, and data of another shape as a whole."""
     fields = {"subject": "cloudevent.subject", "data": "cloudevent.data", "app": "cloudevent.shop"}
