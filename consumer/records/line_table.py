@@ -214,6 +214,7 @@ class LineTable:
             line.taken, line.ready_at, line.is_blocked = 0, NOTHING, False
             if not line.direct:
                 line.busy, line.out = None, NOTHING
+            line.has_strayed = bool(line.pending)
             if not line.pending:
                 line.moving, line.moving_record, line.written = NOTHING, None, NOTHING
             self._refresh(line)

@@ -56,9 +56,9 @@ class Line:
     """
 
     __slots__ = (
-        "busy", "direct", "followers", "home", "hook", "is_blocked", "key", "moved", "moving",
-        "moving_record", "out", "out_is_first", "pending", "plain", "ready_at", "taken", "timed_at",
-        "written",
+        "busy", "direct", "followers", "has_strayed", "home", "hook", "is_blocked", "key", "moved",
+        "moving", "moving_record", "out", "out_is_first", "pending", "plain", "ready_at", "taken",
+        "timed_at", "written",
     )  # fmt: skip
 
     def __init__(self, key: int, hook: str, home: int) -> None:
@@ -87,6 +87,10 @@ class Line:
         """The source offset of the last of the others that are on their way to the log."""
         self.pending: list[InFlightRecord] = []
         """The records of those that are not acknowledged."""
+        self.has_strayed = False
+        """Whether `home` began anew, or is another member's, since one of them was handed to the
+        outbox: whoever had the home may have settled it by now, and then it is not read here.
+        """
         self.ready_at = NOTHING
         """The offset under which it is in `HookLines.ready`."""
         self.timed_at = 0.0

@@ -76,6 +76,7 @@ class OrderLines(LineTable):
                 line.moving, line.moving_record = NOTHING, None
             if line.written == offset:
                 line.written = NOTHING
+            self._check_strayed(line)
         if line.direct and line.busy is record:
             line.busy, line.direct = None, False
         self._go_on(line)
@@ -99,9 +100,20 @@ class OrderLines(LineTable):
         if line is None or record not in line.pending:
             return
         line.pending.remove(record)
-        if line.home not in self.homes and not line.pending:
-            line.moving, line.moving_record, line.written = NOTHING, None, NOTHING
+        self._check_strayed(line)
         self._refresh(line)
+
+    def _check_strayed(self, line: Line) -> None:
+        """Once all that was written is in the log, its end tells what is to be indexed first; what
+        is settled there by now is expected no more.
+        """
+        home = self.homes.get(line.home)
+        if line.pending or (home is not None and not line.has_strayed):
+            return
+        line.moving, line.moving_record, line.written = NOTHING, None, NOTHING
+        line.has_strayed = False
+        if home is not None:
+            self.doubt(home)
 
     def settled(self, line: Line, record: InFlightRecord) -> None:
         """Note that a record of the overflow topic, which was the line's turn, is settled."""
@@ -180,6 +192,8 @@ class OrderLines(LineTable):
             moving = line.moving_record
             if moving is not None and moving.revoked:
                 line.moving, line.moving_record = NOTHING, None
+            if line.has_strayed:
+                self._check_strayed(line)
             self._go_on(line)
 
     def expect_nothing(self, number: int) -> None:
