@@ -12,6 +12,7 @@ from consumer.cli.console import JsonLines, output, print_note
 from consumer.cli.deliveries import DEFAULT_LIST_LIMIT
 from consumer.cli.process import run_on_loop
 from consumer.clock import SystemClock
+from consumer.collector import tune_gc
 from consumer.errors import ConfigError
 from consumer.journal.log_filter import LogFilter
 from consumer.journal.log_search import FoundDelivery, Horizon, Progress
@@ -42,6 +43,7 @@ def show(settings: Settings, texts: Mapping[str, str], limit: int | None, *, as_
     """Print the newest `limit` deliveries. Raises `HookstreamError`."""
     log, as_table = make_deliveries(settings, SystemClock()), output().is_terminal and not as_json
     wanted = parse(log, texts)
+    tune_gc()  # else it looks at the rows that are found, again and again
     if as_table:
         limit = limit or DEFAULT_LIST_LIMIT
     found, horizon = run_on_loop(lambda: _show(log, wanted, limit, as_table=as_table))

@@ -35,7 +35,10 @@ def text_of(fields: dict[str, Any], name: str) -> str:
 
 def optional_text(fields: dict[str, Any], name: str) -> str | None:
     """A text; None if it is missing or null."""
-    return text_of(fields, name) if fields.get(name) is not None else None
+    text = fields.get(name)
+    if text is not None and type(text) is not str:
+        raise MalformedError(f"{name} is no text")
+    return text
 
 
 def count_of(fields: dict[str, Any], name: str) -> int:
@@ -48,7 +51,10 @@ def count_of(fields: dict[str, Any], name: str) -> int:
 
 def optional_count(fields: dict[str, Any], name: str) -> int | None:
     """A number from 0 on; None if it is missing or null."""
-    return count_of(fields, name) if fields.get(name) is not None else None
+    number = fields.get(name)
+    if number is not None and (type(number) is not int or number < 0):
+        raise MalformedError(f"{name} is no number from 0 on")
+    return number
 
 
 def counts_of(fields: dict[str, Any], name: str) -> Mapping[str, int]:

@@ -3,7 +3,7 @@
 They hold no user data, no URI values and no secrets: ids, numbers and words of fixed lists.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
@@ -163,24 +163,31 @@ def report_value(record: ReportRecord) -> bytes:
 
 
 def read_delivery(value: bytes | None) -> DeliveryRecord | NotARecord:
-    """A record of the delivery log. Unknown fields are passed over; never raises.
-
-    Fields are checked one by one only if their types are new together, or a number is negative: to
-    do so for each record would cost a search more than all else.
-    """
+    """A record of the delivery log. Unknown fields are passed over; never raises."""
     try:
         fields = read_fields(value)
-        values = [fields.get(name) for name in DeliveryRecord._fields]
-        types = tuple(map(type, values))
-        if types not in _READABLE_TYPES or _has_negative(values):
-            for name, check in _DELIVERY_CHECKS.items():
-                check(fields, name)
-            _READABLE_TYPES.add(types)
-        values[_OUTCOME] = _followed(fields, "outcome")
-        values[_MS] = _phases(fields, "ms")
+        return DeliveryRecord._make(
+            (
+                text_of(fields, "at"),
+                text_of(fields, "delivery"),
+                text_of(fields, "hook"),
+                text_of(fields, "source"),
+                count_of(fields, "attempt"),
+                _followed(fields, "outcome"),
+                text_of(fields, "replica"),
+                optional_text(fields, "event"),
+                optional_count(fields, "revision"),
+                optional_count(fields, "status"),
+                optional_text(fields, "error"),
+                _phases(fields, "ms"),
+                optional_text(fields, "retry_at"),
+                optional_text(fields, "reason"),
+                optional_text(fields, "user"),
+                optional_text(fields, "trace"),
+            )
+        )
     except MalformedError as error:
         return NotARecord(str(error))
-    return DeliveryRecord._make(values)
 
 
 def read_report(value: bytes | None) -> ReportRecord | NotARecord:
@@ -217,51 +224,24 @@ def _phases(fields: dict[str, Any], name: str) -> Phases:
     ms = fields.get(name)
     if ms is None:
         return _NO_PHASES
-    if not isinstance(ms, dict):
+    if type(ms) is not dict:
         raise MalformedError(f"{name} is no mapping")
-    numbers = [ms.get(phase, 0.0) for phase in Phases._fields]
-    if not _NUMBERS.issuperset(map(type, numbers)):
-        wrong = next(
-            phase
-            for phase, number in zip(Phases._fields, numbers, strict=True)
-            if type(number) not in _NUMBERS
+    return Phases._make(
+        (
+            _number(ms, "dns"),
+            _number(ms, "connect"),
+            _number(ms, "tls"),
+            _number(ms, "first_byte"),
+            _number(ms, "all"),
         )
-        raise MalformedError(f"{name}.{wrong} is no number")
-    return Phases._make(map(float, numbers))
+    )
 
 
-def _has_negative(values: Sequence[Any]) -> bool:
-    """Whether a count is below 0, among values whose types were checked."""
-    return any((values[index] or 0) < 0 for index in _COUNTS)
+def _number(ms: dict[str, Any], phase: str) -> Any:
+    number = ms.get(phase, 0.0)
+    if type(number) is not float and type(number) is not int:
+        raise MalformedError(f"ms.{phase} is no number")
+    return number
 
 
 _NO_PHASES: Final = Phases()
-_NUMBERS: Final = frozenset((float, int))
-_OUTCOME: Final = DeliveryRecord._fields.index("outcome")
-_MS: Final = DeliveryRecord._fields.index("ms")
-_DELIVERY_CHECKS: Final[Mapping[str, Callable[[dict[str, Any], str], object]]] = {
-    "at": text_of,
-    "delivery": text_of,
-    "hook": text_of,
-    "source": text_of,
-    "attempt": count_of,
-    "outcome": _followed,
-    "replica": text_of,
-    "event": optional_text,
-    "revision": optional_count,
-    "status": optional_count,
-    "error": optional_text,
-    "ms": _phases,
-    "retry_at": optional_text,
-    "reason": optional_text,
-    "user": optional_text,
-    "trace": optional_text,
-}
-_COUNTS: Final = tuple(
-    index
-    for index, name in enumerate(DeliveryRecord._fields)
-    if _DELIVERY_CHECKS[name] in {count_of, optional_count}
-)
-_READABLE_TYPES: Final[set[tuple[type, ...]]] = set()
-"""Types that the fields of a record may have together: a field may be there or not, so there are
-at most some thousand."""

@@ -106,11 +106,30 @@ def make_deliveries(settings: Settings, clock: Clock) -> Deliveries:
 
 def delivery_facts(found: FoundDelivery) -> dict[str, Any]:
     """A record of the log as JSON; what is not known is null."""
-    record = found.record
-    facts = record._asdict()
-    facts["ms"] = record.ms._asdict() if record.attempt else None
-    facts["partition"], facts["offset"] = found.partition, found.offset
-    return facts
+    record, _, partition, offset = found
+    dns, connect, tls, first_byte, whole = record.ms
+    return {  # written out: a dump makes millions
+        "at": record.at,
+        "delivery": record.delivery,
+        "hook": record.hook,
+        "source": record.source,
+        "attempt": record.attempt,
+        "outcome": record.outcome,
+        "replica": record.replica,
+        "event": record.event,
+        "revision": record.revision,
+        "status": record.status,
+        "error": record.error,
+        "ms": {"dns": dns, "connect": connect, "tls": tls, "first_byte": first_byte, "all": whole}
+        if record.attempt
+        else None,
+        "retry_at": record.retry_at,
+        "reason": record.reason,
+        "user": record.user,
+        "trace": record.trace,
+        "partition": partition,
+        "offset": offset,
+    }
 
 
 def horizon_facts(horizon: Horizon) -> dict[str, Any]:

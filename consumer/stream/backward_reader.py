@@ -151,15 +151,15 @@ class _ChunkReading(Generic[ItemT]):
 
     def take(self, record: Record) -> None:
         """Take in the next record."""
-        value = self._take(record)
-        self._oldest = min(self._oldest, record.timestamp)
+        value, timestamp = self._take(record), record.timestamp
+        self._oldest = min(self._oldest, timestamp)
         if value is not None:
             size = len(record.value or b"")
-            item = Item(self._place, record.offset, record.timestamp, size, value)
-            self._found.append((self.records, item))
+            found = self._found
+            found.append((self.records, Item(self._place, record.offset, timestamp, size, value)))
             self._kept_bytes += size
-            while len(self._found) > 1 and (
-                len(self._found) > self._max_items or self._kept_bytes > self._max_bytes
+            while len(found) > self._max_items or (
+                self._kept_bytes > self._max_bytes and len(found) > 1
             ):
                 self._drop()
         self.records += 1
