@@ -26,7 +26,7 @@ from consumer.records.delivery_metadata import (
 )
 from consumer.records.headers import read_group, read_replaying_group
 from consumer.records.original_record import OriginalRecord
-from consumer.records.record import Record, UndecodableError
+from consumer.records.record import Record, SchemaWantedError, UndecodableError
 from consumer.records.tracker import InFlightRecord, OffsetTracker
 from consumer.stream.outbox import Outbox
 from consumer.stream.overflow_topic import OverflowTopic
@@ -226,35 +226,41 @@ class EventHandler:
             return
         original = OriginalRecord(metadata, record)
         hook = self.index.hooks.get(metadata.hook)
-        event = self._resumed(metadata, original) if hook is not None and hook.enabled else None
+        event = self._resumed(metadata, original, record) if hook and hook.enabled else None
         source_record = tracker.receive(record.offset, original, 1, self._clock.monotonic())
         source_record.attempts = metadata.attempts
         if self._spans is not None:
             source_record.span = self._spans.resume(record, metadata)
+        router, deferred_at = self._router, record.timestamp / 1000
         if hook is None:
-            self._router.unknown_hook(source_record, metadata, record.timestamp / 1000)
-            return
-        if not hook.enabled:
-            self._router.disabled_hook(source_record, metadata, record.timestamp / 1000)
-            return
-        if event is None:
-            self._router.unknown_source(source_record, metadata, record.timestamp / 1000)
-            return
-        if isinstance(event, str):
+            router.unknown_hook(source_record, metadata, deferred_at)
+        elif not hook.enabled:
+            router.disabled_hook(source_record, metadata, deferred_at)
+        elif event is None:
+            router.unknown_source(source_record, metadata, deferred_at)
+        elif isinstance(event, SchemaWantedError):
+            waited = self._retry_topics[record.topic].delay
+            router.awaited_schema(source_record, metadata, waited)
+        elif isinstance(event, str):
             # The topic's mapping changed. The dead letter keeps the delivery's id for a replay.
-            self._router.give_up(source_record, metadata, Reason.UNDECODABLE, event, hook.id)
-            return
-        delivery = self._resume(metadata, event, hook, source_record)
-        line = line_of(source_record)
+            router.give_up(source_record, metadata, Reason.UNDECODABLE, event, hook.id)
+        else:
+            self._resubmit(self._resume(metadata, event, hook, source_record), metadata.reason)
+
+    def _resubmit(self, delivery: Delivery, reason: str) -> None:
+        line = line_of(delivery.source_record)
         if line is not None:
             delivery.order = line.key
         elif delivery.endpoint.ordered and self._order.take(delivery):
             return
-        self.scheduler.resubmit(delivery, metadata.reason)
+        self.scheduler.resubmit(delivery, reason)
 
-    def _resumed(self, metadata: DeliveryMetadata, original: OriginalRecord) -> Event | str | None:
+    def _resumed(
+        self, metadata: DeliveryMetadata, original: OriginalRecord, record: Record
+    ) -> Event | str | SchemaWantedError | None:
         """The event of a deferred delivery; a text: why it cannot be decoded; None: this replica
-        lacks the settings of its source. Raises `SchemaWantedError`.
+        lacks the settings of its source. Raises `SchemaWantedError`; returns it if the delivery had
+        better wait behind others.
         """
         if metadata.mapped and metadata.topic not in self._decoders:
             return None
@@ -262,6 +268,10 @@ class EventHandler:
             return self._decoder(metadata)(original)
         except UndecodableError as error:
             return str(error)
+        except SchemaWantedError as wanted:
+            if wanted.is_away and record.topic in self._retry_topics:
+                return wanted
+            raise
 
     def _decoder(self, metadata: DeliveryMetadata) -> Decoder:
         """The decoder of the topic that the event came from, which may no longer be a source."""

@@ -11,17 +11,22 @@ from consumer.logs import get_logger
 from consumer.metrics import Metrics
 from consumer.metrics.hooks import HookMetrics
 from consumer.pipeline.line_writer import LineWriter, line_of
+from consumer.pipeline.metadata_maker import MetadataMaker
 from consumer.pipeline.missing_hooks import MissingHooks
 from consumer.reasons import Reason
-from consumer.records.delivery_metadata import DeliveryMetadata, Replay, read_replay
-from consumer.records.original_record import OriginalRecord
+from consumer.records.delivery_metadata import DeliveryMetadata
 from consumer.records.overflow_tracker import OverflowTracker
 from consumer.records.record import Record
 from consumer.records.tracker import InFlightRecord, OffsetTracker
 from consumer.stream.outbox import Outbox
 from consumer.stream.outgoing import OutgoingRecord, Writer
 from consumer.stream.overflow_topic import OverflowTopic
-from consumer.stream.retry_topic import UNKNOWN_HOOK_SECONDS, RetryTopic, unknown_hook_topic
+from consumer.stream.retry_topic import (
+    UNKNOWN_HOOK_SECONDS,
+    RetryTopic,
+    awaited_schema_topic,
+    unknown_hook_topic,
+)
 from consumer.tracing.spans import ProcessSpan
 
 log = get_logger(__name__)
@@ -49,8 +54,7 @@ class RetryRouter:
         """
         self._writer = Writer(group, dead_letter_topic, overflow.name, gave_up, overflow.lines)
         self._line_writer = LineWriter(self._writer, overflow, outbox)
-        self._group_bytes = group.encode()
-        self._mapped_sources = mapped_sources
+        self._metadata_of = MetadataMaker(group, mapped_sources)
         self._retry_topics = retry_topics
         self._overflow = overflow
         self._delays = [retry_topic.delay for retry_topic in retry_topics]
@@ -96,7 +100,7 @@ class RetryRouter:
         acknowledgement settles the delivery.
         """
         not_before = self._clock.now() + deferral.delay
-        metadata = self._delivery_metadata(delivery, cause, not_before=not_before)
+        metadata = self._metadata_of(delivery, cause, not_before=not_before)
         if delivery.order:
             self._line_writer.publish(delivery, metadata)
             return
@@ -118,7 +122,7 @@ class RetryRouter:
                 tracker.put_back(source.offset, delivery.first_failed_at or 0.0)
                 self._overflow.put_back(tracker, hook, line)
                 return
-        metadata = self._delivery_metadata(delivery, cause)
+        metadata = self._metadata_of(delivery, cause)
         if delivery.order:
             self._line_writer.publish(delivery, metadata)
             return
@@ -129,7 +133,7 @@ class RetryRouter:
     def dead_lettered(self, delivery: Delivery, reason: Reason, detail: str) -> None:
         """Publish to the dead-letter topic; the broker's acknowledgement settles the delivery."""
         source, metrics = delivery.source_record, delivery.endpoint.metrics
-        metadata = self._delivery_metadata(delivery, reason, detail=detail)
+        metadata = self._metadata_of(delivery, reason, detail=detail)
         self._dead_letter(source, metadata, reason, metrics, delivery.order)
 
     # Records without an attempt.
@@ -153,7 +157,7 @@ class RetryRouter:
             timestamp=record.timestamp,
             trigger=trigger,
             detail=detail,
-            replay=self._replay(record),
+            replay=self._metadata_of.replay(record),
         )
         self._dead_letter(source_record, metadata, Reason.UNDECODABLE, self._metrics.hook(""))
 
@@ -202,6 +206,16 @@ class RetryRouter:
         """
         why = f"no replica that read it had {metadata.topic} with its fields among its sources"
         self._await(source_record, metadata, deferred_at, Reason.UNDECODABLE, why)
+
+    def awaited_schema(
+        self, source_record: InFlightRecord, metadata: DeliveryMetadata, waited: float
+    ) -> None:
+        """Defer again a delivery whose schema the registry does not give now: those behind it may
+        need none. `waited`: the delay in seconds of the retry topic that it comes from.
+        """
+        retry_topic = self._retry_topics[awaited_schema_topic(self._delays, waited)]
+        deferred = replace(metadata, not_before=self._clock.now() + retry_topic.delay)
+        self._publish(retry_topic.topic, source_record, deferred, self._metrics.hook(metadata.hook))
 
     def _await(
         self,
@@ -262,37 +276,3 @@ class RetryRouter:
             reason=reason, partition=partition, line=line,
         )  # fmt: skip
         self._outbox.send(record)
-
-    def _delivery_metadata(
-        self,
-        delivery: Delivery,
-        reason: str,
-        *,
-        not_before: float | None = None,
-        detail: str = "",
-    ) -> DeliveryMetadata:
-        record = delivery.source_record.record
-        return DeliveryMetadata(
-            reason=reason,
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            timestamp=record.timestamp,
-            trigger=delivery.event.trigger,
-            delivery_id=delivery.id,
-            hook=delivery.endpoint.hook.id,
-            attempts=delivery.attempts,
-            last_status=delivery.last_status,
-            first_failed_at=delivery.first_failed_at,
-            not_before=not_before,
-            mapped=record.topic in self._mapped_sources,
-            detail=detail,
-            replay=self._replay(record),
-            traceparent=record.traceparent if isinstance(record, OriginalRecord) else "",
-        )
-
-    def _replay(self, record: Record) -> Replay | None:
-        """The last replay of a consumed record."""
-        if isinstance(record, OriginalRecord):
-            return record.replay
-        return read_replay(record.headers, self._group_bytes) if record.headers else None

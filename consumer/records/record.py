@@ -13,11 +13,13 @@ class UndecodableError(HookstreamError):
 class SchemaWantedError(HookstreamError):
     """The record cannot be decoded yet: its schema is asked for."""
 
-    def __init__(self, schema_id: int | str, seconds: float) -> None:
+    def __init__(self, schema_id: int | str, seconds: float, *, is_away: bool) -> None:
         super().__init__(f"schema {schema_id} is not here yet")
         self.schema_id = schema_id
         self.seconds = seconds
         """From now until it is worth another look."""
+        self.is_away = is_away
+        """Whether the registry did not help a moment ago, so that it may take long."""
 
 
 Headers = Sequence[tuple[str, bytes | None]]

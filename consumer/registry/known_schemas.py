@@ -74,7 +74,8 @@ class KnownSchemas:
             self._wake.set()
         self._wanted[schema_id] = now
         ask_at = max(self._ask_at, self._doubts.ask_at(schema_id))
-        raise SchemaWantedError(schema_id, max(LOOK_SECONDS, ask_at - now))
+        pause = max(LOOK_SECONDS, ask_at - now)
+        raise SchemaWantedError(schema_id, pause, is_away=now < self._ask_at)
 
     def why_not_ready(self) -> str:
         """A sentence while records wait and the registry does not help; else empty."""

@@ -62,7 +62,7 @@ class FakeHandler:
         if record.offset in self.bugs:
             raise RuntimeError("a bug")
         if record.offset in self.wanted:
-            raise SchemaWantedError(7, 0.1)
+            raise SchemaWantedError(7, 0.1, is_away=False)
         self.taken.append((record.topic, record.partition, record.offset))
         self.pending.append(partition.receive(record.offset, record, 1, 0.0))
         if (hook := hook_of(record)) in self.rooms:

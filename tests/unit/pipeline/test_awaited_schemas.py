@@ -7,7 +7,7 @@ import pytest
 from consumer.events.decode import Decoder
 from consumer.records.record import Headers, SchemaWantedError
 from support.fakes import FakeRecord, make_hook
-from support.pipeline_harness import PipelineHarness
+from support.pipeline_harness import PipelineHarness, Published
 
 
 class _Format:
@@ -15,11 +15,12 @@ class _Format:
 
     def __init__(self) -> None:
         self.is_there = False
+        self.is_away = False
 
     def __call__(self, value: bytes | None, headers: Headers) -> dict[str, Any]:
         """See `Format`."""
         if not self.is_there:
-            raise SchemaWantedError(7, 0.1)
+            raise SchemaWantedError(7, 0.1, is_away=self.is_away)
         return {"id": "e1", "value": value, "headers": [*headers]}
 
 
@@ -50,3 +51,33 @@ def test_a_record_and_its_deferred_delivery_wait() -> None:
     harness.transport.answer(200)
     assert (retry.committable, retry.unsettled) == (1, 0)
     assert harness.count("events_total", trigger="event", result="matched") == 1.0
+
+
+def test_a_deferred_delivery_does_not_hold_its_retry_topic_while_the_registry_is_away() -> None:
+    """A deferred delivery whose schema the registry does not give waits longer, with the same
+    attempts, and not for ever longer; it is made when the schema is there. A new record waits.
+    """
+    late = _Format()
+    late.is_there = True
+    harness = PipelineHarness(make_hook("h1"), event=Decoder("event", None, late))
+    harness.handle(FakeRecord(b"raw", headers=[("ce_id", b"1")]))
+    harness.transport.answer(503)
+    deferred = harness.acknowledge()
+    late.is_there, late.is_away = False, True
+    for _ in range(3):
+        before, deferred = deferred, harness_again(harness, deferred)
+        assert deferred.outgoing.topic == "hookstream.retry.1m"
+        assert deferred.metadata.not_before == harness.clock.now() + 60.0
+        assert deferred.metadata.attempts == before.metadata.attempts
+    with pytest.raises(SchemaWantedError):
+        harness.handle(FakeRecord(b"raw", offset=1))
+    late.is_there = True
+    harness.handle(deferred.record(offset=3))
+    harness.transport.answer(200)
+    assert harness.partitions[deferred.outgoing.topic].unsettled == 0
+
+
+def harness_again(harness: PipelineHarness, deferred: Published) -> Published:
+    """Read a deferred delivery, which is published again."""
+    harness.handle(deferred.record())
+    return harness.acknowledge()

@@ -187,6 +187,25 @@ async def test_a_registry_that_is_away() -> None:
     assert registry.wants(8) == LOOK_SECONDS
 
 
+async def test_what_wants_a_schema_knows_whether_the_registry_is_away() -> None:
+    """A schema is wanted from a registry that is away between a question that failed and the next
+    one, whose answer is waited for.
+    """
+    registry = Registry()
+    registry.source.error = RegistryAwayError("does not answer")
+
+    def is_away() -> bool:
+        with pytest.raises(SchemaWantedError) as wanted:
+            registry.known.reader(7)
+        return wanted.value.is_away
+
+    assert not is_away()
+    await registry.known.ask()
+    assert is_away()
+    registry.clock.advance(MAX_PAUSE_SECONDS)
+    assert not is_away()
+
+
 async def test_a_schema_that_no_record_wants_any_more() -> None:
     """A schema whose partition has gone is not asked for, and does not make the process unready."""
     registry = Registry()
