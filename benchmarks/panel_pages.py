@@ -79,7 +79,7 @@ def _definitions(hooks: int) -> Iterator[tuple[bytes, bytes]]:
         )
 
 
-def _reports(hooks: int, now: float) -> Iterator[tuple[bytes, bytes]]:
+def _reports(hooks: int, group: str, now: float) -> Iterator[tuple[bytes, bytes]]:
     for hour in range(_HOURS):
         text = datetime.fromtimestamp(now - hour * 3600, UTC).strftime("%Y-%m-%dT%H")
         for number in range(hooks):
@@ -88,7 +88,7 @@ def _reports(hooks: int, now: float) -> Iterator[tuple[bytes, bytes]]:
                 dead_lettered={"exhausted": 1}, attempts={"2xx": 90, "5xx": 6},
                 latency=[2] * (len(ATTEMPT_BUCKETS) + 1), bounds=ATTEMPT_BUCKETS,
             )  # fmt: skip
-            yield f"h{number}|{text}|replica-1".encode(), report_value(report)
+            yield f"h{number}|{text}|replica-1".encode(), report_value(report, group)
 
 
 def _log(hooks: int, records: int, now: float) -> Iterator[tuple[bytes, bytes]]:
@@ -122,7 +122,7 @@ async def _fill(workspace: Workspace, hooks: int, records: int) -> None:
     await cluster.create([log, reports], partitions=4)
     for topic, content in (
         (definitions, _definitions(hooks)),
-        (reports, _reports(hooks, now)),
+        (reports, _reports(hooks, workspace.group, now)),
         (log, _log(hooks, records, now)),
     ):
         async with cluster.producer(linger_ms=20) as producer:

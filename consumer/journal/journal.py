@@ -34,7 +34,7 @@ class Journal:
         self.observer = JournalObserver(
             clock=clock, random=random, failures=log.failures, successes=log.successes
         )
-        self._encoder = RowEncoder(replica, user_key_of(settings))
+        self._encoder = RowEncoder(replica, kafka.group_id, user_key_of(settings))
         self._producer = producer
         self._writer = JournalWriter(
             self.observer,
@@ -42,6 +42,7 @@ class Journal:
             self._encoder,
             own=kafka.own_topics,
             replica=replica,
+            group=kafka.group_id,
             sleep=lambda seconds: asyncio.ensure_future(asyncio.sleep(seconds)),
         )
         metrics.set_delivery_log_dropped_source(lambda: self._writer.dropped)

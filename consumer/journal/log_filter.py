@@ -12,7 +12,14 @@ import orjson
 
 from consumer.documents.durations import parse_duration
 from consumer.errors import ConfigError, Diagnostic, InvalidValue
-from consumer.journal.records import DeliveryRecord, Followed, NotARecord, hash_user, read_delivery
+from consumer.journal.records import (
+    DeliveryRecord,
+    Followed,
+    InstallationMark,
+    NotARecord,
+    hash_user,
+    read_delivery,
+)
 from consumer.journal.rows import MAX_EVENT_CHARACTERS
 from consumer.metrics.hooks import STATUSES, status_label
 from consumer.records.record import Record
@@ -76,9 +83,11 @@ class Matcher:
     escapes that JSON's writers need not use there is one way only to write a text.
     """
 
-    def __init__(self, wanted: LogFilter) -> None:
+    def __init__(self, wanted: LogFilter, group: str) -> None:
+        """`group`: the `kafka.group_id` whose log is read."""
         self.passed_over = 0
-        """Records that are no records of the log, of those that had to be read."""
+        """Records that are no records of the installation's log, of those that had to be read."""
+        self._mark = InstallationMark(group)
         self._wanted = wanted
         self._key = wanted.hook.encode() if wanted.hook is not None else None
         self._since = wanted.since
@@ -98,7 +107,7 @@ class Matcher:
         if not self.may_match(record.value or b""):
             return None
         found = read_delivery(record.value)
-        if isinstance(found, NotARecord):
+        if isinstance(found, NotARecord) or self._mark.is_foreign(record.value):
             self.passed_over += 1
             return None
         return found if self._wanted.matches(found, record.timestamp) else None

@@ -196,7 +196,7 @@ class LogSearch:
             HookstreamError: the broker does not answer, or refuses.
             ConfigError: the cursor is none of a search by this filter.
         """
-        matcher = Matcher(wanted)
+        matcher = Matcher(wanted, self._settings.group_id)
         search = TopicSearch(
             self.topic,
             wanted.digest,
@@ -227,7 +227,7 @@ class LogSearch:
             if not partitions.logs:
                 raise HookstreamError(f"there is no topic {self.topic} yet: start a daemon")
             _keep_only(partitions, self.topic, wanted.hook)
-            matcher = Matcher(wanted)
+            matcher = Matcher(wanted, self._settings.group_id)
             async with aclosing(follow(partitions, wanted.since, self._clock)) as records:
                 async for record in records:
                     found = matcher(record)

@@ -27,6 +27,7 @@ from consumer.settings import Settings
 USER_HASH_BYTES: Final = 16
 MAX_USER_CHARACTERS: Final = 1024
 """A user with a longer id is not in the log, and cannot be asked for."""
+_GROUP_FIELD: Final = b'"group":'
 _KEY_PERSON: Final = b"hookstream-log"
 
 
@@ -143,14 +144,30 @@ def report_key(hook: str, hour: str, replica: str) -> bytes:
     return f"{hook}|{hour}|{replica}".encode()
 
 
-def report_value(record: ReportRecord) -> bytes:
-    """The value of a report."""
+class InstallationMark:
+    """Tells the records of one installation from those of others that share its topic prefix."""
+
+    def __init__(self, group: str) -> None:
+        """`group`: its `kafka.group_id`."""
+        self.group = group
+        self._field = _GROUP_FIELD + orjson.dumps(group)
+
+    def is_foreign(self, value: bytes | None) -> bool:
+        """Whether another installation wrote the record. One without a group is the reader's own:
+        older versions wrote none. In a text of JSON there is a backslash before a quotation mark.
+        """
+        return value is not None and _GROUP_FIELD in value and self._field not in value
+
+
+def report_value(record: ReportRecord, group: str) -> bytes:
+    """The value of a report of the installation of this `kafka.group_id`."""
     return orjson.dumps(
         {
             "format": FORMAT,
             "hook": record.hook,
             "hour": record.hour,
             "replica": record.replica,
+            "group": group,
             "delivered": record.delivered,
             "retried": record.retried,
             "overflowed": record.overflowed,

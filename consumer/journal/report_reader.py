@@ -21,7 +21,8 @@ class Reports:
     exists: bool
     """Whether there is a topic of reports."""
     passed_over: int
-    """Records of the topic that are no reports, of those that had to be read."""
+    """Records of the topic that are no reports of the installation, of those that had to be read.
+    """
 
 
 async def read_reports(
@@ -33,7 +34,7 @@ async def read_reports(
     Raises:
         HookstreamError: the broker does not answer, or refuses, or a record cannot be read.
     """
-    table = ReportTable(wanted)
+    table = ReportTable(wanted, settings.group_id)
     # A record is written in its hour or later.
     since = None if wanted.since is None else wanted.since - wanted.since % HOUR_SECONDS
     async with PartitionsReader(settings, [settings.own_topics.reports], clock) as partitions:

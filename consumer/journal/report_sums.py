@@ -12,7 +12,7 @@ from itertools import accumulate
 from typing import Final, NamedTuple, assert_never
 
 from consumer.errors import ConfigError, Diagnostic
-from consumer.journal.records import NotARecord, ReportRecord, read_report
+from consumer.journal.records import InstallationMark, NotARecord, ReportRecord, read_report
 from consumer.records.record import Record
 
 HOUR_SECONDS: Final = 3_600
@@ -149,9 +149,13 @@ class _Kept(NamedTuple):
 class ReportTable:
     """The last record of each key, which holds all that its replica had counted by then."""
 
-    def __init__(self, wanted: ReportFilter, max_keys: int = MAX_KEYS) -> None:
+    def __init__(self, wanted: ReportFilter, group: str, max_keys: int = MAX_KEYS) -> None:
+        """`group`: the `kafka.group_id` whose reports are summed."""
         self.passed_over = 0
-        """Records of the topic that are no reports, of those that had to be looked at."""
+        """Records of the topic that are no reports of the installation, of those that had to be
+        looked at.
+        """
+        self._mark = InstallationMark(group)
         self._wanted = wanted
         self._prefix = f"{wanted.hook}|".encode() if wanted.hook is not None else b""
         """Of each wanted key."""
@@ -193,8 +197,10 @@ class ReportTable:
         if value is None:
             return
         found = read_report(value)
-        if isinstance(found, NotARecord) or not key.startswith(
-            f"{found.hook}|{found.hour}|".encode()
+        if (
+            isinstance(found, NotARecord)
+            or not key.startswith(f"{found.hook}|{found.hour}|".encode())
+            or self._mark.is_foreign(value)
         ):
             self.passed_over += 1
         elif len(self._newest) >= self._max_keys:

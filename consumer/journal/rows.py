@@ -62,14 +62,14 @@ class Row:
 
 
 class RowEncoder:
-    """Makes values of rows; `user_key`: see `records.user_key`.
+    """Makes values of rows; `group`: `kafka.group_id`; `user_key`: see `records.user_key`.
 
     The JSON is put together here: to make a mapping for each row would cost twice as much. A
     delivery's id needs no escapes (`delivery.http.request.delivery_id`), nor do outcome and error.
     """
 
-    def __init__(self, replica: str, user_key: bytes) -> None:
-        self._end = f',"replica":{_quoted(replica)}}}'
+    def __init__(self, replica: str, group: str, user_key: bytes) -> None:
+        self._end = f',"replica":{_quoted(replica)},"group":{_quoted(group)}}}'
         self._hash = blake2b(digest_size=USER_HASH_BYTES, key=user_key)
         self._at = _TimeText()
         self._later = _TimeText()

@@ -49,14 +49,16 @@ class JournalWriter:
         *,
         own: OwnTopics,
         replica: str,
+        group: str,
         sleep: Callable[[float], "asyncio.Future[None]"],
     ) -> None:
-        """`sleep`: returns a future that is done after some seconds."""
+        """`group`: `kafka.group_id`; `sleep`: returns a future that is done after some seconds."""
         self._observer = observer
         self._producer = producer
         self._encoder = encoder
         self._own = own
         self._replica = replica
+        self._group = group
         self._sleep = sleep
         self._totals: dict[int, dict[str, HookCounts]] = {}
         """The counts so far, by hour and hook; only those of the last two hours still change."""
@@ -183,7 +185,8 @@ class JournalWriter:
                 attempts=_by_text(counts.attempts),
                 latency=counts.latency,
                 bounds=ATTEMPT_BUCKETS,
-            )
+            ),
+            self._group,
         )
         key = report_key(hook, text, self._replica)
         return LogRecord(self._own.reports, key, value, hour * 3_600_000)

@@ -208,7 +208,7 @@ async def test_reports_are_shown(topics: Workspace) -> None:
                 dead_lettered={"permanent": 2},
             )  # fmt: skip
             key = report_key(one.hook, one.hour, replica)
-            await producer.send_and_wait(topic, report_value(one), key=key)
+            await producer.send_and_wait(topic, report_value(one, topics.group), key=key)
     words = ("reports", "--since", "2026-09-21T14:00:00Z", "--until", "2026-09-21T16:00:00Z")
     code, out, err = await _run(topics, *words)
     [line] = [orjson.loads(line) for line in out.splitlines()]

@@ -114,7 +114,7 @@ async def test_reports_are_sums_over_replicas(workspace: Workspace, client: Clie
             )  # fmt: skip
             key = report_key(one.hook, one.hour, replica)
             topic = f"{workspace.topic_prefix}.reports"
-            await producer.send_and_wait(topic, report_value(one), key=key)
+            await producer.send_and_wait(topic, report_value(one, workspace.group), key=key)
     query = "since=2026-09-21T14:00:00Z&until=2026-09-21T16:00:00Z"
     [report] = (await client("GET", f"/reports?{query}")).json["reports"]
     assert (report["delivered"], report["dead_lettered"]) == (6, {"permanent": 4})
@@ -165,7 +165,7 @@ async def test_a_list_of_hooks_has_the_counts_of_a_day(
     )  # fmt: skip
     async with workspace.cluster.producer() as producer:
         topic, key = f"{workspace.topic_prefix}.reports", report_key(one.hook, hour, "r-1")
-        await producer.send_and_wait(topic, report_value(one), key=key)
+        await producer.send_and_wait(topic, report_value(one, workspace.group), key=key)
     listed = {one["hook"]: one["day"] for one in (await client("GET", "/hooks")).json["hooks"]}
     expected = {"delivered": 7, "retried": 2, "overflowed": 0, "dead_lettered": 4, "attempts": 9}
     nothing = dict.fromkeys(expected, 0)

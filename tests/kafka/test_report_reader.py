@@ -29,13 +29,14 @@ HOURS = [f"2026-11-29T{hour:02}" for hour in range(4)]
 HOOKS = ("a", "b", "c")
 REPLICAS = ("r-1", "r-2")
 ALL = ReportFilter()
+GROUP = KafkaSettings().group_id
 
 
 async def _write(cluster: Cluster, topic: str, records: Iterable[ReportRecord]) -> None:
     async with cluster.producer() as producer:
         for one in records:
             key = report_key(one.hook, one.hour, one.replica)
-            await producer.send_and_wait(topic, report_value(one), key=key)
+            await producer.send_and_wait(topic, report_value(one, GROUP), key=key)
 
 
 def _records(delivered: int) -> list[ReportRecord]:

@@ -85,7 +85,7 @@ def test_a_record_without_an_attempt_has_no_phases(record: DeliveryRecord) -> No
 @given(REPORTS)
 def test_a_report_is_read_as_it_was_written(record: ReportRecord) -> None:
     """A report is read as it was written."""
-    assert read_report(report_value(record)) == record
+    assert read_report(report_value(record, GROUP)) == record
 
 
 @given(DELIVERIES, REPORTS, st.dictionaries(TEXTS.map("x-{}".format), JSON, max_size=3))
@@ -94,7 +94,7 @@ def test_unknown_fields_are_passed_over(
 ) -> None:
     """Fields that a newer version adds to a record of the log or to a report are passed over."""
     assert read_delivery(orjson.dumps(orjson.loads(delivery_value(record)) | more)) == record
-    assert read_report(orjson.dumps(orjson.loads(report_value(report)) | more)) == report
+    assert read_report(orjson.dumps(orjson.loads(report_value(report, GROUP)) | more)) == report
 
 
 @given(
@@ -108,7 +108,9 @@ def test_no_value_of_a_field_raises(
 ) -> None:
     """A field of any kind gives a record, or says why there is none, and never an exception."""
     of_log = read_delivery(orjson.dumps(orjson.loads(delivery_value(record)) | {name: value}))
-    of_reports = read_report(orjson.dumps(orjson.loads(report_value(report)) | {name: value}))
+    of_reports = read_report(
+        orjson.dumps(orjson.loads(report_value(report, GROUP)) | {name: value})
+    )
     assert isinstance(of_log, DeliveryRecord) or of_log.why
     assert isinstance(of_reports, ReportRecord) or of_reports.why
 
@@ -132,7 +134,7 @@ def test_a_user_has_one_hash_by_each_key(user: str, other: str) -> None:
 
 
 ROW_TEXTS = st.text("abcXYZ019_~%:-", max_size=12)
-REPLICA, KEY = 'host-"1"', b"k" * 32
+REPLICA, GROUP, KEY = 'host-"1"', 'our "group"', b"k" * 32
 
 
 @given(
@@ -168,7 +170,7 @@ def test_a_row_becomes_its_record(  # noqa: PLR0917  # hypothesis passes them by
     row.outcome, row.retry_after = str(record.outcome), retry_after
     row.attempt, row.seconds, row.phases = record.attempt, seconds, phases
     row.status, row.error = 503, None if partition % 2 else ErrorKind.TLS
-    read = read_delivery(RowEncoder(REPLICA, KEY).encode(row))
+    read = read_delivery(RowEncoder(REPLICA, GROUP, KEY).encode(row))
     times = [ms / 1000 for ms in phases or (0, 0, 0, 0)]
     assert read == DeliveryRecord(
         at=_time(at),

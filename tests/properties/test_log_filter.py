@@ -12,11 +12,13 @@ from consumer.errors import ConfigError
 from consumer.journal.cursor import Cursor, parse_cursor
 from consumer.journal.log_filter import FILTERS, LogFilter, Matcher, parse_filter
 from consumer.journal.records import DeliveryRecord, Followed, hash_user
+from consumer.journal.rows import Row, RowEncoder
 from consumer.metrics.hooks import STATUSES, status_label
 from support.fakes import FakeRecord
 from support.log_records import delivery_value
 
 KEY = b"k" * 32
+GROUP = "group"
 IDS = st.sampled_from(["e1", "e2", 'e"3', "e\\4", "ş/5", "503", "5xx", "timeout", "status"])
 ATTEMPTS = st.fixed_dictionaries(
     {"status": st.sampled_from([101, 200, 204, 302, 404, 503, 999])}
@@ -112,7 +114,7 @@ def test_the_filters_equal_naive_ones(
             value = delivery_value(record)  # a text held the same characters
     if escaped:
         value = value.replace(b"e", rb"\u0065").replace(b"/", rb"\/")
-    matcher = Matcher(parse_filter(texts, now=NOW, user_key=KEY))
+    matcher = Matcher(parse_filter(texts, now=NOW, user_key=KEY), GROUP)
     found = matcher(FakeRecord(value, key=record.hook.encode(), timestamp=timestamp))
     assert (found == record) == _naive(texts, record, timestamp)
     assert found in {None, record}
@@ -122,7 +124,7 @@ def test_the_filters_equal_naive_ones(
 @given(value=st.binary() | st.from_type(dict).map(lambda _: b'{"format":2}'))
 def test_other_records_are_counted(value: bytes) -> None:
     """A record that is none of the log is passed over and counted, and does not end a search."""
-    matcher = Matcher(LogFilter())
+    matcher = Matcher(LogFilter(), GROUP)
     assert matcher(FakeRecord(value)) is None
     assert matcher.passed_over == 1
 
@@ -191,3 +193,16 @@ def test_a_class_of_statuses_is_read_in_any_case() -> None:
     """`5XX` and `Timeout` are what `5xx` and `timeout` are."""
     for text in ("5XX", "Timeout"):
         assert parse_filter({"status": text}, now=NOW, user_key=KEY).status == text.lower()
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.sampled_from(["", "b"]))
+def test_rows_of_another_installation_are_left_out(group: str, more: str) -> None:
+    """A row of another installation is counted and left out, whatever its group is called; an own
+    one is found, also if its texts look like another's group.
+    """
+    row = Row(NOW, '"group":"x"', "e1:h")
+    row.outcome, row.event = str(Followed.DELIVERED), '"group":"y"'
+    matcher = Matcher(LogFilter(), group)
+    value = RowEncoder("r", group + more, KEY).encode(row)
+    assert (matcher(FakeRecord(value)) is None) == bool(more)
+    assert matcher.passed_over == len(more)

@@ -23,7 +23,8 @@ from support.waiting import wait_until
 
 OWN = OwnTopics("hs")
 REPLICA = "r1"
-USER_KEY = user_key("s3cret", "group", "hs")
+GROUP = "group"
+USER_KEY = user_key("s3cret", GROUP, "hs")
 
 
 class FakeLogCluster:
@@ -97,9 +98,10 @@ class JournalHarness:
         self.writer = JournalWriter(
             self.observer,
             producer or self.cluster,
-            RowEncoder(replica, USER_KEY),
+            RowEncoder(replica, GROUP, USER_KEY),
             own=own,
             replica=replica,
+            group=GROUP,
             sleep=self._sleep,
         )
 

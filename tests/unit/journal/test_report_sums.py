@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from consumer.journal.report_sums import Report, ReportFilter, ReportTable, Step
 from support.fakes import FakeRecord
 
 BOUNDS = (0.1, 1.0)
+GROUP = "group"
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC).timestamp()
 LATER = NOON + 30 * 3600.0
 
@@ -26,13 +28,13 @@ def _record(hook: str, hour: str, replica: str, **counts: object) -> ReportRecor
 
 def _take(table: ReportTable, record: ReportRecord) -> None:
     key = report_key(record.hook, record.hour, record.replica)
-    table.take(FakeRecord(report_value(record), key=key))
+    table.take(FakeRecord(report_value(record, GROUP), key=key))
 
 
 def _reports(
     *records: ReportRecord, wanted: ReportFilter | None = None, step: Step = Step.HOUR
 ) -> list[Report]:
-    table = ReportTable(wanted or ReportFilter())
+    table = ReportTable(wanted or ReportFilter(), GROUP)
     for record in records:
         _take(table, record)
     return table.reports(step, LATER)
@@ -82,19 +84,19 @@ def test_steps_and_times() -> None:
         (b"h|2026-11-29|r", b"{}"),
         (b"h", b"{}"),
         (None, b"{}"),
-        (b"other|2026-11-29T12|r", report_value(_record("h", "2026-11-29T12", "r"))),
+        (b"other|2026-11-29T12|r", report_value(_record("h", "2026-11-29T12", "r"), GROUP)),
     ],
 )
 def test_other_records_are_counted(key: bytes | None, value: bytes) -> None:
     """A record that is no report, or is one of another key, is passed over and counted."""
-    table = ReportTable(ReportFilter())
+    table = ReportTable(ReportFilter(), GROUP)
     table.take(FakeRecord(value, key=key))
     assert (table.passed_over, table.reports(Step.HOUR, LATER)) == (1, [])
 
 
 def test_a_deleted_report_does_not_count() -> None:
     """A record without a value takes its key's counts away."""
-    table = ReportTable(ReportFilter())
+    table = ReportTable(ReportFilter(), GROUP)
     record = _record("h", "2026-11-29T12", "r", delivered=1)
     _take(table, record)
     table.take(FakeRecord(None, key=report_key("h", "2026-11-29T12", "r")))
@@ -105,7 +107,7 @@ def test_more_reports_than_a_process_may_keep_are_refused() -> None:
     """A question for more hooks, hours and replicas than may be kept is refused, and the error says
     how to ask for fewer; records of the same key count once.
     """
-    table = ReportTable(ReportFilter(), max_keys=2)
+    table = ReportTable(ReportFilter(), GROUP, max_keys=2)
     for hook in ("a", "b", "a", "b"):
         _take(table, _record(hook, "2026-11-29T12", "r", delivered=1))
     with pytest.raises(ConfigError, match=r"more than 2 reports.*name a hook, or a shorter time"):
@@ -148,3 +150,19 @@ def test_percentiles_are_in_the_bucket_of_the_truth(
     assert low <= found <= high + 1e-9
     rising = list(percentiles(parts, [0.1, 0.5, 0.9, 1.0]).values())
     assert rising == sorted(rising)
+
+
+def test_reports_of_another_installation_are_not_summed() -> None:
+    """A report of another installation, for a hook of the same id, is counted and not summed; one
+    of an older version, without a group, is.
+    """
+    table = ReportTable(ReportFilter(), GROUP)
+    for number, group in enumerate((GROUP, "another", None)):
+        record = _record("h", "2026-11-29T12", f"r{number}", delivered=1)
+        value = orjson.loads(report_value(record, group or ""))
+        if group is None:
+            del value["group"]
+        key = report_key(record.hook, record.hour, record.replica)
+        table.take(FakeRecord(orjson.dumps(value), key=key))
+    [report] = table.reports(Step.HOUR, LATER)
+    assert (report.delivered, table.passed_over) == (2, 1)
