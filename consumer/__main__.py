@@ -1,7 +1,7 @@
 """`python -m consumer` and the `hookstream` command.
 
-What takes long is imported in functions, after the signals are taken over: the daemon obeys them
-from its first instant on.
+What takes long is imported in functions, after the signals are taken over: the daemon and the panel
+obey them from their first instant on.
 """
 
 import os
@@ -20,13 +20,14 @@ def main() -> None:
     """
     if vars(sys.modules["__main__"]).get("main") is not main:
         _run_command()  # within another program, whose signals, streams and end are its own
-    elif sys.argv[1:2] == ["run"]:
+    elif sys.argv[1:2] in (["run"], ["panel"]) and sys.argv[2:3] != ["token"]:
         PROCESS.install()
-        _run_daemon()
+        _run_server()
     else:
-        from consumer.stdio import check_output
+        from consumer.stdio import check_output, keep_descriptors
 
         unblock()  # the other commands keep Python's defaults
+        keep_descriptors()
         check_output()
         _run_command()
 
@@ -71,8 +72,8 @@ def _dispatch() -> None:
     run(file)
 
 
-def _run_daemon() -> None:
-    """Run the command, and end the process whatever its threads wait for."""
+def _run_server() -> None:
+    """Run the daemon or the panel, and end the process whatever its threads wait for."""
     from consumer.stdio import background_stderr, check_output, end_process, keep_descriptors
 
     keep_descriptors()

@@ -1,4 +1,4 @@
-"""Signal handlers of the daemon, from the start of its process.
+"""Signal handlers of the daemon and the panel, from the start of their process.
 
 The kernel drops signals without a handler for process 1 of a container, and elsewhere SIGHUP ends
 a process that does not handle it. So the handlers are Python's own, not those of an event loop,

@@ -13,7 +13,7 @@ from consumer.configuration import read_settings
 from consumer.errors import HookstreamError
 from consumer.logs import get_logger
 from consumer.panel.panel import Panel
-from consumer.signals import Signals
+from consumer.signals import PROCESS
 from consumer.stdio import background_stderr
 
 log = get_logger(__name__)
@@ -33,8 +33,8 @@ async def _serve(panel: Panel, file: Path | None) -> None:
     stop, reload = asyncio.Event(), asyncio.Event()
     schedule = asyncio.get_running_loop().call_soon_threadsafe
     with (
-        Signals().installed() as signals,
-        signals.calling(schedule, on_stop=stop.set, on_reload=reload.set),
+        PROCESS.installed(),
+        PROCESS.calling(schedule, on_stop=stop.set, on_reload=reload.set),
     ):
         async with panel.serving():
             log.info("the panel is open", url=panel.url)

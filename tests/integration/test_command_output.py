@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from consumer.cli.commands import commands
+from support.broker import free_port
 from support.command import CLICK, EVENT, SECRETS, TIME_LIMIT, environment, write_config
 
 FULL = Path("/dev/full")
@@ -117,3 +118,21 @@ def test_an_exit_code_does_not_need_standard_error(folder: Path) -> None:
     write_config(folder, {**CLICK, "uri": "no URI"})
     with FULL.open("wb") as full:
         assert _run(folder, "check", full, full).code == 2
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_closed_stream_ends_no_command(tmp_path: Path, number: int) -> None:
+    """A command whose standard output or standard error is closed ends with its own exit code,
+    though a connection would get that number.
+    """
+    write_config(tmp_path, CLICK, kafka={"bootstrap_servers": f"127.0.0.1:{free_port()}"})
+    command = [sys.executable, "-m", "consumer", "deliveries", "list"]
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {number}>&-', "sh", *command],
+        cwd=tmp_path,
+        env=environment(SECRETS),
+        capture_output=True,
+        timeout=TIME_LIMIT,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr

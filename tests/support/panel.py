@@ -133,7 +133,13 @@ class PanelProcess:
                 return str(orjson.loads(line)["url"])
         return None
 
-    async def __aenter__(self) -> Self:
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
+    async def launch(self) -> None:
+        """Start the process without waiting for it."""
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=DEVNULL,
@@ -143,6 +149,10 @@ class PanelProcess:
             cwd=ROOT,
         )
         self._reading = asyncio.create_task(self._read())
+
+    async def __aenter__(self) -> Self:
+        """Run until it serves."""
+        await self.launch()
         try:
             await wait_until(self._is_open_or_ended, "the panel to be open")
         except BaseException:
