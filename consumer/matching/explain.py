@@ -119,7 +119,7 @@ def _stops(stop: Stop, hook: Hook, event: Event) -> bool:  # noqa: PLR0911  # on
 def _sentence(stop: Stop, hook: Hook, event: Event) -> str:  # noqa: PLR0911  # likewise
     match stop:
         case Stop.TRIGGER:
-            return f"the event is a {event.trigger}, and the hook is for {hook.trigger}"
+            return f"the event's trigger is {event.trigger}, and the hook's is {hook.trigger}"
         case Stop.DISABLED:
             return "the hook is not enabled"
         case Stop.SILENCED:

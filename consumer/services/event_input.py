@@ -6,16 +6,15 @@ from random import random
 from secrets import token_hex
 from typing import Any, Final
 
-import orjson
-
 from consumer.clock import Clock
 from consumer.events.decode import Decoder
 from consumer.events.formats.cloudevents import cloud_event
+from consumer.events.formats.json import parse_json
 from consumer.events.model import Event
 from consumer.events.path import walk
 from consumer.events.triggers import TRIGGERS, Trigger
 from consumer.factories import make_decoder
-from consumer.records.record import Headers
+from consumer.records.record import Headers, UndecodableError
 from consumer.registry.schemas import RegistrySchemas
 from consumer.settings import Settings, SourceSettings
 
@@ -88,12 +87,11 @@ def is_json_object(value: bytes) -> bool:
 
 
 def _document(value: bytes) -> dict[str, Any] | None:
-    """The JSON object in `value`; None if that is something else."""
+    """The JSON object in `value`, as a record's is read; None if that is something else."""
     try:
-        document = orjson.loads(value)
-    except orjson.JSONDecodeError:
+        return parse_json(value)
+    except UndecodableError:
         return None
-    return document if isinstance(document, dict) else None
 
 
 def test_topic() -> str:

@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 import trustme
 
@@ -304,6 +305,22 @@ def test_explain_says_what_stops_each_hook(tmp_path: Path) -> None:
     one = run_command("explain", "off", "--event", "event.json", folder=tmp_path, environ=SECRETS)
     assert [json.loads(line) for line in one.stdout.splitlines()] == [lines[2]]
     assert (done.returncode, one.returncode) == (0, 0)
+
+
+def test_an_event_with_a_number_beyond_doubles_is_told_by_its_fields(tmp_path: Path) -> None:
+    """Without `--trigger` the fields of an event tell what it is, and an envelope of CloudEvents is
+    one, also if the event has a number that no double can hold.
+    """
+    click = {**CLICK, "uri": "https://analytics.example.com/x", "uri_parameters": {}}
+    source = {"topic": "t", "trigger": "push_click", "format": "cloudevents"}
+    write_config(tmp_path, click, sources=[source])
+    event = orjson.dumps({**EVENT, "data": {"n": orjson.Fragment("1e400")}})
+    envelope = {"specversion": "1.0", "id": "c1", "source": "/s", "type": "t"}
+    wrapped = orjson.dumps({**envelope, "data": orjson.Fragment(event)})
+    for value in (event, wrapped):
+        (tmp_path / "event.json").write_bytes(value)
+        done = call_command("explain", "--event", "event.json", folder=tmp_path, environ=SECRETS)
+        assert orjson.loads(done.stdout)["fires"], (value, done)
 
 
 def test_explain_says_where_each_value_comes_from(tmp_path: Path) -> None:

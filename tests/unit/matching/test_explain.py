@@ -18,7 +18,7 @@ from support.fakes import FakeRecord, make_event, make_hook
 PRICE = parse_conditions({"data.price": {"below": 5}})
 SEVERAL = parse_conditions({"any": [{"data.a": 1}, {"data.b": ["x"]}]})
 _CASES: list[tuple[dict[str, Any], dict[str, Any], Stop | None, str]] = [
-    ({"trigger": "geofence"}, {}, Stop.TRIGGER, "the event is a push_click"),
+    ({"trigger": "geofence"}, {}, Stop.TRIGGER, "the event's trigger is push_click"),
     ({"enabled": False}, {}, Stop.DISABLED, "not enabled"),
     ({}, {"notification": {"hooks_disabled": True}}, Stop.SILENCED, "hooks_disabled"),
     ({"select": {"a", "b"}}, {"notification": {"id": "c"}}, Stop.SELECT, "selects a, b"),
