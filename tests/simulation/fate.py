@@ -2,6 +2,9 @@
 
 from aiokafka import TopicPartition
 
+from consumer.reasons import Reason
+from simulation.replica import EXPIRE_AFTER
+
 
 class Line:
     """Deliveries of one user's events to one hook, in the order of their partition."""
@@ -55,6 +58,23 @@ class Fate:
     def over(self) -> bool:
         """Whether it has an end."""
         return bool(self.answered or self.dead)
+
+    def deserves(self, reason: Reason, max_attempts: int, lonely: float) -> bool:
+        """Whether `reason` is right for its dead letter. `lonely`: seconds since a delivery of its
+        hook last succeeded.
+        """
+        rejected = any(400 <= status < 500 for status in self.statuses)
+        match reason:
+            case Reason.PERMANENT:
+                return rejected
+            case Reason.EXHAUSTED:
+                return self.attempts >= max_attempts
+            case Reason.EXPIRED:
+                # Of a receiver that rejects everything nothing is given up, and only another
+                # delivery could tell that it rejects this one alone.
+                return rejected and lonely > EXPIRE_AFTER / 2
+            case _:
+                return False
 
 
 class Waiting:

@@ -55,6 +55,8 @@ class Oracle:
         self._waiting: defaultdict[str, list[Waiting]] = defaultdict(list)
         self._lines: defaultdict[tuple[TopicPartition, str, str], Line] = defaultdict(Line)
         """By source partition, hook and user."""
+        self._delivered_at = dict.fromkeys((hook.id for hook in hooks), time())
+        """By hook, seconds at which a delivery of it last succeeded."""
         self._repeated: set[TopicPartition] = set()
         """Partitions without an owner of which records may come again for a reason."""
 
@@ -95,8 +97,7 @@ class Oracle:
         if self._story.is_kept:
             self._story.tell(f"committed: {tp.topic}/{tp.partition} at {offset} {runs}")
         first = min(offset, self._commits.get(tp, (0, ""))[0])
-        self._commits[tp] = (offset, runs)
-        self.moved_at = self._time()
+        self._commits[tp], self.moved_at = (offset, runs), self._time()
         before = self._settled[tp]
         now = bytearray(b"\1" * offset + bytes(max(0, len(before) - offset)))
         for start, end in parse_runs(runs, offset):
@@ -152,11 +153,11 @@ class Oracle:
 
     def answered(self, replica: Replica, id: str, result: AttemptResult) -> None:
         """See `receivers.Watcher`."""
-        fate = self.fates[id]
-        fate.statuses.add(result.status)
+        (fate := self.fates[id]).statuses.add(result.status)
         self._story.tell(f"answered {result.status or result.error} to {replica}", id)
         if not 200 <= result.status < 300:
             return
+        self._delivered_at[fate.hook] = self._time()
         fate.answered += 1
         if fate.answered == 1:
             if (before := fate.line.first_before(fate)) is not None:
@@ -255,9 +256,8 @@ class Oracle:
             self.fail(text, fate.id)
 
     def _dead_lettered(self, fate: Fate, reason: str) -> None:
-        rejected = any(400 <= status < 500 for status in fate.statuses)
-        exhausted = fate.attempts >= self._plan.max_attempts
-        if not {Reason.PERMANENT: rejected, Reason.EXHAUSTED: exhausted}.get(Reason(reason)):
+        lonely = self._time() - self._delivered_at[fate.hook]
+        if not fate.deserves(Reason(reason), self._plan.max_attempts, lonely):
             self.fail(f"a dead letter for a wrong reason: {reason}", fate.id)
         if not fate.over:
             self._end(fate)

@@ -195,3 +195,12 @@ def test_a_partition_may_be_read_again_whose_owner_could_not_publish() -> None:
     kept = (0, 54), (3, 1), (7, 1), (8, 1), (11, 46)
     result = run(make_plan(22188).keep(kept), keep_story=True)
     assert result.violation is None, describe(result)
+
+
+def test_a_last_delivery_that_is_always_rejected_expires() -> None:
+    """The only delivery that is left for a receiver that had rejected everything is the probe until
+    it expires, if it is rejected for ever: no other one could tell that the receiver is well.
+    """
+    kept = (0, 39), (1, 44), (2, 1), (3, 43), (4, 47), (5, 66), (15, 1)
+    result = run(make_plan(31029).keep(kept), keep_story=True)
+    assert result.violation is None, describe(result)
