@@ -81,6 +81,9 @@ async def test_no_page_shows_a_signing_secret_that_stands_in_plain(panel: Served
         assert "(hidden)" in text, path
         assert old[6:] not in text, path
         assert new[6:] not in text, path
+    turkish = await viewer("GET", "/hooks/click-analytics", Accept_Language="tr")
+    assert turkish.body.decode().count("(hidden)") == 1  # as YAML
+    assert "(gizli)" in turkish.body.decode()
     page = await operator("GET", EDIT)
     form = fields(page, EDIT)
     review = await press(operator, EDIT, form | {"name": "Kept"}, "review")
