@@ -93,11 +93,11 @@ class ReplicaReports:
 
 
 class Catalogue:
-    """Makes entries of definitions; a definition that was compiled is not compiled again."""
+    """Makes entries of definitions; that of a record is made once."""
 
     def __init__(self, checker: Checker) -> None:
         self._checker = checker
-        self._compiled: dict[str, tuple[HookRecord, Hook | None, str]] = {}
+        self._entries: dict[str, HookEntry] = {}
 
     def entries(
         self, table: LiveTable, in_files: FileDefinitions, statuses: Iterable[ReplicaStatus]
@@ -139,27 +139,29 @@ class Catalogue:
 
     def _live_entry(self, table: LiveTable, hook_id: str) -> HookEntry | None:
         record, unreadable = table.records.get(hook_id), table.unreadable.get(hook_id)
-        if unreadable is not None:
-            problem = f"offset {unreadable.offset} {unreadable.message} ({unreadable.hint})"
-            hook, definition = None, None
-            if record is not None and record.definition is not None:
-                (hook, _), definition = self._compile(record), record.definition
+        entry = self._entry_of(record) if record is not None else None
+        if unreadable is None:
+            return entry
+        problem = f"offset {unreadable.offset} {unreadable.message} ({unreadable.hint})"
+        if entry is None:
             return HookEntry(
-                hook_id, "live", HookState.PROBLEM, hook, definition, record, problem=problem
+                hook_id, "live", HookState.PROBLEM, None, None, record, problem=problem
             )
-        if record is None or record.definition is None:
-            return None  # deleted
-        hook, problem = self._compile(record)
-        state = _state(hook) if not problem else HookState.PROBLEM
-        return HookEntry(hook_id, "live", state, hook, record.definition, record, problem=problem)
+        return replace(entry, state=HookState.PROBLEM, problem=problem)
 
-    def _compile(self, record: HookRecord) -> tuple[Hook | None, str]:
-        """The hook of a record, or why there is none."""
-        known = self._compiled.get(record.hook_id)
-        if known is None or known[0] is not record:
-            known = (record, *self._load(record))
-            self._compiled[record.hook_id] = known
-        return known[1:]
+    def _entry_of(self, record: HookRecord) -> HookEntry | None:
+        """The entry of a record; None: it is a deletion."""
+        if record.definition is None:
+            return None
+        known = self._entries.get(record.hook_id)
+        if known is None or known.record is not record:
+            hook, problem = self._load(record)
+            state = _state(hook) if not problem else HookState.PROBLEM
+            known = HookEntry(
+                record.hook_id, "live", state, hook, record.definition, record, problem=problem
+            )
+            self._entries[record.hook_id] = known
+        return known
 
     def _load(self, record: HookRecord) -> tuple[Hook | None, str]:
         try:
@@ -168,9 +170,9 @@ class Catalogue:
             return None, "; ".join(map(str, error.diagnostics))
 
     def _forget(self, table: LiveTable) -> None:
-        if len(self._compiled) > len(table.records):
-            for hook_id in self._compiled.keys() - table.records.keys():
-                del self._compiled[hook_id]
+        if len(self._entries) > len(table.records):
+            for hook_id in self._entries.keys() - table.records.keys():
+                del self._entries[hook_id]
 
 
 def _file_entry(definition: FileDefinition, live: HookEntry | None) -> HookEntry:

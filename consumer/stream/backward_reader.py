@@ -62,6 +62,8 @@ class BackwardReader(Generic[ItemT]):
         """Records that were read, wanted or not."""
         self.unreadable: dict[Place, tuple[int, int]] = {}
         """The first and the last offset that could not be read, of partitions that have such."""
+        if may_match is None and wanted_items is not None:  # each record is parsed
+            first_offsets = max(1, min(first_offsets, wanted_items))
         self.merge: BackwardMerge[ItemT] = BackwardMerge(spans, first_offsets, chunk_bytes)
         self._partitions = partitions
         self._take = take

@@ -138,6 +138,12 @@ class PanelProcess:
         """The id of the process."""
         return self._process.pid
 
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time of all its threads so far, as the kernel's scheduler counts it."""
+        tasks = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
     async def launch(self) -> None:
         """Start the process without waiting for it."""
         self._process = await asyncio.create_subprocess_exec(

@@ -38,32 +38,44 @@ class DayReports:
         self._reader = reader
         self._made_of: service.LastDay | None = None
         self._making: asyncio.Task[LastDay] | None = None
+        self._made: LastDay | None = None
+        """The last one that is made: shown while the next one is."""
 
     async def get(self, seconds: float = GLANCE_SECONDS) -> LastDay | None:
         """The last 24 hours, new or a little older if `seconds` do not suffice; None: they are not
         known yet, or cannot be read.
         """
+        deadline = asyncio.get_running_loop().time() + seconds
         found = await self._reader.get(seconds)
         if found is None:
             return None
-        return await self._of(found)
+        return await self._of(found, deadline)
 
     async def figures(self, hook: str | None, seconds: float) -> LastDay | None:
         """The same with the figures of one hook; None as its id: of all."""
+        deadline = asyncio.get_running_loop().time() + seconds
         found = await self._reader.get(seconds)
         if found is None:
             return None
-        day = await self._of(found)
-        if hook is None:
+        day = await self._of(found, deadline)
+        if hook is None or day is None:
             return day
         own = [one for one in found.reports if one.hook == hook]
         return replace(day, figures=report_figures(own, Step.HOUR))
 
-    async def _of(self, found: service.LastDay) -> LastDay:
+    async def _of(self, found: service.LastDay, deadline: float) -> LastDay | None:
+        """What is made of `found`, or of the one before if that takes longer than until `deadline`
+        on the loop's clock: of very many reports it takes a second.
+        """
         if self._making is None or found is not self._made_of:
             self._made_of = found
             self._making = asyncio.create_task(in_thread(partial(_last_day, found)))
-        return await asyncio.shield(self._making)
+        making = self._making
+        left = deadline - asyncio.get_running_loop().time()
+        await asyncio.wait([making], timeout=max(0.0, left))
+        if making.done():
+            self._made = making.result()
+        return self._made
 
 
 def _last_day(found: service.LastDay) -> LastDay:

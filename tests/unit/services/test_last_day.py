@@ -1,11 +1,16 @@
 """The last 24 hours of all hooks: one reading of them serves the API and all pages."""
 
 import asyncio
+from threading import Event
+
+import pytest
 
 from consumer.errors import HookstreamError
 from consumer.journal.report_reader import Reports
 from consumer.journal.report_sums import HOUR_SECONDS, Report, ReportFilter, Step
-from consumer.panel.pages.day_reports import DayReports
+from consumer.panel.pages import day_reports
+from consumer.panel.pages.day_reports import DayReports, LastDay
+from consumer.services import last_day
 from consumer.services.last_day import (
     DAY_SECONDS,
     FRESH_SECONDS,
@@ -14,7 +19,7 @@ from consumer.services.last_day import (
     DayReader,
 )
 from support.fakes import FakeClock
-from support.waiting import wait_until
+from support.waiting import PATIENCE, wait_until
 
 
 class _Topic:
@@ -145,3 +150,23 @@ async def test_figures_that_take_long_are_read_less_often() -> None:
     await topic.day.get(10)
     assert topic.reads == 2
     await topic.day.close()
+
+
+async def test_pages_do_not_wait_while_figures_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While figures are made of very many new reports, pages show the ones before, and then the new
+    ones.
+    """
+    clock, may_end, made = FakeClock(), Event(), day_reports._last_day
+    day = DayReports(_Topic(clock).day)
+    first = await day.get(PATIENCE)
+    assert first is not None
+
+    def slow(found: last_day.LastDay) -> LastDay:
+        assert may_end.wait(PATIENCE)
+        return made(found)
+
+    monkeypatch.setattr(day_reports, "_last_day", slow)
+    clock.advance(FRESH_SECONDS)
+    assert await day.get(0.01) is first
+    may_end.set()
+    assert await day.get(PATIENCE) is not first
