@@ -4,7 +4,8 @@ from typing import Final
 
 from consumer.metrics.hooks import ATTEMPT_BUCKETS
 
-_BUCKETS: Final = ATTEMPT_BUCKETS
+_BUCKETS: Final[list[float]] = list(ATTEMPT_BUCKETS)
+"""A list: compiled, a tuple of known length is made anew for each loop over it."""
 _SUCCESS: Final = "2xx"
 
 

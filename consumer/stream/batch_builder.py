@@ -31,6 +31,7 @@ _NULL: Final = b"\x01"
 _TRANSACTIONAL: Final = 0x10
 _NO_ATTRIBUTES: Final = b"\x00"
 _NO_HEADERS: Final = b"\x00"
+_CONSTANT_BYTES: Final = len(_NO_ATTRIBUTES) + len(_NO_HEADERS)
 _NO_ATTRIBUTES_NO_DELAY: Final = b"\x00\x00"
 """Of a record: all have the batch's timestamp."""
 
@@ -222,24 +223,17 @@ class TimedBatch:
     def append(self, added: LogRecord) -> bool:
         """Add a record; False if `max_bytes` has no space for it. The first one is always added."""
         timestamp, key, value = max(added.timestamp, self._first), added.key, added.value
-        record = b"".join(
-            (
-                _NO_ATTRIBUTES,
-                _length(timestamp - self._first),
-                _length(self.count),
-                _length(len(key)),
-                key,
-                _length(len(value)),
-                value,
-                _NO_HEADERS,
-            )
-        )
-        length = _length(len(record))
-        size = self._bytes + len(length) + len(record)
+        later, index = _length(timestamp - self._first), _length(self.count)
+        key_length, value_length = _length(len(key)), _length(len(value))
+        size = len(later) + len(index) + len(key_length) + len(key)
+        size += len(value_length) + len(value) + _CONSTANT_BYTES
+        length = _length(size)
+        size += self._bytes + len(length)
         if self.count and size > self._max_bytes:
             return False
-        self._parts.append(length)
-        self._parts.append(record)
+        self._parts += [
+            length, _NO_ATTRIBUTES, later, index, key_length, key, value_length, value, _NO_HEADERS,
+        ]  # fmt: skip
         self._bytes = size
         self._last = max(self._last, timestamp)
         self.count += 1
