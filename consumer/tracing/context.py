@@ -10,15 +10,14 @@ _TRACEPARENT: Final = re.compile(
     rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?",
     re.DOTALL,
 )
-_UNSAMPLED: Final = re.compile(
-    rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f][02468ace]"
-)
-"""What most events have, told without its parts: in two thirds of the time."""
+_LENGTH: Final = 55
+"""Of a header without later versions' parts; its last character has the sampled flag."""
+_UNSAMPLED: Final = frozenset(b"02468ace")
 _FIRST_VERSION: Final = b"00"
 _RATIO_RANGE: Final = 1 << 64
 """The share is decided by a trace id's last 64 bits, as in OpenTelemetry's `TraceIdRatioBased`:
 other samplers with the same share decide alike."""
-_TRACE_ID_BITS: Final = 128
+_DECISIVE_BITS: Final = 64
 MAX_TRACESTATE_BYTES: Final = 512
 """A longer `tracestate` is not passed along (section 3.3.1.5)."""
 
@@ -97,9 +96,7 @@ class Sampler:
 
     def parent(self, traceparent: bytes | None) -> SpanContext | None:
         """The span that an event's own span is a child of; None: nothing is recorded of it."""
-        if traceparent is not None:
-            if _UNSAMPLED.fullmatch(traceparent) is not None:
-                return None
+        if traceparent is not None and not _seems_unsampled(traceparent):
             parts = _parts(traceparent)
             if parts is not None:
                 if not _is_sampled(parts):
@@ -107,8 +104,16 @@ class Sampler:
                 return SpanContext(int(parts[2], 16), int(parts[3], 16))
         if not self._bound:
             return None
-        trace_id = self.random_bits(_TRACE_ID_BITS)
-        return SpanContext(trace_id or 1, 0) if self._is_in_share(trace_id) else None
+        decisive = self.random_bits(_DECISIVE_BITS)
+        if decisive >= self._bound:
+            return None
+        # Only now it pays to read a header in full: if it is well-formed, it decides.
+        if traceparent is not None and _parts(traceparent) is not None:
+            return None
+        trace_id = self.random_bits(_DECISIVE_BITS) << _DECISIVE_BITS | decisive
+        return SpanContext(trace_id or 1, 0)
 
-    def _is_in_share(self, trace_id: int) -> bool:
-        return trace_id % _RATIO_RANGE < self._bound
+
+def _seems_unsampled(traceparent: bytes) -> bool:
+    """Whether the header is not sampled if it is well-formed."""
+    return len(traceparent) == _LENGTH and traceparent[_LENGTH - 1] in _UNSAMPLED

@@ -92,7 +92,8 @@ def test_the_producers_decision_wins(share: float) -> None:
     parent = sampler.parent(f"00-{TRACE}-{SPAN}-01".encode())
     assert parent is not None
     assert (parent.trace_id, parent.span_id) == (int(TRACE, 16), int(SPAN, 16))
-    assert sampler.parent(f"00-{TRACE}-{SPAN}-00".encode()) is None
+    for version, flags in [("00", "00"), ("00", "0a"), ("cc", "00"), ("cc", "00-more")]:
+        assert sampler.parent(f"{version}-{TRACE}-{SPAN}-{flags}".encode()) is None
 
 
 @pytest.mark.parametrize(
@@ -124,12 +125,12 @@ def test_the_share_is_taken_by_the_trace_id() -> None:
     """A trace id is always decided alike, so that replicas and other samplers with this share
     agree: its last 64 bits are below the share of their range.
     """
-    low, below, above = 1 << 100, (1 << 62) - 1, 1 << 62
-    for bits, is_sampled in [(low | below, True), (low | above, False), (low, True)]:
-        sampler = Sampler(0.25, lambda _count, bits=bits: bits)  # type: ignore[misc]
-        parent = sampler.parent(None)
+    first, below, above = 1 << 36, (1 << 62) - 1, 1 << 62
+    for last, is_sampled in [(below, True), (above, False), (0, True)]:
+        draws = iter([last, first])
+        parent = Sampler(0.25, lambda _count, draws=draws: next(draws)).parent(None)  # type: ignore[misc]
         assert (parent is not None) is is_sampled
-        assert parent is None or parent.trace_id == bits
+        assert parent is None or parent.trace_id == first << 64 | last
 
 
 def test_the_share_holds_over_many_events() -> None:
