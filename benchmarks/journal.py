@@ -3,8 +3,8 @@
 `python -m benchmarks.journal` (`--deliveries`, `--rounds`). The same delivered attempts go through
 the observer, the encoder of rows and the builder of batches in turn, each time one part further:
 the figures are the least of all rounds, so they are usable on a machine that others use too.
-libcurl's times, the request to Kafka and the kernel come on top. With PYTHONPATH on what was
-compiled (`make compiled`), it measures that.
+libcurl's times, the request to Kafka and the kernel come on top. `PYTHONPATH=.cache/compiled:.
+python -P -m benchmarks.journal` measures what `make compiled` compiled.
 """
 
 import argparse
