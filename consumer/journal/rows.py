@@ -70,8 +70,8 @@ class RowEncoder:
     """Makes values of rows; `group`: `kafka.group_id`; `user_key`: see `records.user_key`.
 
     The JSON is put together of texts, most of them known: to make a mapping for each row would cost
-    four times as much. A delivery's id needs no escapes (`delivery.http.request.delivery_id`), nor
-    do outcome and error.
+    twice as much. A delivery's id needs no escapes (`delivery.http.request.delivery_id`), nor do
+    outcome and error.
     """
 
     def __init__(self, replica: str, group: str, user_key: bytes) -> None:
