@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from consumer.logs import get_logger
 from consumer.metrics import StreamMetrics
 from consumer.records.header_sink import HeaderSink
+from consumer.stream.publish_errors import NoLeaderError, TooLargeError
 from consumer.stream.tasks import timeout
 
 log = get_logger(__name__)
@@ -92,14 +93,6 @@ class PublishedRecord(Message, Protocol):
 MessageT = TypeVar("MessageT", bound=Message)
 
 
-class TooLargeError(Exception):
-    """The record is larger than the topic allows."""
-
-
-class BatchTooLargeError(Exception):
-    """The batch is larger than the topic allows; the next ones for it will be smaller."""
-
-
 Sent = list[tuple[Sequence[MessageT], "asyncio.Future[None]"]]
 """Batches, each with its acknowledgement."""
 
@@ -111,7 +104,8 @@ class Producer(Protocol):
         """Send `messages` in batches; each future is done when the broker acknowledged its batch.
 
         It fails with `TooLargeError` for a batch of one, which no repetition can help, and with
-        `BatchTooLargeError` if smaller batches may. Cancelling it drops only what is still unsent.
+        `BatchTooLargeError` if smaller batches may; with `NoLeaderError` at once if its records
+        must wait for the leader of their partition. Cancelling it drops only what is still unsent.
         """
         ...
 
@@ -163,7 +157,9 @@ class Outbox:
         self._enough = asyncio.Event()
         self._out_of_sequence = False
         self.failing = False
-        """Whether a record of the last round was not acknowledged."""
+        """Whether a record of the last round was not acknowledged, other than one that waits for
+        the leader of its own partition: that one holds up no other.
+        """
         self.allowed: Callable[[], bool] = lambda: True
         """Whether records may be written now."""
 
@@ -218,16 +214,17 @@ class Outbox:
             self._arrived.clear()
         if len(self._queue) < _ROUND_RECORDS:
             self._enough.clear()
-        if bool(failed) != self.failing:
-            self.failing = bool(failed)
-            (log.error if failed else log.info)(
-                "publishing fails; intake pauses" if failed else "publishing works again",
+        errors = sorted({error for _, error in failed} - {NoLeaderError.__name__})
+        if bool(errors) != self.failing:
+            self.failing = bool(errors)
+            (log.error if errors else log.info)(
+                "publishing fails; intake pauses" if errors else "publishing works again",
                 topics=sorted({record.topic for record in lost or records}),
-                errors=sorted({error for _, error in failed}),
+                errors=errors,
             )
         if failed:
             await asyncio.sleep(self._backoff)
-        if failed or self._out_of_sequence:
+        if errors or self._out_of_sequence:
             self._out_of_sequence = False
             await self._producer.reset()
 

@@ -15,8 +15,9 @@ from consumer.settings import KafkaSettings
 from consumer.stream.batch_builder import BatchBuilder
 from consumer.stream.client import connection_options
 from consumer.stream.failed_partitions import FailedPartitions
-from consumer.stream.outbox import BatchTooLargeError, MessageT, Sent, TooLargeError
+from consumer.stream.outbox import MessageT, Sent
 from consumer.stream.partitioner import by_partition
+from consumer.stream.publish_errors import BatchTooLargeError, NoLeaderError, TooLargeError
 from consumer.stream.tasks import timeout
 
 log = get_logger(__name__)
@@ -70,6 +71,9 @@ class KafkaProducer:
         sent: Sent[MessageT] = []
         last: dict[int, asyncio.Future[None]] = {}
         for partition, builder, records in packed:
+            if partition not in led and any(each.is_ordered for each in records):
+                sent.append((records, _no_leader(producer)))
+                continue
             before = last.get(partition)
             if before is not None and not any(each.is_ordered for each in divided[partition]):
                 before = None
@@ -139,6 +143,14 @@ class KafkaProducer:
             raise
         producer._message_accumulator._pending_batches = _PendingBatches()  # noqa: SLF001
         return producer
+
+
+def _no_leader(producer: AIOKafkaProducer) -> "asyncio.Future[None]":
+    """What comes of a batch that must wait for a leader: metadata tell of one once they are new."""
+    producer.client.force_metadata_update()
+    answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    answer.set_exception(NoLeaderError())
+    return answer
 
 
 def _give_up(accumulator: Any) -> None:

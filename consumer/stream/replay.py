@@ -26,8 +26,9 @@ from consumer.stream.dead_letters import (
     Offsets,
     Selection,
 )
-from consumer.stream.outbox import BatchTooLargeError, Producer, TooLargeError, by_topic
+from consumer.stream.outbox import Producer, by_topic
 from consumer.stream.progress import Progress
+from consumer.stream.publish_errors import BatchTooLargeError, TooLargeError
 from consumer.stream.replay_route import ReplayRecord, Route
 
 BATCH_RECORDS = 100

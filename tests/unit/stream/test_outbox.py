@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry
 
 from consumer.metrics import Metrics
 from consumer.records.header_sink import HeaderSink
-from consumer.stream.outbox import Message, MessageT, Outbox, TooLargeError
+from consumer.stream.outbox import Message, MessageT, Outbox
+from consumer.stream.publish_errors import NoLeaderError, TooLargeError
 from support.waiting import wait_until
 
 TOPIC = "hookstream.retry.10s"
@@ -189,6 +190,25 @@ async def test_what_failed_is_sent_again_first_and_with_a_new_producer() -> None
         await wait_until(lambda: harness.acknowledged == [b"b", b"a", b"c"], "the rest")
         await wait_until(lambda: not harness.outbox.failing, "the alert to end")
         assert not harness.outbox.at_capacity
+
+
+async def test_a_record_that_waits_for_a_leader_holds_up_no_other() -> None:
+    """A record whose only partition has no leader is sent again, before what came after it, and
+    meanwhile others are acknowledged, intake goes on and the producer stays.
+    """
+    harness = OutboxHarness()
+    async with harness.open():
+        harness.send(b"a", b"b")
+        await harness.sees(b"a", b"b")
+        harness.producer.fail(b"a", NoLeaderError())
+        harness.producer.acknowledge(b"b")
+        harness.send(b"c")
+        await harness.sees(b"a", b"b", b"a", b"c")
+        assert (harness.acknowledged, harness.producer.renewed) == ([b"b"], 0)
+        assert not harness.outbox.at_capacity
+        assert harness.failures == 1.0
+        harness.producer.acknowledge(b"a", b"c")
+        await wait_until(lambda: harness.acknowledged == [b"b", b"a", b"c"], "the rest")
 
 
 async def test_nothing_is_sent_while_that_is_not_allowed() -> None:
