@@ -81,7 +81,8 @@ def decimal_number(unscaled: int, scale: int) -> int | float | LongNumber:
 
 def exact_number(text: str) -> int | float | LongNumber:
     """The number that `text` is in JSON, as `loads_exactly` reads it there."""
-    if _is_long(text.encode()):
+    data = text.encode()
+    if _CANDIDATE_PATTERN.fullmatch(data) is not None and _is_long(data):
         return LongNumber(text)
     return int(text) if text.lstrip("-").isdecimal() else float(text)
 

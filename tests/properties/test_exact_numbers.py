@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from consumer.delivery.http.request import RequestBuilder
 from consumer.events.decode import Decoder
-from consumer.events.numbers import LongNumber, loads_exactly, may_be_rounded
+from consumer.events.numbers import LongNumber, exact_number, loads_exactly, may_be_rounded
 from support.fakes import FakeRecord, make_brace, make_hook, make_value
 
 SIGNS = st.sampled_from(["", "-"])
@@ -172,3 +172,19 @@ def test_an_integer_arrives_with_its_digits(integer: str) -> None:
         f"X-List: 1,{integer}".encode(),
         f'X-Object: {{"a":[{integer}]}}'.encode(),
     ]
+
+
+ZEROS = st.sampled_from(["0", "0.0", "0.00", "-0.00", "0e0", "0." + "0" * 16, "0." + "0" * 17])
+
+
+@given(integers() | decimals() | ZEROS)
+def test_a_number_alone_is_what_it_is_in_an_event(text: str) -> None:
+    """The text of a number alone, as in the API's bodies and decimals of Avro and Protobuf, gives
+    what it would give in an event of JSON: a zero with few digits is a zero.
+    """
+    alone, in_event = exact_number(text), loads_exactly(text.encode())
+    assert (type(alone), repr(_written(alone))) == (type(in_event), repr(_written(in_event)))
+
+
+def _written(value: Any) -> Any:
+    return value.text if isinstance(value, LongNumber) else value
