@@ -1,6 +1,7 @@
 """Fixtures of all tests: a Kafka broker, unique names in it, and hypothesis without deadlines."""
 
 import re
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from uuid import uuid4
@@ -10,6 +11,10 @@ from hypothesis import HealthCheck, settings
 
 from support.find_kafka import running_kafka
 from support.jars import kafka_jars
+
+# A shell starts what is behind `&` without Ctrl-C, and every process of a test would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Deadlines and slow draws measure how busy the machine is; pytest-timeout ends what hangs.
 settings.register_profile(
