@@ -52,6 +52,7 @@ class Life:
             producer=self.producer,
             own=settings.own_topics,
             replica=name,
+            group=settings.group_id,
             clock=FakeClock(now),
         )
 

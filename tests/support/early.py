@@ -95,6 +95,8 @@ class EarlyDaemon(Daemon):
     def _has(self, mask: str, number: Signals) -> bool:
         with suppress(OSError, ValueError):  # the child was not made yet
             lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+            if lines[0] == f"Name:\t{_NAMESPACE[0]}":
+                return False  # it holds signals back while it makes the child
             [bits] = [line.split()[1] for line in lines if line.startswith(mask)]
             return bool(int(bits, 16) >> (number - 1) & 1)
         return False

@@ -80,6 +80,7 @@ class JournalHarness:
         producer: Producer | None = None,
         own: OwnTopics = OWN,
         replica: str = REPLICA,
+        group: str = GROUP,
         clock: FakeClock | None = None,
         **options: Any,
     ) -> None:
@@ -98,10 +99,10 @@ class JournalHarness:
         self.writer = JournalWriter(
             self.observer,
             producer or self.cluster,
-            RowEncoder(replica, GROUP, USER_KEY),
+            RowEncoder(replica, group, USER_KEY),
             own=own,
             replica=replica,
-            group=GROUP,
+            group=group,
             sleep=self._sleep,
         )
 
