@@ -27,10 +27,7 @@ async def test_a_broker_that_dies_is_told_and_found_again(
     """While the broker is away, looks and changes are answered with 503 in bounded time, and what
     needs no broker goes on; when it is back, all is there, and changes are made again.
     """
-    compacted = {"cleanup.policy": "compact"}
-    hooks, audit, status = mortal.live_topics
-    await mortal.cluster.create([hooks, status], partitions=1, configs=compacted)
-    await mortal.cluster.create([audit], partitions=1, configs={"retention.ms": "-1"})
+    await mortal.create_live_topics()
     mortal.write_settings(
         hooks={"live": True, "path": ""}, panel={"port": 0, "tokens": token_entries()}
     )

@@ -24,10 +24,7 @@ PUBLIC, PRIVATE = new_key()
 @pytest.fixture
 async def live(workspace: Workspace) -> Workspace:
     """A workspace with the topics of live definitions, and settings that use them."""
-    compacted = {"cleanup.policy": "compact"}
-    hooks, audit, status = workspace.live_topics
-    await workspace.cluster.create([hooks, status], partitions=1, configs=compacted)
-    await workspace.cluster.create([audit], partitions=1, configs={"retention.ms": "-1"})
+    await workspace.create_live_topics()
     workspace.write_settings(hooks={"path": "", "live": True})
     return workspace
 

@@ -99,10 +99,7 @@ async def test_a_form_is_tried_on_the_topics_own_events(
         hooks={"path": "", "live": True}, panel={"port": 0, "tokens": token_entries()}
     )
     await workspace.create_topics()
-    compacted = {"cleanup.policy": "compact"}
-    hooks, changes, status = workspace.live_topics
-    await workspace.cluster.create([hooks, status], partitions=1, configs=compacted)
-    await workspace.cluster.create([changes], partitions=1, configs={"retention.ms": "-1"})
+    await workspace.create_live_topics()
     events = [
         {"id": f"e{index}", "user": {"id": f"u{index}"}, "data": {"event_key": key}}
         for index, key in enumerate(["order", "visit", "order"])
@@ -134,10 +131,7 @@ async def test_no_answer_has_a_signing_secret(workspace: Workspace) -> None:
     write's own nor one that refuses; the definition that an editor gets can be checked, tried and
     written back as it is, with the secret.
     """
-    compacted = {"cleanup.policy": "compact"}
-    definitions, changes, status = workspace.live_topics
-    await workspace.cluster.create([definitions, status], partitions=1, configs=compacted)
-    await workspace.cluster.create([changes], partitions=1, configs={"retention.ms": "-1"})
+    await workspace.create_live_topics()
     workspace.write_settings(
         hooks={"path": "", "live": True}, panel={"port": 0, "tokens": token_entries()}
     )

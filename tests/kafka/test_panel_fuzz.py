@@ -28,10 +28,7 @@ EXCLUDED = [
 @pytest.fixture
 async def panel(workspace: Workspace) -> AsyncIterator[PanelProcess]:
     """A panel on a broker."""
-    compacted = {"cleanup.policy": "compact"}
-    hooks, audit, status = workspace.live_topics
-    await workspace.cluster.create([hooks, status], partitions=1, configs=compacted)
-    await workspace.cluster.create([audit], partitions=1, configs={"retention.ms": "-1"})
+    await workspace.create_live_topics()
     await workspace.create_topics()
     await workspace.create_own_topics()
     workspace.write_settings(hooks={"live": True}, panel={"port": 0, "tokens": token_entries()})

@@ -20,10 +20,7 @@ FIRST = hook(NAME, "https://a.example.com", name="İlk")
 @pytest.fixture
 async def live(workspace: Workspace) -> Workspace:
     """A workspace with the topics of live definitions, and a panel's settings."""
-    compacted = {"cleanup.policy": "compact"}
-    hooks, changes, status = workspace.live_topics
-    await workspace.cluster.create([hooks, status], partitions=1, configs=compacted)
-    await workspace.cluster.create([changes], partitions=1, configs={"retention.ms": "-1"})
+    await workspace.create_live_topics()
     workspace.write_settings(
         hooks={"path": "", "live": True}, panel={"port": 0, "tokens": token_entries()}
     )

@@ -26,10 +26,7 @@ SECRETS = {
 @pytest.fixture
 async def live(workspace: Workspace) -> Workspace:
     """A workspace with the topics of live definitions."""
-    compacted = {"cleanup.policy": "compact"}
-    hooks, audit, status = workspace.live_topics
-    await workspace.cluster.create([hooks, status], partitions=1, configs=compacted)
-    await workspace.cluster.create([audit], partitions=1, configs={"retention.ms": "-1"})
+    await workspace.create_live_topics()
     return workspace
 
 

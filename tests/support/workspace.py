@@ -121,6 +121,13 @@ class Workspace:
         topics = [*self.sources, *self.own_topics, *self.live_topics, *self.log_topics]
         await self.cluster.delete(topics)
 
+    async def create_live_topics(self) -> None:
+        """Make the topics of live definitions, each with one partition."""
+        definitions, audit, status = self.live_topics
+        compacted = {"cleanup.policy": "compact"}
+        await self.cluster.create([definitions, status], partitions=1, configs=compacted)
+        await self.cluster.create([audit], partitions=1, configs={"retention.ms": "-1"})
+
     async def dead_letters(self) -> list[Placed]:
         """The records of the dead-letter topic."""
         return await self.cluster.read(self.dead_letter_topic)
